@@ -1,0 +1,43 @@
+# What a builder may choose, and the compiler flags every target of ours has.
+
+option(NINC_BUILD_TESTS "Build the C++ tests (needs GoogleTest)" OFF)
+option(NINC_BUILD_PYTHON "Build the Python module _core" ${SKBUILD})
+option(NINC_WERROR "Make compiler warnings errors" OFF)
+set(NINC_SANITIZE "" CACHE STRING "Sanitizers: empty, address,undefined or thread")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# Kernel files are compiled once for each instruction set: a cache makes the second build quick.
+find_program(NINC_CCACHE ccache)
+if(NINC_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${NINC_CCACHE})
+endif()
+
+add_library(ninc_flags INTERFACE)
+# The build is for the architecture's baseline (no -march): kernels raise the instruction set
+# themselves, function by function, and one is chosen at run time.
+# No contraction: a product and a sum are fused where the source says MulAdd and nowhere else, so
+# that the same source gives the same bits whatever the compiler would have liked to merge.
+target_compile_options(ninc_flags INTERFACE
+    -Wall -Wextra -ffp-contract=off -ffunction-sections -fdata-sections)
+if(NINC_WERROR)
+  target_compile_options(ninc_flags INTERFACE -Werror)
+endif()
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  target_link_options(ninc_flags INTERFACE LINKER:--gc-sections)
+endif()
+if(NINC_SANITIZE)
+  target_compile_options(ninc_flags INTERFACE
+      -fsanitize=${NINC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(ninc_flags INTERFACE -fsanitize=${NINC_SANITIZE})
+endif()
