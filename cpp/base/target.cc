@@ -1,0 +1,109 @@
+#include "ninc/target.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <string>
+
+namespace ninc {
+namespace {
+
+constexpr int kUndecided = -1;
+// Constant-initialised, so that a kernel called from another file's static initialiser works too.
+std::atomic<int> chosen{kUndecided};
+
+#if defined(__x86_64__) || defined(__i386__)
+// All that Highway's AVX2 target lets the compiler use, not AVX2 alone: a processor or an emulator
+// may have one without the others. __builtin_cpu_supports also asks whether the operating system
+// saves the wide registers.
+bool HasAvx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("aes") &&
+         __builtin_cpu_supports("pclmul");
+}
+
+bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
+  return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+std::string SupportedNames() {
+  std::string names;
+  for (Target target : SupportedTargets()) {
+    names += names.empty() ? "" : ", ";
+    names += TargetName(target);
+  }
+  return names;
+}
+
+Result<Target> FindTarget(std::string_view name) {
+  for (Target target : SupportedTargets()) {
+    if (TargetName(target) == name) return target;
+  }
+  for (Target target : {Target::kScalar, Target::kNeon, Target::kAvx2, Target::kAvx512}) {
+    if (TargetName(target) != name) continue;
+    return InvalidArgument("this processor does not run target '" + std::string(name) +
+                           "'; it runs: " + SupportedNames());
+  }
+  return InvalidArgument("unknown target '" + std::string(name) +
+                         "'; this processor runs: " + SupportedNames());
+}
+
+// What NINC_TARGET asks for; unset or empty means the fastest.
+Result<Target> EnvironmentTarget() {
+  const char* name = std::getenv("NINC_TARGET");
+  if (name == nullptr || *name == '\0') return SupportedTargets().front();
+  return FindTarget(name);
+}
+
+Target ChooseFirstTime() {
+  const Result<Target> wanted = EnvironmentTarget();
+  int expected = kUndecided;  // a SetTarget on another thread goes before the environment
+  const Target target = wanted.ok() ? wanted.value() : SupportedTargets().front();
+  chosen.compare_exchange_strong(expected, static_cast<int>(target), std::memory_order_relaxed);
+  return static_cast<Target>(chosen.load(std::memory_order_relaxed));
+}
+
+}  // namespace
+
+std::string_view TargetName(Target target) {
+  switch (target) {
+    case Target::kScalar: return "scalar";
+    case Target::kNeon: return "neon";
+    case Target::kAvx2: return "avx2";
+    case Target::kAvx512: return "avx512";
+  }
+  return "unknown";
+}
+
+std::vector<Target> SupportedTargets() {
+  std::vector<Target> targets;
+#if defined(__x86_64__) || defined(__i386__)
+  if (HasAvx512()) targets.push_back(Target::kAvx512);
+  if (HasAvx2()) targets.push_back(Target::kAvx2);
+  targets.push_back(Target::kScalar);
+#elif defined(__aarch64__)
+  targets.push_back(Target::kNeon);  // every 64-bit Arm has it: no slower baseline is built
+#else
+  targets.push_back(Target::kScalar);
+#endif
+  return targets;
+}
+
+Target ChosenTarget() {
+  // Relaxed: the value guards no other memory. Kernels ask once a call.
+  const int target = chosen.load(std::memory_order_relaxed);
+  return target == kUndecided ? ChooseFirstTime() : static_cast<Target>(target);
+}
+
+Status SetTarget(std::string_view name) {
+  NINC_ASSIGN_OR_RETURN(const Target target, FindTarget(name));
+  chosen.store(static_cast<int>(target), std::memory_order_relaxed);
+  return {};
+}
+
+Status TargetEnvironmentStatus() { return EnvironmentTarget().status().At("NINC_TARGET"); }
+
+}  // namespace ninc

@@ -1,0 +1,25 @@
+// Instruction sets: which were built, which this processor runs, which one is used.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "ninc/export.h"
+#include "ninc/status.h"
+
+namespace ninc {
+
+enum class Target { kScalar, kNeon, kAvx2, kAvx512 };
+
+NINC_API std::string_view TargetName(Target target);  // "scalar", "neon", "avx2", "avx512"
+// Those this build has and this processor runs, the fastest first.
+NINC_API std::vector<Target> SupportedTargets();
+// The one in use: the fastest supported, or what NINC_TARGET or SetTarget asked for.
+NINC_API Target ChosenTarget();
+// Weights already packed for another target are packed again by the next run.
+NINC_API Status SetTarget(std::string_view name);
+// Whether the environment's NINC_TARGET could be obeyed. Where it could not, the fastest supported
+// target is in use; the binding raises this at import, so that nobody measures the wrong one.
+NINC_API Status TargetEnvironmentStatus();
+
+}  // namespace ninc
