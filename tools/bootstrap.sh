@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Sees to the system packages a goal needs: as root on Debian or Ubuntu installs what is missing,
+# otherwise says in one line what that is.
+#
+#   tools/bootstrap.sh build|test
+set -euo pipefail
+
+goal=${1:?usage: tools/bootstrap.sh build|test}
+python=${PYTHON:-python3}
+missing=()
+
+# need PACKAGE COMMAND...: PACKAGE is missing where COMMAND fails.
+need() {
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+has_header() { echo "#include <$1>" | ${CXX:-g++} -x c++ -std=c++20 -fsyntax-only -; }
+has_python_header() {
+  test -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h"
+}
+
+need g++ has_header vector
+need python3-venv "$python" -c 'import ensurepip, venv'
+need python3-dev has_python_header
+# CMake fetches these two where they are missing; a package is quicker and works offline.
+need libhwy-dev has_header hwy/highway.h
+need nlohmann-json3-dev has_header nlohmann/json.hpp
+need pkg-config command -v pkg-config
+if [[ $goal == test ]]; then
+  need libgtest-dev has_header gtest/gtest.h
+  need ccache command -v ccache
+  if [[ $(uname -m) == x86_64 ]]; then need qemu-user command -v qemu-x86_64; fi
+fi
+
+if ((${#missing[@]} == 0)); then exit 0; fi
+if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+  echo "missing system packages: ${missing[*]} (sudo apt-get install ${missing[*]})" >&2
+  exit 1
+fi
+echo "Installing system packages: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update </dev/null
+apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
