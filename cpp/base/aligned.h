@@ -1,0 +1,50 @@
+// Memory for vectors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+namespace ninc {
+
+// `size` bytes that start on a cache line, not initialised. An allocation that fails gives an empty
+// buffer, which the caller reports with the name of what it was for.
+class AlignedBuffer {
+ public:
+  static constexpr size_t kAlignment = 64;  // a cache line, and an AVX-512 vector
+
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(size_t size) {
+    if (size == 0 || size > SIZE_MAX - kAlignment) return;
+    // aligned_alloc wants a multiple of the alignment.
+    const size_t rounded = (size + kAlignment - 1) / kAlignment * kAlignment;
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded)));
+    if (memory_) size_ = size;
+  }
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : memory_(std::move(other.memory_)), size_(std::exchange(other.size_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    memory_ = std::move(other.memory_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
+
+  size_t size() const { return size_; }  // bytes
+  bool empty() const { return size_ == 0; }
+  std::byte* data() const { return memory_.get(); }
+  template <typename T>
+  T* as() const {
+    return reinterpret_cast<T*>(memory_.get());
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<std::byte, Free> memory_;
+  size_t size_ = 0;
+};
+
+}  // namespace ninc

@@ -1,0 +1,258 @@
+#include "base/thread_pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "base/float_mode.h"
+#include "base/processors.h"
+
+namespace ninc {
+namespace {
+
+constexpr int kMaxThreads = 512;
+// How long a thread without work stays awake. Going to sleep and being woken costs about as much,
+// so that waiting longer cannot win back more than it burns; the gaps between a plan's steps are
+// far shorter.
+constexpr std::chrono::microseconds kSpin{30};
+
+using Body = FunctionRef<void(int64_t task, int thread)>;
+
+thread_local bool inside_region = false;
+
+void Pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" : : : "memory");
+#endif
+}
+
+// Returns once `word` is not `value`: spins for a while, then sleeps until someone notifies.
+uint32_t AwaitChange(const std::atomic<uint32_t>& word, uint32_t value) {
+  constexpr int kPausesBetweenLooksAtTheClock = 32;
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < kPausesBetweenLooksAtTheClock; ++i) {
+      if (const uint32_t now = word.load(std::memory_order_acquire); now != value) return now;
+      Pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  word.wait(value, std::memory_order_acquire);
+  return word.load(std::memory_order_acquire);
+}
+
+void RunInline(int64_t tasks, const Body& body) {
+  const ScopedFloatMode mode;
+  for (int64_t task = 0; task < tasks; ++task) body(task, 0);
+}
+
+// One region at a time: whoever holds it publishes a body, wakes the workers it wants and works
+// along. Workers take part only if they arrive in time. They enter through a gate which the caller
+// closes when no task is left, and it waits for those inside alone: a worker that the system has not
+// scheduled yet, or that a fork left behind in the parent, holds nobody up.
+class Pool {
+ public:
+  // False where another region holds the pool; nothing has run then.
+  bool TryRun(int threads, int64_t tasks, const Body& body) {
+    if (held_.exchange(true, std::memory_order_acquire)) return false;
+    const int workers = Resize(threads - 1, std::max(threads, GetNumThreads()) - 1);
+    threads_ = workers + 1;
+    body_ = &body;
+    tasks_ = tasks;
+    next_.store(0, std::memory_order_relaxed);
+    gate_.store(kOpen, std::memory_order_release);
+    for (int i = 0; i < workers; ++i) Wake(&workers_[i]);
+    {
+      const ScopedFloatMode mode;
+      TakeTasks(0);
+    }
+    uint32_t inside = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
+    while (inside != 0) inside = AwaitChange(gate_, inside);
+    held_.store(false, std::memory_order_release);
+    return true;
+  }
+
+ private:
+  // A worker asked to retire and not yet gone can be kept: it looks at its state when it wakes.
+  enum State : int { kStopped, kRunning, kRetiring };
+  struct alignas(64) Worker {  // a cache line each, so that waking one does not disturb another
+    std::atomic<uint32_t> signal{0};  // rises each time the worker is wanted
+    std::atomic<int> state{kStopped};
+    int thread = 0;  // what the body gets
+    Pool* pool = nullptr;
+  };
+
+  static constexpr uint32_t kOpen = 1u << 31;  // the other bits count the workers inside
+
+  static void Wake(Worker* worker) {
+    // Sequentially consistent, against the sleeper's count that notify_one looks at.
+    worker->signal.fetch_add(1);
+    worker->signal.notify_one();
+  }
+
+  void TakeTasks(int thread) {
+    for (;;) {
+      const int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
+      if (task >= tasks_) return;
+      (*body_)(task, thread);
+    }
+  }
+
+  bool Enter() {
+    uint32_t gate = gate_.load(std::memory_order_relaxed);
+    do {
+      if ((gate & kOpen) == 0) return false;
+    } while (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire,
+                                          std::memory_order_relaxed));
+    return true;
+  }
+
+  void Leave() {
+    // The last one out of a closed gate tells the caller. The pool is never destroyed, so the word
+    // may be touched after the caller went on.
+    if (gate_.fetch_sub(1) == 1) gate_.notify_one();
+  }
+
+  static void* WorkerMain(void* argument) {
+    Worker& worker = *static_cast<Worker*>(argument);
+    const ScopedFloatMode mode;
+    inside_region = true;
+    for (uint32_t seen = 0;;) {
+      seen = AwaitChange(worker.signal, seen);
+      int retiring = kRetiring;
+      if (worker.state.compare_exchange_strong(retiring, kStopped)) return nullptr;
+      if (!worker.pool->Enter()) continue;
+      // A worker late for its region may enter the next one, which may want fewer threads.
+      if (worker.thread < worker.pool->threads_) worker.pool->TakeTasks(worker.thread);
+      worker.pool->Leave();
+    }
+  }
+
+  bool Start(int index) {
+    Worker& worker = workers_[index];
+    worker.signal.store(0, std::memory_order_relaxed);
+    worker.thread = index + 1;
+    worker.pool = this;
+    worker.state.store(kRunning, std::memory_order_relaxed);
+    // Signals are the host program's: Ctrl-C must interrupt its threads, not ours.
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pthread_t thread;
+    const int error = pthread_create(&thread, nullptr, &WorkerMain, &worker);
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    if (error != 0) {
+      worker.state.store(kStopped, std::memory_order_relaxed);
+      return false;
+    }
+#if defined(__linux__)
+    pthread_setname_np(thread, "ninc");
+#endif
+    pthread_detach(thread);
+    return true;
+  }
+
+  // Starts workers until there are `wanted`, retires those above `kept`. Returns how many of the
+  // wanted there are: fewer where the system gives no more threads, and then the others do the work.
+  int Resize(int wanted, int kept) {
+    while (count_ < wanted) {
+      int retiring = kRetiring;
+      if (!workers_[count_].state.compare_exchange_strong(retiring, kRunning) && !Start(count_)) {
+        break;
+      }
+      ++count_;
+    }
+    while (count_ > kept) {
+      Worker& worker = workers_[--count_];
+      worker.state.store(kRetiring);
+      Wake(&worker);
+    }
+    return std::min(count_, wanted);
+  }
+
+  alignas(64) std::atomic<bool> held_{false};
+  int count_ = 0;  // workers started and not asked to retire; the holder's alone
+  // The region; written by the holder, read by workers inside the gate.
+  int threads_ = 0;
+  const Body* body_ = nullptr;
+  int64_t tasks_ = 0;
+  alignas(64) std::atomic<uint32_t> gate_{0};
+  alignas(64) std::atomic<int64_t> next_{0};
+  std::array<Worker, kMaxThreads - 1> workers_;
+};
+
+std::atomic<Pool*> the_pool{nullptr};
+
+// Null only where there is no memory for it.
+Pool* ThePool() {
+  Pool* pool = the_pool.load(std::memory_order_acquire);
+  if (pool != nullptr) return pool;
+  // No function-local static: a fork while another thread constructs it would leave its guard locked
+  // in the child for ever. Never deleted: workers may outlive main().
+  Pool* made = new (std::nothrow) Pool;
+  if (the_pool.compare_exchange_strong(pool, made, std::memory_order_acq_rel)) return made;
+  delete made;
+  return pool;
+}
+
+// A fork copies the pool and none of its threads. The child makes its own when it needs one; the
+// copy is left alone, since the parent may have been in the middle of anything.
+[[maybe_unused]] const int registered = pthread_atfork(
+    nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_relaxed); });
+
+// The environment's NINC_NUM_THREADS; 0 where it is not set.
+Result<int> EnvironmentThreads() {
+  const char* text = std::getenv("NINC_NUM_THREADS");
+  if (text == nullptr || *text == '\0') return 0;
+  int threads = 0;
+  const char* end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, threads);
+  if (error != std::errc() || stop != end || threads < 1) {
+    return InvalidArgument("NINC_NUM_THREADS: expected a number of at least 1, got '" +
+                           std::string(text) + "'");
+  }
+  return threads;
+}
+
+std::atomic<int> num_threads{0};  // 0: not decided yet
+
+}  // namespace
+
+void ParallelFor(int threads, int64_t tasks, Body body) {
+  const int useful = static_cast<int>(std::min<int64_t>(std::min(threads, kMaxThreads), tasks));
+  // A nested call runs inline: its caller's siblings are busy with the outer tasks.
+  if (useful <= 1 || inside_region) return RunInline(tasks, body);
+  Pool* const pool = ThePool();
+  inside_region = true;
+  if (pool == nullptr || !pool->TryRun(useful, tasks, body)) RunInline(tasks, body);
+  inside_region = false;
+}
+
+int GetNumThreads() {
+  const int threads = num_threads.load(std::memory_order_relaxed);
+  if (threads != 0) return threads;
+  const Result<int> wanted = EnvironmentThreads();
+  const int first = wanted.ok() && wanted.value() > 0 ? wanted.value() : AvailableProcessors();
+  int undecided = 0;  // a SetNumThreads on another thread goes first
+  num_threads.compare_exchange_strong(undecided, std::clamp(first, 1, kMaxThreads),
+                                      std::memory_order_relaxed);
+  return num_threads.load(std::memory_order_relaxed);
+}
+
+void SetNumThreads(int threads) {
+  num_threads.store(std::clamp(threads, 1, kMaxThreads), std::memory_order_relaxed);
+}
+
+Status NumThreadsEnvironmentStatus() { return EnvironmentThreads().status(); }
+
+}  // namespace ninc
