@@ -1,0 +1,122 @@
+// What a network is: nodes, their attributes, named parameters. Nothing here knows about machines.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ninc/export.h"
+#include "ninc/problem.h"
+#include "ninc/status.h"
+#include "ninc/tensor.h"
+
+namespace ninc {
+
+// The operations a node can be. Field names are those of the JSON form (see Graph::ToJson).
+namespace op {
+struct Input {
+  int64_t channels = 3;
+};
+struct Conv2d {
+  int64_t in_channels = 1, out_channels = 1;
+  int64_t kernel_h = 1, kernel_w = 1;
+  int64_t stride_h = 1, stride_w = 1;
+  int64_t dilation_h = 1, dilation_w = 1;
+  Padding padding;
+  int64_t groups = 1;
+  bool bias = true;
+};
+struct BatchNorm2d {
+  int64_t channels = 1;
+  float eps = 1e-5f;
+  float momentum = 0.1f;
+};
+struct Relu {};
+struct Relu6 {};
+struct MaxPool2d {
+  int64_t kernel_h = 2, kernel_w = 2;
+  int64_t stride_h = 2, stride_w = 2;
+  int64_t padding_h = 0, padding_w = 0;
+  bool ceil_mode = false;
+};
+struct AvgPool2d {
+  int64_t kernel_h = 2, kernel_w = 2;
+  int64_t stride_h = 2, stride_w = 2;
+  int64_t padding_h = 0, padding_w = 0;
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+};
+struct GlobalAvgPool2d {};
+struct Dropout {
+  float p = 0.5f;
+};
+struct Linear {  // on N×C×1×1; put a Flatten or a global pool before it
+  int64_t in_features = 1, out_features = 1;
+  bool bias = true;
+};
+struct Add {};      // two inputs of one shape
+struct Concat {};   // along channels, two inputs or more
+struct Flatten {};  // N×C×H×W -> N×(C·H·W)×1×1 in the users' order C, H, W
+struct Softmax {};  // over channels
+}  // namespace op
+
+using Op = std::variant<op::Input, op::Conv2d, op::BatchNorm2d, op::Relu, op::Relu6, op::MaxPool2d,
+                        op::AvgPool2d, op::GlobalAvgPool2d, op::Dropout, op::Linear, op::Add,
+                        op::Concat, op::Flatten, op::Softmax>;
+
+NINC_API std::string_view OpName(const Op& op);  // "Conv2d", as users type it
+
+using NodeId = int32_t;
+
+struct Node {
+  std::string name;  // unique, non-empty, no '/' and no control characters
+  Op op;
+  std::vector<NodeId> inputs;  // always nodes before this one
+};
+
+// A parameter (trained) or a buffer (batch norm's running statistics) that a graph asks for.
+struct ParameterSpec {
+  std::string name;  // "conv1.weight"
+  std::vector<int64_t> dims;
+  bool trainable = true;
+  NodeId node = 0;
+};
+
+class NINC_API Graph {
+ public:
+  // Adds a node behind existing ones; checks arity, attributes and the name.
+  Result<NodeId> Add(std::string name, Op op, std::vector<NodeId> inputs);
+  // The node whose value the network returns; the last one unless set.
+  Status SetOutput(NodeId node);
+
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const Node& node(NodeId id) const { return nodes_[id]; }
+  NodeId output() const { return output_; }
+  Result<NodeId> Find(std::string_view name) const;
+
+  // Parameters in order of appearance, then buffers likewise.
+  std::vector<ParameterSpec> ParameterSpecs() const;
+  // Every node's output shape for one input shape, or which layer it does not fit:
+  // "conv2 (Conv2d): expected 96 input channels, got 3 (input shape 1×3×32×32)".
+  Result<std::vector<Shape>> InferShapes(const Shape& input) const;
+
+  // {"nodes": [{"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, ...}],
+  //  "output": "gap"}; pairs are [h, w], padding [top, left, bottom, right].
+  std::string ToJson() const;
+  static Result<Graph> FromJson(std::string_view text);
+
+ private:
+  std::vector<Node> nodes_;
+  NodeId output_ = -1;
+};
+
+// The convolution / pooling a node is, given its input shape.
+NINC_API Conv2dProblem ProblemFor(const op::Conv2d& op, const Shape& input);
+NINC_API Conv2dProblem ProblemFor(const op::Linear& op, const Shape& input);
+NINC_API Pool2dProblem ProblemFor(const op::MaxPool2d& op, const Shape& input);
+NINC_API Pool2dProblem ProblemFor(const op::AvgPool2d& op, const Shape& input);
+
+}  // namespace ninc

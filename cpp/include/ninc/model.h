@@ -1,0 +1,116 @@
+// A network with its weights: what is loaded, run, trained and saved.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ninc/backend.h"
+#include "ninc/export.h"
+#include "ninc/graph.h"
+#include "ninc/plan.h"
+#include "ninc/status.h"
+#include "ninc/tensor.h"
+
+namespace ninc {
+
+// Thread safety: several threads may Run one model at once. Everything that writes parameters
+// (Set, Trainer::Step) must not overlap with itself; a Run beside it sees the weights before or
+// after the write of each layer's packed copy, never a half-written one.
+class NINC_API Model {
+ public:
+  // All parameters zero (batch norm: weight and running_var one).
+  static Result<std::shared_ptr<Model>> Create(Graph graph);
+  ~Model();
+
+  const Graph& graph() const;
+
+  // Parameters, then buffers; the graph's ParameterSpecs order.
+  const std::vector<ParameterSpec>& specs() const;
+  const Tensor& parameter(size_t index) const;
+  Result<size_t> FindParameter(std::string_view name) const;
+  // Replaces values; every name must exist and every size fit, else nothing is changed.
+  Status SetParameters(const std::vector<std::pair<std::string, std::vector<float>>>& values);
+  // Rises with every write to parameters; packed copies carry the version they were made from.
+  uint64_t version() const;
+
+  // Free text beside the network, stored in the file: "preprocessing", "classes", ... (JSON).
+  std::map<std::string, std::string>& metadata();
+  const std::map<std::string, std::string>& metadata() const;
+
+  // y = the value of node `output` (default: the graph's output) for x: N×C×H×W of any strides.
+  // y holds OutputShape(...).size() floats, contiguous N×C×H×W.
+  Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
+  Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1);
+
+  // The plan for an input shape, made or taken from the cache (bounded: see SetPlanCacheBytes).
+  Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);
+  void SetPlanCacheBytes(size_t bytes);  // plans and idle arenas together; default 512 MiB
+  size_t PlanCacheBytes() const;         // in use now
+
+ private:
+  friend class Trainer;
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// One parameter's share of an update: lr and decay after the schedule and the group rules.
+struct ParameterUpdate {
+  float lr = 0.0f;
+  float weight_decay = 0.0f;
+};
+
+struct StepSettings {
+  float momentum = 0.0f;
+  bool nesterov = false;
+  std::vector<ParameterUpdate> updates;  // one for each trainable parameter, in order
+  uint64_t seed = 0;                     // of dropout
+  uint64_t step = 0;                     // of dropout; counts from 0
+};
+
+struct StepResult {
+  float loss = 0.0f;      // mean over the batch, before the update
+  int64_t correct = 0;    // rows whose largest logit was the label's
+};
+
+// Forward, softmax cross entropy, backward and SGD in one call. The network's output must be
+// logits: N×classes×1×1.
+class NINC_API Trainer {
+ public:
+  static Result<std::unique_ptr<Trainer>> Create(std::shared_ptr<Model> model,
+                                                 float label_smoothing);
+  ~Trainer();
+
+  // x: N×C×H×W, N at least 1; labels: N values in [0, classes).
+  Result<StepResult> Step(const Shape& input, const StridedView& x, const int64_t* labels,
+                          const StepSettings& settings);
+  // Loss and gradients without an update, for tests: gradients in parameter order.
+  Result<StepResult> Gradients(const Shape& input, const StridedView& x, const int64_t* labels,
+                               uint64_t seed, uint64_t step, std::vector<Tensor>* gradients);
+
+  // SGD's velocities, one for each trainable parameter, for checkpoints.
+  const std::vector<Tensor>& velocity() const;
+  Status SetVelocity(size_t index, const std::vector<float>& values);
+  // The plan of the last step's shape, for describe(); null before the first.
+  std::shared_ptr<const Plan> plan() const;
+
+ private:
+  struct Impl;
+  explicit Trainer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Files: safetensors, the graph and the metadata as JSON in its header (io/). Load reads the whole
+// file and checks every size before it believes it; Save writes a temporary file beside `path`,
+// flushes and renames it.
+NINC_API Result<std::shared_ptr<Model>> Load(const std::string& path);
+NINC_API Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size,
+                                                   const std::string& name);
+NINC_API Status Save(const Model& model, const std::string& path);
+
+}  // namespace ninc

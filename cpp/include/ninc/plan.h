@@ -1,0 +1,46 @@
+// A graph compiled for one input shape, one mode and one device: shapes inferred, operations fused,
+// values laid out in one arena, work ready to split. Immutable, so any number of threads may run it
+// at once, each with an arena of its own.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "ninc/backend.h"
+#include "ninc/export.h"
+#include "ninc/graph.h"
+#include "ninc/status.h"
+
+namespace ninc {
+
+enum class Mode : uint8_t { kInference, kTraining };
+
+struct PlanOptions {
+  Mode mode = Mode::kInference;
+  NodeId output = -1;            // -1: the graph's output
+  float label_smoothing = 0.0f;  // training only
+  bool operator==(const PlanOptions&) const = default;
+};
+
+class NINC_API Plan {
+ public:
+  ~Plan();
+  const Shape& input_shape() const;
+  const Shape& output_shape() const;
+  const PlanOptions& options() const;
+  double Flops() const;        // convolutions counted as direct; training: all three passes
+  size_t ArenaBytes() const;   // activations and gradients of one run
+  size_t PackedBytes() const;  // packed weights it uses (shared with other plans)
+  // A table a person can read: steps, algorithms, shapes, memory, FLOPs.
+  std::string Describe() const;
+
+ private:
+  friend class PlanCompiler;
+  friend class PlanRunner;
+  struct Impl;
+  explicit Plan(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ninc

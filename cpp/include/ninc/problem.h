@@ -1,0 +1,97 @@
+// The problems the kernels solve: the shape of one convolution or one pooling, and everything that
+// follows from it (output size, FLOPs, validity). Names as in the literature: input N×H×W×C, output
+// N×P×Q×K where P and Q are out_h and out_w, kernel R×S.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ninc/export.h"
+#include "ninc/status.h"
+#include "ninc/tensor.h"
+
+namespace ninc {
+
+struct Padding {
+  int64_t top = 0, left = 0, bottom = 0, right = 0;
+  bool operator==(const Padding&) const = default;
+};
+
+// What follows a product or sum at once, before its result leaves the registers:
+// y = min(max(x, 0), limit); NaN stays NaN.
+struct Activation {
+  enum class Kind : uint8_t { kNone, kRelu, kRelu6 };
+  Kind kind = Kind::kNone;
+  bool operator==(const Activation&) const = default;
+};
+
+// The three products of a convolution layer (oneDNN's terms).
+enum class Pass : uint8_t { kForward, kBackwardData, kBackwardWeights };
+
+// y(n, p, q, k) = bias(k) + sum over r, s, c of
+//     x(n, p*stride_h + r*dilation_h - padding.top, q*stride_w + s*dilation_w - padding.left, c)
+//     * weight(k, c, r, s)
+// with zeros outside the picture; with groups, output channel k sees only its group's C/groups
+// input channels.
+struct NINC_API Conv2dProblem {
+  Shape input;                    // N×H×W×C
+  int64_t out_channels = 1;       // K
+  int64_t kernel_h = 1, kernel_w = 1;  // R, S
+  int64_t stride_h = 1, stride_w = 1;
+  int64_t dilation_h = 1, dilation_w = 1;
+  Padding padding;
+  int64_t groups = 1;
+
+  int64_t out_h() const {  // P
+    return (input.h + padding.top + padding.bottom - dilation_h * (kernel_h - 1) - 1) / stride_h + 1;
+  }
+  int64_t out_w() const {  // Q
+    return (input.w + padding.left + padding.right - dilation_w * (kernel_w - 1) - 1) / stride_w + 1;
+  }
+  Shape output() const { return {input.n, out_h(), out_w(), out_channels}; }
+  int64_t group_in() const { return input.c / groups; }
+  int64_t group_out() const { return out_channels / groups; }
+  int64_t weight_size() const { return out_channels * group_in() * kernel_h * kernel_w; }
+  // Multiply-adds count two; counted as direct convolution, padding included.
+  double Flops() const { return 2.0 * static_cast<double>(output().pixels()) * weight_size(); }
+  // A matrix product over pixels: 1×1, stride 1, no padding.
+  bool IsPointwise() const {
+    return kernel_h == 1 && kernel_w == 1 && stride_h == 1 && stride_w == 1 &&
+           padding == Padding{};
+  }
+  // Says which field is wrong, what it is and what it must be.
+  Status Validate() const;
+  std::string ToString() const;  // "1×96×16×16 -> 192, 5×5, stride 1, padding 2"
+  bool operator==(const Conv2dProblem&) const = default;
+};
+
+// Pooling windows as PyTorch defines them: with ceil_mode a last window may hang over the lower or
+// right edge but must start inside the picture or its upper/left padding. Windows are clipped to
+// the padded picture; a maximum ignores padding; an average divides by the window's area inside the
+// padded picture (count_include_pad) or inside the picture itself.
+struct NINC_API Pool2dProblem {
+  Shape input;                         // N×H×W×C
+  int64_t kernel_h = 1, kernel_w = 1;  // R, S
+  int64_t stride_h = 1, stride_w = 1;
+  int64_t padding_h = 0, padding_w = 0;  // at most half the kernel
+  bool ceil_mode = false;
+  bool count_include_pad = true;  // averages only
+
+  int64_t out_h() const { return OutSize(input.h, kernel_h, stride_h, padding_h); }
+  int64_t out_w() const { return OutSize(input.w, kernel_w, stride_w, padding_w); }
+  Shape output() const { return {input.n, out_h(), out_w(), input.c}; }
+  Status Validate() const;
+  std::string ToString() const;
+  bool operator==(const Pool2dProblem&) const = default;
+
+ private:
+  int64_t OutSize(int64_t in, int64_t kernel, int64_t stride, int64_t padding) const {
+    const int64_t span = in + 2 * padding - kernel;
+    int64_t out = (ceil_mode ? (span + stride - 1) / stride : span / stride) + 1;
+    // PyTorch's rule: the last window starts inside the picture or its left padding.
+    if (ceil_mode && (out - 1) * stride >= in + padding) --out;
+    return out;
+  }
+};
+
+}  // namespace ninc

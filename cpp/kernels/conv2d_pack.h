@@ -1,0 +1,61 @@
+// Weights laid out for the register tile.
+//
+// The columns of a product (output channels forward, input channels backward data) are cut into
+// panels of as many vectors as the tile is wide. A panel holds its (taps·depth)×width weights one
+// after the other in the order the tile reads them, zeros where columns are missing:
+//
+//     packed: group → lattice → panel → tap → depth → column
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/conv2d_taps.h"
+#include "kernels/tile.h"
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+// How `columns` are cut into panels: all as wide as the tile, but for a last one that would be a
+// single vector wide, which takes a vector from its neighbour (3 + 3 + 3 + 1 is slower than
+// 3 + 3 + 2 + 2: a narrow tile has too few sums under way to hide their latency).
+class Panels {
+ public:
+  Panels(int64_t columns, const TileShape& tile)
+      : columns_(columns), lanes_(tile.lanes), widest_(tile.vectors) {
+    const int64_t vectors = (columns + tile.lanes - 1) / tile.lanes;
+    count_ = (vectors + widest_ - 1) / widest_;
+    last_ = vectors - (count_ - 1) * widest_;
+    borrowed_ = last_ == 1 && count_ > 1 && widest_ > 2;
+  }
+  int64_t count() const { return count_; }
+  int64_t padded_columns() const { return Column(count_); }
+  // First column of a panel; Column(count()) is the padded end.
+  int64_t Column(int64_t panel) const {
+    if (panel == count_) return count_ == 0 ? 0 : ((count_ - 1) * widest_ + last_) * lanes_;
+    return (panel * widest_ - (borrowed_ && panel == count_ - 1 ? 1 : 0)) * lanes_;
+  }
+  int Vectors(int64_t panel) const {
+    return static_cast<int>((Column(panel + 1) - Column(panel)) / lanes_);
+  }
+  int64_t Width(int64_t panel) const { return Column(panel + 1) - Column(panel); }
+  // Columns of a panel that exist.
+  int64_t Columns(int64_t panel) const {
+    const int64_t end = Column(panel + 1);
+    return (end < columns_ ? end : columns_) - Column(panel);
+  }
+
+ private:
+  int64_t columns_, lanes_, widest_;
+  int64_t count_ = 0, last_ = 0;
+  bool borrowed_ = false;
+};
+
+// Floats before lattice `index` of group `group`.
+size_t PackedOffset(const Conv2dProblem& problem, Pass pass, int64_t group, int64_t index);
+
+// Fills the packed copy for a pass; see PackWeights in conv2d.h.
+void PackPanels(const Conv2dProblem& problem, Pass pass, const float* weight, const float* scale,
+                float* packed, int threads);
+
+}  // namespace ninc::cpu

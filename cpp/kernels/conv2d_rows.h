@@ -1,0 +1,124 @@
+// Where the rows of A are: turns a block of destination pixels and a set of taps into the pointers
+// the register tile reads through. Padding is a pointer to a row of zeros, so the tile has no
+// borders. Shared by the forward, data and weight passes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/conv2d_taps.h"
+
+namespace ninc::cpu {
+
+// Positions of consecutive lattice pixels, counted on from a first one.
+class PixelWalk {
+ public:
+  PixelWalk(const TapLattice& lattice, int64_t pixel)
+      : height_(lattice.h.count), width_(lattice.w.count) {
+    j_ = pixel % width_;
+    i_ = pixel / width_ % height_;
+    n_ = pixel / width_ / height_;
+  }
+  void Next() {
+    if (++j_ < width_) return;
+    j_ = 0;
+    if (++i_ < height_) return;
+    i_ = 0;
+    ++n_;
+  }
+  int64_t n() const { return n_; }
+  int64_t i() const { return i_; }
+  int64_t j() const { return j_; }
+
+ private:
+  int64_t height_, width_;
+  int64_t n_ = 0, i_ = 0, j_ = 0;
+};
+
+// Channel 0 of the walk's pixel in the destination.
+inline float* DestinationPixel(const TapLattice& lattice, const PixelWalk& walk, float* dst) {
+  const int64_t y = lattice.h.first + walk.i() * lattice.h.step;
+  const int64_t x = lattice.w.first + walk.j() * lattice.w.step;
+  return dst + ((walk.n() * lattice.dst.h + y) * lattice.dst.w + x) * lattice.dst.c;
+}
+
+// rows[(a·taps_w + b)·stride + m] = the source of tap (a, b) for pixel first + m, for the kernel
+// rows [tap_h0, tap_h1) of the lattice (so weight gradients can be split by kernel row).
+inline void TapRows(const TapLattice& lattice, const float* src, const float* zeros,
+                    int64_t channel0, int64_t first, int64_t pixels, int64_t tap_h0,
+                    int64_t tap_h1, int64_t stride, const float** rows) {
+  const TapAxis &h = lattice.h, &w = lattice.w;
+  const Shape& s = lattice.src;
+  PixelWalk walk(lattice, first);
+  for (int64_t m = 0; m < pixels; ++m, walk.Next()) {
+    const float** to = rows + m;
+    for (int64_t a = tap_h0; a < tap_h1; ++a) {
+      const int64_t y = walk.i() * h.src_step + h.offset0 + a * h.offset_step;
+      const bool row_exists = y >= 0 && y < s.h;
+      const float* line = src + (walk.n() * s.h + (row_exists ? y : 0)) * s.w * s.c + channel0;
+      for (int64_t b = 0; b < w.taps; ++b, to += stride) {
+        const int64_t x = walk.j() * w.src_step + w.offset0 + b * w.offset_step;
+        *to = row_exists && x >= 0 && x < s.w ? line + x * s.c : zeros;
+      }
+    }
+  }
+}
+
+// Pictures of few channels (the first layer) have taps too short for the tile's inner loop: their
+// rows are laid out once for a block, patch(m, (a·taps_w + b)·depth + d), and multiplied as one tap.
+inline bool UsesPatches(const TapLattice& lattice) {
+  return lattice.depth < 16 && lattice.taps() > 1;
+}
+
+inline void GatherPatches(const TapLattice& lattice, const float* src, int64_t channel0,
+                          int64_t first, int64_t pixels, float* patches) {
+  const TapAxis &h = lattice.h, &w = lattice.w;
+  const Shape& s = lattice.src;
+  const size_t depth_bytes = static_cast<size_t>(lattice.depth) * sizeof(float);
+  PixelWalk walk(lattice, first);
+  for (int64_t m = 0; m < pixels; ++m, walk.Next()) {
+    for (int64_t a = 0; a < h.taps; ++a) {
+      const int64_t y = walk.i() * h.src_step + h.offset0 + a * h.offset_step;
+      const int64_t x0 = walk.j() * w.src_step + w.offset0;
+      const float* line = src + (walk.n() * s.h + y) * s.w * s.c + channel0;
+      if (y < 0 || y >= s.h) {
+        std::memset(patches, 0, w.taps * depth_bytes);
+        patches += w.taps * lattice.depth;
+      } else if (w.offset_step == 1 && lattice.depth == s.c && x0 >= 0 && x0 + w.taps <= s.w) {
+        std::memcpy(patches, line + x0 * s.c, w.taps * depth_bytes);
+        patches += w.taps * lattice.depth;
+      } else {
+        for (int64_t b = 0; b < w.taps; ++b, patches += lattice.depth) {
+          const int64_t x = x0 + b * w.offset_step;
+          if (x >= 0 && x < s.w) {
+            std::memcpy(patches, line + x * s.c, depth_bytes);
+          } else {
+            std::memset(patches, 0, depth_bytes);
+          }
+        }
+      }
+    }
+  }
+}
+
+// Cuts the memory of a workspace into arrays.
+class Carver {
+ public:
+  explicit Carver(std::byte* base) : next_(base) {}
+  template <typename T>
+  T* Take(int64_t count) {
+    T* taken = reinterpret_cast<T*>(next_);
+    next_ += Bytes<T>(count);
+    return taken;
+  }
+  template <typename T>
+  static size_t Bytes(int64_t count) {
+    return (static_cast<size_t>(count) * sizeof(T) + 63) / 64 * 64;
+  }
+
+ private:
+  std::byte* next_;
+};
+
+}  // namespace ninc::cpu

@@ -1,0 +1,15 @@
+// The weight gradient: dweight(k, c, r, s) = sum over n, p, q of dy(n, p, q, k) *
+// x(n, p·stride_h + r·dilation_h - padding.top, q·stride_w + s·dilation_w - padding.left, c).
+#pragma once
+
+#include "ninc/backend.h"
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& problem);
+// x: N×H×W×C, dy: N×P×Q×K, dweight: K×(C/groups)×R×S, written.
+void BackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy, float* dweight,
+                     const Workspace& workspace);
+
+}  // namespace ninc::cpu

@@ -1,0 +1,124 @@
+// The register tiles of tile.h, written once over Highway vectors and compiled for each target.
+//
+// Accumulators are an array with constant bounds; gcc keeps it in registers once all loops over it
+// are unrolled. Both tiles run at the multiply-add limit when their operands are in L2, so there is
+// no version that keeps a slice of B in L1 and spills C instead.
+#include "kernels/tile.h"
+
+#include <utility>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/tile.cc"
+#include "kernels/foreach_target.h"
+#include <hwy/highway.h>
+
+#include "kernels/dispatch.h"
+#include "kernels/tile_vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ninc::cpu::HWY_NAMESPACE {
+
+// See TileShape for the register arithmetic.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+constexpr int kRows = 8, kVectors = 3;
+#elif HWY_TARGET == HWY_AVX2
+constexpr int kRows = 6, kVectors = 2;
+#else
+constexpr int kRows = 4, kVectors = 2;
+#endif
+static_assert(kRows <= kMaxTileRows && kVectors <= kMaxTileVectors);
+
+// acc(i, v) += a(i) * b(v), the inner step of both tiles; a_of(i) gives the address of a(i).
+template <int kR, int kV, class AddressOf>
+HWY_INLINE void MultiplyAdd(const float* HWY_RESTRICT b, AddressOf a_of, V (&acc)[kR][kV]) {
+  V columns[kV];
+  for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), b + v * kLanes);
+  for (int i = 0; i < kR; ++i) {
+    const V row = hn::Set(D(), *a_of(i));
+    for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(row, columns[v], acc[i][v]);
+  }
+}
+
+template <int kR, int kV>
+void Tile(const TileArgs& args) {
+  V acc[kR][kV];
+  for (int i = 0; i < kR; ++i) {
+    for (int v = 0; v < kV; ++v) {
+      acc[i][v] = args.first ? hn::Zero(D())
+                             : LoadFirst(args.out[i] + args.column + v * kLanes,
+                                         args.columns - v * kLanes);
+    }
+  }
+
+  const float* HWY_RESTRICT b = args.b;
+  const int64_t depth = args.depth;
+  for (int64_t t = 0; t < args.taps; ++t) {
+    const float* a[kR];
+    for (int i = 0; i < kR; ++i) a[i] = args.rows[t * args.row_stride + i] + args.row_offset;
+    for (int64_t d = 0; d < depth; ++d, b += kV * kLanes) {
+      MultiplyAdd<kR, kV>(b, [&](int i) { return a[i] + d; }, acc);
+    }
+  }
+
+  if (args.last && args.bias != nullptr) {
+    for (int v = 0; v < kV; ++v) {
+      const V bias = LoadFirst(args.bias + args.column + v * kLanes, args.columns - v * kLanes);
+      for (int i = 0; i < kR; ++i) acc[i][v] = hn::Add(acc[i][v], bias);
+    }
+  }
+  for (int i = 0; i < kR; ++i) {
+    for (int v = 0; v < kV; ++v) {
+      const V result = args.last ? Activate(acc[i][v], args.activation) : acc[i][v];
+      StoreFirst(result, args.out[i] + args.column + v * kLanes, args.columns - v * kLanes);
+    }
+  }
+}
+
+// Adds a block's sum to C instead of starting from C: sums within sums lose less to rounding.
+template <int kR, int kV>
+void OuterTile(const OuterTileArgs& args) {
+  V acc[kR][kV];
+  for (int i = 0; i < kR; ++i) {
+    for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
+  }
+  const float* HWY_RESTRICT b = args.b;
+  for (int64_t m = 0; m < args.pixels; ++m, b += kV * kLanes) {
+    const float* HWY_RESTRICT a = args.rows[m] + args.row_offset;
+    MultiplyAdd<kR, kV>(b, [&](int i) { return a + i; }, acc);
+  }
+  for (int i = 0; i < kR; ++i) {
+    for (int v = 0; v < kV; ++v) {
+      float* c = args.c + (i * kV + v) * kLanes;
+      if (!args.first) acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), c));
+      hn::StoreU(acc[i][v], D(), c);
+    }
+  }
+}
+
+// Fills table[r - 1][v - 1] for every r and v the target's tile allows.
+template <int kR, int... kV>
+void FillRow(TileKernels& table, std::integer_sequence<int, kV...>) {
+  ((table.tile[kR - 1][kV] = &Tile<kR, kV + 1>, table.outer[kR - 1][kV] = &OuterTile<kR, kV + 1>),
+   ...);
+}
+template <int... kR>
+TileKernels MakeTable(std::integer_sequence<int, kR...>) {
+  TileKernels table = {};
+  table.shape = {kRows, kVectors, kLanes};
+  (FillRow<kR + 1>(table, std::make_integer_sequence<int, kVectors>()), ...);
+  return table;
+}
+
+const TileKernels& Tiles() {
+  static const TileKernels table = MakeTable(std::make_integer_sequence<int, kRows>());
+  return table;
+}
+
+}  // namespace ninc::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ninc::cpu {
+const TileKernels& Tiles() { return NINC_DISPATCH(Tiles)(); }
+}  // namespace ninc::cpu
+#endif

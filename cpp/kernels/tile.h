@@ -1,0 +1,73 @@
+// The register tile: the one place where convolutions, forward and backward, multiply.
+//
+// A tile is kRows×(kVectors·lanes) outputs held in registers while a sum runs over its terms:
+//
+//     C(i, j) (+)= sum over t < taps, d < depth of A_t(i, d) * B(t·depth + d, j)
+//
+// Row i of A_t is wherever rows[t][i] points: a pixel of the picture, a row of zeros outside of it
+// (implicit GEMM), or a row of a matrix laid out before. B is a packed panel of weights, `width` =
+// kVectors·lanes columns wide and zero padded, so that the inner loop has neither borders nor
+// remainders. What a tile knows nothing of: how weights are packed (pack.h), which blocks of pixels
+// and panels are taken in which order (conv2d.cc, conv2d_weights.cc).
+#pragma once
+
+#include <cstdint>
+
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+inline constexpr int kMaxTileRows = 8;
+inline constexpr int kMaxTileVectors = 3;
+
+// What the registers of a target hold. The sum's inner step loads `vectors` vectors of B, one
+// broadcast of A for each row, and does rows·vectors multiply-adds, so the tile wants to be large
+// and square-ish; the accumulators, the B vectors and one broadcast must fit the register file:
+//
+//     AVX-512   8·3 + 3 + 1 = 28 of 32        NEON     8·3 + 3 + 1 = 28 of 32
+//     AVX2      6·2 + 2 + 1 = 15 of 16        one lane 4·2 + 2 + 1 = 11 of 16
+struct TileShape {
+  int rows;
+  int vectors;
+  int lanes;
+  int width() const { return vectors * lanes; }
+};
+
+struct TileArgs {
+  const float* const* rows;  // rows[t·row_stride + i] + row_offset: row i of A_t
+  int64_t row_stride;
+  int64_t row_offset;
+  int64_t taps;
+  int64_t depth;
+  const float* b;     // (taps·depth)×width, packed
+  float* const* out;  // out[i] + column: row i of C
+  int64_t column;
+  int64_t columns;    // of these, how many exist: at most width
+  bool first;         // C = ..., else C += ...
+  bool last;          // then C = activation(C + bias)
+  const float* bias;  // all columns' (column is added here), or null
+  Activation activation;
+};
+
+// C(i, j) (+)= sum over m < pixels of A(m, i) * B(m, j), for weight gradients: A(m, ·) are
+// consecutive channels at rows[m] + row_offset, B is a packed block of dy.
+struct OuterTileArgs {
+  const float* const* rows;  // [pixels]
+  int64_t row_offset;
+  int64_t pixels;
+  const float* b;  // pixels×width
+  float* c;        // rows×width, contiguous
+  bool first;
+};
+
+// The tiles of one instruction set. tile[r - 1][v - 1] has r rows and v vectors.
+struct TileKernels {
+  TileShape shape;
+  void (*tile[kMaxTileRows][kMaxTileVectors])(const TileArgs&);
+  void (*outer[kMaxTileRows][kMaxTileVectors])(const OuterTileArgs&);
+};
+
+// For the target in use.
+const TileKernels& Tiles();
+
+}  // namespace ninc::cpu
