@@ -10,13 +10,23 @@ find_package(Threads REQUIRED)
 set(NINC_HWY_MINIMUM 1.0.3)
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
-  pkg_check_modules(NINC_PC_HWY QUIET libhwy>=${NINC_HWY_MINIMUM})
+  pkg_check_modules(NINC_PC_HWY QUIET libhwy)  # only a hint: the headers do without their .pc file
 endif()
-if(NINC_PC_HWY_FOUND)
-  find_path(NINC_HWY_INCLUDE_DIR hwy/foreach_target.h HINTS ${NINC_PC_HWY_INCLUDEDIR})
-endif()
+find_path(NINC_HWY_INCLUDE_DIR hwy/highway.h HINTS ${NINC_PC_HWY_INCLUDEDIR})
+set(NINC_HWY_VERSION 0)
 if(NINC_HWY_INCLUDE_DIR)
-  message(STATUS "Highway ${NINC_PC_HWY_VERSION}: ${NINC_HWY_INCLUDE_DIR}")
+  # The version stands in highway.h up to 1.0 and in base.h from 1.1 on.
+  foreach(header highway base)
+    file(STRINGS ${NINC_HWY_INCLUDE_DIR}/hwy/${header}.h NINC_HWY_LINES
+         REGEX "define HWY_(MAJOR|MINOR|PATCH) ")
+    string(APPEND NINC_HWY_VERSION_LINES "${NINC_HWY_LINES}")
+  endforeach()
+  string(REGEX REPLACE "[^0-9]*([0-9]+);[^0-9]*([0-9]+);[^0-9]*([0-9]+)" "\\1.\\2.\\3"
+         NINC_HWY_VERSION "${NINC_HWY_VERSION_LINES}")
+endif()
+if(NINC_HWY_VERSION VERSION_GREATER_EQUAL NINC_HWY_MINIMUM)
+  message(STATUS "Highway ${NINC_HWY_VERSION}: ${NINC_HWY_INCLUDE_DIR}")
+  set(NINC_HWY_HEADERS ${NINC_HWY_INCLUDE_DIR})
 else()
   message(STATUS "Highway: no libhwy >= ${NINC_HWY_MINIMUM} found, fetching 1.0.3")
   FetchContent_Declare(highway
@@ -24,10 +34,10 @@ else()
       GIT_TAG 58746ca5b9f9444a2a3549704602ecc6239f8f41  # 1.0.3
       SOURCE_SUBDIR headers-only)  # no such folder: fetched but not added to the build
   FetchContent_MakeAvailable(highway)
-  set(NINC_HWY_INCLUDE_DIR ${highway_SOURCE_DIR})
+  set(NINC_HWY_HEADERS ${highway_SOURCE_DIR})
 endif()
 add_library(hwy_headers INTERFACE)
-target_include_directories(hwy_headers SYSTEM INTERFACE ${NINC_HWY_INCLUDE_DIR})
+target_include_directories(hwy_headers SYSTEM INTERFACE ${NINC_HWY_HEADERS})
 # Highway's debug assertions call into its library, which we do not link.
 target_compile_definitions(hwy_headers INTERFACE HWY_IS_DEBUG_BUILD=0)
 

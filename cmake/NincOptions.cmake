@@ -1,7 +1,11 @@
 # What a builder may choose, and the compiler flags every target of ours has.
 
 option(NINC_BUILD_TESTS "Build the C++ tests (needs GoogleTest)" OFF)
-option(NINC_BUILD_PYTHON "Build the Python module _core" ${SKBUILD})
+set(NINC_BUILD_PYTHON_DEFAULT OFF)
+if(SKBUILD)  # set by scikit-build-core
+  set(NINC_BUILD_PYTHON_DEFAULT ON)
+endif()
+option(NINC_BUILD_PYTHON "Build the Python module _core" ${NINC_BUILD_PYTHON_DEFAULT})
 option(NINC_WERROR "Make compiler warnings errors" OFF)
 set(NINC_SANITIZE "" CACHE STRING "Sanitizers: empty, address,undefined or thread")
 

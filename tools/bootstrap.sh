@@ -26,10 +26,10 @@ need python3-dev has_python_header
 # CMake fetches these two where they are missing; a package is quicker and works offline.
 need libhwy-dev has_header hwy/highway.h
 need nlohmann-json3-dev has_header nlohmann/json.hpp
-need pkg-config command -v pkg-config
 if [[ $goal == test ]]; then
   need libgtest-dev has_header gtest/gtest.h
   need ccache command -v ccache
+  need pkg-config command -v pkg-config
   if [[ $(uname -m) == x86_64 ]]; then need qemu-user command -v qemu-x86_64; fi
 fi
 
