@@ -16,9 +16,9 @@ import ninc
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = Path(ninc.__file__).resolve().parent
 CORE = Path(ninc._core.__file__).resolve()
 LIBRARY = CORE.parent / "lib" / "libninc.so"
+PKGCONFIG = LIBRARY.parent / "pkgconfig"
 
 
 def run(*command, **kwargs):
@@ -99,7 +99,7 @@ def test_numpy_is_the_only_dependency():
 
 def test_one_version_everywhere():
     declared = re.search(r"project\(ninc VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text())
-    pc = (PACKAGE_PKGCONFIG / "ninc.pc").read_text()
+    pc = (PKGCONFIG / "ninc.pc").read_text()
     versions = {
         "CMakeLists.txt": declared.group(1),
         "metadata": importlib.metadata.version("ninc"),
@@ -107,9 +107,6 @@ def test_one_version_everywhere():
         "ninc.pc": re.search(r"Version: (.*)", pc).group(1),
     }
     assert len(set(versions.values())) == 1, versions
-
-
-PACKAGE_PKGCONFIG = LIBRARY.parent / "pkgconfig"
 
 
 def test_import_loads_nothing_heavy():
@@ -155,7 +152,7 @@ def test_examples_build_against_the_wheel(tmp_path):
 
 
 def test_pkg_config_finds_the_wheel(tmp_path):
-    environment = {**os.environ, "PKG_CONFIG_PATH": str(PACKAGE_PKGCONFIG)}
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(PKGCONFIG)}
     flags = run(require("pkg-config"), "--cflags", "--libs", "ninc", env=environment).split()
     source = tmp_path / "consumer.c"
     source.write_text(
