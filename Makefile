@@ -82,8 +82,9 @@ asan tsan: %san: $(VENV)/.test-tools
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/run.py
 
+# clang-format as in Debian 12: another version would lay out the same code otherwise.
 $(VENV)/.lint-tools: $(VENV)/.tools
-	@$(PIP) install ruff clang-format
+	@$(PIP) install ruff clang-format==14.0.6
 	@touch $@
 
 lint: $(VENV)/.lint-tools

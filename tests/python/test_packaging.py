@@ -12,8 +12,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import ninc
 import pytest
+
+import ninc
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = Path(ninc._core.__file__).resolve()
