@@ -1,0 +1,48 @@
+// The safetensors container: named arrays and free text behind one JSON header.
+//
+//     8 bytes      L, the header's length, little endian
+//     L bytes      {"__metadata__": {"key": "text", ...},
+//                   "conv1.weight": {"dtype": "F32", "shape": [192, 3, 5, 5],
+//                                    "data_offsets": [0, 57600]}, ...}, spaces behind it
+//     the rest     the arrays' bytes, without gaps; offsets count from here
+//
+// Files come from strangers: nothing in one is believed before it is checked.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ninc/status.h"
+
+namespace ninc::safetensors {
+
+inline constexpr size_t kMaxHeaderBytes = size_t{16} << 20;
+inline constexpr size_t kMaxRank = 8;
+
+struct Entry {
+  std::string name;
+  std::vector<int64_t> dims;
+  std::string_view bytes;  // of the file handed to Parse; any alignment, so copy to read floats
+
+  std::vector<float> Values() const;
+};
+
+struct Contents {
+  std::map<std::string, std::string> metadata;
+  std::vector<Entry> entries;  // in the order of their bytes
+};
+
+// Takes float32 arrays only. Refuses what the format forbids (gaps, overlaps, bytes that belong to
+// nobody, shapes that do not fit their range) and what would fool a reader: names given twice, empty
+// names, names with control characters or path separators.
+Result<Contents> Parse(std::string_view file);
+
+// Length and header for arrays that follow in the order given; the arrays' bytes then start at a
+// multiple of 8. The same arguments give the same bytes. Entry::bytes is not looked at.
+Result<std::string> MakeHeader(const std::map<std::string, std::string>& metadata,
+                               const std::vector<Entry>& entries);
+
+}  // namespace ninc::safetensors
