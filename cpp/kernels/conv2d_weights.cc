@@ -2,9 +2,9 @@
 //
 //     dW(tap·C + c, k) = sum over pixels m of X_tap(m, c) * dY(m, k)
 //
-// A task owns a block of the result (a panel of output channels × some kernel rows × some input
-// channels) and walks all pixels in blocks of kBlockPixels: it packs the panel's columns of dy once
-// and then adds the block's product to each of its tiles. Results are split among threads, never
+// A task owns a block of the result (panels of output channels × some kernel rows × some input
+// channels) and walks all pixels in blocks of kBlockPixels: it packs a panel's columns of dy once
+// and then adds the block's product to each of the panel's tiles. Results are split among threads, never
 // pixels, so there are no partial sums to merge and the bits do not depend on the threads. Each
 // block of pixels is summed in registers from zero before it is added, which keeps the rounding
 // error of the long sum (30,000 pixels for a batch of NIN-CIFAR) near that of a short one.
@@ -37,19 +37,36 @@ struct GradientRows {
   int64_t kernel_rows, row_taps, channels;
 };
 
-// How the result is cut into tasks: as few as keep every thread busy, because each one packs dy.
+// How the result is cut into tasks. Every task reads its own columns of dy and its own channels of
+// x, for all pixels: cutting panels reads x again, cutting kernel rows or channels reads dy again.
+// Among the grids with tasks enough for every thread, the one that reads least, as long as a task's
+// sums stay in L2.
 struct TaskGrid {
   TaskGrid(const Conv2dProblem& p, const GradientRows& rows, const Panels& panels, int threads)
-      : groups(p.groups), panel_count(panels.count()) {
-    const int64_t wanted = 4 * threads;
-    const auto more = [&] { return (wanted + count() - 1) / count(); };
-    kernel_splits = std::clamp<int64_t>(more(), 1, rows.kernel_rows);
+      : groups(p.groups), panel_splits(panels.count()) {
+    constexpr int64_t kSumBytes = 384 << 10;
+    const int64_t wanted = (2 * threads + groups - 1) / groups;
     const int64_t tiles = (rows.channels + Tiles().shape.rows - 1) / Tiles().shape.rows;
-    channel_splits = std::clamp<int64_t>(more(), 1, tiles);
+    int64_t least = -1;
+    for (int64_t cut = 1; cut <= panels.count(); ++cut) {
+      const int64_t kernel = std::clamp<int64_t>(Ceil(wanted, cut), 1, rows.kernel_rows);
+      const int64_t channel = std::clamp<int64_t>(Ceil(wanted, cut * kernel), 1, tiles);
+      const int64_t sums = rows.all() * panels.padded_columns() * int64_t{sizeof(float)};
+      const bool fits = sums / (cut * kernel * channel) <= kSumBytes || cut == panels.count();
+      const int64_t reads = cut * p.group_in() + kernel * channel * p.group_out();
+      if (!fits || (least >= 0 && reads >= least)) continue;
+      least = reads;
+      panel_splits = cut;
+      kernel_splits = kernel;
+      channel_splits = channel;
+    }
   }
-  int64_t count() const { return groups * panel_count * kernel_splits * channel_splits; }
+  int64_t count() const { return groups * panel_splits * kernel_splits * channel_splits; }
 
-  int64_t groups, panel_count, kernel_splits = 1, channel_splits = 1;
+  int64_t groups, panel_splits, kernel_splits = 1, channel_splits = 1;
+
+ private:
+  static int64_t Ceil(int64_t a, int64_t b) { return (a + b - 1) / b; }
 };
 
 struct TaskScratch {
@@ -76,24 +93,32 @@ struct TaskScratch {
 
 // One task's share of the result.
 struct Share {
-  int64_t group, panel;
+  int64_t group;
+  int64_t panel0, panel1;
   int64_t kernel0, kernel1;    // kernel rows
   int64_t channel0, channel1;  // channels of each tap
 };
 
-Share ShareOf(const TaskGrid& grid, const GradientRows& rows, int64_t task) {
+Share ShareOf(const TaskGrid& grid, const GradientRows& rows, const Panels& panels, int64_t task) {
   const int64_t channel = task % grid.channel_splits;
-  const int64_t kernel = task / grid.channel_splits % grid.kernel_splits;
-  const int64_t panel = task / grid.channel_splits / grid.kernel_splits % grid.panel_count;
-  const int64_t group = task / grid.channel_splits / grid.kernel_splits / grid.panel_count;
+  task /= grid.channel_splits;
+  const int64_t kernel = task % grid.kernel_splits;
+  task /= grid.kernel_splits;
+  const int64_t panel = task % grid.panel_splits;
+  const int64_t group = task / grid.panel_splits;
   // Channels are cut at whole tiles.
   const int64_t tile = Tiles().shape.rows;
   const int64_t tiles = (rows.channels + tile - 1) / tile;
   const auto cut = [&](int64_t part) {
     return std::min(tiles * part / grid.channel_splits * tile, rows.channels);
   };
-  return {group, panel, rows.kernel_rows * kernel / grid.kernel_splits,
-          rows.kernel_rows * (kernel + 1) / grid.kernel_splits, cut(channel), cut(channel + 1)};
+  return {group,
+          panels.count() * panel / grid.panel_splits,
+          panels.count() * (panel + 1) / grid.panel_splits,
+          rows.kernel_rows * kernel / grid.kernel_splits,
+          rows.kernel_rows * (kernel + 1) / grid.kernel_splits,
+          cut(channel),
+          cut(channel + 1)};
 }
 
 // out(m, j) = dy(first + m, column + j), zeros behind the existing columns.
@@ -106,7 +131,7 @@ void PackGradient(const float* dy, int64_t stride, int64_t column, int64_t colum
   }
 }
 
-// Adds one block of pixels to a task's share of the sums.
+// Adds one block of pixels to one panel of a task's sums.
 void AddBlock(const Share& share, const GradientRows& rows, int vectors, int64_t pixels,
               const TaskScratch& scratch, bool first, float* sums) {
   const TileKernels& kernels = Tiles();
@@ -126,18 +151,18 @@ void AddBlock(const Share& share, const GradientRows& rows, int vectors, int64_t
   }
 }
 
-// From the tiles' layout to dweight(k, c, r, s).
-void StoreShare(const Conv2dProblem& p, const Share& share, const GradientRows& rows,
-                const Panels& panels, const float* sums, float* dweight) {
+// One panel from the tiles' layout to dweight(k, c, r, s).
+void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& rows,
+                const Panels& panels, int64_t panel, const float* sums, float* dweight) {
   const int64_t window = p.kernel_h * p.kernel_w, depth = p.group_in();
-  const int64_t width = panels.Width(share.panel);
-  const int64_t k0 = share.group * p.group_out() + panels.Column(share.panel);
+  const int64_t width = panels.Width(panel);
+  const int64_t k0 = share.group * p.group_out() + panels.Column(panel);
   for (int64_t t = share.kernel0 * rows.row_taps; t < share.kernel1 * rows.row_taps; ++t) {
     for (int64_t c = share.channel0; c < share.channel1; ++c) {
       const int64_t term = t * rows.channels + c;  // = tap·depth + channel, with patches too
       const float* from = sums + term * width;
       float* to = dweight + k0 * depth * window + term % depth * window + term / depth;
-      for (int64_t j = 0; j < panels.Columns(share.panel); ++j) to[j * depth * window] = from[j];
+      for (int64_t j = 0; j < panels.Columns(panel); ++j) to[j * depth * window] = from[j];
     }
   }
 }
@@ -165,15 +190,14 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
   }
   const TaskGrid grid(p, rows, panels, workspace.threads());
   ParallelFor(workspace.threads(), grid.count(), [&](int64_t task, int thread) {
-    const Share share = ShareOf(grid, rows, task);
+    const Share share = ShareOf(grid, rows, panels, task);
     const TaskScratch scratch(lattice, rows, workspace.thread<std::byte>(thread));
-    float* sums = workspace.shared() +
-                  rows.all() * (share.group * panels.padded_columns() + panels.Column(share.panel));
+    const auto sums = [&](int64_t panel) {
+      return workspace.shared() +
+             rows.all() * (share.group * panels.padded_columns() + panels.Column(panel));
+    };
     for (int64_t first = 0; first < pixels; first += kBlockPixels) {
       const int64_t count = std::min(kBlockPixels, pixels - first);
-      PackGradient(dy, p.out_channels, share.group * p.group_out() + panels.Column(share.panel),
-                   panels.Columns(share.panel), panels.Width(share.panel), first, count,
-                   scratch.dy);
       if (rows.patches) {
         GatherPatches(lattice, x, share.group * lattice.depth, first, count, scratch.patches);
         for (int64_t m = 0; m < count; ++m) scratch.rows[m] = scratch.patches + m * rows.channels;
@@ -181,9 +205,15 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
         TapRows(lattice, x, scratch.zeros, share.group * lattice.depth, first, count,
                 share.kernel0, share.kernel1, kBlockPixels, scratch.rows);
       }
-      AddBlock(share, rows, panels.Vectors(share.panel), count, scratch, first == 0, sums);
+      for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
+        PackGradient(dy, p.out_channels, share.group * p.group_out() + panels.Column(panel),
+                     panels.Columns(panel), panels.Width(panel), first, count, scratch.dy);
+        AddBlock(share, rows, panels.Vectors(panel), count, scratch, first == 0, sums(panel));
+      }
     }
-    StoreShare(p, share, rows, panels, sums, dweight);
+    for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
+      StorePanel(p, share, rows, panels, panel, sums(panel), dweight);
+    }
   });
 }
 
