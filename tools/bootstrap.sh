@@ -40,5 +40,8 @@ if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
 fi
 echo "Installing system packages: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update </dev/null
-apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{
+  apt-get -qq update && apt-get -qq install -y --no-install-recommends "${missing[@]}"
+} </dev/null >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
