@@ -13,7 +13,7 @@
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
-#include "kernels/tile_vector-inl.h"
+#include "kernels/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
@@ -22,31 +22,43 @@ namespace ninc::cpu::HWY_NAMESPACE {
 void DepthwisePixel(const float* const* rows, int64_t stride, int64_t taps, int64_t channels,
                     const float* HWY_RESTRICT weight, const float* bias, Activation activation,
                     float* HWY_RESTRICT out) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    const int64_t left = channels - c;
-    V sum = bias == nullptr ? hn::Zero(D()) : LoadFirst(bias + c, left);
-    for (int64_t t = 0; t < taps; ++t) {
-      sum = hn::MulAdd(LoadFirst(rows[t * stride] + c, left),
-                       LoadFirst(weight + t * channels + c, left), sum);
-    }
-    StoreFirst(Activate(sum, activation), out + c, left);
-  }
+  WithKind(activation, [&](auto kind) HWY_ATTR {
+    ForEachSlice<4>(channels, [&](int64_t c, auto slice) HWY_ATTR {
+      constexpr int kV = decltype(slice)::kVectors;
+      V sum[kV];
+      for (int v = 0; v < kV; ++v) {
+        sum[v] = bias == nullptr ? hn::Zero(D()) : slice.Load(bias + c, v);
+      }
+      for (int64_t t = 0; t < taps; ++t) {
+        for (int v = 0; v < kV; ++v) {
+          sum[v] = hn::MulAdd(slice.Load(rows[t * stride] + c, v),
+                              slice.Load(weight + t * channels + c, v), sum[v]);
+        }
+      }
+      for (int v = 0; v < kV; ++v) slice.Store(Activated(kind, sum[v]), out + c, v);
+    });
+  });
 }
 
-// sums(c) (+)= sum over m < pixels of rows[m](c) * dy(m, c), for `count` channels
+// sums(c) (+)= sum over m < pixels of rows[m](channel0 + c) * dy(m, channel0 + c)
 void DepthwiseOuter(const float* const* rows, int64_t pixels, int64_t channel0, int64_t count,
                     const float* HWY_RESTRICT dy, int64_t channels, bool first,
                     float* HWY_RESTRICT sums) {
-  for (int64_t c = 0; c < count; c += kLanes) {
-    const int64_t left = count - c;
-    V sum = hn::Zero(D());
+  ForEachSlice<4>(count, [&](int64_t c, auto slice) HWY_ATTR {
+    constexpr int kV = decltype(slice)::kVectors;
+    V sum[kV];
+    for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
     for (int64_t m = 0; m < pixels; ++m) {
-      sum = hn::MulAdd(LoadFirst(rows[m] + channel0 + c, left),
-                       LoadFirst(dy + m * channels + channel0 + c, left), sum);
+      for (int v = 0; v < kV; ++v) {
+        sum[v] = hn::MulAdd(slice.Load(rows[m] + channel0 + c, v),
+                            slice.Load(dy + m * channels + channel0 + c, v), sum[v]);
+      }
     }
-    if (!first) sum = hn::Add(sum, LoadFirst(sums + c, left));
-    StoreFirst(sum, sums + c, left);
-  }
+    for (int v = 0; v < kV; ++v) {
+      if (!first) sum[v] = hn::Add(sum[v], slice.Load(sums + c, v));
+      slice.Store(sum[v], sums + c, v);
+    }
+  });
 }
 
 }  // namespace ninc::cpu::HWY_NAMESPACE

@@ -14,10 +14,20 @@
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
-#include "kernels/tile_vector-inl.h"
+#include "kernels/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
+
+// Vector v of a tile's row, of which `left` lanes exist: a panel's last columns may be missing.
+HWY_INLINE V LoadColumns(const float* from, int64_t left) {
+  if (HWY_LIKELY(left >= kLanes)) return Vectors<1>().Load(from);
+  return left > 0 ? PartialVector(left).Load(from) : hn::Zero(D());
+}
+HWY_INLINE void StoreColumns(V v, float* to, int64_t left) {
+  if (HWY_LIKELY(left >= kLanes)) return Vectors<1>().Store(v, to);
+  if (left > 0) PartialVector(left).Store(v, to);
+}
 
 // See TileShape for the register arithmetic.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
@@ -51,7 +61,7 @@ void Tile(const TileArgs& args) {
   for (int i = 0; i < kR; ++i) {
     for (int v = 0; v < kV; ++v) {
       acc[i][v] = args.first ? hn::Zero(D())
-                             : LoadFirst(args.out[i] + args.column + v * kLanes,
+                             : LoadColumns(args.out[i] + args.column + v * kLanes,
                                          args.columns - v * kLanes);
     }
   }
@@ -62,22 +72,24 @@ void Tile(const TileArgs& args) {
     const float* a[kR];
     for (int i = 0; i < kR; ++i) a[i] = args.rows[t * args.row_stride + i] + args.row_offset;
     for (int64_t d = 0; d < depth; ++d, b += kV * kLanes) {
-      MultiplyAdd<kR, kV>(b, [&](int i) { return a[i] + d; }, acc);
+      MultiplyAdd<kR, kV>(b, [&](int i) HWY_ATTR { return a[i] + d; }, acc);
     }
   }
 
   if (args.last && args.bias != nullptr) {
     for (int v = 0; v < kV; ++v) {
-      const V bias = LoadFirst(args.bias + args.column + v * kLanes, args.columns - v * kLanes);
+      const V bias = LoadColumns(args.bias + args.column + v * kLanes, args.columns - v * kLanes);
       for (int i = 0; i < kR; ++i) acc[i][v] = hn::Add(acc[i][v], bias);
     }
   }
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) {
-      const V result = args.last ? Activate(acc[i][v], args.activation) : acc[i][v];
-      StoreFirst(result, args.out[i] + args.column + v * kLanes, args.columns - v * kLanes);
+  WithKind(args.last ? args.activation : Activation{}, [&](auto kind) HWY_ATTR {
+    for (int i = 0; i < kR; ++i) {
+      for (int v = 0; v < kV; ++v) {
+        StoreColumns(Activated(kind, acc[i][v]), args.out[i] + args.column + v * kLanes,
+                     args.columns - v * kLanes);
+      }
     }
-  }
+  });
 }
 
 // Adds a block's sum to C instead of starting from C: sums within sums lose less to rounding.
@@ -90,7 +102,7 @@ void OuterTile(const OuterTileArgs& args) {
   const float* HWY_RESTRICT b = args.b;
   for (int64_t m = 0; m < args.pixels; ++m, b += kV * kLanes) {
     const float* HWY_RESTRICT a = args.rows[m] + args.row_offset;
-    MultiplyAdd<kR, kV>(b, [&](int i) { return a + i; }, acc);
+    MultiplyAdd<kR, kV>(b, [&](int i) HWY_ATTR { return a + i; }, acc);
   }
   for (int i = 0; i < kR; ++i) {
     for (int v = 0; v < kV; ++v) {
