@@ -1,0 +1,190 @@
+// The processor as a Backend: each operation is its kernel of the same name.
+#include "kernels/activation.h"
+#include "kernels/batch_norm.h"
+#include "kernels/conv2d.h"
+#include "kernels/dropout.h"
+#include "kernels/elementwise.h"
+#include "kernels/global_avg_pool.h"
+#include "kernels/layout.h"
+#include "kernels/pool2d.h"
+#include "kernels/sgd.h"
+#include "kernels/softmax.h"
+#include "ninc/backend.h"
+
+namespace ninc {
+namespace {
+
+class Cpu final : public Backend {
+ public:
+  std::string_view name() const override { return "cpu"; }
+
+  Status FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) override {
+    cpu::FromNchw(shape, x, y, threads);
+    return {};
+  }
+  Status ToNchw(const Shape& shape, const float* x, float* y, int threads) override {
+    cpu::ToNchw(shape, x, y, threads);
+    return {};
+  }
+
+  size_t PackedWeightBytes(const Conv2dProblem& problem, Pass pass) const override {
+    return cpu::PackedWeightBytes(problem, pass);
+  }
+  Status PackWeights(const Conv2dProblem& problem, Pass pass, const float* weight,
+                     const float* scale, float* packed, int threads) override {
+    cpu::PackWeights(problem, pass, weight, scale, packed, threads);
+    return {};
+  }
+  WorkspaceSize Conv2dWorkspace(const Conv2dProblem& problem, Pass pass) const override {
+    return cpu::Conv2dWorkspace(problem, pass);
+  }
+  std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) const override {
+    return cpu::Conv2dAlgorithm(problem, pass);
+  }
+  Status Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
+                       const float* bias, Activation activation, float* y,
+                       const Workspace& workspace) override {
+    cpu::Conv2dForward(problem, x, packed, bias, activation, y, workspace);
+    return {};
+  }
+  Status Conv2dBackwardData(const Conv2dProblem& problem, const float* dy, const float* packed,
+                            float* dx, const Workspace& workspace) override {
+    cpu::Conv2dBackwardData(problem, dy, packed, dx, workspace);
+    return {};
+  }
+  Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy,
+                               float* dweight, const Workspace& workspace) override {
+    cpu::Conv2dBackwardWeights(problem, x, dy, dweight, workspace);
+    return {};
+  }
+
+  Status ActivationForward(int64_t count, Activation activation, const float* x, float* y,
+                           int threads) override {
+    cpu::ActivationForward(count, activation, x, y, threads);
+    return {};
+  }
+  WorkspaceSize ActivationBackwardWorkspace(int64_t rows, int64_t channels) const override {
+    return cpu::ActivationBackwardWorkspace(rows, channels);
+  }
+  Status ActivationBackward(int64_t rows, int64_t channels, Activation activation, const float* dy,
+                            const float* y, float* dx, float* dbias,
+                            const Workspace& workspace) override {
+    cpu::ActivationBackward(rows, channels, activation, dy, y, dx, dbias, workspace);
+    return {};
+  }
+
+  Status MaxPool2dForward(const Pool2dProblem& problem, const float* x, float* y,
+                          int threads) override {
+    cpu::MaxPool2dForward(problem, x, y, threads);
+    return {};
+  }
+  Status MaxPool2dBackward(const Pool2dProblem& problem, const float* dy, const float* x,
+                           float* dx, int threads) override {
+    cpu::MaxPool2dBackward(problem, dy, x, dx, threads);
+    return {};
+  }
+  Status AvgPool2dForward(const Pool2dProblem& problem, const float* x, float* y,
+                          int threads) override {
+    cpu::AvgPool2dForward(problem, x, y, threads);
+    return {};
+  }
+  Status AvgPool2dBackward(const Pool2dProblem& problem, const float* dy, float* dx,
+                           int threads) override {
+    cpu::AvgPool2dBackward(problem, dy, dx, threads);
+    return {};
+  }
+  Status GlobalAvgPool2dForward(const Shape& input, const float* x, float* y,
+                                int threads) override {
+    cpu::GlobalAvgPool2dForward(input, x, y, threads);
+    return {};
+  }
+  Status GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx,
+                                 int threads) override {
+    cpu::GlobalAvgPool2dBackward(input, dy, dx, threads);
+    return {};
+  }
+
+  Status Dropout(int64_t count, float p, const DropoutKey& key, const float* x, float* y,
+                 int threads) override {
+    cpu::Dropout(count, p, key, x, y, threads);
+    return {};
+  }
+
+  Status ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
+                    const float* shift, Activation activation, float* y, int threads) override {
+    cpu::ScaleShift(rows, channels, x, scale, shift, activation, y, threads);
+    return {};
+  }
+  WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels) const override {
+    return cpu::BatchNormWorkspace(rows, channels);
+  }
+  Status BatchNormForward(int64_t rows, int64_t channels, const float* x, const float* weight,
+                          const float* bias, float eps, float momentum, Activation activation,
+                          float* running_mean, float* running_var, float* save_mean,
+                          float* save_inv_std, float* y, const Workspace& workspace) override {
+    cpu::BatchNormForward(rows, channels, x, weight, bias, eps, momentum, activation, running_mean,
+                          running_var, save_mean, save_inv_std, y, workspace);
+    return {};
+  }
+  Status BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const float* x,
+                           const float* y, Activation activation, const float* weight,
+                           const float* save_mean, const float* save_inv_std, float* dx,
+                           float* dweight, float* dbias, const Workspace& workspace) override {
+    cpu::BatchNormBackward(rows, channels, dy, x, y, activation, weight, save_mean, save_inv_std,
+                           dx, dweight, dbias, workspace);
+    return {};
+  }
+
+  Status Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
+             int threads) override {
+    cpu::Add(count, a, b, activation, y, threads);
+    return {};
+  }
+  Status Accumulate(int64_t count, const float* x, float* y, int threads) override {
+    cpu::Accumulate(count, x, y, threads);
+    return {};
+  }
+  Status CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,
+                      int64_t x_offset, float* y, int64_t y_stride, int64_t y_offset,
+                      int threads) override {
+    cpu::CopyChannels(rows, channels, x, x_stride, x_offset, y, y_stride, y_offset, threads);
+    return {};
+  }
+
+  Status SoftmaxForward(int64_t rows, int64_t channels, const float* x, float* y,
+                        int threads) override {
+    cpu::SoftmaxForward(rows, channels, x, y, threads);
+    return {};
+  }
+  Status SoftmaxBackward(int64_t rows, int64_t channels, const float* dy, const float* y,
+                         float* dx, int threads) override {
+    cpu::SoftmaxBackward(rows, channels, dy, y, dx, threads);
+    return {};
+  }
+  WorkspaceSize SoftmaxCrossEntropyWorkspace(int64_t rows) const override {
+    return cpu::SoftmaxCrossEntropyWorkspace(rows);
+  }
+  Status SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits,
+                             const int64_t* labels, float smoothing, float* loss,
+                             int64_t* correct, float* dlogits,
+                             const Workspace& workspace) override {
+    cpu::SoftmaxCrossEntropy(rows, channels, logits, labels, smoothing, loss, correct, dlogits,
+                             workspace);
+    return {};
+  }
+
+  Status SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient,
+                   float* velocity, float* weight, int threads) override {
+    cpu::SgdUpdate(count, settings, gradient, velocity, weight, threads);
+    return {};
+  }
+};
+
+}  // namespace
+
+Backend& CpuBackend() {
+  static Cpu cpu;
+  return cpu;
+}
+
+}  // namespace ninc

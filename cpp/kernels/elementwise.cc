@@ -1,0 +1,55 @@
+#include "kernels/elementwise.h"
+
+#include "kernels/blocks.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/elementwise.cc"
+#include "kernels/foreach_target.h"
+#include <hwy/highway.h>
+
+#include "kernels/dispatch.h"
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ninc::cpu::HWY_NAMESPACE {
+
+void Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
+         int threads) {
+  WithKind(activation, [&](auto kind) HWY_ATTR {
+    ParallelBlocks(threads, count, kElementBlock, [&](int64_t begin, int64_t end) HWY_ATTR {
+      ForEachSlice<1>(end - begin, [&](int64_t offset, auto slice) HWY_ATTR {
+        const int64_t i = begin + offset;
+        const V sum = hn::Add(slice.Load(a + i), slice.Load(b + i));
+        slice.Store(Activated(kind, sum), y + i);
+      });
+    });
+  });
+}
+
+}  // namespace ninc::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ninc::cpu {
+
+void Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
+         int threads) {
+  NINC_DISPATCH(Add)(count, a, b, activation, y, threads);
+}
+
+void Accumulate(int64_t count, const float* x, float* y, int threads) {
+  Add(count, x, y, Activation{}, y, threads);
+}
+
+void CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,
+                  int64_t x_offset, float* y, int64_t y_stride, int64_t y_offset, int threads) {
+  const size_t bytes = static_cast<size_t>(channels) * sizeof(float);
+  ParallelBlocks(threads, rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      std::memcpy(y + row * y_stride + y_offset, x + row * x_stride + x_offset, bytes);
+    }
+  });
+}
+
+}  // namespace ninc::cpu
+#endif

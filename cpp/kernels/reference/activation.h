@@ -1,0 +1,30 @@
+// The specification of ../activation.h and ../elementwise.h.
+#pragma once
+
+#include <vector>
+
+#include "ninc/problem.h"
+
+namespace ninc::reference {
+
+// min(max(x, 0), limit); NaN stays NaN.
+double Activated(Activation activation, double x);
+
+// 1 where the activation that gave y passed its argument on, 0 where it stands at a limit.
+double Slope(Activation activation, double y);
+
+// y(i) = activation(x(i))
+std::vector<double> ActivationForward(Activation activation, const std::vector<float>& x);
+
+// dx(r, c) = dy(r, c) where 0 < y(r, c) < limit, else 0
+std::vector<double> ActivationBackward(Activation activation, const std::vector<float>& dy,
+                                       const std::vector<float>& y);
+
+// sum over rows of m(row, c); m: rows×channels
+std::vector<double> ColumnSums(int64_t channels, const std::vector<double>& m);
+
+// y(i) = activation(a(i) + b(i))
+std::vector<double> Add(Activation activation, const std::vector<float>& a,
+                        const std::vector<float>& b);
+
+}  // namespace ninc::reference

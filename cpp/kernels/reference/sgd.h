@@ -1,0 +1,19 @@
+// The specification of ../sgd.h.
+#pragma once
+
+#include <vector>
+
+#include "ninc/backend.h"
+
+namespace ninc::reference {
+
+struct SgdOutput {
+  std::vector<double> velocity, weight;
+};
+
+// g = gradient + weight_decay * weight;  velocity = momentum * velocity + g
+// weight -= lr * (nesterov ? g + momentum * velocity : velocity)
+SgdOutput SgdUpdate(const SgdSettings& settings, const std::vector<float>& gradient,
+                    const std::vector<float>& velocity, const std::vector<float>& weight);
+
+}  // namespace ninc::reference

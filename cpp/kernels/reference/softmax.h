@@ -1,0 +1,29 @@
+// The specification of ../softmax.h. Matrices are rows×channels.
+#pragma once
+
+#include <vector>
+
+#include "ninc/problem.h"
+
+namespace ninc::reference {
+
+// y(r, c) = exp(x(r, c)) / sum_k exp(x(r, k))
+std::vector<double> SoftmaxForward(int64_t channels, const std::vector<float>& x);
+
+// dx(r, c) = y(r, c) * (dy(r, c) - sum_k dy(r, k) * y(r, k))
+std::vector<double> SoftmaxBackward(int64_t channels, const std::vector<float>& dy,
+                                    const std::vector<float>& y);
+
+struct CrossEntropyOutput {
+  double loss = 0.0;
+  int64_t correct = 0;
+  std::vector<double> dlogits;
+};
+
+// t(r, c) = (1 - smoothing) * [c = labels(r)] + smoothing / C
+// loss = -1/R sum_rc t(r, c) * log softmax(logits)(r, c);  dlogits = (softmax(logits) - t) / R
+// correct = rows whose first largest logit stands at the label
+CrossEntropyOutput SoftmaxCrossEntropy(int64_t channels, const std::vector<float>& logits,
+                                       const std::vector<int64_t>& labels, float smoothing);
+
+}  // namespace ninc::reference

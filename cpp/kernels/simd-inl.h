@@ -1,0 +1,149 @@
+// Vectors over arrays of any length, and what every kernel says with them.
+//
+// Channel counts need not be multiples of a vector, arrays need not be aligned and nothing may be
+// read or written past their end, where another thread's block may begin. So a kernel writes its
+// inner step once, as a generic lambda over a slice of channels, and the loops below call it with
+// slices of several vectors, of one, and for what remains of some lanes of one: border and interior
+// differ by a type, not by an if.
+//
+// Included once for each target, hence the unusual guard.
+#if defined(NINC_KERNELS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef NINC_KERNELS_SIMD_INL_H_
+#undef NINC_KERNELS_SIMD_INL_H_
+#else
+#define NINC_KERNELS_SIMD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "ninc/problem.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ninc::cpu::HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+using M = hn::Mask<D>;
+constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D()));
+
+// kCount whole vectors.
+template <int kCount>
+struct Vectors {
+  static constexpr int kVectors = kCount;
+  HWY_INLINE V Load(const float* from, int v = 0) const {
+    return hn::LoadU(D(), from + v * kLanes);
+  }
+  HWY_INLINE void Store(V value, float* to, int v = 0) const {
+    hn::StoreU(value, D(), to + v * kLanes);
+  }
+};
+
+// The first `count` lanes of one vector; the others load as zero.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+struct PartialVector {
+  static constexpr int kVectors = 1;
+  explicit HWY_INLINE PartialVector(int64_t count)
+      : mask(hn::FirstN(D(), static_cast<size_t>(count))) {}
+  HWY_INLINE V Load(const float* from, int = 0) const { return hn::MaskedLoad(mask, D(), from); }
+  HWY_INLINE void Store(V value, float* to, int = 0) const {
+    hn::BlendedStore(value, mask, D(), to);
+  }
+  M mask;
+};
+#else  // masked loads and stores of other targets touch all lanes
+struct PartialVector {
+  static constexpr int kVectors = 1;
+  explicit HWY_INLINE PartialVector(int64_t count)
+      : bytes(static_cast<size_t>(count) * sizeof(float)) {}
+  HWY_INLINE V Load(const float* from, int = 0) const {
+    HWY_ALIGN float lanes[kLanes] = {};
+    std::memcpy(lanes, from, bytes);
+    return hn::Load(D(), lanes);
+  }
+  HWY_INLINE void Store(V value, float* to, int = 0) const {
+    HWY_ALIGN float lanes[kLanes];
+    hn::Store(value, D(), lanes);
+    std::memcpy(to, lanes, bytes);
+  }
+  size_t bytes;
+};
+#endif
+
+// Calls step(i, slice) for slices of kGroup vectors, then one, then part of one, that together
+// cover [0, count).
+template <int kGroup, class Step>
+HWY_INLINE void ForEachSlice(int64_t count, Step step) {
+  int64_t i = 0;
+  for (; i + kGroup * kLanes <= count; i += kGroup * kLanes) step(i, Vectors<kGroup>());
+  if constexpr (kGroup > 1) {
+    for (; i + kLanes <= count; i += kLanes) step(i, Vectors<1>());
+  }
+  if constexpr (kLanes > 1) {
+    if (i < count) step(i, PartialVector(count - i));
+  }
+}
+
+// Runs body(kind) with the activation's kind as a compile-time constant.
+template <Activation::Kind kKind>
+struct KindTag {
+  static constexpr Activation::Kind value = kKind;
+};
+template <class Body>
+HWY_INLINE void WithKind(Activation activation, Body body) {
+  switch (activation.kind) {
+    case Activation::Kind::kNone: return body(KindTag<Activation::Kind::kNone>());
+    case Activation::Kind::kRelu: return body(KindTag<Activation::Kind::kRelu>());
+    case Activation::Kind::kRelu6: return body(KindTag<Activation::Kind::kRelu6>());
+  }
+}
+
+// min(max(x, 0), limit). Comparisons with NaN are false, so NaN stays; Highway's own Max and Min
+// treat it differently on every target.
+template <class Kind>
+HWY_INLINE V Activated(Kind, V x) {
+  if constexpr (Kind::value == Activation::Kind::kNone) return x;
+  x = hn::IfThenZeroElse(hn::Lt(x, hn::Zero(D())), x);
+  if constexpr (Kind::value == Activation::Kind::kRelu6) {
+    const V six = hn::Set(D(), 6.0f);
+    x = hn::IfThenElse(hn::Gt(x, six), six, x);
+  }
+  return x;
+}
+
+// The gradient behind the activation that gave y: dy, or zero where y stands at a limit.
+template <class Kind>
+HWY_INLINE V Masked(Kind, V dy, V y) {
+  if constexpr (Kind::value == Activation::Kind::kNone) return dy;
+  dy = hn::IfThenZeroElse(hn::Le(y, hn::Zero(D())), dy);
+  if constexpr (Kind::value == Activation::Kind::kRelu6) {
+    dy = hn::IfThenZeroElse(hn::Ge(y, hn::Set(D(), 6.0f)), dy);
+  }
+  return dy;
+}
+
+// sums(c) = sum over tasks of partial(task, c), in the tasks' order.
+HWY_INLINE void SumInOrder(const float* partial, int64_t tasks, int64_t stride, int64_t channels,
+                           float* sums) {
+  ForEachSlice<4>(channels, [&](int64_t c, auto slice) HWY_ATTR {
+    constexpr int kV = decltype(slice)::kVectors;
+    V sum[kV];
+    for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
+    for (int64_t task = 0; task < tasks; ++task) {
+      for (int v = 0; v < kV; ++v) {
+        sum[v] = hn::Add(sum[v], slice.Load(partial + task * stride + c, v));
+      }
+    }
+    for (int v = 0; v < kV; ++v) slice.Store(sum[v], sums + c, v);
+  });
+}
+
+}  // namespace
+}  // namespace ninc::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
