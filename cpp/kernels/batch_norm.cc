@@ -174,8 +174,8 @@ void GradientSums(int64_t rows, int64_t channels, const float* dy, const float* 
 
 // dx = gain * (g - offset - (x - mean) * slope)
 void InputGradient(int64_t rows, int64_t channels, const float* dy, const float* x, const float* y,
-                   Activation activation, const float* mean, const float* gain,
-                   const float* offset, const float* slope, float* dx, int threads) {
+                   Activation activation, const float* mean, const float* gain, const float* offset,
+                   const float* slope, float* dx, int threads) {
   WithKind(activation, [&](auto kind) HWY_ATTR {
     ParallelBlocks(threads, rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) HWY_ATTR {
       for (int64_t row = begin; row < end; ++row) {
@@ -183,8 +183,8 @@ void InputGradient(int64_t rows, int64_t channels, const float* dy, const float*
           const int64_t i = row * channels + c;
           const V g = Masked(kind, slice.Load(dy + i), slice.Load(y + i));
           const V centred = hn::Sub(slice.Load(x + i), slice.Load(mean + c));
-          const V rest = hn::NegMulAdd(centred, slice.Load(slope + c),
-                                       hn::Sub(g, slice.Load(offset + c)));
+          const V rest =
+              hn::NegMulAdd(centred, slice.Load(slope + c), hn::Sub(g, slice.Load(offset + c)));
           slice.Store(hn::Mul(rest, slice.Load(gain + c)), dx + i);
         });
       }
@@ -236,8 +236,8 @@ void BatchNormForward(int64_t rows, int64_t channels, const float* x, const floa
 
 void BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const float* x,
                        const float* y, Activation activation, const float* weight,
-                       const float* save_mean, const float* save_inv_std, float* dx,
-                       float* dweight, float* dbias, const Workspace& workspace) {
+                       const float* save_mean, const float* save_inv_std, float* dx, float* dweight,
+                       float* dbias, const Workspace& workspace) {
   if (activation.kind == Activation::Kind::kNone) y = dy;  // not looked at, and may be null
   float* gain = workspace.shared();
   float* offset = gain + channels;

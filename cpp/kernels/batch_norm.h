@@ -30,7 +30,7 @@ void BatchNormForward(int64_t rows, int64_t channels, const float* x, const floa
 // dx(r, c) = weight(c) * inv_std(c) * (g(r, c) - dbias(c)/R - x̂(r, c) * dweight(c)/R); dx may be dy
 void BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const float* x,
                        const float* y, Activation activation, const float* weight,
-                       const float* save_mean, const float* save_inv_std, float* dx,
-                       float* dweight, float* dbias, const Workspace& workspace);
+                       const float* save_mean, const float* save_inv_std, float* dx, float* dweight,
+                       float* dbias, const Workspace& workspace);
 
 }  // namespace ninc::cpu

@@ -18,9 +18,8 @@ inline constexpr int64_t kElementBlock = 16384;
 // Calls body(begin, end) for blocks of `block` that cover [0, count).
 template <class Body>
 void ParallelBlocks(int threads, int64_t count, int64_t block, Body body) {
-  ParallelFor(threads, CeilDiv(count, block), [&](int64_t task, int) {
-    body(task * block, std::min(count, (task + 1) * block));
-  });
+  ParallelFor(threads, CeilDiv(count, block),
+              [&](int64_t task, int) { body(task * block, std::min(count, (task + 1) * block)); });
 }
 
 // Rows of a rows×channels matrix in one block of about kElementBlock elements.

@@ -78,8 +78,8 @@ class Cpu final : public Backend {
     cpu::MaxPool2dForward(problem, x, y, threads);
     return {};
   }
-  Status MaxPool2dBackward(const Pool2dProblem& problem, const float* dy, const float* x,
-                           float* dx, int threads) override {
+  Status MaxPool2dBackward(const Pool2dProblem& problem, const float* dy, const float* x, float* dx,
+                           int threads) override {
     cpu::MaxPool2dBackward(problem, dy, x, dx, threads);
     return {};
   }
@@ -156,8 +156,8 @@ class Cpu final : public Backend {
     cpu::SoftmaxForward(rows, channels, x, y, threads);
     return {};
   }
-  Status SoftmaxBackward(int64_t rows, int64_t channels, const float* dy, const float* y,
-                         float* dx, int threads) override {
+  Status SoftmaxBackward(int64_t rows, int64_t channels, const float* dy, const float* y, float* dx,
+                         int threads) override {
     cpu::SoftmaxBackward(rows, channels, dy, y, dx, threads);
     return {};
   }
@@ -165,9 +165,8 @@ class Cpu final : public Backend {
     return cpu::SoftmaxCrossEntropyWorkspace(rows);
   }
   Status SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits,
-                             const int64_t* labels, float smoothing, float* loss,
-                             int64_t* correct, float* dlogits,
-                             const Workspace& workspace) override {
+                             const int64_t* labels, float smoothing, float* loss, int64_t* correct,
+                             float* dlogits, const Workspace& workspace) override {
     cpu::SoftmaxCrossEntropy(rows, channels, logits, labels, smoothing, loss, correct, dlogits,
                              workspace);
     return {};

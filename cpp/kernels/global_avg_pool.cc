@@ -23,7 +23,8 @@ void GlobalAvgPool2dForward(const Shape& input, const float* x, float* y, int th
       V sum[kV];
       for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
       for (int64_t i = 0; i < pixels; ++i) {
-        for (int v = 0; v < kV; ++v) sum[v] = hn::Add(sum[v], slice.Load(image + i * channels + c, v));
+        for (int v = 0; v < kV; ++v)
+          sum[v] = hn::Add(sum[v], slice.Load(image + i * channels + c, v));
       }
       for (int v = 0; v < kV; ++v) slice.Store(hn::Mul(sum[v], scale), y + n * channels + c, v);
     });

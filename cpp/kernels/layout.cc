@@ -16,20 +16,20 @@ constexpr int64_t kTilePixels = 16;
 void FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) {
   const auto [stride_n, stride_c, stride_h, stride_w] = x.strides;
   const int64_t channels = shape.c;
-  ParallelBlocks(threads, shape.n * shape.h, RowsInBlock(shape.w * channels), [&](int64_t begin,
-                                                                                  int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const float* line = x.data + row / shape.h * stride_n + row % shape.h * stride_h;
-      float* to = y + row * shape.w * channels;
-      for (int64_t w0 = 0; w0 < shape.w; w0 += kTilePixels) {
-        const int64_t w1 = std::min(shape.w, w0 + kTilePixels);
-        for (int64_t c = 0; c < channels; ++c) {
-          const float* from = line + c * stride_c;
-          for (int64_t w = w0; w < w1; ++w) to[w * channels + c] = from[w * stride_w];
+  ParallelBlocks(
+      threads, shape.n * shape.h, RowsInBlock(shape.w * channels), [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          const float* line = x.data + row / shape.h * stride_n + row % shape.h * stride_h;
+          float* to = y + row * shape.w * channels;
+          for (int64_t w0 = 0; w0 < shape.w; w0 += kTilePixels) {
+            const int64_t w1 = std::min(shape.w, w0 + kTilePixels);
+            for (int64_t c = 0; c < channels; ++c) {
+              const float* from = line + c * stride_c;
+              for (int64_t w = w0; w < w1; ++w) to[w * channels + c] = from[w * stride_w];
+            }
+          }
         }
-      }
-    }
-  });
+      });
 }
 
 void ToNchw(const Shape& shape, const float* x, float* y, int threads) {
@@ -41,19 +41,19 @@ void ToNchw(const Shape& shape, const float* x, float* y, int threads) {
     return;
   }
   const int64_t tiles = CeilDiv(pixels, kTilePixels);
-  ParallelBlocks(threads, shape.n * tiles, RowsInBlock(kTilePixels * channels), [&](int64_t begin,
-                                                                                    int64_t end) {
-    for (int64_t tile = begin; tile < end; ++tile) {
-      const int64_t image = tile / tiles * pixels * channels;
-      const int64_t first = tile % tiles * kTilePixels;
-      const int64_t last = std::min(pixels, first + kTilePixels);
-      for (int64_t c = 0; c < channels; ++c) {
-        for (int64_t i = first; i < last; ++i) {
-          y[image + c * pixels + i] = x[image + i * channels + c];
-        }
-      }
-    }
-  });
+  ParallelBlocks(threads, shape.n * tiles, RowsInBlock(kTilePixels * channels),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t tile = begin; tile < end; ++tile) {
+                     const int64_t image = tile / tiles * pixels * channels;
+                     const int64_t first = tile % tiles * kTilePixels;
+                     const int64_t last = std::min(pixels, first + kTilePixels);
+                     for (int64_t c = 0; c < channels; ++c) {
+                       for (int64_t i = first; i < last; ++i) {
+                         y[image + c * pixels + i] = x[image + i * channels + c];
+                       }
+                     }
+                   }
+                 });
 }
 
 }  // namespace ninc::cpu

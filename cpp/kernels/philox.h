@@ -1,6 +1,6 @@
-// Philox4x32-10, the counter-based random numbers of Salmon, Moraes, Dror and Shaw, "Parallel random
-// numbers: as easy as 1, 2, 3" (2011): four words from a counter and a key, in any order, so that a
-// mask can be drawn again instead of kept and does not depend on who draws which part.
+// Philox4x32-10, the counter-based random numbers of Salmon, Moraes, Dror and Shaw, "Parallel
+// random numbers: as easy as 1, 2, 3" (2011): four words from a counter and a key, in any order, so
+// that a mask can be drawn again instead of kept and does not depend on who draws which part.
 #pragma once
 
 #include <array>
@@ -32,8 +32,8 @@ inline PhiloxCounter Philox4x32(PhiloxCounter c, PhiloxKey k) {
 // fit key and counter together, so each layer's key is the cipher of its number under the seed:
 //     key = first two words of Philox((layer, 0, 0, 0), seed)
 inline PhiloxKey LayerKey(uint64_t seed, uint32_t layer) {
-  const PhiloxCounter words = Philox4x32({layer, 0, 0, 0}, {static_cast<uint32_t>(seed),
-                                                            static_cast<uint32_t>(seed >> 32)});
+  const PhiloxCounter words = Philox4x32(
+      {layer, 0, 0, 0}, {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
   return {words[0], words[1]};
 }
 

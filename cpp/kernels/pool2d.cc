@@ -166,31 +166,32 @@ void AvgPool2dForward(const Pool2dProblem& problem, const float* x, float* y, in
 void AvgPool2dBackward(const Pool2dProblem& problem, const float* dy, float* dx, int threads) {
   const PoolWindows windows(problem);
   const Shape &in = problem.input, &out = windows.out;
-  ParallelBlocks(threads, in.n * in.h, RowsInBlock(in.w * in.c), [&](int64_t begin,
-                                                                     int64_t end) HWY_ATTR {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t n = row / in.h, h = row % in.h;
-      const Span p = windows.ReachingRows({h, h + 1});
-      for (int64_t w = 0; w < in.w; ++w) {
-        const Span q = windows.ReachingColumns({w, w + 1});
-        ForEachSlice<4>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
-          constexpr int kV = decltype(slice)::kVectors;
-          V sum[kV];
-          for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
-          for (int64_t i = p.begin; i < p.end; ++i) {
-            for (int64_t j = q.begin; j < q.end; ++j) {
-              const V scale = hn::Set(D(), windows.InverseArea(i, j));
-              const float* from = dy + ((n * out.h + i) * out.w + j) * out.c + c;
-              for (int v = 0; v < kV; ++v) {
-                sum[v] = hn::MulAdd(slice.Load(from, v), scale, sum[v]);
-              }
-            }
-          }
-          for (int v = 0; v < kV; ++v) slice.Store(sum[v], dx + (row * in.w + w) * in.c + c, v);
-        });
-      }
-    }
-  });
+  ParallelBlocks(threads, in.n * in.h, RowsInBlock(in.w * in.c),
+                 [&](int64_t begin, int64_t end) HWY_ATTR {
+                   for (int64_t row = begin; row < end; ++row) {
+                     const int64_t n = row / in.h, h = row % in.h;
+                     const Span p = windows.ReachingRows({h, h + 1});
+                     for (int64_t w = 0; w < in.w; ++w) {
+                       const Span q = windows.ReachingColumns({w, w + 1});
+                       ForEachSlice<4>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
+                         constexpr int kV = decltype(slice)::kVectors;
+                         V sum[kV];
+                         for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
+                         for (int64_t i = p.begin; i < p.end; ++i) {
+                           for (int64_t j = q.begin; j < q.end; ++j) {
+                             const V scale = hn::Set(D(), windows.InverseArea(i, j));
+                             const float* from = dy + ((n * out.h + i) * out.w + j) * out.c + c;
+                             for (int v = 0; v < kV; ++v) {
+                               sum[v] = hn::MulAdd(slice.Load(from, v), scale, sum[v]);
+                             }
+                           }
+                         }
+                         for (int v = 0; v < kV; ++v)
+                           slice.Store(sum[v], dx + (row * in.w + w) * in.c + c, v);
+                       });
+                     }
+                   }
+                 });
 }
 
 }  // namespace ninc::cpu::HWY_NAMESPACE

@@ -48,8 +48,8 @@ struct PoolWindows {
   Span ReachingRows(Span span) const { return h.Reaching(span); }
   Span ReachingColumns(Span span) const { return w.Reaching(span); }
   float InverseArea(int64_t p, int64_t q) const {
-    return 1.0f / static_cast<float>(h.Extent(p, count_include_pad) *
-                                     w.Extent(q, count_include_pad));
+    return 1.0f /
+           static_cast<float>(h.Extent(p, count_include_pad) * w.Extent(q, count_include_pad));
   }
 
   // Bands of input rows for tasks that own what they write. One band an image where there are
@@ -59,9 +59,7 @@ struct PoolWindows {
     const int64_t wanted = (kTasks + images - 1) / std::max<int64_t>(1, images);
     return std::max<int64_t>(1, std::min(wanted, h.in / (4 * h.stride)));
   }
-  Span Band(int64_t band) const {
-    return {band * h.in / Bands(), (band + 1) * h.in / Bands()};
-  }
+  Span Band(int64_t band) const { return {band * h.in / Bands(), (band + 1) * h.in / Bands()}; }
 
   static constexpr int64_t kTasks = 64;
   Shape out;  // N×P×Q×C

@@ -96,9 +96,12 @@ struct KindTag {
 template <class Body>
 HWY_INLINE void WithKind(Activation activation, Body body) {
   switch (activation.kind) {
-    case Activation::Kind::kNone: return body(KindTag<Activation::Kind::kNone>());
-    case Activation::Kind::kRelu: return body(KindTag<Activation::Kind::kRelu>());
-    case Activation::Kind::kRelu6: return body(KindTag<Activation::Kind::kRelu6>());
+    case Activation::Kind::kNone:
+      return body(KindTag<Activation::Kind::kNone>());
+    case Activation::Kind::kRelu:
+      return body(KindTag<Activation::Kind::kRelu>());
+    case Activation::Kind::kRelu6:
+      return body(KindTag<Activation::Kind::kRelu6>());
   }
 }
 

@@ -78,9 +78,9 @@ WorkspaceSize SoftmaxCrossEntropyWorkspace(int64_t rows) {
   return {static_cast<size_t>(CeilDiv(rows, kRowsPerTask)) * sizeof(Partial), 0};
 }
 
-void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits,
-                         const int64_t* labels, float smoothing, float* loss, int64_t* correct,
-                         float* dlogits, const Workspace& workspace) {
+void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits, const int64_t* labels,
+                         float smoothing, float* loss, int64_t* correct, float* dlogits,
+                         const Workspace& workspace) {
   const int64_t tasks = CeilDiv(rows, kRowsPerTask);
   Partial* partial = workspace.shared<Partial>();
   const double inverse_rows = 1.0 / static_cast<double>(rows);

@@ -18,8 +18,8 @@ void SoftmaxBackward(int64_t rows, int64_t channels, const float* dy, const floa
 // correct = rows whose first largest logit stands at the label. loss is one float, NaN without
 // rows, as the mean of nothing is; dlogits may be logits, or null.
 WorkspaceSize SoftmaxCrossEntropyWorkspace(int64_t rows);
-void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits,
-                         const int64_t* labels, float smoothing, float* loss, int64_t* correct,
-                         float* dlogits, const Workspace& workspace);
+void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits, const int64_t* labels,
+                         float smoothing, float* loss, int64_t* correct, float* dlogits,
+                         const Workspace& workspace);
 
 }  // namespace ninc::cpu

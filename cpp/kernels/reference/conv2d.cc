@@ -59,8 +59,7 @@ std::vector<double> Conv2dBackwardData(const Conv2dProblem& problem, const std::
   return dx;
 }
 
-std::vector<double> Conv2dBackwardWeights(const Conv2dProblem& problem,
-                                          const std::vector<float>& x,
+std::vector<double> Conv2dBackwardWeights(const Conv2dProblem& problem, const std::vector<float>& x,
                                           const std::vector<float>& dy) {
   std::vector<double> dweight(problem.weight_size(), 0.0);
   ForEachTerm(problem, [&](int64_t out, int64_t in, int64_t w) {

@@ -20,8 +20,7 @@ std::vector<double> Conv2dBackwardData(const Conv2dProblem& problem, const std::
                                        const std::vector<float>& weight);
 
 // dweight(k,c,r,s) = sum_npq dy(n,p,q,k) * x(n, p*stride + r*dil - pad, ..., c)
-std::vector<double> Conv2dBackwardWeights(const Conv2dProblem& problem,
-                                          const std::vector<float>& x,
+std::vector<double> Conv2dBackwardWeights(const Conv2dProblem& problem, const std::vector<float>& x,
                                           const std::vector<float>& dy);
 
 }  // namespace ninc::reference
