@@ -1,0 +1,151 @@
+#include "kernels/pool2d.h"
+
+#include "cases.h"
+#include "check.h"
+#include "kernels/global_avg_pool.h"
+#include "kernels/reference/pool2d.h"
+
+namespace ninc::test {
+namespace {
+
+// Few distinct values, so that windows have several maxima, and some NaN.
+std::vector<float> WithTies(int64_t count, uint32_t seed, bool nan) {
+  std::vector<float> values = Random(count, seed, 0.0f, 4.0f);
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = std::floor(values[i]) - 2.0f;
+    if (nan && i % 11 == 5) values[i] = std::numeric_limits<float>::quiet_NaN();
+  }
+  return values;
+}
+
+double WindowSize(const Pool2dProblem& p) { return static_cast<double>(p.kernel_h * p.kernel_w); }
+
+TEST(Pool2dTest, MaxForward) {
+  for (const Pool2dProblem& p : PoolProblems()) {
+    for (bool nan : {false, true}) {
+      const std::vector<float> x = WithTies(p.input.size(), 1, nan);
+      const std::vector<double> want = reference::MaxPool2dForward(p, x);
+      OnEveryTarget(
+          p.ToString(),
+          [&](Call& call) {
+            cpu::MaxPool2dForward(p, call.In(x), call.Out(p.output().size()), call.threads());
+          },
+          [&](const Outputs& got) { ExpectExact(got[0], want); });
+    }
+  }
+}
+
+TEST(Pool2dTest, FirstMaximumTakesTheGradient) {
+  for (const Pool2dProblem& p : PoolProblems()) {
+    for (bool nan : {false, true}) {
+      const std::vector<float> x = WithTies(p.input.size(), 2, nan);
+      const std::vector<float> dy = Random(p.output().size(), 3);
+      const std::vector<double> want = reference::MaxPool2dBackward(p, dy, x);
+      const std::vector<double> magnitude = reference::MaxPool2dBackward(p, Absolute(dy), x);
+      OnEveryTarget(
+          p.ToString(),
+          [&](Call& call) {
+            cpu::MaxPool2dBackward(p, call.In(dy), call.In(x), call.Out(p.input.size()),
+                                   call.threads());
+          },
+          [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, WindowSize(p)); });
+    }
+  }
+}
+
+TEST(Pool2dTest, AConstantPictureSendsTheGradientToWindowCorners) {
+  Pool2dProblem p;
+  p.input = {1, 4, 4, 3};
+  p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = 2;
+  const std::vector<float> x(p.input.size(), 1.0f), dy(p.output().size(), 1.0f);
+  OnEveryTarget(
+      p.ToString(),
+      [&](Call& call) {
+        cpu::MaxPool2dBackward(p, call.In(dy), call.In(x), call.Out(p.input.size()),
+                               call.threads());
+      },
+      [&](const Outputs& got) {
+        for (int64_t i = 0; i < p.input.size(); ++i) {
+          const int64_t w = i / 3 % 4, h = i / 12;
+          EXPECT_EQ(got[0][i], h % 2 == 0 && w % 2 == 0 ? 1.0f : 0.0f);
+        }
+      });
+}
+
+TEST(Pool2dTest, AverageForward) {
+  for (const Pool2dProblem& p : PoolProblems()) {
+    const std::vector<float> x = Random(p.input.size(), 4);
+    const std::vector<double> want = reference::AvgPool2dForward(p, x);
+    const std::vector<double> magnitude = reference::AvgPool2dForward(p, Absolute(x));
+    OnEveryTarget(
+        p.ToString(),
+        [&](Call& call) {
+          cpu::AvgPool2dForward(p, call.In(x), call.Out(p.output().size()), call.threads());
+        },
+        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, WindowSize(p)); });
+  }
+}
+
+TEST(Pool2dTest, AverageBackward) {
+  for (const Pool2dProblem& p : PoolProblems()) {
+    const std::vector<float> dy = Random(p.output().size(), 5);
+    const std::vector<double> want = reference::AvgPool2dBackward(p, dy);
+    const std::vector<double> magnitude = reference::AvgPool2dBackward(p, Absolute(dy));
+    OnEveryTarget(
+        p.ToString(),
+        [&](Call& call) {
+          cpu::AvgPool2dBackward(p, call.In(dy), call.Out(p.input.size()), call.threads());
+        },
+        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, WindowSize(p)); });
+  }
+}
+
+// Caffe's rule for the networks of the paper: 32 -> 16 -> 8 with k3 s2 and no padding, the last
+// window cut off at the edge and averaged over what is left of it.
+TEST(Pool2dTest, CeilModeCutsTheLastWindow) {
+  Pool2dProblem p;
+  p.input = {1, 4, 4, 1};
+  p.kernel_h = p.kernel_w = 3;
+  p.stride_h = p.stride_w = 2;
+  p.ceil_mode = true;
+  EXPECT_EQ(p.output(), (Shape{1, 2, 2, 1}));
+  std::vector<float> x(16);
+  for (int i = 0; i < 16; ++i) x[i] = static_cast<float>(i);
+  for (bool include : {false, true}) {  // without padding there is nothing to include
+    p.count_include_pad = include;
+    OnEveryTarget(
+        p.ToString(),
+        [&](Call& call) {
+          cpu::AvgPool2dForward(p, call.In(x), call.Out(4), call.threads());
+          cpu::MaxPool2dForward(p, call.In(x), call.Out(4), call.threads());
+        },
+        [&](const Outputs& got) {
+          ExpectClose(got[0], {5.0, 6.5, 11.0, 12.5}, {5.0, 6.5, 11.0, 12.5}, 9);
+          ExpectExact(got[1], {10.0, 11.0, 14.0, 15.0});
+        });
+  }
+}
+
+TEST(GlobalAvgPoolTest, ForwardAndBackward) {
+  for (const Pool2dProblem& p : PoolProblems()) {
+    const Shape& shape = p.input;
+    const std::vector<float> x = Random(shape.size(), 6), dy = Random(shape.n * shape.c, 7);
+    const std::vector<double> y = reference::GlobalAvgPool2dForward(shape, x);
+    const std::vector<double> dx = reference::GlobalAvgPool2dBackward(shape, dy);
+    OnEveryTarget(
+        shape.ToString(),
+        [&](Call& call) {
+          cpu::GlobalAvgPool2dForward(shape, call.In(x), call.Out(shape.n * shape.c),
+                                      call.threads());
+          cpu::GlobalAvgPool2dBackward(shape, call.In(dy), call.Out(shape.size()), call.threads());
+        },
+        [&](const Outputs& got) {
+          ExpectClose(got[0], y, reference::GlobalAvgPool2dForward(shape, Absolute(x)),
+                      static_cast<double>(shape.h * shape.w));
+          ExpectClose(got[1], dx, Magnitudes(dx), 1);
+        });
+  }
+}
+
+}  // namespace
+}  // namespace ninc::test
