@@ -33,7 +33,8 @@ add_library(ninc_flags INTERFACE)
 # No contraction: a product and a sum are fused where the source says MulAdd and nowhere else, so
 # that the same source gives the same bits whatever the compiler would have liked to merge.
 target_compile_options(ninc_flags INTERFACE
-    -Wall -Wextra -ffp-contract=off -ffunction-sections -fdata-sections)
+    -Wall -Wextra -Wno-missing-field-initializers  # designated initialisers name what is not default
+    -ffp-contract=off -ffunction-sections -fdata-sections)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # gcc 12 sees overlapping copies in `"text" + std::string` where there are none (its bug 105329).
   target_compile_options(ninc_flags INTERFACE -Wno-restrict)
