@@ -80,7 +80,7 @@ asan tsan: %san: $(VENV)/.test-tools
 	@$(CTEST) --preset $@
 
 bench: $(VENV)/.installed
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks.nin
 
 # clang-format as in Debian 12: another version would lay out the same code otherwise.
 $(VENV)/.lint-tools: $(VENV)/.tools
