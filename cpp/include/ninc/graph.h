@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,10 +16,10 @@
 
 namespace ninc {
 
-// The operations a node can be. Field names are those of the JSON form (see Graph::ToJson).
+// The operations a node can be; their JSON form is at Graph::ToJson.
 namespace op {
-struct Input {
-  int64_t channels = 3;
+struct Input {  // one in each network, its first node
+  int64_t channels = 3;  // 0: any
 };
 struct Conv2d {
   int64_t in_channels = 1, out_channels = 1;
@@ -96,21 +97,40 @@ class NINC_API Graph {
   const Node& node(NodeId id) const { return nodes_[id]; }
   NodeId output() const { return output_; }
   Result<NodeId> Find(std::string_view name) const;
+  // "conv2 (Conv2d)", as messages name it.
+  std::string Label(NodeId id) const;
 
   // Parameters in order of appearance, then buffers likewise.
   std::vector<ParameterSpec> ParameterSpecs() const;
-  // Every node's output shape for one input shape, or which layer it does not fit:
+  // For each node, whether the value of `output` depends on it (or is it).
+  std::vector<bool> NeededFor(NodeId output) const;
+  // Output shapes for one input shape, or which layer it does not fit:
   // "conv2 (Conv2d): expected 96 input channels, got 3 (input shape 1×3×32×32)".
-  Result<std::vector<Shape>> InferShapes(const Shape& input) const;
+  // With `output`, of the nodes that it needs alone; the others' shapes are empty.
+  Result<std::vector<Shape>> InferShapes(const Shape& input, NodeId output = -1) const;
 
   // {"nodes": [{"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, ...}],
-  //  "output": "gap"}; pairs are [h, w], padding [top, left, bottom, right].
+  //  "output": "gap"}. Nodes stand behind their inputs; "output" may be left out, as may any field
+  // whose default serves. Fields of each op:
+  //   Input            channels
+  //   Conv2d           in_channels, out_channels, kernel_size [h, w], stride [h, w],
+  //                    dilation [h, w], padding [top, left, bottom, right], groups, bias
+  //   BatchNorm2d      channels, eps, momentum
+  //   MaxPool2d        kernel_size [h, w], stride [h, w], padding [h, w], ceil_mode
+  //   AvgPool2d        the same and count_include_pad
+  //   Dropout          p
+  //   Linear           in_features, out_features, bias
+  // and none: Relu, Relu6, GlobalAvgPool2d, Add, Concat, Flatten, Softmax.
   std::string ToJson() const;
+  // Refuses (kInvalidModel) what it does not understand: unknown ops and fields, wrong types,
+  // values out of range, inputs that are no earlier node.
   static Result<Graph> FromJson(std::string_view text);
 
  private:
   std::vector<Node> nodes_;
+  std::map<std::string, NodeId, std::less<>> ids_;
   NodeId output_ = -1;
+  bool output_chosen_ = false;
 };
 
 // The convolution / pooling a node is, given its input shape.

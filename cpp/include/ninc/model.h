@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ninc/backend.h"
@@ -18,9 +19,10 @@
 
 namespace ninc {
 
-// Thread safety: several threads may Run one model at once. Everything that writes parameters
-// (Set, Trainer::Step) must not overlap with itself; a Run beside it sees the weights before or
-// after the write of each layer's packed copy, never a half-written one.
+// Thread safety: several threads may Run one model at once. What writes parameters (SetParameters,
+// Trainer::Step) waits for its turn; a Run beside it computes with all of the weights from before a
+// write or all from after it, never with a mixture. What parameter() returns may change under a
+// reader who does not keep writers away, and metadata() is not guarded at all.
 class NINC_API Model {
  public:
   // All parameters zero (batch norm: weight and running_var one).
@@ -49,8 +51,10 @@ class NINC_API Model {
 
   // The plan for an input shape, made or taken from the cache (bounded: see SetPlanCacheBytes).
   Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);
-  void SetPlanCacheBytes(size_t bytes);  // plans and idle arenas together; default 512 MiB
-  size_t PlanCacheBytes() const;         // in use now
+  // Bounds plans, their packed weights and idle arenas together; default 512 MiB. The plan used
+  // last stays even where it is larger: a network must not be compiled anew for every run.
+  void SetPlanCacheBytes(size_t bytes);
+  size_t PlanCacheBytes() const;  // in use now
 
  private:
   friend class Trainer;
@@ -79,7 +83,8 @@ struct StepResult {
 };
 
 // Forward, softmax cross entropy, backward and SGD in one call. The network's output must be
-// logits: N×classes×1×1.
+// logits, N×classes×1×1, or a Softmax of them, which the loss then leaves out. A loss that is not
+// finite is returned like any other. A trainer keeps the memory of its steps while it lives.
 class NINC_API Trainer {
  public:
   static Result<std::unique_ptr<Trainer>> Create(std::shared_ptr<Model> model,
@@ -89,7 +94,8 @@ class NINC_API Trainer {
   // x: N×C×H×W, N at least 1; labels: N values in [0, classes).
   Result<StepResult> Step(const Shape& input, const StridedView& x, const int64_t* labels,
                           const StepSettings& settings);
-  // Loss and gradients without an update, for tests: gradients in parameter order.
+  // Loss and gradients, nothing updated: one gradient for each trainable parameter, in order, zero
+  // where the output does not depend on it.
   Result<StepResult> Gradients(const Shape& input, const StridedView& x, const int64_t* labels,
                                uint64_t seed, uint64_t step, std::vector<Tensor>* gradients);
 

@@ -18,7 +18,7 @@ enum class Mode : uint8_t { kInference, kTraining };
 
 struct PlanOptions {
   Mode mode = Mode::kInference;
-  NodeId output = -1;            // -1: the graph's output
+  NodeId output = -1;            // -1: the graph's output; Plan::options() has its number
   float label_smoothing = 0.0f;  // training only
   bool operator==(const PlanOptions&) const = default;
 };
@@ -30,16 +30,16 @@ class NINC_API Plan {
   const Shape& output_shape() const;
   const PlanOptions& options() const;
   double Flops() const;        // convolutions counted as direct; training: all three passes
-  size_t ArenaBytes() const;   // activations and gradients of one run
-  size_t PackedBytes() const;  // packed weights it uses (shared with other plans)
+  size_t ArenaBytes() const;   // one run's activations, gradients and, in training, packed weights
+  size_t PackedBytes() const;  // packed weights of inference, shared with other plans
   // A table a person can read: steps, algorithms, shapes, memory, FLOPs.
   std::string Describe() const;
 
- private:
-  friend class PlanCompiler;
-  friend class PlanRunner;
-  struct Impl;
+  struct Impl;  // the core's own: graph/plan_impl.h
   explicit Plan(std::unique_ptr<Impl> impl);
+  const Impl& impl() const { return *impl_; }
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

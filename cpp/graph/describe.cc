@@ -1,0 +1,154 @@
+// Plan::Describe: the table that says what runs.
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/plan_impl.h"
+
+namespace ninc {
+namespace {
+
+constexpr size_t kColumns = 6;
+using Row = std::array<std::string, kColumns>;
+
+std::string Format(const char* format, double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), format, value);
+  return text;
+}
+
+std::string Megabytes(size_t bytes) { return Format("%.2f MB", static_cast<double>(bytes) / 1e6); }
+std::string Megaflops(double flops) { return Format("%.1f", flops / 1e6); }
+
+const char* Suffix(const Activation& activation) {
+  switch (activation.kind) {
+    case Activation::Kind::kNone: return "";
+    case Activation::Kind::kRelu: return " + relu";
+    case Activation::Kind::kRelu6: return " + relu6";
+  }
+  return "";
+}
+
+// Name, result and arithmetic of each kind of step.
+struct Summary {
+  std::string name;
+  ValueId result;
+  const Conv2dProblem* problem = nullptr;
+  ValueId packed = kNoValue;
+};
+
+struct Summarise {
+  Summary operator()(const step::FromNchw& s) const { return {"from nchw", s.y}; }
+  Summary operator()(const step::ToNchw& s) const { return {"to nchw", s.y}; }
+  Summary operator()(const step::PackWeights& s) const { return {"pack weights", s.packed}; }
+  Summary operator()(const step::Conv2d& s) const {
+    const std::string bias = s.bias == kNoValue ? "" : " + bias";
+    return {"conv2d" + bias + Suffix(s.activation), s.y, &s.problem, s.packed};
+  }
+  Summary operator()(const step::ActivationForward& s) const {
+    return {Suffix(s.activation) + 3, s.y};  // without " + "
+  }
+  Summary operator()(const step::MaxPool2d& s) const { return {"max_pool2d", s.y}; }
+  Summary operator()(const step::AvgPool2d& s) const { return {"avg_pool2d", s.y}; }
+  Summary operator()(const step::GlobalAvgPool2d& s) const { return {"global_avg_pool2d", s.y}; }
+  Summary operator()(const step::Dropout& s) const { return {"dropout", s.y}; }
+  Summary operator()(const step::ScaleShift& s) const {
+    return {std::string("scale, shift") + Suffix(s.activation), s.y};
+  }
+  Summary operator()(const step::BatchNorm& s) const {
+    return {std::string("batch_norm2d") + Suffix(s.activation), s.y};
+  }
+  Summary operator()(const step::Add& s) const {
+    return {std::string("add") + Suffix(s.activation), s.y};
+  }
+  Summary operator()(const step::CopyChannels& s) const { return {"copy channels", s.y}; }
+  Summary operator()(const step::Softmax& s) const { return {"softmax", s.y}; }
+  Summary operator()(const step::SoftmaxCrossEntropy& s) const {
+    return {"softmax cross entropy", s.dlogits};
+  }
+  Summary operator()(const step::Conv2dBackwardData& s) const {
+    return {"conv2d backward data", s.dx, &s.problem, s.packed};
+  }
+  Summary operator()(const step::Conv2dBackwardWeights& s) const {
+    return {"conv2d backward weights", s.dweight, &s.problem};
+  }
+  Summary operator()(const step::ActivationBackward& s) const {
+    if (s.dx == kNoValue) return {"bias backward", s.dbias};
+    return {std::string("activation") + (s.dbias == kNoValue ? "" : " and bias") + " backward",
+            s.dx};
+  }
+  Summary operator()(const step::MaxPool2dBackward& s) const { return {"max_pool2d backward", s.dx}; }
+  Summary operator()(const step::AvgPool2dBackward& s) const { return {"avg_pool2d backward", s.dx}; }
+  Summary operator()(const step::GlobalAvgPool2dBackward& s) const {
+    return {"global_avg_pool2d backward", s.dx};
+  }
+  Summary operator()(const step::BatchNormBackward& s) const {
+    return {"batch_norm2d backward", s.dx};
+  }
+  Summary operator()(const step::SoftmaxBackward& s) const { return {"softmax backward", s.dx}; }
+};
+
+Row MakeRow(const Plan::Impl& plan, size_t index) {
+  const Step& step = plan.program.steps[index];
+  const Summary summary = std::visit(Summarise{}, step.op);
+  std::string layers;
+  for (NodeId node : step.nodes) layers += (layers.empty() ? "" : ", ") + plan.graph->node(node).name;
+  const Value& result = plan.program.values[summary.result];
+  const bool shaped = result.shape.n > 0;
+  return {summary.name,
+          layers,
+          plan.algorithms[index],
+          shaped ? result.shape.ToString() : std::string(),
+          summary.problem == nullptr ? std::string() : Megaflops(summary.problem->Flops()),
+          summary.packed == kNoValue ? std::string()
+                                     : Megabytes(plan.program.values[summary.packed].bytes)};
+}
+
+// Characters on the screen: bytes that do not continue a UTF-8 sequence.
+size_t Width(std::string_view text) {
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string Table(const std::vector<Row>& rows) {
+  std::array<size_t, kColumns> widths{};
+  for (const Row& row : rows) {
+    for (size_t c = 0; c < kColumns; ++c) widths[c] = std::max(widths[c], Width(row[c]));
+  }
+  std::string table;
+  for (const Row& row : rows) {
+    std::string line;
+    for (size_t c = 0; c < kColumns; ++c) {
+      const std::string space(widths[c] - Width(row[c]), ' ');
+      const bool number = c + 2 >= kColumns;
+      line += (c == 0 ? "" : "  ") + (number ? space + row[c] : row[c] + space);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    table += line + "\n";
+  }
+  return table;
+}
+
+}  // namespace
+
+std::string Plan::Describe() const {
+  const bool training = options().mode == Mode::kTraining;
+  std::string text = std::string(training ? "training" : "inference") + ", input " +
+                     input_shape().ToString() + ", output " + output_shape().ToString() +
+                     ", float32 on " + std::string(impl_->backend->name()) + " (" +
+                     std::string(TargetName(impl_->target)) + ")\n";
+  std::vector<Row> rows{{"step", "layers", "algorithm", "result", "MFLOP", "weights"}};
+  for (size_t i = 0; i < impl_->program.steps.size(); ++i) rows.push_back(MakeRow(*impl_, i));
+  text += Table(rows);
+  text += std::to_string(impl_->program.steps.size()) + " steps, " + Megaflops(Flops()) +
+          " MFLOP, arena " + Megabytes(ArenaBytes()) + ", scratch " +
+          Megabytes(impl_->workspace.shared) + " + " + Megabytes(impl_->workspace.per_thread) +
+          " a thread";
+  if (!training) text += ", packed weights " + Megabytes(PackedBytes());
+  return text + "\n";
+}
+
+}  // namespace ninc

@@ -1,0 +1,198 @@
+#include "graph/execute.h"
+
+namespace ninc {
+namespace {
+
+// The scratch memory of each kind of step; none for those that are not named.
+struct StepWorkspace {
+  const Program& program;
+  const Backend& backend;
+  const Shape& shape(ValueId v) const { return program.values[v].shape; }
+
+  WorkspaceSize operator()(const step::Conv2d& s) const {
+    return backend.Conv2dWorkspace(s.problem, Pass::kForward);
+  }
+  WorkspaceSize operator()(const step::Conv2dBackwardData& s) const {
+    return backend.Conv2dWorkspace(s.problem, Pass::kBackwardData);
+  }
+  WorkspaceSize operator()(const step::Conv2dBackwardWeights& s) const {
+    return backend.Conv2dWorkspace(s.problem, Pass::kBackwardWeights);
+  }
+  WorkspaceSize operator()(const step::ActivationBackward& s) const {
+    return backend.ActivationBackwardWorkspace(shape(s.dy).pixels(), shape(s.dy).c);
+  }
+  WorkspaceSize operator()(const step::BatchNorm& s) const {
+    return backend.BatchNormWorkspace(shape(s.x).pixels(), shape(s.x).c);
+  }
+  WorkspaceSize operator()(const step::BatchNormBackward& s) const {
+    return backend.BatchNormWorkspace(shape(s.x).pixels(), shape(s.x).c);
+  }
+  WorkspaceSize operator()(const step::SoftmaxCrossEntropy& s) const {
+    return backend.SoftmaxCrossEntropyWorkspace(shape(s.logits).n);
+  }
+  template <typename Other>
+  WorkspaceSize operator()(const Other&) const {
+    return {};
+  }
+};
+
+// One run: turns values into addresses and steps into calls of the backend.
+class Execution {
+ public:
+  Execution(const Program& program, const MemoryLayout& layout, Backend& backend,
+            const RunArguments& run)
+      : program_(program), layout_(layout), backend_(backend), run_(run) {}
+
+  Status operator()(const step::FromNchw& s) const {
+    const Shape& to = shape(s.y);
+    if (kind(s.x) == ValueKind::kInput) return backend_.FromNchw(to, run_.x, Out(s.y), threads());
+    const StridedView x{In(s.x), {to.c * to.h * to.w, to.h * to.w, to.w, 1}};
+    return backend_.FromNchw(to, x, Out(s.y), threads());
+  }
+  Status operator()(const step::ToNchw& s) const {
+    return backend_.ToNchw(shape(s.x), In(s.x), Out(s.y), threads());
+  }
+
+  Status operator()(const step::PackWeights& s) const {
+    return backend_.PackWeights(s.problem, s.pass, In(s.weight), nullptr, Out(s.packed), threads());
+  }
+  Status operator()(const step::Conv2d& s) const {
+    return backend_.Conv2dForward(s.problem, In(s.x), In(s.packed), In(s.bias), s.activation,
+                                  Out(s.y), run_.workspace);
+  }
+  Status operator()(const step::Conv2dBackwardData& s) const {
+    return backend_.Conv2dBackwardData(s.problem, In(s.dy), In(s.packed), Out(s.dx),
+                                       run_.workspace);
+  }
+  Status operator()(const step::Conv2dBackwardWeights& s) const {
+    return backend_.Conv2dBackwardWeights(s.problem, In(s.x), In(s.dy), Out(s.dweight),
+                                          run_.workspace);
+  }
+
+  Status operator()(const step::ActivationForward& s) const {
+    return backend_.ActivationForward(shape(s.x).size(), s.activation, In(s.x), Out(s.y),
+                                      threads());
+  }
+  Status operator()(const step::ActivationBackward& s) const {
+    return backend_.ActivationBackward(shape(s.dy).pixels(), shape(s.dy).c, s.activation, In(s.dy),
+                                       In(s.y), Out(s.dx), Out(s.dbias), run_.workspace);
+  }
+
+  Status operator()(const step::MaxPool2d& s) const {
+    return backend_.MaxPool2dForward(s.problem, In(s.x), Out(s.y), threads());
+  }
+  Status operator()(const step::MaxPool2dBackward& s) const {
+    return backend_.MaxPool2dBackward(s.problem, In(s.dy), In(s.x), Out(s.dx), threads());
+  }
+  Status operator()(const step::AvgPool2d& s) const {
+    return backend_.AvgPool2dForward(s.problem, In(s.x), Out(s.y), threads());
+  }
+  Status operator()(const step::AvgPool2dBackward& s) const {
+    return backend_.AvgPool2dBackward(s.problem, In(s.dy), Out(s.dx), threads());
+  }
+  Status operator()(const step::GlobalAvgPool2d& s) const {
+    return backend_.GlobalAvgPool2dForward(shape(s.x), In(s.x), Out(s.y), threads());
+  }
+  Status operator()(const step::GlobalAvgPool2dBackward& s) const {
+    return backend_.GlobalAvgPool2dBackward(shape(s.dx), In(s.dy), Out(s.dx), threads());
+  }
+
+  Status operator()(const step::Dropout& s) const {
+    const DropoutKey key{run_.seed, run_.step, s.layer};
+    return backend_.Dropout(shape(s.x).size(), s.p, key, In(s.x), Out(s.y), threads());
+  }
+
+  Status operator()(const step::ScaleShift& s) const {
+    return backend_.ScaleShift(shape(s.x).pixels(), shape(s.x).c, In(s.x), In(s.scale),
+                               In(s.shift), s.activation, Out(s.y), threads());
+  }
+  Status operator()(const step::BatchNorm& s) const {
+    const int64_t channels = shape(s.x).c;
+    // The kernel updates statistics where they stand: on copies, so that a step that is not applied
+    // (a gradient check, a failure) leaves the model as it was.
+    NINC_RETURN_IF_ERROR(CopyRow(channels, s.running_mean, s.new_mean));
+    NINC_RETURN_IF_ERROR(CopyRow(channels, s.running_var, s.new_var));
+    return backend_.BatchNormForward(shape(s.x).pixels(), channels, In(s.x), In(s.weight),
+                                     In(s.bias), s.eps, s.momentum, s.activation, Out(s.new_mean),
+                                     Out(s.new_var), Out(s.save_mean), Out(s.save_inv_std),
+                                     Out(s.y), run_.workspace);
+  }
+  Status operator()(const step::BatchNormBackward& s) const {
+    return backend_.BatchNormBackward(shape(s.x).pixels(), shape(s.x).c, In(s.dy), In(s.x), In(s.y),
+                                      s.activation, In(s.weight), In(s.save_mean),
+                                      In(s.save_inv_std), Out(s.dx), Out(s.dweight), Out(s.dbias),
+                                      run_.workspace);
+  }
+
+  Status operator()(const step::Add& s) const {
+    return backend_.Add(shape(s.y).size(), In(s.a), In(s.b), s.activation, Out(s.y), threads());
+  }
+  Status operator()(const step::CopyChannels& s) const {
+    return backend_.CopyChannels(shape(s.x).pixels(), s.channels, In(s.x), shape(s.x).c, s.x_offset,
+                                 Out(s.y), shape(s.y).c, s.y_offset, threads());
+  }
+
+  Status operator()(const step::Softmax& s) const {
+    return backend_.SoftmaxForward(shape(s.x).pixels(), shape(s.x).c, In(s.x), Out(s.y), threads());
+  }
+  Status operator()(const step::SoftmaxBackward& s) const {
+    return backend_.SoftmaxBackward(shape(s.y).pixels(), shape(s.y).c, In(s.dy), In(s.y), Out(s.dx),
+                                    threads());
+  }
+  Status operator()(const step::SoftmaxCrossEntropy& s) const {
+    return backend_.SoftmaxCrossEntropy(shape(s.logits).n, shape(s.logits).c, In(s.logits),
+                                        run_.labels, s.smoothing, run_.loss, run_.correct,
+                                        Out(s.dlogits), run_.workspace);
+  }
+
+ private:
+  int threads() const { return run_.workspace.threads(); }
+  const Shape& shape(ValueId v) const { return program_.values[v].shape; }
+  ValueKind kind(ValueId v) const { return program_.values[v].kind; }
+
+  const float* In(ValueId v) const {
+    if (v == kNoValue) return nullptr;
+    const Value& value = program_.values[v];
+    if (value.kind == ValueKind::kParameter) return (*run_.parameters)[value.index].data.data();
+    if (value.kind == ValueKind::kPrepared) {
+      const std::byte* block = run_.prepared->blocks[value.index]->data();
+      return reinterpret_cast<const float*>(block + value.offset);
+    }
+    return Out(v);
+  }
+  float* Out(ValueId v) const {
+    if (v == kNoValue) return nullptr;
+    if (kind(v) == ValueKind::kOutput) return run_.y;
+    return reinterpret_cast<float*>(run_.arena + layout_.offsets[v]);
+  }
+
+  Status CopyRow(int64_t count, ValueId from, ValueId to) const {
+    return backend_.CopyChannels(1, count, In(from), count, 0, Out(to), count, 0, threads());
+  }
+
+  const Program& program_;
+  const MemoryLayout& layout_;
+  Backend& backend_;
+  const RunArguments& run_;
+};
+
+}  // namespace
+
+WorkspaceSize LargestWorkspace(const Program& program, const Backend& backend) {
+  WorkspaceSize size;
+  for (const Step& step : program.steps) {
+    size = size.Max(std::visit(StepWorkspace{program, backend}, step.op));
+  }
+  return size;
+}
+
+Status Execute(const Program& program, const MemoryLayout& layout, Backend& backend,
+               const RunArguments& arguments) {
+  const Execution execution(program, layout, backend, arguments);
+  for (const Step& step : program.steps) {
+    NINC_RETURN_IF_ERROR(std::visit(execution, step.op));
+  }
+  return {};
+}
+
+}  // namespace ninc

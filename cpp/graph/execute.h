@@ -1,0 +1,36 @@
+// Runs a program's steps on a backend.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "graph/memory.h"
+#include "graph/prepared.h"
+#include "graph/program.h"
+#include "ninc/backend.h"
+
+namespace ninc {
+
+// What differs from one run of a program to the next.
+struct RunArguments {
+  StridedView x;
+  const std::vector<Tensor>* parameters = nullptr;  // training reads them as they are
+  const PreparedSet* prepared = nullptr;            // inference has them prepared
+  std::byte* arena = nullptr;                       // MemoryLayout::bytes
+  Workspace workspace;                              // of LargestWorkspace
+  float* y = nullptr;                               // inference
+  const int64_t* labels = nullptr;                  // training, as all below
+  uint64_t seed = 0, step = 0;                      // dropout's
+  float* loss = nullptr;
+  int64_t* correct = nullptr;
+};
+
+// Enough scratch memory for each of the program's steps: they share it.
+WorkspaceSize LargestWorkspace(const Program& program, const Backend& backend);
+
+// Runs all steps in order. Allocates nothing.
+Status Execute(const Program& program, const MemoryLayout& layout, Backend& backend,
+               const RunArguments& arguments);
+
+}  // namespace ninc

@@ -1,0 +1,175 @@
+#include "ninc/model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/thread_pool.h"
+#include "graph/model_impl.h"
+
+namespace ninc {
+namespace {
+
+// Parameters start at zero, but for those of a batch norm that must not wipe out what it is given.
+float InitialValue(const Graph& graph, const ParameterSpec& spec) {
+  const bool norm = std::holds_alternative<op::BatchNorm2d>(graph.node(spec.node).op);
+  return norm && (spec.name.ends_with(".weight") || spec.name.ends_with(".running_var")) ? 1 : 0;
+}
+
+int64_t Size(const std::vector<int64_t>& dims) {
+  int64_t size = 1;
+  for (int64_t dim : dims) size *= dim;
+  return size;
+}
+
+}  // namespace
+
+// ---- Plans ---------------------------------------------------------------------------------------
+
+Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(const Shape& input,
+                                                         const PlanOptions& wanted) {
+  const PlanOptions options = Resolve(wanted);
+  if (options.output >= static_cast<NodeId>(graph->nodes().size())) {
+    return InvalidArgument("output " + std::to_string(options.output) +
+                           " is no node of the network");
+  }
+  const PlanKey key{input, options, ChosenTarget()};
+  if (std::shared_ptr<const Plan> plan = plans.Find(key)) return plan;
+  // Compiled outside of any lock: other threads' runs go on.
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan,
+                        CompilePlan(graph, input, options, *backend));
+  plan = plans.Insert(key, std::move(plan));
+  TrimCache();
+  return plan;
+}
+
+Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(const Plan::Impl& plan) {
+  const std::lock_guard slot_lock(plan.prepared.mutex);
+  std::shared_ptr<const PreparedSet>& set = plan.prepared.set;
+  if (set != nullptr && set->version == version) return set;
+  {
+    const std::lock_guard lock(parameters_mutex);
+    NINC_ASSIGN_OR_RETURN(set, prepared.Make(plan.program, parameters, version, *backend));
+  }
+  TrimCache();
+  return set;
+}
+
+// Old plans go while plans and their weights hold more than half of the limit; then idle arenas,
+// which are large and cost little to make again.
+void Model::Impl::TrimCache() {
+  const size_t limit = cache_limit;
+  while (plans.bytes() + prepared.live_bytes() > limit / 2 && CacheBytes() > limit &&
+         plans.DropOldest()) {
+  }
+  const size_t held = plans.bytes() + prepared.live_bytes();
+  arenas.Trim(limit > held ? limit - held : 0);
+}
+
+// ---- The public face -----------------------------------------------------------------------------
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+
+Result<std::shared_ptr<Model>> Model::Create(Graph graph) {
+  if (graph.nodes().empty()) return InvalidModel("the network has no nodes");
+  auto impl = std::make_unique<Impl>();
+  impl->specs = graph.ParameterSpecs();
+  impl->backend = &CpuBackend();
+  uint64_t floats = 0;
+  for (const ParameterSpec& spec : impl->specs) floats += static_cast<uint64_t>(Size(spec.dims));
+  try {
+    for (size_t i = 0; i < impl->specs.size(); ++i) {
+      const ParameterSpec& spec = impl->specs[i];
+      impl->numbers.emplace(spec.name, i);
+      const auto size = static_cast<size_t>(Size(spec.dims));
+      impl->parameters.push_back({spec.dims, std::vector<float>(size, InitialValue(graph, spec))});
+    }
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory("parameters: no memory for " + std::to_string(floats * sizeof(float)) +
+                       " bytes");
+  }
+  impl->graph = std::make_shared<const Graph>(std::move(graph));
+  return std::shared_ptr<Model>(new Model(std::move(impl)));
+}
+
+const Graph& Model::graph() const { return *impl_->graph; }
+const std::vector<ParameterSpec>& Model::specs() const { return impl_->specs; }
+const Tensor& Model::parameter(size_t index) const { return impl_->parameters[index]; }
+uint64_t Model::version() const { return impl_->version; }
+std::map<std::string, std::string>& Model::metadata() { return impl_->metadata; }
+const std::map<std::string, std::string>& Model::metadata() const { return impl_->metadata; }
+
+Result<size_t> Model::FindParameter(std::string_view name) const {
+  const auto found = impl_->numbers.find(name);
+  if (found != impl_->numbers.end()) return found->second;
+  return InvalidArgument("the network has no parameter '" + std::string(name) + "'");
+}
+
+Status Model::SetParameters(
+    const std::vector<std::pair<std::string, std::vector<float>>>& values) {
+  std::vector<size_t> numbers;
+  for (const auto& [name, data] : values) {
+    NINC_ASSIGN_OR_RETURN(const size_t number, FindParameter(name));
+    const Tensor& parameter = impl_->parameters[number];
+    if (data.size() != parameter.data.size()) {
+      return InvalidShape(name + ": expected " + std::to_string(parameter.data.size()) +
+                          " values (" + DimsToString(parameter.dims) + "), got " +
+                          std::to_string(data.size()));
+    }
+    numbers.push_back(number);
+  }
+  const std::lock_guard writer_lock(impl_->writer_mutex);
+  const std::lock_guard lock(impl_->parameters_mutex);
+  for (size_t i = 0; i < values.size(); ++i) {
+    std::copy(values[i].second.begin(), values[i].second.end(),
+              impl_->parameters[numbers[i]].data.begin());
+  }
+  ++impl_->version;
+  return {};
+}
+
+Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
+  return CatchOutOfMemory("shapes", [&]() -> Result<Shape> {
+    const NodeId node = output < 0 ? impl_->graph->output() : output;
+    NINC_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, impl_->graph->InferShapes(input, node));
+    return shapes[node];
+  });
+}
+
+Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId output) {
+  return CatchOutOfMemory("run", [&]() -> Status {
+    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
+                          impl_->PlanFor(input, {.output = output}));
+    if (plan->output_shape().size() == 0) return {};
+    const Plan::Impl& inner = plan->impl();
+    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
+                          impl_->PreparedFor(inner));
+    const int threads = GetNumThreads();  // once: it may change while the run is under way
+    {
+      NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena,
+                            impl_->arenas.Acquire(inner.RunBytes(threads)));
+      NINC_RETURN_IF_ERROR(Execute(inner.program, inner.layout, *inner.backend,
+                                   {.x = x,
+                                    .prepared = prepared.get(),
+                                    .arena = arena.data(),
+                                    .workspace = inner.WorkspaceIn(arena.data(), threads),
+                                    .y = y}));
+    }
+    impl_->TrimCache();
+    return {};
+  });
+}
+
+Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input,
+                                                   const PlanOptions& options) {
+  return CatchOutOfMemory("plan", [&] { return impl_->PlanFor(input, options); });
+}
+
+void Model::SetPlanCacheBytes(size_t bytes) {
+  impl_->cache_limit = bytes;
+  impl_->TrimCache();
+}
+
+size_t Model::PlanCacheBytes() const { return impl_->CacheBytes(); }
+
+}  // namespace ninc

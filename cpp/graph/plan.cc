@@ -1,0 +1,80 @@
+#include "ninc/plan.h"
+
+#include <utility>
+
+#include "graph/autodiff.h"
+#include "graph/execute.h"
+#include "graph/lower.h"
+#include "graph/plan_impl.h"
+
+namespace ninc {
+namespace {
+
+// The convolution pass a step is, or null.
+struct ConvolutionPass {
+  const Conv2dProblem* problem = nullptr;
+  Pass pass{};
+};
+
+ConvolutionPass FindConvolution(const StepOp& op) {
+  if (const auto* s = std::get_if<step::Conv2d>(&op)) return {&s->problem, Pass::kForward};
+  if (const auto* s = std::get_if<step::Conv2dBackwardData>(&op)) {
+    return {&s->problem, Pass::kBackwardData};
+  }
+  if (const auto* s = std::get_if<step::Conv2dBackwardWeights>(&op)) {
+    return {&s->problem, Pass::kBackwardWeights};
+  }
+  return {};
+}
+
+}  // namespace
+
+size_t Plan::Impl::OwnBytes() const {
+  // A step's operands and nodes are a few words beside it.
+  return sizeof(Plan) + sizeof(Impl) + program.steps.size() * (sizeof(Step) + sizeof(std::string)) +
+         program.values.size() * (sizeof(Value) + sizeof(size_t)) +
+         program.prepared.size() * sizeof(Prepared);
+}
+
+Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> graph,
+                                                const Shape& input, const PlanOptions& options,
+                                                Backend& backend) {
+  auto impl = std::make_unique<Plan::Impl>();
+  NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options, backend));
+  if (options.mode == Mode::kTraining) {
+    NINC_RETURN_IF_ERROR(
+        AppendLossAndBackward(options.label_smoothing, backend, &impl->program)
+            .At(graph->Label(options.output)));
+  }
+  impl->layout = PlanMemory(impl->program);
+  impl->workspace = LargestWorkspace(impl->program, backend);
+  for (const Step& step : impl->program.steps) {
+    const ConvolutionPass convolution = FindConvolution(step.op);
+    impl->algorithms.emplace_back();
+    if (convolution.problem == nullptr) continue;
+    impl->algorithms.back() = backend.Conv2dAlgorithm(*convolution.problem, convolution.pass);
+    impl->flops += convolution.problem->Flops();
+  }
+  impl->graph = std::move(graph);
+  impl->backend = &backend;
+  impl->options = options;
+  impl->input = input;
+  impl->target = ChosenTarget();
+  return std::shared_ptr<const Plan>(std::make_shared<Plan>(std::move(impl)));
+}
+
+Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Plan::~Plan() = default;
+const Shape& Plan::input_shape() const { return impl_->input; }
+const Shape& Plan::output_shape() const { return impl_->program.output_shape; }
+const PlanOptions& Plan::options() const { return impl_->options; }
+double Plan::Flops() const { return impl_->flops; }
+size_t Plan::ArenaBytes() const { return impl_->layout.bytes; }
+
+size_t Plan::PackedBytes() const {
+  size_t bytes = 0;
+  for (const Prepared& prepared : impl_->program.prepared) bytes += prepared.bytes;
+  return bytes;
+}
+
+}  // namespace ninc

@@ -1,0 +1,250 @@
+// What a plan runs: a list of typed steps over values. lower.cc writes it, autodiff.cc appends to
+// it, memory.cc gives its values places, execute.cc runs it, describe.cc prints it.
+//
+// Values are in static single assignment form: one step writes a value (a concat's: one copy for
+// each of its parts), before any step reads it, and nothing writes it again. Which values share
+// memory is memory.cc's business alone, so that no other stage has to ask who else reads a value.
+//
+// A new kind of step (a fused mlpconv, say) is a struct here, a function in execute.cc and a line in
+// describe.cc; to be trained through, a function in autodiff.cc.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ninc/backend.h"
+#include "ninc/graph.h"
+#include "ninc/problem.h"
+#include "ninc/tensor.h"
+
+namespace ninc {
+
+using ValueId = int32_t;
+inline constexpr ValueId kNoValue = -1;
+
+// Where a value's memory is.
+enum class ValueKind : uint8_t {
+  kInput,      // the caller's array, N×C×H×W of any strides
+  kOutput,     // the caller's array, N×C×H×W contiguous
+  kArena,      // the run's own arena
+  kParameter,  // the model's tensor number `index`
+  kPrepared,   // Program::prepared[index], `offset` bytes from its start
+};
+
+struct Value {
+  ValueKind kind = ValueKind::kArena;
+  Shape shape = {};  // none where only bytes count: packed weights
+  size_t bytes = 0;
+  int32_t index = -1;
+  size_t offset = 0;
+  bool keep = false;  // read after the last step: parameter gradients, new statistics
+};
+
+// A step's values, kNoValue where an optional one is missing. in_place: those of `reads` whose memory
+// writes[0] may take over, should they die in this step.
+struct Operands {
+  std::vector<ValueId> reads;
+  std::vector<ValueId> writes;
+  std::vector<ValueId> in_place = {};
+};
+
+namespace step {
+
+// ---- Forward -------------------------------------------------------------------------------------
+
+struct FromNchw {  // N×C×H×W (strided where x is the caller's) -> N×H×W×C
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}}; }
+};
+struct ToNchw {  // N×H×W×C -> N×C×H×W contiguous, whatever y's own shape calls it
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}}; }
+};
+struct PackWeights {  // training packs anew in every step; inference has its weights prepared
+  Conv2dProblem problem;
+  Pass pass;
+  ValueId weight, packed;
+  Operands operands() const { return {{weight}, {packed}}; }
+};
+struct Conv2d {  // y = activation(conv(x) + bias)
+  Conv2dProblem problem;
+  ValueId x = kNoValue, packed = kNoValue, bias = kNoValue;
+  Activation activation = {};
+  ValueId y = kNoValue;
+  ValueId weight = kNoValue;  // the parameter, for autodiff; training only
+  Operands operands() const { return {{x, packed, bias}, {y}}; }
+};
+struct ActivationForward {
+  Activation activation;
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}, {x}}; }
+};
+struct MaxPool2d {
+  Pool2dProblem problem;
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}}; }
+};
+struct AvgPool2d {
+  Pool2dProblem problem;
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}}; }
+};
+struct GlobalAvgPool2d {
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}}; }
+};
+struct Dropout {  // its own backward pass, x = dy, y = dx
+  float p;
+  uint32_t layer;
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}, {x}}; }
+};
+struct ScaleShift {  // y = activation(x * scale + shift)
+  Activation activation;
+  ValueId x, scale, shift, y;
+  Operands operands() const { return {{x, scale, shift}, {y}, {x}}; }
+};
+struct BatchNorm {  // training; new_mean and new_var are the running statistics after this batch
+  float eps, momentum;
+  Activation activation;
+  ValueId x, weight, bias, running_mean, running_var;
+  ValueId y, save_mean, save_inv_std, new_mean, new_var;
+  Operands operands() const {
+    return {{x, weight, bias, running_mean, running_var},
+            {y, save_mean, save_inv_std, new_mean, new_var}};
+  }
+};
+struct Add {  // y = activation(a + b); also joins gradients
+  Activation activation;
+  ValueId a, b, y;
+  Operands operands() const { return {{a, b}, {y}, {a, b}}; }
+};
+struct CopyChannels {  // y(r, y_offset + c) = x(r, x_offset + c) for c < channels
+  int64_t channels, x_offset, y_offset;
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}}; }
+};
+struct Softmax {
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}, {x}}; }
+};
+
+// ---- Loss and backward ---------------------------------------------------------------------------
+
+struct SoftmaxCrossEntropy {
+  float smoothing;
+  ValueId logits, dlogits;
+  Operands operands() const { return {{logits}, {dlogits}}; }
+};
+struct Conv2dBackwardData {
+  Conv2dProblem problem;
+  ValueId dy, packed, dx;
+  Operands operands() const { return {{dy, packed}, {dx}}; }
+};
+struct Conv2dBackwardWeights {
+  Conv2dProblem problem;
+  ValueId x, dy, dweight;
+  Operands operands() const { return {{x, dy}, {dweight}}; }
+};
+struct ActivationBackward {  // dx = dy where the activation let x through; dbias = its column sums
+  Activation activation;
+  ValueId dy, y, dx, dbias;
+  Operands operands() const { return {{dy, y}, {dx, dbias}, {dy}}; }
+};
+struct MaxPool2dBackward {
+  Pool2dProblem problem;
+  ValueId dy, x, dx;
+  Operands operands() const { return {{dy, x}, {dx}}; }
+};
+struct AvgPool2dBackward {
+  Pool2dProblem problem;
+  ValueId dy, dx;
+  Operands operands() const { return {{dy}, {dx}}; }
+};
+struct GlobalAvgPool2dBackward {
+  ValueId dy, dx;
+  Operands operands() const { return {{dy}, {dx}}; }
+};
+struct BatchNormBackward {
+  Activation activation;
+  ValueId dy, x, y, weight, save_mean, save_inv_std;
+  ValueId dx, dweight, dbias;
+  Operands operands() const {
+    return {{dy, x, y, weight, save_mean, save_inv_std}, {dx, dweight, dbias}, {dy}};
+  }
+};
+struct SoftmaxBackward {
+  ValueId dy, y, dx;
+  Operands operands() const { return {{dy, y}, {dx}}; }
+};
+
+}  // namespace step
+
+using StepOp =
+    std::variant<step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d,
+                 step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
+                 step::Dropout, step::ScaleShift, step::BatchNorm, step::Add, step::CopyChannels,
+                 step::Softmax, step::SoftmaxCrossEntropy, step::Conv2dBackwardData,
+                 step::Conv2dBackwardWeights, step::ActivationBackward, step::MaxPool2dBackward,
+                 step::AvgPool2dBackward, step::GlobalAvgPool2dBackward, step::BatchNormBackward,
+                 step::SoftmaxBackward>;
+
+struct Step {
+  StepOp op;
+  std::vector<NodeId> nodes;  // the layers it computes, for Plan::Describe
+  Operands operands() const {
+    return std::visit([](const auto& op) { return op.operands(); }, op);
+  }
+};
+
+// A batch norm's parameters, by their numbers in the model.
+struct NormParameters {
+  int32_t weight = -1, bias = -1, running_mean = -1, running_var = -1;
+  float eps = 0;
+  bool operator==(const NormParameters&) const = default;
+};
+
+// What inference makes of parameters once, before it runs: one block of memory, shared by every plan
+// that would make the same.
+//   with a convolution: packed weights, batch norm folded in, and from `second` on K biases
+//   without:            C scales, and from `second` on C shifts
+struct Prepared {
+  std::optional<Conv2dProblem> problem = {};
+  int32_t weight = -1, bias = -1;
+  std::optional<NormParameters> norm = {};
+  size_t packed_bytes = 0;
+  size_t second = 0;
+  size_t bytes = 0;
+};
+
+// A value computed for the parameter number `parameter`: its gradient, or its new statistic.
+struct ParameterValue {
+  int32_t parameter;
+  ValueId value;
+};
+
+struct Program {
+  std::vector<Value> values;
+  std::vector<Step> steps;
+  std::vector<Prepared> prepared;
+  ValueId output = kNoValue;  // the requested node's value, N×H×W×C
+  Shape output_shape;
+  // Training only.
+  std::vector<ParameterValue> gradients;   // O×I×H×W, as the parameters
+  std::vector<ParameterValue> statistics;  // running mean and variance after the batch
+
+  ValueId AddValue(Value value) {
+    values.push_back(std::move(value));
+    return static_cast<ValueId>(values.size()) - 1;
+  }
+  // A value in the arena that holds `shape` floats.
+  ValueId AddArena(const Shape& shape) {
+    return AddValue({.shape = shape, .bytes = static_cast<size_t>(shape.size()) * sizeof(float)});
+  }
+};
+
+}  // namespace ninc
