@@ -1,0 +1,77 @@
+"""Random changes to training pictures that leave their class alone.
+
+An augmentation is a callable ``(batch, rng) -> batch`` over normalised pictures, N×C×H×W float32.
+It takes all its chance from `rng`, which the trainer keys by (seed, epoch, batch): the same run
+draws the same pictures whatever the number of threads, and an epoch can be repeated alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .errors import ArgumentError
+
+Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+class PadCrop:
+    """Pads `pixels` zeros on every side and cuts a window of the old size at a random place.
+
+    y[n, c, i, j] = padded[n, c, i + dy(n), j + dx(n)],  dy, dx uniform in 0 .. 2 * pixels.
+
+    Zeros after normalisation are the mean colour, as in the paper (section 4.1).
+    """
+
+    def __init__(self, pixels: int = 4) -> None:
+        if pixels < 1:
+            raise ArgumentError(f"PadCrop: pixels must be at least 1, got {pixels}")
+        self.pixels = int(pixels)
+
+    def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        count, channels, height, width = batch.shape
+        pad = self.pixels
+        padded = np.zeros((count, channels, height + 2 * pad, width + 2 * pad), batch.dtype)
+        padded[:, :, pad : pad + height, pad : pad + width] = batch
+        dy, dx = rng.integers(0, 2 * pad + 1, size=(2, count))
+        # All windows as a view, N×C×(2p+1)×(2p+1)×H×W; the fancy index copies one for each picture.
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
+        return windows[np.arange(count), :, dy, dx]
+
+    def __repr__(self) -> str:
+        return f"PadCrop({self.pixels})"
+
+
+class Flip:
+    """Mirrors each picture left to right with probability `p`.
+
+    Not for digits or letters: a mirrored 2 is not a 2.
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0.0 <= p <= 1.0:
+            raise ArgumentError(f"Flip: p must lie in 0..1, got {p}")
+        self.p = float(p)
+
+    def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        chosen = rng.random(len(batch)) < self.p
+        return np.where(chosen[:, None, None, None], batch[..., ::-1], batch)
+
+    def __repr__(self) -> str:
+        return f"Flip({self.p:g})"
+
+
+class Compose:
+    """Applies augmentations one after another, all drawing from the same generator."""
+
+    def __init__(self, *steps: Augmentation) -> None:
+        self.steps = steps
+
+    def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        for step in self.steps:
+            batch = step(batch, rng)
+        return batch
+
+    def __repr__(self) -> str:
+        return f"Compose({', '.join(map(repr, self.steps))})"

@@ -1,0 +1,130 @@
+"""A data set in memory: pictures, labels and the classes' names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, ShapeError
+
+
+class Dataset:
+    """Pictures with labels.
+
+    images: N×H×W×C uint8 pictures (C = 1 or 3), which the trainer normalises batch by batch; or
+        N×C×H×W float32 arrays, which it takes as they are.
+    labels: N whole numbers, the classes' indices.
+    classes: the classes' names, in the order of the labels; "0", "1", ... where none are given.
+    """
+
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None
+    ) -> None:
+        images = np.asarray(images)
+        if images.ndim != 4:
+            raise ShapeError(
+                "Dataset: images must be N×H×W×C uint8 or N×C×H×W float32, "
+                f"got shape {images.shape}"
+            )
+        if images.dtype not in (np.uint8, np.float32):
+            raise DTypeError(
+                f"Dataset: images must be uint8 pictures or float32 arrays, got {images.dtype}; "
+                "x.astype(np.float32) makes float32 of them"
+            )
+        if images.dtype == np.uint8 and images.shape[3] not in (1, 3):
+            raise ShapeError(
+                f"Dataset: uint8 pictures must be N×H×W×3 or N×H×W×1, got shape {images.shape}"
+            )
+        labels = np.asarray(labels)
+        if labels.shape != (len(images),):
+            raise ShapeError(
+                f"Dataset: {len(images)} images need as many labels, got shape {labels.shape}"
+            )
+        if labels.dtype.kind not in "iu" and labels.size:
+            raise DTypeError(f"Dataset: labels must be whole numbers, got {labels.dtype}")
+        self.images = images
+        self.labels = labels.astype(np.int64)
+        count = int(self.labels.max(initial=-1)) + 1
+        self.classes = [str(c) for c in (range(count) if classes is None else classes)]
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
+        if wrong.size:
+            raise ArgumentError(
+                f"Dataset: label {self.labels[wrong[0]]} of image {wrong[0]} is out of range: "
+                f"there are {len(self.classes)} classes, 0 to {len(self.classes) - 1}"
+            )
+
+    @property
+    def is_pictures(self) -> bool:
+        """True for uint8 pictures, which still need normalisation."""
+        return self.images.dtype == np.uint8
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image, however it is stored."""
+        if self.is_pictures:
+            height, width, channels = self.images.shape[1:]
+            return channels, height, width
+        return self.images.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        channels, height, width = self.input_shape
+        return (
+            f"Dataset({len(self):,} images of {channels}×{height}×{width}, "
+            f"{len(self.classes)} classes)"
+        )
+
+    def subset(self, indices: np.ndarray) -> Dataset:
+        """The images at these indices, with all class names kept."""
+        return Dataset(self.images[indices], self.labels[indices], self.classes)
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
+        """(rest, held out): of each class `fraction` is held out, chosen by `seed`.
+
+        At least one image of a class is held out and at least one stays, where it has two.
+        """
+        if not 0.0 < fraction < 1.0:
+            raise ArgumentError(f"Dataset.split: fraction must lie in 0..1, got {fraction}")
+        chosen = held_out(self.labels, fraction, seed)
+        return self.subset(np.flatnonzero(~chosen)), self.subset(np.flatnonzero(chosen))
+
+    def with_classes(self, classes: Sequence[str]) -> Dataset:
+        """The same images with labels counted in `classes`, as a trained network counts them.
+
+        ArgumentError where this set has a class that is not among them.
+        """
+        place = {name: index for index, name in enumerate(classes)}
+        unknown = [name for name in self.classes if name not in place]
+        if unknown:
+            raise ArgumentError(
+                f"class {unknown[0]!r} of the data is not known to the network, whose classes "
+                f"are {', '.join(list(classes)[:10])}{', ...' if len(classes) > 10 else ''}"
+            )
+        table = np.array([place[name] for name in self.classes], np.int64)
+        return Dataset(self.images, table[self.labels], classes)
+
+
+def held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """N bools: which images are held out. The same for the same labels, fraction and seed."""
+    chosen = np.zeros(len(labels), bool)
+    rng = np.random.default_rng(seed)
+    for label in np.unique(labels):
+        places = rng.permutation(np.flatnonzero(labels == label))
+        count = int(np.clip(round(fraction * len(places)), 1, len(places) - 1))
+        chosen[places[:count]] = True
+    return chosen
+
+
+def as_dataset(data: Dataset | tuple[np.ndarray, np.ndarray]) -> Dataset:
+    """A Dataset of a Dataset or of an (x, y) pair."""
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        return Dataset(*data)
+    raise ArgumentError(f"data must be a Dataset or a pair (x, y), got {type(data).__name__}")

@@ -1,0 +1,56 @@
+"""Files written whole or not at all, and found unwritable before the work instead of after it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import FileError
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """FileError unless a file can be made at `path`; leaves nothing behind."""
+    place = Path(path)
+    if place.is_dir():
+        raise FileError(f"{place}: is a folder, a file name is needed")
+    probe = _beside(place)
+    try:
+        with open(probe, "xb"):
+            pass
+        probe.unlink()
+    except OSError as error:
+        raise FileError(f"{place}: cannot write there ({_reason(error)})") from error
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder at `path`, made with its parents where it is missing."""
+    place = Path(path)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{place}: cannot make this folder ({_reason(error)})") from error
+    return place
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a temporary file beside `path`, flushes it and renames it into place."""
+    place = Path(path)
+    temporary = _beside(place)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, place)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise FileError(f"{place}: cannot write ({_reason(error)})") from error
+
+
+def _beside(place: Path) -> Path:
+    """A temporary name in the same folder: a rename across file systems would copy."""
+    return place.with_name(f".{place.name}.{os.getpid()}")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,130 @@
+"""What a long job shows: one line that keeps changing on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import TextIO
+
+# Ten times a second is smooth to the eye and costs nothing beside a training step.
+_REFRESH_SECONDS = 0.1
+
+
+def time_text(seconds: float) -> str:
+    """ "0:07", "12:40", "3:05:00"."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    if hours:
+        return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+    return f"{rest // 60}:{rest % 60:02d}"
+
+
+class LiveLine:
+    """A line of text that is rewritten in place; nothing at all where there is no terminal."""
+
+    def __init__(self, stream: TextIO | None = None, shown: bool = True) -> None:
+        self.stream = sys.stderr if stream is None else stream
+        self.shown = shown and self.stream.isatty()
+        self._last = float("-inf")
+        self._width = 0
+
+    def due(self) -> bool:
+        """False while the line is too fresh to be worth building anew."""
+        return self.shown and time.monotonic() - self._last >= _REFRESH_SECONDS
+
+    def show(self, text: str) -> None:
+        """Puts `text` in the place of what the line said before."""
+        if not self.shown:
+            return
+        # A line that wraps cannot be rewritten: "\r" only goes back to the start of its last row.
+        text = text[: shutil.get_terminal_size().columns - 1]
+        self.stream.write("\r" + text.ljust(self._width))
+        self.stream.flush()
+        self._width = len(text)
+        self._last = time.monotonic()
+
+    def clear(self) -> None:
+        """Leaves the cursor at the start of an empty line."""
+        if self.shown and self._width:
+            self.stream.write("\r" + " " * self._width + "\r")
+            self.stream.flush()
+            self._width = 0
+
+
+class Counter:
+    """Counts a job's items on a live line: "reading pictures 12,000 / 50,000, 0:05 left"."""
+
+    def __init__(
+        self, name: str, total: int, stream: TextIO | None = None, shown: bool = True
+    ) -> None:
+        self.name, self.total = name, total
+        self._done = 0
+        self._start = time.monotonic()
+        self._line = LiveLine(stream, shown)
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if self._line.due():
+            elapsed = time.monotonic() - self._start
+            left = elapsed / self._done * (self.total - self._done)
+            self._line.show(f"{self.name} {self._done:,} / {self.total:,}, {time_text(left)} left")
+
+    def close(self) -> None:
+        self._line.clear()
+
+
+class TrainingProgress:
+    """Epoch, step, loss, accuracy, images/s and time left, on stderr.
+
+    On a terminal one live line, and a line that stays for each finished epoch; elsewhere only the
+    latter. Silent when not `shown`.
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        steps: int,
+        batch_size: int,
+        stream: TextIO | None = None,
+        shown: bool = True,
+    ) -> None:
+        self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
+        self.stream = sys.stderr if stream is None else stream
+        self.shown = shown
+        self._line = LiveLine(self.stream, shown)
+        self._start = time.monotonic()
+
+    def step(self, epoch: int, step: int, loss: float, accuracy: float, seconds: float) -> None:
+        """After a step: `epoch` and `step` count from 0, `seconds` is this epoch's time so far."""
+        if not self._line.due():
+            return
+        done = epoch * self.steps + step + 1
+        elapsed = time.monotonic() - self._start
+        left = elapsed / done * (self.epochs * self.steps - done)
+        rate = (step + 1) * self.batch_size / max(seconds, 1e-9)
+        self._line.show(
+            f"epoch {epoch + 1}/{self.epochs}  step {step + 1}/{self.steps}  loss {loss:.4f}  "
+            f"accuracy {accuracy:.1%}  {rate:,.0f} images/s  {time_text(left)} left"
+        )
+
+    def validating(self, epoch: int) -> None:
+        """Says so while the held-out pictures are looked at."""
+        self._line.show(f"epoch {epoch + 1}/{self.epochs}  testing ...")
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """After an epoch: a line that stays, from the history's row."""
+        self._line.clear()
+        if not self.shown:
+            return
+        text = (
+            f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}  "
+            f"loss {row['loss']:.4f}  accuracy {row['accuracy']:6.2%}"
+        )
+        if "val_accuracy" in row:
+            text += f"  test loss {row['val_loss']:.4f}  test accuracy {row['val_accuracy']:6.2%}"
+        text += f"  {row['images_per_second']:,.0f} images/s  {time_text(row['seconds'])}"
+        print(text, file=self.stream, flush=True)
+
+    def close(self) -> None:
+        self._line.clear()
