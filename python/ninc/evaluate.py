@@ -1,0 +1,128 @@
+"""How often a network is right, and what it takes for what."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .batches import batches_in_order
+from .data import Dataset, as_dataset
+from .errors import ArgumentError, ShapeError
+from .preprocess import Preprocessing
+from .progress import Counter
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A network's results on a data set.
+
+    loss: mean softmax cross entropy, without label smoothing.
+    confusion: classes×classes counts, confusion[truth, answer].
+    """
+
+    loss: float
+    confusion: np.ndarray
+    classes: list[str]
+
+    @property
+    def count(self) -> int:
+        return int(self.confusion.sum())
+
+    @property
+    def correct(self) -> int:
+        return int(np.trace(self.confusion))
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers, 0..1."""
+        return self.correct / self.count
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Of each class's images, the share recognised; NaN for a class without images."""
+        return _share(np.diag(self.confusion), self.confusion.sum(axis=1))
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Of the answers naming each class, the share that is right; NaN where never answered."""
+        return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+def evaluate(
+    network: Network,
+    data: Dataset | tuple[np.ndarray, np.ndarray],
+    batch_size: int = 128,
+    progress: bool = False,
+) -> Evaluation:
+    """Runs every image through the network, in inference mode.
+
+    data: a Dataset, or (x, y) as `Dataset` takes them. uint8 pictures are normalised as the
+    network's own preprocessing says; ArgumentError where it has none.
+    """
+    data = as_dataset(data)
+    if not len(data):
+        raise ArgumentError("evaluate: the data set is empty")
+    preprocessing = stored_preprocessing(network)
+    if data.is_pictures and preprocessing is None:
+        raise ArgumentError(
+            "evaluate: the network has no preprocessing for uint8 pictures; "
+            "train it on pictures, or give N×C×H×W float32"
+        )
+    classes = check_classes(network, data, min(batch_size, len(data)))
+    confusion = np.zeros((classes, classes), np.int64)
+    loss = 0.0
+    counter = Counter("testing", len(data), shown=progress)
+    try:
+        for x, labels in batches_in_order(data, preprocessing, batch_size):
+            logits = network(x)
+            loss += cross_entropy_sum(logits, labels)
+            np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+            counter.advance(len(labels))
+    finally:
+        counter.close()
+    names = network.classes or data.classes
+    names = list(names) + [str(index) for index in range(len(names), classes)]
+    return Evaluation(loss / len(data), confusion, names)
+
+
+def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
+    """sum over n of log(sum_c exp(z[n, c])) - z[n, label(n)], in float64; logits: N×classes."""
+    z = logits.astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]).sum())
+
+
+def stored_preprocessing(network: Network) -> Preprocessing | None:
+    """What the network does to pictures, or None."""
+    settings = network.preprocessing
+    return None if settings is None else Preprocessing.from_dict(settings)
+
+
+def check_classes(network: Network, data: Dataset, batch_size: int) -> int:
+    """How many classes the network tells apart, once it is clear that it fits the data.
+
+    Raises ShapeError, with the layer's name, where the network cannot take images of this shape,
+    where it gives no N×classes, or where a label lies beyond its classes.
+    """
+    shape = (batch_size, *data.input_shape)
+    _, classes, height, width = network._model.output_shape(shape)
+    if (height, width) != (1, 1):
+        raise ShapeError(
+            f"the network's output is {classes}×{height}×{width} an image, not one number a "
+            "class; end it with GlobalAvgPool2d or Linear"
+        )
+    if data.labels.max() >= classes:
+        raise ArgumentError(
+            f"label {data.labels.max()} is out of range: the network has {classes} outputs, "
+            f"0 to {classes - 1}"
+        )
+    return classes

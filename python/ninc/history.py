@@ -1,0 +1,53 @@
+"""What a training run recorded, an entry for each epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+from .files import write_whole
+
+Row = dict[str, float]  # column name -> number
+
+
+class History:
+    """Rows of numbers, one for each finished epoch.
+
+    Columns: epoch (from 1), lr (at its last step), loss and accuracy (means over the epoch's
+    augmented training batches, while the weights moved), seconds, images_per_second; with
+    validation also val_loss and val_accuracy, of the weights at the epoch's end.
+    """
+
+    def __init__(self, rows: list[Row] | None = None) -> None:
+        self.rows: list[Row] = list(rows or [])
+
+    def append(self, row: Row) -> None:
+        self.rows.append(row)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __getitem__(self, column: str) -> list[float]:
+        """One column, for example history["val_accuracy"]; KeyError where there is none."""
+        return [row[column] for row in self.rows]
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return "History(no epochs)"
+        last = ", ".join(f"{name} {value:.4g}" for name, value in self.rows[-1].items())
+        return f"History({last})"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """One JSON object a line; whole or not at all. Raises FileError."""
+        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
+        write_whole(path, lines.encode())
+
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Loss and accuracy over the epochs as a picture (PNG); needs matplotlib."""
+        from .plot import plot_history
+
+        plot_history(self, path)

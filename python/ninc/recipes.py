@@ -1,0 +1,118 @@
+"""Ready-made settings to train a NIN with: the paper's own, and a fast one of today."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .augment import Augmentation, Compose, Flip, PadCrop
+from .errors import ArgumentError
+from .optim import SGD
+from .schedules import OneCycle, Schedule, Step
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .trainer import Trainer
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything about a training run but the data.
+
+    batch_norm: which variant of the network it is meant for.
+    optimizer: (network, lr) -> SGD, since the rules speak of parameters by name.
+    """
+
+    batch_norm: bool
+    optimizer: Callable[[Network, float], SGD]
+    lr: float
+    schedule: Schedule
+    label_smoothing: float
+    batch_size: int
+    epochs: int
+
+    def trainer(
+        self,
+        network: Network,
+        augment: Augmentation | None,
+        lr: float | None = None,
+        seed: int = 0,
+    ) -> Trainer:
+        """A trainer that follows this recipe, with another rate where `lr` is given."""
+        from .trainer import Trainer
+
+        return Trainer(
+            network,
+            self.optimizer(network, self.lr if lr is None else lr),
+            self.schedule,
+            augment,
+            self.label_smoothing,
+            seed,
+        )
+
+
+def _original_sgd(network: Network, lr: float) -> SGD:
+    """Biases at twice the rate and without decay; the last layer at a tenth (nets' *_params)."""
+    last = list(network.parameters())[-1].rpartition(".")[0]
+    return SGD(
+        lr,
+        momentum=0.9,
+        weight_decay=1e-4,
+        groups=[
+            ("*.bias", dict(lr_mult=2.0, weight_decay=0.0)),
+            (f"{last}.weight", dict(lr_mult=0.1)),
+            (f"{last}.bias", dict(lr_mult=0.2)),
+        ],
+    )
+
+
+def _fast_sgd(network: Network, lr: float) -> SGD:
+    """Decay on the kernels alone: biases and batch norm's scales, all 1-D, are left free."""
+    vectors = [name for name, value in network.parameters().items() if value.ndim == 1]
+    return SGD(
+        lr,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        groups=[(name, dict(weight_decay=0.0)) for name in vectors],
+    )
+
+
+RECIPES = {
+    # Lin, Chen, Yan 2013 and their cuda-convnet definition, but for its GCN and ZCA whitening.
+    "original": Recipe(
+        batch_norm=False,
+        optimizer=_original_sgd,
+        lr=0.1,
+        schedule=Step((200 / 260, 230 / 260), gamma=0.1, relative=True),
+        label_smoothing=0.0,
+        batch_size=128,
+        epochs=260,
+    ),
+    "fast": Recipe(
+        batch_norm=True,
+        optimizer=_fast_sgd,
+        lr=0.1,
+        schedule=OneCycle(warmup=0.25, start=0.1, end=0.0),
+        label_smoothing=0.1,
+        batch_size=128,
+        epochs=10,
+    ),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of this name; ArgumentError where there is none."""
+    if name not in RECIPES:
+        raise ArgumentError(f"unknown recipe {name!r}; known are {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def augmentation(model: str) -> Augmentation:
+    """What may be done to pictures of this model's kind. Digits are not mirrored."""
+    if model == "nin-mnist":
+        return PadCrop(2)
+    if model == "nin-svhn":
+        return PadCrop(4)
+    return Compose(PadCrop(16 if model == "nin-imagenet" else 4), Flip())
