@@ -1,0 +1,162 @@
+"""What several commands share: options, models by name, the data a network fits."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..network import Network
+
+# (height and width, channels) of the pictures each network was made for.
+INPUTS = {
+    "nin-cifar10": (32, 3),
+    "nin-cifar100": (32, 3),
+    "nin-svhn": (32, 3),
+    "nin-mnist": (28, 1),
+    "nin-imagenet": (224, 3),
+}
+
+
+def positive(text: str) -> int:
+    """An argument that counts something."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def not_negative(text: str) -> int:
+    """An argument such as a seed."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {value}")
+    return value
+
+
+def positive_real(text: str) -> float:
+    """An argument such as a learning rate."""
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return value
+
+
+def share(text: str) -> float:
+    """An argument between 0 and 1, both excluded."""
+    value = float(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
+    return value
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="work on N threads (default: what this process may use)",
+    )
+
+
+def use_threads(args: argparse.Namespace) -> None:
+    import ninc
+
+    if args.threads is not None:
+        ninc.set_num_threads(args.threads)
+
+
+def load_network(path: str) -> Network:
+    """The network in a model file; FileError or ModelError where it is none."""
+    import ninc
+
+    from ..errors import FileError
+
+    # Asked here for the plainest words; the core tells all else that is wrong with a file.
+    if not os.path.exists(path):
+        raise FileError(f"{path}: no such model file")
+    if os.path.isdir(path):
+        raise FileError(f"{path}: is a folder, a model file is needed")
+    return ninc.load(path)
+
+
+def file_or_named_network(name: str, seed: int = 0) -> Network:
+    """A model file, or one of the published networks by name with fresh weights."""
+    import ninc
+
+    from ..errors import FileError
+
+    if name in INPUTS:
+        return ninc.models.create(name, seed=seed)
+    if not os.path.exists(name):
+        raise FileError(f"{name}: no such model file, and not one of {', '.join(INPUTS)}")
+    return load_network(name)
+
+
+def usual_input(network: Network, name: str) -> tuple[int, int, int]:
+    """(C, H, W) a network is normally given: its pictures' size, or its name's, or 32×32."""
+    settings = network.preprocessing
+    if settings is not None and settings["size"] is not None:
+        return settings["channels"], *settings["size"]
+    if name in INPUTS:
+        size, channels = INPUTS[name]
+        return channels, size, size
+    # O×I×R×S of the first convolution tells the channels; NIN takes any size.
+    first = next(value for value in network.parameters().values() if value.ndim == 4)
+    return first.shape[1], 32, 32
+
+
+def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dataset, str]:
+    """Labelled pictures as the network wants them, and words for which these are.
+
+    Without --split: the test folder where there is one, else all pictures.
+    """
+    from .. import data
+    from ..data.folder import has_split
+    from ..errors import ArgumentError
+
+    settings = network.preprocessing
+    if settings is None or settings["size"] is None:
+        raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
+    split = args.split or ("test" if has_split(path) else "all")
+    loaded = data.load(
+        path,
+        split,
+        size=tuple(settings["size"]),
+        channels=settings["channels"],
+        held_out=args.held_out,
+        seed=args.seed,
+        limit=args.limit,
+        progress=True,
+    )
+    if network.classes is not None:
+        loaded = loaded.with_classes(network.classes)
+    if has_split(path):
+        words = {"train": "in train/", "test": "in test/", "all": "in train/ and test/"}[split]
+    else:
+        words = {"train": "not held out", "test": "held out", "all": "in the folder"}[split]
+    return loaded, f"{len(loaded):,} pictures {words} of {Path(path)}"
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """The options that choose pictures out of a folder; train and eval must mean the same."""
+    parser.add_argument(
+        "--held-out",
+        type=share,
+        default=0.1,
+        metavar="SHARE",
+        help="without a test folder, hold out this share of each class (default 0.1)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=not_negative,
+        default=0,
+        metavar="N",
+        help="seed of everything random, also of what is held out (default 0)",
+    )
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="take N pictures a class, for a quick try"
+    )

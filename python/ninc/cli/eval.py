@@ -1,0 +1,87 @@
+"""Say how often a model is right, class by class
+
+Takes DATA/test where there is one, else every picture; --split test takes what `ninc train` held
+out of a folder without one (give the same --seed).
+
+examples:
+  ninc eval nin.safetensors cifar10
+  ninc eval pets.safetensors pets --split test
+  ninc eval nin.safetensors cifar10 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from .common import add_data_options, add_threads, load_for, load_network, positive, use_threads
+
+# A wider confusion matrix than this breaks every terminal's lines; --json has it whole.
+_WIDEST_MATRIX = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="model file")
+    parser.add_argument("data", metavar="DATA", help="folder of images, one folder a class")
+    parser.add_argument("--split", choices=("train", "test", "all"), help="which pictures to take")
+    parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_data_options(parser)
+    add_threads(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..evaluate import evaluate
+
+    use_threads(args)
+    network = load_network(args.model)
+    data, words = load_for(network, args.data, args)
+    result = evaluate(network, data, args.batch_size, progress=True)
+    if args.json:
+        print(json.dumps(_as_dict(result)))
+    else:
+        print(_as_text(result, words))
+    return 0
+
+
+def _as_dict(result) -> dict:
+    # JSON has no NaN: None for a class that was never asked for or never answered.
+    def plain(values) -> list:
+        return [None if value != value else float(value) for value in values]
+
+    return {
+        "images": result.count,
+        "accuracy": result.accuracy,
+        "loss": result.loss,
+        "classes": result.classes,
+        "recall": plain(result.recall),
+        "precision": plain(result.precision),
+        "confusion": result.confusion.tolist(),
+    }
+
+
+def _as_text(result, words: str) -> str:
+    width = max(len("class"), *(len(name) for name in result.classes))
+    lines = [
+        words,
+        f"accuracy {result.accuracy:.2%} ({result.correct:,} of {result.count:,}), "
+        f"loss {result.loss:.4f}",
+        "",
+        f"{'class':<{width}}  images  found  precise",
+    ]
+    counts = result.confusion.sum(axis=1)
+    for row in zip(result.classes, counts, result.recall, result.precision):
+        name, count, recall, precision = row
+        lines.append(f"{name:<{width}}  {count:>6,}  {_percent(recall)}  {_percent(precision):>7}")
+    if len(result.classes) <= _WIDEST_MATRIX:
+        lines += ["", "rows: what it is; columns: what the network said"]
+        cell = max(len(f"{result.confusion.max()}"), 4)
+        head = "".join(f" {name[:cell]:>{cell}}" for name in result.classes)
+        lines.append(" " * width + head)
+        for name, row in zip(result.classes, result.confusion):
+            lines.append(f"{name:<{width}}" + "".join(f" {value:>{cell}}" for value in row))
+    return "\n".join(lines)
+
+
+def _percent(value: float) -> str:
+    return "    -" if value != value else f"{value:5.1%}".rjust(5)

@@ -1,0 +1,40 @@
+"""Say what is in a picture
+
+examples:
+  ninc predict nin.safetensors cat.jpg dog.jpg
+  ninc predict nin.safetensors *.jpg --top 1 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from .common import add_threads, load_network, positive, use_threads
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="model file")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+    parser.add_argument(
+        "--top", type=positive, default=5, metavar="N", help="show N likeliest classes (default 5)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object a picture, a line each"
+    )
+    add_threads(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    use_threads(args)
+    network = load_network(args.model)
+    probabilities = network.predict(args.images)  # N×classes
+    names = network.classes or [str(index) for index in range(probabilities.shape[1])]
+    for image, row in zip(args.images, probabilities):
+        best = row.argsort(kind="stable")[::-1][: args.top]
+        if args.json:
+            classes = [{"class": names[i], "probability": float(row[i])} for i in best]
+            print(json.dumps({"image": image, "predictions": classes}))
+        else:
+            print(f"{image}: " + ", ".join(f"{names[i]} {row[i]:.1%}" for i in best))
+    return 0
