@@ -63,37 +63,40 @@ TEST(ActivationTest, NanStaysNan) {
   }
 }
 
+void ExpectBackward(const MatrixCase& m, Activation activation) {
+  const std::vector<float> dy = Random(m.size(), 2), x = Values(m, 3);
+  const std::vector<float> y = ToFloat(reference::ActivationForward(activation, x));
+  const std::vector<double> dx = reference::ActivationBackward(activation, dy, y);
+  const std::vector<double> dbias = reference::ColumnSums(m.channels, dx);
+  const std::vector<double> magnitude = reference::ColumnSums(m.channels, Magnitudes(dx));
+  OnEveryTarget(
+      m.ToString(),
+      [&](Call& call) {
+        const auto size = cpu::ActivationBackwardWorkspace(m.rows, m.channels);
+        const auto run = [&](const float* from, float* to, float* sums) {
+          cpu::ActivationBackward(m.rows, m.channels, activation, from, call.In(y), to, sums,
+                                  call.Scratch(size));
+        };
+        float* to = call.Out(m.size());
+        run(call.In(dy), to, call.Out(m.channels));
+        float* in_place = call.InOut(dy);
+        run(in_place, in_place, call.Out(m.channels));
+        run(call.In(dy), nullptr, call.Out(m.channels));
+        run(call.In(dy), call.Out(m.size()), nullptr);
+      },
+      [&](const Outputs& got) {
+        for (int i : {0, 2, 5}) ExpectExact(got[i], dx);
+        for (int i : {1, 3, 4}) {
+          ExpectClose(got[i], dbias, magnitude, static_cast<double>(m.rows));
+        }
+      });
+}
+
 TEST(ActivationTest, BackwardMasksAndSumsColumns) {
   for (const MatrixCase& m : MatrixCases()) {
-    const std::vector<float> dy = Random(m.size(), 2), x = Values(m, 3);
-    for (Activation activation : kActivations) {
-      const std::vector<float> y = ToFloat(reference::ActivationForward(activation, x));
-      const std::vector<double> dx = reference::ActivationBackward(activation, dy, y);
-      const std::vector<double> dbias = reference::ColumnSums(m.channels, dx);
-      const std::vector<double> magnitude = reference::ColumnSums(m.channels, Magnitudes(dx));
-      OnEveryTarget(
-          m.ToString(),
-          [&](Call& call) {
-            const auto size = cpu::ActivationBackwardWorkspace(m.rows, m.channels);
-            const auto run = [&](const float* from, float* to, float* sums) {
-              cpu::ActivationBackward(m.rows, m.channels, activation, from, call.In(y), to, sums,
-                                      call.Scratch(size));
-            };
-            float* to = call.Out(m.size());
-            run(call.In(dy), to, call.Out(m.channels));
-            float* in_place = call.InOut(dy);
-            run(in_place, in_place, call.Out(m.channels));
-            run(call.In(dy), nullptr, call.Out(m.channels));
-            run(call.In(dy), call.Out(m.size()), nullptr);
-          },
-          [&](const Outputs& got) {
-            for (int i : {0, 2, 5}) ExpectExact(got[i], dx);
-            for (int i : {1, 3, 4}) {
-              ExpectClose(got[i], dbias, magnitude, static_cast<double>(m.rows));
-            }
-          });
-    }
+    for (Activation activation : kActivations) ExpectBackward(m, activation);
   }
+  ExpectBackward(kManyBlocks, kRelu);
 }
 
 TEST(ElementwiseTest, AddThenActivate) {

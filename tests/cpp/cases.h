@@ -273,6 +273,9 @@ struct MatrixCase {
   std::string ToString() const { return std::to_string(rows) + "×" + std::to_string(channels); }
 };
 
+// More blocks than a sum over rows has tasks; large, so used sparingly.
+inline constexpr MatrixCase kManyBlocks{70000, 33};
+
 inline std::vector<MatrixCase> MatrixCases() {
   std::vector<MatrixCase> cases = {
       {0, 8},      {1, 1},     {1, 10}, {2, 3}, {128, 10}, {700, 192},  // several blocks of rows

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -102,14 +103,18 @@ class Call {
   float* InOut(const std::vector<float>& values) { return Lend(values, true); }
   // Full of NaN, so that a value that was not written, or was added to, is seen.
   float* Out(int64_t count) { return Lend(std::vector<float>(count, kPoison), true); }
+  // 64-byte aligned memory full of NaN: for a workspace or packed weights.
+  float* Aligned(size_t bytes) {
+    const size_t size = (bytes + sizeof(float) - 1) / sizeof(float);
+    std::vector<float>& memory = aligned_.emplace_back(size + kGuard + 16, kPoison);
+    void* base = memory.data();
+    size_t space = memory.size() * sizeof(float);
+    float* start = static_cast<float*>(std::align(64, bytes, base, space));
+    std::fill(start + size, memory.data() + memory.size(), kGuardValue);
+    return start;
+  }
   Workspace Scratch(const WorkspaceSize& size) {
-    const size_t total = size.Total(threads_);
-    scratch_.assign(total / sizeof(float) + 32, kPoison);
-    void* base = scratch_.data();
-    size_t space = scratch_.size() * sizeof(float);
-    scratch_base_ = static_cast<float*>(std::align(64, total, base, space));
-    scratch_size_ = total / sizeof(float);
-    return Workspace(reinterpret_cast<std::byte*>(scratch_base_), size, threads_);
+    return Workspace(reinterpret_cast<std::byte*>(Aligned(size.Total(threads_))), size, threads_);
   }
 
   // The InOut and Out arrays in the order they were asked for, after looking at all guards.
@@ -129,8 +134,10 @@ class Call {
         EXPECT_TRUE(SameBits(now, array->original)) << "an input was written to";
       }
     }
-    for (size_t i = scratch_size_; scratch_base_ + i < scratch_.data() + scratch_.size(); ++i) {
-      EXPECT_TRUE(std::isnan(scratch_base_[i])) << "written past the end of the workspace";
+    for (const std::vector<float>& memory : aligned_) {
+      for (size_t i = memory.size() - kGuard; i < memory.size(); ++i) {
+        EXPECT_EQ(memory[i], kGuardValue) << "written past the end of aligned memory";
+      }
     }
     return outputs;
   }
@@ -157,9 +164,7 @@ class Call {
   int threads_;
   int64_t offset_;
   std::vector<std::unique_ptr<Array>> arrays_;
-  std::vector<float> scratch_;
-  float* scratch_base_ = nullptr;
-  size_t scratch_size_ = 0;
+  std::deque<std::vector<float>> aligned_;
 };
 
 using Outputs = std::vector<std::vector<float>>;

@@ -1,0 +1,143 @@
+#include "kernels/conv2d.h"
+
+#include "cases.h"
+#include "check.h"
+#include "kernels/reference/conv2d.h"
+
+namespace ninc::test {
+namespace {
+
+// Terms of one output's sum: a kernel over a group's channels, and the bias.
+double ForwardTerms(const Conv2dProblem& p) {
+  return static_cast<double>(p.kernel_h * p.kernel_w * p.group_in() + 1);
+}
+double BackwardDataTerms(const Conv2dProblem& p) {
+  return static_cast<double>(p.kernel_h * p.kernel_w * p.group_out());
+}
+double BackwardWeightsTerms(const Conv2dProblem& p) {
+  return static_cast<double>(std::max<int64_t>(1, p.output().pixels()));
+}
+
+const float* Pack(Call& call, const Conv2dProblem& p, Pass pass, const float* weight,
+                  const float* scale) {
+  float* packed = call.Aligned(cpu::PackedWeightBytes(p, pass));
+  cpu::PackWeights(p, pass, weight, scale, packed, call.threads());
+  return packed;
+}
+
+TEST(Conv2dTest, Forward) {
+  uint32_t seed = 0;
+  for (const Conv2dProblem& p : ConvProblems()) {
+    ASSERT_TRUE(p.Validate().ok()) << p.Validate().message();
+    const Activation activation = kActivations[++seed % 3];
+    const std::vector<float> x = Random(p.input.size(), seed);
+    const std::vector<float> weight = Random(p.weight_size(), seed + 1);
+    const std::vector<float> bias = Random(seed % 2 == 0 ? p.out_channels : 0, seed + 2);
+    const std::vector<double> want = reference::Conv2dForward(p, x, weight, bias, activation);
+    const std::vector<double> magnitude =
+        reference::Conv2dForward(p, Absolute(x), Absolute(weight), Absolute(bias), kNone);
+    OnEveryTarget(
+        p.ToString(),
+        [&](Call& call) {
+          const float* packed = Pack(call, p, Pass::kForward, call.In(weight), nullptr);
+          cpu::Conv2dForward(p, call.In(x), packed, bias.empty() ? nullptr : call.In(bias),
+                             activation, call.Out(p.output().size()),
+                             call.Scratch(cpu::Conv2dWorkspace(p, Pass::kForward)));
+        },
+        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, ForwardTerms(p)); });
+  }
+}
+
+TEST(Conv2dTest, ScaleMultipliesOutputChannels) {
+  for (const Conv2dProblem& p : ConvProblems()) {
+    if (p.input.n == 0) continue;
+    const std::vector<float> x = Random(p.input.size(), 1);
+    const std::vector<float> weight = Random(p.weight_size(), 2);
+    const std::vector<float> scale = Random(p.out_channels, 3, 0.5f, 2.0f);
+    std::vector<float> scaled = weight;
+    const int64_t filter = p.weight_size() / p.out_channels;
+    for (size_t i = 0; i < scaled.size(); ++i) scaled[i] *= scale[i / filter];
+    OnEveryTarget(
+        p.ToString(),
+        [&](Call& call) {
+          const auto run = [&](const std::vector<float>& w, const float* s) {
+            const float* packed = Pack(call, p, Pass::kForward, call.In(w), s);
+            cpu::Conv2dForward(p, call.In(x), packed, nullptr, kNone, call.Out(p.output().size()),
+                               call.Scratch(cpu::Conv2dWorkspace(p, Pass::kForward)));
+          };
+          run(weight, call.In(scale));
+          run(scaled, nullptr);
+        },
+        [](const Outputs& got) { EXPECT_TRUE(SameBits(got[0], got[1])); });
+  }
+}
+
+TEST(Conv2dTest, BackwardData) {
+  uint32_t seed = 100;
+  for (const Conv2dProblem& p : ConvProblems()) {
+    const std::vector<float> dy = Random(p.output().size(), ++seed);
+    const std::vector<float> weight = Random(p.weight_size(), seed + 1);
+    const std::vector<double> want = reference::Conv2dBackwardData(p, dy, weight);
+    const std::vector<double> magnitude =
+        reference::Conv2dBackwardData(p, Absolute(dy), Absolute(weight));
+    OnEveryTarget(
+        p.ToString(),
+        [&](Call& call) {
+          const float* packed = Pack(call, p, Pass::kBackwardData, call.In(weight), nullptr);
+          cpu::Conv2dBackwardData(p, call.In(dy), packed, call.Out(p.input.size()),
+                                  call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardData)));
+        },
+        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, BackwardDataTerms(p)); });
+  }
+}
+
+TEST(Conv2dTest, BackwardWeights) {
+  uint32_t seed = 200;
+  for (const Conv2dProblem& p : ConvProblems()) {
+    const std::vector<float> x = Random(p.input.size(), ++seed);
+    const std::vector<float> dy = Random(p.output().size(), seed + 1);
+    const std::vector<double> want = reference::Conv2dBackwardWeights(p, x, dy);
+    const std::vector<double> magnitude =
+        reference::Conv2dBackwardWeights(p, Absolute(x), Absolute(dy));
+    OnEveryTarget(
+        p.ToString(),
+        [&](Call& call) {
+          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), call.Out(p.weight_size()),
+                                     call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardWeights)));
+        },
+        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, BackwardWeightsTerms(p)); });
+  }
+}
+
+// A ReLU behind the sum must not turn NaN into zero: a network that diverged is to be seen.
+TEST(Conv2dTest, NanGoesThroughTheActivation) {
+  Conv2dProblem p;
+  p.input = {1, 4, 4, 20};
+  p.out_channels = 50;
+  const std::vector<float> x(p.input.size(), std::numeric_limits<float>::quiet_NaN());
+  const std::vector<float> weight = Random(p.weight_size(), 1);
+  for (Activation activation : kActivations) {
+    OnEveryTarget(
+        p.ToString(),
+        [&](Call& call) {
+          const float* packed = Pack(call, p, Pass::kForward, call.In(weight), nullptr);
+          cpu::Conv2dForward(p, call.In(x), packed, nullptr, activation,
+                             call.Out(p.output().size()),
+                             call.Scratch(cpu::Conv2dWorkspace(p, Pass::kForward)));
+        },
+        [](const Outputs& got) {
+          for (float value : got[0]) EXPECT_TRUE(std::isnan(value));
+        });
+  }
+}
+
+TEST(Conv2dTest, TheAlgorithmHasAName) {
+  for (const Conv2dProblem& p : ConvProblems()) {
+    for (Pass pass : {Pass::kForward, Pass::kBackwardData, Pass::kBackwardWeights}) {
+      EXPECT_FALSE(cpu::Conv2dAlgorithm(p, pass).empty()) << p.ToString();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ninc::test

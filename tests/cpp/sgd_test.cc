@@ -1,0 +1,53 @@
+#include "kernels/sgd.h"
+
+#include "cases.h"
+#include "check.h"
+#include "kernels/reference/sgd.h"
+
+namespace ninc::test {
+namespace {
+
+TEST(SgdTest, EqualsTheReference) {
+  const SgdSettings all[] = {{0.1f, 0.0f, 0.0f, false},
+                             {0.1f, 0.9f, 0.0f, false},
+                             {0.05f, 0.9f, 5e-4f, false},
+                             {0.2f, 0.8f, 1e-2f, true}};
+  for (int64_t count : {0, 1, 7, 8, 17, 100, 16385, 50000}) {
+    const std::vector<float> gradient = Random(count, 1), velocity = Random(count, 2);
+    const std::vector<float> weight = Random(count, 3);
+    const std::vector<double> magnitude(count, 2.0);  // no term is larger
+    for (const SgdSettings& settings : all) {
+      const reference::SgdOutput want = reference::SgdUpdate(settings, gradient, velocity, weight);
+      OnEveryTarget(
+          std::to_string(count),
+          [&](Call& call) {
+            float* v = call.InOut(velocity);
+            float* w = call.InOut(weight);
+            cpu::SgdUpdate(count, settings, call.In(gradient), v, w, call.threads());
+          },
+          [&](const Outputs& got) {
+            ExpectClose(got[0], want.velocity, magnitude, 2);
+            ExpectClose(got[1], want.weight, magnitude, 4);
+          });
+    }
+  }
+}
+
+TEST(SgdTest, WithoutMomentumNoVelocityIsNeeded) {
+  const std::vector<float> gradient = Random(100, 4), weight = Random(100, 5);
+  const SgdSettings settings{0.1f, 0.0f, 1e-3f, false};
+  const reference::SgdOutput want =
+      reference::SgdUpdate(settings, gradient, std::vector<float>(100, 0.0f), weight);
+  OnEveryTarget(
+      "100",
+      [&](Call& call) {
+        cpu::SgdUpdate(100, settings, call.In(gradient), nullptr, call.InOut(weight),
+                       call.threads());
+      },
+      [&](const Outputs& got) {
+        ExpectClose(got[0], want.weight, std::vector<double>(100, 2.0), 2);
+      });
+}
+
+}  // namespace
+}  // namespace ninc::test
