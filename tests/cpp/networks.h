@@ -1,0 +1,141 @@
+// Small networks that between them have every layer, every fusion and every way values branch; and
+// what tests need to run them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "check.h"
+#include "ninc/model.h"
+
+namespace ninc::test {
+
+struct Network {
+  const char* name;
+  Shape input;
+  std::string nodes;  // the list of the JSON form
+};
+
+inline std::vector<Network> Networks() {
+  return {
+      {"nin", {3, 9, 8, 3}, R"(
+        {"name": "x", "op": "Input", "channels": 3},
+        {"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 6,
+         "kernel_size": [5, 5], "padding": [2, 2, 2, 2]},
+        {"name": "relu1", "op": "Relu", "inputs": ["conv1"]},
+        {"name": "cccp1", "op": "Conv2d", "inputs": ["relu1"], "in_channels": 6, "out_channels": 5},
+        {"name": "relu2", "op": "Relu", "inputs": ["cccp1"]},
+        {"name": "pool1", "op": "MaxPool2d", "inputs": ["relu2"], "kernel_size": [3, 3],
+         "stride": [2, 2], "ceil_mode": true},
+        {"name": "drop1", "op": "Dropout", "inputs": ["pool1"], "p": 0.3},
+        {"name": "conv2", "op": "Conv2d", "inputs": ["drop1"], "in_channels": 5, "out_channels": 4,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1], "bias": false},
+        {"name": "drop2", "op": "Dropout", "inputs": ["conv2"], "p": 0.5},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["drop2"]})"},
+      // Batch norm folded (with and without the convolution's own bias), followed by each ReLU; on
+      // the input itself; behind a pool; behind a convolution that someone else reads too.
+      {"batch norm", {4, 6, 7, 3}, R"(
+        {"name": "x", "op": "Input", "channels": 0},
+        {"name": "bn0", "op": "BatchNorm2d", "inputs": ["x"], "channels": 3, "eps": 0.01},
+        {"name": "conv1", "op": "Conv2d", "inputs": ["bn0"], "in_channels": 3, "out_channels": 4,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1], "bias": false},
+        {"name": "bn1", "op": "BatchNorm2d", "inputs": ["conv1"], "channels": 4},
+        {"name": "relu1", "op": "Relu6", "inputs": ["bn1"]},
+        {"name": "conv2", "op": "Conv2d", "inputs": ["relu1"], "in_channels": 4, "out_channels": 5},
+        {"name": "bn2", "op": "BatchNorm2d", "inputs": ["conv2"], "channels": 5, "momentum": 0.3},
+        {"name": "pool", "op": "AvgPool2d", "inputs": ["bn2"], "kernel_size": [3, 2],
+         "stride": [2, 1], "padding": [1, 0], "count_include_pad": false},
+        {"name": "bn3", "op": "BatchNorm2d", "inputs": ["pool"], "channels": 5},
+        {"name": "relu3", "op": "Relu", "inputs": ["bn3"]},
+        {"name": "conv4", "op": "Conv2d", "inputs": ["relu3"], "in_channels": 5, "out_channels": 5},
+        {"name": "bn4", "op": "BatchNorm2d", "inputs": ["conv4"], "channels": 5},
+        {"name": "add", "op": "Add", "inputs": ["bn4", "conv4"]},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["add"]},
+        {"name": "fc", "op": "Linear", "inputs": ["gap"], "in_features": 5, "out_features": 6},
+        {"name": "bn5", "op": "BatchNorm2d", "inputs": ["fc"], "channels": 6})"},
+      // Values read several times, a value added to itself, joins of joins.
+      {"branches", {2, 7, 5, 4}, R"(
+        {"name": "x", "op": "Input", "channels": 4},
+        {"name": "a", "op": "Conv2d", "inputs": ["x"], "in_channels": 4, "out_channels": 6,
+         "kernel_size": [3, 3], "stride": [2, 2], "padding": [0, 1, 1, 0], "groups": 2},
+        {"name": "b", "op": "Conv2d", "inputs": ["x"], "in_channels": 4, "out_channels": 6,
+         "kernel_size": [3, 2], "stride": [2, 2], "dilation": [1, 2], "padding": [0, 0, 1, 1]},
+        {"name": "sum", "op": "Add", "inputs": ["a", "b"]},
+        {"name": "relu", "op": "Relu6", "inputs": ["sum"]},
+        {"name": "twice", "op": "Add", "inputs": ["relu", "relu"]},
+        {"name": "again", "op": "Relu", "inputs": ["a"]},
+        {"name": "all", "op": "Concat", "inputs": ["twice", "again", "relu", "again"]},
+        {"name": "maps", "op": "Softmax", "inputs": ["all"]},
+        {"name": "dw", "op": "Conv2d", "inputs": ["maps"], "in_channels": 24, "out_channels": 24,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1], "groups": 24},
+        {"name": "out", "op": "Add", "inputs": ["dw", "all"]},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["out"]})"},
+      // Ends in a Softmax; flattens maps; pools the input.
+      {"classifier", {5, 6, 6, 2}, R"(
+        {"name": "x", "op": "Input", "channels": 2},
+        {"name": "pool0", "op": "AvgPool2d", "inputs": ["x"], "kernel_size": [2, 2],
+         "stride": [1, 1], "padding": [1, 1], "ceil_mode": true},
+        {"name": "drop0", "op": "Dropout", "inputs": ["pool0"], "p": 0.25},
+        {"name": "conv", "op": "Conv2d", "inputs": ["drop0"], "in_channels": 2, "out_channels": 3,
+         "kernel_size": [2, 2], "stride": [2, 2]},
+        {"name": "pool", "op": "MaxPool2d", "inputs": ["conv"], "kernel_size": [2, 2],
+         "stride": [1, 1]},
+        {"name": "relu", "op": "Relu", "inputs": ["pool"]},
+        {"name": "flat", "op": "Flatten", "inputs": ["relu"]},
+        {"name": "fc1", "op": "Linear", "inputs": ["flat"], "in_features": 12, "out_features": 7},
+        {"name": "relu1", "op": "Relu", "inputs": ["fc1"]},
+        {"name": "flat1", "op": "Flatten", "inputs": ["relu1"]},
+        {"name": "fc2", "op": "Linear", "inputs": ["flat1"], "in_features": 7, "out_features": 4,
+         "bias": false},
+        {"name": "prob", "op": "Softmax", "inputs": ["fc2"]})"},
+  };
+}
+
+inline std::string Json(const Network& network) { return "{\"nodes\": [" + network.nodes + "]}"; }
+
+// All of the network's values, parameters and statistics, random; scales and variances positive.
+inline std::shared_ptr<Model> RandomModel(const Network& network, uint32_t seed = 1) {
+  Result<Graph> graph = Graph::FromJson(Json(network));
+  EXPECT_TRUE(graph.ok()) << graph.status().message();
+  std::shared_ptr<Model> model = Model::Create(std::move(graph).value()).value();
+  std::vector<std::pair<std::string, std::vector<float>>> values;
+  for (size_t i = 0; i < model->specs().size(); ++i) {
+    const ParameterSpec& spec = model->specs()[i];
+    const bool positive = spec.name.starts_with("bn") && (spec.name.ends_with(".weight") ||
+                                                          spec.name.ends_with(".running_var"));
+    const int64_t size = model->parameter(i).size();
+    values.emplace_back(spec.name, Random(size, seed * 1000 + static_cast<uint32_t>(i),
+                                          positive ? 0.5f : -0.6f, positive ? 1.5f : 0.6f));
+  }
+  EXPECT_TRUE(model->SetParameters(values).ok());
+  return model;
+}
+
+// x: contiguous N×C×H×W.
+inline StridedView View(const Shape& shape, const std::vector<float>& x) {
+  return {x.data(), {shape.c * shape.h * shape.w, shape.h * shape.w, shape.w, 1}};
+}
+
+inline std::vector<float> RunModel(Model& model, const Shape& input, const std::vector<float>& x,
+                                   NodeId output = -1) {
+  const Result<Shape> shape = model.OutputShape(input, output);
+  EXPECT_TRUE(shape.ok()) << shape.status().message();
+  std::vector<float> y(shape.value().size());
+  const Status status = model.Run(input, View(input, x), y.data(), output);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return y;
+}
+
+inline std::vector<int64_t> Labels(int64_t count, int64_t classes) {
+  std::vector<int64_t> labels(count);
+  for (int64_t i = 0; i < count; ++i) labels[i] = i * 5 % classes;
+  return labels;
+}
+
+}  // namespace ninc::test

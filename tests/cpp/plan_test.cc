@@ -1,0 +1,196 @@
+// Compiling and running: what a plan computes, how it shares memory, what it says about itself.
+#include "ninc/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "base/thread_pool.h"
+#include "graph/lower.h"
+#include "graph/plan_impl.h"
+#include "interpreter.h"
+#include "networks.h"
+
+namespace ninc::test {
+namespace {
+
+// Within float32's rounding of the exact value, relative to the map's largest: a chain of layers,
+// each a sum of at most 216 terms.
+void ExpectMap(const std::vector<float>& got, const Map& want, const std::string& what) {
+  double largest = 0;
+  for (double value : want.data) largest = std::max(largest, std::abs(value));
+  ASSERT_EQ(got.size(), want.data.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    ASSERT_NEAR(got[i], want.data[i], 2e-6 * largest) << what << " at " << i;
+  }
+}
+
+// Every node in turn as output: each time other layers are fused.
+TEST(Plan, ComputesEveryNodeOfEveryNetwork) {
+  for (const Network& network : Networks()) {
+    const std::shared_ptr<Model> model = RandomModel(network);
+    const std::vector<float> x = Random(network.input.size(), 7);
+    const std::vector<Map> want = Interpreter(*model).Run(network.input, x);
+    for (NodeId node = 0; node < static_cast<NodeId>(want.size()); ++node) {
+      ExpectMap(RunModel(*model, network.input, x, node), want[node],
+                std::string(network.name) + ", " + model->graph().Label(node));
+    }
+  }
+}
+
+TEST(Plan, ReadsStridedInput) {
+  const Network network = Networks()[0];
+  const std::shared_ptr<Model> model = RandomModel(network);
+  const Shape& shape = network.input;
+  const std::vector<float> x = Random(shape.size(), 7);
+  // The same pictures as N×H×W×C, upside down.
+  std::vector<float> other(x.size());
+  for (int64_t n = 0; n < shape.n; ++n)
+    for (int64_t c = 0; c < shape.c; ++c)
+      for (int64_t h = 0; h < shape.h; ++h)
+        for (int64_t w = 0; w < shape.w; ++w) {
+          other[((n * shape.h + (shape.h - 1 - h)) * shape.w + w) * shape.c + c] =
+              x[((n * shape.c + c) * shape.h + h) * shape.w + w];
+        }
+  const int64_t row = shape.w * shape.c;
+  const StridedView view{other.data() + (shape.h - 1) * row, {shape.h * row, 1, -row, shape.c}};
+  const std::vector<float> want = RunModel(*model, shape, x);
+  std::vector<float> got(want.size());
+  ASSERT_TRUE(model->Run(shape, view, got.data()).ok());
+  EXPECT_TRUE(SameBits(got, want));
+}
+
+TEST(Plan, GivesTheSameBitsForAnyNumberOfThreads) {
+  const int before = GetNumThreads();
+  for (const Network& network : Networks()) {
+    const std::shared_ptr<Model> model = RandomModel(network);
+    const std::vector<float> x = Random(network.input.size(), 7);
+    SetNumThreads(1);
+    const std::vector<float> want = RunModel(*model, network.input, x);
+    for (int threads : {2, 3, 7}) {
+      SetNumThreads(threads);
+      EXPECT_TRUE(SameBits(RunModel(*model, network.input, x), want)) << network.name;
+    }
+  }
+  SetNumThreads(before);
+}
+
+TEST(Plan, TakesAnEmptyBatch) {
+  const Network network = Networks()[0];
+  const std::shared_ptr<Model> model = RandomModel(network);
+  Shape input = network.input;
+  input.n = 0;
+  EXPECT_EQ(model->OutputShape(input).value(), (Shape{0, 1, 1, 4}));
+  EXPECT_TRUE(model->Run(input, {}, nullptr).ok());
+}
+
+TEST(Plan, NeverLetsLiveValuesOverlap) {
+  for (const Network& network : Networks()) {
+    const std::shared_ptr<Model> model = RandomModel(network);
+    for (Mode mode : {Mode::kInference, Mode::kTraining}) {
+      const auto plan = model->PlanFor(network.input, {.mode = mode}).value();
+      const Plan::Impl& impl = plan->impl();
+      EXPECT_EQ(FindOverlap(impl.program, impl.layout), "") << network.name;
+    }
+  }
+}
+
+TEST(Plan, SharesMemoryBetweenValuesThatDoNotMeet) {
+  // A chain of equal 1×1 convolutions lives in two maps, however long it is.
+  Graph graph;
+  NodeId last = graph.Add("x", op::Input{.channels = 8}, {}).value();
+  for (int i = 0; i < 10; ++i) {
+    last = graph.Add("c" + std::to_string(i),
+                     op::Conv2d{.in_channels = 8, .out_channels = 8, .padding = {}}, {last})
+               .value();
+  }
+  const std::shared_ptr<Model> model = Model::Create(std::move(graph)).value();
+  const Shape input{2, 16, 16, 8};
+  const size_t map = static_cast<size_t>(input.size()) * sizeof(float);
+  EXPECT_EQ(model->PlanFor(input, {}).value()->ArenaBytes(), 2 * map);
+}
+
+// How many steps of one kind a program has.
+template <typename StepType>
+int CountSteps(const Plan& plan) {
+  int count = 0;
+  for (const Step& step : plan.impl().program.steps) count += std::holds_alternative<StepType>(step.op);
+  return count;
+}
+
+TEST(Plan, FusesWhatNobodyElseReads) {
+  const std::shared_ptr<Model> model = RandomModel(Networks()[1]);
+  const Shape input = Networks()[1].input;
+  const auto plan = model->PlanFor(input, {}).value();
+  EXPECT_EQ(CountSteps<step::ScaleShift>(*plan), 3);  // bn0, bn3 and bn4, whose conv4 is read twice
+  EXPECT_EQ(CountSteps<step::ActivationForward>(*plan), 0);
+  EXPECT_EQ(CountSteps<step::Conv2d>(*plan), 4);
+
+  // Asked for, the value between conv1 and bn1 is neither hidden nor followed by anything.
+  const NodeId conv1 = model->graph().Find("conv1").value();
+  const auto to_conv1 = model->PlanFor(input, {.output = conv1}).value();
+  EXPECT_EQ(CountSteps<step::Conv2d>(*to_conv1), 1);
+  EXPECT_EQ(to_conv1->impl().program.steps.size(), 4u);  // from nchw, bn0, conv1, to nchw
+}
+
+TEST(Plan, TrainsWithoutGradientsOfTheInput) {
+  const Network network = Networks()[0];
+  const auto plan = RandomModel(network)->PlanFor(network.input, {Mode::kTraining}).value();
+  EXPECT_EQ(CountSteps<step::Conv2dBackwardWeights>(*plan), 3);
+  EXPECT_EQ(CountSteps<step::Conv2dBackwardData>(*plan), 2);
+}
+
+TEST(Plan, NamesTheLayerThatDoesNotFit) {
+  const std::shared_ptr<Model> model = RandomModel(Networks()[0]);
+  Result<std::shared_ptr<const Plan>> plan = model->PlanFor({1, 8, 8, 4}, {});
+  EXPECT_EQ(plan.status().code(), StatusCode::kInvalidShape);
+  EXPECT_EQ(plan.status().message(),
+            "x (Input): expected 3 input channels, got 4 (input shape 1×4×8×8)");
+
+  plan = model->PlanFor({1, 8, 8, 3}, {Mode::kTraining, model->graph().Find("relu1").value()});
+  EXPECT_EQ(plan.status().message(),
+            "relu1 (Relu): training needs an output of N×classes×1×1, got 1×6×8×8");
+
+  plan = model->PlanFor({1, 8, 8, 3}, {.output = 99});
+  EXPECT_EQ(plan.status().message(), "output 99 is no node of the network");
+
+  plan = RandomModel(Networks()[1])->PlanFor({1, 6, 7, 3}, {Mode::kTraining});
+  EXPECT_EQ(plan.status().message(),
+            "bn5 (BatchNorm2d): training needs more than one value for each channel, got input "
+            "shape 1×6×1×1");
+}
+
+// Class maps can be had from pictures too small for what follows them.
+TEST(Plan, InfersOnlyWhatTheOutputNeeds) {
+  const Network network = Networks()[3];
+  const std::shared_ptr<Model> model = RandomModel(network);
+  const Shape input{1, 9, 9, 2};
+  EXPECT_EQ(model->OutputShape(input).status().message(),
+            "fc1 (Linear): expected 12 input features, got 48 (input shape 1×48×1×1)");
+  const NodeId relu = model->graph().Find("relu").value();
+  EXPECT_EQ(model->OutputShape(input, relu).value(), (Shape{1, 4, 4, 3}));
+  RunModel(*model, input, Random(input.size(), 3), relu);
+}
+
+TEST(Plan, DescribesItself) {
+  const Network network = Networks()[1];
+  const std::shared_ptr<Model> model = RandomModel(network);
+  const auto plan = model->PlanFor(network.input, {}).value();
+  const std::string text = plan->Describe();
+  for (const char* part :
+       {"inference, input 4×3×6×7, output 4×6×1×1", "conv1, bn1, relu1", "conv2d + bias + relu6",
+        "4×4×6×7", "matrix product", "packed weights"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  }
+  // conv1, conv2, conv4 and fc, two operations a multiply-add.
+  EXPECT_EQ(plan->Flops(), 2.0 * 4 * (42 * (4 * 27 + 5 * 4) + 3 * 6 * 25 + 30));
+  EXPECT_GT(plan->PackedBytes(), 0u);
+
+  const auto training = model->PlanFor(network.input, {Mode::kTraining}).value();
+  EXPECT_NE(training->Describe().find("softmax cross entropy"), std::string::npos);
+  EXPECT_EQ(training->PackedBytes(), 0u);
+}
+
+}  // namespace
+}  // namespace ninc::test
