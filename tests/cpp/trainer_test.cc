@@ -1,0 +1,300 @@
+// Training: gradients against finite differences of the interpreter's loss, the update's
+// arithmetic, and what a step may and may not change.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "base/thread_pool.h"
+#include "interpreter.h"
+#include "networks.h"
+
+namespace ninc::test {
+namespace {
+
+constexpr uint64_t kSeed = 0x123456789ABCDEF, kStep = 3;
+
+// The map the loss works on: the output, or what goes into the Softmax that ends the network.
+NodeId LogitsOf(const Graph& graph) {
+  const Node& last = graph.node(graph.output());
+  return std::holds_alternative<op::Softmax>(last.op) ? last.inputs[0] : graph.output();
+}
+
+struct Problem {
+  explicit Problem(const Network& network, float smoothing = 0.1f)
+      : input(network.input),
+        model(RandomModel(network)),
+        trainer(Trainer::Create(model, smoothing).value()),
+        x(Random(input.size(), 7)),
+        classes(model->OutputShape(input).value().c),
+        labels(Labels(input.n, classes)) {}
+
+  Result<StepResult> Gradients(std::vector<Tensor>* gradients) {
+    return trainer->Gradients(input, View(input, x), labels.data(), kSeed, kStep, gradients);
+  }
+  StepSettings Settings(float lr, float momentum = 0, float decay = 0) const {
+    StepSettings settings;
+    settings.momentum = momentum;
+    settings.updates.assign(trainer->velocity().size(), {lr, decay});
+    settings.seed = kSeed;
+    settings.step = kStep;
+    return settings;
+  }
+  Result<StepResult> Step(const StepSettings& settings) {
+    return trainer->Step(input, View(input, x), labels.data(), settings);
+  }
+  std::vector<std::vector<float>> Parameters() const {
+    std::vector<std::vector<float>> values;
+    for (size_t i = 0; i < model->specs().size(); ++i) values.push_back(model->parameter(i).data);
+    return values;
+  }
+
+  Shape input;
+  std::shared_ptr<Model> model;
+  std::unique_ptr<Trainer> trainer;
+  std::vector<float> x;
+  int64_t classes;
+  std::vector<int64_t> labels;
+};
+
+// d loss / d w by central differences, for every parameter of every network. In double the step can
+// be so small that no ReLU changes sides: what remains is the gradients' own float32 rounding.
+TEST(Trainer, GradientsAreThoseOfTheLoss) {
+  constexpr double kDelta = 1e-6;
+  for (const Network& network : Networks()) {
+    SCOPED_TRACE(network.name);
+    Problem problem(network, 0.1f);
+    std::vector<Tensor> gradients;
+    const Result<StepResult> result = problem.Gradients(&gradients);
+    ASSERT_TRUE(result.ok()) << result.status().message();
+
+    Interpreter interpreter(*problem.model, DropoutKey{kSeed, kStep, 0});
+    const NodeId logits = LogitsOf(problem.model->graph());
+    const auto loss = [&] {
+      return Interpreter::Loss(interpreter.Run(problem.input, problem.x)[logits], problem.labels,
+                               0.1f);
+    };
+    EXPECT_NEAR(result->loss, loss(), 1e-6);
+
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      std::vector<double>& weight = interpreter.parameters[i];
+      std::vector<double> want;
+      double largest = 0;
+      for (double& w : weight) {
+        const double at = w;
+        w = at + kDelta;
+        const double above = loss();
+        w = at - kDelta;
+        want.push_back((above - loss()) / (2 * kDelta));
+        w = at;
+        largest = std::max(largest, std::abs(want.back()));
+      }
+      ASSERT_EQ(gradients[i].data.size(), want.size());
+      for (size_t j = 0; j < want.size(); ++j) {
+        // The constant: sums through batch norm cancel, a bias before one has the gradient 0 made of
+        // terms near 1.
+        ASSERT_NEAR(gradients[i].data[j], want[j], 1e-5 * largest + 1e-6)
+            << problem.model->specs()[i].name << "[" << j << "]";
+      }
+    }
+  }
+}
+
+TEST(Trainer, GradientsChangeNothing) {
+  Problem problem(Networks()[1]);
+  const auto before = problem.Parameters();
+  const uint64_t version = problem.model->version();
+  std::vector<Tensor> first, second;
+  ASSERT_TRUE(problem.Gradients(&first).ok());
+  ASSERT_TRUE(problem.Gradients(&second).ok());
+  EXPECT_EQ(problem.Parameters(), before);
+  EXPECT_EQ(problem.model->version(), version);
+  for (size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(SameBits(first[i].data, second[i].data));
+}
+
+TEST(Trainer, ParametersBehindTheOutputHaveNoGradient) {
+  const Network network = Networks()[1];
+  std::shared_ptr<Model> model = RandomModel(network);
+  Graph graph = model->graph();
+  ASSERT_TRUE(graph.SetOutput(graph.Find("fc").value()).ok());
+  model = Model::Create(std::move(graph)).value();
+  const std::unique_ptr<Trainer> trainer = Trainer::Create(model, 0).value();
+  const std::vector<float> x = Random(network.input.size(), 7);
+  const std::vector<int64_t> labels = Labels(network.input.n, 6);
+  std::vector<Tensor> gradients;
+  ASSERT_TRUE(
+      trainer->Gradients(network.input, View(network.input, x), labels.data(), 0, 0, &gradients)
+          .ok());
+  const size_t bn5 = model->FindParameter("bn5.weight").value();
+  EXPECT_EQ(gradients[bn5].data, std::vector<float>(6, 0.0f));
+}
+
+// PyTorch's rule, in double: g = gradient + decay * w; v = momentum * v + g; w -= lr * v.
+TEST(Trainer, StepsAsSgdDoes) {
+  Problem problem(Networks()[0]);
+  StepSettings settings = problem.Settings(0.1f, 0.9f, 0.01f);
+  settings.updates[1] = {0.2f, 0.0f};  // conv1's bias has its own
+  std::vector<std::vector<double>> velocity;
+  for (const Tensor& v : problem.trainer->velocity()) velocity.emplace_back(v.data.size(), 0.0);
+
+  for (int step = 0; step < 3; ++step) {
+    std::vector<Tensor> gradients;
+    const StepResult before = problem.Gradients(&gradients).value();
+    const auto weights = problem.Parameters();
+    const Result<StepResult> result = problem.Step(settings);
+    ASSERT_TRUE(result.ok()) << result.status().message();
+    EXPECT_EQ(result->loss, before.loss);
+    EXPECT_EQ(result->correct, before.correct);
+    for (size_t i = 0; i < velocity.size(); ++i) {
+      const auto [lr, decay] = settings.updates[i];
+      for (size_t j = 0; j < velocity[i].size(); ++j) {
+        const double g = gradients[i].data[j] + decay * weights[i][j];
+        velocity[i][j] = 0.9f * velocity[i][j] + g;
+        const float want = static_cast<float>(weights[i][j] - lr * velocity[i][j]);
+        ASSERT_NEAR(problem.model->parameter(i).data[j], want, 4e-7);
+      }
+    }
+  }
+}
+
+TEST(Trainer, UpdatesRunningStatistics) {
+  Problem problem(Networks()[1]);
+  const auto before = problem.Parameters();
+  Interpreter interpreter(*problem.model, DropoutKey{kSeed, kStep, 0});
+  const std::vector<Map> maps = interpreter.Run(problem.input, problem.x);
+  ASSERT_TRUE(problem.Step(problem.Settings(0.1f)).ok());
+
+  // bn2 (momentum 0.3) reads conv2: running = 0.7 running + 0.3 batch, its variance unbiased.
+  const Map& map = maps[problem.model->graph().Find("conv2").value()];
+  const double count = static_cast<double>(map.shape.pixels());
+  const size_t mean_at = problem.model->FindParameter("bn2.running_mean").value();
+  const size_t var_at = problem.model->FindParameter("bn2.running_var").value();
+  for (int64_t c = 0; c < map.shape.c; ++c) {
+    double mean = 0, squares = 0;
+    for (int64_t n = 0; n < map.shape.n; ++n)
+      for (int64_t i = 0; i < map.shape.h * map.shape.w; ++i) {
+        const double value = map.data[(n * map.shape.c + c) * map.shape.h * map.shape.w + i];
+        mean += value / count;
+        squares += value * value;
+      }
+    const double variance = (squares - count * mean * mean) / (count - 1);
+    EXPECT_NEAR(problem.model->parameter(mean_at).data[c], 0.7 * before[mean_at][c] + 0.3 * mean,
+                1e-6);
+    EXPECT_NEAR(problem.model->parameter(var_at).data[c], 0.7 * before[var_at][c] + 0.3 * variance,
+                1e-6);
+  }
+}
+
+TEST(Trainer, LowersTheLossAndInferenceSeesIt) {
+  Problem problem(Networks()[3], 0.0f);
+  const std::vector<float> before = RunModel(*problem.model, problem.input, problem.x);
+  const float first = problem.Step(problem.Settings(0.1f, 0.9f)).value().loss;
+  float last = first;
+  for (int i = 0; i < 60; ++i) last = problem.Step(problem.Settings(0.1f, 0.9f)).value().loss;
+  EXPECT_LT(last, 0.5f * first);
+  const std::vector<float> after = RunModel(*problem.model, problem.input, problem.x);
+  EXPECT_FALSE(SameBits(before, after));
+  const std::vector<Map> want = Interpreter(*problem.model).Run(problem.input, problem.x);
+  for (size_t i = 0; i < after.size(); ++i) EXPECT_NEAR(after[i], want.back().data[i], 1e-5);
+}
+
+TEST(Trainer, GivesTheSameBitsForAnyNumberOfThreads) {
+  const int before = GetNumThreads();
+  for (const Network& network : Networks()) {
+    SetNumThreads(1);
+    Problem alone(network);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(alone.Step(alone.Settings(0.05f, 0.9f)).ok());
+    for (int threads : {2, 5}) {
+      SetNumThreads(threads);
+      Problem together(network);
+      for (int i = 0; i < 3; ++i) ASSERT_TRUE(together.Step(together.Settings(0.05f, 0.9f)).ok());
+      for (size_t i = 0; i < alone.Parameters().size(); ++i) {
+        EXPECT_TRUE(SameBits(alone.Parameters()[i], together.Parameters()[i])) << network.name;
+      }
+    }
+  }
+  SetNumThreads(before);
+}
+
+TEST(Trainer, DropoutFollowsSeedAndStep) {
+  Problem problem(Networks()[0]);
+  StepSettings settings = problem.Settings(0.0f);
+  const float loss = problem.Step(settings).value().loss;
+  EXPECT_EQ(problem.Step(settings).value().loss, loss);
+  settings.step += 1;
+  EXPECT_NE(problem.Step(settings).value().loss, loss);
+  settings.step -= 1;
+  settings.seed += 1;
+  EXPECT_NE(problem.Step(settings).value().loss, loss);
+}
+
+TEST(Trainer, ReturnsALossThatIsNotFinite) {
+  Problem problem(Networks()[0]);
+  problem.x[0] = std::numeric_limits<float>::quiet_NaN();
+  const Result<StepResult> result = problem.Step(problem.Settings(0.1f));
+  ASSERT_TRUE(result.ok());
+  EXPECT_TRUE(std::isnan(result->loss));
+}
+
+TEST(Trainer, RefusesWhatDoesNotFitAndChangesNothing) {
+  Problem problem(Networks()[0]);
+  const auto before = problem.Parameters();
+  const auto expect = [&](const Result<StepResult>& result, StatusCode code, const char* message) {
+    EXPECT_EQ(result.status().code(), code);
+    EXPECT_EQ(result.status().message(), message);
+  };
+  problem.labels[2] = 4;
+  expect(problem.Step(problem.Settings(0.1f)), StatusCode::kInvalidArgument,
+         "labels[2] must be in [0, 4), got 4");
+  problem.labels[2] = -1;
+  expect(problem.Step(problem.Settings(0.1f)), StatusCode::kInvalidArgument,
+         "labels[2] must be in [0, 4), got -1");
+  problem.labels[2] = 0;
+
+  StepSettings settings = problem.Settings(0.1f);
+  settings.updates.pop_back();
+  expect(problem.Step(settings), StatusCode::kInvalidArgument,
+         "a step needs 5 updates, one for each trainable parameter, got 4");
+  settings = problem.Settings(0.1f);
+  settings.updates[1].lr = std::numeric_limits<float>::infinity();
+  expect(problem.Step(settings), StatusCode::kInvalidArgument,
+         "conv1.bias: lr and weight_decay must be finite, got inf and 0.000000");
+
+  problem.input.n = 0;
+  expect(problem.Step(problem.Settings(0.1f)), StatusCode::kInvalidShape,
+         "training needs a batch of at least 1, got input shape 0×3×9×8");
+
+  EXPECT_EQ(Trainer::Create(problem.model, 1.0f).status().message(),
+            "label_smoothing must be in [0, 1), got 1.000000");
+  EXPECT_EQ(problem.trainer->SetVelocity(1, {1.0f}).message(),
+            "conv1.bias: expected 6 values of velocity, got 1");
+  EXPECT_EQ(problem.Parameters(), before);
+}
+
+// Runs beside a training step see the weights of one version: each result is what the model gives
+// at rest before or after some step.
+TEST(Trainer, RunsBesideItSeeWholeVersions) {
+  Problem problem(Networks()[1]);
+  constexpr int kSteps = 30;
+  std::vector<std::vector<float>> seen;
+  std::thread reader([&] {
+    for (int i = 0; i < 200; ++i) seen.push_back(RunModel(*problem.model, problem.input, problem.x));
+  });
+  for (int i = 0; i < kSteps; ++i) ASSERT_TRUE(problem.Step(problem.Settings(0.01f)).ok());
+  reader.join();
+
+  Problem again(Networks()[1]);
+  std::vector<std::vector<float>> whole{RunModel(*again.model, again.input, again.x)};
+  for (int i = 0; i < kSteps; ++i) {
+    ASSERT_TRUE(again.Step(again.Settings(0.01f)).ok());
+    whole.push_back(RunModel(*again.model, again.input, again.x));
+  }
+  for (const std::vector<float>& y : seen) {
+    EXPECT_TRUE(std::any_of(whole.begin(), whole.end(),
+                            [&](const std::vector<float>& other) { return SameBits(y, other); }));
+  }
+}
+
+}  // namespace
+}  // namespace ninc::test
