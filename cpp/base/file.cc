@@ -138,7 +138,9 @@ Status WriteFileAtomically(const std::string& path, const std::vector<std::strin
   if (exists && !S_ISREG(old.st_mode)) return WriteDirectly(path, pieces);
 
   // A rename asks the directory alone; a file that its owner made read-only stays as it is.
-  if (exists && access(path.c_str(), W_OK) != 0) return SystemFailure("write", path, errno);
+  if (exists && faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
+    return SystemFailure("write", path, errno);
+  }
 
   const std::string target = exists ? ResolveLink(path) : path;
   const std::string directory = ParentDirectory(target);

@@ -9,10 +9,10 @@
 
 namespace ninc {
 
-// Rounds to nearest and flushes denormals to zero for as long as it lives, then gives the thread its
-// own mode back. Every thread that takes part in a region holds one, so that results depend neither
-// on which thread took a task nor on what the host program had set. Denormals, which ReLU networks
-// produce in late training, cost a hundred cycles each; flushed they cost none.
+// Rounds to nearest and flushes denormals to zero for as long as it lives, then gives the thread
+// its own mode back. Every thread that takes part in a region holds one, so that results depend
+// neither on which thread took a task nor on what the host program had set. Denormals, which ReLU
+// networks produce in late training, cost a hundred cycles each; flushed they cost none.
 class ScopedFloatMode {
  public:
   ScopedFloatMode() : saved_(Read()) { Write(kMode); }

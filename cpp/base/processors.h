@@ -10,8 +10,8 @@ namespace ninc {
 // The affinity mask's size, or less where a cgroup limits the process's share; at least 1.
 int AvailableProcessors();
 
-// The whole processors (at least 1) that CPU quotas leave, version 1 or 2; nothing where there is no
-// limit. `membership` is the text of /proc/self/cgroup, `mount` is /sys/fs/cgroup.
+// The whole processors (at least 1) that CPU quotas leave, version 1 or 2; nothing where there is
+// no limit. `membership` is the text of /proc/self/cgroup, `mount` is /sys/fs/cgroup.
 std::optional<int> CgroupProcessors(std::string_view membership, const std::string& mount);
 
 }  // namespace ninc

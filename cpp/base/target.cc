@@ -70,10 +70,14 @@ Target ChooseFirstTime() {
 
 std::string_view TargetName(Target target) {
   switch (target) {
-    case Target::kScalar: return "scalar";
-    case Target::kNeon: return "neon";
-    case Target::kAvx2: return "avx2";
-    case Target::kAvx512: return "avx512";
+    case Target::kScalar:
+      return "scalar";
+    case Target::kNeon:
+      return "neon";
+    case Target::kAvx2:
+      return "avx2";
+    case Target::kAvx512:
+      return "avx512";
   }
   return "unknown";
 }

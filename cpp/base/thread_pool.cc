@@ -58,8 +58,8 @@ void RunInline(int64_t tasks, const Body& body) {
 
 // One region at a time: whoever holds it publishes a body, wakes the workers it wants and works
 // along. Workers take part only if they arrive in time. They enter through a gate which the caller
-// closes when no task is left, and it waits for those inside alone: a worker that the system has not
-// scheduled yet, or that a fork left behind in the parent, holds nobody up.
+// closes when no task is left, and it waits for those inside alone: a worker that the system has
+// not scheduled yet, or that a fork left behind in the parent, holds nobody up.
 class Pool {
  public:
   // False where another region holds the pool; nothing has run then.
@@ -163,7 +163,7 @@ class Pool {
   }
 
   // Starts workers until there are `wanted`, retires those above `kept`. Returns how many of the
-  // wanted there are: fewer where the system gives no more threads, and then the others do the work.
+  // wanted there are: fewer where the system gives no more threads.
   int Resize(int wanted, int kept) {
     while (count_ < wanted) {
       int retiring = kRetiring;
@@ -197,8 +197,8 @@ std::atomic<Pool*> the_pool{nullptr};
 Pool* ThePool() {
   Pool* pool = the_pool.load(std::memory_order_acquire);
   if (pool != nullptr) return pool;
-  // No function-local static: a fork while another thread constructs it would leave its guard locked
-  // in the child for ever. Never deleted: workers may outlive main().
+  // No function-local static: a fork while another thread constructs it would leave its guard
+  // locked in the child for ever. Never deleted: workers may outlive main().
   Pool* made = new (std::nothrow) Pool;
   if (the_pool.compare_exchange_strong(pool, made, std::memory_order_acq_rel)) return made;
   delete made;
@@ -207,8 +207,8 @@ Pool* ThePool() {
 
 // A fork copies the pool and none of its threads. The child makes its own when it needs one; the
 // copy is left alone, since the parent may have been in the middle of anything.
-[[maybe_unused]] const int registered = pthread_atfork(
-    nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_relaxed); });
+[[maybe_unused]] const int registered =
+    pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_relaxed); });
 
 // The environment's NINC_NUM_THREADS; 0 where it is not set.
 Result<int> EnvironmentThreads() {

@@ -24,13 +24,20 @@ thread_local std::string last_error;
 
 ninc_status ToC(StatusCode code) {
   switch (code) {
-    case StatusCode::kOk: return NINC_OK;
-    case StatusCode::kInvalidShape: return NINC_INVALID_SHAPE;
-    case StatusCode::kInvalidArgument: return NINC_INVALID_ARGUMENT;
-    case StatusCode::kInvalidModel: return NINC_INVALID_MODEL;
-    case StatusCode::kDevice: return NINC_DEVICE;
-    case StatusCode::kIo: return NINC_IO;
-    case StatusCode::kOutOfMemory: return NINC_OUT_OF_MEMORY;
+    case StatusCode::kOk:
+      return NINC_OK;
+    case StatusCode::kInvalidShape:
+      return NINC_INVALID_SHAPE;
+    case StatusCode::kInvalidArgument:
+      return NINC_INVALID_ARGUMENT;
+    case StatusCode::kInvalidModel:
+      return NINC_INVALID_MODEL;
+    case StatusCode::kDevice:
+      return NINC_DEVICE;
+    case StatusCode::kIo:
+      return NINC_IO;
+    case StatusCode::kOutOfMemory:
+      return NINC_OUT_OF_MEMORY;
   }
   return NINC_INTERNAL;
 }

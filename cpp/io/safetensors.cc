@@ -112,8 +112,8 @@ Result<std::string> MakeHeader(const std::map<std::string, std::string>& metadat
   }
   text.resize((text.size() + kDataAlignment - 1) / kDataAlignment * kDataAlignment, ' ');
   if (text.size() > kMaxHeaderBytes) {
-    return InvalidArgument("the metadata take " + std::to_string(text.size()) +
-                           " bytes, at most " + std::to_string(kMaxHeaderBytes) + " are possible");
+    return InvalidArgument("the metadata take " + std::to_string(text.size()) + " bytes, at most " +
+                           std::to_string(kMaxHeaderBytes) + " are possible");
   }
   const uint64_t length = text.size();
   std::string result(kLengthBytes, '\0');

@@ -36,8 +36,8 @@ struct Contents {
 };
 
 // Takes float32 arrays only. Refuses what the format forbids (gaps, overlaps, bytes that belong to
-// nobody, shapes that do not fit their range) and what would fool a reader: names given twice, empty
-// names, names with control characters or path separators.
+// nobody, shapes that do not fit their range) and what would fool a reader: names given twice,
+// empty names, names with control characters or path separators.
 Result<Contents> Parse(std::string_view file);
 
 // Length and header for arrays that follow in the order given; the arrays' bytes then start at a

@@ -177,9 +177,12 @@ std::string HeaderReader::Where() const {
   switch (place_) {
     case Place::kStart:
     case Place::kHeader:
-    case Place::kEnd: return "the header";
-    case Place::kMetadata: return "the metadata";
-    default: return "tensor '" + entries.back().name + "'";
+    case Place::kEnd:
+      return "the header";
+    case Place::kMetadata:
+      return "the metadata";
+    default:
+      return "tensor '" + entries.back().name + "'";
   }
 }
 

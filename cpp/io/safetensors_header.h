@@ -20,8 +20,8 @@ struct HeaderEntry {
   uint64_t begin = 0, end = 0;  // byte range; its length has been checked against dims
 };
 
-// Events instead of a tree: a header that nests deeper than the format, or gives a name twice, which
-// a tree would hide, is refused where it occurs, and nothing recurses.
+// Events instead of a tree: a header that nests deeper than the format, or gives a name twice,
+// which a tree would hide, is refused where it occurs, and nothing recurses.
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   static Result<HeaderReader> Read(std::string_view json);

@@ -1,0 +1,155 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "base/aligned.h"
+#include "temporary_folder.h"
+
+namespace ninc {
+namespace {
+
+namespace fs = std::filesystem;
+
+void ExpectIoError(const Status& status, const std::string& path, const std::string& reason) {
+  EXPECT_EQ(status.code(), StatusCode::kIo);
+  EXPECT_NE(status.message().find(path), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find(reason), std::string::npos) << status.message();
+}
+
+TEST(FileTest, WritesAndReadsBack) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("model");
+  const std::string zeros(100000, '\0');
+  ASSERT_TRUE(WriteFileAtomically(path, {"head", "", zeros, "tail"}).ok());
+  EXPECT_EQ(ReadFile(path, 1 << 20).value(), "head" + zeros + "tail");
+  ASSERT_TRUE(WriteFileAtomically(path, {"new"}).ok());
+  EXPECT_EQ(ReadFile(path, 3).value(), "new");
+  ASSERT_TRUE(WriteFileAtomically(path, {}).ok());
+  EXPECT_EQ(ReadFile(path, 0).value(), "");
+  EXPECT_EQ(folder.Count(), 1u);
+}
+
+TEST(FileTest, ReadsFilesWhoseSizeTheSystemDoesNotTell) {
+#if defined(__linux__)
+  EXPECT_NE(ReadFile("/proc/self/status", 1 << 20).value().find("Threads:"), std::string::npos);
+#endif
+}
+
+TEST(FileTest, LimitIsExact) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("f");
+  for (size_t size : {0, 1, 4095, 4096, 4097, 10000}) {
+    Spit(path, std::string(size, 'x'));
+    EXPECT_EQ(ReadFile(path, size).value().size(), size);
+    if (size > 0) ExpectIoError(ReadFile(path, size - 1).status(), path, "larger than");
+  }
+  ExpectIoError(ReadFile("/dev/zero", 100000).status(), "/dev/zero", "larger than");
+}
+
+TEST(FileTest, ReadErrorsNamePathAndReason) {
+  const TemporaryFolder folder;
+  ExpectIoError(ReadFile(folder.File("no"), 1).status(), folder.File("no"), "No such file");
+  ExpectIoError(ReadFile(folder.path(), 1).status(), folder.path(), "Is a directory");
+  ExpectIoError(ReadFile("", 1).status(), "cannot read", "No such file");
+}
+
+TEST(FileTest, WriteErrorsNamePathAndReasonAndLeaveNothing) {
+  const TemporaryFolder folder;
+  const std::string orphan = folder.File("missing/model");
+  ExpectIoError(WriteFileAtomically(orphan, {"x"}), orphan, "No such file or directory");
+  ExpectIoError(WriteFileAtomically(folder.path(), {"x"}), folder.path(), "Is a directory");
+  const std::string below = folder.File("file/model");
+  Spit(folder.File("file"), "");
+  ExpectIoError(WriteFileAtomically(below, {"x"}), below, "Not a directory");
+  ExpectIoError(WriteFileAtomically("", {"x"}), "cannot write", "empty");
+  EXPECT_EQ(folder.Count(), 1u);
+}
+
+TEST(FileTest, NoPermission) {
+  // Root may write everywhere, so root becomes nobody for a while.
+  const uid_t self = geteuid();
+  constexpr uid_t kNobody = 65534;
+  if (self == 0) {
+    ASSERT_EQ(seteuid(kNobody), 0);
+  }
+  const TemporaryFolder folder;
+  const std::string path = folder.File("model");
+  Spit(path, "old");
+  fs::permissions(path, fs::perms::owner_read);
+  ExpectIoError(WriteFileAtomically(path, {"x"}), path, "Permission denied");
+  fs::permissions(folder.path(), fs::perms::owner_read | fs::perms::owner_exec);
+  ExpectIoError(WriteFileAtomically(folder.File("b"), {"x"}), "b", "Permission denied");
+  fs::permissions(folder.path(), fs::perms::owner_all);
+  EXPECT_EQ(Slurp(path), "old");
+  if (self == 0) {
+    ASSERT_EQ(seteuid(self), 0);
+  }
+}
+
+TEST(FileTest, AWriteThatFailsHalfWayKeepsTheOldFile) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("model");
+  Spit(path, "old");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{8192, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Status status = WriteFileAtomically(path, {std::string(100000, 'x')});
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  ExpectIoError(status, path, "File too large");
+  EXPECT_EQ(Slurp(path), "old");
+  EXPECT_EQ(folder.Count(), 1u);
+#if defined(__linux__)
+  ExpectIoError(WriteFileAtomically("/dev/full", {"x"}), "/dev/full", "No space left");
+#endif
+}
+
+TEST(FileTest, LinksPermissionsAndDevicesStayWhatTheyAre) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder.path() / "there");
+  const std::string target = folder.File("there/model"), link = folder.File("latest");
+  Spit(target, "old");
+  fs::permissions(target, fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("there/model", link);
+  ASSERT_TRUE(WriteFileAtomically(link, {"new"}).ok());
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(Slurp(target), "new");
+  EXPECT_EQ(fs::status(target).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+
+  ASSERT_TRUE(WriteFileAtomically("/dev/null", {"x"}).ok());
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+
+  const mode_t mask = umask(0);
+  umask(mask);
+  ASSERT_TRUE(WriteFileAtomically(folder.File("fresh"), {"x"}).ok());
+  EXPECT_EQ(static_cast<mode_t>(fs::status(folder.File("fresh")).permissions()), 0666 & ~mask);
+}
+
+TEST(AlignedBufferTest, IsAlignedOrEmpty) {
+  for (size_t size : {1, 63, 64, 65, 1000}) {
+    AlignedBuffer buffer(size);
+    EXPECT_EQ(buffer.size(), size);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % AlignedBuffer::kAlignment, 0u);
+    buffer.as<char>()[size - 1] = 'x';
+    const AlignedBuffer moved = std::move(buffer);
+    EXPECT_EQ(moved.as<char>()[size - 1], 'x');
+    EXPECT_TRUE(buffer.empty());  // NOLINT(bugprone-use-after-move): that is what is tested
+    EXPECT_EQ(buffer.data(), nullptr);
+  }
+  EXPECT_TRUE(AlignedBuffer(0).empty());
+  EXPECT_TRUE(AlignedBuffer(SIZE_MAX).empty());
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they stop the program
+  EXPECT_TRUE(AlignedBuffer(SIZE_MAX / 4).empty());
+#endif
+}
+
+}  // namespace
+}  // namespace ninc
