@@ -1,0 +1,148 @@
+#include "bindings/arrays.h"
+
+#include <algorithm>
+
+#include "base/thread_pool.h"
+#include "bindings/status.h"
+
+namespace ninc::python {
+namespace {
+
+std::string TypeName(const py::handle& object) {
+  return py::str(py::type::of(object).attr("__name__"));
+}
+
+py::array AnyArray(const py::handle& object, Argument argument, const char* wanted) {
+  if (!py::isinstance<py::array>(object)) {
+    throw DTypeError(argument.ToString() + ": expected a numpy array of " + wanted + ", got " +
+                     TypeName(object));
+  }
+  return py::reinterpret_borrow<py::array>(object);
+}
+
+bool IsNative(const py::dtype& dtype) {
+  return dtype.byteorder() == '=' || dtype.byteorder() == '|';
+}
+
+void CheckByteOrder(const py::array& array, Argument argument) {
+  if (IsNative(array.dtype())) return;
+  throw DTypeError(argument.ToString() +
+                   ": expected native byte order; use x.astype(x.dtype.newbyteorder('='))");
+}
+
+void CheckDimensions(const py::array& array, Argument argument, int dimensions) {
+  if (dimensions < 0 || array.ndim() == dimensions) return;
+  Check(InvalidShape(argument.ToString() + ": expected " + std::to_string(dimensions) +
+                     " dimensions, got " + std::to_string(array.ndim()) + " (shape " +
+                     DimsToString(Dims(array)) + ")"));
+}
+
+bool ReadableInPlace(const py::array& array) {
+  if (reinterpret_cast<uintptr_t>(array.data()) % alignof(float) != 0) return false;
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
+    if (array.strides(i) % static_cast<py::ssize_t>(sizeof(float)) != 0) return false;
+  }
+  return true;
+}
+
+py::array Contiguous(const py::array& array) {
+  const bool contiguous = (array.flags() & py::array::c_style) != 0;
+  if (contiguous && ReadableInPlace(array)) return array;
+  return array.attr("copy")("C");
+}
+
+}  // namespace
+
+py::array FloatArray(const py::handle& object, Argument argument, int dimensions) {
+  const py::array array = AnyArray(object, argument, "float32");
+  if (array.dtype().kind() != 'f' || array.dtype().itemsize() != sizeof(float)) {
+    throw DTypeError(argument.ToString() + ": expected float32, got " +
+                     std::string(py::str(array.dtype().attr("name"))) +
+                     "; use x.astype(np.float32)");
+  }
+  CheckByteOrder(array, argument);
+  CheckDimensions(array, argument, dimensions);
+  return ReadableInPlace(array) ? array : Contiguous(array);
+}
+
+py::array ContiguousFloats(const py::handle& object, Argument argument, int dimensions) {
+  return Contiguous(FloatArray(object, argument, dimensions));
+}
+
+py::array Vector(const py::handle& object, Argument argument, int64_t size) {
+  py::array array = ContiguousFloats(object, argument, 1);
+  if (array.size() != size) {
+    Check(InvalidShape(argument.ToString() + ": expected " + std::to_string(size) +
+                       " values, got " + std::to_string(array.size())));
+  }
+  return array;
+}
+
+py::array_t<int64_t> Labels(const py::handle& object, Argument argument, int64_t size) {
+  const py::array array = AnyArray(object, argument, "integers");
+  if (array.dtype().kind() != 'i' && array.dtype().kind() != 'u') {
+    throw DTypeError(argument.ToString() + ": expected integers, got " +
+                     std::string(py::str(array.dtype().attr("name"))));
+  }
+  CheckByteOrder(array, argument);
+  CheckDimensions(array, argument, 1);
+  if (size >= 0 && array.size() != size) {
+    Check(InvalidShape(argument.ToString() + ": expected one for each of the " +
+                       std::to_string(size) + " images, got " + std::to_string(array.size())));
+  }
+  return py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
+}
+
+std::vector<int64_t> Dims(const py::array& array) {
+  return {array.shape(), array.shape() + array.ndim()};
+}
+
+ImageArray::ImageArray(const py::handle& object, Argument argument)
+    : array(FloatArray(object, argument, 4)),
+      shape{array.shape(0), array.shape(2), array.shape(3), array.shape(1)} {
+  view.data = Data(array);
+  for (int i = 0; i < 4; ++i) {
+    view.strides[i] = array.strides(i) / static_cast<py::ssize_t>(sizeof(float));
+  }
+}
+
+int Call::GetThreads() { return GetNumThreads(); }
+
+Workspace Call::Scratch(const WorkspaceSize& size) {
+  const size_t bytes = std::max<size_t>(1, size.Total(threads_));
+  scratch_ = AlignedBuffer(bytes);
+  if (scratch_.empty()) {
+    Check(OutOfMemory("no memory for " + std::to_string(bytes) + " bytes of scratch space"));
+  }
+  return Workspace(scratch_.data(), size, threads_);
+}
+
+AlignedBuffer Floats(int64_t count) {
+  const size_t bytes = static_cast<size_t>(std::max<int64_t>(1, count)) * sizeof(float);
+  AlignedBuffer buffer(bytes);
+  if (buffer.empty()) {
+    Check(OutOfMemory("no memory for an array of " + std::to_string(bytes) + " bytes"));
+  }
+  return buffer;
+}
+
+AlignedBuffer ToChannelsLast(const Call& call, const ImageArray& x) {
+  AlignedBuffer y = Floats(x.shape.size());
+  const py::gil_scoped_release unlocked;
+  Check(call.backend().FromNchw(x.shape, x.view, y.as<float>(), call.threads()));
+  return y;
+}
+
+py::array_t<float> FromChannelsLast(const Call& call, const Shape& shape, const float* data) {
+  py::array_t<float> array = NewArray({shape.n, shape.c, shape.h, shape.w});
+  float* to = array.mutable_data();
+  const py::gil_scoped_release unlocked;
+  Check(call.backend().ToNchw(shape, data, to, call.threads()));
+  return array;
+}
+
+py::array_t<float> NewArray(const std::vector<int64_t>& dims) {
+  return py::array_t<float>(std::vector<py::ssize_t>(dims.begin(), dims.end()));
+}
+
+}  // namespace ninc::python

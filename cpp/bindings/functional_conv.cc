@@ -1,0 +1,201 @@
+// Convolution and linear layers on arrays, forward and backward.
+#include <pybind11/stl.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "bindings/arrays.h"
+#include "bindings/module.h"
+#include "bindings/status.h"
+
+namespace ninc::python {
+namespace {
+
+using Pair = std::array<int64_t, 2>;     // h, w
+using Borders = std::array<int64_t, 4>;  // top, left, bottom, right
+
+// ---- Passes over N×H×W×C; nothing here needs the GIL ---------------------------------------------
+
+AlignedBuffer Packed(const Call& call, const Conv2dProblem& problem, Pass pass,
+                     const float* weight) {
+  const size_t bytes = call.backend().PackedWeightBytes(problem, pass);
+  AlignedBuffer packed = Floats(static_cast<int64_t>(bytes / sizeof(float)));
+  Check(call.backend().PackWeights(problem, pass, weight, nullptr, packed.as<float>(),
+                                   call.threads()));
+  return packed;
+}
+
+void Forward(Call& call, const Conv2dProblem& problem, const float* x, const float* weight,
+             const float* bias, float* y) {
+  const AlignedBuffer packed = Packed(call, problem, Pass::kForward, weight);
+  const Workspace scratch = call.Scratch(call.backend().Conv2dWorkspace(problem, Pass::kForward));
+  Check(call.backend().Conv2dForward(problem, x, packed.as<float>(), bias, {}, y, scratch));
+}
+
+void BackwardData(Call& call, const Conv2dProblem& problem, const float* dy, const float* weight,
+                  float* dx) {
+  const AlignedBuffer packed = Packed(call, problem, Pass::kBackwardData, weight);
+  const Workspace scratch =
+      call.Scratch(call.backend().Conv2dWorkspace(problem, Pass::kBackwardData));
+  Check(call.backend().Conv2dBackwardData(problem, dy, packed.as<float>(), dx, scratch));
+}
+
+void BackwardWeights(Call& call, const Conv2dProblem& problem, const float* x, const float* dy,
+                     float* dweight) {
+  const Workspace scratch =
+      call.Scratch(call.backend().Conv2dWorkspace(problem, Pass::kBackwardWeights));
+  Check(call.backend().Conv2dBackwardWeights(problem, x, dy, dweight, scratch));
+}
+
+// dbias(k) = sum over pixels of dy(pixel, k)
+void BackwardBias(Call& call, const Shape& output, const float* dy, float* dbias) {
+  const Workspace scratch =
+      call.Scratch(call.backend().ActivationBackwardWorkspace(output.pixels(), output.c));
+  Check(call.backend().ActivationBackward(output.pixels(), output.c, {}, dy, nullptr, nullptr,
+                                          dbias, scratch));
+}
+
+// ---- Checks --------------------------------------------------------------------------------------
+
+// The problem of x with weight, which is O×I×R×S or O×I.
+Conv2dProblem ProblemOf(const char* function, const Shape& x, const py::array& weight, Pair stride,
+                        Borders padding, Pair dilation, int64_t groups) {
+  const std::vector<int64_t> dims = Dims(weight);
+  const Conv2dProblem problem{.input = x,
+                              .out_channels = dims[0],
+                              .kernel_h = dims.size() == 4 ? dims[2] : 1,
+                              .kernel_w = dims.size() == 4 ? dims[3] : 1,
+                              .stride_h = stride[0],
+                              .stride_w = stride[1],
+                              .dilation_h = dilation[0],
+                              .dilation_w = dilation[1],
+                              .padding = {padding[0], padding[1], padding[2], padding[3]},
+                              .groups = groups};
+  Check(problem.Validate().At(function));
+  if (problem.group_in() != dims[1]) {
+    Check(InvalidShape(std::string(function) + ": weight of shape " + DimsToString(dims) +
+                       (groups == 1 ? "" : " with groups " + std::to_string(groups)) + " needs " +
+                       std::to_string(dims[1] * groups) + " input channels, got " +
+                       std::to_string(x.c) + " (input shape " + x.ToString() + ")"));
+  }
+  return problem;
+}
+
+// One number for each output channel, or null.
+py::array Bias(const char* function, const py::object& bias, int64_t channels) {
+  return bias.is_none() ? py::array() : Vector(bias, {function, "bias"}, channels);
+}
+
+void ExpectOutputShape(const char* function, const py::array& dy, const std::vector<int64_t>& dims) {
+  if (Dims(dy) == dims) return;
+  Check(InvalidShape(std::string(function) + ": dy: expected the output's shape " +
+                     DimsToString(dims) + ", got " + DimsToString(Dims(dy))));
+}
+
+// ---- Convolution ---------------------------------------------------------------------------------
+
+py::array Conv2d(const py::object& x_object, const py::object& weight_object,
+                 const py::object& bias_object, Pair stride, Borders padding, Pair dilation,
+                 int64_t groups) {
+  constexpr const char* kName = "conv2d";
+  const ImageArray x(x_object, {kName, "x"});
+  const py::array weight = ContiguousFloats(weight_object, {kName, "weight"}, 4);
+  const Conv2dProblem problem =
+      ProblemOf(kName, x.shape, weight, stride, padding, dilation, groups);
+  const py::array bias = Bias(kName, bias_object, problem.out_channels);
+  const float* bias_data = bias_object.is_none() ? nullptr : Data(bias);
+  Call call;
+  const AlignedBuffer input = ToChannelsLast(call, x);
+  const AlignedBuffer y = Floats(problem.output().size());
+  {
+    const py::gil_scoped_release unlocked;
+    Forward(call, problem, input.as<float>(), Data(weight), bias_data, y.as<float>());
+  }
+  return FromChannelsLast(call, problem.output(), y.as<float>());
+}
+
+// -> dx, dweight, dbias
+py::tuple Conv2dBackward(const py::object& dy_object, const py::object& x_object,
+                         const py::object& weight_object, Pair stride, Borders padding,
+                         Pair dilation, int64_t groups) {
+  constexpr const char* kName = "conv2d_backward";
+  const ImageArray x(x_object, {kName, "x"}), dy(dy_object, {kName, "dy"});
+  const py::array weight = ContiguousFloats(weight_object, {kName, "weight"}, 4);
+  const Conv2dProblem problem =
+      ProblemOf(kName, x.shape, weight, stride, padding, dilation, groups);
+  const Shape output = problem.output();
+  ExpectOutputShape(kName, dy.array, {output.n, output.c, output.h, output.w});
+  py::array_t<float> dweight = NewArray(Dims(weight)), dbias = NewArray({problem.out_channels});
+  float *dweight_data = dweight.mutable_data(), *dbias_data = dbias.mutable_data();
+  Call call;
+  const AlignedBuffer input = ToChannelsLast(call, x), gradient = ToChannelsLast(call, dy);
+  const AlignedBuffer dx = Floats(x.shape.size());
+  {
+    const py::gil_scoped_release unlocked;
+    BackwardBias(call, output, gradient.as<float>(), dbias_data);
+    BackwardWeights(call, problem, input.as<float>(), gradient.as<float>(), dweight_data);
+    BackwardData(call, problem, gradient.as<float>(), Data(weight), dx.as<float>());
+  }
+  return py::make_tuple(FromChannelsLast(call, x.shape, dx.as<float>()), dweight, dbias);
+}
+
+// ---- Linear: a 1×1 convolution of a 1×1 picture, whose layouts are one ---------------------------
+
+Conv2dProblem LinearProblem(const char* function, const py::array& x, const py::array& weight) {
+  return ProblemOf(function, {.n = x.shape(0), .c = x.shape(1)}, weight, {1, 1}, {0, 0, 0, 0},
+                   {1, 1}, 1);
+}
+
+py::array Linear(const py::object& x_object, const py::object& weight_object,
+                 const py::object& bias_object) {
+  constexpr const char* kName = "linear";
+  const py::array x = ContiguousFloats(x_object, {kName, "x"}, 2);
+  const py::array weight = ContiguousFloats(weight_object, {kName, "weight"}, 2);
+  const Conv2dProblem problem = LinearProblem(kName, x, weight);
+  const py::array bias = Bias(kName, bias_object, problem.out_channels);
+  const float* bias_data = bias_object.is_none() ? nullptr : Data(bias);
+  py::array_t<float> y = NewArray({x.shape(0), problem.out_channels});
+  float* y_data = y.mutable_data();
+  Call call;
+  const py::gil_scoped_release unlocked;
+  Forward(call, problem, Data(x), Data(weight), bias_data, y_data);
+  return y;
+}
+
+// -> dx, dweight, dbias
+py::tuple LinearBackward(const py::object& dy_object, const py::object& x_object,
+                         const py::object& weight_object) {
+  constexpr const char* kName = "linear_backward";
+  const py::array dy = ContiguousFloats(dy_object, {kName, "dy"}, 2);
+  const py::array x = ContiguousFloats(x_object, {kName, "x"}, 2);
+  const py::array weight = ContiguousFloats(weight_object, {kName, "weight"}, 2);
+  const Conv2dProblem problem = LinearProblem(kName, x, weight);
+  ExpectOutputShape(kName, dy, {x.shape(0), problem.out_channels});
+  py::array_t<float> dx = NewArray(Dims(x)), dweight = NewArray(Dims(weight));
+  py::array_t<float> dbias = NewArray({problem.out_channels});
+  float *dx_data = dx.mutable_data(), *dweight_data = dweight.mutable_data();
+  float* dbias_data = dbias.mutable_data();
+  Call call;
+  {
+    const py::gil_scoped_release unlocked;
+    BackwardBias(call, problem.output(), Data(dy), dbias_data);
+    BackwardWeights(call, problem, Data(x), Data(dy), dweight_data);
+    BackwardData(call, problem, Data(dy), Data(weight), dx_data);
+  }
+  return py::make_tuple(dx, dweight, dbias);
+}
+
+}  // namespace
+
+void DefineConvolutions(py::module_& module) {
+  using py::arg;
+  module.def("conv2d", &Conv2d, arg("x"), arg("weight"), arg("bias"), arg("stride"),
+             arg("padding"), arg("dilation"), arg("groups"));
+  module.def("conv2d_backward", &Conv2dBackward, arg("dy"), arg("x"), arg("weight"), arg("stride"),
+             arg("padding"), arg("dilation"), arg("groups"));
+  module.def("linear", &Linear, arg("x"), arg("weight"), arg("bias"));
+  module.def("linear_backward", &LinearBackward, arg("dy"), arg("x"), arg("weight"));
+}
+
+}  // namespace ninc::python

@@ -1,0 +1,160 @@
+// Pooling on arrays, forward and backward.
+#include <pybind11/stl.h>
+
+#include <array>
+#include <string>
+
+#include "bindings/arrays.h"
+#include "bindings/module.h"
+#include "bindings/status.h"
+
+namespace ninc::python {
+namespace {
+
+using Pair = std::array<int64_t, 2>;  // h, w
+using Nchw = std::array<int64_t, 4>;
+
+Shape ShapeOf(const Nchw& dims) { return {dims[0], dims[2], dims[3], dims[1]}; }
+
+Pool2dProblem ProblemOf(const char* function, const Shape& x, Pair kernel, Pair stride,
+                        Pair padding, bool ceil_mode, bool count_include_pad) {
+  const Pool2dProblem problem{.input = x,
+                              .kernel_h = kernel[0],
+                              .kernel_w = kernel[1],
+                              .stride_h = stride[0],
+                              .stride_w = stride[1],
+                              .padding_h = padding[0],
+                              .padding_w = padding[1],
+                              .ceil_mode = ceil_mode,
+                              .count_include_pad = count_include_pad};
+  Check(problem.Validate().At(function));
+  return problem;
+}
+
+void ExpectOutputShape(const char* function, const Shape& dy, const Shape& output) {
+  if (dy == output) return;
+  Check(InvalidShape(std::string(function) + ": dy: expected the output's shape " +
+                     output.ToString() + ", got " + dy.ToString()));
+}
+
+py::array MaxPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair padding,
+                    bool ceil_mode) {
+  constexpr const char* kName = "max_pool2d";
+  const ImageArray x(x_object, {kName, "x"});
+  const Pool2dProblem problem = ProblemOf(kName, x.shape, kernel, stride, padding, ceil_mode, true);
+  const Call call;
+  const AlignedBuffer input = ToChannelsLast(call, x), y = Floats(problem.output().size());
+  {
+    const py::gil_scoped_release unlocked;
+    Check(call.backend().MaxPool2dForward(problem, input.as<float>(), y.as<float>(),
+                                          call.threads()));
+  }
+  return FromChannelsLast(call, problem.output(), y.as<float>());
+}
+
+py::array MaxPool2dBackward(const py::object& dy_object, const py::object& x_object, Pair kernel,
+                            Pair stride, Pair padding, bool ceil_mode) {
+  constexpr const char* kName = "max_pool2d_backward";
+  const ImageArray x(x_object, {kName, "x"}), dy(dy_object, {kName, "dy"});
+  const Pool2dProblem problem = ProblemOf(kName, x.shape, kernel, stride, padding, ceil_mode, true);
+  ExpectOutputShape(kName, dy.shape, problem.output());
+  const Call call;
+  const AlignedBuffer input = ToChannelsLast(call, x), gradient = ToChannelsLast(call, dy);
+  const AlignedBuffer dx = Floats(x.shape.size());
+  {
+    const py::gil_scoped_release unlocked;
+    Check(call.backend().MaxPool2dBackward(problem, gradient.as<float>(), input.as<float>(),
+                                           dx.as<float>(), call.threads()));
+  }
+  return FromChannelsLast(call, x.shape, dx.as<float>());
+}
+
+py::array AvgPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair padding,
+                    bool ceil_mode, bool count_include_pad) {
+  constexpr const char* kName = "avg_pool2d";
+  const ImageArray x(x_object, {kName, "x"});
+  const Pool2dProblem problem =
+      ProblemOf(kName, x.shape, kernel, stride, padding, ceil_mode, count_include_pad);
+  const Call call;
+  const AlignedBuffer input = ToChannelsLast(call, x), y = Floats(problem.output().size());
+  {
+    const py::gil_scoped_release unlocked;
+    Check(call.backend().AvgPool2dForward(problem, input.as<float>(), y.as<float>(),
+                                          call.threads()));
+  }
+  return FromChannelsLast(call, problem.output(), y.as<float>());
+}
+
+// The gradient of an average does not depend on what was averaged: x's shape is enough.
+py::array AvgPool2dBackward(const py::object& dy_object, const Nchw& x_shape, Pair kernel,
+                            Pair stride, Pair padding, bool ceil_mode, bool count_include_pad) {
+  constexpr const char* kName = "avg_pool2d_backward";
+  const ImageArray dy(dy_object, {kName, "dy"});
+  const Pool2dProblem problem =
+      ProblemOf(kName, ShapeOf(x_shape), kernel, stride, padding, ceil_mode, count_include_pad);
+  ExpectOutputShape(kName, dy.shape, problem.output());
+  const Call call;
+  const AlignedBuffer gradient = ToChannelsLast(call, dy), dx = Floats(problem.input.size());
+  {
+    const py::gil_scoped_release unlocked;
+    Check(call.backend().AvgPool2dBackward(problem, gradient.as<float>(), dx.as<float>(),
+                                           call.threads()));
+  }
+  return FromChannelsLast(call, problem.input, dx.as<float>());
+}
+
+// A map without pixels has no average.
+void ExpectPixels(const char* function, const Shape& x) {
+  if (x.n >= 0 && x.h > 0 && x.w > 0 && x.c > 0) return;
+  Check(InvalidShape(std::string(function) +
+                     ": expected channels, height and width of at least 1, got " + x.ToString()));
+}
+
+// x: N×C×H×W -> N×C
+py::array GlobalAvgPool2d(const py::object& x_object) {
+  constexpr const char* kName = "global_avg_pool2d";
+  const ImageArray x(x_object, {kName, "x"});
+  ExpectPixels(kName, x.shape);
+  py::array_t<float> y = NewArray({x.shape.n, x.shape.c});
+  float* y_data = y.mutable_data();
+  const Call call;
+  const AlignedBuffer input = ToChannelsLast(call, x);
+  const py::gil_scoped_release unlocked;
+  Check(call.backend().GlobalAvgPool2dForward(x.shape, input.as<float>(), y_data, call.threads()));
+  return y;
+}
+
+// dy: N×C -> N×C×H×W
+py::array GlobalAvgPool2dBackward(const py::object& dy_object, const Nchw& x_shape) {
+  constexpr const char* kName = "global_avg_pool2d_backward";
+  const py::array dy = ContiguousFloats(dy_object, {kName, "dy"}, 2);
+  const Shape shape = ShapeOf(x_shape);
+  ExpectPixels(kName, shape);
+  ExpectOutputShape(kName, {.n = dy.shape(0), .c = dy.shape(1)}, {.n = shape.n, .c = shape.c});
+  const Call call;
+  const AlignedBuffer dx = Floats(shape.size());
+  {
+    const py::gil_scoped_release unlocked;
+    Check(call.backend().GlobalAvgPool2dBackward(shape, Data(dy), dx.as<float>(), call.threads()));
+  }
+  return FromChannelsLast(call, shape, dx.as<float>());
+}
+
+}  // namespace
+
+void DefinePooling(py::module_& module) {
+  using py::arg;
+  module.def("max_pool2d", &MaxPool2d, arg("x"), arg("kernel_size"), arg("stride"), arg("padding"),
+             arg("ceil_mode"));
+  module.def("max_pool2d_backward", &MaxPool2dBackward, arg("dy"), arg("x"), arg("kernel_size"),
+             arg("stride"), arg("padding"), arg("ceil_mode"));
+  module.def("avg_pool2d", &AvgPool2d, arg("x"), arg("kernel_size"), arg("stride"), arg("padding"),
+             arg("ceil_mode"), arg("count_include_pad"));
+  module.def("avg_pool2d_backward", &AvgPool2dBackward, arg("dy"), arg("x_shape"),
+             arg("kernel_size"), arg("stride"), arg("padding"), arg("ceil_mode"),
+             arg("count_include_pad"));
+  module.def("global_avg_pool2d", &GlobalAvgPool2d, arg("x"));
+  module.def("global_avg_pool2d_backward", &GlobalAvgPool2dBackward, arg("dy"), arg("x_shape"));
+}
+
+}  // namespace ninc::python

@@ -1,0 +1,151 @@
+// The Model class of _core.
+#include "ninc/model.h"
+
+#include <pybind11/stl.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/arrays.h"
+#include "bindings/module.h"
+#include "bindings/status.h"
+
+namespace ninc::python {
+namespace {
+
+using Nchw = std::array<int64_t, 4>;
+
+Shape ShapeOf(const Nchw& shape) { return {shape[0], shape[2], shape[3], shape[1]}; }
+
+NodeId OutputNode(const Model& model, const std::optional<std::string>& name) {
+  return name ? Unwrap(model.graph().Find(*name)) : -1;
+}
+
+// A read-only array over the model's own memory, which lives as long as the array does.
+py::array View(const std::shared_ptr<Model>& model, const Tensor& tensor) {
+  const py::capsule owner(new std::shared_ptr<Model>(model), [](void* pointer) {
+    delete static_cast<std::shared_ptr<Model>*>(pointer);
+  });
+  py::array_t<float> array(std::vector<py::ssize_t>(tensor.dims.begin(), tensor.dims.end()),
+                           tensor.data.data(), owner);
+  array.attr("flags").attr("writeable") = false;
+  return array;
+}
+
+py::array Parameter(const std::shared_ptr<Model>& model, const std::string& name) {
+  return View(model, model->parameter(Unwrap(model->FindParameter(name))));
+}
+
+void SetParameters(Model& model, const py::dict& values) {
+  std::vector<std::pair<std::string, std::vector<float>>> list;
+  for (const auto& [key, value] : values) {
+    const std::string name = py::str(key);
+    const std::vector<int64_t>& wanted =
+        model.specs()[Unwrap(model.FindParameter(name))].dims;
+    const py::array array = ContiguousFloats(value, {"parameter", name.c_str()}, -1);
+    if (Dims(array) != wanted) {
+      Check(InvalidShape("parameter " + name + ": expected shape " + DimsToString(wanted) +
+                         ", got " + DimsToString(Dims(array))));
+    }
+    list.emplace_back(name, std::vector<float>(Data(array), Data(array) + array.size()));
+  }
+  const py::gil_scoped_release unlocked;
+  Check(model.SetParameters(list));
+}
+
+py::array Run(Model& model, const py::object& x_object, const std::optional<std::string>& output) {
+  const ImageArray x(x_object, {"network", "x"});
+  const NodeId node = OutputNode(model, output);
+  const Shape shape = Unwrap(model.OutputShape(x.shape, node));
+  py::array_t<float> y = NewArray({shape.n, shape.c, shape.h, shape.w});
+  float* to = y.mutable_data();
+  const py::gil_scoped_release unlocked;
+  Check(model.Run(x.shape, x.view, to, node));
+  return y;
+}
+
+py::tuple OutputShape(Model& model, const Nchw& input, const std::optional<std::string>& output) {
+  const Shape shape = Unwrap(model.OutputShape(ShapeOf(input), OutputNode(model, output)));
+  return py::make_tuple(shape.n, shape.c, shape.h, shape.w);
+}
+
+std::shared_ptr<const Plan> PlanFor(Model& model, const Nchw& input, bool training,
+                                    float label_smoothing) {
+  const py::gil_scoped_release unlocked;
+  return Unwrap(
+      model.PlanFor(ShapeOf(input), {.mode = training ? Mode::kTraining : Mode::kInference,
+                                     .label_smoothing = label_smoothing}));
+}
+
+}  // namespace
+
+void DefineModel(py::module_& module) {
+  using py::arg;
+  py::class_<Model, std::shared_ptr<Model>>(module, "Model")
+      .def(py::init([](const std::string& graph_json) {
+             return Unwrap(Model::Create(Unwrap(Graph::FromJson(graph_json))));
+           }),
+           arg("graph_json"))
+      .def_static("load",
+                  [](const std::string& path) {
+                    const py::gil_scoped_release unlocked;
+                    return Unwrap(Load(path));
+                  },
+                  arg("path"))
+      .def_static("load_memory",
+                  [](const py::bytes& data, const std::string& name) {
+                    const std::string_view bytes = data;
+                    return Unwrap(LoadMemory(bytes.data(), bytes.size(), name));
+                  },
+                  arg("data"), arg("name"))
+      .def("save",
+           [](const Model& model, const std::string& path) {
+             const py::gil_scoped_release unlocked;
+             Check(Save(model, path));
+           },
+           arg("path"))
+      .def("graph_json", [](const Model& model) { return model.graph().ToJson(); })
+      .def("specs",
+           [](const Model& model) {
+             py::list list;
+             for (const ParameterSpec& spec : model.specs()) {
+               list.append(py::make_tuple(spec.name, py::tuple(py::cast(spec.dims)),
+                                          spec.trainable));
+             }
+             return list;
+           })
+      .def("parameter", &Parameter, arg("name"))
+      .def("set_parameters", &SetParameters, arg("values"))
+      .def_property_readonly("version", &Model::version)
+      .def("metadata",
+           [](const Model& model) { return std::map<std::string, std::string>(model.metadata()); })
+      .def("set_metadata",
+           [](Model& model, std::map<std::string, std::string> metadata) {
+             model.metadata() = std::move(metadata);
+           },
+           arg("metadata"))
+      .def("run", &Run, arg("x"), arg("output") = py::none())
+      .def("output_shape", &OutputShape, arg("input_shape"), arg("output") = py::none())
+      .def("describe",
+           [](Model& model, const Nchw& input, bool training, float label_smoothing) {
+             return PlanFor(model, input, training, label_smoothing)->Describe();
+           },
+           arg("input_shape"), arg("training") = false, arg("label_smoothing") = 0.0f)
+      .def("plan_info",
+           [](Model& model, const Nchw& input, bool training) {
+             const auto plan = PlanFor(model, input, training, 0.0f);
+             py::dict info;
+             info["flops"] = plan->Flops();
+             info["arena_bytes"] = plan->ArenaBytes();
+             info["packed_bytes"] = plan->PackedBytes();
+             return info;
+           },
+           arg("input_shape"), arg("training") = false)
+      .def("set_plan_cache_bytes", &Model::SetPlanCacheBytes, arg("bytes"))
+      .def_property_readonly("plan_cache_bytes", &Model::PlanCacheBytes);
+}
+
+}  // namespace ninc::python

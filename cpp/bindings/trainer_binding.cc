@@ -1,0 +1,116 @@
+// The Trainer class of _core: one training step is one call.
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bindings/arrays.h"
+#include "bindings/module.h"
+#include "bindings/status.h"
+#include "ninc/model.h"
+
+namespace ninc::python {
+namespace {
+
+// The core's trainer and the model it trains, for the parameters' names.
+struct PyTrainer {
+  PyTrainer(std::shared_ptr<Model> trained, float label_smoothing)
+      : model(std::move(trained)), trainer(Unwrap(Trainer::Create(model, label_smoothing))) {
+    for (size_t i = 0; i < model->specs().size(); ++i) {
+      if (model->specs()[i].trainable) trainable.push_back(i);
+    }
+  }
+  const std::string& name(size_t i) const { return model->specs()[trainable[i]].name; }
+
+  std::shared_ptr<Model> model;
+  std::unique_ptr<Trainer> trainer;
+  std::vector<size_t> trainable;  // indices of specs
+};
+
+py::array CopyOf(const Tensor& tensor) {
+  py::array_t<float> array = NewArray(tensor.dims);
+  std::copy(tensor.data.begin(), tensor.data.end(), array.mutable_data());
+  return array;
+}
+
+py::tuple Step(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
+               const py::object& lr_object, const py::object& decay_object, float momentum,
+               bool nesterov, uint64_t seed, uint64_t step) {
+  const ImageArray x(x_object, {"step", "x"});
+  const py::array_t<int64_t> labels = Labels(labels_object, {"step", "labels"}, x.shape.n);
+  const int64_t count = static_cast<int64_t>(self.trainable.size());
+  const py::array lr = Vector(lr_object, {"step", "lr"}, count);
+  const py::array decay = Vector(decay_object, {"step", "weight_decay"}, count);
+  StepSettings settings{.momentum = momentum, .nesterov = nesterov, .seed = seed, .step = step};
+  for (int64_t i = 0; i < count; ++i) settings.updates.push_back({Data(lr)[i], Data(decay)[i]});
+  StepResult result;
+  {
+    const int64_t* label_data = labels.data();
+    const py::gil_scoped_release unlocked;
+    result = Unwrap(self.trainer->Step(x.shape, x.view, label_data, settings));
+  }
+  return py::make_tuple(result.loss, result.correct);
+}
+
+py::tuple Gradients(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
+                    uint64_t seed, uint64_t step) {
+  const ImageArray x(x_object, {"gradients", "x"});
+  const py::array_t<int64_t> labels = Labels(labels_object, {"gradients", "labels"}, x.shape.n);
+  std::vector<Tensor> gradients;
+  StepResult result;
+  {
+    const int64_t* label_data = labels.data();
+    const py::gil_scoped_release unlocked;
+    result = Unwrap(
+        self.trainer->Gradients(x.shape, x.view, label_data, seed, step, &gradients));
+  }
+  py::dict named;
+  for (size_t i = 0; i < gradients.size(); ++i) named[self.name(i).c_str()] = CopyOf(gradients[i]);
+  return py::make_tuple(result.loss, result.correct, named);
+}
+
+py::dict Velocity(const PyTrainer& self) {
+  py::dict named;
+  for (size_t i = 0; i < self.trainable.size(); ++i) {
+    named[self.name(i).c_str()] = CopyOf(self.trainer->velocity()[i]);
+  }
+  return named;
+}
+
+void SetVelocity(PyTrainer& self, const py::dict& values) {
+  for (const auto& [key, value] : values) {
+    const std::string name = py::str(key);
+    size_t i = 0;
+    while (i < self.trainable.size() && self.name(i) != name) ++i;
+    if (i == self.trainable.size()) {
+      Check(InvalidArgument("set_velocity: the network has no trainable parameter '" + name + "'"));
+    }
+    const py::array array = ContiguousFloats(value, {"set_velocity", name.c_str()}, -1);
+    if (Dims(array) != self.trainer->velocity()[i].dims) {
+      Check(InvalidShape("set_velocity: " + name + ": expected shape " +
+                         DimsToString(self.trainer->velocity()[i].dims) + ", got " +
+                         DimsToString(Dims(array))));
+    }
+    Check(self.trainer->SetVelocity(i, {Data(array), Data(array) + array.size()}));
+  }
+}
+
+}  // namespace
+
+void DefineTrainer(py::module_& module) {
+  using py::arg;
+  py::class_<PyTrainer>(module, "Trainer")
+      .def(py::init<std::shared_ptr<Model>, float>(), arg("model"), arg("label_smoothing") = 0.0f)
+      .def("step", &Step, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("momentum"),
+           arg("nesterov"), arg("seed"), arg("step"))
+      .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
+      .def("velocity", &Velocity)
+      .def("set_velocity", &SetVelocity, arg("values"))
+      .def("describe", [](const PyTrainer& self) -> std::string {
+        const auto plan = self.trainer->plan();
+        return plan == nullptr ? "" : plan->Describe();
+      });
+}
+
+}  // namespace ninc::python
