@@ -1,0 +1,115 @@
+"""ninc: Network in Network, trained and run fast on plain processors.
+
+Networks: `ninc.models`, `ninc.nn`, `ninc.load`. Training: `ninc.Trainer`, `ninc.SGD`,
+`ninc.schedules`, `ninc.augment`, `ninc.data`. Operations on arrays: `ninc.functional`. Control:
+`ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
+
+Everything is imported when first used, so that `import ninc` costs next to nothing.
+"""
+
+from .errors import (
+    ArgumentError,
+    DeviceError,
+    DTypeError,
+    Error,
+    FileError,
+    ModelError,
+    OutOfMemoryError,
+    ShapeError,
+)
+
+TYPE_CHECKING = False  # typing's own, without importing typing
+if TYPE_CHECKING:
+    from . import augment, data, functional, models, nn, schedules
+    from ._core import __version__
+    from .control import (
+        build_info,
+        devices,
+        get_cmake_dir,
+        get_include,
+        get_num_threads,
+        set_num_threads,
+        set_target,
+        target,
+        targets,
+    )
+    from .data import Dataset
+    from .history import History
+    from .network import Network, load
+    from .optim import SGD
+    from .plan import Plan
+    from .trainer import DivergedError, Trainer
+
+# Where each name lives.
+_MODULES = frozenset(("_core", "augment", "data", "functional", "models", "nn", "schedules"))
+_NAMES = {
+    "Dataset": "data",
+    "DivergedError": "trainer",
+    "History": "history",
+    "Network": "network",
+    "Plan": "plan",
+    "SGD": "optim",
+    "Trainer": "trainer",
+    "__version__": "_core",
+    "build_info": "control",
+    "devices": "control",
+    "get_cmake_dir": "control",
+    "get_include": "control",
+    "get_num_threads": "control",
+    "load": "network",
+    "set_num_threads": "control",
+    "set_target": "control",
+    "target": "control",
+    "targets": "control",
+}
+
+__all__ = [
+    "ArgumentError",
+    "DTypeError",
+    "Dataset",
+    "DeviceError",
+    "DivergedError",
+    "Error",
+    "FileError",
+    "History",
+    "ModelError",
+    "Network",
+    "OutOfMemoryError",
+    "Plan",
+    "SGD",
+    "ShapeError",
+    "Trainer",
+    "__version__",
+    "augment",
+    "build_info",
+    "data",
+    "devices",
+    "functional",
+    "get_cmake_dir",
+    "get_include",
+    "get_num_threads",
+    "load",
+    "models",
+    "nn",
+    "schedules",
+    "set_num_threads",
+    "set_target",
+    "target",
+    "targets",
+]
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name in _NAMES:
+        value = getattr(import_module(f".{_NAMES[name]}", __name__), name)
+        globals()[name] = value  # the next use does not come here
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(__all__) | set(globals()))

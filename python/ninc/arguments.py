@@ -1,0 +1,80 @@
+"""What users may write for sizes, brought to the one form the core takes.
+
+`where` in every function names the layer or function for the message: "Conv2d".
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Union
+
+from .errors import ArgumentError
+
+Pair = Union[int, Sequence[int]]
+Padding = Union[int, Sequence[int], str]
+
+
+def integer(where: str, name: str, value: int, lowest: int = 1) -> int:
+    """A Python int of whatever counts as an integer (numpy's too), at least `lowest`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{where}: {name} must be an integer, got {value!r}") from None
+    if number < lowest:
+        raise ArgumentError(f"{where}: {name} must be at least {lowest}, got {number}")
+    return number
+
+
+def pair(where: str, name: str, value: Pair, lowest: int = 1) -> tuple[int, int]:
+    """(height, width); one number stands for both."""
+    values = _integers(where, name, value, lowest)
+    if len(values) == 1:
+        return values[0], values[0]
+    if len(values) != 2:
+        raise ArgumentError(f"{where}: {name} must be one or two integers, got {value!r}")
+    return values[0], values[1]
+
+
+def sides(
+    where: str,
+    padding: Padding,
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of an int, (h, w), all four, or "same".
+
+    "same" keeps height and width: d * (k - 1) zeros an axis, the odd one at the bottom and right
+    as in PyTorch. Like there, it has a meaning for stride 1 alone.
+    """
+    if isinstance(padding, str):
+        if padding != "same":
+            raise ArgumentError(f'{where}: padding must be integers or "same", got {padding!r}')
+        if stride != (1, 1):
+            raise ArgumentError(f'{where}: padding "same" needs stride 1, got {stride}')
+        height, width = (d * (k - 1) for d, k in zip(dilation, kernel_size))
+        return height // 2, width // 2, height - height // 2, width - width // 2
+    values = _integers(where, "padding", padding, 0)
+    if len(values) == 1:
+        return values * 4
+    if len(values) == 2:
+        return values * 2
+    if len(values) != 4:
+        raise ArgumentError(
+            f"{where}: padding must be an integer, (h, w), (top, left, bottom, right) or "
+            f'"same", got {padding!r}'
+        )
+    return values
+
+
+def probability(where: str, value: float) -> float:
+    """A share in [0, 1) of elements to drop."""
+    if not 0.0 <= value < 1.0:
+        raise ArgumentError(f"{where}: p must be in [0, 1), got {value!r}")
+    return float(value)
+
+
+def _integers(where: str, name: str, value: Pair, lowest: int) -> tuple[int, ...]:
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    return tuple(integer(where, name, one, lowest) for one in values)

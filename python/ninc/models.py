@@ -1,0 +1,195 @@
+"""The networks of "Network In Network" (Lin, Chen, Yan, arXiv 1312.4400) as their authors have them.
+
+Layouts and initial weights are those of the authors' cuda-convnet definitions, and for ImageNet of
+their Caffe model. ReLU follows every convolution, the last one included; pools are 3×3 at stride
+2 and round up; dropout of 0.5 stands between the blocks; global average pooling ends the network,
+which takes pictures of any size large enough for its pools.
+
+What the networks have in common:
+
+    num_classes: maps of the last layer, one a class.
+    pool2: the second pool, "max" as in cuda-convnet or "avg" as in the authors' Caffe CIFAR-10.
+    batch_norm: the variant trained today. Each convolution but the last has batch norm behind it
+        and no bias; the last ends in plain scores without ReLU; weights are He's.
+    in_channels: 3 for RGB, 1 for grey.
+    seed: of the initial weights.
+
+The published N(0, 0.05) trains slowly at first: scores start near zero and stay there a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from . import nn
+from .errors import ArgumentError
+
+__all__ = ["create", "nin_cifar10", "nin_cifar100", "nin_imagenet", "nin_mnist", "nin_svhn"]
+
+
+def nin_cifar10(
+    num_classes: int = 10,
+    pool2: str = "avg",
+    batch_norm: bool = False,
+    in_channels: int = 3,
+    seed: int = 0,
+) -> nn.Sequential:
+    """For 32×32 pictures: 966,986 parameters, 222.5 million multiplications a picture."""
+    blocks = _cifar_blocks(num_classes, [0.05] * 3)
+    return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
+
+
+def nin_cifar100(
+    num_classes: int = 100,
+    pool2: str = "max",
+    batch_norm: bool = False,
+    in_channels: int = 3,
+    seed: int = 0,
+) -> nn.Sequential:
+    """For 32×32 pictures: 984,356 parameters, 223.6 million multiplications a picture.
+
+    Its first block starts from smaller weights than CIFAR-10's.
+    """
+    blocks = _cifar_blocks(num_classes, [0.001, 0.01, 0.01])
+    return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
+
+
+def nin_svhn(
+    num_classes: int = 10,
+    pool2: str = "max",
+    batch_norm: bool = False,
+    in_channels: int = 3,
+    seed: int = 0,
+) -> nn.Sequential:
+    """For 32×32 pictures: 1,986,026 parameters, 274.2 million multiplications a picture."""
+    blocks = [
+        _Block((128, 96, 64), 5, padding=2),
+        _Block((320, 256, 128), 5, padding=2),
+        _Block((384, 256, num_classes), 5, padding=2),
+    ]
+    return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
+
+
+def nin_mnist(
+    num_classes: int = 10,
+    pool2: str = "max",
+    batch_norm: bool = False,
+    in_channels: int = 1,
+    seed: int = 0,
+) -> nn.Sequential:
+    """For 28×28 grey pictures: 349,674 parameters, 50.7 million multiplications a picture."""
+    blocks = [
+        _Block((96, 64, 48), 5, padding=2),
+        _Block((128, 96, 48), 5, padding=2),
+        _Block((128, 96, num_classes), 5, padding=2),
+    ]
+    return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
+
+
+def nin_imagenet(
+    num_classes: int = 1000, batch_norm: bool = False, in_channels: int = 3, seed: int = 0
+) -> nn.Sequential:
+    """For 224×224 pictures: 7,595,176 parameters, 1.10 billion multiplications a picture.
+
+    Four blocks, three max pools and one dropout, behind the third pool.
+    """
+    blocks = [
+        _Block((96, 96, 96), 11, stride=4, std=(0.01, 0.05, 0.05)),
+        _Block((256, 256, 256), 5, padding=2),
+        _Block((384, 384, 384), 3, padding=1, std=(0.01, 0.05, 0.05)),
+        _Block((1024, 1024, num_classes), 3, padding=1, std=(0.05, 0.05, 0.01)),
+    ]
+    between = [[_pool("max")], [_pool("max")], [_pool("max"), nn.Dropout(0.5)]]
+    return _assemble(blocks, between, batch_norm, in_channels, seed)
+
+
+# Names as typed on the command line.
+_MODELS: dict[str, Callable[..., nn.Sequential]] = {
+    "nin-cifar10": nin_cifar10,
+    "nin-cifar100": nin_cifar100,
+    "nin-svhn": nin_svhn,
+    "nin-mnist": nin_mnist,
+    "nin-imagenet": nin_imagenet,
+}
+
+
+def create(name: str, **settings) -> nn.Sequential:
+    """The network of this name ("nin-cifar10"), with the settings of its function."""
+    if name not in _MODELS:
+        raise ArgumentError(f"unknown network {name!r}; known are {', '.join(_MODELS)}")
+    return _MODELS[name](**settings)
+
+
+class _Block:
+    """An mlpconv before it is known what feeds it."""
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        std: Sequence[float] = (0.05, 0.05, 0.05),
+    ) -> None:
+        self.widths = widths
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.std = std
+
+    def layer(self, in_channels: int, batch_norm: bool, last: bool) -> nn.MlpConv:
+        return nn.MlpConv(
+            in_channels,
+            self.widths,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            batch_norm=batch_norm,
+            logits=batch_norm and last,
+            std=None if batch_norm else self.std,
+        )
+
+
+def _cifar_blocks(num_classes: int, first_std: Sequence[float]) -> list[_Block]:
+    return [
+        _Block((192, 160, 96), 5, padding=2, std=first_std),
+        _Block((192, 192, 192), 5, padding=2),
+        _Block((192, 192, num_classes), 3, padding=1),
+    ]
+
+
+def _pool(kind: str) -> nn.Layer:
+    """3×3 at stride 2, rounding up: 32 -> 16 -> 8, where rounding down would give 15 and 7.
+
+    A window over the edge is averaged over what it covers, as cuda-convnet and Caffe do.
+    """
+    if kind == "max":
+        return nn.MaxPool2d(3, 2, ceil_mode=True)
+    return nn.AvgPool2d(3, 2, ceil_mode=True, count_include_pad=False)
+
+
+def _two_pools(
+    blocks: Sequence[_Block], pool2: str, batch_norm: bool, in_channels: int, seed: int
+) -> nn.Sequential:
+    """Three blocks with pool and dropout between them."""
+    if pool2 not in ("avg", "max"):
+        raise ArgumentError(f'pool2 must be "avg" or "max", got {pool2!r}')
+    between = [[_pool("max"), nn.Dropout(0.5)], [_pool(pool2), nn.Dropout(0.5)]]
+    return _assemble(blocks, between, batch_norm, in_channels, seed)
+
+
+def _assemble(
+    blocks: Sequence[_Block],
+    between: Sequence[Sequence[nn.Layer]],
+    batch_norm: bool,
+    in_channels: int,
+    seed: int,
+) -> nn.Sequential:
+    layers: list[nn.Layer] = []
+    channels = in_channels
+    for index, block in enumerate(blocks):
+        last = index == len(blocks) - 1
+        layers.append(block.layer(channels, batch_norm, last))
+        layers += [nn.GlobalAvgPool2d()] if last else between[index]
+        channels = block.widths[-1]
+    return nn.Sequential(*layers, seed=seed)

@@ -1,0 +1,258 @@
+"""`Network`: a model of the core with what people do with it around."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from .arguments import integer
+from .errors import ArgumentError, DeviceError, ModelError, ShapeError
+from .plan import Plan, image_shape
+from .predict import predict
+from .preprocess import Preprocessing
+from .summary import summary
+
+PRECISIONS = ("float32", "strict", "fast")
+
+
+class Network:
+    """A network with its weights. Made by `nn.Sequential`, `nn.Graph`, `ninc.models` and `load`.
+
+    Several threads may run one network at once. Weights change through `load_state_dict` and a
+    `Trainer` alone.
+    """
+
+    def __init__(self, model: _core.Model | None) -> None:
+        self._core_model = model
+        self._precision = _checked_precision(
+            os.environ.get("NINC_PRECISION", "float32"), "NINC_PRECISION"
+        )
+
+    @property
+    def _model(self) -> _core.Model:
+        return self._core_model
+
+    # ---- Weights ---------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Name -> float32 array: parameters in order of appearance, then batch norm's buffers.
+
+        Arrays are read-only views of the weights and change with them; copy what is to stay.
+        """
+        return {name: self._model.parameter(name) for name, _, _ in self._model.specs()}
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The trainable part of `state_dict`."""
+        return {
+            name: self._model.parameter(name) for name, _, trained in self._model.specs() if trained
+        }
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are trained: weights, biases, batch norm's scales and shifts."""
+        return sum(value.size for value in self.parameters().values())
+
+    def load_state_dict(self, values: Mapping[str, np.ndarray]) -> None:
+        """Takes over all weights, by name; on an error none.
+
+        Raises ModelError for names missing or unknown, ShapeError for shapes that differ, both
+        with all of them listed, and DTypeError for what is no float32 array.
+        """
+        specs = {name: tuple(dims) for name, dims, _ in self._model.specs()}
+        missing = [name for name in specs if name not in values]
+        unknown = [str(name) for name in values if name not in specs]
+        wrong = [
+            f"{name} is {_dims(np.shape(values[name]))} instead of {_dims(dims)}"
+            for name, dims in specs.items()
+            if name in values and np.shape(values[name]) != dims
+        ]
+        parts = (("missing", missing), ("unknown", unknown), ("of another shape", wrong))
+        problems = [f"{what}: {', '.join(names)}" for what, names in parts if names]
+        if problems:
+            kind = ModelError if missing or unknown else ShapeError
+            raise kind(f"load_state_dict: {'; '.join(problems)}")
+        self._model.set_parameters(dict(values))
+
+    # ---- Running ---------------------------------------------------------------------------------
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """The network's output in inference mode.
+
+        x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too. Returns
+        N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError with the
+        name of the layer that x does not fit.
+        """
+        y = self._model.run(x)
+        return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
+
+    def predict(self, images: Any, batch_size: int = 64) -> np.ndarray:
+        """Class probabilities of pictures: N×classes float32, each row's sum 1.
+
+        images: N×H×W×C uint8, one H×W×C or H×W picture, a file's path, or a sequence of such
+            pictures, paths and Pillow images, of any sizes. They are resized, cropped and
+            normalised as the network's `preprocessing` says.
+        batch_size: pictures computed at a time; changes memory and speed, not results.
+
+        Raises ArgumentError where the network has no preprocessing, FileError for a file that is
+        no picture.
+        """
+        return predict(self, images, integer("predict", "batch_size", batch_size))
+
+    def class_maps(self, x: np.ndarray) -> np.ndarray:
+        """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
+
+        x: N×C×H×W float32. Raises ArgumentError unless global average pooling gives the network's
+        output.
+        """
+        return self._model.run(x, self._class_map_node())
+
+    def _class_map_node(self) -> str:
+        graph = self._graph()
+        nodes = {node["name"]: node for node in graph["nodes"]}
+        node = nodes[graph["output"]]
+        while node["op"] in ("Softmax", "Dropout", "Flatten") and node["inputs"]:
+            node = nodes[node["inputs"][0]]
+        if node["op"] != "GlobalAvgPool2d":
+            raise ArgumentError(
+                "class_maps: the network's output is no global average pooling of class maps but "
+                f"{node['name']} ({node['op']})"
+            )
+        return node["inputs"][0]
+
+    def _graph(self) -> dict[str, Any]:
+        return json.loads(self._model.graph_json())
+
+    # ---- What it is ------------------------------------------------------------------------------
+
+    def summary(self, input_shape: Sequence[int]) -> str:
+        """A table of layers: output shape, parameters, millions of multiplications a picture.
+
+        input_shape: (N, C, H, W) or (C, H, W).
+        """
+        return summary(self, image_shape("summary", input_shape))
+
+    def plan(self, input_shape: Sequence[int], training: bool = False) -> Plan:
+        """How the network runs on inputs of (N, C, H, W) or (C, H, W); see `Plan.describe`."""
+        return Plan(self._model, image_shape("plan", input_shape), training)
+
+    @property
+    def preprocessing(self) -> dict[str, Any] | None:
+        """What is done to pictures first, as `preprocess.Preprocessing.to_dict` gives it, or None.
+
+        Stored with the network in its file.
+        """
+        return self._metadata("preprocessing", dict)
+
+    @preprocessing.setter
+    def preprocessing(self, settings: Mapping[str, Any] | None) -> None:
+        if settings is not None:
+            settings = Preprocessing.from_dict(dict(settings)).to_dict()
+        self._set_metadata("preprocessing", settings)
+
+    @property
+    def classes(self) -> list[str] | None:
+        """Names of the classes in the order of the outputs, or None. Stored with the network."""
+        return self._metadata("classes", list)
+
+    @classes.setter
+    def classes(self, names: Sequence[str] | None) -> None:
+        if names is not None:
+            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+                raise ArgumentError(f"classes must be a list of names, got {names!r}")
+            names = list(names)
+        self._set_metadata("classes", names)
+
+    def _metadata(self, key: str, kind: type) -> Any:
+        text = self._model.metadata().get(key)
+        if text is None:
+            return None
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"the network's stored {key} cannot be read: {error}") from error
+        if not isinstance(value, kind):
+            raise ModelError(f"the network's stored {key} must be a {kind.__name__}, got {text}")
+        return value
+
+    def _set_metadata(self, key: str, value: Any) -> None:
+        metadata = self._model.metadata()
+        metadata.pop(key, None)
+        if value is not None:
+            metadata[key] = json.dumps(value)
+        self._model.set_metadata(metadata)
+
+    # ---- Where and how it runs -------------------------------------------------------------------
+
+    def to(self, device: str) -> Network:
+        """Moves the network to a device, "cpu", and returns it. DeviceError for others."""
+        if device != "cpu":
+            raise DeviceError(f"no device {device!r} in this build of ninc; it has cpu")
+        return self
+
+    @property
+    def precision(self) -> str:
+        """How exactly it computes: "float32" (the default), "strict" or "fast".
+
+        "float32": within 2e-5 of the output's largest magnitude. "strict": plain float32 without
+        algorithms that trade digits for speed. "fast": what the device does fastest with about
+        three digits. A processor runs all three in plain float32. The environment's NINC_PRECISION
+        sets what networks begin with; files do not store it.
+        """
+        return self._precision
+
+    @precision.setter
+    def precision(self, name: str) -> None:
+        self._precision = _checked_precision(name, "precision")
+
+    # ---- Files and copies ------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a safetensors file with graph, weights, preprocessing and class names.
+
+        The file appears whole or not at all. Raises FileError where it cannot be written.
+        """
+        self._model.save(os.fspath(path))
+
+    def __getstate__(self) -> dict[str, Any]:
+        model = self._model  # first: a graph makes it now if it has not yet
+        state = dict(self.__dict__)
+        state["_core_model"] = {
+            "graph": model.graph_json(),
+            "parameters": self.state_dict(),
+            "metadata": model.metadata(),
+        }
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        saved = state["_core_model"]
+        self._core_model = _core.Model(saved["graph"])
+        self._core_model.set_parameters(saved["parameters"])
+        self._core_model.set_metadata(saved["metadata"])
+
+    def __repr__(self) -> str:
+        layers = len(self._graph()["nodes"]) - 1  # the input is none
+        return f"<Network of {layers} layers, {self.num_parameters:,} parameters>"
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """The network in a file that `Network.save` wrote.
+
+    Raises FileError where it cannot be read and ModelError where it holds no whole network.
+    """
+    return Network(_core.Model.load(os.fspath(path)))
+
+
+def _checked_precision(name: str, what: str) -> str:
+    if name not in PRECISIONS:
+        raise ArgumentError(f"{what} must be one of {', '.join(PRECISIONS)}, got {name!r}")
+    return name
+
+
+def _dims(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape)) or "a single number"

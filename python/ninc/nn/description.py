@@ -1,0 +1,134 @@
+"""From layers to the core's description of a network: nodes, their names, their first weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from .. import _core
+from ..errors import ArgumentError
+from .layers import Layer
+
+# One of these is the rule in a network, so the first goes without a number: "gap", then "gap2".
+_ONCE = frozenset(("gap", "flatten", "softmax"))
+
+INPUT = "x"
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One operation of a network. inputs: names of nodes before it; none for the input itself."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    layer: Layer | None
+
+    def to_json(self) -> dict:
+        if self.layer is None:
+            # 0 channels: any. The first layer with weights says what it needs, by its name.
+            return {"name": self.name, "op": self.op, "channels": 0}
+        fields = self.layer.fields()
+        return {"name": self.name, "op": self.op, "inputs": list(self.inputs), **fields}
+
+
+class Description:
+    """The nodes of a network in order; every node stands behind its inputs."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.output: str | None = None  # None: the last node
+        self._counts: dict[str, int] = {}
+
+    def names(self) -> set[str]:
+        return {node.name for node in self.nodes}
+
+    def add_input(self, name: str) -> str:
+        if self.nodes:
+            raise ArgumentError("a network has one input, and it is the first to be added")
+        self._check_name(name)
+        self.nodes.append(Node(name, "Input", (), None))
+        return name
+
+    def add(self, layer: Layer, inputs: Sequence[str], name: str | None = None) -> str:
+        """The name of the layer's last node.
+
+        name: of the node; where the layer is made of several, the front of their names.
+        """
+        if not isinstance(layer, Layer):
+            raise ArgumentError(f"a layer of ninc.nn is needed, got {layer!r}")
+        if name is not None and not isinstance(name, str):
+            raise ArgumentError(f"a layer's name must be a string, got {name!r}")
+        steps = list(layer.steps())
+        added: list[Node] = []  # taken over together, so that an error leaves nothing half added
+        counts = dict(self._counts)
+        numbered = ""
+        for stem, operation in steps:
+            if "{previous}" in stem:
+                label = stem.format(previous=numbered)
+            elif name is None:
+                label = numbered = self._free_name(stem, counts)
+            elif len(steps) == 1:
+                label = name
+            else:
+                label = numbered = self._free_name(f"{name}_{stem}", counts)
+            self._check_name(label)
+            added.append(Node(label, operation.op, tuple(inputs), operation))
+            inputs = (label,)
+        self.nodes += added
+        self._counts = counts
+        return added[-1].name
+
+    def to_json(self) -> str:
+        root: dict = {"nodes": [node.to_json() for node in self.nodes]}
+        if self.output is not None:
+            root["output"] = self.output
+        return json.dumps(root)
+
+    def _free_name(self, stem: str, counts: dict[str, int]) -> str:
+        """The next of stem1, stem2, ... that the user has not given to another layer."""
+        taken = self.names()
+        while True:
+            counts[stem] = counts.get(stem, 0) + 1
+            name = stem if stem in _ONCE and counts[stem] == 1 else f"{stem}{counts[stem]}"
+            if name not in taken:
+                return name
+
+    def _check_name(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"a layer's name must be a string with letters, got {name!r}")
+        if name in self.names():
+            raise ArgumentError(f"there is a layer called {name!r} already")
+
+
+def make_model(description: Description, seed: int) -> _core.Model:
+    """The core's model of a description, with first weights. ModelError where it makes no sense."""
+    model = _core.Model(description.to_json())
+    layers = {node.name: node.layer for node in description.nodes}
+    model.set_parameters(dict(_first_weights(model.specs(), layers, seed)))
+    return model
+
+
+def _first_weights(
+    specs: Iterable[tuple[str, tuple[int, ...], bool]], layers: dict[str, Layer | None], seed: int
+) -> Iterable[tuple[str, np.ndarray]]:
+    """N(0, std) for the weights of convolutions and linear layers.
+
+    std = sqrt(2 / fan_in) unless the layer says otherwise (He, Zhang, Ren, Sun 2015, equation 10).
+    All else is left as the core makes it: biases 0, batch norm the identity.
+    """
+    for name, dims, _ in specs:
+        if len(dims) < 2:  # a bias, or one of batch norm's
+            continue
+        layer = layers[name.rpartition(".")[0]]
+        std = layer.std if layer is not None else None
+        if std is None:
+            std = math.sqrt(2.0 / math.prod(dims[1:]))  # O×I×R×S or O×I
+        # Keyed by the name, so that a layer's weights do not depend on the layers around it.
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        yield name, rng.standard_normal(dims, np.float32) * np.float32(std)

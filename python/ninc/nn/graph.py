@@ -1,0 +1,106 @@
+"""Networks with branches."""
+
+from __future__ import annotations
+
+import threading
+
+from .. import _core
+from ..arguments import integer
+from ..errors import ArgumentError, ModelError
+from ..network import Network
+from .description import INPUT, Description, make_model
+from .layers import Layer
+
+# Held while any graph's model is made: two threads may use a new network first at the same time.
+_making = threading.Lock()
+
+
+class Value:
+    """What a layer of a graph gives; to be handed to `Graph.add` as an input of others."""
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        self.graph = graph
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<value of {self.name!r}>"
+
+
+class Graph(Network):
+    """A network whose layers may have several inputs and feed several others.
+
+        graph = nn.Graph()
+        x = graph.input()
+        a = graph.add(nn.Conv2d(3, 16, 3, padding=1), x)
+        b = graph.add(nn.Conv2d(16, 16, 3, padding=1), a, name="second")
+        graph.add(nn.ReLU(), graph.add(nn.Add(), a, b))
+
+    The network returns the value of the layer added last, unless `set_output` chose another. It
+    may be run at any point and added to afterwards: weights, preprocessing and class names stay. A
+    trainer made before still trains the network as it was then.
+
+    seed: of the initial weights, which depend on it and on the layer's name alone.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = integer("Graph", "seed", seed, 0)
+        self._description = Description()
+        self._changed = True
+        super().__init__(None)
+
+    def input(self, name: str = INPUT) -> Value:
+        """The network's one input, N×C×H×W."""
+        return Value(self, self._description.add_input(name))
+
+    def add(self, layer: Layer, *inputs: Value | str, name: str | None = None) -> Value:
+        """Adds a layer behind values of this graph, or behind layers given by their names.
+
+        Raises ArgumentError for an input of another graph and for a name given twice.
+        """
+        if not inputs:
+            raise ArgumentError(f"{layer!r}: needs an input to be added behind")
+        names = tuple(self._name_of(value) for value in inputs)
+        last = self._description.add(layer, names, name)
+        self._changed = True
+        return Value(self, last)
+
+    def set_output(self, value: Value | str) -> None:
+        """Makes the network return this value."""
+        self._description.output = self._name_of(value)
+        self._changed = True
+
+    @property
+    def _model(self) -> _core.Model:
+        if self._changed:
+            with _making:
+                if self._changed:  # no other thread has made it meanwhile
+                    self._core_model = self._make_model()
+                    self._changed = False
+        return self._core_model
+
+    def _make_model(self) -> _core.Model:
+        if not self._description.nodes:
+            raise ModelError("the graph has no layers; begin with graph.input()")
+        model = make_model(self._description, self._seed)
+        old = self._core_model
+        if old is not None:
+            kept = {name: old.parameter(name) for name, _, _ in old.specs()}
+            model.set_parameters(kept)
+            model.set_metadata(old.metadata())
+        return model
+
+    def _name_of(self, value: Value | str) -> str:
+        if isinstance(value, Value):
+            if value.graph is not self:
+                raise ArgumentError(f"{value!r} belongs to another graph")
+            return value.name
+        if not isinstance(value, str) or value not in self._description.names():
+            raise ArgumentError(f"there is no layer {value!r} in this graph")
+        return value
+
+    def __repr__(self) -> str:
+        lines = []
+        for node in self._description.nodes:
+            what = "input" if node.layer is None else f"{node.layer!r}({', '.join(node.inputs)})"
+            lines.append(f"  {node.name} = {what}\n")
+        return f"Graph(\n{''.join(lines)})"

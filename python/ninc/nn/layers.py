@@ -1,0 +1,342 @@
+"""The layers of a network, as plain descriptions.
+
+A layer holds settings and no weights: those come to be when a container (`Sequential`, `Graph`)
+makes a network of its layers, which then owns them. So one layer object may stand in a network
+twice and is then two layers of equal settings.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..arguments import Padding, Pair, integer, pair, probability, sides
+from ..errors import ArgumentError
+
+
+class Layer:
+    """Settings of one operation.
+
+    stem: what its nodes are called, with a number behind: "conv" -> conv1, conv2.
+    op: the operation's name in the core's description of networks (cpp/include/ninc/graph.h).
+    std: deviation its weights are drawn with; None for He's (see `nn.initial`).
+    """
+
+    stem = ""
+    op = ""
+    std: float | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """The operation's attributes as the core's JSON names them."""
+        return {}
+
+    def steps(self) -> Iterator[tuple[str, Layer]]:
+        """(stem, operation) in order; more than one for a layer made of several.
+
+        "{previous}" in a stem is the name of the numbered node before: relu_conv1 behind conv1.
+        """
+        yield self.stem, self
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            value = getattr(self, name)
+            if parameter.default is parameter.empty:
+                shown.append(repr(value))
+            elif value != parameter.default:
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Conv2d(Layer):
+    """y[n, k, p, q] = bias[k] + sum over c, r, s of
+    x[n, c, p * stride + r * dilation - padding, q * ...] * weight[k, c, r, s].
+
+    in_channels, out_channels: C and K. kernel_size, stride, dilation: an int or (h, w).
+    padding: zeros around x; an int, (h, w), (top, left, bottom, right) or "same".
+    groups: channels are split into so many parts that do not see one another; in_channels of them
+        make a depthwise convolution.
+    std: deviation of the initial weights, N(0, std); None for He's sqrt(2 / fan_in).
+    """
+
+    stem, op = "conv", "Conv2d"
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        std: float | None = None,
+    ) -> None:
+        where = "Conv2d"
+        self.in_channels = integer(where, "in_channels", in_channels)
+        self.out_channels = integer(where, "out_channels", out_channels)
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.dilation = dilation
+        self.groups = integer(where, "groups", groups)
+        self.bias = bool(bias)
+        self.std = std
+        for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if channels % self.groups:
+                raise ArgumentError(
+                    f"{where}: groups {groups} must divide {name}, which is {channels}"
+                )
+        self._fields = self._make_fields()  # here, so that a wrong setting is told at once
+
+    def _make_fields(self) -> dict[str, Any]:
+        where = "Conv2d"
+        kernel_size = pair(where, "kernel_size", self.kernel_size)
+        stride = pair(where, "stride", self.stride)
+        dilation = pair(where, "dilation", self.dilation)
+        return {
+            "in_channels": self.in_channels,
+            "out_channels": self.out_channels,
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "dilation": dilation,
+            "padding": sides(where, self.padding, kernel_size, stride, dilation),
+            "groups": self.groups,
+            "bias": self.bias,
+        }
+
+    def fields(self) -> dict[str, Any]:
+        return self._fields
+
+
+class MlpConv(Layer):
+    """A small multilayer perceptron slid over the picture (Lin, Chen, Yan 2013, section 3.1).
+
+        conv k×k -> ReLU -> conv 1×1 -> ReLU -> conv 1×1 -> ReLU -> ...
+
+    in_channels: channels of the input. widths: output channels of each convolution.
+    kernel_size, stride, padding: of the first convolution; the others are 1×1 (the authors' cccp,
+        cascaded cross-channel parametric pooling).
+    batch_norm: normalises behind each convolution, before its ReLU; the convolutions then have no
+        bias, which batch norm would take out again.
+    logits: the last 1×1 ends the network's reasoning: it keeps its bias and has neither batch norm
+        nor ReLU behind it, so that a class may get a negative score.
+    std: deviation of the initial weights, one number or one for each convolution; None for He's.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        widths: Sequence[int],
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        batch_norm: bool = False,
+        logits: bool = False,
+        std: float | Sequence[float] | None = None,
+    ) -> None:
+        where = "MlpConv"
+        if isinstance(widths, (int, str)) or len(widths) == 0:
+            raise ArgumentError(f"{where}: widths must be a sequence of integers, got {widths!r}")
+        self.in_channels = integer(where, "in_channels", in_channels)
+        self.widths = tuple(integer(where, "widths", width) for width in widths)
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.batch_norm = bool(batch_norm)
+        self.logits = bool(logits)
+        self.std = std
+        deviations = std if isinstance(std, (tuple, list)) else [std] * len(self.widths)
+        if len(deviations) != len(self.widths):
+            raise ArgumentError(
+                f"{where}: {len(self.widths)} convolutions need as many std, got {len(deviations)}"
+            )
+        self._steps = tuple(self._make_steps(deviations))
+
+    def _make_steps(self, deviations: Sequence[float | None]) -> Iterator[tuple[str, Layer]]:
+        channels = self.in_channels
+        for index, (width, std) in enumerate(zip(self.widths, deviations)):
+            bare = self.logits and index == len(self.widths) - 1
+            normalised = self.batch_norm and not bare
+            if index == 0:
+                size, stride, padding = self.kernel_size, self.stride, self.padding
+            else:
+                size, stride, padding = 1, 1, 0
+            yield (
+                "conv" if index == 0 else "cccp",
+                Conv2d(channels, width, size, stride, padding, bias=not normalised, std=std),
+            )
+            if normalised:
+                yield "bn_{previous}", BatchNorm2d(width)
+            if not bare:
+                yield "relu_{previous}", ReLU()
+            channels = width
+
+    def steps(self) -> Iterator[tuple[str, Layer]]:
+        yield from self._steps
+
+
+class Linear(Layer):
+    """y = x weight^T + bias for x: N×in_features, what GlobalAvgPool2d or Flatten gives.
+
+    std: deviation of the initial weights; None for He's sqrt(2 / in_features).
+    """
+
+    stem, op = "linear", "Linear"
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, std: float | None = None
+    ) -> None:
+        self.in_features = integer("Linear", "in_features", in_features)
+        self.out_features = integer("Linear", "out_features", out_features)
+        self.bias = bool(bias)
+        self.std = std
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "bias": self.bias,
+        }
+
+
+class BatchNorm2d(Layer):
+    """y = weight * (x - mean) / sqrt(var + eps) + bias, a channel at a time (Ioffe, Szegedy 2015).
+
+    Training takes mean and variance of the batch and moves the running ones towards them:
+    running = (1 - momentum) * running + momentum * batch's. Inference takes the running ones.
+    """
+
+    stem, op = "bn", "BatchNorm2d"
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        self.channels = integer("BatchNorm2d", "channels", channels)
+        if not 0.0 < eps < float("inf"):
+            raise ArgumentError(f"BatchNorm2d: eps must be above 0, got {eps!r}")
+        if not 0.0 <= momentum <= 1.0:
+            raise ArgumentError(f"BatchNorm2d: momentum must be in [0, 1], got {momentum!r}")
+        self.eps = float(eps)
+        self.momentum = float(momentum)
+
+    def fields(self) -> dict[str, Any]:
+        return {"channels": self.channels, "eps": self.eps, "momentum": self.momentum}
+
+
+class _Pool2d(Layer):
+    """What both poolings have."""
+
+    stem = "pool"
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool):
+        where = type(self).__name__
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.ceil_mode = bool(ceil_mode)
+        self._fields = {
+            "kernel_size": pair(where, "kernel_size", kernel_size),
+            "stride": pair(where, "stride", kernel_size if stride is None else stride),
+            "padding": pair(where, "padding", padding, 0),
+            "ceil_mode": self.ceil_mode,
+        }
+
+    def fields(self) -> dict[str, Any]:
+        return self._fields
+
+
+class MaxPool2d(_Pool2d):
+    """The largest value in each window; of equal ones, the first takes the gradient.
+
+    stride: None for kernel_size. ceil_mode: a last window may hang over the edge, as in Caffe; it
+    is clipped, and dropped where it would lie in the padding alone.
+    """
+
+    op = "MaxPool2d"
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+
+
+class AvgPool2d(_Pool2d):
+    """The mean of each window; the settings of MaxPool2d and
+
+    count_include_pad: divides by the window's area with the padding in it, else without.
+    """
+
+    op = "AvgPool2d"
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = bool(count_include_pad)
+        self._fields["count_include_pad"] = self.count_include_pad
+
+
+class GlobalAvgPool2d(Layer):
+    """The mean of each map: N×C×H×W -> N×C, for any H and W (Lin, Chen, Yan 2013, section 3.2)."""
+
+    stem, op = "gap", "GlobalAvgPool2d"
+
+
+class Dropout(Layer):
+    """Training zeroes each value with probability p and divides the others by 1 - p; inference
+    passes all through (Srivastava et al. 2014, inverted).
+    """
+
+    stem, op = "drop", "Dropout"
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = probability("Dropout", p)
+
+    def fields(self) -> dict[str, Any]:
+        return {"p": self.p}
+
+
+class ReLU(Layer):
+    """y = max(x, 0); NaN stays NaN."""
+
+    stem, op = "relu", "Relu"
+
+
+class ReLU6(Layer):
+    """y = min(max(x, 0), 6)."""
+
+    stem, op = "relu", "Relu6"
+
+
+class Add(Layer):
+    """a + b, of two inputs of one shape."""
+
+    stem, op = "add", "Add"
+
+
+class Concat(Layer):
+    """Inputs one behind another along the channels."""
+
+    stem, op = "concat", "Concat"
+
+
+class Flatten(Layer):
+    """N×C×H×W -> N×(C * H * W), in the order C, H, W."""
+
+    stem, op = "flatten", "Flatten"
+
+
+class Softmax(Layer):
+    """y[c] = exp(x[c]) / sum over d of exp(x[d]). Training takes the logits in front of it."""
+
+    stem, op = "softmax", "Softmax"

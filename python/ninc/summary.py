@@ -1,0 +1,62 @@
+"""The table that `Network.summary` gives."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from .plan import ImageShape
+
+if TYPE_CHECKING:
+    from .network import Network
+
+_HEADER = ("layer", "output", "parameters", "MMAC")
+
+
+def summary(network: Network, input_shape: ImageShape) -> str:
+    """One row a layer; MMAC: millions of multiplications with an addition, a picture."""
+    model = network._model
+    sizes: dict[str, int] = {}  # node -> numbers trained
+    for name, dims, trainable in model.specs():
+        if trainable:
+            node = name.rpartition(".")[0]
+            sizes[node] = sizes.get(node, 0) + math.prod(dims)
+    rows = []
+    total = 0
+    for node in network._graph()["nodes"]:
+        output = model.output_shape(input_shape, node["name"])
+        multiplications = _multiplications(node, output)
+        total += multiplications
+        rows.append(
+            (
+                f"{node['name']} ({node['op']})",
+                "×".join(map(str, output[1:])),
+                f"{sizes.get(node['name'], 0):,}",
+                f"{multiplications / 1e6:,.2f}" if multiplications else "",
+            )
+        )
+    rows.append(("total", "", f"{sum(sizes.values()):,}", f"{total / 1e6:,.2f}"))
+    return _table(rows)
+
+
+def _multiplications(node: dict[str, Any], output: ImageShape) -> int:
+    """Of one picture: each output of a convolution is a sum over C / groups * R * S products."""
+    if node["op"] == "Linear":
+        return node["in_features"] * node["out_features"]
+    if node["op"] == "Conv2d":
+        window = node["in_channels"] // node["groups"] * math.prod(node["kernel_size"])
+        return window * math.prod(output[1:])
+    return 0
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(_HEADER, *rows)]
+
+    def line(cells: tuple[str, ...]) -> str:
+        words, numbers = zip(cells[:2], widths[:2]), zip(cells[2:], widths[2:])
+        left = [cell.ljust(width) for cell, width in words]
+        right = [cell.rjust(width) for cell, width in numbers]
+        return "  ".join(left + right).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join([line(_HEADER), rule, *map(line, rows[:-1]), rule, line(rows[-1])])
