@@ -22,7 +22,8 @@ Result<ArenaPool::Lease> ArenaPool::Acquire(size_t bytes) {
   AlignedBuffer memory;
   {
     const std::lock_guard lock(mutex_);
-    // A new arena is about to be made: room for all there are, so that giving back allocates nothing.
+    // A new arena is about to be made: room for all there are, so that giving back allocates
+    // nothing.
     if (idle_.empty()) idle_.reserve(lent_ + 1);
     auto found = std::find_if(idle_.begin(), idle_.end(),
                               [&](const AlignedBuffer& idle) { return idle.size() >= bytes; });

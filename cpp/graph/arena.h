@@ -1,4 +1,5 @@
-// The memory runs compute in: one arena for each run under way, lent by a pool, whichever plan runs.
+// The memory runs compute in: one arena for each run under way, lent by a pool, whichever plan
+// runs.
 #pragma once
 
 #include <cstddef>

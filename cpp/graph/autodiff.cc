@@ -1,6 +1,6 @@
 // Reverse mode: the forward steps from the last to the first, each turning its result's gradient
-// into its operands'. When a step's turn comes, everyone who reads its result has had theirs, so the
-// gradient is complete.
+// into its operands'. When a step's turn comes, everyone who reads its result has had theirs, so
+// the gradient is complete.
 #include "graph/autodiff.h"
 
 #include <utility>
@@ -81,7 +81,7 @@ class Differentiation {
     Contribute(x, dx);
   }
 
-  // ---- Steps -------------------------------------------------------------------------------------
+  // ---- Steps ------------------------------------------------------------------------------------
 
   void Backward(const step::FromNchw&) {}     // the network's input
   void Backward(const step::PackWeights&) {}  // the convolution's business
@@ -102,8 +102,8 @@ class Differentiation {
     }
     Emit(step::Conv2dBackwardWeights{problem, forward.x, dy, ParameterGradient(forward.weight)});
     if (!Needed(forward.x)) return;
-    const ValueId packed = program_.AddValue(
-        {.bytes = backend_.PackedWeightBytes(problem, Pass::kBackwardData)});
+    const ValueId packed =
+        program_.AddValue({.bytes = backend_.PackedWeightBytes(problem, Pass::kBackwardData)});
     Emit(step::PackWeights{problem, Pass::kBackwardData, forward.weight, packed});
     EmitToInput<step::Conv2dBackwardData>(forward.x, problem, dy, packed);
   }
@@ -157,8 +157,8 @@ class Differentiation {
   }
 
   void Backward(const step::CopyChannels& forward) {
-    EmitToInput<step::CopyChannels>(forward.x, forward.channels, forward.y_offset,
-                                    forward.x_offset, gradients_[forward.y]);
+    EmitToInput<step::CopyChannels>(forward.x, forward.channels, forward.y_offset, forward.x_offset,
+                                    gradients_[forward.y]);
   }
 
   // What forward programs of training do not hold: inference's own, and what this file appends.

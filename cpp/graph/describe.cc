@@ -23,13 +23,21 @@ std::string Format(const char* format, double value) {
 std::string Megabytes(size_t bytes) { return Format("%.2f MB", static_cast<double>(bytes) / 1e6); }
 std::string Megaflops(double flops) { return Format("%.1f", flops / 1e6); }
 
-const char* Suffix(const Activation& activation) {
+std::string Name(const Activation& activation) {
   switch (activation.kind) {
-    case Activation::Kind::kNone: return "";
-    case Activation::Kind::kRelu: return " + relu";
-    case Activation::Kind::kRelu6: return " + relu6";
+    case Activation::Kind::kNone:
+      return "";
+    case Activation::Kind::kRelu:
+      return "relu";
+    case Activation::Kind::kRelu6:
+      return "relu6";
   }
   return "";
+}
+
+// "conv2d" -> "conv2d + relu"
+std::string With(const std::string& name, const Activation& activation) {
+  return activation == Activation{} ? name : name + " + " + Name(activation);
 }
 
 // Name, result and arithmetic of each kind of step.
@@ -38,32 +46,31 @@ struct Summary {
   ValueId result;
   const Conv2dProblem* problem = nullptr;
   ValueId packed = kNoValue;
+  std::string shape = {};  // where the value's own says little
 };
 
 struct Summarise {
   Summary operator()(const step::FromNchw& s) const { return {"from nchw", s.y}; }
   Summary operator()(const step::ToNchw& s) const { return {"to nchw", s.y}; }
-  Summary operator()(const step::PackWeights& s) const { return {"pack weights", s.packed}; }
+  Summary operator()(const step::PackWeights& s) const {
+    return {"pack weights", s.packed, nullptr, s.packed};
+  }
   Summary operator()(const step::Conv2d& s) const {
-    const std::string bias = s.bias == kNoValue ? "" : " + bias";
-    return {"conv2d" + bias + Suffix(s.activation), s.y, &s.problem, s.packed};
+    const char* name = s.bias == kNoValue ? "conv2d" : "conv2d + bias";
+    return {With(name, s.activation), s.y, &s.problem, s.packed};
   }
-  Summary operator()(const step::ActivationForward& s) const {
-    return {Suffix(s.activation) + 3, s.y};  // without " + "
-  }
+  Summary operator()(const step::ActivationForward& s) const { return {Name(s.activation), s.y}; }
   Summary operator()(const step::MaxPool2d& s) const { return {"max_pool2d", s.y}; }
   Summary operator()(const step::AvgPool2d& s) const { return {"avg_pool2d", s.y}; }
   Summary operator()(const step::GlobalAvgPool2d& s) const { return {"global_avg_pool2d", s.y}; }
   Summary operator()(const step::Dropout& s) const { return {"dropout", s.y}; }
   Summary operator()(const step::ScaleShift& s) const {
-    return {std::string("scale, shift") + Suffix(s.activation), s.y};
+    return {With("scale, shift", s.activation), s.y};
   }
   Summary operator()(const step::BatchNorm& s) const {
-    return {std::string("batch_norm2d") + Suffix(s.activation), s.y};
+    return {With("batch_norm2d", s.activation), s.y};
   }
-  Summary operator()(const step::Add& s) const {
-    return {std::string("add") + Suffix(s.activation), s.y};
-  }
+  Summary operator()(const step::Add& s) const { return {With("add", s.activation), s.y}; }
   Summary operator()(const step::CopyChannels& s) const { return {"copy channels", s.y}; }
   Summary operator()(const step::Softmax& s) const { return {"softmax", s.y}; }
   Summary operator()(const step::SoftmaxCrossEntropy& s) const {
@@ -73,15 +80,21 @@ struct Summarise {
     return {"conv2d backward data", s.dx, &s.problem, s.packed};
   }
   Summary operator()(const step::Conv2dBackwardWeights& s) const {
-    return {"conv2d backward weights", s.dweight, &s.problem};
+    const Conv2dProblem& p = s.problem;
+    return {"conv2d backward weights", s.dweight, &p, kNoValue,
+            DimsToString({p.out_channels, p.group_in(), p.kernel_h, p.kernel_w})};
   }
   Summary operator()(const step::ActivationBackward& s) const {
     if (s.dx == kNoValue) return {"bias backward", s.dbias};
     return {std::string("activation") + (s.dbias == kNoValue ? "" : " and bias") + " backward",
             s.dx};
   }
-  Summary operator()(const step::MaxPool2dBackward& s) const { return {"max_pool2d backward", s.dx}; }
-  Summary operator()(const step::AvgPool2dBackward& s) const { return {"avg_pool2d backward", s.dx}; }
+  Summary operator()(const step::MaxPool2dBackward& s) const {
+    return {"max_pool2d backward", s.dx};
+  }
+  Summary operator()(const step::AvgPool2dBackward& s) const {
+    return {"avg_pool2d backward", s.dx};
+  }
   Summary operator()(const step::GlobalAvgPool2dBackward& s) const {
     return {"global_avg_pool2d backward", s.dx};
   }
@@ -95,13 +108,16 @@ Row MakeRow(const Plan::Impl& plan, size_t index) {
   const Step& step = plan.program.steps[index];
   const Summary summary = std::visit(Summarise{}, step.op);
   std::string layers;
-  for (NodeId node : step.nodes) layers += (layers.empty() ? "" : ", ") + plan.graph->node(node).name;
-  const Value& result = plan.program.values[summary.result];
-  const bool shaped = result.shape.n > 0;
+  for (NodeId node : step.nodes)
+    layers += (layers.empty() ? "" : ", ") + plan.graph->node(node).name;
+  // Packed weights have no shape, only bytes.
+  const bool bytes_alone = summary.result == summary.packed;
   return {summary.name,
           layers,
           plan.algorithms[index],
-          shaped ? result.shape.ToString() : std::string(),
+          !summary.shape.empty() || bytes_alone
+              ? summary.shape
+              : plan.program.values[summary.result].shape.ToString(),
           summary.problem == nullptr ? std::string() : Megaflops(summary.problem->Flops()),
           summary.packed == kNoValue ? std::string()
                                      : Megabytes(plan.program.values[summary.packed].bytes)};
@@ -109,8 +125,9 @@ Row MakeRow(const Plan::Impl& plan, size_t index) {
 
 // Characters on the screen: bytes that do not continue a UTF-8 sequence.
 size_t Width(std::string_view text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 std::string Table(const std::vector<Row>& rows) {

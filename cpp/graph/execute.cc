@@ -103,8 +103,8 @@ class Execution {
   }
 
   Status operator()(const step::ScaleShift& s) const {
-    return backend_.ScaleShift(shape(s.x).pixels(), shape(s.x).c, In(s.x), In(s.scale),
-                               In(s.shift), s.activation, Out(s.y), threads());
+    return backend_.ScaleShift(shape(s.x).pixels(), shape(s.x).c, In(s.x), In(s.scale), In(s.shift),
+                               s.activation, Out(s.y), threads());
   }
   Status operator()(const step::BatchNorm& s) const {
     const int64_t channels = shape(s.x).c;

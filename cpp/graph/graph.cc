@@ -15,10 +15,9 @@ constexpr int64_t kMaxField = int64_t{1} << 20;
 constexpr int64_t kMaxWeights = int64_t{1} << 36;
 
 // The names of the alternatives of Op, in its order.
-constexpr std::string_view kOpNames[] = {"Input",     "Conv2d",          "BatchNorm2d", "Relu",
-                                         "Relu6",     "MaxPool2d",       "AvgPool2d",   "GlobalAvgPool2d",
-                                         "Dropout",   "Linear",          "Add",         "Concat",
-                                         "Flatten",   "Softmax"};
+constexpr std::string_view kOpNames[] = {
+    "Input",           "Conv2d",  "BatchNorm2d", "Relu", "Relu6",  "MaxPool2d", "AvgPool2d",
+    "GlobalAvgPool2d", "Dropout", "Linear",      "Add",  "Concat", "Flatten",   "Softmax"};
 static_assert(std::size(kOpNames) == std::variant_size_v<Op>);
 
 std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
@@ -28,7 +27,8 @@ class RangeCheck {
  public:
   void Integer(const char* name, int64_t value, int64_t lowest) {
     if (value < lowest) Fail(name, "at least " + std::to_string(lowest), std::to_string(value));
-    if (value > kMaxField) Fail(name, "at most " + std::to_string(kMaxField), std::to_string(value));
+    if (value > kMaxField)
+      Fail(name, "at most " + std::to_string(kMaxField), std::to_string(value));
   }
   template <size_t N>
   void Integers(const char* name, const std::array<int64_t*, N>& values, int64_t lowest) {
@@ -50,8 +50,8 @@ class RangeCheck {
 
 // What must hold between fields; empty where it does.
 std::string CrossCheck(const op::Conv2d& op) {
-  for (const auto& [name, channels] : {std::pair("in_channels", op.in_channels),
-                                       std::pair("out_channels", op.out_channels)}) {
+  for (const auto& [name, channels] :
+       {std::pair("in_channels", op.in_channels), std::pair("out_channels", op.out_channels)}) {
     if (channels % op.groups == 0) continue;
     return std::string(name) + " must be a multiple of groups = " + std::to_string(op.groups) +
            ", got " + std::to_string(channels);
@@ -111,7 +111,10 @@ std::string CheckArity(const Op& op, size_t inputs) {
   const bool many = std::holds_alternative<op::Concat>(op);
   if (many ? inputs >= 2 : inputs == (none ? 0u : two ? 2u : 1u)) return {};
   return std::string("takes ") +
-         (none ? "no input" : two ? "two inputs" : many ? "two inputs or more" : "one input") +
+         (none   ? "no input"
+          : two  ? "two inputs"
+          : many ? "two inputs or more"
+                 : "one input") +
          ", got " + std::to_string(inputs);
 }
 
@@ -128,7 +131,9 @@ bool MakeOp(std::string_view name, Op* op) {
 Result<NodeId> Graph::Add(std::string name, Op op, std::vector<NodeId> inputs) {
   if (std::string problem = CheckName(name); !problem.empty()) return InvalidModel(problem);
   const std::string label = name + " (" + std::string(OpName(op)) + ")";
-  const auto fail = [&](const std::string& problem) { return InvalidModel(label + ": " + problem); };
+  const auto fail = [&](const std::string& problem) {
+    return InvalidModel(label + ": " + problem);
+  };
 
   if (ids_.count(name) != 0) return fail("there is a node of this name already");
   if (nodes_.size() >= kMaxNodes) {
@@ -181,8 +186,8 @@ std::vector<ParameterSpec> Graph::ParameterSpecs() const {
           .push_back({node.name + "." + field, std::move(dims), trainable, id});
     };
     if (const auto* conv = std::get_if<op::Conv2d>(&node.op)) {
-      add("weight", {conv->out_channels, conv->in_channels / conv->groups, conv->kernel_h,
-                     conv->kernel_w});
+      add("weight",
+          {conv->out_channels, conv->in_channels / conv->groups, conv->kernel_h, conv->kernel_w});
       if (conv->bias) add("bias", {conv->out_channels});
     } else if (const auto* linear = std::get_if<op::Linear>(&node.op)) {
       add("weight", {linear->out_features, linear->in_features});

@@ -78,7 +78,8 @@ class FieldReader {
     value = json.get<int64_t>();
   }
   void Fail(const char* name, const std::string& wanted, const Json& got) {
-    if (problem_.empty()) problem_ = std::string(name) + " must be " + wanted + ", got " + Show(got);
+    if (problem_.empty())
+      problem_ = std::string(name) + " must be " + wanted + ", got " + Show(got);
   }
 
   const Json& object_;

@@ -16,10 +16,10 @@ std::vector<NodeParameters> NumberParameters(const Graph& graph,
   std::vector<NodeParameters> numbers(graph.nodes().size());
   for (size_t i = 0; i < specs.size(); ++i) {
     NodeParameters& node = numbers[specs[i].node];
-    for (const auto& [field, number] : {std::pair(".weight", &node.weight),
-                                        std::pair(".bias", &node.bias),
-                                        std::pair(".running_mean", &node.running_mean),
-                                        std::pair(".running_var", &node.running_var)}) {
+    for (const auto& [field, number] :
+         {std::pair(".weight", &node.weight), std::pair(".bias", &node.bias),
+          std::pair(".running_mean", &node.running_mean),
+          std::pair(".running_var", &node.running_var)}) {
       if (specs[i].name.ends_with(field)) *number = static_cast<int32_t>(i);
     }
   }
@@ -59,10 +59,13 @@ class Lowering {
 
   bool training() const { return options_.mode == Mode::kTraining; }
   const Shape& shape(NodeId id) const { return shapes_[id]; }
-  ValueId input(NodeId id, size_t index = 0) const { return values_[graph_.node(id).inputs[index]]; }
+  ValueId input(NodeId id, size_t index = 0) const {
+    return values_[graph_.node(id).inputs[index]];
+  }
   const Shape& input_shape(NodeId id) const { return shapes_[graph_.node(id).inputs[0]]; }
 
-  // consumer_[id]: the one node that reads id and may swallow it, or why there is none.
+  // consumer_[id]: the one node that reads id and may swallow it, or why there is none. The output
+  // has none: what stands behind it is not needed.
   void FindConsumers(const std::vector<bool>& needed) {
     for (NodeId id = 0; id <= options_.output; ++id) {
       if (!needed[id]) continue;
@@ -70,7 +73,6 @@ class Lowering {
         consumer_[from] = consumer_[from] == kNobody ? id : kSeveral;
       }
     }
-    consumer_[options_.output] = kSeveral;  // the caller reads it
   }
 
   // The sole consumer of `id` if it is an OpType, which then counts as computed; else null.
@@ -146,7 +148,7 @@ class Lowering {
     return {first_value, second_value};
   }
 
-  // ---- Nodes -------------------------------------------------------------------------------------
+  // ---- Nodes ------------------------------------------------------------------------------------
 
   Status LowerNode(NodeId id) {
     return std::visit([&](const auto& op) { return LowerOp(id, op); }, graph_.node(id).op);
@@ -221,8 +223,8 @@ class Lowering {
                          .new_var = row()};
     step.activation = SwallowActivation(&id, &nodes);
     step.y = NewValue(id);
-    for (const auto& [number, value] : {std::pair(norm.running_mean, step.new_mean),
-                                        std::pair(norm.running_var, step.new_var)}) {
+    for (const auto& [number, value] :
+         {std::pair(norm.running_mean, step.new_mean), std::pair(norm.running_var, step.new_var)}) {
       program_.values[value].keep = true;
       program_.statistics.push_back({number, value});
     }
@@ -234,7 +236,9 @@ class Lowering {
     Emit(step::ActivationForward{{kind}, input(id), NewValue(id)}, {id});
     return {};
   }
-  Status LowerOp(NodeId id, const op::Relu&) { return LowerActivation(id, Activation::Kind::kRelu); }
+  Status LowerOp(NodeId id, const op::Relu&) {
+    return LowerActivation(id, Activation::Kind::kRelu);
+  }
   Status LowerOp(NodeId id, const op::Relu6&) {
     return LowerActivation(id, Activation::Kind::kRelu6);
   }
@@ -305,8 +309,8 @@ class Lowering {
   }
 
   void WriteOutput() {
-    const ValueId outside = program_.AddValue({.kind = ValueKind::kOutput,
-                                               .shape = program_.output_shape});
+    const ValueId outside =
+        program_.AddValue({.kind = ValueKind::kOutput, .shape = program_.output_shape});
     Emit(step::ToNchw{program_.output, outside}, {});
   }
 

@@ -23,7 +23,8 @@ int64_t Size(const std::vector<int64_t>& dims) {
 
 }  // namespace
 
-// ---- Plans ---------------------------------------------------------------------------------------
+// ---- Plans
+// ---------------------------------------------------------------------------------------
 
 Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(const Shape& input,
                                                          const PlanOptions& wanted) {
@@ -65,7 +66,8 @@ void Model::Impl::TrimCache() {
   arenas.Trim(limit > held ? limit - held : 0);
 }
 
-// ---- The public face -----------------------------------------------------------------------------
+// ---- The public face
+// -----------------------------------------------------------------------------
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
@@ -105,8 +107,7 @@ Result<size_t> Model::FindParameter(std::string_view name) const {
   return InvalidArgument("the network has no parameter '" + std::string(name) + "'");
 }
 
-Status Model::SetParameters(
-    const std::vector<std::pair<std::string, std::vector<float>>>& values) {
+Status Model::SetParameters(const std::vector<std::pair<std::string, std::vector<float>>>& values) {
   std::vector<size_t> numbers;
   for (const auto& [name, data] : values) {
     NINC_ASSIGN_OR_RETURN(const size_t number, FindParameter(name));
@@ -160,8 +161,7 @@ Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId out
   });
 }
 
-Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input,
-                                                   const PlanOptions& options) {
+Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input, const PlanOptions& options) {
   return CatchOutOfMemory("plan", [&] { return impl_->PlanFor(input, options); });
 }
 

@@ -1,5 +1,5 @@
-// The fields of every operation, told once: the JSON reader, the JSON writer and the check of ranges
-// are visitors of this list, so that none of them can forget a field.
+// The fields of every operation, told once: the JSON reader, the JSON writer and the check of
+// ranges are visitors of this list, so that none of them can forget a field.
 //
 // A visitor has
 //   Integer(name, value, lowest)             lowest: the smallest value allowed

@@ -5,8 +5,8 @@
 // each of its parts), before any step reads it, and nothing writes it again. Which values share
 // memory is memory.cc's business alone, so that no other stage has to ask who else reads a value.
 //
-// A new kind of step (a fused mlpconv, say) is a struct here, a function in execute.cc and a line in
-// describe.cc; to be trained through, a function in autodiff.cc.
+// A new kind of step (a fused mlpconv, say) is a struct here, a function in execute.cc and a line
+// in describe.cc; to be trained through, a function in autodiff.cc.
 #pragma once
 
 #include <cstddef>
@@ -44,8 +44,8 @@ struct Value {
   bool keep = false;  // read after the last step: parameter gradients, new statistics
 };
 
-// A step's values, kNoValue where an optional one is missing. in_place: those of `reads` whose memory
-// writes[0] may take over, should they die in this step.
+// A step's values, kNoValue where an optional one is missing. in_place: those of `reads` whose
+// memory writes[0] may take over, should they die in this step.
 struct Operands {
   std::vector<ValueId> reads;
   std::vector<ValueId> writes;
@@ -54,7 +54,8 @@ struct Operands {
 
 namespace step {
 
-// ---- Forward -------------------------------------------------------------------------------------
+// ---- Forward
+// -------------------------------------------------------------------------------------
 
 struct FromNchw {  // N×C×H×W (strided where x is the caller's) -> N×H×W×C
   ValueId x, y;
@@ -133,7 +134,8 @@ struct Softmax {
   Operands operands() const { return {{x}, {y}, {x}}; }
 };
 
-// ---- Loss and backward ---------------------------------------------------------------------------
+// ---- Loss and backward
+// ---------------------------------------------------------------------------
 
 struct SoftmaxCrossEntropy {
   float smoothing;
@@ -208,8 +210,8 @@ struct NormParameters {
   bool operator==(const NormParameters&) const = default;
 };
 
-// What inference makes of parameters once, before it runs: one block of memory, shared by every plan
-// that would make the same.
+// What inference makes of parameters once, before it runs: one block of memory, shared by every
+// plan that would make the same.
 //   with a convolution: packed weights, batch norm folded in, and from `second` on K biases
 //   without:            C scales, and from `second` on C shifts
 struct Prepared {

@@ -88,11 +88,11 @@ Status Trainer::Impl::Update(const StepSettings& settings) {
   for (const ParameterValue& gradient : Inner().program.gradients) {
     const ParameterUpdate& update = settings.updates[gradient.parameter];
     std::vector<float>& weight = inner->parameters[gradient.parameter].data;
-    NINC_RETURN_IF_ERROR(backend.SgdUpdate(
-        static_cast<int64_t>(weight.size()),
-        {update.lr, settings.momentum, update.weight_decay, settings.nesterov},
-        ValueData(gradient.value), velocity[gradient.parameter].data.data(), weight.data(),
-        threads));
+    NINC_RETURN_IF_ERROR(
+        backend.SgdUpdate(static_cast<int64_t>(weight.size()),
+                          {update.lr, settings.momentum, update.weight_decay, settings.nesterov},
+                          ValueData(gradient.value), velocity[gradient.parameter].data.data(),
+                          weight.data(), threads));
   }
   for (const ParameterValue& statistic : Inner().program.statistics) {
     std::vector<float>& running = inner->parameters[statistic.parameter].data;
@@ -102,7 +102,8 @@ Status Trainer::Impl::Update(const StepSettings& settings) {
   return {};
 }
 
-// ---- The public face -----------------------------------------------------------------------------
+// ---- The public face
+// -----------------------------------------------------------------------------
 
 Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Trainer::~Trainer() = default;
@@ -132,9 +133,8 @@ Result<StepResult> Trainer::Step(const Shape& input, const StridedView& x, const
   return CatchOutOfMemory("training step", [&]() -> Result<StepResult> {
     NINC_RETURN_IF_ERROR(impl_->CheckSettings(settings));
     const std::lock_guard lock(impl_->inner->writer_mutex);
-    NINC_ASSIGN_OR_RETURN(
-        const StepResult result,
-        impl_->ForwardBackward(input, x, labels, settings.seed, settings.step));
+    NINC_ASSIGN_OR_RETURN(const StepResult result,
+                          impl_->ForwardBackward(input, x, labels, settings.seed, settings.step));
     NINC_RETURN_IF_ERROR(impl_->Update(settings));
     return result;
   });

@@ -15,8 +15,8 @@ TEST(Graph, ListsParametersBeforeBuffers) {
   std::vector<std::string> names;
   for (const ParameterSpec& spec : graph.ParameterSpecs()) names.push_back(spec.name);
   const std::vector<std::string> first(names.begin(), names.begin() + 5);
-  EXPECT_EQ(first, (std::vector<std::string>{"bn0.weight", "bn0.bias", "conv1.weight",
-                                             "bn1.weight", "bn1.bias"}));
+  EXPECT_EQ(first, (std::vector<std::string>{"bn0.weight", "bn0.bias", "conv1.weight", "bn1.weight",
+                                             "bn1.bias"}));
   EXPECT_EQ(names.back(), "bn5.running_var");
   bool trainable = true;
   for (const ParameterSpec& spec : graph.ParameterSpecs()) {
@@ -63,9 +63,12 @@ TEST(Graph, RefusesWhatItDoesNotUnderstand) {
       {R"({"name": "c", "op": "Conv3d", "inputs": ["x"]})", "c: unknown op \"Conv3d\""},
       {R"({"op": "Relu", "inputs": ["x"]})", "node 1: has no name"},
       {R"({"name": "r", "inputs": ["x"]})", "r: has no op"},
-      {R"({"name": "r", "op": "Relu", "inputs": ["y"]})", "r (Relu): input \"y\" is no earlier node"},
-      {R"({"name": "r", "op": "Relu", "inputs": ["r"]})", "r (Relu): input \"r\" is no earlier node"},
-      {R"({"name": "r", "op": "Relu", "inputs": "x"})", "r (Relu): inputs must be a list, got \"x\""},
+      {R"({"name": "r", "op": "Relu", "inputs": ["y"]})",
+       "r (Relu): input \"y\" is no earlier node"},
+      {R"({"name": "r", "op": "Relu", "inputs": ["r"]})",
+       "r (Relu): input \"r\" is no earlier node"},
+      {R"({"name": "r", "op": "Relu", "inputs": "x"})",
+       "r (Relu): inputs must be a list, got \"x\""},
       {R"({"name": "r", "op": "Relu"})", "r (Relu): takes one input, got 0"},
       {R"({"name": "a", "op": "Add", "inputs": ["x"]})", "a (Add): takes two inputs, got 1"},
       {R"({"name": "a", "op": "Concat", "inputs": ["x"]})",
@@ -103,8 +106,8 @@ TEST(Graph, RefusesWhatItDoesNotUnderstand) {
        "m (MaxPool2d): padding must be at most half of kernel_size = 2, got 2"},
   };
   for (const Bad& bad : cases) {
-    const Result<Graph> graph = Graph::FromJson(
-        R"({"nodes": [{"name": "x", "op": "Input"}, )" + bad.nodes + "]}");
+    const Result<Graph> graph =
+        Graph::FromJson(R"({"nodes": [{"name": "x", "op": "Input"}, )" + bad.nodes + "]}");
     EXPECT_EQ(graph.status().code(), StatusCode::kInvalidModel) << bad.nodes;
     EXPECT_EQ(graph.status().message(), bad.message);
   }
@@ -154,7 +157,8 @@ TEST(Graph, SurvivesDamagedText) {
 TEST(Graph, HasAtMostTenThousandNodes) {
   Graph graph;
   NodeId last = graph.Add("x", op::Input{}, {}).value();
-  for (int i = 1; i < 10'000; ++i) last = graph.Add("r" + std::to_string(i), op::Relu{}, {last}).value();
+  for (int i = 1; i < 10'000; ++i)
+    last = graph.Add("r" + std::to_string(i), op::Relu{}, {last}).value();
   EXPECT_EQ(graph.Add("last", op::Relu{}, {last}).status().message(),
             "last (Relu): a network has at most 10000 nodes");
 }
@@ -168,22 +172,30 @@ struct Misfit {
 
 TEST(Graph, SaysWhichLayerDoesNotFit) {
   const std::vector<Misfit> cases = {
-      {op::Conv2d{.in_channels = 96, .padding = {}}, {1, 32, 32, 3},
+      {op::Conv2d{.in_channels = 96, .padding = {}},
+       {1, 32, 32, 3},
        "layer (Conv2d): expected 96 input channels, got 3 (input shape 1×3×32×32)"},
-      {op::Conv2d{.kernel_h = 5, .kernel_w = 3, .dilation_h = 2, .padding = {1, 0, 1, 0}}, {2, 4, 8, 1},
+      {op::Conv2d{.kernel_h = 5, .kernel_w = 3, .dilation_h = 2, .padding = {1, 0, 1, 0}},
+       {2, 4, 8, 1},
        "layer (Conv2d): expected a padded input of at least 9×3, got 6×8 (input shape 2×1×4×8)"},
-      {op::BatchNorm2d{.channels = 4}, {1, 2, 2, 3},
+      {op::BatchNorm2d{.channels = 4},
+       {1, 2, 2, 3},
        "layer (BatchNorm2d): expected 4 input channels, got 3 (input shape 1×3×2×2)"},
-      {op::MaxPool2d{.kernel_h = 3, .kernel_w = 3}, {1, 2, 5, 3},
+      {op::MaxPool2d{.kernel_h = 3, .kernel_w = 3},
+       {1, 2, 5, 3},
        "layer (MaxPool2d): expected a padded input of at least 3×3, got 2×5 (input shape 1×3×2×5)"},
-      {op::Linear{.in_features = 12}, {1, 2, 2, 3},
+      {op::Linear{.in_features = 12},
+       {1, 2, 2, 3},
        "layer (Linear): expected a 1×1 map, got 2×2 (input shape 1×3×2×2); put a Flatten or a pool "
        "before it"},
-      {op::Linear{.in_features = 12}, {7, 1, 1, 3},
+      {op::Linear{.in_features = 12},
+       {7, 1, 1, 3},
        "layer (Linear): expected 12 input features, got 3 (input shape 7×3×1×1)"},
-      {op::Relu{}, {1, 0, 4, 3},
+      {op::Relu{},
+       {1, 0, 4, 3},
        "x (Input): expected sizes of at least 1 (the batch: 0), got input shape 1×3×0×4"},
-      {op::Relu{}, {int64_t{1} << 40, 1 << 20, 1 << 20, 3},
+      {op::Relu{},
+       {int64_t{1} << 40, 1 << 20, 1 << 20, 3},
        "x (Input): output 1099511627776×3×1048576×1048576 is too large"},
   };
   for (const Misfit& misfit : cases) {

@@ -26,9 +26,7 @@ struct Map {
   double at(int64_t n, int64_t c, int64_t h, int64_t w) const {
     return const_cast<Map*>(this)->at(n, c, h, w);
   }
-  bool Inside(int64_t h, int64_t w) const {
-    return h >= 0 && h < shape.h && w >= 0 && w < shape.w;
-  }
+  bool Inside(int64_t h, int64_t w) const { return h >= 0 && h < shape.h && w >= 0 && w < shape.w; }
   // f(n, c, h, w) everywhere.
   template <typename F>
   static Map Of(const Shape& shape, F f) {
@@ -64,7 +62,8 @@ class Interpreter {
         maps_.emplace_back(input);
         std::copy(x.begin(), x.end(), maps_[0].data.begin());
       } else {
-        maps_.push_back(std::visit([&](const auto& op) { return Eval(op); }, graph_.node(node_).op));
+        maps_.push_back(
+            std::visit([&](const auto& op) { return Eval(op); }, graph_.node(node_).op));
       }
     }
     return maps_;

@@ -161,7 +161,8 @@ TEST(Model, SaysHowMuchMemoryItLacks) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "sanitizers end the process where an allocation fails";
 #endif
-  // 40 maps of 2^40 floats alive at once: more than 47 bits of address, whatever the system promises.
+  // 40 maps of 2^40 floats alive at once: more than 47 bits of address, whatever the system
+  // promises.
   Graph graph;
   const NodeId x = graph.Add("x", op::Input{.channels = 1}, {}).value();
   std::vector<NodeId> branches;

@@ -107,8 +107,8 @@ inline std::shared_ptr<Model> RandomModel(const Network& network, uint32_t seed 
   std::vector<std::pair<std::string, std::vector<float>>> values;
   for (size_t i = 0; i < model->specs().size(); ++i) {
     const ParameterSpec& spec = model->specs()[i];
-    const bool positive = spec.name.starts_with("bn") && (spec.name.ends_with(".weight") ||
-                                                          spec.name.ends_with(".running_var"));
+    const bool positive = spec.name.starts_with("bn") &&
+                          (spec.name.ends_with(".weight") || spec.name.ends_with(".running_var"));
     const int64_t size = model->parameter(i).size();
     values.emplace_back(spec.name, Random(size, seed * 1000 + static_cast<uint32_t>(i),
                                           positive ? 0.5f : -0.6f, positive ? 1.5f : 0.6f));

@@ -101,8 +101,9 @@ TEST(Plan, SharesMemoryBetweenValuesThatDoNotMeet) {
   Graph graph;
   NodeId last = graph.Add("x", op::Input{.channels = 8}, {}).value();
   for (int i = 0; i < 10; ++i) {
-    last = graph.Add("c" + std::to_string(i),
-                     op::Conv2d{.in_channels = 8, .out_channels = 8, .padding = {}}, {last})
+    last = graph
+               .Add("c" + std::to_string(i),
+                    op::Conv2d{.in_channels = 8, .out_channels = 8, .padding = {}}, {last})
                .value();
   }
   const std::shared_ptr<Model> model = Model::Create(std::move(graph)).value();
@@ -115,7 +116,8 @@ TEST(Plan, SharesMemoryBetweenValuesThatDoNotMeet) {
 template <typename StepType>
 int CountSteps(const Plan& plan) {
   int count = 0;
-  for (const Step& step : plan.impl().program.steps) count += std::holds_alternative<StepType>(step.op);
+  for (const Step& step : plan.impl().program.steps)
+    count += std::holds_alternative<StepType>(step.op);
   return count;
 }
 

@@ -92,8 +92,8 @@ TEST(Trainer, GradientsAreThoseOfTheLoss) {
       }
       ASSERT_EQ(gradients[i].data.size(), want.size());
       for (size_t j = 0; j < want.size(); ++j) {
-        // The constant: sums through batch norm cancel, a bias before one has the gradient 0 made of
-        // terms near 1.
+        // The constant: sums through batch norm cancel, a bias before one has the gradient 0 made
+        // of terms near 1.
         ASSERT_NEAR(gradients[i].data[j], want[j], 1e-5 * largest + 1e-6)
             << problem.model->specs()[i].name << "[" << j << "]";
       }
@@ -279,7 +279,8 @@ TEST(Trainer, RunsBesideItSeeWholeVersions) {
   constexpr int kSteps = 30;
   std::vector<std::vector<float>> seen;
   std::thread reader([&] {
-    for (int i = 0; i < 200; ++i) seen.push_back(RunModel(*problem.model, problem.input, problem.x));
+    for (int i = 0; i < 200; ++i)
+      seen.push_back(RunModel(*problem.model, problem.input, problem.x));
   });
   for (int i = 0; i < kSteps; ++i) ASSERT_TRUE(problem.Step(problem.Settings(0.01f)).ok());
   reader.join();

@@ -18,7 +18,7 @@ namespace ninc {
 
 // The operations a node can be; their JSON form is at Graph::ToJson.
 namespace op {
-struct Input {  // one in each network, its first node
+struct Input {           // one in each network, its first node
   int64_t channels = 3;  // 0: any
 };
 struct Conv2d {

@@ -78,8 +78,8 @@ struct StepSettings {
 };
 
 struct StepResult {
-  float loss = 0.0f;      // mean over the batch, before the update
-  int64_t correct = 0;    // rows whose largest logit was the label's
+  float loss = 0.0f;    // mean over the batch, before the update
+  int64_t correct = 0;  // rows whose largest logit was the label's
 };
 
 // Forward, softmax cross entropy, backward and SGD in one call. The network's output must be
