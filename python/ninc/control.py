@@ -22,7 +22,7 @@ def set_num_threads(count: int) -> None:
 
 
 def targets() -> list[str]:
-    """Instruction sets that this processor and build share, the best first: "avx3", "scalar"."""
+    """Instruction sets that processor and build share, the best first: "avx512", "scalar"."""
     return _core.targets()
 
 

@@ -1,4 +1,4 @@
-"""The networks of "Network In Network" (Lin, Chen, Yan, arXiv 1312.4400) as their authors have them.
+"""The networks of "Network In Network" (Lin, Chen, Yan, arXiv 1312.4400) as its authors had them.
 
 Layouts and initial weights are those of the authors' cuda-convnet definitions, and for ImageNet of
 their Caffe model. ReLU follows every convolution, the last one included; pools are 3×3 at stride

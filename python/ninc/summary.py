@@ -31,7 +31,7 @@ def summary(network: Network, input_shape: ImageShape) -> str:
             (
                 f"{node['name']} ({node['op']})",
                 "×".join(map(str, output[1:])),
-                f"{sizes.get(node['name'], 0):,}",
+                f"{sizes[node['name']]:,}" if node["name"] in sizes else "",
                 f"{multiplications / 1e6:,.2f}" if multiplications else "",
             )
         )

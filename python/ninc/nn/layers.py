@@ -147,8 +147,8 @@ class MlpConv(Layer):
         self.padding = padding
         self.batch_norm = bool(batch_norm)
         self.logits = bool(logits)
-        self.std = std
-        deviations = std if isinstance(std, (tuple, list)) else [std] * len(self.widths)
+        self.std = tuple(std) if isinstance(std, (tuple, list)) else std
+        deviations = self.std if isinstance(self.std, tuple) else [std] * len(self.widths)
         if len(deviations) != len(self.widths):
             raise ArgumentError(
                 f"{where}: {len(self.widths)} convolutions need as many std, got {len(deviations)}"

@@ -1,0 +1,52 @@
+"""Operations on arrays, forward and backward.
+
+Arrays are N×C×H×W float32 in native byte order, of any strides; N may be 0. float64 is an error
+rather than a silent copy: use x.astype(np.float32). Results are new arrays.
+
+dy is the gradient of some number L by an operation's result y; its backward function gives the
+gradients of L by its arguments, dx = dL/dx and so on. Nothing is remembered between calls: a
+backward function is given what it needs.
+
+Raises ShapeError for shapes that do not fit one another, DTypeError (a ShapeError too) for other
+types, ArgumentError for settings out of range. The same input gives the same bits on any number of
+threads.
+"""
+
+from .activation import dropout, dropout_backward, relu, relu6, relu6_backward, relu_backward
+from .batch_norm import batch_norm2d, batch_norm2d_backward
+from .convolution import conv2d, conv2d_backward, linear, linear_backward, mlpconv, mlpconv_backward
+from .loss import softmax, softmax_backward, softmax_cross_entropy
+from .pooling import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
+
+__all__ = [
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "batch_norm2d",
+    "batch_norm2d_backward",
+    "conv2d",
+    "conv2d_backward",
+    "dropout",
+    "dropout_backward",
+    "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "linear",
+    "linear_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "mlpconv",
+    "mlpconv_backward",
+    "relu",
+    "relu6",
+    "relu6_backward",
+    "relu_backward",
+    "softmax",
+    "softmax_backward",
+    "softmax_cross_entropy",
+]

@@ -1,0 +1,54 @@
+"""ReLU, ReLU6 and dropout: arrays of any number of dimensions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _core
+from ..arguments import integer, probability
+
+Array = np.ndarray
+
+
+def relu(x: Array) -> Array:
+    """y = max(x, 0), for any number of dimensions. NaN stays NaN."""
+    return _core.relu(x)
+
+
+def relu_backward(dy: Array, y: Array) -> Array:
+    """dx = dy where y > 0, else 0;   y: what `relu` gave."""
+    return _core.relu_backward(dy, y)
+
+
+def relu6(x: Array) -> Array:
+    """y = min(max(x, 0), 6), for any number of dimensions. NaN stays NaN."""
+    return _core.relu6(x)
+
+
+def relu6_backward(dy: Array, y: Array) -> Array:
+    """dx = dy where 0 < y < 6, else 0;   y: what `relu6` gave."""
+    return _core.relu6_backward(dy, y)
+
+
+def dropout(x: Array, p: float, *, seed: int, step: int, layer: int = 0) -> Array:
+    """y[i] = x[i] / (1 - p) with probability 1 - p, else 0 (Srivastava et al. 2014, inverted).
+
+    x: any number of dimensions. The choice for the i-th element in C order is a function of (seed,
+    step, layer, i) alone, by the counter-based generator Philox (Salmon et al. 2011): the same
+    arguments drop the same elements.
+    """
+    return _core.dropout(x, *_dropout_settings("dropout", p, seed, step, layer))
+
+
+def dropout_backward(dy: Array, p: float, *, seed: int, step: int, layer: int = 0) -> Array:
+    """dx[i] = dy[i] / (1 - p) where `dropout` of the same arguments kept x[i], else 0."""
+    return _core.dropout(dy, *_dropout_settings("dropout_backward", p, seed, step, layer))
+
+
+def _dropout_settings(where: str, p: float, seed: int, step: int, layer: int) -> tuple:
+    return (
+        probability(where, p),
+        integer(where, "seed", seed, 0),
+        integer(where, "step", step, 0),
+        integer(where, "layer", layer, 0),
+    )

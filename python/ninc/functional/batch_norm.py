@@ -1,0 +1,79 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _core
+from ..errors import ArgumentError, DTypeError
+
+Array = np.ndarray
+
+
+def batch_norm2d(
+    x: Array,
+    mean: Array | None,
+    var: Array | None,
+    weight: Array,
+    bias: Array,
+    *,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Array:
+    """y[n, c] = weight[c] * (x[n, c] - m[c]) / sqrt(v[c] + eps) + bias[c] (Ioffe, Szegedy 2015).
+
+    x: N×C×H×W; mean, var, weight, bias: C. In inference m and v are mean and var. In training they
+    are the batch's, over N, H and W, v with divisor N * H * W, and mean and var are running ones,
+    updated IN PLACE as in PyTorch, var with divisor N * H * W - 1; None leaves that out:
+
+        mean = (1 - momentum) * mean + momentum * m
+    """
+    if not training:
+        return _core.batch_norm2d(x, mean, var, weight, bias, eps)
+    running = mean is not None or var is not None
+    if running:
+        for name, array in (("mean", mean), ("var", var)):
+            if not isinstance(array, np.ndarray):
+                raise DTypeError(f"batch_norm2d: {name}: expected a numpy array, got {array!r}")
+            if not array.flags.writeable:
+                raise ArgumentError(f"batch_norm2d: {name} is read-only; training updates it")
+    else:
+        mean, var = _neutral_statistics(weight)
+    y, new_mean, new_var, _, _ = _core.batch_norm2d_training(
+        x, mean, var, weight, bias, momentum, eps
+    )
+    if running:
+        mean[...] = new_mean
+        var[...] = new_var
+    return y
+
+
+def batch_norm2d_backward(
+    dy: Array,
+    x: Array,
+    mean: Array | None,
+    var: Array | None,
+    weight: Array,
+    *,
+    training: bool = False,
+    eps: float = 1e-5,
+) -> tuple[Array, Array, Array]:
+    """(dx, dweight, dbias) of `batch_norm2d`.
+
+    In inference mean and var are constants. In training they are not looked at: dx counts how x
+    moves the batch's statistics, which are computed once more.
+    """
+    if not training:
+        return _core.batch_norm2d_backward(dy, x, mean, var, weight, eps)
+    mean, var = _neutral_statistics(weight)
+    _, _, _, batch_mean, batch_inv_std = _core.batch_norm2d_training(
+        x, mean, var, weight, mean, 0.0, eps
+    )
+    return _core.batch_norm2d_training_backward(dy, x, weight, batch_mean, batch_inv_std)
+
+
+def _neutral_statistics(weight: Array) -> tuple[Array, Array]:
+    """Running mean 0 and variance 1 where none are kept, as many as weight has channels."""
+    channels = np.size(weight)
+    return np.zeros(channels, np.float32), np.ones(channels, np.float32)

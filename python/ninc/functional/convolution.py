@@ -1,0 +1,118 @@
+"""Convolution, the mlpconv made of it, and the linear layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+import numpy as np
+
+from .. import _core
+from ..arguments import Padding, Pair, integer, pair, sides
+from ..errors import ArgumentError, ShapeError
+from .activation import relu, relu_backward
+
+Array = np.ndarray
+Layers = Sequence[tuple[Array, Union[Array, None]]]
+
+
+def conv2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Array:
+    """Convolution (cross-correlation, as everywhere in deep learning).
+
+    y[n, k, p, q] = bias[k] + sum over c, r, s of
+        x[n, c, p * stride_h + r * dilation_h - top, q * stride_w + s * dilation_w - left]
+        * weight[k, c, r, s],   x being 0 outside.
+
+    x: N×C×H×W; weight: K×(C/groups)×R×S; bias: K or None. Returns N×K×P×Q with
+    P = (H + top + bottom - dilation_h * (R - 1) - 1) // stride_h + 1, and Q likewise.
+
+    padding: an int, (h, w), (top, left, bottom, right), or "same", which keeps H and W at stride 1.
+    groups: output channels of one part see the input channels of that part alone; C of them make a
+    depthwise convolution.
+    """
+    settings = _conv2d_settings("conv2d", weight, stride, padding, dilation, groups)
+    return _core.conv2d(x, weight, bias, *settings)
+
+
+def conv2d_backward(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> tuple[Array, Array, Array]:
+    """(dx, dweight, dbias) of `conv2d`; dy: N×K×P×Q."""
+    settings = _conv2d_settings("conv2d_backward", weight, stride, padding, dilation, groups)
+    return _core.conv2d_backward(dy, x, weight, *settings)
+
+
+def mlpconv(x: Array, layers: Layers, *, stride: Pair = 1, padding: Padding = 0) -> Array:
+    """A multilayer perceptron slid over x (Lin, Chen, Yan 2013, section 3.1, equation 2).
+
+    conv -> ReLU for each (weight, bias) of layers. The first may have any kernel and takes stride
+    and padding; the others, the authors' cccp, are 1×1: weight K×C×1×1. bias: K or None.
+    """
+    return _mlpconv_values(x, layers, stride, padding)[-1]
+
+
+def mlpconv_backward(
+    dy: Array, x: Array, layers: Layers, *, stride: Pair = 1, padding: Padding = 0
+) -> tuple[Array, list[tuple[Array, Array]]]:
+    """dx and [(dweight, dbias), ...] of `mlpconv`, whose forward is run once more for it."""
+    values = _mlpconv_values(x, layers, stride, padding)
+    gradients: list[tuple[Array, Array]] = []
+    for index in reversed(range(len(layers))):
+        dy = relu_backward(dy, values[index + 1])
+        settings = dict(stride=stride, padding=padding) if index == 0 else {}
+        dy, *gradient = conv2d_backward(dy, values[index], layers[index][0], **settings)
+        gradients.append(tuple(gradient))
+    return dy, gradients[::-1]
+
+
+def _mlpconv_values(x: Array, layers: Layers, stride: Pair, padding: Padding) -> list[Array]:
+    """x and the value behind each layer."""
+    if not layers:
+        raise ArgumentError("mlpconv: layers must hold at least one (weight, bias)")
+    values = [x]
+    for index, (weight, bias) in enumerate(layers):
+        if index > 0 and np.shape(weight)[2:] != (1, 1):
+            raise ShapeError(
+                f"mlpconv: the weight of layer {index} must be K×C×1×1, got {np.shape(weight)}"
+            )
+        settings = dict(stride=stride, padding=padding) if index == 0 else {}
+        values.append(relu(conv2d(values[-1], weight, bias, **settings)))
+    return values
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """y = x weight^T + bias.   x: N×I; weight: O×I; bias: O or None. Returns N×O."""
+    return _core.linear(x, weight, bias)
+
+
+def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
+    """(dx, dweight, dbias) of `linear`; dy: N×O."""
+    return _core.linear_backward(dy, x, weight)
+
+
+def _conv2d_settings(
+    where: str, weight: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> tuple:
+    """(stride, padding, dilation, groups) as the core takes them."""
+    stride = pair(where, "stride", stride)
+    dilation = pair(where, "dilation", dilation)
+    # A weight that is no K×C×R×S array is told by the core, with everything else about arrays.
+    kernel_size = np.shape(weight)[2:4] if np.ndim(weight) == 4 else (1, 1)
+    padding = sides(where, padding, kernel_size, stride, dilation)
+    return stride, padding, dilation, integer(where, "groups", groups)

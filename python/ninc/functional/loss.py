@@ -1,0 +1,40 @@
+"""Softmax and the loss that classifiers are trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _core
+from ..errors import ArgumentError
+
+Array = np.ndarray
+
+
+def softmax(x: Array) -> Array:
+    """y[n, c] = exp(x[n, c]) / sum over d of exp(x[n, d]), without overflow.
+
+    x: N×C, or N×C×H×W with the softmax over C at each place.
+    """
+    return _core.softmax(x)
+
+
+def softmax_backward(dy: Array, y: Array) -> Array:
+    """dx[n, c] = y[n, c] * (dy[n, c] - sum over d of dy[n, d] * y[n, d]);   y: of `softmax`."""
+    return _core.softmax_backward(dy, y)
+
+
+def softmax_cross_entropy(
+    logits: Array, labels: Array, *, label_smoothing: float = 0.0
+) -> tuple[float, Array]:
+    """(loss, dlogits): loss = -mean over n of sum over c of t[n, c] * log softmax(logits)[n, c].
+
+    logits: N×C; labels: N integers in [0, C). t is 1 - e + e/C at the label and e/C elsewhere, for
+    e = label_smoothing in [0, 1) (Szegedy et al. 2016, section 7). dlogits = (softmax - t) / N.
+
+    Raises ArgumentError for a label out of range.
+    """
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ArgumentError(
+            f"softmax_cross_entropy: label_smoothing must be in [0, 1), got {label_smoothing!r}"
+        )
+    return _core.softmax_cross_entropy(logits, np.asarray(labels), float(label_smoothing))

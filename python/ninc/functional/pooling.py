@@ -1,0 +1,115 @@
+"""Max, average and global average pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import _core
+from ..arguments import Pair, integer, pair
+from ..errors import ShapeError
+
+Array = np.ndarray
+
+
+def max_pool2d(
+    x: Array,
+    kernel_size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+) -> Array:
+    """y[n, c, p, q] = the largest x[n, c, i, j] in a window; NaN where one is among them.
+
+    x: N×C×H×W. Windows are kernel_size wide and stride apart (None: kernel_size); those of the
+    padding hold nothing. ceil_mode: rounds the number of windows up, not down, so that the last
+    may hang over the edge; one that would begin in the padding behind x is left out, as in PyTorch
+    and Caffe.
+    """
+    return _core.max_pool2d(
+        x, *_pool2d_settings("max_pool2d", kernel_size, stride, padding), ceil_mode
+    )
+
+
+def max_pool2d_backward(
+    dy: Array,
+    x: Array,
+    kernel_size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+) -> Array:
+    """dx of `max_pool2d`: each dy goes to the first of its window's largest values."""
+    settings = _pool2d_settings("max_pool2d_backward", kernel_size, stride, padding)
+    return _core.max_pool2d_backward(dy, x, *settings, ceil_mode)
+
+
+def avg_pool2d(
+    x: Array,
+    kernel_size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    """y[n, c, p, q] = (sum of x[n, c, i, j] in a window) / its area.
+
+    Windows are those of `max_pool2d`. The area is the window's, clipped to x with its padding, or
+    with count_include_pad=False to x alone. Caffe's average pooling is the former.
+    """
+    settings = _pool2d_settings("avg_pool2d", kernel_size, stride, padding)
+    return _core.avg_pool2d(x, *settings, ceil_mode, count_include_pad)
+
+
+def avg_pool2d_backward(
+    dy: Array,
+    x: Array | Sequence[int],
+    kernel_size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    """dx of `avg_pool2d`. Of x only the shape counts, so x.shape will do."""
+    name = "avg_pool2d_backward"
+    settings = _pool2d_settings(name, kernel_size, stride, padding)
+    return _core.avg_pool2d_backward(
+        dy, _image_shape(name, x), *settings, ceil_mode, count_include_pad
+    )
+
+
+def global_avg_pool2d(x: Array) -> Array:
+    """y[n, c] = mean over i, j of x[n, c, i, j] (Lin, Chen, Yan 2013, section 3.2).
+
+    x: N×C×H×W. Returns N×C.
+    """
+    return _core.global_avg_pool2d(x)
+
+
+def global_avg_pool2d_backward(dy: Array, x_shape: Array | Sequence[int]) -> Array:
+    """dx[n, c, i, j] = dy[n, c] / (H * W);   dy: N×C; x_shape: (N, C, H, W)."""
+    shape = _image_shape("global_avg_pool2d_backward", x_shape)
+    return _core.global_avg_pool2d_backward(dy, shape)
+
+
+def _pool2d_settings(where: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> tuple:
+    """(kernel_size, stride, padding) as the core takes them."""
+    kernel = pair(where, "kernel_size", kernel_size)
+    return (
+        kernel,
+        kernel if stride is None else pair(where, "stride", stride),
+        pair(where, "padding", padding, 0),
+    )
+
+
+def _image_shape(where: str, x: Array | Sequence[int]) -> tuple[int, ...]:
+    """(N, C, H, W) of an array or of its shape."""
+    shape = x.shape if isinstance(x, np.ndarray) and x.ndim != 1 else tuple(x)
+    if len(shape) != 4:
+        raise ShapeError(f"{where}: x: expected 4 dimensions, got shape {shape}")
+    return tuple(integer(where, "x's shape", size, 0) for size in shape)
