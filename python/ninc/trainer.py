@@ -12,7 +12,7 @@ from . import _core
 from .augment import Augmentation
 from .batches import training_batches
 from .data import Dataset, as_dataset
-from .errors import ArgumentError, Error, ShapeError
+from .errors import ArgumentError, Error
 from .evaluate import Evaluation, check_classes, evaluate, stored_preprocessing
 from .history import History
 from .optim import SGD
@@ -77,18 +77,16 @@ class Trainer:
         """One update. x: N×C×H×W float32, N at least 1; labels: N whole numbers.
 
         Returns the batch's mean loss, as it was before the update. Raises ShapeError for a wrong
-        shape or dtype and ArgumentError for a label out of range; the weights are then unchanged.
+        shape, DTypeError for a wrong type and ArgumentError for a label out of range; the weights
+        are then unchanged.
         """
         return self._update(x, labels)[0]
 
     def _update(self, x: np.ndarray, labels: np.ndarray) -> tuple[float, int]:
         """One update: (mean loss, how many answers were right), both before it."""
-        labels = np.asarray(labels)
-        if labels.dtype.kind not in "iu":
-            raise ShapeError(f"Trainer.step: labels must be whole numbers, got {labels.dtype}")
         result = self._core.step(
             x,
-            labels.astype(np.int64, copy=False),
+            np.asarray(labels),
             lr=self._lr * np.float32(self.lr_factor),
             weight_decay=self._weight_decay,
             momentum=self.optimizer.momentum,

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         _save(args, trainer)
         print(
             f"ninc: interrupted after epoch {len(trainer.history)}; "
-            f"{args.output} holds the network as it was then",
+            f"{args.output} holds the network as it is now",
             file=sys.stderr,
         )
         return 1
