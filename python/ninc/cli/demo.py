@@ -21,8 +21,8 @@ _PROMISED = 0.96
 
 _SEED = 0
 _EPOCHS = 5
-_BATCH = 64
-_RATE = 0.05
+_BATCH = 32
+_RATE = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from ..explain import explain
     from ..files import check_writable, make_folder
 
+    train, test = digits.load().split(0.2, _SEED)
     folder = make_folder(args.output)
     model_path, plot_path = folder / "nin-digits.safetensors", folder / "history.png"
     map_path = folder / "class-map.png"
@@ -47,7 +48,6 @@ def run(args: argparse.Namespace) -> int:
         check_writable(path)
     use_threads(args)
 
-    train, test = digits.load().split(0.2, _SEED)
     recipe = recipes.recipe("fast")
     network = ninc.models.create("nin-mnist", batch_norm=True, seed=_SEED)
     print(

@@ -1,0 +1,222 @@
+"""The command line, from a folder of pictures to a class map."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import ninc
+from ninc import cli
+from ninc.cli import train as train_command
+
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory):
+    """Folders of 28×28 pictures: a bright left half, a bright right half."""
+    root = tmp_path_factory.mktemp("shapes")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 4)):
+        for name, half in (("left", slice(0, 14)), ("right", slice(14, 28))):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 80, (28, 28), dtype=np.uint8)
+                pixels[:, half] += 150
+                Image.fromarray(pixels).save(root / split / name / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def model(shapes, tmp_path_factory):
+    """A model file trained by the command itself, with history beside it."""
+    folder = tmp_path_factory.mktemp("model")
+    status = cli.main(
+        ["train", str(shapes), "-o", str(folder / "net.safetensors"), "--model", "nin-mnist",
+         "--epochs", "2", "--batch-size", "8", "--history", str(folder / "history.jsonl")]
+    )  # fmt: skip
+    assert status == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["history.jsonl", "net.safetensors"]
+    return folder / "net.safetensors"
+
+
+def test_train_writes_model_and_history(model):
+    rows = [json.loads(line) for line in (model.parent / "history.jsonl").open()]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    network = ninc.load(model)
+    assert network.classes == ["left", "right"]
+    assert network.preprocessing["size"] == [28, 28] and network.preprocessing["channels"] == 1
+
+
+def test_eval_agrees_with_the_trainer(model, shapes, capsys):
+    assert cli.main(["eval", str(model), str(shapes), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    last = json.loads((model.parent / "history.jsonl").read_text().splitlines()[-1])
+    assert result["accuracy"] == last["val_accuracy"]
+    assert result["loss"] == pytest.approx(last["val_loss"], rel=1e-6)
+    assert result["images"] == 8 and np.sum(result["confusion"]) == 8
+
+
+def test_eval_prints_a_table(model, shapes, capsys):
+    assert cli.main(["eval", str(model), str(shapes), "--split", "all", "--limit", "3"]) == 0
+    text = capsys.readouterr().out
+    assert "6 pictures in train/ and test/" in text
+    assert "left" in text and "columns: what the network said" in text
+
+
+def test_predict_agrees_with_eval(model, shapes, capsys):
+    images = sorted((shapes / "test").glob("*/*.png"))
+    assert cli.main(["predict", str(model), *map(str, images), "--top", "1", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["image"] for line in lines] == list(map(str, images))
+    right = sum(
+        line["predictions"][0]["class"] == image.parent.name for line, image in zip(lines, images)
+    )
+    assert cli.main(["eval", str(model), str(shapes), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == right / len(images)
+
+
+def test_predict_prints_a_line_a_picture(model, shapes, capsys):
+    image = str(shapes / "test" / "left" / "0.png")
+    assert cli.main(["predict", str(model), image]) == 0
+    line = capsys.readouterr().out.strip()
+    assert line.startswith(f"{image}: ") and "left" in line and "right" in line
+
+
+def test_explain_writes_a_picture(model, shapes, tmp_path, capsys):
+    image, out = shapes / "test" / "left" / "0.png", tmp_path / "map.png"
+    assert cli.main(["explain", str(model), str(image), "-o", str(out), "--class", "right"]) == 0
+    assert "right" in capsys.readouterr().out
+    with Image.open(out) as picture:
+        assert picture.mode == "RGB"
+
+
+def test_info(model, capsys):
+    assert cli.main(["info"]) == 0
+    assert ninc.__version__ in capsys.readouterr().out
+    assert cli.main(["info", str(model), "--plan"]) == 0
+    text = capsys.readouterr().out
+    assert "2 classes: left, right" in text and "28×28, grey" in text
+    assert cli.main(["info", "nin-cifar10"]) == 0
+    assert "966,986" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [[], ["--training"], ["--target", None]])
+def test_bench(model, options, capsys, monkeypatch):
+    monkeypatch.setattr(cli.bench, "_SECONDS", 0.0)
+    before = ninc.target()
+    options = [before if option is None else option for option in options]
+    assert cli.main(["bench", str(model), "--batch", "2", *options]) == 0
+    text = capsys.readouterr().out
+    assert "images/s" in text and "GFLOP/s" in text
+    assert ("training" if "--training" in options else "inference") in text
+
+
+def test_the_plot_is_written(shapes, tmp_path):
+    pytest.importorskip("matplotlib")
+    status = cli.main(
+        ["train", str(shapes), "-o", str(tmp_path / "n.safetensors"), "--model", "nin-mnist",
+         "--epochs", "1", "--recipe", "original", "--lr", "0.01", "--no-augment", "--limit", "2",
+         "--plot", str(tmp_path / "p.png"), "--threads", "1"]
+    )  # fmt: skip
+    assert status == 0
+    assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("finished", [0, 1])
+def test_ctrl_c_saves_what_finished(shapes, tmp_path, finished, monkeypatch, capsys):
+    evaluate = ninc.Trainer.evaluate
+    calls = []
+
+    def interrupted(trainer, data):
+        if len(calls) == finished:
+            raise KeyboardInterrupt
+        calls.append(data)
+        return evaluate(trainer, data)
+
+    monkeypatch.setattr(ninc.Trainer, "evaluate", interrupted)
+    out = tmp_path / "net.safetensors"
+    status = cli.main(
+        ["train", str(shapes), "-o", str(out), "--model", "nin-mnist", "--epochs", "3",
+         "--limit", "2"]
+    )  # fmt: skip
+    words = capsys.readouterr().err.splitlines()[-1]
+    assert status == 1
+    if finished:
+        assert "interrupted after epoch 1" in words
+        assert ninc.load(out).classes == ["left", "right"]
+    else:
+        assert "nothing saved" in words
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flat_folder_is_trained_and_tested(shapes, tmp_path, capsys):
+    out = tmp_path / "net.safetensors"
+    flat = str(shapes / "train")
+    options = ["--held-out", "0.25", "--seed", "4"]
+    status = cli.main(
+        ["train", flat, "-o", str(out), "--model", "nin-mnist", "--epochs", "1", *options]
+    )
+    assert status == 0
+    trained = capsys.readouterr().out
+    assert cli.main(["eval", str(out), flat, "--split", "test", *options]) == 0
+    text = capsys.readouterr().out
+    assert "6 pictures held out of" in text
+    accuracy = trained.split("test accuracy ")[1].split()[0]
+    assert f"accuracy {accuracy}" in text
+
+
+def test_every_command_has_help_with_an_example(capsys):
+    for name in cli.COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            cli.main([name, "--help"])
+        assert stop.value.code == 0
+        assert f"ninc {name}" in capsys.readouterr().out.partition("examples:")[2]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["fly"],
+        ["train", "data"],
+        ["train", "data", "-o", "x", "--epochs", "0"],
+        ["train", "data", "-o", "x", "--model", "alexnet"],
+        ["train", "data", "-o", "x", "--lr", "nan"],
+        ["predict", "model"],
+        ["eval", "model", "data", "--held-out", "2"],
+    ],
+)
+def test_wrong_usage_is_status_2(args, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(args)
+    assert stop.value.code == 2
+    assert "usage: ninc" in capsys.readouterr().err
+
+
+def test_the_module_runs_as_a_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "ninc", "predict", "none.safetensors", "x.png"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == "ninc: none.safetensors: no such model file\n"
+
+
+def test_the_commands_are_cheap_to_import():
+    code = (
+        "import sys, ninc.cli; "
+        "print([m for m in ('PIL', 'matplotlib', 'ninc._core') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "PIL" not in done.stdout and "matplotlib" not in done.stdout
+
+
+def test_every_model_has_its_input():
+    for name, (size, channels) in train_command.INPUTS.items():
+        network = ninc.models.create(name)
+        shape = network._model.output_shape((1, channels, size, size))
+        assert shape[2:] == (1, 1), name
