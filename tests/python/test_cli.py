@@ -114,7 +114,7 @@ def test_bench(model, options, capsys, monkeypatch):
     assert ("training" if "--training" in options else "inference") in text
 
 
-def test_the_plot_is_written(shapes, tmp_path):
+def test_the_plot_is_written(shapes, tmp_path, threads):  # threads: --threads 1 is undone
     pytest.importorskip("matplotlib")
     status = cli.main(
         ["train", str(shapes), "-o", str(tmp_path / "n.safetensors"), "--model", "nin-mnist",

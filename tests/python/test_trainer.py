@@ -74,15 +74,11 @@ def test_it_learns_and_remembers_how_to_look():
     assert result.loss == pytest.approx(history["val_loss"][-1])
 
 
-def test_the_same_seed_gives_the_same_bits_on_any_threads():
-    before = ninc.get_num_threads()
-    try:
-        states = []
-        for threads in (1, 2, 3):
-            ninc.set_num_threads(threads)
-            states.append(fit(epochs=2)[0].state_dict())
-    finally:
-        ninc.set_num_threads(before)
+def test_the_same_seed_gives_the_same_bits_on_any_threads(threads):
+    states = []
+    for count in (1, 2, 3):
+        threads(count)
+        states.append(fit(epochs=2)[0].state_dict())
     for other in states[1:]:
         for name, value in states[0].items():
             np.testing.assert_array_equal(value, other[name], err_msg=name)
