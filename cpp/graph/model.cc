@@ -23,8 +23,7 @@ int64_t Size(const std::vector<int64_t>& dims) {
 
 }  // namespace
 
-// ---- Plans
-// ---------------------------------------------------------------------------------------
+// ---- Plans --------------------------------------------------------------------------------------
 
 Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(const Shape& input,
                                                          const PlanOptions& wanted) {
@@ -66,8 +65,7 @@ void Model::Impl::TrimCache() {
   arenas.Trim(limit > held ? limit - held : 0);
 }
 
-// ---- The public face
-// -----------------------------------------------------------------------------
+// ---- The public face ----------------------------------------------------------------------------
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;

@@ -54,8 +54,7 @@ struct Operands {
 
 namespace step {
 
-// ---- Forward
-// -------------------------------------------------------------------------------------
+// ---- Forward ------------------------------------------------------------------------------------
 
 struct FromNchw {  // N×C×H×W (strided where x is the caller's) -> N×H×W×C
   ValueId x, y;
@@ -134,8 +133,7 @@ struct Softmax {
   Operands operands() const { return {{x}, {y}, {x}}; }
 };
 
-// ---- Loss and backward
-// ---------------------------------------------------------------------------
+// ---- Loss and backward --------------------------------------------------------------------------
 
 struct SoftmaxCrossEntropy {
   float smoothing;

@@ -102,8 +102,7 @@ Status Trainer::Impl::Update(const StepSettings& settings) {
   return {};
 }
 
-// ---- The public face
-// -----------------------------------------------------------------------------
+// ---- The public face ----------------------------------------------------------------------------
 
 Trainer::Trainer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Trainer::~Trainer() = default;
