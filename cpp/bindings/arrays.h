@@ -35,9 +35,7 @@ py::array Vector(const py::handle& object, Argument argument, int64_t size);
 // Integers of any width as contiguous int64; `size` of them unless that is negative.
 py::array_t<int64_t> Labels(const py::handle& object, Argument argument, int64_t size);
 
-inline const float* Data(const py::array& array) {
-  return static_cast<const float*>(array.data());
-}
+inline const float* Data(const py::array& array) { return static_cast<const float*>(array.data()); }
 std::vector<int64_t> Dims(const py::array& array);
 
 // An N×C×H×W array as the core sees it; holds a reference to what it looks at.

@@ -65,28 +65,31 @@ void DefineControl(py::module_& module) {
   module.attr("__version__") = NINC_VERSION;
   module.def("build_info", &BuildInfo);
   module.def("get_num_threads", &GetNumThreads);
-  module.def("set_num_threads",
-             [](int threads) {
-               if (threads < 1) {
-                 Check(InvalidArgument("set_num_threads: expected at least 1, got " +
-                                       std::to_string(threads)));
-               }
-               SetNumThreads(threads);
-             },
-             arg("threads"));
+  module.def(
+      "set_num_threads",
+      [](int threads) {
+        if (threads < 1) {
+          Check(InvalidArgument("set_num_threads: expected at least 1, got " +
+                                std::to_string(threads)));
+        }
+        SetNumThreads(threads);
+      },
+      arg("threads"));
   module.def("targets", [] {
     py::list names;
     for (Target target : SupportedTargets()) names.append(py::str(std::string(TargetName(target))));
     return names;
   });
   module.def("target", [] { return std::string(TargetName(ChosenTarget())); });
-  module.def("set_target", [](const std::string& name) { Check(SetTarget(name)); }, arg("name"));
-  module.def("measure_peak_gflops",
-             [](int threads) {
-               const py::gil_scoped_release unlocked;
-               return MeasurePeakGflops(threads);
-             },
-             arg("threads"));
+  module.def(
+      "set_target", [](const std::string& name) { Check(SetTarget(name)); }, arg("name"));
+  module.def(
+      "measure_peak_gflops",
+      [](int threads) {
+        const py::gil_scoped_release unlocked;
+        return MeasurePeakGflops(threads);
+      },
+      arg("threads"));
   module.def("time_conv2d", &TimeConvolution, arg("input_shape"), arg("out_channels"),
              arg("kernel_size"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
              arg("which"), arg("repeats"), arg("threads"));

@@ -15,7 +15,8 @@ namespace {
 using Pair = std::array<int64_t, 2>;     // h, w
 using Borders = std::array<int64_t, 4>;  // top, left, bottom, right
 
-// ---- Passes over N×H×W×C; nothing here needs the GIL ---------------------------------------------
+// ---- Passes over N×H×W×C; nothing here needs the GIL
+// ---------------------------------------------
 
 AlignedBuffer Packed(const Call& call, const Conv2dProblem& problem, Pass pass,
                      const float* weight) {
@@ -56,7 +57,8 @@ void BackwardBias(Call& call, const Shape& output, const float* dy, float* dbias
                                           dbias, scratch));
 }
 
-// ---- Checks --------------------------------------------------------------------------------------
+// ---- Checks
+// --------------------------------------------------------------------------------------
 
 // The problem of x with weight, which is O×I×R×S or O×I.
 Conv2dProblem ProblemOf(const char* function, const Shape& x, const py::array& weight, Pair stride,
@@ -87,13 +89,15 @@ py::array Bias(const char* function, const py::object& bias, int64_t channels) {
   return bias.is_none() ? py::array() : Vector(bias, {function, "bias"}, channels);
 }
 
-void ExpectOutputShape(const char* function, const py::array& dy, const std::vector<int64_t>& dims) {
+void ExpectOutputShape(const char* function, const py::array& dy,
+                       const std::vector<int64_t>& dims) {
   if (Dims(dy) == dims) return;
   Check(InvalidShape(std::string(function) + ": dy: expected the output's shape " +
                      DimsToString(dims) + ", got " + DimsToString(Dims(dy))));
 }
 
-// ---- Convolution ---------------------------------------------------------------------------------
+// ---- Convolution
+// ---------------------------------------------------------------------------------
 
 py::array Conv2d(const py::object& x_object, const py::object& weight_object,
                  const py::object& bias_object, Pair stride, Borders padding, Pair dilation,
@@ -140,7 +144,8 @@ py::tuple Conv2dBackward(const py::object& dy_object, const py::object& x_object
   return py::make_tuple(FromChannelsLast(call, x.shape, dx.as<float>()), dweight, dbias);
 }
 
-// ---- Linear: a 1×1 convolution of a 1×1 picture, whose layouts are one ---------------------------
+// ---- Linear: a 1×1 convolution of a 1×1 picture, whose layouts are one
+// ---------------------------
 
 Conv2dProblem LinearProblem(const char* function, const py::array& x, const py::array& weight) {
   return ProblemOf(function, {.n = x.shape(0), .c = x.shape(1)}, weight, {1, 1}, {0, 0, 0, 0},
@@ -190,8 +195,8 @@ py::tuple LinearBackward(const py::object& dy_object, const py::object& x_object
 
 void DefineConvolutions(py::module_& module) {
   using py::arg;
-  module.def("conv2d", &Conv2d, arg("x"), arg("weight"), arg("bias"), arg("stride"),
-             arg("padding"), arg("dilation"), arg("groups"));
+  module.def("conv2d", &Conv2d, arg("x"), arg("weight"), arg("bias"), arg("stride"), arg("padding"),
+             arg("dilation"), arg("groups"));
   module.def("conv2d_backward", &Conv2dBackward, arg("dy"), arg("x"), arg("weight"), arg("stride"),
              arg("padding"), arg("dilation"), arg("groups"));
   module.def("linear", &Linear, arg("x"), arg("weight"), arg("bias"));

@@ -41,7 +41,8 @@ py::array ActivateBackward(const char* function, const py::object& dy_object,
   py::array_t<float> dx = NewArray(Dims(dy.array));
   float* to = dx.mutable_data();
   Call call;
-  const Workspace workspace = call.Scratch(call.backend().ActivationBackwardWorkspace(dy.count(), 1));
+  const Workspace workspace =
+      call.Scratch(call.backend().ActivationBackwardWorkspace(dy.count(), 1));
   const py::gil_scoped_release unlocked;
   Check(call.backend().ActivationBackward(dy.count(), 1, {kKind}, dy.data(), y.data(), to, nullptr,
                                           workspace));
@@ -62,7 +63,8 @@ py::array Dropout(const py::object& x_object, float p, uint64_t seed, uint64_t s
   return y;
 }
 
-// ---- Batch norm ----------------------------------------------------------------------------------
+// ---- Batch norm
+// ----------------------------------------------------------------------------------
 
 void CheckEps(const char* function, float eps) {
   if (!(eps > 0.0f)) {
@@ -136,10 +138,9 @@ py::tuple BatchNormTraining(const py::object& x_object, const py::object& mean_o
       call.Scratch(call.backend().BatchNormWorkspace(x.shape.pixels(), channels));
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().BatchNormForward(x.shape.pixels(), channels, values.as<float>(),
-                                          Data(weight), Data(bias), eps, momentum, {},
-                                          new_mean_data, new_var_data, batch_mean_data,
-                                          inv_std_data, y.as<float>(), workspace));
+    Check(call.backend().BatchNormForward(
+        x.shape.pixels(), channels, values.as<float>(), Data(weight), Data(bias), eps, momentum, {},
+        new_mean_data, new_var_data, batch_mean_data, inv_std_data, y.as<float>(), workspace));
   }
   return py::make_tuple(FromChannelsLast(call, x.shape, y.as<float>()), new_mean, new_var,
                         batch_mean, inv_std);
@@ -172,7 +173,47 @@ py::tuple BatchNormTrainingBackward(const py::object& dy_object, const py::objec
   return py::make_tuple(FromChannelsLast(call, x.shape, gradient.as<float>()), dweight, dbias);
 }
 
-// ---- Softmax and the loss ------------------------------------------------------------------------
+// In inference mean and variance are constants: dx = dy * weight * inv_std, and dweight and dbias
+// are the sums that training takes, with x normalised by the given statistics. -> dx, dweight,
+// dbias
+py::tuple BatchNormInferenceBackward(const py::object& dy_object, const py::object& x_object,
+                                     const py::object& mean_object, const py::object& var_object,
+                                     const py::object& weight_object, float eps) {
+  constexpr const char* kName = "batch_norm2d_backward";
+  const ImageArray dy(dy_object, {kName, "dy"}), x(x_object, {kName, "x"});
+  CheckSameShape(kName, dy.shape, x.shape);
+  const int64_t rows = x.shape.pixels(), channels = x.shape.c;
+  const py::array mean = Vector(mean_object, {kName, "mean"}, channels);
+  const py::array var = Vector(var_object, {kName, "var"}, channels);
+  const py::array weight = Vector(weight_object, {kName, "weight"}, channels);
+  CheckEps(kName, eps);
+  Call call;
+  const AlignedBuffer gradient = ToChannelsLast(call, dy), values = ToChannelsLast(call, x);
+  const AlignedBuffer inv_std = Floats(channels), scale = Floats(channels);
+  const AlignedBuffer zeros = Floats(channels), not_wanted = Floats(x.shape.size());
+  for (int64_t c = 0; c < channels; ++c) {
+    inv_std.as<float>()[c] = InverseStd(Data(var)[c], eps);
+    scale.as<float>()[c] = Data(weight)[c] * inv_std.as<float>()[c];
+    zeros.as<float>()[c] = 0.0f;
+  }
+  py::array_t<float> dweight = NewArray({channels}), dbias = NewArray({channels});
+  float *dweight_data = dweight.mutable_data(), *dbias_data = dbias.mutable_data();
+  const Workspace workspace = call.Scratch(call.backend().BatchNormWorkspace(rows, channels));
+  {
+    const py::gil_scoped_release unlocked;
+    // Its dx is that of statistics which move with x.
+    Check(call.backend().BatchNormBackward(rows, channels, gradient.as<float>(), values.as<float>(),
+                                           nullptr, {}, Data(weight), Data(mean),
+                                           inv_std.as<float>(), not_wanted.as<float>(),
+                                           dweight_data, dbias_data, workspace));
+    Check(call.backend().ScaleShift(rows, channels, gradient.as<float>(), scale.as<float>(),
+                                    zeros.as<float>(), {}, gradient.as<float>(), call.threads()));
+  }
+  return py::make_tuple(FromChannelsLast(call, x.shape, gradient.as<float>()), dweight, dbias);
+}
+
+// ---- Softmax and the loss
+// ------------------------------------------------------------------------
 
 // Rows of channels, N×C or N×C×H×W: softmax runs over the second dimension of either.
 struct Rows {
@@ -271,22 +312,27 @@ py::tuple SoftmaxCrossEntropy(const py::object& logits_object, const py::object&
 void DefineOperations(py::module_& module) {
   using py::arg;
   using Kind = Activation::Kind;
-  module.def("relu", [](const py::object& x) { return Activate<Kind::kRelu>("relu", x); }, arg("x"));
-  module.def("relu6", [](const py::object& x) { return Activate<Kind::kRelu6>("relu6", x); },
-             arg("x"));
-  module.def("relu_backward",
-             [](const py::object& dy, const py::object& y) {
-               return ActivateBackward<Kind::kRelu>("relu_backward", dy, y);
-             },
-             arg("dy"), arg("y"));
-  module.def("relu6_backward",
-             [](const py::object& dy, const py::object& y) {
-               return ActivateBackward<Kind::kRelu6>("relu6_backward", dy, y);
-             },
-             arg("dy"), arg("y"));
+  module.def(
+      "relu", [](const py::object& x) { return Activate<Kind::kRelu>("relu", x); }, arg("x"));
+  module.def(
+      "relu6", [](const py::object& x) { return Activate<Kind::kRelu6>("relu6", x); }, arg("x"));
+  module.def(
+      "relu_backward",
+      [](const py::object& dy, const py::object& y) {
+        return ActivateBackward<Kind::kRelu>("relu_backward", dy, y);
+      },
+      arg("dy"), arg("y"));
+  module.def(
+      "relu6_backward",
+      [](const py::object& dy, const py::object& y) {
+        return ActivateBackward<Kind::kRelu6>("relu6_backward", dy, y);
+      },
+      arg("dy"), arg("y"));
   module.def("dropout", &Dropout, arg("x"), arg("p"), arg("seed"), arg("step"), arg("layer"));
   module.def("batch_norm2d", &BatchNorm, arg("x"), arg("mean"), arg("var"), arg("weight"),
              arg("bias"), arg("eps"));
+  module.def("batch_norm2d_backward", &BatchNormInferenceBackward, arg("dy"), arg("x"), arg("mean"),
+             arg("var"), arg("weight"), arg("eps"));
   module.def("batch_norm2d_training", &BatchNormTraining, arg("x"), arg("mean"), arg("var"),
              arg("weight"), arg("bias"), arg("momentum"), arg("eps"));
   module.def("batch_norm2d_training_backward", &BatchNormTrainingBackward, arg("dy"), arg("x"),

@@ -46,8 +46,8 @@ py::array MaxPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair p
   const AlignedBuffer input = ToChannelsLast(call, x), y = Floats(problem.output().size());
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().MaxPool2dForward(problem, input.as<float>(), y.as<float>(),
-                                          call.threads()));
+    Check(
+        call.backend().MaxPool2dForward(problem, input.as<float>(), y.as<float>(), call.threads()));
   }
   return FromChannelsLast(call, problem.output(), y.as<float>());
 }
@@ -79,8 +79,8 @@ py::array AvgPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair p
   const AlignedBuffer input = ToChannelsLast(call, x), y = Floats(problem.output().size());
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().AvgPool2dForward(problem, input.as<float>(), y.as<float>(),
-                                          call.threads()));
+    Check(
+        call.backend().AvgPool2dForward(problem, input.as<float>(), y.as<float>(), call.threads()));
   }
   return FromChannelsLast(call, problem.output(), y.as<float>());
 }

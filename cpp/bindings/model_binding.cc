@@ -43,8 +43,7 @@ void SetParameters(Model& model, const py::dict& values) {
   std::vector<std::pair<std::string, std::vector<float>>> list;
   for (const auto& [key, value] : values) {
     const std::string name = py::str(key);
-    const std::vector<int64_t>& wanted =
-        model.specs()[Unwrap(model.FindParameter(name))].dims;
+    const std::vector<int64_t>& wanted = model.specs()[Unwrap(model.FindParameter(name))].dims;
     const py::array array = ContiguousFloats(value, {"parameter", name.c_str()}, -1);
     if (Dims(array) != wanted) {
       Check(InvalidShape("parameter " + name + ": expected shape " + DimsToString(wanted) +
@@ -75,9 +74,9 @@ py::tuple OutputShape(Model& model, const Nchw& input, const std::optional<std::
 std::shared_ptr<const Plan> PlanFor(Model& model, const Nchw& input, bool training,
                                     float label_smoothing) {
   const py::gil_scoped_release unlocked;
-  return Unwrap(
-      model.PlanFor(ShapeOf(input), {.mode = training ? Mode::kTraining : Mode::kInference,
-                                     .label_smoothing = label_smoothing}));
+  return Unwrap(model.PlanFor(
+      ShapeOf(input),
+      {.mode = training ? Mode::kTraining : Mode::kInference, .label_smoothing = label_smoothing}));
 }
 
 }  // namespace
@@ -89,31 +88,34 @@ void DefineModel(py::module_& module) {
              return Unwrap(Model::Create(Unwrap(Graph::FromJson(graph_json))));
            }),
            arg("graph_json"))
-      .def_static("load",
-                  [](const std::string& path) {
-                    const py::gil_scoped_release unlocked;
-                    return Unwrap(Load(path));
-                  },
-                  arg("path"))
-      .def_static("load_memory",
-                  [](const py::bytes& data, const std::string& name) {
-                    const std::string_view bytes = data;
-                    return Unwrap(LoadMemory(bytes.data(), bytes.size(), name));
-                  },
-                  arg("data"), arg("name"))
-      .def("save",
-           [](const Model& model, const std::string& path) {
-             const py::gil_scoped_release unlocked;
-             Check(Save(model, path));
-           },
-           arg("path"))
+      .def_static(
+          "load",
+          [](const std::string& path) {
+            const py::gil_scoped_release unlocked;
+            return Unwrap(Load(path));
+          },
+          arg("path"))
+      .def_static(
+          "load_memory",
+          [](const py::bytes& data, const std::string& name) {
+            const std::string_view bytes = data;
+            return Unwrap(LoadMemory(bytes.data(), bytes.size(), name));
+          },
+          arg("data"), arg("name"))
+      .def(
+          "save",
+          [](const Model& model, const std::string& path) {
+            const py::gil_scoped_release unlocked;
+            Check(Save(model, path));
+          },
+          arg("path"))
       .def("graph_json", [](const Model& model) { return model.graph().ToJson(); })
       .def("specs",
            [](const Model& model) {
              py::list list;
              for (const ParameterSpec& spec : model.specs()) {
-               list.append(py::make_tuple(spec.name, py::tuple(py::cast(spec.dims)),
-                                          spec.trainable));
+               list.append(
+                   py::make_tuple(spec.name, py::tuple(py::cast(spec.dims)), spec.trainable));
              }
              return list;
            })
@@ -122,28 +124,31 @@ void DefineModel(py::module_& module) {
       .def_property_readonly("version", &Model::version)
       .def("metadata",
            [](const Model& model) { return std::map<std::string, std::string>(model.metadata()); })
-      .def("set_metadata",
-           [](Model& model, std::map<std::string, std::string> metadata) {
-             model.metadata() = std::move(metadata);
-           },
-           arg("metadata"))
+      .def(
+          "set_metadata",
+          [](Model& model, std::map<std::string, std::string> metadata) {
+            model.metadata() = std::move(metadata);
+          },
+          arg("metadata"))
       .def("run", &Run, arg("x"), arg("output") = py::none())
       .def("output_shape", &OutputShape, arg("input_shape"), arg("output") = py::none())
-      .def("describe",
-           [](Model& model, const Nchw& input, bool training, float label_smoothing) {
-             return PlanFor(model, input, training, label_smoothing)->Describe();
-           },
-           arg("input_shape"), arg("training") = false, arg("label_smoothing") = 0.0f)
-      .def("plan_info",
-           [](Model& model, const Nchw& input, bool training) {
-             const auto plan = PlanFor(model, input, training, 0.0f);
-             py::dict info;
-             info["flops"] = plan->Flops();
-             info["arena_bytes"] = plan->ArenaBytes();
-             info["packed_bytes"] = plan->PackedBytes();
-             return info;
-           },
-           arg("input_shape"), arg("training") = false)
+      .def(
+          "describe",
+          [](Model& model, const Nchw& input, bool training, float label_smoothing) {
+            return PlanFor(model, input, training, label_smoothing)->Describe();
+          },
+          arg("input_shape"), arg("training") = false, arg("label_smoothing") = 0.0f)
+      .def(
+          "plan_info",
+          [](Model& model, const Nchw& input, bool training) {
+            const auto plan = PlanFor(model, input, training, 0.0f);
+            py::dict info;
+            info["flops"] = plan->Flops();
+            info["arena_bytes"] = plan->ArenaBytes();
+            info["packed_bytes"] = plan->PackedBytes();
+            return info;
+          },
+          arg("input_shape"), arg("training") = false)
       .def("set_plan_cache_bytes", &Model::SetPlanCacheBytes, arg("bytes"))
       .def_property_readonly("plan_cache_bytes", &Model::PlanCacheBytes);
 }

@@ -11,13 +11,20 @@ namespace py = pybind11;
 
 const char* ClassName(StatusCode code) {
   switch (code) {
-    case StatusCode::kInvalidShape: return "ShapeError";
-    case StatusCode::kInvalidArgument: return "ArgumentError";
-    case StatusCode::kInvalidModel: return "ModelError";
-    case StatusCode::kDevice: return "DeviceError";
-    case StatusCode::kIo: return "FileError";
-    case StatusCode::kOutOfMemory: return "OutOfMemoryError";
-    case StatusCode::kOk: break;
+    case StatusCode::kInvalidShape:
+      return "ShapeError";
+    case StatusCode::kInvalidArgument:
+      return "ArgumentError";
+    case StatusCode::kInvalidModel:
+      return "ModelError";
+    case StatusCode::kDevice:
+      return "DeviceError";
+    case StatusCode::kIo:
+      return "FileError";
+    case StatusCode::kOutOfMemory:
+      return "OutOfMemoryError";
+    case StatusCode::kOk:
+      break;
   }
   return "Error";
 }

@@ -62,8 +62,7 @@ py::tuple Gradients(PyTrainer& self, const py::object& x_object, const py::objec
   {
     const int64_t* label_data = labels.data();
     const py::gil_scoped_release unlocked;
-    result = Unwrap(
-        self.trainer->Gradients(x.shape, x.view, label_data, seed, step, &gradients));
+    result = Unwrap(self.trainer->Gradients(x.shape, x.view, label_data, seed, step, &gradients));
   }
   py::dict named;
   for (size_t i = 0; i < gradients.size(); ++i) named[self.name(i).c_str()] = CopyOf(gradients[i]);
