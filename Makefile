@@ -34,8 +34,9 @@ $(VENV)/.tools: tools/bootstrap.sh
 $(VENV)/.wheel: $(VENV)/.tools $(SOURCES)
 	@echo "Building ninc"
 	@mkdir -p build dist && rm -f dist/ninc-*.whl
-	@$(BIN)/python -m pip wheel -v --no-deps --no-build-isolation -w dist --config-settings=build-dir=build/wheel . \
-	  2>&1 | tee build/wheel.log | { grep --line-buffered -oE '\[[0-9]+/[0-9]+\] [BL]\w+ .*' || true; } \
+	@$(BIN)/python -m pip wheel -v --no-deps --no-build-isolation -w dist \
+	  --config-settings=build-dir=build/wheel . 2>&1 | tee build/wheel.log \
+	  | { grep --line-buffered -oE '\[[0-9]+/[0-9]+\] [BL]\w+ .*' || true; } \
 	  || { tail -n 40 build/wheel.log; exit 1; }
 	@touch $@
 
