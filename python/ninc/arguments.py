@@ -14,15 +14,21 @@ from .errors import ArgumentError
 Pair = Union[int, Sequence[int]]
 Padding = Union[int, Sequence[int], str]
 
+# What the core's sizes can hold (int64), and its seeds (uint64).
+LARGEST = 2**63 - 1
+LARGEST_SEED = 2**64 - 1
 
-def integer(where: str, name: str, value: int, lowest: int = 1) -> int:
-    """A Python int of whatever counts as an integer (numpy's too), at least `lowest`."""
+
+def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = LARGEST) -> int:
+    """A Python int of whatever counts as an integer (numpy's too), from `lowest` to `highest`."""
     try:
         number = operator.index(value)
     except TypeError:
         raise ArgumentError(f"{where}: {name} must be an integer, got {value!r}") from None
     if number < lowest:
         raise ArgumentError(f"{where}: {name} must be at least {lowest}, got {number}")
+    if number > highest:
+        raise ArgumentError(f"{where}: {name} must be at most {highest}, got {number}")
     return number
 
 
@@ -70,9 +76,20 @@ def sides(
 
 def probability(where: str, value: float) -> float:
     """A share in [0, 1) of elements to drop."""
-    if not 0.0 <= value < 1.0:
+    share = real(where, "p", value)
+    if not 0.0 <= share < 1.0:
         raise ArgumentError(f"{where}: p must be in [0, 1), got {value!r}")
-    return float(value)
+    return share
+
+
+def real(where: str, name: str, value: float) -> float:
+    """A Python float of whatever counts as a number (numpy's too)."""
+    if isinstance(value, (str, bytes)):  # float() would read them
+        raise ArgumentError(f"{where}: {name} must be a number, got {value!r}")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"{where}: {name} must be a number, got {value!r}") from None
 
 
 def _integers(where: str, name: str, value: Pair, lowest: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import os
 
 from . import _core
 from .arguments import integer
+from .errors import ArgumentError
 
 
 def get_num_threads() -> int:
@@ -18,7 +19,7 @@ def get_num_threads() -> int:
 
 def set_num_threads(count: int) -> None:
     """Lets `count` threads, at least 1, work on an operation. Results do not depend on it."""
-    _core.set_num_threads(integer("set_num_threads", "count", count))
+    _core.set_num_threads(integer("set_num_threads", "count", count, highest=2**31 - 1))
 
 
 def targets() -> list[str]:
@@ -33,6 +34,8 @@ def target() -> str:
 
 def set_target(name: str) -> None:
     """Uses one of `targets` from now on, in the whole process. ArgumentError for others."""
+    if not isinstance(name, str):
+        raise ArgumentError(f"set_target: name must be a string, got {name!r}")
     _core.set_target(name)
 
 

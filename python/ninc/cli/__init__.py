@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return _fail("interrupted")
-    except (Error, OSError) as error:
+    except (Error, OSError, ImportError) as error:
+        # ImportError: the core refuses a NINC_TARGET or NINC_NUM_THREADS that makes no sense.
         return _fail(str(error))
     except MemoryError as error:
         return _fail(str(error) or "out of memory")

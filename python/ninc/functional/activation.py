@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..arguments import integer, probability
+from ..arguments import LARGEST_SEED, integer, probability
 
 Array = np.ndarray
 
@@ -48,7 +48,7 @@ def dropout_backward(dy: Array, p: float, *, seed: int, step: int, layer: int = 
 def _dropout_settings(where: str, p: float, seed: int, step: int, layer: int) -> tuple:
     return (
         probability(where, p),
-        integer(where, "seed", seed, 0),
-        integer(where, "step", step, 0),
-        integer(where, "layer", layer, 0),
+        integer(where, "seed", seed, 0, LARGEST_SEED),
+        integer(where, "step", step, 0, LARGEST_SEED),
+        integer(where, "layer", layer, 0, 2**32 - 1),
     )

@@ -86,7 +86,10 @@ def _mlpconv_values(x: Array, layers: Layers, stride: Pair, padding: Padding) ->
     if not layers:
         raise ArgumentError("mlpconv: layers must hold at least one (weight, bias)")
     values = [x]
-    for index, (weight, bias) in enumerate(layers):
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, (tuple, list)) or len(layer) != 2:
+            raise ArgumentError(f"mlpconv: layer {index} must be a pair (weight, bias)")
+        weight, bias = layer
         if index > 0 and np.shape(weight)[2:] != (1, 1):
             raise ShapeError(
                 f"mlpconv: the weight of layer {index} must be K×C×1×1, got {np.shape(weight)}"

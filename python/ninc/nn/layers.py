@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..arguments import Padding, Pair, integer, pair, probability, sides
+from ..arguments import Padding, Pair, integer, pair, probability, real, sides
 from ..errors import ArgumentError
 
 
@@ -213,12 +213,12 @@ class BatchNorm2d(Layer):
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         self.channels = integer("BatchNorm2d", "channels", channels)
-        if not 0.0 < eps < float("inf"):
+        self.eps = real("BatchNorm2d", "eps", eps)
+        self.momentum = real("BatchNorm2d", "momentum", momentum)
+        if not 0.0 < self.eps < float("inf"):
             raise ArgumentError(f"BatchNorm2d: eps must be above 0, got {eps!r}")
-        if not 0.0 <= momentum <= 1.0:
+        if not 0.0 <= self.momentum <= 1.0:
             raise ArgumentError(f"BatchNorm2d: momentum must be in [0, 1], got {momentum!r}")
-        self.eps = float(eps)
-        self.momentum = float(momentum)
 
     def fields(self) -> dict[str, Any]:
         return {"channels": self.channels, "eps": self.eps, "momentum": self.momentum}
