@@ -276,9 +276,9 @@ py::tuple SoftmaxCrossEntropy(const py::object& logits_object, const py::object&
   const py::array logits = ContiguousFloats(logits_object, {kName, "logits"}, 2);
   const int64_t rows = logits.shape(0), classes = logits.shape(1);
   const py::array_t<int64_t> labels = Labels(labels_object, {kName, "labels"}, rows);
-  if (rows < 1 || classes < 1) {
+  if (classes < 1) {  // no rows are allowed: their mean is NaN, as numpy's
     Check(InvalidShape(std::string(kName) +
-                       ": the mean loss needs at least one row and one class, got " +
+                       ": the loss needs at least one class, got logits of shape " +
                        DimsToString(Dims(logits))));
   }
   if (!(smoothing >= 0.0f && smoothing < 1.0f)) {
