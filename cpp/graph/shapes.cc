@@ -61,9 +61,11 @@ struct Infer {
   template <typename Pool>
   Result<Shape> Pooled(const Pool& op) const {
     const int64_t h = input().h + 2 * op.padding_h, w = input().w + 2 * op.padding_w;
-    if (h < op.kernel_h || w < op.kernel_w) {
-      return Expected("a padded input of at least " + Size(op.kernel_h, op.kernel_w), Size(h, w),
-                      input());
+    // Where sizes round up, a window may hang over the lower right edge by less than a stride.
+    const int64_t least_h = op.kernel_h - (op.ceil_mode ? op.stride_h - 1 : 0);
+    const int64_t least_w = op.kernel_w - (op.ceil_mode ? op.stride_w - 1 : 0);
+    if (h < least_h || w < least_w) {
+      return Expected("a padded input of at least " + Size(least_h, least_w), Size(h, w), input());
     }
     return ProblemFor(op, input()).output();
   }

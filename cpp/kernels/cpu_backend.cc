@@ -140,10 +140,6 @@ class Cpu final : public Backend {
     cpu::Add(count, a, b, activation, y, threads);
     return {};
   }
-  Status Accumulate(int64_t count, const float* x, float* y, int threads) override {
-    cpu::Accumulate(count, x, y, threads);
-    return {};
-  }
   Status CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,
                       int64_t x_offset, float* y, int64_t y_stride, int64_t y_offset,
                       int threads) override {

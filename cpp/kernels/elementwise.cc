@@ -37,10 +37,6 @@ void Add(int64_t count, const float* a, const float* b, Activation activation, f
   NINC_DISPATCH(Add)(count, a, b, activation, y, threads);
 }
 
-void Accumulate(int64_t count, const float* x, float* y, int threads) {
-  Add(count, x, y, Activation{}, y, threads);
-}
-
 void CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,
                   int64_t x_offset, float* y, int64_t y_stride, int64_t y_offset, int threads) {
   const size_t bytes = static_cast<size_t>(channels) * sizeof(float);

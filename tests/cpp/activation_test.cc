@@ -121,17 +121,6 @@ TEST(ElementwiseTest, AddThenActivate) {
   }
 }
 
-TEST(ElementwiseTest, AccumulateAdds) {
-  for (const MatrixCase& m : MatrixCases()) {
-    const std::vector<float> x = Random(m.size(), 6), y = Random(m.size(), 7);
-    const std::vector<double> want = reference::Add(kNone, x, y);
-    OnEveryTarget(
-        m.ToString(),
-        [&](Call& call) { cpu::Accumulate(m.size(), call.In(x), call.InOut(y), call.threads()); },
-        [&](const Outputs& got) { ExpectClose(got[0], want, Magnitudes(want), 1); });
-  }
-}
-
 TEST(ElementwiseTest, CopyChannelsConcatenatesAndTakesApart) {
   for (const MatrixCase& m : MatrixCases()) {
     const int64_t left = m.channels, right = 3, all = left + right;

@@ -3,8 +3,8 @@
 //
 // Conventions for every operation
 //   - Activations are N×H×W×C, or rows×channels where the pixels' arrangement does not matter.
-//   - Outputs are written (=), never added to; Accumulate joins gradients. dx may be dy's own
-//     memory where a comment says "in place".
+//   - Outputs are written (=), never added to. dx may be dy's own memory where a comment says
+//     "in place".
 //   - Arguments have been validated; a Status reports the device's failures only.
 //   - Nothing is allocated: scratch memory comes in a Workspace of the size the operation's
 //     *Workspace function gave.
@@ -87,7 +87,8 @@ class NINC_API Backend {
   virtual Status PackWeights(const Conv2dProblem& problem, Pass pass, const float* weight_oihw,
                              const float* scale, float* packed, int threads) = 0;
   virtual WorkspaceSize Conv2dWorkspace(const Conv2dProblem& problem, Pass pass) const = 0;
-  // "implicit gemm 8×48" for Plan::Describe.
+  // "implicit gemm 8×48" for Plan::Describe. Plans share packed weights by this name: another
+  // layout of packed weights needs another name.
   virtual std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) const = 0;
   // y = activation(conv(x) + bias); bias: K values or null.
   virtual Status Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
@@ -152,8 +153,6 @@ class NINC_API Backend {
   // y = activation(a + b), in place of either allowed.
   virtual Status Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
                      int threads) = 0;
-  // y += x
-  virtual Status Accumulate(int64_t count, const float* x, float* y, int threads) = 0;
   // y(r, y_offset + c) = x(r, x_offset + c) for c < channels: one side of a concat, either way.
   virtual Status CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,
                               int64_t x_offset, float* y, int64_t y_stride, int64_t y_offset,

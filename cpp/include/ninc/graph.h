@@ -68,7 +68,7 @@ using Op = std::variant<op::Input, op::Conv2d, op::BatchNorm2d, op::Relu, op::Re
                         op::AvgPool2d, op::GlobalAvgPool2d, op::Dropout, op::Linear, op::Add,
                         op::Concat, op::Flatten, op::Softmax>;
 
-NINC_API std::string_view OpName(const Op& op);  // "Conv2d", as users type it
+NINC_API std::string_view OpName(const Op& op);  // "Conv2d", as in the JSON form
 
 using NodeId = int32_t;
 

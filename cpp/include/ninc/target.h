@@ -16,7 +16,8 @@ NINC_API std::string_view TargetName(Target target);  // "scalar", "neon", "avx2
 NINC_API std::vector<Target> SupportedTargets();
 // The one in use: the fastest supported, or what NINC_TARGET or SetTarget asked for.
 NINC_API Target ChosenTarget();
-// Weights already packed for another target are packed again by the next run.
+// Not while another thread runs a network: kernels look at the target as they start. Weights packed
+// for another target are packed again by the next run.
 NINC_API Status SetTarget(std::string_view name);
 // Whether the environment's NINC_TARGET could be obeyed. Where it could not, the fastest supported
 // target is in use; the binding raises this at import, so that nobody measures the wrong one.
