@@ -28,6 +28,8 @@ def batch_norm2d(
     updated IN PLACE as in PyTorch, var with divisor N * H * W - 1; None leaves that out:
 
         mean = (1 - momentum) * mean + momentum * m
+
+    A batch of none has no statistics and moves none; one value a channel is a ShapeError.
     """
     if not training:
         return _core.batch_norm2d(x, mean, var, weight, bias, eps)
@@ -40,6 +42,8 @@ def batch_norm2d(
                 raise ArgumentError(f"batch_norm2d: {name} is read-only; training updates it")
     else:
         mean, var = _neutral_statistics(weight)
+    if _is_empty(x):
+        return _core.batch_norm2d(x, mean, var, weight, bias, eps)
     y, new_mean, new_var, _, _ = _core.batch_norm2d_training(
         x, mean, var, weight, bias, momentum, eps
     )
@@ -64,13 +68,18 @@ def batch_norm2d_backward(
     In inference mean and var are constants. In training they are not looked at: dx counts how x
     moves the batch's statistics, which are computed once more.
     """
-    if not training:
+    if training:
+        mean, var = _neutral_statistics(weight)
+    if not training or _is_empty(x):
         return _core.batch_norm2d_backward(dy, x, mean, var, weight, eps)
-    mean, var = _neutral_statistics(weight)
     _, _, _, batch_mean, batch_inv_std = _core.batch_norm2d_training(
         x, mean, var, weight, mean, 0.0, eps
     )
     return _core.batch_norm2d_training_backward(dy, x, weight, batch_mean, batch_inv_std)
+
+
+def _is_empty(x: Array) -> bool:
+    return np.ndim(x) == 4 and len(x) == 0
 
 
 def _neutral_statistics(weight: Array) -> tuple[Array, Array]:

@@ -1,0 +1,29 @@
+"""Fixtures and hypothesis settings of all Python tests."""
+
+import numpy as np
+import pytest
+
+import ninc
+
+try:
+    import hypothesis
+except ImportError:  # its tests skip themselves
+    pass
+else:
+    # No deadline: the first run of a shape on a busy machine says nothing about the code.
+    # Derandomised: the same examples each time, so that a failure is there for everyone.
+    hypothesis.settings.register_profile("ninc", deadline=None, derandomize=True, max_examples=60)
+    hypothesis.settings.load_profile("ninc")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def threads():
+    """`ninc.set_num_threads`; the number from before comes back afterwards."""
+    before = ninc.get_num_threads()
+    yield ninc.set_num_threads
+    ninc.set_num_threads(before)
