@@ -1,9 +1,9 @@
 """NIN-CIFAR: every layer against the machine's limit, and the network beside PyTorch.
 
-    pip install -r benchmarks/requirements.txt
-    python -m benchmarks.nin                     # two threads, batches 1 and 128
-    python -m benchmarks.nin --batch 32 --no-peer --target avx2
-    python -m benchmarks.nin --json results.json
+pip install -r benchmarks/requirements.txt
+python -m benchmarks.nin                     # two threads, batches 1 and 128
+python -m benchmarks.nin --batch 32 --no-peer --target avx2
+python -m benchmarks.nin --json results.json
 """
 
 import argparse

@@ -125,7 +125,8 @@ std::string_view OpName(const Op& op) { return kOpNames[op.index()]; }
 bool MakeOp(std::string_view name, Op* op) {
   return [&]<size_t... I>(std::index_sequence<I...>) {
     return ((kOpNames[I] == name && (op->emplace<I>(), true)) || ...);
-  }(std::make_index_sequence<std::variant_size_v<Op>>());
+  }
+  (std::make_index_sequence<std::variant_size_v<Op>>());
 }
 
 Result<NodeId> Graph::Add(std::string name, Op op, std::vector<NodeId> inputs) {

@@ -108,8 +108,8 @@ Result<std::vector<double>> TimeConv2d(const Conv2dProblem& problem, Pass pass, 
         return cpu::Conv2dBackwardData(problem, y.as<float>(), packed.as<float>(), x.as<float>(),
                                        workspace);
       case Pass::kBackwardWeights:
-        return cpu::Conv2dBackwardWeights(problem, x.as<float>(), y.as<float>(),
-                                          weight.as<float>(), workspace);
+        return cpu::Conv2dBackwardWeights(problem, x.as<float>(), y.as<float>(), weight.as<float>(),
+                                          workspace);
     }
   };
   run();

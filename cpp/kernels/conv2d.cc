@@ -193,13 +193,12 @@ WorkspaceSize Conv2dWorkspace(const Conv2dProblem& p, Pass pass) {
 
 std::string Conv2dAlgorithm(const Conv2dProblem& p, Pass pass) {
   if (IsDepthwise(p)) return "depthwise";
-  const Pass lattice_pass = pass == Pass::kBackwardData ? pass : Pass::kForward;
-  std::string name = p.IsPointwise() ? "matrix product"
-                     : UsesPatches(MakeLattice(p, lattice_pass, 0)) ? "patch gemm"
-                                                                    : "implicit gemm";
   const TileShape& tile = Tiles().shape;
-  return name.append(" ").append(std::to_string(tile.rows)).append("×").append(
-      std::to_string(tile.width()));
+  const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width());
+  if (p.IsPointwise()) return "matrix product " + shape;
+  const Pass lattice_pass = pass == Pass::kBackwardData ? pass : Pass::kForward;
+  const bool patches = UsesPatches(MakeLattice(p, lattice_pass, 0));
+  return (patches ? "patch gemm " : "implicit gemm ") + shape;
 }
 
 void Conv2dForward(const Conv2dProblem& p, const float* x, const float* packed, const float* bias,

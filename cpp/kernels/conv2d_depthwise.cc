@@ -73,8 +73,7 @@ constexpr int64_t kChannelBlock = 64;  // of a weight gradient's task: what a bl
 
 // All channels at once: a lattice whose "depth" is the picture's channels.
 TapLattice DepthwiseLattice(const Conv2dProblem& p, Pass pass, int64_t index) {
-  TapLattice lattice =
-      MakeLattice(p, pass == Pass::kBackwardData ? pass : Pass::kForward, index);
+  TapLattice lattice = MakeLattice(p, pass == Pass::kBackwardData ? pass : Pass::kForward, index);
   lattice.depth = lattice.columns = p.input.c;
   return lattice;
 }

@@ -46,8 +46,8 @@ inline float* DestinationPixel(const TapLattice& lattice, const PixelWalk& walk,
 // rows[(a·taps_w + b)·stride + m] = the source of tap (a, b) for pixel first + m, for the kernel
 // rows [tap_h0, tap_h1) of the lattice (so weight gradients can be split by kernel row).
 inline void TapRows(const TapLattice& lattice, const float* src, const float* zeros,
-                    int64_t channel0, int64_t first, int64_t pixels, int64_t tap_h0,
-                    int64_t tap_h1, int64_t stride, const float** rows) {
+                    int64_t channel0, int64_t first, int64_t pixels, int64_t tap_h0, int64_t tap_h1,
+                    int64_t stride, const float** rows) {
   const TapAxis &h = lattice.h, &w = lattice.w;
   const Shape& s = lattice.src;
   PixelWalk walk(lattice, first);
@@ -66,7 +66,8 @@ inline void TapRows(const TapLattice& lattice, const float* src, const float* ze
 }
 
 // Pictures of few channels (the first layer) have taps too short for the tile's inner loop: their
-// rows are laid out once for a block, patch(m, (a·taps_w + b)·depth + d), and multiplied as one tap.
+// rows are laid out once for a block, patch(m, (a·taps_w + b)·depth + d), and multiplied as one
+// tap.
 inline bool UsesPatches(const TapLattice& lattice) {
   return lattice.depth < 16 && lattice.taps() > 1;
 }

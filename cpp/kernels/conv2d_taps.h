@@ -23,22 +23,29 @@ namespace ninc::cpu {
 
 // One dimension of a lattice and its taps.
 struct TapAxis {
-  int64_t count = 0;      // destination positions
-  int64_t first = 0;      // the first of them in the destination
-  int64_t step = 1;       // from one to the next
-  int64_t src_step = 1;   // the source moves so far meanwhile
+  int64_t count = 0;     // destination positions
+  int64_t first = 0;     // the first of them in the destination
+  int64_t step = 1;      // from one to the next
+  int64_t src_step = 1;  // the source moves so far meanwhile
   int64_t taps = 0;
-  int64_t kernel0 = 0;    // tap a is the kernel's row kernel0 + a·kernel_step ...
+  int64_t kernel0 = 0;  // tap a is the kernel's row kernel0 + a·kernel_step ...
   int64_t kernel_step = 1;
-  int64_t offset0 = 0;    // ... and reads the source at i·src_step + offset0 + a·offset_step
+  int64_t offset0 = 0;  // ... and reads the source at i·src_step + offset0 + a·offset_step
   int64_t offset_step = 1;
 };
 
 // The axis of y's positions; reads x.
 inline TapAxis ForwardAxis(int64_t out, int64_t kernel, int64_t stride, int64_t dilation,
                            int64_t padding) {
-  return {.count = out, .first = 0, .step = 1, .src_step = stride, .taps = kernel,
-          .kernel0 = 0, .kernel_step = 1, .offset0 = -padding, .offset_step = dilation};
+  return {.count = out,
+          .first = 0,
+          .step = 1,
+          .src_step = stride,
+          .taps = kernel,
+          .kernel0 = 0,
+          .kernel_step = 1,
+          .offset0 = -padding,
+          .offset_step = dilation};
 }
 
 // The axis of x's positions congruent to `phase` modulo the stride; reads dy.

@@ -4,10 +4,10 @@
 //
 // A task owns a block of the result (panels of output channels × some kernel rows × some input
 // channels) and walks all pixels in blocks of kBlockPixels: it packs a panel's columns of dy once
-// and then adds the block's product to each of the panel's tiles. Results are split among threads, never
-// pixels, so there are no partial sums to merge and the bits do not depend on the threads. Each
-// block of pixels is summed in registers from zero before it is added, which keeps the rounding
-// error of the long sum (30,000 pixels for a batch of NIN-CIFAR) near that of a short one.
+// and then adds the block's product to each of the panel's tiles. Results are split among threads,
+// never pixels, so there are no partial sums to merge and the bits do not depend on the threads.
+// Each block of pixels is summed in registers from zero before it is added, which keeps the
+// rounding error of the long sum (30,000 pixels for a batch of NIN-CIFAR) near that of a short one.
 #include "kernels/conv2d_weights.h"
 
 #include <algorithm>
@@ -202,8 +202,8 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
         GatherPatches(lattice, x, share.group * lattice.depth, first, count, scratch.patches);
         for (int64_t m = 0; m < count; ++m) scratch.rows[m] = scratch.patches + m * rows.channels;
       } else {
-        TapRows(lattice, x, scratch.zeros, share.group * lattice.depth, first, count,
-                share.kernel0, share.kernel1, kBlockPixels, scratch.rows);
+        TapRows(lattice, x, scratch.zeros, share.group * lattice.depth, first, count, share.kernel0,
+                share.kernel1, kBlockPixels, scratch.rows);
       }
       for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
         PackGradient(dy, p.out_channels, share.group * p.group_out() + panels.Column(panel),

@@ -62,7 +62,7 @@ void Tile(const TileArgs& args) {
     for (int v = 0; v < kV; ++v) {
       acc[i][v] = args.first ? hn::Zero(D())
                              : LoadColumns(args.out[i] + args.column + v * kLanes,
-                                         args.columns - v * kLanes);
+                                           args.columns - v * kLanes);
     }
   }
 
@@ -72,7 +72,8 @@ void Tile(const TileArgs& args) {
     const float* a[kR];
     for (int i = 0; i < kR; ++i) a[i] = args.rows[t * args.row_stride + i] + args.row_offset;
     for (int64_t d = 0; d < depth; ++d, b += kV * kLanes) {
-      MultiplyAdd<kR, kV>(b, [&](int i) HWY_ATTR { return a[i] + d; }, acc);
+      MultiplyAdd<kR, kV>(
+          b, [&](int i) HWY_ATTR { return a[i] + d; }, acc);
     }
   }
 
@@ -102,7 +103,8 @@ void OuterTile(const OuterTileArgs& args) {
   const float* HWY_RESTRICT b = args.b;
   for (int64_t m = 0; m < args.pixels; ++m, b += kV * kLanes) {
     const float* HWY_RESTRICT a = args.rows[m] + args.row_offset;
-    MultiplyAdd<kR, kV>(b, [&](int i) HWY_ATTR { return a + i; }, acc);
+    MultiplyAdd<kR, kV>(
+        b, [&](int i) HWY_ATTR { return a + i; }, acc);
   }
   for (int i = 0; i < kR; ++i) {
     for (int v = 0; v < kV; ++v) {

@@ -45,7 +45,9 @@ class Workspace {
       : base_(base), size_(size), threads_(threads) {}
   int threads() const { return threads_; }
   template <typename T = float>
-  T* shared() const { return reinterpret_cast<T*>(base_); }
+  T* shared() const {
+    return reinterpret_cast<T*>(base_);
+  }
   template <typename T = float>
   T* thread(int index) const {
     return reinterpret_cast<T*>(base_ + WorkspaceSize::Aligned(size_.shared) +
@@ -95,8 +97,7 @@ class NINC_API Backend {
                                const float* bias, Activation activation, float* y,
                                const Workspace& workspace) = 0;
   virtual Status Conv2dBackwardData(const Conv2dProblem& problem, const float* dy,
-                                    const float* packed, float* dx,
-                                    const Workspace& workspace) = 0;
+                                    const float* packed, float* dx, const Workspace& workspace) = 0;
   virtual Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x,
                                        const float* dy, float* dweight_oihw,
                                        const Workspace& workspace) = 0;
@@ -104,8 +105,9 @@ class NINC_API Backend {
   // y = activation(x), in place allowed.
   virtual Status ActivationForward(int64_t count, Activation activation, const float* x, float* y,
                                    int threads) = 0;
-  // dx = dy where the activation passed x on (0 < y, and y < 6 for ReLU6), else 0; in place allowed.
-  // dbias(c) = sum over rows of dx(row, c) unless null. dx may be null when only dbias is wanted.
+  // dx = dy where the activation passed x on (0 < y, and y < 6 for ReLU6), else 0; in place
+  // allowed. dbias(c) = sum over rows of dx(row, c) unless null. dx may be null when only dbias is
+  // wanted.
   virtual WorkspaceSize ActivationBackwardWorkspace(int64_t rows, int64_t channels) const = 0;
   virtual Status ActivationBackward(int64_t rows, int64_t channels, Activation activation,
                                     const float* dy, const float* y, float* dx, float* dbias,
@@ -140,10 +142,10 @@ class NINC_API Backend {
   // variance unbiased. save_mean and save_inv_std (C values each) serve the backward pass.
   virtual WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels) const = 0;
   virtual Status BatchNormForward(int64_t rows, int64_t channels, const float* x,
-                                  const float* weight, const float* bias, float eps,
-                                  float momentum, Activation activation, float* running_mean,
-                                  float* running_var, float* save_mean, float* save_inv_std,
-                                  float* y, const Workspace& workspace) = 0;
+                                  const float* weight, const float* bias, float eps, float momentum,
+                                  Activation activation, float* running_mean, float* running_var,
+                                  float* save_mean, float* save_inv_std, float* y,
+                                  const Workspace& workspace) = 0;
   // dy is the gradient behind the activation, masked here by y; dx in place of dy allowed.
   virtual Status BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const float* x,
                                    const float* y, Activation activation, const float* weight,

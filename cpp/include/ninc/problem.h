@@ -34,8 +34,8 @@ enum class Pass : uint8_t { kForward, kBackwardData, kBackwardWeights };
 // with zeros outside the picture; with groups, output channel k sees only its group's C/groups
 // input channels.
 struct NINC_API Conv2dProblem {
-  Shape input;                    // N×H×W×C
-  int64_t out_channels = 1;       // K
+  Shape input;                         // N×H×W×C
+  int64_t out_channels = 1;            // K
   int64_t kernel_h = 1, kernel_w = 1;  // R, S
   int64_t stride_h = 1, stride_w = 1;
   int64_t dilation_h = 1, dilation_w = 1;
@@ -43,10 +43,12 @@ struct NINC_API Conv2dProblem {
   int64_t groups = 1;
 
   int64_t out_h() const {  // P
-    return (input.h + padding.top + padding.bottom - dilation_h * (kernel_h - 1) - 1) / stride_h + 1;
+    return (input.h + padding.top + padding.bottom - dilation_h * (kernel_h - 1) - 1) / stride_h +
+           1;
   }
   int64_t out_w() const {  // Q
-    return (input.w + padding.left + padding.right - dilation_w * (kernel_w - 1) - 1) / stride_w + 1;
+    return (input.w + padding.left + padding.right - dilation_w * (kernel_w - 1) - 1) / stride_w +
+           1;
   }
   Shape output() const { return {input.n, out_h(), out_w(), out_channels}; }
   int64_t group_in() const { return input.c / groups; }
@@ -56,8 +58,7 @@ struct NINC_API Conv2dProblem {
   double Flops() const { return 2.0 * static_cast<double>(output().pixels()) * weight_size(); }
   // A matrix product over pixels: 1×1, stride 1, no padding.
   bool IsPointwise() const {
-    return kernel_h == 1 && kernel_w == 1 && stride_h == 1 && stride_w == 1 &&
-           padding == Padding{};
+    return kernel_h == 1 && kernel_w == 1 && stride_h == 1 && stride_w == 1 && padding == Padding{};
   }
   // Says which field is wrong, what it is and what it must be.
   Status Validate() const;

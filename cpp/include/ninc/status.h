@@ -62,8 +62,8 @@ inline Status OutOfMemory(std::string message) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}            // NOLINT(google-explicit-constructor)
-  Result(Status status) : state_(std::move(status)) {}     // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
+  Result(Status status) : state_(std::move(status)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return std::holds_alternative<T>(state_); }
   Status status() const { return ok() ? Status() : std::get<Status>(state_); }
@@ -85,17 +85,17 @@ class [[nodiscard]] Result {
 #define NINC_CONCAT(a, b) NINC_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function unless `expression` is ok.
-#define NINC_RETURN_IF_ERROR(expression)                                 \
-  do {                                                                   \
-    if (::ninc::Status ninc_status = (expression); !ninc_status.ok()) {  \
-      return ninc_status;                                                \
-    }                                                                    \
+#define NINC_RETURN_IF_ERROR(expression)                                \
+  do {                                                                  \
+    if (::ninc::Status ninc_status = (expression); !ninc_status.ok()) { \
+      return ninc_status;                                               \
+    }                                                                   \
   } while (false)
 
 // `declaration` = the value of the Result `expression`, or returns its error.
-#define NINC_ASSIGN_OR_RETURN(declaration, expression)                                  \
-  auto NINC_CONCAT(ninc_result_, __LINE__) = (expression);                              \
-  if (!NINC_CONCAT(ninc_result_, __LINE__).ok()) {                                      \
-    return NINC_CONCAT(ninc_result_, __LINE__).status();                                \
-  }                                                                                     \
+#define NINC_ASSIGN_OR_RETURN(declaration, expression)     \
+  auto NINC_CONCAT(ninc_result_, __LINE__) = (expression); \
+  if (!NINC_CONCAT(ninc_result_, __LINE__).ok()) {         \
+    return NINC_CONCAT(ninc_result_, __LINE__).status();   \
+  }                                                        \
   declaration = std::move(NINC_CONCAT(ninc_result_, __LINE__)).value()
