@@ -91,13 +91,13 @@ $(VENV)/.lint-tools: $(VENV)/.tools
 lint: $(VENV)/.lint-tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@git ls-files '*.h' '*.cc' '*.c' | xargs $(BIN)/clang-format --dry-run -Werror
+	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' | xargs $(BIN)/clang-format --dry-run -Werror
 	@tools/check_lengths.sh
 
 format: $(VENV)/.lint-tools
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@git ls-files '*.h' '*.cc' '*.c' | xargs $(BIN)/clang-format -i
+	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' | xargs $(BIN)/clang-format -i
 
 clean:
 	rm -rf build dist $(VENV)
