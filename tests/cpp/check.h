@@ -12,6 +12,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ninc/backend.h"
@@ -178,20 +179,18 @@ inline void OnEveryTarget(const std::string& name, const std::function<void(Call
     SCOPED_TRACE(name + " on " + std::string(TargetName(target)));
     ASSERT_TRUE(SetTarget(TargetName(target)).ok());
     Outputs first;
-    for (int threads : {1, 2, 5}) {
-      for (int64_t offset : {0, 1}) {
-        Call call(threads, offset);
-        run(call);
-        const Outputs outputs = call.Finish();
-        if (first.empty()) {
-          first = outputs;
-          check(first);
-          continue;
-        }
-        for (size_t i = 0; i < first.size(); ++i) {
-          EXPECT_TRUE(SameBits(outputs[i], first[i]))
-              << "output " << i << " differs with " << threads << " threads, offset " << offset;
-        }
+    for (const auto& [threads, offset] : {std::pair{1, 0}, {1, 1}, {2, 0}, {5, 1}}) {
+      Call call(threads, offset);
+      run(call);
+      const Outputs outputs = call.Finish();
+      if (first.empty()) {
+        first = outputs;
+        check(first);
+        continue;
+      }
+      for (size_t i = 0; i < first.size(); ++i) {
+        EXPECT_TRUE(SameBits(outputs[i], first[i]))
+            << "output " << i << " differs with " << threads << " threads, offset " << offset;
       }
     }
     if (::testing::Test::HasFailure()) break;  // one target's report is enough to read
