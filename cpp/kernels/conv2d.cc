@@ -12,11 +12,13 @@
 #include <array>
 
 #include "base/thread_pool.h"
+#include "kernels/conv2d_cost.h"
 #include "kernels/conv2d_depthwise.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/conv2d_weights.h"
 #include "kernels/tile.h"
+#include "kernels/winograd.h"
 
 namespace ninc::cpu {
 namespace {
@@ -177,17 +179,27 @@ void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* s
 
 size_t PackedWeightBytes(const Conv2dProblem& p, Pass pass) {
   if (IsDepthwise(p)) return DepthwisePackedBytes(p);
+  if (const WinogradShape shape = ChooseWinograd(p, pass); shape.tile > 0) {
+    return WinogradPackedBytes(p, pass, shape);
+  }
   return PackedOffset(p, pass, p.groups, 0) * sizeof(float);
 }
 
 void PackWeights(const Conv2dProblem& p, Pass pass, const float* weight, const float* scale,
                  float* packed, int threads) {
   if (IsDepthwise(p)) return PackDepthwise(p, pass, weight, scale, packed);
+  if (const WinogradShape shape = ChooseWinograd(p, pass); shape.tile > 0) {
+    return PackWinograd(p, pass, shape, weight, scale, packed, threads);
+  }
   PackPanels(p, pass, weight, scale, packed, threads);
 }
 
 WorkspaceSize Conv2dWorkspace(const Conv2dProblem& p, Pass pass) {
-  if (pass == Pass::kBackwardWeights) return BackwardWeightsWorkspace(p);
+  const WinogradShape shape = ChooseWinograd(p, pass);
+  if (pass == Pass::kBackwardWeights) {
+    return shape.tile > 0 ? WinogradWeightsWorkspace(shape) : BackwardWeightsWorkspace(p);
+  }
+  if (shape.tile > 0) return WinogradRunWorkspace(p, pass, shape);
   if (IsDepthwise(p)) return DepthwiseWorkspace(p, pass);
   WorkspaceSize size;
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
@@ -198,6 +210,7 @@ WorkspaceSize Conv2dWorkspace(const Conv2dProblem& p, Pass pass) {
 
 std::string Conv2dAlgorithm(const Conv2dProblem& p, Pass pass) {
   if (IsDepthwise(p)) return "depthwise";
+  if (const WinogradShape shape = ChooseWinograd(p, pass); shape.tile > 0) return WinogradName(shape);
   const TileShape& tile = Tiles().shape;
   const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width());
   if (p.IsPointwise()) return "matrix product " + shape;
@@ -212,6 +225,9 @@ void Conv2dForward(const Conv2dProblem& p, const float* x, const float* packed, 
   if (IsDepthwise(p)) {
     return DepthwiseRun(p, Pass::kForward, x, packed, bias, activation, y, workspace);
   }
+  if (const WinogradShape shape = ChooseWinograd(p, Pass::kForward); shape.tile > 0) {
+    return WinogradRun(p, Pass::kForward, shape, x, packed, bias, activation, y, workspace);
+  }
   RunLattice(p, Pass::kForward, 0, x, packed, bias, activation, y, workspace);
 }
 
@@ -221,6 +237,10 @@ void Conv2dBackwardData(const Conv2dProblem& p, const float* dy, const float* pa
   if (IsDepthwise(p)) {
     return DepthwiseRun(p, Pass::kBackwardData, dy, packed, nullptr, Activation{}, dx, workspace);
   }
+  if (const WinogradShape shape = ChooseWinograd(p, Pass::kBackwardData); shape.tile > 0) {
+    return WinogradRun(p, Pass::kBackwardData, shape, dy, packed, nullptr, Activation{}, dx,
+                       workspace);
+  }
   for (int64_t i = 0; i < LatticeCount(p, Pass::kBackwardData); ++i) {
     RunLattice(p, Pass::kBackwardData, i, dy, packed, nullptr, Activation{}, dx, workspace);
   }
@@ -229,6 +249,9 @@ void Conv2dBackwardData(const Conv2dProblem& p, const float* dy, const float* pa
 void Conv2dBackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, float* dweight,
                            const Workspace& workspace) {
   if (IsDepthwise(p)) return DepthwiseBackwardWeights(p, x, dy, dweight, workspace);
+  if (const WinogradShape shape = ChooseWinograd(p, Pass::kBackwardWeights); shape.tile > 0) {
+    return WinogradBackwardWeights(p, shape, x, dy, dweight, workspace);
+  }
   BackwardWeights(p, x, dy, dweight, workspace);
 }
 

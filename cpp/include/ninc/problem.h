@@ -28,6 +28,11 @@ struct Activation {
 // The three products of a convolution layer (oneDNN's terms).
 enum class Pass : uint8_t { kForward, kBackwardData, kBackwardWeights };
 
+// Which algorithm a convolution takes where there is more than one. kAuto: the estimated fastest.
+// kDirect: plain sums, precise to the last digits of float32. The others name Winograd's tile, for
+// tests and benchmarks; where it does not fit the problem they mean kDirect.
+enum class ConvMethod : uint8_t { kAuto, kDirect, kWinograd4, kWinograd6, kWinograd8 };
+
 // y(n, p, q, k) = bias(k) + sum over r, s, c of
 //     x(n, p*stride_h + r*dilation_h - padding.top, q*stride_w + s*dilation_w - padding.left, c)
 //     * weight(k, c, r, s)
@@ -41,6 +46,7 @@ struct NINC_API Conv2dProblem {
   int64_t dilation_h = 1, dilation_w = 1;
   Padding padding;
   int64_t groups = 1;
+  ConvMethod method = ConvMethod::kAuto;
 
   int64_t out_h() const {  // P
     return (input.h + padding.top + padding.bottom - dilation_h * (kernel_h - 1) - 1) / stride_h +
