@@ -19,6 +19,8 @@
 namespace ninc::cpu {
 namespace {
 
+using BlockSizes = WinogradBlockSizes;
+
 constexpr int64_t kBlockBytes = 1280 << 10;
 constexpr int64_t kMaxBlockTiles = 64;
 
@@ -26,41 +28,21 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Sizes of a block and of its arrays, in floats.
-struct BlockSizes {
-  BlockSizes(const TileGrid& grid, const Slices& slices)
-      : frequencies(grid.shape.frequencies()), row(RoundUp(grid.src.c, 16)) {
-    const int64_t rows = Products().shape.rows;
-    const int64_t bytes = frequencies * (row + slices.widest()) * int64_t{sizeof(float)};
-    tiles = std::clamp(kBlockBytes / bytes / rows * rows, rows, kMaxBlockTiles);
-    tiles = std::min(tiles, RoundUp(std::max<int64_t>(1, grid.count()), rows));
-    // A cache line more than full: a power of two would put all frequencies of a tile into a few
-    // sets of the cache.
-    pixel_stride = tiles * row + 16;
-    product_stride = tiles * slices.widest() + 16;
-  }
-
-  int64_t frequencies;
-  int64_t row;             // of one tile's channels
-  int64_t tiles;           // of a block
-  int64_t pixel_stride;    // from one frequency of the pixels to the next
-  int64_t product_stride;  // the same of the products
-};
-
 // The scratch memory of one thread.
 struct BlockScratch {
-  int64_t* block;      // whose pixels are transformed, -1 at first
-  float* pixels;       // [frequency][tile][channel]
-  float* products;     // [frequency][tile][column of the slice]
-  float* zeros;        // [depth]
-  float* unread;       // [columns of a slice]
+  int64_t* block;   // whose pixels are transformed, -1 at first
+  float* pixels;    // [frequency][tile][channel]
+  float* products;  // [frequency][tile][column of the slice]
+  float* zeros;     // [depth]
+  float* unread;    // [columns of a slice]
+  float** out;      // [tile][m²]
 
-  static size_t Bytes(const TileGrid& grid, const Slices& slices) {
-    const BlockSizes sizes(grid, slices);
+  static size_t Bytes(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes) {
     return Carver::Bytes<int64_t>(1) +
            Carver::Bytes<float>(sizes.frequencies * sizes.pixel_stride) +
            Carver::Bytes<float>(sizes.frequencies * sizes.product_stride) +
-           Carver::Bytes<float>(grid.src.c) + Carver::Bytes<float>(slices.widest());
+           Carver::Bytes<float>(grid.src.c) + Carver::Bytes<float>(slices.widest()) +
+           Carver::Bytes<float*>(sizes.tiles * grid.shape.outputs() * grid.shape.outputs());
   }
   BlockScratch(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
                std::byte* memory) {
@@ -70,6 +52,7 @@ struct BlockScratch {
     products = carver.Take<float>(sizes.frequencies * sizes.product_stride);
     zeros = carver.Take<float>(grid.src.c);
     unread = carver.Take<float>(slices.widest());
+    out = carver.Take<float*>(sizes.tiles * grid.shape.outputs() * grid.shape.outputs());
   }
 };
 
@@ -113,21 +96,37 @@ void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes&
   }
 }
 
-// A slice's products to outputs.
+// A slice's products to outputs; out[t·m² + i] is null for pixels that do not exist.
 void StoreSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
-                int64_t first, int64_t count, const float* bias, Activation activation, float* dst,
+                int64_t count, const float* bias, Activation activation, float* const* out,
                 const BlockScratch& scratch) {
   float* pixels[kMaxTilePixels];
   const auto transform = Transforms(grid.shape).outputs;
   const int64_t column = slices.Column(slice);
-  for (int64_t t = 0; t < count; ++t) {
-    OutputPixels(grid, dst + column, first + t, scratch.unread, pixels);
-    transform(scratch.products + t * slices.Width(slice), sizes.product_stride, slices.Columns(slice),
-              bias == nullptr ? nullptr : bias + column, activation, pixels);
+  const int64_t tile_pixels = grid.shape.outputs() * grid.shape.outputs();
+  for (int64_t t = 0; t < count; ++t, out += tile_pixels) {
+    for (int64_t i = 0; i < tile_pixels; ++i) {
+      pixels[i] = out[i] == nullptr ? scratch.unread : out[i] + column;
+    }
+    transform(scratch.products + t * slices.Width(slice), sizes.product_stride,
+              slices.Columns(slice), bias == nullptr ? nullptr : bias + column, activation, pixels);
   }
 }
 
 }  // namespace
+
+WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slices,
+                                       int64_t max_tiles)
+    : frequencies(grid.shape.frequencies()), row(RoundUp(grid.src.c, 16)) {
+  const int64_t rows = Products().shape.rows;
+  const int64_t bytes = frequencies * (row + slices.widest()) * int64_t{sizeof(float)};
+  tiles = std::clamp(kBlockBytes / bytes / rows * rows, rows, max_tiles);
+  tiles = std::min(tiles, RoundUp(std::max<int64_t>(1, grid.count()), rows));
+  // A cache line more than full: a power of two would put all frequencies of a tile into a few
+  // sets of the cache.
+  pixel_stride = tiles * row + 16;
+  product_stride = tiles * slices.widest() + 16;
+}
 
 std::string WinogradName(const WinogradShape& shape) {
   const auto square = [](int side) { return std::to_string(side) + "×" + std::to_string(side); };
@@ -138,7 +137,8 @@ std::string WinogradName(const WinogradShape& shape) {
 
 WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
   const TileGrid grid(p, pass, shape);
-  return {.per_thread = BlockScratch::Bytes(grid, Slices(grid.dst.c, Products().shape))};
+  const Slices slices(grid.dst.c, Products().shape);
+  return {.per_thread = BlockScratch::Bytes(grid, slices, {grid, slices, kMaxBlockTiles})};
 }
 
 void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, const float* src,
@@ -146,11 +146,12 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
                  const Workspace& workspace) {
   const TileGrid grid(p, pass, shape);
   const Slices slices(grid.dst.c, Products().shape);
-  const BlockSizes sizes(grid, slices);
+  const BlockSizes sizes(grid, slices, kMaxBlockTiles);
   const int64_t blocks = (grid.count() + sizes.tiles - 1) / sizes.tiles;
+  const int64_t tile_pixels = shape.outputs() * shape.outputs();
   const int64_t wanted = 4 * workspace.threads();
-  const int64_t splits = std::clamp<int64_t>((wanted + blocks - 1) / std::max<int64_t>(1, blocks),
-                                             1, slices.count());
+  const int64_t splits =
+      std::clamp<int64_t>((wanted + blocks - 1) / std::max<int64_t>(1, blocks), 1, slices.count());
   const auto scratch_of = [&](int thread) {
     return BlockScratch(grid, slices, sizes, workspace.thread<std::byte>(thread));
   };
@@ -165,13 +166,36 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
       if (*scratch.block < 0) std::fill_n(scratch.zeros, grid.src.c, 0.0f);
       TransformBlock(grid, sizes, src, first, count, scratch);
       *scratch.block = block;
+      for (int64_t t = 0; t < count; ++t) {
+        OutputPixels<float>(grid, dst, first + t, nullptr, scratch.out + t * tile_pixels);
+      }
     }
     for (int64_t slice = slices.count() * split / splits;
          slice < slices.count() * (split + 1) / splits; ++slice) {
       MultiplySlice(grid, slices, sizes, slice, count, packed, scratch);
-      StoreSlice(grid, slices, sizes, slice, first, count, bias, activation, dst, scratch);
+      StoreSlice(grid, slices, sizes, slice, count, bias, activation, scratch.out, scratch);
     }
   });
+}
+
+WinogradBlocks::WinogradBlocks(const Conv2dProblem& p, const WinogradShape& shape,
+                               int64_t max_tiles)
+    : grid_(p, Pass::kForward, shape),
+      slices_(grid_.dst.c, Products().shape),
+      sizes_(grid_, slices_, max_tiles) {}
+
+size_t WinogradBlocks::ScratchBytes() const { return BlockScratch::Bytes(grid_, slices_, sizes_); }
+
+void WinogradBlocks::Run(const float* x, const float* packed, const float* bias,
+                         Activation activation, int64_t first, int64_t count, float* const* out,
+                         std::byte* memory) const {
+  const BlockScratch scratch(grid_, slices_, sizes_, memory);
+  std::fill_n(scratch.zeros, grid_.src.c, 0.0f);
+  TransformBlock(grid_, sizes_, x, first, count, scratch);
+  for (int64_t slice = 0; slice < slices_.count(); ++slice) {
+    MultiplySlice(grid_, slices_, sizes_, slice, count, packed, scratch);
+    StoreSlice(grid_, slices_, sizes_, slice, count, bias, activation, out, scratch);
+  }
 }
 
 }  // namespace ninc::cpu

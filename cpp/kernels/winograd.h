@@ -12,11 +12,23 @@
 #include <string>
 
 #include "kernels/winograd_pack.h"
+#include "kernels/winograd_tiles.h"
 #include "kernels/winograd_transform.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
+
+// A block of tiles and its arrays, in floats.
+struct WinogradBlockSizes {
+  WinogradBlockSizes(const TileGrid& grid, const Slices& slices, int64_t max_tiles);
+
+  int64_t frequencies;
+  int64_t row;             // of one tile's channels
+  int64_t tiles;           // of a block
+  int64_t pixel_stride;    // from one frequency of the pixels to the next
+  int64_t product_stride;  // the same of the products
+};
 
 std::string WinogradName(const WinogradShape& shape);  // "winograd F(4×4, 5×5) 8×48"
 
@@ -28,6 +40,25 @@ WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& problem, Pass pass,
 void WinogradRun(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape,
                  const float* src, const float* packed, const float* bias, Activation activation,
                  float* dst, const Workspace& workspace);
+
+// The forward pass a block of tiles at a time, for a chain (mlpconv.cc) that goes on with a block
+// while it is in cache.
+class WinogradBlocks {
+ public:
+  // Blocks of at most max_tiles tiles.
+  WinogradBlocks(const Conv2dProblem& problem, const WinogradShape& shape, int64_t max_tiles);
+  const TileGrid& grid() const { return grid_; }
+  int64_t tiles() const { return sizes_.tiles; }  // of a block
+  size_t ScratchBytes() const;
+  // out[t·m² + i]: where pixel i of tile first + t goes, or null where the picture has none.
+  void Run(const float* x, const float* packed, const float* bias, Activation activation,
+           int64_t first, int64_t count, float* const* out, std::byte* scratch) const;
+
+ private:
+  TileGrid grid_;
+  Slices slices_;
+  WinogradBlockSizes sizes_;
+};
 
 WorkspaceSize WinogradWeightsWorkspace(const WinogradShape& shape);
 void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,

@@ -17,8 +17,7 @@ inline constexpr int kMaxTilePixels = 64;  // 8×8
 // The tiles of one pass, numbered row by row, picture by picture.
 struct TileGrid {
   // Backward data is the convolution of dy with mirrored weights.
-  TileGrid(const Conv2dProblem& p, Pass pass, const WinogradShape& tile_shape)
-      : shape(tile_shape) {
+  TileGrid(const Conv2dProblem& p, Pass pass, const WinogradShape& tile_shape) : shape(tile_shape) {
     const bool data = pass == Pass::kBackwardData;
     src = data ? p.output() : p.input;
     dst = data ? p.input : p.output();
@@ -65,6 +64,19 @@ void OutputPixels(const TileGrid& grid, Float* dst, int64_t tile, Float* missing
   const int m = grid.shape.outputs();
   const int64_t x = tile % grid.columns, y = tile / grid.columns % grid.rows;
   SquareOfPixels(grid.dst, dst, tile / grid.columns / grid.rows, y * m, x * m, m, missing, pixels);
+}
+
+// index[i] = the number of the tile's output pixel i, (n·H + y)·W + x, or -1 where there is none.
+inline void OutputIndices(const TileGrid& grid, int64_t tile, int64_t* index) {
+  const int m = grid.shape.outputs();
+  const int64_t x0 = tile % grid.columns * m, y0 = tile / grid.columns % grid.rows * m;
+  const int64_t n = tile / grid.columns / grid.rows;
+  for (int64_t y = y0; y < y0 + m; ++y) {
+    for (int64_t x = x0; x < x0 + m; ++x) {
+      const bool exists = y < grid.dst.h && x < grid.dst.w;
+      *index++ = exists ? (n * grid.dst.h + y) * grid.dst.w + x : -1;
+    }
+  }
 }
 
 }  // namespace ninc::cpu

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ninc/export.h"
 #include "ninc/status.h"
@@ -98,6 +99,24 @@ struct NINC_API Pool2dProblem {
     // PyTorch's rule: the last window starts inside the picture or its left padding.
     if (ceil_mode && (out - 1) * stride >= in + padding) --out;
     return out;
+  }
+};
+
+// An mlpconv (Lin, Chen, Yan 2013, section 3.1): a convolution, 1×1 convolutions on its output,
+// each with its activation, and maybe a pool. Every layer reads the output of the one before.
+struct MlpConvProblem {
+  enum class Tail : uint8_t { kNone, kMaxPool, kAvgPool, kGlobalAvgPool };
+  static constexpr size_t kMaxLayers = 8;
+
+  std::vector<Conv2dProblem> layers;  // 1 to kMaxLayers; groups 1; all but the first IsPointwise
+  std::vector<Activation> activations;
+  Tail tail = Tail::kNone;
+  Pool2dProblem pool = {};  // of kMaxPool and kAvgPool
+
+  Shape output() const {
+    const Shape map = layers.back().output();
+    if (tail == Tail::kNone) return map;
+    return tail == Tail::kGlobalAvgPool ? Shape{map.n, 1, 1, map.c} : pool.output();
   }
 };
 
