@@ -19,10 +19,10 @@ namespace {
 
 // Nanoseconds on a core at 3.5 GHz.
 struct Speeds {
-  double direct;    // of a multiply-add of vectors in the direct tile
-  double product;   // the same in Winograd's products
-  double to;        // of a vector of one frequency made from pixels
-  double from;      // of one turned back
+  double direct;           // of a multiply-add of vectors in the direct tile
+  double product;          // the same in Winograd's products
+  double to;               // of a vector of one frequency made from pixels
+  double from;             // of one turned back
   double byte = 1.0 / 28;  // of weights, from beyond L2
 };
 
@@ -39,7 +39,9 @@ Speeds SpeedsOf(Target target) {
   return {.direct = 0.3, .product = 0.3, .to = 2.0, .from = 1.5};
 }
 
-double Ceil(double a, double b) { return static_cast<double>(static_cast<int64_t>((a + b - 1) / b)); }
+double Ceil(double a, double b) {
+  return static_cast<double>(static_cast<int64_t>((a + b - 1) / b));
+}
 
 // The product a pass is made of; for weight gradients the forward one, whose roles it changes.
 struct Product {
@@ -74,12 +76,12 @@ double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shap
   const double tiles = double(grid.count()), frequencies = shape.frequencies();
   const double vectors = Ceil(product.columns, tile.lanes);
   const double depth_vectors = Ceil(product.depth, tile.lanes);
-  const double products = speeds.product * Ceil(tiles, tile.rows) * tile.rows * frequencies *
-                          product.depth * vectors;
+  const double products =
+      speeds.product * Ceil(tiles, tile.rows) * tile.rows * frequencies * product.depth * vectors;
   if (pass == Pass::kBackwardWeights) {
     const double repeats_x = Ceil(product.columns, 48), repeats_dy = Ceil(product.depth, 48);
-    return products + speeds.to * tiles * frequencies *
-                          (depth_vectors * repeats_x + vectors * repeats_dy);
+    return products +
+           speeds.to * tiles * frequencies * (depth_vectors * repeats_x + vectors * repeats_dy);
   }
   const double weights =
       speeds.byte * frequencies * product.depth * vectors * tile.lanes * 4 * Ceil(tiles, 16);
@@ -89,8 +91,8 @@ double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shap
 
 WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
   const bool square = p.kernel_h == p.kernel_w && (p.kernel_h == 3 || p.kernel_h == 5);
-  const bool plain = p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
-                     p.dilation_w == 1 && p.groups == 1;
+  const bool plain =
+      p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1;
   if (!square || !plain || p.method == ConvMethod::kDirect) return {};
   const int kernel = static_cast<int>(p.kernel_h);
   WinogradShape best;

@@ -2,15 +2,16 @@
 //
 // A task takes a block of tiles: transforms their pixels, then for one slice of output channels
 // after another multiplies all frequencies and transforms the products back, bias and activation
-// included. The block is as large as leaves its frequencies and a slice's products in L2: weights
-// stream through once a block, and they are n²/r² times those of a direct convolution, so larger
-// blocks read less. Few blocks (batch 1) are shared out by slices too; a thread transforms a block
-// once for all the slices it takes. An output is one sum over channels in one order whatever the
-// blocks, so its bits depend on neither them nor the threads.
+// included. The block is as large as leaves its frequencies and a slice's products in L2, but at
+// least kFewestTiles: weights stream through once a block, and they are n²/r² times those of a
+// direct convolution. Few blocks (batch 1) are shared out by slices too; a thread transforms a
+// block once for all the slices it takes. An output is one sum over channels in one order whatever
+// the blocks, so its bits depend on neither them nor the threads.
 #include "kernels/winograd.h"
 
 #include <algorithm>
 
+#include "base/processors.h"
 #include "base/thread_pool.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/winograd_product.h"
@@ -21,8 +22,10 @@ namespace {
 
 using BlockSizes = WinogradBlockSizes;
 
-constexpr int64_t kBlockBytes = 1280 << 10;
-constexpr int64_t kMaxBlockTiles = 64;
+// With fewer tiles a block takes no longer to multiply than its weights to stream from the
+// third-level cache; more than kMostTiles gain nothing.
+constexpr int64_t kFewestTiles = 16;
+constexpr int64_t kMostTiles = 64;
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -120,7 +123,9 @@ WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slice
     : frequencies(grid.shape.frequencies()), row(RoundUp(grid.src.c, 16)) {
   const int64_t rows = Products().shape.rows;
   const int64_t bytes = frequencies * (row + slices.widest()) * int64_t{sizeof(float)};
-  tiles = std::clamp(kBlockBytes / bytes / rows * rows, rows, max_tiles);
+  const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / bytes;
+  tiles = RoundUp(std::clamp(fitting / rows * rows, std::min(kFewestTiles, max_tiles), max_tiles),
+                  rows);
   tiles = std::min(tiles, RoundUp(std::max<int64_t>(1, grid.count()), rows));
   // A cache line more than full: a power of two would put all frequencies of a tile into a few
   // sets of the cache.
@@ -138,7 +143,7 @@ std::string WinogradName(const WinogradShape& shape) {
 WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
   const TileGrid grid(p, pass, shape);
   const Slices slices(grid.dst.c, Products().shape);
-  return {.per_thread = BlockScratch::Bytes(grid, slices, {grid, slices, kMaxBlockTiles})};
+  return {.per_thread = BlockScratch::Bytes(grid, slices, {grid, slices, kMostTiles})};
 }
 
 void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, const float* src,
@@ -146,7 +151,7 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
                  const Workspace& workspace) {
   const TileGrid grid(p, pass, shape);
   const Slices slices(grid.dst.c, Products().shape);
-  const BlockSizes sizes(grid, slices, kMaxBlockTiles);
+  const BlockSizes sizes(grid, slices, kMostTiles);
   const int64_t blocks = (grid.count() + sizes.tiles - 1) / sizes.tiles;
   const int64_t tile_pixels = shape.outputs() * shape.outputs();
   const int64_t wanted = 4 * workspace.threads();

@@ -24,9 +24,7 @@ class Slices {
   static constexpr int64_t kColumns = 48;
 
   Slices(int64_t columns, const TileShape& tile)
-      : panels_(columns, tile),
-        columns_(columns),
-        panels_in_slice_(kColumns / tile.width()) {}
+      : panels_(columns, tile), columns_(columns), panels_in_slice_(kColumns / tile.width()) {}
   const Panels& panels() const { return panels_; }
   int64_t count() const { return (panels_.count() + panels_in_slice_ - 1) / panels_in_slice_; }
   // First panel of a slice; Panel(count()) is the end.

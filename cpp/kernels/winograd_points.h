@@ -62,7 +62,7 @@ constexpr std::array<float, kPoints * kPoints> WinogradFactors() {
     }
     f[i] = 1.0 / product;
   }
-  std::array<float, kPoints * kPoints> factors = {};
+  std::array<float, kPoints* kPoints> factors = {};
   for (int k = 0; k < kPoints * kPoints; ++k) {
     factors[k] = static_cast<float>(f[k / kPoints] * f[k % kPoints]);
   }

@@ -89,8 +89,7 @@ void Sum(const SumArgs& args) {
 template <int kR, int... kV>
 void FillRow(ProductKernels& table, std::integer_sequence<int, kV...>) {
   ((table.first[kR - 1][kV] = &Product<kR, kV + 1, true>,
-    table.next[kR - 1][kV] = &Product<kR, kV + 1, false>,
-    table.sum[kR - 1][kV] = &Sum<kR, kV + 1>),
+    table.next[kR - 1][kV] = &Product<kR, kV + 1, false>, table.sum[kR - 1][kV] = &Sum<kR, kV + 1>),
    ...);
 }
 template <int... kR>

@@ -4,10 +4,10 @@
 //     products(i, j) = sum over c < depth of pixels(i, c) * weights(c, j)
 //     sums(i, j)    += sum over t < tiles of pixels(t, i) * gradient(t, j)
 //
-// The first differs from the tile of tile.h in what surrounds the multiply-adds. Sums are short (C terms,
-// where a direct 5×5 convolution has 25·C), so there are no pointers, no bias and no borders to
-// look at; and nothing is read for long: weights stream through once a block, pixels once a slice.
-// So it fetches ahead of itself, which on large caches is worth a sixth of its time.
+// The first differs from the tile of tile.h in what surrounds the multiply-adds. Sums are short (C
+// terms, where a direct 5×5 convolution has 25·C), so there are no pointers, no bias and no borders
+// to look at; and nothing is read for long: weights stream through once a block, pixels once a
+// slice. So it fetches ahead of itself, which on large caches is worth a sixth of its time.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 namespace ninc::cpu {
 
 struct ProductArgs {
-  const float* pixels;   // row i at pixels + i·pixels_row
+  const float* pixels;  // row i at pixels + i·pixels_row
   int64_t pixels_row;
   int64_t depth;
   const float* weights;  // depth×width

@@ -15,8 +15,8 @@ namespace ninc::cpu {
 
 // F(m×m, r×r) on tiles of n×n pixels.
 struct WinogradShape {
-  int tile = 0;    // n
-  int kernel = 0;  // r
+  int tile = 0;                                      // n
+  int kernel = 0;                                    // r
   int outputs() const { return tile - kernel + 1; }  // m
   int frequencies() const { return tile * tile; }
   bool operator==(const WinogradShape&) const = default;

@@ -34,8 +34,8 @@ struct ChannelBlocks {
     const int64_t rows = Products().shape.rows;
     const int64_t tiles = (channels + rows - 1) / rows;
     const int64_t wanted = (2 * threads + slices - 1) / slices;
-    const int64_t blocks = std::clamp((channels + kMostChannels - 1) / kMostChannels, wanted,
-                                      std::max(wanted, tiles));
+    const int64_t blocks =
+        std::clamp((channels + kMostChannels - 1) / kMostChannels, wanted, std::max(wanted, tiles));
     size = (tiles + blocks - 1) / blocks * rows;
     count = (channels + size - 1) / size;
   }
