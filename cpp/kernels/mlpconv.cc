@@ -24,7 +24,7 @@ namespace ninc::cpu {
 namespace {
 
 // Tiles a block of Winograd's: its products, its map and the next layers' weights share L2.
-constexpr int64_t kChainTiles = 32;
+constexpr int64_t kChainTiles = 48;
 // From so many units on every machine gets a task for each thread, and no memory is set aside for
 // whole maps between the layers.
 constexpr int64_t kManyUnits = 64;

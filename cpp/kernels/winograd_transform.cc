@@ -168,6 +168,7 @@ void FromFrequencies(const float* in, int64_t stride, int64_t channels, const fl
         V u[kN], y[kK];
         for (int i = 0; i < kN; ++i) {
           u[i] = Vectors<1>().Load(from + i * kN * step);
+          hwy::Prefetch(from + i * kN * step + kCacheLine);
           if constexpr (kScaled) u[i] = hn::Mul(hn::Set(D(), kFactors[i * kN + j]), u[i]);
         }
         TransposedTransform<kN, kK>(u, y);
