@@ -39,22 +39,15 @@ void BackwardData(Call& call, const Conv2dProblem& problem, const float* dy, con
   const AlignedBuffer packed = Packed(call, problem, Pass::kBackwardData, weight);
   const Workspace scratch =
       call.Scratch(call.backend().Conv2dWorkspace(problem, Pass::kBackwardData));
-  Check(call.backend().Conv2dBackwardData(problem, dy, packed.as<float>(), dx, scratch));
+  Check(
+      call.backend().Conv2dBackwardData(problem, dy, packed.as<float>(), nullptr, {}, dx, scratch));
 }
 
 void BackwardWeights(Call& call, const Conv2dProblem& problem, const float* x, const float* dy,
-                     float* dweight) {
+                     float* dweight, float* dbias) {
   const Workspace scratch =
       call.Scratch(call.backend().Conv2dWorkspace(problem, Pass::kBackwardWeights));
-  Check(call.backend().Conv2dBackwardWeights(problem, x, dy, dweight, scratch));
-}
-
-// dbias(k) = sum over pixels of dy(pixel, k)
-void BackwardBias(Call& call, const Shape& output, const float* dy, float* dbias) {
-  const Workspace scratch =
-      call.Scratch(call.backend().ActivationBackwardWorkspace(output.pixels(), output.c));
-  Check(call.backend().ActivationBackward(output.pixels(), output.c, {}, dy, nullptr, nullptr,
-                                          dbias, scratch));
+  Check(call.backend().Conv2dBackwardWeights(problem, x, dy, dweight, dbias, scratch));
 }
 
 // ---- Checks
@@ -137,8 +130,8 @@ py::tuple Conv2dBackward(const py::object& dy_object, const py::object& x_object
   const AlignedBuffer dx = Floats(x.shape.size());
   {
     const py::gil_scoped_release unlocked;
-    BackwardBias(call, output, gradient.as<float>(), dbias_data);
-    BackwardWeights(call, problem, input.as<float>(), gradient.as<float>(), dweight_data);
+    BackwardWeights(call, problem, input.as<float>(), gradient.as<float>(), dweight_data,
+                    dbias_data);
     BackwardData(call, problem, gradient.as<float>(), Data(weight), dx.as<float>());
   }
   return py::make_tuple(FromChannelsLast(call, x.shape, dx.as<float>()), dweight, dbias);
@@ -184,8 +177,7 @@ py::tuple LinearBackward(const py::object& dy_object, const py::object& x_object
   Call call;
   {
     const py::gil_scoped_release unlocked;
-    BackwardBias(call, problem.output(), Data(dy), dbias_data);
-    BackwardWeights(call, problem, Data(x), Data(dy), dweight_data);
+    BackwardWeights(call, problem, Data(x), Data(dy), dweight_data, dbias_data);
     BackwardData(call, problem, Data(dy), Data(weight), dx_data);
   }
   return py::make_tuple(dx, dweight, dbias);

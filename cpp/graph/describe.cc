@@ -84,11 +84,13 @@ struct Summarise {
     return {"softmax cross entropy", s.dlogits};
   }
   Summary operator()(const step::Conv2dBackwardData& s) const {
-    return {"conv2d backward data", s.dx, s.problem.Flops(), {s.packed}};
+    const char* masked = s.x == kNoValue ? "" : " + activation backward";
+    return {std::string("conv2d backward data") + masked, s.dx, s.problem.Flops(), {s.packed}};
   }
   Summary operator()(const step::Conv2dBackwardWeights& s) const {
     const Conv2dProblem& p = s.problem;
-    return {"conv2d backward weights",
+    const char* and_bias = s.dbias == kNoValue ? "" : " and bias";
+    return {std::string("conv2d backward weights") + and_bias,
             s.dweight,
             p.Flops(),
             {},

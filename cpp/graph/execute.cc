@@ -74,12 +74,12 @@ class Execution {
     return backend_.MlpConvForward(s.problem, In(s.x), layers.data(), Out(s.y), run_.workspace);
   }
   Status operator()(const step::Conv2dBackwardData& s) const {
-    return backend_.Conv2dBackwardData(s.problem, In(s.dy), In(s.packed), Out(s.dx),
-                                       run_.workspace);
+    return backend_.Conv2dBackwardData(s.problem, In(s.dy), In(s.packed), In(s.x), s.activation,
+                                       Out(s.dx), run_.workspace);
   }
   Status operator()(const step::Conv2dBackwardWeights& s) const {
     return backend_.Conv2dBackwardWeights(s.problem, In(s.x), In(s.dy), Out(s.dweight),
-                                          run_.workspace);
+                                          Out(s.dbias), run_.workspace);
   }
 
   Status operator()(const step::ActivationForward& s) const {

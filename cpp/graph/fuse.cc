@@ -6,16 +6,21 @@
 namespace ninc {
 namespace {
 
-class Fusion {
- public:
-  explicit Fusion(Program* program) : program_(*program), readers_(program->values.size()) {
-    for (const Step& step : program_.steps) {
-      for (ValueId v : step.operands().reads) {
-        if (v != kNoValue) ++readers_[v];
-      }
+// By value: how many steps read it, or the caller does.
+std::vector<int> CountReaders(const Program& program) {
+  std::vector<int> readers(program.values.size());
+  for (const Step& step : program.steps) {
+    for (ValueId v : step.operands().reads) {
+      if (v != kNoValue) ++readers[v];
     }
-    ++readers_[program_.output];
   }
+  ++readers[program.output];
+  return readers;
+}
+
+class ChainFusion {
+ public:
+  explicit ChainFusion(Program* program) : program_(*program), readers_(CountReaders(*program)) {}
 
   void Run() {
     std::vector<Step> fused;
@@ -99,6 +104,41 @@ class Fusion {
 
 }  // namespace
 
-void FuseMlpConvs(Program* program) { Fusion(program).Run(); }
+void FuseMlpConvs(Program* program) { ChainFusion(program).Run(); }
+
+void FuseGradients(Program* program) {
+  const std::vector<int> readers = CountReaders(*program);
+  // By value: the data gradient that gives it, and the weight gradient that reads it as dy.
+  std::vector<step::Conv2dBackwardData*> data(program->values.size());
+  std::vector<step::Conv2dBackwardWeights*> weights(program->values.size());
+  for (Step& step : program->steps) {
+    if (auto* s = std::get_if<step::Conv2dBackwardData>(&step.op)) data[s->dx] = s;
+    if (auto* s = std::get_if<step::Conv2dBackwardWeights>(&step.op)) weights[s->dy] = s;
+  }
+  std::vector<bool> dropped(program->steps.size());
+  for (size_t i = 0; i < program->steps.size(); ++i) {
+    auto* s = std::get_if<step::ActivationBackward>(&program->steps[i].op);
+    if (s == nullptr) continue;
+    step::Conv2dBackwardData* source = data[s->dy];
+    if (s->dx != kNoValue && source != nullptr && readers[s->dy] == 1) {
+      source->x = s->y;
+      source->activation = s->activation;
+      source->dx = s->dx;
+      *s = {.activation = {}, .dy = s->dx, .y = kNoValue, .dx = kNoValue, .dbias = s->dbias};
+    }
+    if (s->dx != kNoValue) continue;
+    // What is left is the bias's gradient, or nothing.
+    if (s->dbias != kNoValue && weights[s->dy] != nullptr) {
+      weights[s->dy]->dbias = s->dbias;
+      dropped[i] = true;
+    }
+    if (s->dbias == kNoValue) dropped[i] = true;
+  }
+  std::vector<Step> kept;
+  for (size_t i = 0; i < program->steps.size(); ++i) {
+    if (!dropped[i]) kept.push_back(std::move(program->steps[i]));
+  }
+  program->steps = std::move(kept);
+}
 
 }  // namespace ninc

@@ -9,4 +9,8 @@ namespace ninc {
 // behind those become one step::MlpConv. Results stay the same to the bit.
 void FuseMlpConvs(Program* program);
 
+// The gradient of an activation goes into the data gradient that it masks, a bias's into the weight
+// gradient that reads the same dy.
+void FuseGradients(Program* program);
+
 }  // namespace ninc

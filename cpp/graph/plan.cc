@@ -74,6 +74,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
                              .At(graph->Label(options.output)));
   }
   FuseMlpConvs(&impl->program);
+  FuseGradients(&impl->program);
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->program, backend);
   for (const Step& step : impl->program.steps) {

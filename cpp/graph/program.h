@@ -162,12 +162,16 @@ struct SoftmaxCrossEntropy {
 struct Conv2dBackwardData {
   Conv2dProblem problem;
   ValueId dy, packed, dx;
-  Operands operands() const { return {{dy, packed}, {dx}}; }
+  // With x, from fuse.cc: dx is masked by the activation that gave x.
+  ValueId x = kNoValue;
+  Activation activation = {};
+  Operands operands() const { return {{dy, packed, x}, {dx}}; }
 };
 struct Conv2dBackwardWeights {
   Conv2dProblem problem;
   ValueId x, dy, dweight;
-  Operands operands() const { return {{x, dy}, {dweight}}; }
+  ValueId dbias = kNoValue;
+  Operands operands() const { return {{x, dy}, {dweight, dbias}}; }
 };
 struct ActivationBackward {  // dx = dy where the activation let x through; dbias = its column sums
   Activation activation;

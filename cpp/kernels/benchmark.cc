@@ -105,11 +105,11 @@ Result<std::vector<double>> TimeConv2d(const Conv2dProblem& problem, Pass pass, 
         return cpu::Conv2dForward(problem, x.as<float>(), packed.as<float>(), bias.as<float>(),
                                   {Activation::Kind::kRelu}, y.as<float>(), workspace);
       case Pass::kBackwardData:
-        return cpu::Conv2dBackwardData(problem, y.as<float>(), packed.as<float>(), x.as<float>(),
-                                       workspace);
+        return cpu::Conv2dBackwardData(problem, y.as<float>(), packed.as<float>(), nullptr, {},
+                                       x.as<float>(), workspace);
       case Pass::kBackwardWeights:
         return cpu::Conv2dBackwardWeights(problem, x.as<float>(), y.as<float>(), weight.as<float>(),
-                                          workspace);
+                                          nullptr, workspace);
     }
   };
   run();

@@ -2,6 +2,7 @@
 // finds it faster, else direct.
 #include "kernels/conv2d.h"
 
+#include "kernels/activation.h"
 #include "kernels/conv2d_cost.h"
 #include "kernels/conv2d_depthwise.h"
 #include "kernels/conv2d_direct.h"
@@ -31,7 +32,10 @@ void PackWeights(const Conv2dProblem& p, Pass pass, const float* weight, const f
 WorkspaceSize Conv2dWorkspace(const Conv2dProblem& p, Pass pass) {
   const WinogradShape shape = ChooseWinograd(p, pass);
   if (pass == Pass::kBackwardWeights) {
-    return shape.tile > 0 ? WinogradWeightsWorkspace(shape) : BackwardWeightsWorkspace(p);
+    if (shape.tile == 0 && !IsDepthwise(p)) return BackwardWeightsWorkspace(p);
+    const WorkspaceSize size =
+        shape.tile > 0 ? WinogradWeightsWorkspace(shape) : DepthwiseWorkspace(p, pass);
+    return size.Max(ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
   }
   if (shape.tile > 0) return WinogradRunWorkspace(p, pass, shape);
   if (IsDepthwise(p)) return DepthwiseWorkspace(p, pass);
@@ -54,29 +58,43 @@ void Conv2dForward(const Conv2dProblem& p, const float* x, const float* packed, 
   if (const WinogradShape shape = ChooseWinograd(p, Pass::kForward); shape.tile > 0) {
     return WinogradRun(p, Pass::kForward, shape, x, packed, bias, activation, y, workspace);
   }
-  DirectRun(p, Pass::kForward, x, packed, bias, activation, y, workspace);
+  DirectRun(p, Pass::kForward, x, packed, {bias, activation}, y, workspace);
 }
 
-void Conv2dBackwardData(const Conv2dProblem& p, const float* dy, const float* packed, float* dx,
+void Conv2dBackwardData(const Conv2dProblem& p, const float* dy, const float* packed,
+                        const float* x, Activation activation, float* dx,
                         const Workspace& workspace) {
   if (p.input.size() == 0) return;
+  if (activation == Activation{}) x = nullptr;
+  if (x == nullptr) activation = {};
+  const WinogradShape shape = ChooseWinograd(p, Pass::kBackwardData);
+  if (!IsDepthwise(p) && shape.tile == 0) {
+    const Epilogue epilogue{.activation = activation, .x = x, .dx = dx};
+    return DirectRun(p, Pass::kBackwardData, dy, packed, epilogue, dx, workspace);
+  }
   if (IsDepthwise(p)) {
-    return DepthwiseRun(p, Pass::kBackwardData, dy, packed, nullptr, Activation{}, dx, workspace);
+    DepthwiseRun(p, Pass::kBackwardData, dy, packed, nullptr, Activation{}, dx, workspace);
+  } else {
+    WinogradRun(p, Pass::kBackwardData, shape, dy, packed, nullptr, Activation{}, dx, workspace);
   }
-  if (const WinogradShape shape = ChooseWinograd(p, Pass::kBackwardData); shape.tile > 0) {
-    return WinogradRun(p, Pass::kBackwardData, shape, dy, packed, nullptr, Activation{}, dx,
-                       workspace);
-  }
-  DirectRun(p, Pass::kBackwardData, dy, packed, nullptr, Activation{}, dx, workspace);
+  if (x == nullptr) return;
+  ActivationBackward(p.input.pixels(), p.input.c, activation, dx, x, dx, nullptr, workspace);
 }
 
 void Conv2dBackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, float* dweight,
-                           const Workspace& workspace) {
-  if (IsDepthwise(p)) return DepthwiseBackwardWeights(p, x, dy, dweight, workspace);
-  if (const WinogradShape shape = ChooseWinograd(p, Pass::kBackwardWeights); shape.tile > 0) {
-    return WinogradBackwardWeights(p, shape, x, dy, dweight, workspace);
+                           float* dbias, const Workspace& workspace) {
+  const WinogradShape shape = ChooseWinograd(p, Pass::kBackwardWeights);
+  if (!IsDepthwise(p) && shape.tile == 0) {
+    return BackwardWeights(p, x, dy, dweight, dbias, workspace);
   }
-  BackwardWeights(p, x, dy, dweight, workspace);
+  if (IsDepthwise(p)) {
+    DepthwiseBackwardWeights(p, x, dy, dweight, workspace);
+  } else {
+    WinogradBackwardWeights(p, shape, x, dy, dweight, workspace);
+  }
+  if (dbias == nullptr) return;
+  ActivationBackward(p.output().pixels(), p.out_channels, {}, dy, nullptr, nullptr, dbias,
+                     workspace);
 }
 
 }  // namespace ninc::cpu

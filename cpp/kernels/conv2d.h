@@ -22,11 +22,14 @@ std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass);
 // y(n,p,q,k) = act(bias(k) + sum_rsc x(n, p*stride + r*dil - pad, ..., c) * weight(k,c,r,s))
 void Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
                    const float* bias, Activation activation, float* y, const Workspace& workspace);
-// dx(n,h,w,c) = sum over p, q, r, s, k that touch (h, w) of dy(n,p,q,k) * weight(k,c,r,s)
+// dx(n,h,w,c) = sum over p, q, r, s, k that touch (h, w) of dy(n,p,q,k) * weight(k,c,r,s), and zero
+// where the activation that gave x stopped; x may be null.
 void Conv2dBackwardData(const Conv2dProblem& problem, const float* dy, const float* packed,
-                        float* dx, const Workspace& workspace);
-// dweight(k,c,r,s) = sum_npq dy(n,p,q,k) * x(n, p*stride + r*dil - pad, ..., c)
+                        const float* x, Activation activation, float* dx,
+                        const Workspace& workspace);
+// dweight(k,c,r,s) = sum_npq dy(n,p,q,k) * x(n, p*stride + r*dil - pad, ..., c), and
+// dbias(k) = sum_npq dy(n,p,q,k) unless dbias is null.
 void Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy,
-                           float* dweight, const Workspace& workspace);
+                           float* dweight, float* dbias, const Workspace& workspace);
 
 }  // namespace ninc::cpu

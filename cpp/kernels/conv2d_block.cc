@@ -43,8 +43,7 @@ class Stretches {
 
 // All tiles of one block and one panel. fetch: each tile fetches the next one's rows.
 void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t panel,
-                   const float* packed, const float* bias, Activation activation, float* const* out,
-                   bool fetch) {
+                   const float* packed, const Epilogue& epilogue, float* const* out, bool fetch) {
   const TileKernels& kernels = Tiles();
   const int64_t width = panels.Width(panel);
   const Stretches stretches(source.taps, source.depth, width);
@@ -68,8 +67,10 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
           .columns = panels.Columns(panel),
           .first = index == 0,
           .last = index + 1 == stretches.count(),
-          .bias = bias,
-          .activation = activation,
+          .bias = epilogue.bias,
+          .activation = epilogue.activation,
+          .mask_base = epilogue.x,
+          .out_base = epilogue.dx,
       });
     }
   }
@@ -87,13 +88,12 @@ int64_t PatchFloats(const TapLattice& lattice) {
 int64_t BlockRows() { return kTilesPerBlock * Tiles().shape.rows; }
 
 void MultiplyBlock(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
-                   const float* packed, const float* bias, Activation activation,
-                   float* const* out) {
+                   const float* packed, const Epilogue& epilogue, float* const* out) {
   for (int64_t panel = panel0; panel < panel1; ++panel) {
     // A 1×1 layer's rows come from memory the first time (large batches gain 15 %); a larger
     // kernel's neighbours have read most of them already.
     const bool fetch = source.taps == 1 && panel == panel0;
-    MultiplyPanel(source, panels, panel, packed, bias, activation, out, fetch);
+    MultiplyPanel(source, panels, panel, packed, epilogue, out, fetch);
   }
 }
 

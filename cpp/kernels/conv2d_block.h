@@ -11,6 +11,15 @@
 
 namespace ninc::cpu {
 
+// What is done to a sum: y = activation(sum + bias) forward, or dx = the sum where `activation` let
+// the input x through that it gave.
+struct Epilogue {
+  const float* bias = nullptr;  // or null
+  Activation activation = {};
+  const float* x = nullptr;  // backward data alone, or null: then all of it passes
+  float* dx = nullptr;       // with x: where all of dx starts
+};
+
 // Pixels of a block: its rows stay in L2 from panel to panel (32 tiles were no faster).
 int64_t BlockRows();
 
@@ -21,13 +30,11 @@ struct ProductRows {
   int64_t taps, depth;
 };
 
-// out[m](j) = activation(bias(j) + sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the
-// columns j of panels [panel0, panel1). A panel's slice of weights (at most kPanelBytes, so that it
-// stays in L2) is read once for each tile of rows. An output is one sum in one order, whatever the
-// block.
+// out[m](j) = epilogue(sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the columns j of
+// panels [panel0, panel1). A panel's slice of weights (at most kPanelBytes, so that it stays in L2)
+// is read once for each tile of rows. An output is one sum in one order, whatever the block.
 void MultiplyBlock(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
-                   const float* packed, const float* bias, Activation activation,
-                   float* const* out);
+                   const float* packed, const Epilogue& epilogue, float* const* out);
 
 // The scratch memory of one block of a lattice.
 struct BlockScratch {

@@ -28,7 +28,7 @@ void PrepareOutput(const TapLattice& lattice, float* dst, int64_t group, int64_t
 
 // One lattice of one pass, all groups.
 void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* src,
-                const float* packed, const float* bias, Activation activation, float* dst,
+                const float* packed, const Epilogue& epilogue, float* dst,
                 const Workspace& workspace) {
   const TapLattice lattice = MakeLattice(p, pass, index);
   const Panels panels(lattice.columns, Tiles().shape);
@@ -48,10 +48,10 @@ void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* s
     const ProductRows source = PrepareRows(lattice, src, group, first, pixels, scratch);
     PrepareOutput(lattice, dst, group, first, pixels, scratch.out);
     const float* group_packed = packed + PackedOffset(p, pass, group, index);
-    const float* group_bias = bias == nullptr ? nullptr : bias + group * lattice.columns;
+    Epilogue group_epilogue = epilogue;
+    if (epilogue.bias != nullptr) group_epilogue.bias += group * lattice.columns;
     MultiplyBlock(source, panels, panels.count() * split / splits,
-                  panels.count() * (split + 1) / splits, group_packed, group_bias, activation,
-                  scratch.out);
+                  panels.count() * (split + 1) / splits, group_packed, group_epilogue, scratch.out);
   });
 }
 
@@ -79,9 +79,9 @@ WorkspaceSize DirectWorkspace(const Conv2dProblem& p, Pass pass) {
 }
 
 void DirectRun(const Conv2dProblem& p, Pass pass, const float* src, const float* packed,
-               const float* bias, Activation activation, float* dst, const Workspace& workspace) {
+               const Epilogue& epilogue, float* dst, const Workspace& workspace) {
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    RunLattice(p, pass, i, src, packed, bias, activation, dst, workspace);
+    RunLattice(p, pass, i, src, packed, epilogue, dst, workspace);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "kernels/conv2d_block.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
@@ -12,9 +13,8 @@ namespace ninc::cpu {
 std::string DirectName(const Conv2dProblem& problem, Pass pass);  // "implicit gemm 8×48"
 size_t DirectPackedBytes(const Conv2dProblem& problem, Pass pass);
 WorkspaceSize DirectWorkspace(const Conv2dProblem& problem, Pass pass);
-// Forward:       src = x, dst = y = activation(conv(x) + bias)
-// Backward data: src = dy, dst = dx; no bias, no activation
+// Forward: src = x, dst = y. Backward data: src = dy, dst = dx.
 void DirectRun(const Conv2dProblem& problem, Pass pass, const float* src, const float* packed,
-               const float* bias, Activation activation, float* dst, const Workspace& workspace);
+               const Epilogue& epilogue, float* dst, const Workspace& workspace);
 
 }  // namespace ninc::cpu

@@ -18,7 +18,6 @@
 
 #include "base/thread_pool.h"
 #include "kernels/blocks.h"
-#include "kernels/conv2d_depthwise.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/tile.h"
@@ -232,23 +231,24 @@ void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& 
 }  // namespace
 
 WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& p) {
-  if (IsDepthwise(p)) return DepthwiseWorkspace(p, Pass::kBackwardWeights);
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const GradientRows rows(lattice);
   const Panels panels(lattice.columns, Tiles().shape);
   const int64_t chunks = TaskGrid::Chunks(p, rows, panels, lattice.rows());
-  return {.shared = Carver::Bytes<float>(chunks * TaskGrid::Sums(p, rows, panels)),
+  return {.shared = Carver::Bytes<float>(
+              chunks * (TaskGrid::Sums(p, rows, panels) + p.groups * panels.padded_columns())),
           .per_thread = TaskScratch::Bytes(lattice, rows)};
 }
 
 void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, float* dweight,
-                     const Workspace& workspace) {
+                     float* dbias, const Workspace& workspace) {
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const GradientRows rows(lattice);
   const Panels panels(lattice.columns, Tiles().shape);
   const int64_t pixels = lattice.rows();
   if (pixels == 0) {
     std::fill_n(dweight, p.weight_size(), 0.0f);
+    if (dbias != nullptr) std::fill_n(dbias, p.out_channels, 0.0f);
     return;
   }
   const TaskGrid grid(p, rows, panels, pixels, workspace.threads());
@@ -257,9 +257,18 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
     return workspace.shared() + chunk * chunk_stride +
            rows.all() * (group * panels.padded_columns() + panels.Column(panel));
   };
+  // A chunk's sums of dy's columns, which one of its tasks takes while it packs them.
+  const auto bias_sums = [&](int64_t chunk, int64_t group, int64_t panel) {
+    return workspace.shared() + grid.chunks * chunk_stride +
+           (chunk * p.groups + group) * panels.padded_columns() + panels.Column(panel);
+  };
   ParallelFor(workspace.threads(), grid.count(), [&](int64_t task, int thread) {
     const Share share = ShareOf(grid, rows, panels, task);
     const TaskScratch scratch(lattice, rows, workspace.thread<std::byte>(thread));
+    const bool sums_bias = dbias != nullptr && share.kernel0 == 0 && share.channel0 == 0;
+    for (int64_t panel = share.panel0; sums_bias && panel < share.panel1; ++panel) {
+      std::fill_n(bias_sums(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
+    }
     for (int64_t block = share.block0; block < share.block1; ++block) {
       const int64_t first = block * kBlockPixels;
       const int64_t count = std::min(kBlockPixels, pixels - first);
@@ -282,8 +291,9 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
       for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
         const float* gradient =
             dy + first * p.out_channels + share.group * p.group_out() + panels.Column(panel);
-        Tiles().pack[panels.Vectors(panel) - 1](gradient, p.out_channels, count,
-                                                panels.Columns(panel), scratch.dy);
+        Tiles().pack[panels.Vectors(panel) - 1](
+            gradient, p.out_channels, count, panels.Columns(panel), scratch.dy,
+            sums_bias ? bias_sums(share.chunk, share.group, panel) : nullptr);
         AddBlock(share, rows, panels.Vectors(panel), count, scratch, block == share.block0,
                  sums(share.chunk, share.group, panel), &fetch);
       }
@@ -292,6 +302,13 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
       StorePanel(p, share, rows, panels, panel, sums(0, share.group, panel), 1, 0, dweight);
     }
   });
+  for (int64_t k = 0; dbias != nullptr && k < p.out_channels; ++k) {
+    const float* from = bias_sums(0, k / p.group_out(), 0) + k % p.group_out();
+    dbias[k] = from[0];
+    for (int64_t chunk = 1; chunk < grid.chunks; ++chunk) {
+      dbias[k] += from[chunk * p.groups * panels.padded_columns()];
+    }
+  }
   if (grid.chunks == 1) return;
   const int64_t tiles = CeilDiv(rows.channels, Tiles().shape.rows);
   ParallelFor(workspace.threads(), p.groups * panels.count() * tiles, [&](int64_t task, int) {

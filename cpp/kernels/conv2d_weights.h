@@ -8,8 +8,8 @@
 namespace ninc::cpu {
 
 WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& problem);
-// x: N×H×W×C, dy: N×P×Q×K, dweight: K×(C/groups)×R×S, written.
+// x: N×H×W×C, dy: N×P×Q×K, dweight: K×(C/groups)×R×S, written; dbias: K, written, or null.
 void BackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy, float* dweight,
-                     const Workspace& workspace);
+                     float* dbias, const Workspace& workspace);
 
 }  // namespace ninc::cpu

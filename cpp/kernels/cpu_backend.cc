@@ -49,13 +49,14 @@ class Cpu final : public Backend {
     return {};
   }
   Status Conv2dBackwardData(const Conv2dProblem& problem, const float* dy, const float* packed,
-                            float* dx, const Workspace& workspace) override {
-    cpu::Conv2dBackwardData(problem, dy, packed, dx, workspace);
+                            const float* x, Activation activation, float* dx,
+                            const Workspace& workspace) override {
+    cpu::Conv2dBackwardData(problem, dy, packed, x, activation, dx, workspace);
     return {};
   }
   Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy,
-                               float* dweight, const Workspace& workspace) override {
-    cpu::Conv2dBackwardWeights(problem, x, dy, dweight, workspace);
+                               float* dweight, float* dbias, const Workspace& workspace) override {
+    cpu::Conv2dBackwardWeights(problem, x, dy, dweight, dbias, workspace);
     return {};
   }
 

@@ -24,7 +24,7 @@ namespace ninc::cpu {
 namespace {
 
 // Tiles a block of Winograd's: its products, its map and the next layers' weights share L2.
-constexpr int64_t kChainTiles = 48;
+constexpr int64_t kChainTiles = 32;
 // From so many units on every machine gets a task for each thread, and no memory is set aside for
 // whole maps between the layers.
 constexpr int64_t kManyUnits = 64;
@@ -164,8 +164,8 @@ class Chain {
     const Panels panels(lattice_.columns, Tiles().shape);
     const ProductRows source =
         PrepareRows(lattice_, x, 0, first, count, BlockScratch(lattice_, scratch.first));
-    MultiplyBlock(source, panels, 0, panels.count(), layers[0].packed, layers[0].bias,
-                  problem_.activations[0], scratch.outputs);
+    MultiplyBlock(source, panels, 0, panels.count(), layers[0].packed,
+                  {layers[0].bias, problem_.activations[0]}, scratch.outputs);
     RunRest(count, layers, y, pixel0, scratch);
   }
 
@@ -204,7 +204,7 @@ class Chain {
         }
         const Panels panels(p.out_channels, Tiles().shape);
         MultiplyBlock({rows, count, 1, p.input.c}, panels, 0, panels.count(), layers[layer].packed,
-                      layers[layer].bias, problem_.activations[layer], scratch.rows);
+                      {layers[layer].bias, problem_.activations[layer]}, scratch.rows);
         std::copy_n(scratch.rows, count, rows);
       }
     }

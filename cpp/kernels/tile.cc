@@ -105,7 +105,21 @@ void Tile(const TileArgs& args) {
   }
   const auto finished = [&](int i, int v)
                             HWY_ATTR { return Clamped(hn::Add(acc[i][v], bias[v]), low, high); };
-  if (HWY_LIKELY(args.columns >= kV * kLanes)) {
+  if (args.last && args.mask_base != nullptr) {
+    // No number is at least NaN: a ReLU has no upper limit.
+    const bool relu6 = args.activation.kind == Activation::Kind::kRelu6;
+    const V limit = hn::Set(D(), relu6 ? 6.0f : std::numeric_limits<float>::quiet_NaN());
+    for (int i = 0; i < kR; ++i) {
+      float* out = args.out[i] + args.column;
+      const float* mask = args.mask_base + (out - args.out_base);
+      for (int v = 0; v < kV; ++v) {
+        const int64_t left = args.columns - v * kLanes;
+        const V y = LoadColumns(mask + v * kLanes, left);
+        const M stopped = hn::Or(hn::Le(y, hn::Zero(D())), hn::Ge(y, limit));
+        StoreColumns(hn::IfThenZeroElse(stopped, acc[i][v]), out + v * kLanes, left);
+      }
+    }
+  } else if (HWY_LIKELY(args.columns >= kV * kLanes)) {
     for (int i = 0; i < kR; ++i) {
       float* out = args.out[i] + args.column;
       for (int v = 0; v < kV; ++v) hn::StoreU(finished(i, v), D(), out + v * kLanes);
@@ -150,11 +164,19 @@ void OuterTile(const OuterTileArgs& args) {
 
 // A row of a panel is too short for a call of memcpy.
 template <int kV>
-void PackRows(const float* from, int64_t stride, int64_t rows, int64_t columns, float* to) {
+void PackRows(const float* from, int64_t stride, int64_t rows, int64_t columns, float* to,
+              float* sums) {
+  V sum[kV];
+  for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
   for (int64_t m = 0; m < rows; ++m, from += stride, to += kV * kLanes) {
     for (int v = 0; v < kV; ++v) {
-      hn::StoreU(LoadColumns(from + v * kLanes, columns - v * kLanes), D(), to + v * kLanes);
+      const V value = LoadColumns(from + v * kLanes, columns - v * kLanes);
+      sum[v] = hn::Add(sum[v], value);
+      hn::StoreU(value, D(), to + v * kLanes);
     }
+  }
+  for (int v = 0; sums != nullptr && v < kV; ++v) {
+    hn::StoreU(hn::Add(sum[v], hn::LoadU(D(), sums + v * kLanes)), D(), sums + v * kLanes);
   }
 }
 

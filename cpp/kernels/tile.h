@@ -51,6 +51,10 @@ struct TileArgs {
   bool last;          // then C = activation(C + bias)
   const float* bias;  // all columns' (column is added here), or null
   Activation activation;
+  // Or, of a gradient: C = 0 where the activation that gave mask_base(...) stopped what it was
+  // given. The mask is laid out as the array that starts at out_base and holds C; null: none.
+  const float* mask_base;
+  const float* out_base;
 };
 
 // C(i, j) (+)= sum over m < pixels of A(m, i) * B(m, j), for weight gradients: A(m, ·) are
@@ -67,13 +71,14 @@ struct OuterTileArgs {
 };
 
 // The tiles of one instruction set. tile[r - 1][v - 1] has r rows and v vectors; pack[v - 1] lays
-// out B for an outer tile: to(m, j) = from(m·stride + j) for j < columns, zero behind them.
+// out B for an outer tile: to(m, j) = from(m·stride + j) for j < columns, zero behind them. Unless
+// sums is null, sums(j) += sum over m of to(m, j) for all of the panel's columns.
 struct TileKernels {
   TileShape shape;
   void (*tile[kMaxTileRows][kMaxTileVectors])(const TileArgs&);
   void (*outer[kMaxTileRows][kMaxTileVectors])(const OuterTileArgs&);
   void (*pack[kMaxTileVectors])(const float* from, int64_t stride, int64_t rows, int64_t columns,
-                                float* to);
+                                float* to, float* sums);
 };
 
 // For the target in use.

@@ -79,10 +79,13 @@ TEST(Conv2dTest, ScaleMultipliesOutputChannels) {
   }
 }
 
+// Once as it is, once behind the activation that gave x.
 TEST(Conv2dTest, BackwardData) {
   uint32_t seed = 100;
   for (const Conv2dProblem& p : DirectProblems()) {
-    const std::vector<float> dy = Random(p.output().size(), ++seed);
+    const Activation activation = kActivations[++seed % 3];
+    const std::vector<float> x = Random(p.input.size(), seed + 2, -3.0f, 9.0f);
+    const std::vector<float> dy = Random(p.output().size(), seed);
     const std::vector<float> weight = Random(p.weight_size(), seed + 1);
     const std::vector<double> want = reference::Conv2dBackwardData(p, dy, weight);
     const std::vector<double> magnitude =
@@ -91,14 +94,25 @@ TEST(Conv2dTest, BackwardData) {
         p.ToString(),
         [&](Call& call) {
           const float* packed = Pack(call, p, Pass::kBackwardData, call.In(weight), nullptr);
-          cpu::Conv2dBackwardData(p, call.In(dy), packed, call.Out(p.input.size()),
-                                  call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardData)));
+          for (const float* mask : {static_cast<const float*>(nullptr), call.In(x)}) {
+            cpu::Conv2dBackwardData(p, call.In(dy), packed, mask, activation,
+                                    call.Out(p.input.size()),
+                                    call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardData)));
+          }
         },
-        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, BackwardDataTerms(p)); });
+        [&](const Outputs& got) {
+          ExpectClose(got[0], want, magnitude, BackwardDataTerms(p));
+          for (size_t i = 0; i < got[1].size(); ++i) {
+            const bool stopped =
+                activation.kind != Activation::Kind::kNone &&
+                (x[i] <= 0 || (activation.kind == Activation::Kind::kRelu6 && x[i] >= 6));
+            EXPECT_EQ(got[1][i], stopped ? 0.0f : got[0][i]) << i;
+          }
+        });
   }
 }
 
-TEST(Conv2dTest, BackwardWeights) {
+TEST(Conv2dTest, BackwardWeightsAndBias) {
   uint32_t seed = 200;
   for (const Conv2dProblem& p : DirectProblems()) {
     const std::vector<float> x = Random(p.input.size(), ++seed);
@@ -106,13 +120,26 @@ TEST(Conv2dTest, BackwardWeights) {
     const std::vector<double> want = reference::Conv2dBackwardWeights(p, x, dy);
     const std::vector<double> magnitude =
         reference::Conv2dBackwardWeights(p, Absolute(x), Absolute(dy));
+    std::vector<double> want_bias(p.out_channels), bias_magnitude(p.out_channels);
+    for (size_t i = 0; i < dy.size(); ++i) {
+      want_bias[i % p.out_channels] += dy[i];
+      bias_magnitude[i % p.out_channels] += std::abs(dy[i]);
+    }
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), call.Out(p.weight_size()),
-                                     call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardWeights)));
+          const WorkspaceSize size = cpu::Conv2dWorkspace(p, Pass::kBackwardWeights);
+          float* dweight = call.Out(p.weight_size());
+          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), dweight, call.Out(p.out_channels),
+                                     call.Scratch(size));
+          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), call.Out(p.weight_size()), nullptr,
+                                     call.Scratch(size));
         },
-        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, BackwardWeightsTerms(p)); });
+        [&](const Outputs& got) {
+          ExpectClose(got[0], want, magnitude, BackwardWeightsTerms(p));
+          ExpectClose(got[1], want_bias, bias_magnitude, BackwardWeightsTerms(p));
+          EXPECT_TRUE(SameBits(got[2], got[0]));
+        });
   }
 }
 

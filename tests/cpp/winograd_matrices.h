@@ -167,8 +167,7 @@ inline std::vector<double> WinogradWeightsRms(const Conv2dProblem& p,
     }
     for (int64_t c = 0; c < p.input.c; ++c) {
       const Matrix pixels = TwoSided(
-          squares.b,
-          SquaredTile(p.input, x, image, y0 - p.padding.top, x0 - p.padding.left, c, n));
+          squares.b, SquaredTile(p.input, x, image, y0 - p.padding.top, x0 - p.padding.left, c, n));
       for (int64_t k = 0; k < p.out_channels; ++k) {
         Matrix& sum = sums[k * p.input.c + c];
         for (int f = 0; f < n * n; ++f) sum.values[f] += pixels.values[f] * gradient[k].values[f];

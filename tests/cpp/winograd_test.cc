@@ -120,7 +120,7 @@ TEST(WinogradTest, BackwardData) {
           float* packed = call.Aligned(cpu::PackedWeightBytes(p, Pass::kBackwardData));
           cpu::PackWeights(p, Pass::kBackwardData, call.In(weight), nullptr, packed,
                            call.threads());
-          cpu::Conv2dBackwardData(p, call.In(dy), packed, call.Out(p.input.size()),
+          cpu::Conv2dBackwardData(p, call.In(dy), packed, nullptr, {}, call.Out(p.input.size()),
                                   call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardData)));
         },
         [&](const Outputs& got) {
@@ -140,14 +140,13 @@ TEST(WinogradTest, BackwardWeights) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), call.Out(p.weight_size()),
+          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), call.Out(p.weight_size()), nullptr,
                                      call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardWeights)));
         },
         [&](const Outputs& got) {
           const cpu::WinogradShape shape = ShapeOf(p, Pass::kBackwardWeights);
           const int64_t m = shape.outputs();
-          const int64_t tiles =
-              p.input.n * ((p.out_h() + m - 1) / m) * ((p.out_w() + m - 1) / m);
+          const int64_t tiles = p.input.n * ((p.out_h() + m - 1) / m) * ((p.out_w() + m - 1) / m);
           ExpectClose(got[0], want, WinogradWeightsRms(p, shape, x, dy), Terms(tiles, shape));
         });
   }

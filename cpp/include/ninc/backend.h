@@ -104,10 +104,13 @@ class NINC_API Backend {
   virtual Status Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
                                const float* bias, Activation activation, float* y,
                                const Workspace& workspace) = 0;
+  // dx = 0 where the activation that gave x stopped what it was given; x may be null.
   virtual Status Conv2dBackwardData(const Conv2dProblem& problem, const float* dy,
-                                    const float* packed, float* dx, const Workspace& workspace) = 0;
+                                    const float* packed, const float* x, Activation activation,
+                                    float* dx, const Workspace& workspace) = 0;
+  // dbias: K sums of dy, or null.
   virtual Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x,
-                                       const float* dy, float* dweight_oihw,
+                                       const float* dy, float* dweight_oihw, float* dbias,
                                        const Workspace& workspace) = 0;
 
   // A chain in one step: blocks of pixels go through all layers while they are in cache, and only
