@@ -55,12 +55,14 @@ HWY_INLINE void MultiplyAdd(const float* HWY_RESTRICT b, AddressOf a_of, V (&acc
 
 template <int kR, int kV>
 void Tile(const TileArgs& args) {
-  // The stores at the end would wait for their lines; fetched now, they arrive during the sum
+  // The epilogue would wait for its lines; fetched now, they arrive during the sum
   // (large batches of 1×1 layers gain 7 %).
   for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV * kLanes; v += kLineFloats) {
-      hwy::Prefetch(args.out[i] + args.column + v);
-    }
+    const float* out = args.out[i] + args.column;
+    for (int v = 0; v < kV * kLanes; v += kLineFloats) hwy::Prefetch(out + v);
+    if (args.mask_base == nullptr) continue;
+    const float* mask = args.mask_base + (out - args.out_base);
+    for (int v = 0; v < kV * kLanes; v += kLineFloats) hwy::Prefetch(mask + v);
   }
   V acc[kR][kV];
   for (int i = 0; i < kR; ++i) {
