@@ -155,7 +155,8 @@ std::string Plan::Describe() const {
   const bool training = options().mode == Mode::kTraining;
   std::string text = std::string(training ? "training" : "inference") + ", input " +
                      input_shape().ToString() + ", output " + output_shape().ToString() +
-                     ", float32 on " + std::string(impl_->backend->name()) + " (" +
+                     (options().precision == Precision::kStrict ? ", strict" : ",") +
+                     " float32 on " + std::string(impl_->backend->name()) + " (" +
                      std::string(TargetName(impl_->target)) + ")\n";
   std::vector<Row> rows{{"step", "layers", "algorithm", "result", "MFLOP", "weights"}};
   for (size_t i = 0; i < impl_->program.steps.size(); ++i) rows.push_back(MakeRow(*impl_, i));

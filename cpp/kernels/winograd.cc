@@ -2,15 +2,16 @@
 //
 // A task takes a block of tiles: transforms their pixels, then for one slice of output channels
 // after another multiplies all frequencies and transforms the products back, bias and activation
-// included. The block is as large as leaves its frequencies and a slice's products in L2: weights
-// stream through once a block, and they are n²/r² times those of a direct convolution, so larger
-// blocks read less. Few blocks (batch 1) are shared out by slices too; a thread transforms a block
+// included. The block is as large as leaves its frequencies and a slice's products in L2, but at
+// least kFewestTiles: weights stream through once a block, and they are n²/r² times those of a
+// direct convolution. Few blocks (batch 1) are shared out by slices too; a thread transforms a block
 // once for all the slices it takes. An output is one sum over channels in one order whatever the
 // blocks, so its bits depend on neither them nor the threads.
 #include "kernels/winograd.h"
 
 #include <algorithm>
 
+#include "base/processors.h"
 #include "base/thread_pool.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/winograd_product.h"
@@ -19,8 +20,10 @@
 namespace ninc::cpu {
 namespace {
 
-constexpr int64_t kBlockBytes = 1280 << 10;
-constexpr int64_t kMaxBlockTiles = 64;
+// With fewer tiles a block takes no longer to multiply than its weights to stream from the
+// third-level cache; more than kMostTiles gain nothing.
+constexpr int64_t kFewestTiles = 16;
+constexpr int64_t kMostTiles = 64;
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -32,7 +35,8 @@ struct BlockSizes {
       : frequencies(grid.shape.frequencies()), row(RoundUp(grid.src.c, 16)) {
     const int64_t rows = Products().shape.rows;
     const int64_t bytes = frequencies * (row + slices.widest()) * int64_t{sizeof(float)};
-    tiles = std::clamp(kBlockBytes / bytes / rows * rows, rows, kMaxBlockTiles);
+    const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / bytes;
+    tiles = RoundUp(std::clamp(fitting / rows * rows, kFewestTiles, kMostTiles), rows);
     tiles = std::min(tiles, RoundUp(std::max<int64_t>(1, grid.count()), rows));
     // A cache line more than full: a power of two would put all frequencies of a tile into a few
     // sets of the cache.

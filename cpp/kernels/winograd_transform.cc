@@ -10,6 +10,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/winograd_transform.cc"
 #include "kernels/foreach_target.h"
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
@@ -17,6 +18,8 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
+
+constexpr int64_t kCacheLine = 16;  // floats
 
 // sum over j of coefficient(x^(2j)) · d[2j], for the product over all pairs but kWithout.
 template <int kPairs, int kWithout>
@@ -122,6 +125,8 @@ struct Values {
 // kK×kK pixels -> kN×kN frequencies, times f_i·f_j where kScaled.
 //
 // What the lambdas capture, they copy first: the compiler would load it again after every store.
+// Stores go to as many places as there are frequencies, too many for the processor to foresee; the
+// line behind each, the next channels' or the next tile's, is fetched for it (a third of the time).
 template <class OneDimension, int kN, int kK, bool kScaled>
 void ToFrequencies(const float* const* pixels, int64_t channels, float* out, int64_t stride) {
   static constexpr auto kFactors = WinogradFactors<kN>();
@@ -142,6 +147,7 @@ void ToFrequencies(const float* const* pixels, int64_t channels, float* out, int
       for (int j = 0; j < kN; ++j, to += step) {
         if constexpr (kScaled) u[j] = hn::Mul(hn::Set(D(), kFactors[i * kN + j]), u[j]);
         slice.Store(u[j], to);
+        hwy::Prefetch(to + kCacheLine);
       }
     }
   });

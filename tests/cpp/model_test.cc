@@ -75,10 +75,31 @@ TEST(Model, RunsWithTheTargetSetLast) {
     for (Target target : SupportedTargets()) {
       ASSERT_TRUE(SetTarget(TargetName(target)).ok());
       const std::vector<float> y = RunModel(*model, network.input, x);
-      for (size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], want.back().data[i], 1e-6);
+      for (size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], want.back().data[i], 2e-5);
     }
   }
   ASSERT_TRUE(SetTarget(TargetName(before)).ok());
+}
+
+TEST(Model, StrictPrecisionHasPlansOfItsOwnWithoutWinograd) {
+  Network network = Networks()[0];
+  network.input = {2, 64, 64, 3};  // large enough that Winograd pays
+  const std::shared_ptr<Model> model = RandomModel(network);
+  const auto has_winograd = [&](Mode mode) {
+    const std::string text = model->PlanFor(network.input, {.mode = mode}).value()->Describe();
+    return text.find("winograd") != std::string::npos;
+  };
+  const std::vector<float> x = Random(network.input.size(), 7);
+  const std::vector<float> fast = RunModel(*model, network.input, x);
+  EXPECT_TRUE(has_winograd(Mode::kInference));
+  EXPECT_TRUE(has_winograd(Mode::kTraining));
+  model->SetPrecision(Precision::kStrict);
+  const std::vector<float> strict = RunModel(*model, network.input, x);
+  EXPECT_FALSE(has_winograd(Mode::kInference));
+  EXPECT_FALSE(has_winograd(Mode::kTraining));
+  EXPECT_FALSE(SameBits(fast, strict));
+  model->SetPrecision(Precision::kFloat32);
+  EXPECT_TRUE(SameBits(RunModel(*model, network.input, x), fast));
 }
 
 TEST(Model, KeepsPlansAndSharesTheirWeights) {
