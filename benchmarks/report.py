@@ -122,7 +122,7 @@ def memory_table(memory: list[dict], left_out: list[dict] = ()) -> str:
 
 
 def columns(cells: list[tuple[str, ...]], left=(0,)) -> list[str]:
-    """Lines of cells under each other, the columns of `left` to the left and others to the right."""
+    """Lines of cells under each other; the columns of `left` are aligned there, others right."""
     widths = [max(map(len, column)) for column in zip(*cells)]
     return [
         "  "
