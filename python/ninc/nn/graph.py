@@ -82,6 +82,7 @@ class Graph(Network):
         if not self._description.nodes:
             raise ModelError("the graph has no layers; begin with graph.input()")
         model = make_model(self._description, self._seed)
+        model.set_precision(self._precision)
         old = self._core_model
         if old is not None:
             kept = {name: old.parameter(name) for name, _, _ in old.specs()}
