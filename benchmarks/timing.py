@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 # Threads of some engines spin a while after a run; they would slow the engine whose turn is next.
-_PAUSE = 0.03
+PAUSE = 0.1
 # A turn begins with a call that is not counted, to warm the caches, where that costs little.
 _WARM_BELOW = 0.1
 
@@ -31,7 +31,7 @@ def interleaved(
     for turn in range(rounds):
         progress(f"round {turn + 1} of {rounds}")
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            time.sleep(_PAUSE)
+            time.sleep(PAUSE)
             if lengths[name] < _WARM_BELOW:
                 calls[name]()
             end = time.perf_counter() + seconds / rounds

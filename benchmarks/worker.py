@@ -13,13 +13,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import ninc
 
-from . import agreement, peers, rows
-from .timing import interleaved
+from . import agreement, peers, rows, timing
 
 # Peers read these once, when they are imported. ONEDNN_...: convolutions of torch and OpenVINO;
 # ATEN_...: torch's own loops; MKL_...: torch's matrix products. ONNX Runtime has no such variable.
@@ -56,9 +56,9 @@ def measure(
     """
     make = _inference if row.kind == rows.INFERENCE else _training
     gflop, calls, described, left_out = make(row, threads, progress)
-    limit = ninc._core.measure_peak_gflops(threads)
-    times = interleaved(calls, rounds, seconds, progress)
-    limit = max(limit, ninc._core.measure_peak_gflops(threads))
+    limit = _limit(threads)
+    times = timing.interleaved(calls, rounds, seconds, progress)
+    limit = max(limit, _limit(threads))
     for name, values in times.items():
         described[name]["seconds"] = statistics.median(values)
         described[name]["fastest"] = min(values)
@@ -75,6 +75,12 @@ def measure(
         "engines": list(described.values()),
         "left_out": left_out,
     }
+
+
+def _limit(threads: int) -> float:
+    """GFLOP/s of multiply-adds in registers, once the engines' threads have stopped spinning."""
+    time.sleep(timing.PAUSE)
+    return ninc._core.measure_peak_gflops(threads)
 
 
 def _inference(row, threads, progress):

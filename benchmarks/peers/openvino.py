@@ -19,8 +19,11 @@ def save(network, input_shape, path) -> None:
 
 
 def load(path, x: np.ndarray, threads: int, precision: str | None = None) -> Inference:
+    # Unpinned, for its own good: pinned threads wait for their core while another engine's thread
+    # still spins there, and its medians were up to twice as long.
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
     }

@@ -165,7 +165,7 @@ def test_an_update_that_differs_is_told_though_losses_agree():
 
 
 def test_every_engine_has_its_turn_in_every_round(monkeypatch):
-    monkeypatch.setattr(timing, "_PAUSE", 0.0)
+    monkeypatch.setattr(timing, "PAUSE", 0.0)
     order = []
     calls = {name: lambda name=name: order.append(name) for name in "abc"}
     times = timing.interleaved(calls, rounds=3, seconds=0.0)
