@@ -82,6 +82,7 @@ asan tsan: %san: $(VENV)/.test-tools
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks.nin
+	@$(BIN)/python -m benchmarks.compare
 
 # clang-format as in Debian 12: another version would lay out the same code otherwise.
 $(VENV)/.lint-tools: $(VENV)/.tools

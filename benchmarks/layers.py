@@ -1,17 +1,17 @@
 """Each convolution of a network, each pass, against the machine's multiply-add limit."""
 
-import json
 import statistics
 
 from ninc import _core
+
+from .peers.chain import chain
 
 PASSES = ("forward", "backward_data", "backward_weights")
 
 
 def convolutions(network, input_shape):
     """The network's Conv2d nodes with their input shapes (N, C, H, W), in order."""
-    graph = json.loads(network._model.graph_json())
-    for node in graph["nodes"]:
+    for node in chain(network):
         if node["op"] == "Conv2d":
             (source,) = node["inputs"]
             yield node, network._model.output_shape(input_shape, source)

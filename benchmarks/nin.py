@@ -1,8 +1,7 @@
-"""NIN-CIFAR: every layer against the machine's limit, and the network beside PyTorch.
+"""Each layer of NIN-CIFAR against the machine's limit, pass by pass.
 
-pip install -r benchmarks/requirements.txt
 python -m benchmarks.nin                     # two threads, batches 1 and 128
-python -m benchmarks.nin --batch 32 --no-peer --target avx2
+python -m benchmarks.nin --batch 32 --target avx2
 python -m benchmarks.nin --json results.json
 """
 
@@ -10,7 +9,7 @@ import argparse
 import json
 
 import ninc
-from benchmarks import layers, networks
+from benchmarks import layers
 
 
 def main():
@@ -19,8 +18,6 @@ def main():
     parser.add_argument("--threads", type=int, default=ninc.get_num_threads())
     parser.add_argument("--target", help="instruction set, for example avx2")
     parser.add_argument("--batch-norm", action="store_true", help="the batch_norm=True variant")
-    parser.add_argument("--no-peer", action="store_true", help="without torch")
-    parser.add_argument("--no-training", action="store_true")
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     if options.target:
@@ -29,15 +26,9 @@ def main():
 
     results = []
     for batch in options.batch:
-        shape = (batch, 3, 32, 32)
         network = ninc.models.nin_cifar10(batch_norm=options.batch_norm, seed=0)
-        results.append(layers.print_table(network, shape, options.threads))
+        results.append(layers.print_table(network, (batch, 3, 32, 32), options.threads))
         print()
-        if not options.no_peer:
-            results.append(networks.compare_inference(network, shape, options.threads))
-            if batch > 1 and not options.no_training:
-                results.append(networks.compare_training(network, shape, options.threads))
-            print()
     if options.json:
         with open(options.json, "w") as file:
             json.dump(results, file, indent=1)

@@ -1,0 +1,104 @@
+"""What the comparison is to show: ratios that must be reached, and those hoped for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from . import peers, report
+
+# One thread may fall this much behind the ratio that all threads must reach.
+_ONE_THREAD = 0.85
+# What a second thread must bring, and what an instruction set narrower than the best is held to.
+_SCALING = 1.8
+_SCALED_ROWS = ("cifar-b1", "cifar-b128", "imagenet-b1", "imagenet-b16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """ninc is to be `must` (hoped: `hope`) times as fast as the fastest of `against` in `row`."""
+
+    row: str
+    against: tuple[str, ...]
+    must: float
+    hope: float
+
+
+BEST_TARGET = (
+    Goal("cifar-b1", (peers.OPENVINO,), 1.5, 1.7),
+    Goal("cifar-b128", (peers.OPENVINO,), 1.8, 2.0),
+    Goal("imagenet-b1", (peers.OPENVINO,), 1.4, 1.6),
+    Goal("imagenet-b16", (peers.OPENVINO,), 1.4, 1.6),
+    Goal("cifar-train", peers.TORCH, 2.8, 3.5),
+    Goal("cifar-train", (peers.TORCH_BF16,), 1.0, 1.0),
+    Goal("cifar-train-bn", peers.TORCH, 3.0, 4.0),
+    Goal("imagenet-train", peers.TORCH, 1.6, 2.0),
+)
+AVX2 = (
+    *(Goal(row, (peers.OPENVINO,), 1.5, 1.8) for row in _SCALED_ROWS),
+    Goal("cifar-train", peers.TORCH, 3.0, 3.0),
+)
+
+
+def lines(rows: list[dict], memory: list[dict]) -> list[str]:
+    """A line for each goal that these results can answer."""
+    cells = [("row", "setting", "against", "measured", "must", "hoped", "")]
+    for row in rows:
+        goals = BEST_TARGET if row["best_target"] else AVX2 if row["target"] == "avx2" else ()
+        part = _ONE_THREAD if row["threads"] == 1 else 1.0
+        for goal in goals:
+            if goal.row == row["row"]:
+                cells.append(_cells(goal, row, part))
+    cells += _scaling(rows)
+    cells += _memory(memory)
+    return report.columns(cells, left=(0, 1, 2, 6)) if len(cells) > 1 else []
+
+
+def _cells(goal: Goal, row: dict, part: float) -> tuple[str, ...]:
+    peer = report.best_peer(row, goal.against)
+    if peer is None and peers.TORCH_BF16 in goal.against:
+        peer = report.engine_named(row, peers.TORCH_BF16)
+    against = peer["name"] if peer else " or ".join(goal.against)
+    return _line(
+        row["row"],
+        report.setting(row),
+        against,
+        report.ratio(row, peer),
+        goal.must * part,
+        goal.hope * part,
+    )
+
+
+def _scaling(rows: list[dict]) -> list[tuple[str, ...]]:
+    """Two threads against one, of ninc alone."""
+    seconds = {
+        (row["row"], row["target"], row["threads"]): report.engine_named(row, peers.NINC)["seconds"]
+        for row in rows
+    }
+    return [
+        _line(name, f"{target}, 2 threads", "1 thread", one / seconds[name, target, 2], _SCALING)
+        for (name, target, threads), one in seconds.items()
+        if threads == 1 and (name, target, 2) in seconds
+    ]
+
+
+def _memory(memory: list[dict]) -> list[tuple[str, ...]]:
+    """Peak memory: how many times as much each peer takes."""
+    peak = {engine["name"]: engine["peak_mb"] for engine in memory}
+    return [
+        _line("memory", "batch 128, peak", name, peak[name] / peak[peers.NINC], 1.0)
+        for name in (peers.ONNX_RUNTIME, peers.OPENVINO, peers.OPENVINO_DEFAULT)
+        if name in peak
+    ]
+
+
+def _line(row, setting, against, measured, must, hope=None) -> tuple[str, ...]:
+    """One line's cells; `measured` is None where the peer gave no figure that counts."""
+    hope = must if hope is None else hope
+    if measured is None:
+        verdict = "not measured"
+    elif measured >= hope:
+        verdict = "reached"
+    else:
+        verdict = "reached, short of what is hoped" if measured >= must else "not reached"
+    shown = "-" if measured is None else f"{measured:.2f}"
+    return (row, setting, against, shown, f"{must:.2f}", f"{hope:.2f}", verdict)

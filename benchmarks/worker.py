@@ -1,0 +1,175 @@
+"""One process for a row on one instruction set and number of threads: its engines in turn.
+
+`run` starts it; the environment that holds the peers to an instruction set must be there before
+they are imported.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import ninc
+
+from . import agreement, peers, rows, timing
+
+# Peers read these once, when they are imported. ONEDNN_...: convolutions of torch and OpenVINO;
+# ATEN_...: torch's own loops; MKL_...: torch's matrix products. ONNX Runtime has no such variable.
+HOLD_PEERS = {
+    "avx2": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    }
+}
+
+
+def run(name: str, target: str, threads: int, rounds: int, seconds: float) -> dict:
+    """Measures the row of this name in a process of its own; what `measure` gives.
+
+    Raises RuntimeError where the process fails; its own words stand on stderr.
+    """
+    environment = {**os.environ, **HOLD_PEERS.get(target, {}), "NINC_TARGET": target}
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "row.json")
+        settings = json.dumps({"threads": threads, "rounds": rounds, "seconds": seconds})
+        command = [sys.executable, "-m", __name__, name, settings, str(out)]
+        if subprocess.run(command, env=environment).returncode:
+            raise RuntimeError(f"measuring {name} on {target} with {threads} threads failed")
+        return json.loads(out.read_text())
+
+
+def measure(
+    row: rows.Row, threads: int, rounds: int, seconds: float, progress: Callable[[str], None]
+) -> dict:
+    """A row's engines, checked against each other and timed in turn.
+
+    Raises agreement.Disagreement where ninc's results are not its peers'.
+    """
+    make = _inference if row.kind == rows.INFERENCE else _training
+    gflop, calls, described, left_out = make(row, threads, progress)
+    limit = _limit(threads)
+    times = timing.interleaved(calls, rounds, seconds, progress)
+    limit = max(limit, _limit(threads))
+    for name, values in times.items():
+        described[name]["seconds"] = statistics.median(values)
+        described[name]["fastest"] = min(values)
+        described[name]["calls"] = len(values)
+    return {
+        "row": row.name,
+        "title": row.title,
+        "target": ninc.target(),
+        "best_target": _on_best_target(),
+        "threads": threads,
+        "batch": row.batch,
+        "gflop": gflop,
+        "limit_gflops": limit,
+        "engines": list(described.values()),
+        "left_out": left_out,
+    }
+
+
+def _limit(threads: int) -> float:
+    """GFLOP/s of multiply-adds in registers, once the engines' threads have stopped spinning."""
+    time.sleep(timing.PAUSE)
+    return ninc._core.measure_peak_gflops(threads)
+
+
+def _inference(row, threads, progress):
+    network = row.build()
+    x, _ = row.data(1)
+
+    def load(engine):
+        with tempfile.TemporaryDirectory() as folder:
+            path = engine.save(network, row.input_shape, folder)
+            return engine.module().load(path, x, threads, **engine.variant)
+
+    engines, left_out = _present(peers.INFERENCE, load, progress)
+    described = _described(engines, agreement.compare_outputs(row.name, engines))
+    gflop = network.plan(row.input_shape).flops / 1e9
+    return gflop, {name: loaded.run for name, loaded in engines.items()}, described, left_out
+
+
+def _training(row, threads, progress):
+    network = row.build()
+    x, labels = row.data(network._model.output_shape(row.input_shape)[1])
+
+    def training(network, rate, weight_decay):
+        return lambda engine: engine.module().Training(
+            network, x, labels, threads, rate, weight_decay, **engine.variant
+        )
+
+    checked = training(agreement.without_dropout(network), agreement.CHECK_RATE, 0.0)
+    engines, left_out = _present(peers.TRAINING, checked, progress)
+    described = _described(engines, agreement.compare_training(row.name, engines))
+    present = [engine for engine in peers.TRAINING if engine.name in engines]
+    del engines  # and the memory of their activations
+    engines, _ = _present(present, training(network, 1e-3, 1e-4), progress)
+    gflop = network.plan(row.input_shape, training=True).flops / 1e9
+    return gflop, {name: built.step for name, built in engines.items()}, described, left_out
+
+
+def _present(engines: Iterable[peers.Engine], load, progress):
+    """What `load` makes of each engine, by name, and why some are left out."""
+    loaded, left_out = {}, []
+    for engine in engines:
+        progress(f"loading {engine.name}")
+        missing = engine.missing()
+        if missing:
+            left_out.append({"name": engine.name, "reason": f"{', '.join(missing)} not installed"})
+            continue
+        try:
+            loaded[engine.name] = load(engine)
+        except RuntimeError as error:  # OpenVINO's bf16 asks for more than it is then allowed
+            reason = str(error).strip().splitlines()[-1]
+            left_out.append({"name": engine.name, "reason": f"does not run here: {reason}"})
+    return loaded, left_out
+
+
+def _described(engines, differences) -> dict[str, dict]:
+    return {
+        name: {
+            "name": name,
+            "precision": loaded.precision,
+            "instruction_set": loaded.instruction_set,
+            "held": _on_best_target() or loaded.instruction_set == ninc.target(),
+            "difference": differences[name].value,
+            "disagreement": None if differences[name].agrees else str(differences[name]),
+        }
+        for name, loaded in engines.items()
+    }
+
+
+def _on_best_target() -> bool:
+    return ninc.target() == ninc.targets()[0]
+
+
+def main():
+    name, settings, out = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])
+    row = rows.row(name)
+    prefix = f"{row.title}, {ninc.target()}, {settings['threads']} threads"
+    try:
+        result = measure(row, **settings, progress=functools.partial(show, prefix))
+    except agreement.Disagreement as error:
+        sys.exit(str(error))
+    out.write_text(json.dumps(result))
+
+
+def show(prefix: str, text: str) -> None:
+    """A line of progress; on a terminal it takes the place of the one before."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{prefix}: {text}", end="", file=sys.stderr, flush=True)
+    else:
+        print(f"{prefix}: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
