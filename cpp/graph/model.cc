@@ -23,6 +23,35 @@ int64_t Size(const std::vector<int64_t>& dims) {
 
 }  // namespace
 
+Status CheckExtra(const std::string& name, const Tensor& values) {
+  constexpr size_t kMaxName = 1024, kMaxRank = 8;  // what readers of files take
+  const auto forbidden = [](unsigned char c) {
+    return c < 0x20 || c == 0x7F || c == '/' || c == '\\';
+  };
+  if (name.empty() || name.size() > kMaxName) {
+    return InvalidArgument("an extra's name must have 1 to " + std::to_string(kMaxName) +
+                           " bytes, got " + std::to_string(name.size()));
+  }
+  if (std::any_of(name.begin(), name.end(), forbidden)) {
+    return InvalidArgument("an extra's name must have no '/', '\\' and control characters");
+  }
+  const std::string label = "extra '" + name + "': ";
+  if (values.dims.size() > kMaxRank) {
+    return InvalidShape(label + "expected at most " + std::to_string(kMaxRank) +
+                        " dimensions, got " + std::to_string(values.dims.size()));
+  }
+  int64_t size = 1;
+  bool fits = true;
+  for (int64_t dim : values.dims) {
+    fits = fits && dim >= 0 && !__builtin_mul_overflow(size, dim, &size);
+  }
+  if (!fits || values.data.size() != static_cast<size_t>(size)) {
+    return InvalidShape(label + "shape " + DimsToString(values.dims) + " does not fit " +
+                        std::to_string(values.data.size()) + " values");
+  }
+  return {};
+}
+
 // ---- Plans --------------------------------------------------------------------------------------
 
 Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(const Shape& input,
@@ -98,6 +127,18 @@ const Tensor& Model::parameter(size_t index) const { return impl_->parameters[in
 uint64_t Model::version() const { return impl_->version; }
 std::map<std::string, std::string>& Model::metadata() { return impl_->metadata; }
 const std::map<std::string, std::string>& Model::metadata() const { return impl_->metadata; }
+
+const Extras& Model::extras() const { return impl_->extras; }
+
+Status Model::SetExtra(const std::string& name, Tensor values) {
+  NINC_RETURN_IF_ERROR(CheckExtra(name, values));
+  return CatchOutOfMemory("extra", [&]() -> Status {
+    impl_->extras[name] = std::make_shared<const Tensor>(std::move(values));
+    return {};
+  });
+}
+
+bool Model::RemoveExtra(const std::string& name) { return impl_->extras.erase(name) != 0; }
 
 Result<size_t> Model::FindParameter(std::string_view name) const {
   const auto found = impl_->numbers.find(name);

@@ -225,6 +225,7 @@ class Network:
             "graph": model.graph_json(),
             "parameters": self.state_dict(),
             "metadata": model.metadata(),
+            "extras": model.extras(),
         }
         return state
 
@@ -234,6 +235,8 @@ class Network:
         self._core_model = _core.Model(saved["graph"])
         self._core_model.set_parameters(saved["parameters"])
         self._core_model.set_metadata(saved["metadata"])
+        for name, array in saved.get("extras", {}).items():  # older pickles have none
+            self._core_model.set_extra(name, array)
 
     def __repr__(self) -> str:
         layers = len(self._graph()["nodes"]) - 1  # the input is none

@@ -87,6 +87,8 @@ class Graph(Network):
             kept = {name: old.parameter(name) for name, _, _ in old.specs()}
             model.set_parameters(kept)
             model.set_metadata(old.metadata())
+            for name, array in old.extras().items():
+                model.set_extra(name, array)
         return model
 
     def _name_of(self, value: Value | str) -> str:
