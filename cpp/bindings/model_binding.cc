@@ -177,6 +177,7 @@ void DefineModel(py::module_& module) {
           },
           arg("input_shape"), arg("training") = false)
       .def("set_plan_cache_bytes", &Model::SetPlanCacheBytes, arg("bytes"))
+      .def_property_readonly("plan_cache_limit", &Model::PlanCacheLimit)
       .def_property_readonly("plan_cache_bytes", &Model::PlanCacheBytes);
 }
 

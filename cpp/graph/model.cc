@@ -214,6 +214,8 @@ void Model::SetPlanCacheBytes(size_t bytes) {
   impl_->TrimCache();
 }
 
+size_t Model::PlanCacheLimit() const { return impl_->cache_limit; }
+
 size_t Model::PlanCacheBytes() const { return impl_->CacheBytes(); }
 
 }  // namespace ninc

@@ -244,6 +244,26 @@ class Network:
     def precision(self, name: str) -> None:
         self._precision = _checked_precision(name, "precision")
 
+    @property
+    def plan_cache_limit(self) -> int:
+        """The most bytes kept for the next runs: plans, packed weights and idle arenas; 512 MiB.
+
+        Each input shape has a plan of its own, made when it is first seen; those used longest ago
+        go first. The plan used last stays even where it is larger. A run under way takes its
+        arena besides, and a `Trainer` keeps the memory of its steps while it lives. Set it to a
+        number of bytes; files and copies do not store it.
+        """
+        return self._model.plan_cache_limit
+
+    @plan_cache_limit.setter
+    def plan_cache_limit(self, limit: int) -> None:
+        self._model.set_plan_cache_bytes(integer("plan_cache_limit", "bytes", limit, 0))
+
+    @property
+    def plan_cache_bytes(self) -> int:
+        """How much of `plan_cache_limit` is in use now."""
+        return self._model.plan_cache_bytes
+
     # ---- Files and copies ------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:

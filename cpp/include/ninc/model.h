@@ -66,6 +66,7 @@ class NINC_API Model {
   // Bounds plans, their packed weights and idle arenas together; default 512 MiB. The plan used
   // last stays even where it is larger: a network must not be compiled anew for every run.
   void SetPlanCacheBytes(size_t bytes);
+  size_t PlanCacheLimit() const;
   size_t PlanCacheBytes() const;  // in use now
 
  private:
