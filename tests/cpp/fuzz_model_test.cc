@@ -1,5 +1,5 @@
-// Model files and networks from strangers, thousands of them: the entry points that libFuzzer drives
-// (tests/fuzz), here with changes of our own and with what it once found.
+// Model files and networks from strangers, thousands of them: the entry points that libFuzzer
+// drives (tests/fuzz), here with changes of our own and with what it once found.
 #include <gtest/gtest.h>
 
 #include <filesystem>
