@@ -2,6 +2,7 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
@@ -62,6 +63,17 @@ int AvailableProcessors() {
   if (quota) processors = std::min(processors, *quota);
 #endif
   return std::max(processors, 1);
+}
+
+int64_t SecondLevelCacheBytes() {
+  static const int64_t bytes = [] {
+    int64_t told = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    told = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return told > 0 ? std::clamp<int64_t>(told, 256 << 10, 4 << 20) : int64_t{1} << 20;
+  }();
+  return bytes;
 }
 
 }  // namespace ninc

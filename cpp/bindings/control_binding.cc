@@ -31,11 +31,23 @@ Pass PassNamed(const std::string& name) {
       "time_conv2d: expected forward, backward_data or backward_weights, got '" + name + "'"));
 }
 
+ConvMethod MethodNamed(const std::string& name) {
+  if (name == "auto") return ConvMethod::kAuto;
+  if (name == "direct") return ConvMethod::kDirect;
+  if (name == "winograd4") return ConvMethod::kWinograd4;
+  if (name == "winograd6") return ConvMethod::kWinograd6;
+  if (name == "winograd8") return ConvMethod::kWinograd8;
+  throw StatusError(InvalidArgument(
+      "time_conv2d: expected method auto, direct, winograd4, winograd6 or winograd8, got '" + name +
+      "'"));
+}
+
 // -> FLOPs counted as direct convolution, seconds of each run
 py::tuple TimeConvolution(std::array<int64_t, 4> input, int64_t out_channels,
                           std::array<int64_t, 2> kernel, std::array<int64_t, 2> stride,
                           std::array<int64_t, 4> padding, std::array<int64_t, 2> dilation,
-                          int64_t groups, const std::string& which, int repeats, int threads) {
+                          int64_t groups, const std::string& which, int repeats, int threads,
+                          const std::string& method) {
   const Conv2dProblem problem{.input = {input[0], input[2], input[3], input[1]},
                               .out_channels = out_channels,
                               .kernel_h = kernel[0],
@@ -45,7 +57,8 @@ py::tuple TimeConvolution(std::array<int64_t, 4> input, int64_t out_channels,
                               .dilation_h = dilation[0],
                               .dilation_w = dilation[1],
                               .padding = {padding[0], padding[1], padding[2], padding[3]},
-                              .groups = groups};
+                              .groups = groups,
+                              .method = MethodNamed(method)};
   const Pass pass = PassNamed(which);
   std::vector<double> seconds;
   {
@@ -92,7 +105,7 @@ void DefineControl(py::module_& module) {
       arg("threads"));
   module.def("time_conv2d", &TimeConvolution, arg("input_shape"), arg("out_channels"),
              arg("kernel_size"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),
-             arg("which"), arg("repeats"), arg("threads"));
+             arg("which"), arg("repeats"), arg("threads"), arg("method") = "auto");
 }
 
 }  // namespace ninc::python

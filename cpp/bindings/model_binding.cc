@@ -102,6 +102,13 @@ std::shared_ptr<const Plan> PlanFor(Model& model, const Nchw& input, bool traini
       {.mode = training ? Mode::kTraining : Mode::kInference, .label_smoothing = label_smoothing}));
 }
 
+void SetPrecision(Model& model, const std::string& name) {
+  if (name == "float32") return model.SetPrecision(Precision::kFloat32);
+  if (name == "strict") return model.SetPrecision(Precision::kStrict);
+  if (name == "fast") return model.SetPrecision(Precision::kFast);
+  Check(InvalidArgument("precision: expected float32, strict or fast, got '" + name + "'"));
+}
+
 }  // namespace
 
 void DefineModel(py::module_& module) {
@@ -176,6 +183,7 @@ void DefineModel(py::module_& module) {
             return info;
           },
           arg("input_shape"), arg("training") = false)
+      .def("set_precision", &SetPrecision, arg("name"))
       .def("set_plan_cache_bytes", &Model::SetPlanCacheBytes, arg("bytes"))
       .def_property_readonly("plan_cache_limit", &Model::PlanCacheLimit)
       .def_property_readonly("plan_cache_bytes", &Model::PlanCacheBytes);

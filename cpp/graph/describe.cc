@@ -44,20 +44,27 @@ std::string With(const std::string& name, const Activation& activation) {
 struct Summary {
   std::string name;
   ValueId result;
-  const Conv2dProblem* problem = nullptr;
-  ValueId packed = kNoValue;
-  std::string shape = {};  // where the value's own says little
+  double flops = 0;
+  std::vector<ValueId> packed = {};  // weights it reads or writes
+  std::string shape = {};            // where the value's own says little
 };
 
 struct Summarise {
   Summary operator()(const step::FromNchw& s) const { return {"from nchw", s.y}; }
   Summary operator()(const step::ToNchw& s) const { return {"to nchw", s.y}; }
   Summary operator()(const step::PackWeights& s) const {
-    return {"pack weights", s.packed, nullptr, s.packed};
+    return {"pack weights", s.packed, 0, {s.packed}};
   }
   Summary operator()(const step::Conv2d& s) const {
     const char* name = s.bias == kNoValue ? "conv2d" : "conv2d + bias";
-    return {With(name, s.activation), s.y, &s.problem, s.packed};
+    return {With(name, s.activation), s.y, s.problem.Flops(), {s.packed}};
+  }
+  Summary operator()(const step::MlpConv& s) const {
+    const char* pooled = s.problem.tail == MlpConvProblem::Tail::kNone ? "" : " + pool";
+    Summary summary{std::string("mlpconv") + pooled, s.y};
+    for (const Conv2dProblem& layer : s.problem.layers) summary.flops += layer.Flops();
+    for (const auto& layer : s.layers) summary.packed.push_back(layer.packed);
+    return summary;
   }
   Summary operator()(const step::ActivationForward& s) const { return {Name(s.activation), s.y}; }
   Summary operator()(const step::MaxPool2d& s) const { return {"max_pool2d", s.y}; }
@@ -77,11 +84,14 @@ struct Summarise {
     return {"softmax cross entropy", s.dlogits};
   }
   Summary operator()(const step::Conv2dBackwardData& s) const {
-    return {"conv2d backward data", s.dx, &s.problem, s.packed};
+    return {"conv2d backward data", s.dx, s.problem.Flops(), {s.packed}};
   }
   Summary operator()(const step::Conv2dBackwardWeights& s) const {
     const Conv2dProblem& p = s.problem;
-    return {"conv2d backward weights", s.dweight, &p, kNoValue,
+    return {"conv2d backward weights",
+            s.dweight,
+            p.Flops(),
+            {},
             DimsToString({p.out_channels, p.group_in(), p.kernel_h, p.kernel_w})};
   }
   Summary operator()(const step::ActivationBackward& s) const {
@@ -111,16 +121,17 @@ Row MakeRow(const Plan::Impl& plan, size_t index) {
   for (NodeId node : step.nodes)
     layers += (layers.empty() ? "" : ", ") + plan.graph->node(node).name;
   // Packed weights have no shape, only bytes.
-  const bool bytes_alone = summary.result == summary.packed;
+  const bool bytes_alone = std::holds_alternative<step::PackWeights>(step.op);
+  size_t packed_bytes = 0;
+  for (ValueId packed : summary.packed) packed_bytes += plan.program.values[packed].bytes;
   return {summary.name,
           layers,
           plan.algorithms[index],
           !summary.shape.empty() || bytes_alone
               ? summary.shape
               : plan.program.values[summary.result].shape.ToString(),
-          summary.problem == nullptr ? std::string() : Megaflops(summary.problem->Flops()),
-          summary.packed == kNoValue ? std::string()
-                                     : Megabytes(plan.program.values[summary.packed].bytes)};
+          summary.flops == 0 ? std::string() : Megaflops(summary.flops),
+          summary.packed.empty() ? std::string() : Megabytes(packed_bytes)};
 }
 
 // Characters on the screen: bytes that do not continue a UTF-8 sequence.
@@ -155,7 +166,8 @@ std::string Plan::Describe() const {
   const bool training = options().mode == Mode::kTraining;
   std::string text = std::string(training ? "training" : "inference") + ", input " +
                      input_shape().ToString() + ", output " + output_shape().ToString() +
-                     ", float32 on " + std::string(impl_->backend->name()) + " (" +
+                     (options().precision == Precision::kStrict ? ", strict" : ",") +
+                     " float32 on " + std::string(impl_->backend->name()) + " (" +
                      std::string(TargetName(impl_->target)) + ")\n";
   std::vector<Row> rows{{"step", "layers", "algorithm", "result", "MFLOP", "weights"}};
   for (size_t i = 0; i < impl_->program.steps.size(); ++i) rows.push_back(MakeRow(*impl_, i));

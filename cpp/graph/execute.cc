@@ -1,5 +1,7 @@
 #include "graph/execute.h"
 
+#include <array>
+
 namespace ninc {
 namespace {
 
@@ -11,6 +13,9 @@ struct StepWorkspace {
 
   WorkspaceSize operator()(const step::Conv2d& s) const {
     return backend.Conv2dWorkspace(s.problem, Pass::kForward);
+  }
+  WorkspaceSize operator()(const step::MlpConv& s) const {
+    return backend.MlpConvWorkspace(s.problem);
   }
   WorkspaceSize operator()(const step::Conv2dBackwardData& s) const {
     return backend.Conv2dWorkspace(s.problem, Pass::kBackwardData);
@@ -59,6 +64,14 @@ class Execution {
   Status operator()(const step::Conv2d& s) const {
     return backend_.Conv2dForward(s.problem, In(s.x), In(s.packed), In(s.bias), s.activation,
                                   Out(s.y), run_.workspace);
+  }
+  Status operator()(const step::MlpConv& s) const {
+    std::array<MlpConvLayer, MlpConvProblem::kMaxLayers> layers;
+    for (size_t i = 0; i < s.layers.size(); ++i) {
+      const step::MlpConv::Layer& layer = s.layers[i];
+      layers[i] = {In(layer.packed), In(layer.bias), layer.kept ? Out(layer.y) : nullptr};
+    }
+    return backend_.MlpConvForward(s.problem, In(s.x), layers.data(), Out(s.y), run_.workspace);
   }
   Status operator()(const step::Conv2dBackwardData& s) const {
     return backend_.Conv2dBackwardData(s.problem, In(s.dy), In(s.packed), Out(s.dx),

@@ -167,7 +167,8 @@ class Lowering {
     return LowerConvolution(id, ProblemFor(op, input_shape(id)));
   }
 
-  Status LowerConvolution(NodeId id, const Conv2dProblem& problem) {
+  Status LowerConvolution(NodeId id, Conv2dProblem problem) {
+    if (options_.precision == Precision::kStrict) problem.method = ConvMethod::kDirect;
     const ValueId x = input(id);
     const NodeParameters numbers = parameters_[id];
     step::Conv2d conv{.problem = problem, .x = x};

@@ -209,6 +209,8 @@ Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input, const Pla
   return CatchOutOfMemory("plan", [&] { return impl_->PlanFor(input, options); });
 }
 
+void Model::SetPrecision(Precision precision) { impl_->precision = precision; }
+
 void Model::SetPlanCacheBytes(size_t bytes) {
   impl_->cache_limit = bytes;
   impl_->TrimCache();

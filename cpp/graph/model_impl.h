@@ -34,6 +34,7 @@ struct Model::Impl {
   std::mutex parameters_mutex;
   std::atomic<uint64_t> version{1};
 
+  std::atomic<Precision> precision{Precision::kFloat32};
   PreparedCache prepared;
   PlanCache plans;
   ArenaPool arenas;
@@ -41,6 +42,7 @@ struct Model::Impl {
 
   PlanOptions Resolve(PlanOptions options) const {
     if (options.output < 0) options.output = graph->output();
+    options.precision = precision;
     return options;
   }
   Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);

@@ -4,27 +4,55 @@
 
 #include "graph/autodiff.h"
 #include "graph/execute.h"
+#include "graph/fuse.h"
 #include "graph/lower.h"
 #include "graph/plan_impl.h"
 
 namespace ninc {
 namespace {
 
-// The convolution pass a step is, or null.
-struct ConvolutionPass {
-  const Conv2dProblem* problem = nullptr;
+// The convolution passes that a step runs.
+struct ConvolutionPasses {
+  std::vector<const Conv2dProblem*> problems;
   Pass pass{};
 };
 
-ConvolutionPass FindConvolution(const StepOp& op) {
-  if (const auto* s = std::get_if<step::Conv2d>(&op)) return {&s->problem, Pass::kForward};
+ConvolutionPasses FindConvolutions(const StepOp& op) {
+  if (const auto* s = std::get_if<step::Conv2d>(&op)) return {{&s->problem}, Pass::kForward};
+  if (const auto* s = std::get_if<step::MlpConv>(&op)) {
+    ConvolutionPasses passes;
+    for (const Conv2dProblem& layer : s->problem.layers) passes.problems.push_back(&layer);
+    return passes;
+  }
   if (const auto* s = std::get_if<step::Conv2dBackwardData>(&op)) {
-    return {&s->problem, Pass::kBackwardData};
+    return {{&s->problem}, Pass::kBackwardData};
   }
   if (const auto* s = std::get_if<step::Conv2dBackwardWeights>(&op)) {
-    return {&s->problem, Pass::kBackwardWeights};
+    return {{&s->problem}, Pass::kBackwardWeights};
   }
   return {};
+}
+
+// "winograd F(4×4, 5×5) 8×48, 2 matrix product 8×48"
+std::string AlgorithmsOf(const ConvolutionPasses& passes, const Backend& backend) {
+  std::string text, last;
+  int repeats = 0;
+  const auto flush = [&] {
+    if (repeats == 0) return;
+    text += text.empty() ? "" : ", ";
+    text += (repeats > 1 ? std::to_string(repeats) + " " : "") + last;
+  };
+  for (const Conv2dProblem* problem : passes.problems) {
+    std::string name = backend.Conv2dAlgorithm(*problem, passes.pass);
+    if (name != last) {
+      flush();
+      repeats = 0;
+      last = std::move(name);
+    }
+    ++repeats;
+  }
+  flush();
+  return text;
 }
 
 }  // namespace
@@ -45,14 +73,13 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
     NINC_RETURN_IF_ERROR(AppendLossAndBackward(options.label_smoothing, backend, &impl->program)
                              .At(graph->Label(options.output)));
   }
+  FuseMlpConvs(&impl->program);
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->program, backend);
   for (const Step& step : impl->program.steps) {
-    const ConvolutionPass convolution = FindConvolution(step.op);
-    impl->algorithms.emplace_back();
-    if (convolution.problem == nullptr) continue;
-    impl->algorithms.back() = backend.Conv2dAlgorithm(*convolution.problem, convolution.pass);
-    impl->flops += convolution.problem->Flops();
+    const ConvolutionPasses passes = FindConvolutions(step.op);
+    impl->algorithms.push_back(AlgorithmsOf(passes, backend));
+    for (const Conv2dProblem* problem : passes.problems) impl->flops += problem->Flops();
   }
   impl->graph = std::move(graph);
   impl->backend = &backend;

@@ -1,12 +1,13 @@
 // What a plan runs: a list of typed steps over values. lower.cc writes it, autodiff.cc appends to
-// it, memory.cc gives its values places, execute.cc runs it, describe.cc prints it.
+// it, fuse.cc joins steps, memory.cc gives values places, execute.cc runs it, describe.cc prints
+// it.
 //
 // Values are in static single assignment form: one step writes a value (a concat's: one copy for
 // each of its parts), before any step reads it, and nothing writes it again. Which values share
 // memory is memory.cc's business alone, so that no other stage has to ask who else reads a value.
 //
-// A new kind of step (a fused mlpconv, say) is a struct here, a function in execute.cc and a line
-// in describe.cc; to be trained through, a function in autodiff.cc.
+// A new kind of step is a struct here, a function in execute.cc and a line in describe.cc; to be
+// trained through, a function in autodiff.cc.
 #pragma once
 
 #include <cstddef>
@@ -77,6 +78,24 @@ struct Conv2d {  // y = activation(conv(x) + bias)
   ValueId y = kNoValue;
   ValueId weight = kNoValue;  // the parameter, for autodiff; training only
   Operands operands() const { return {{x, packed, bias}, {y}}; }
+};
+struct MlpConv {  // Conv2d steps in a row and maybe a pool, see MlpConvProblem; made by fuse.cc
+  struct Layer {
+    ValueId packed, bias, y;
+    bool kept;  // y is read by other steps too; else it has no memory
+  };
+  MlpConvProblem problem;
+  ValueId x;
+  std::vector<Layer> layers;
+  ValueId y;
+  Operands operands() const {
+    Operands operands{{x}, {y}};
+    for (const Layer& layer : layers) {
+      operands.reads.insert(operands.reads.end(), {layer.packed, layer.bias});
+      if (layer.kept) operands.writes.push_back(layer.y);
+    }
+    return operands;
+  }
 };
 struct ActivationForward {
   Activation activation;
@@ -185,7 +204,7 @@ struct SoftmaxBackward {
 }  // namespace step
 
 using StepOp =
-    std::variant<step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d,
+    std::variant<step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d, step::MlpConv,
                  step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
                  step::Dropout, step::ScaleShift, step::BatchNorm, step::Add, step::CopyChannels,
                  step::Softmax, step::SoftmaxCrossEntropy, step::Conv2dBackwardData,

@@ -6,6 +6,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/global_avg_pool.h"
 #include "kernels/layout.h"
+#include "kernels/mlpconv.h"
 #include "kernels/pool2d.h"
 #include "kernels/sgd.h"
 #include "kernels/softmax.h"
@@ -55,6 +56,15 @@ class Cpu final : public Backend {
   Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy,
                                float* dweight, const Workspace& workspace) override {
     cpu::Conv2dBackwardWeights(problem, x, dy, dweight, workspace);
+    return {};
+  }
+
+  WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const override {
+    return cpu::MlpConvWorkspace(problem);
+  }
+  Status MlpConvForward(const MlpConvProblem& problem, const float* x, const MlpConvLayer* layers,
+                        float* y, const Workspace& workspace) override {
+    cpu::MlpConvForward(problem, x, layers, y, workspace);
     return {};
   }
 

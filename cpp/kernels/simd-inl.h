@@ -118,6 +118,17 @@ HWY_INLINE V Activated(Kind, V x) {
   return x;
 }
 
+// min(max(x, low), high), NaN for NaN. x86's instructions give their second operand where one is
+// NaN, NEON's the NaN; Highway's one-lane code gives the number.
+HWY_INLINE V Clamped(V x, V low, V high) {
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+  x = hn::IfThenElse(hn::Lt(x, low), low, x);
+  return hn::IfThenElse(hn::Gt(x, high), high, x);
+#else
+  return hn::Min(high, hn::Max(low, x));
+#endif
+}
+
 // The gradient behind the activation that gave y: dy, or zero where y stands at a limit.
 template <class Kind>
 HWY_INLINE V Masked(Kind, V dy, V y) {

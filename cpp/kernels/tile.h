@@ -19,6 +19,9 @@ namespace ninc::cpu {
 
 inline constexpr int kMaxTileRows = 8;
 inline constexpr int kMaxTileVectors = 3;
+inline constexpr int kMaxLanes = 16;
+inline constexpr int kLineFloats = 16;  // of a cache line
+inline constexpr int kNextRows = 8;
 
 // What the registers of a target hold. The sum's inner step loads `vectors` vectors of B, one
 // broadcast of A for each row, and does rows·vectors multiply-adds, so the tile wants to be large
@@ -37,6 +40,7 @@ struct TileArgs {
   const float* const* rows;  // rows[t·row_stride + i] + row_offset: row i of A_t
   int64_t row_stride;
   int64_t row_offset;
+  const float* const* next;  // kNextRows rows of a later tile, fetched during the sum; or null
   int64_t taps;
   int64_t depth;
   const float* b;     // (taps·depth)×width, packed
@@ -58,13 +62,18 @@ struct OuterTileArgs {
   const float* b;  // pixels×width
   float* c;        // rows×width, contiguous
   bool first;
+  const float* fetch;   // cache lines of later pixels, fetched during the sum:
+  int64_t fetch_lines;  // so many, at most half as many as pixels
 };
 
-// The tiles of one instruction set. tile[r - 1][v - 1] has r rows and v vectors.
+// The tiles of one instruction set. tile[r - 1][v - 1] has r rows and v vectors; pack[v - 1] lays
+// out B for an outer tile: to(m, j) = from(m·stride + j) for j < columns, zero behind them.
 struct TileKernels {
   TileShape shape;
   void (*tile[kMaxTileRows][kMaxTileVectors])(const TileArgs&);
   void (*outer[kMaxTileRows][kMaxTileVectors])(const OuterTileArgs&);
+  void (*pack[kMaxTileVectors])(const float* from, int64_t stride, int64_t rows, int64_t columns,
+                                float* to);
 };
 
 // For the target in use.

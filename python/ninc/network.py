@@ -30,8 +30,8 @@ class Network:
 
     def __init__(self, model: _core.Model | None) -> None:
         self._core_model = model
-        self._precision = _checked_precision(
-            os.environ.get("NINC_PRECISION", "float32"), "NINC_PRECISION"
+        self._set_precision(
+            _checked_precision(os.environ.get("NINC_PRECISION", "float32"), "NINC_PRECISION")
         )
 
     @property
@@ -234,15 +234,20 @@ class Network:
         """How exactly it computes: "float32" (the default), "strict" or "fast".
 
         "float32": within 2e-5 of the output's largest magnitude. "strict": plain float32 without
-        algorithms that trade digits for speed. "fast": what the device does fastest with about
-        three digits. A processor runs all three in plain float32. The environment's NINC_PRECISION
-        sets what networks begin with; files do not store it.
+        algorithms that trade digits for speed (Winograd's convolution), training included. "fast":
+        what the device does fastest with about three digits; a processor does as for "float32".
+        The environment's NINC_PRECISION sets what networks begin with; files do not store it.
         """
         return self._precision
 
     @precision.setter
     def precision(self, name: str) -> None:
-        self._precision = _checked_precision(name, "precision")
+        self._set_precision(_checked_precision(name, "precision"))
+
+    def _set_precision(self, name: str) -> None:
+        self._precision = name
+        if self._core_model is not None:  # a graph makes its model when first used
+            self._core_model.set_precision(name)
 
     @property
     def plan_cache_limit(self) -> int:
@@ -292,6 +297,7 @@ class Network:
         self._core_model.set_metadata(saved["metadata"])
         for name, array in saved.get("extras", {}).items():  # older pickles have none
             self._core_model.set_extra(name, array)
+        self._core_model.set_precision(self._precision)
 
     def __repr__(self) -> str:
         layers = len(self._graph()["nodes"]) - 1  # the input is none

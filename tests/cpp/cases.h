@@ -156,6 +156,10 @@ inline std::vector<Conv2dProblem> ConvProblems() {
       {.n = 2, .c = 192, .h = 8, .w = 8, .k = 160, .r = 1, .s = 1},
       {.n = 2, .c = 3, .h = 18, .w = 17, .k = 50, .r = 5, .s = 5, .padding = Same(2)},
       {.n = 1, .c = 600, .h = 3, .w = 4, .k = 24, .r = 3, .s = 3, .padding = Same(1)},
+      // Pixels enough for the weight gradient to be summed in several chunks.
+      {.n = 3, .c = 20, .h = 32, .w = 32, .k = 50, .r = 1, .s = 1},
+      {.n = 1, .c = 3, .h = 50, .w = 47, .k = 5, .r = 5, .s = 5, .padding = Same(2)},
+      {.n = 2, .c = 6, .h = 33, .w = 34, .k = 9, .r = 3, .s = 3, .groups = 3},
       // Nothing at all.
       {.n = 0, .c = 8, .h = 6, .w = 6, .k = 16, .r = 3, .s = 3, .padding = Same(1)},
       {.n = 0, .c = 8, .h = 6, .w = 6, .k = 8, .r = 3, .s = 3, .padding = Same(1), .groups = 8},

@@ -127,7 +127,9 @@ TEST(Plan, FusesWhatNobodyElseReads) {
   const auto plan = model->PlanFor(input, {}).value();
   EXPECT_EQ(CountSteps<step::ScaleShift>(*plan), 3);  // bn0, bn3 and bn4, whose conv4 is read twice
   EXPECT_EQ(CountSteps<step::ActivationForward>(*plan), 0);
-  EXPECT_EQ(CountSteps<step::Conv2d>(*plan), 4);
+  EXPECT_EQ(CountSteps<step::MlpConv>(*plan), 1);  // conv1, conv2 and the pool behind them
+  EXPECT_EQ(CountSteps<step::AvgPool2d>(*plan), 0);
+  EXPECT_EQ(CountSteps<step::Conv2d>(*plan), 2);  // conv4 and fc
 
   // Asked for, the value between conv1 and bn1 is neither hidden nor followed by anything.
   const NodeId conv1 = model->graph().Find("conv1").value();
@@ -141,6 +143,21 @@ TEST(Plan, TrainsWithoutGradientsOfTheInput) {
   const auto plan = RandomModel(network)->PlanFor(network.input, {Mode::kTraining}).value();
   EXPECT_EQ(CountSteps<step::Conv2dBackwardWeights>(*plan), 3);
   EXPECT_EQ(CountSteps<step::Conv2dBackwardData>(*plan), 2);
+}
+
+// A training step's chains keep the maps that the backward pass reads; their pools stay steps.
+TEST(Plan, TrainsThroughChains) {
+  const Network network = Networks()[0];
+  const auto plan = RandomModel(network)->PlanFor(network.input, {Mode::kTraining}).value();
+  EXPECT_EQ(CountSteps<step::MlpConv>(*plan), 1);  // conv1 and cccp1
+  EXPECT_EQ(CountSteps<step::MaxPool2d>(*plan), 1);
+  for (const Step& step : plan->impl().program.steps) {
+    const auto* chain = std::get_if<step::MlpConv>(&step.op);
+    if (chain == nullptr) continue;
+    ASSERT_EQ(chain->layers.size(), 2u);
+    EXPECT_TRUE(chain->layers[0].kept);
+    EXPECT_FALSE(chain->layers[1].kept);  // the chain's own output
+  }
 }
 
 TEST(Plan, NamesTheLayerThatDoesNotFit) {
@@ -180,9 +197,9 @@ TEST(Plan, DescribesItself) {
   const std::shared_ptr<Model> model = RandomModel(network);
   const auto plan = model->PlanFor(network.input, {}).value();
   const std::string text = plan->Describe();
-  for (const char* part :
-       {"inference, input 4×3×6×7, output 4×6×1×1", "conv1, bn1, relu1", "conv2d + bias + relu6",
-        "4×4×6×7", "matrix product", "packed weights"}) {
+  for (const char* part : {"inference, input 4×3×6×7, output 4×6×1×1", "mlpconv + pool",
+                           "conv1, bn1, relu1, conv2, bn2, pool", "4×5×3×6", "conv2d + bias",
+                           "matrix product", "packed weights"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
   }
   // conv1, conv2, conv4 and fc, two operations a multiply-add.

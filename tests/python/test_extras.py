@@ -63,8 +63,10 @@ def test_a_graph_keeps_them_when_it_grows():
     graph = nn.Graph()
     last = graph.add(nn.Conv2d(3, 4, 3), graph.input())
     graph._model.set_extra("matrix", MATRIX)
+    graph.plan_cache_limit = 1000
     graph.add(nn.ReLU(), last)
     check(graph)
+    assert graph.plan_cache_limit == 1000
 
 
 def test_a_checkpoint_is_the_network_and_more(network, tmp_path):

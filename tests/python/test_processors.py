@@ -16,10 +16,12 @@ import sys
 import numpy as np
 import ninc
 from ninc import functional as F
-x = np.sin(np.arange(2 * 8 * 9 * 9, dtype=np.float32)).reshape(2, 8, 9, 9)
-weight = np.cos(np.arange(17 * 8 * 3 * 3, dtype=np.float32)).reshape(17, 8, 3, 3)
+rng = np.random.default_rng(0)
+x = rng.standard_normal((2, 8, 9, 9), dtype=np.float32)
+weight = rng.standard_normal((17, 8, 3, 3), dtype=np.float32)
 y = F.conv2d(x, weight, padding=1)
-dx, dweight, dbias = F.conv2d_backward(y, x, weight, padding=1)
+dy = rng.standard_normal(y.shape, dtype=np.float32)
+dx, dweight, dbias = F.conv2d_backward(dy, x, weight, padding=1)
 pooled = F.max_pool2d(F.relu(y), 3, stride=2, ceil_mode=True)
 np.savez(sys.argv[1], target=ninc.targets()[0],
          y=y, dx=dx, dweight=dweight, dbias=dbias, pooled=pooled)
@@ -48,6 +50,6 @@ def test_runs_on(processor, target, tmp_path):
     assert here.pop("target") == ninc.targets()[0]
     assert there.pop("target") == target
     for name, expected in here.items():
-        # The longest sums have 2 * 9 * 9 * 17 terms of either order; epsilon is 1.2e-7.
-        tolerance = 1e-5 * np.abs(expected).max()
+        # What float32 promises (docs/numerics.md); targets choose between direct and Winograd.
+        tolerance = 2e-5 * np.abs(expected).max()
         np.testing.assert_allclose(there[name], expected, rtol=0, atol=tolerance, err_msg=name)

@@ -44,6 +44,7 @@ class Workspace {
   Workspace(std::byte* base, const WorkspaceSize& size, int threads)
       : base_(base), size_(size), threads_(threads) {}
   int threads() const { return threads_; }
+  const WorkspaceSize& size() const { return size_; }
   template <typename T = float>
   T* shared() const {
     return reinterpret_cast<T*>(base_);
@@ -74,6 +75,13 @@ struct SgdSettings {
   bool nesterov = false;
 };
 
+// One layer's arrays of an mlpconv.
+struct MlpConvLayer {
+  const float* packed = nullptr;
+  const float* bias = nullptr;  // or null
+  float* kept = nullptr;        // where the layer's output is wanted too (a backward pass), or null
+};
+
 class NINC_API Backend {
  public:
   virtual ~Backend() = default;
@@ -101,6 +109,14 @@ class NINC_API Backend {
   virtual Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x,
                                        const float* dy, float* dweight_oihw,
                                        const Workspace& workspace) = 0;
+
+  // A chain in one step: blocks of pixels go through all layers while they are in cache, and only
+  // what is asked for is written to memory. layers: one for each of problem.layers. y: the tail's
+  // output, or the last layer's. The same bits as the layers one after another.
+  virtual WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const = 0;
+  virtual Status MlpConvForward(const MlpConvProblem& problem, const float* x,
+                                const MlpConvLayer* layers, float* y,
+                                const Workspace& workspace) = 0;
 
   // y = activation(x), in place allowed.
   virtual Status ActivationForward(int64_t count, Activation activation, const float* x, float* y,

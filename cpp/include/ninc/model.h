@@ -63,6 +63,8 @@ class NINC_API Model {
 
   // The plan for an input shape, made or taken from the cache (bounded: see SetPlanCacheBytes).
   Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);
+  // Of plans made from now on, the trainer's too. Default: kFloat32.
+  void SetPrecision(Precision precision);
   // Bounds plans, their packed weights and idle arenas together; default 512 MiB. The plan used
   // last stays even where it is larger: a network must not be compiled anew for every run.
   void SetPlanCacheBytes(size_t bytes);

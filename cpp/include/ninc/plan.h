@@ -16,10 +16,16 @@ namespace ninc {
 
 enum class Mode : uint8_t { kInference, kTraining };
 
+// How exactly a plan computes. kFloat32: within 2e-5 of an output's largest magnitude, by the
+// fastest algorithms. kStrict: plain float32, without algorithms that trade digits for speed.
+// kFast: about three digits where the device gains by it; a processor does as for kFloat32.
+enum class Precision : uint8_t { kFloat32, kStrict, kFast };
+
 struct PlanOptions {
   Mode mode = Mode::kInference;
   NodeId output = -1;            // -1: the graph's output; Plan::options() has its number
   float label_smoothing = 0.0f;  // training only
+  Precision precision = Precision::kFloat32;  // Model::PlanFor: the model's own, whatever is asked
   bool operator==(const PlanOptions&) const = default;
 };
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ninc/export.h"
 #include "ninc/status.h"
@@ -28,6 +29,11 @@ struct Activation {
 // The three products of a convolution layer (oneDNN's terms).
 enum class Pass : uint8_t { kForward, kBackwardData, kBackwardWeights };
 
+// Which algorithm a convolution takes where there is more than one. kAuto: the estimated fastest.
+// kDirect: plain sums, precise to the last digits of float32. The others name Winograd's tile, for
+// tests and benchmarks; where it does not fit the problem they mean kDirect.
+enum class ConvMethod : uint8_t { kAuto, kDirect, kWinograd4, kWinograd6, kWinograd8 };
+
 // y(n, p, q, k) = bias(k) + sum over r, s, c of
 //     x(n, p*stride_h + r*dilation_h - padding.top, q*stride_w + s*dilation_w - padding.left, c)
 //     * weight(k, c, r, s)
@@ -41,6 +47,7 @@ struct NINC_API Conv2dProblem {
   int64_t dilation_h = 1, dilation_w = 1;
   Padding padding;
   int64_t groups = 1;
+  ConvMethod method = ConvMethod::kAuto;
 
   int64_t out_h() const {  // P
     return (input.h + padding.top + padding.bottom - dilation_h * (kernel_h - 1) - 1) / stride_h +
@@ -92,6 +99,24 @@ struct NINC_API Pool2dProblem {
     // PyTorch's rule: the last window starts inside the picture or its left padding.
     if (ceil_mode && (out - 1) * stride >= in + padding) --out;
     return out;
+  }
+};
+
+// An mlpconv (Lin, Chen, Yan 2013, section 3.1): a convolution, 1×1 convolutions on its output,
+// each with its activation, and maybe a pool. Every layer reads the output of the one before.
+struct MlpConvProblem {
+  enum class Tail : uint8_t { kNone, kMaxPool, kAvgPool, kGlobalAvgPool };
+  static constexpr size_t kMaxLayers = 8;
+
+  std::vector<Conv2dProblem> layers;  // 1 to kMaxLayers; groups 1; all but the first IsPointwise
+  std::vector<Activation> activations;
+  Tail tail = Tail::kNone;
+  Pool2dProblem pool = {};  // of kMaxPool and kAvgPool
+
+  Shape output() const {
+    const Shape map = layers.back().output();
+    if (tail == Tail::kNone) return map;
+    return tail == Tail::kGlobalAvgPool ? Shape{map.n, 1, 1, map.c} : pool.output();
   }
 };
 

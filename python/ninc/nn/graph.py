@@ -82,11 +82,13 @@ class Graph(Network):
         if not self._description.nodes:
             raise ModelError("the graph has no layers; begin with graph.input()")
         model = make_model(self._description, self._seed)
+        model.set_precision(self._precision)
         old = self._core_model
         if old is not None:
             kept = {name: old.parameter(name) for name, _, _ in old.specs()}
             model.set_parameters(kept)
             model.set_metadata(old.metadata())
+            model.set_plan_cache_bytes(old.plan_cache_limit)
             for name, array in old.extras().items():
                 model.set_extra(name, array)
         return model

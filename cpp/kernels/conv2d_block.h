@@ -1,0 +1,48 @@
+// One block of pixels times panels of weights: what the schedules of a single convolution
+// (conv2d_direct.cc) and of a chain of them (mlpconv.cc) share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/conv2d_pack.h"
+#include "kernels/conv2d_taps.h"
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+// Pixels of a block: its rows stay in L2 from panel to panel (32 tiles were no faster).
+int64_t BlockRows();
+
+// The left side of a block's product: pixel m's terms of tap t start at rows[t·BlockRows() + m].
+struct ProductRows {
+  const float* const* rows;
+  int64_t pixels;
+  int64_t taps, depth;
+};
+
+// out[m](j) = activation(bias(j) + sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the
+// columns j of panels [panel0, panel1). A panel's slice of weights (at most kPanelBytes, so that it
+// stays in L2) is read once for each tile of rows. An output is one sum in one order, whatever the
+// block.
+void MultiplyBlock(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
+                   const float* packed, const float* bias, Activation activation,
+                   float* const* out);
+
+// The scratch memory of one block of a lattice.
+struct BlockScratch {
+  const float** rows;  // [taps][BlockRows]
+  float** out;         // [BlockRows]
+  float* zeros;        // [depth]
+  float* patches;      // [BlockRows][taps·depth], where UsesPatches
+
+  static size_t Bytes(const TapLattice& lattice);
+  BlockScratch(const TapLattice& lattice, std::byte* memory);
+};
+
+// Pixels [first, first + pixels) of a group: as taps through pointers, or as one tap of gathered
+// patches.
+ProductRows PrepareRows(const TapLattice& lattice, const float* src, int64_t group, int64_t first,
+                        int64_t pixels, const BlockScratch& scratch);
+
+}  // namespace ninc::cpu

@@ -1,0 +1,20 @@
+// Which algorithm a convolution takes: direct, or Winograd on tiles of one size.
+#pragma once
+
+#include <string>
+
+#include "kernels/winograd_transform.h"
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+// The Winograd shape that `problem` takes for a pass: what its method names, or with kAuto the one
+// that is estimated to be fastest. Tile 0 where that is direct convolution. Depends on shape, batch
+// and target, never on the number of threads, so that neither do the bits.
+WinogradShape ChooseWinograd(const Conv2dProblem& problem, Pass pass);
+
+// Estimated nanoseconds on one core, up to a factor that all algorithms of a target share.
+double DirectCost(const Conv2dProblem& problem, Pass pass);
+double WinogradCost(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
+
+}  // namespace ninc::cpu

@@ -1,0 +1,88 @@
+// The schedule of direct convolution: which block of pixels meets which panel of weights, when, and
+// on which thread. The arithmetic is the register tile's (tile.cc), the layout of the weights
+// conv2d_pack's.
+//
+// For each lattice (conv2d_taps.h): tasks are blocks of pixels × ranges of panels. Inside a task
+// the block's pixels stay in L2 from panel to panel. Threads take tasks in any order; every output
+// is one sum in one order, whatever the blocks, so the bits depend on neither.
+#include "kernels/conv2d_direct.h"
+
+#include <algorithm>
+
+#include "base/thread_pool.h"
+#include "kernels/conv2d_block.h"
+#include "kernels/conv2d_pack.h"
+#include "kernels/conv2d_rows.h"
+#include "kernels/tile.h"
+
+namespace ninc::cpu {
+namespace {
+
+void PrepareOutput(const TapLattice& lattice, float* dst, int64_t group, int64_t first,
+                   int64_t pixels, float** out) {
+  PixelWalk walk(lattice, first);
+  for (int64_t m = 0; m < pixels; ++m, walk.Next()) {
+    out[m] = DestinationPixel(lattice, walk, dst) + group * lattice.columns;
+  }
+}
+
+// One lattice of one pass, all groups.
+void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* src,
+                const float* packed, const float* bias, Activation activation, float* dst,
+                const Workspace& workspace) {
+  const TapLattice lattice = MakeLattice(p, pass, index);
+  const Panels panels(lattice.columns, Tiles().shape);
+  const int64_t blocks = (lattice.rows() + BlockRows() - 1) / BlockRows();
+  // Few blocks (small maps, batch 1): split the panels too, until every thread has some tasks.
+  const int64_t wanted = 4 * workspace.threads();
+  const int64_t splits = std::clamp<int64_t>(
+      (wanted + blocks * p.groups - 1) / std::max<int64_t>(1, blocks * p.groups), 1,
+      panels.count());
+
+  ParallelFor(workspace.threads(), blocks * p.groups * splits, [&](int64_t task, int thread) {
+    const int64_t split = task % splits;
+    const int64_t group = task / splits % p.groups;
+    const int64_t first = task / splits / p.groups * BlockRows();
+    const int64_t pixels = std::min(BlockRows(), lattice.rows() - first);
+    const BlockScratch scratch(lattice, workspace.thread<std::byte>(thread));
+    const ProductRows source = PrepareRows(lattice, src, group, first, pixels, scratch);
+    PrepareOutput(lattice, dst, group, first, pixels, scratch.out);
+    const float* group_packed = packed + PackedOffset(p, pass, group, index);
+    const float* group_bias = bias == nullptr ? nullptr : bias + group * lattice.columns;
+    MultiplyBlock(source, panels, panels.count() * split / splits,
+                  panels.count() * (split + 1) / splits, group_packed, group_bias, activation,
+                  scratch.out);
+  });
+}
+
+}  // namespace
+
+std::string DirectName(const Conv2dProblem& p, Pass pass) {
+  const TileShape& tile = Tiles().shape;
+  const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width());
+  if (p.IsPointwise()) return "matrix product " + shape;
+  const Pass lattice_pass = pass == Pass::kBackwardData ? pass : Pass::kForward;
+  const bool patches = UsesPatches(MakeLattice(p, lattice_pass, 0));
+  return (patches ? "patch gemm " : "implicit gemm ") + shape;
+}
+
+size_t DirectPackedBytes(const Conv2dProblem& p, Pass pass) {
+  return PackedOffset(p, pass, p.groups, 0) * sizeof(float);
+}
+
+WorkspaceSize DirectWorkspace(const Conv2dProblem& p, Pass pass) {
+  WorkspaceSize size;
+  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
+    size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(MakeLattice(p, pass, i)));
+  }
+  return size;
+}
+
+void DirectRun(const Conv2dProblem& p, Pass pass, const float* src, const float* packed,
+               const float* bias, Activation activation, float* dst, const Workspace& workspace) {
+  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
+    RunLattice(p, pass, i, src, packed, bias, activation, dst, workspace);
+  }
+}
+
+}  // namespace ninc::cpu

@@ -1,0 +1,14 @@
+// The mlpconv as one step: convolution, 1×1 convolutions and pool, block by block.
+#pragma once
+
+#include "ninc/backend.h"
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem);
+// y = tail(activation_L(conv_L(... activation_1(conv_1(x))))), see Backend::MlpConvForward.
+void MlpConvForward(const MlpConvProblem& problem, const float* x, const MlpConvLayer* layers,
+                    float* y, const Workspace& workspace);
+
+}  // namespace ninc::cpu

@@ -1,0 +1,206 @@
+// The schedule of the forward and data passes.
+//
+// A task takes a block of tiles: transforms their pixels, then for one slice of output channels
+// after another multiplies all frequencies and transforms the products back, bias and activation
+// included. The block is as large as leaves its frequencies and a slice's products in L2, but at
+// least kFewestTiles: weights stream through once a block, and they are n²/r² times those of a
+// direct convolution. Few blocks (batch 1) are shared out by slices too; a thread transforms a
+// block once for all the slices it takes. An output is one sum over channels in one order whatever
+// the blocks, so its bits depend on neither them nor the threads.
+#include "kernels/winograd.h"
+
+#include <algorithm>
+
+#include "base/processors.h"
+#include "base/thread_pool.h"
+#include "kernels/conv2d_rows.h"
+#include "kernels/winograd_product.h"
+#include "kernels/winograd_tiles.h"
+
+namespace ninc::cpu {
+namespace {
+
+using BlockSizes = WinogradBlockSizes;
+
+// With fewer tiles a block takes no longer to multiply than its weights to stream from the
+// third-level cache; more than kMostTiles gain nothing.
+constexpr int64_t kFewestTiles = 16;
+constexpr int64_t kMostTiles = 64;
+
+int64_t RoundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// The scratch memory of one thread.
+struct BlockScratch {
+  int64_t* block;   // whose pixels are transformed, -1 at first
+  float* pixels;    // [frequency][tile][channel]
+  float* products;  // [frequency][tile][column of the slice]
+  float* zeros;     // [depth]
+  float* unread;    // [columns of a slice]
+  float** out;      // [tile][m²]
+
+  static size_t Bytes(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes) {
+    return Carver::Bytes<int64_t>(1) +
+           Carver::Bytes<float>(sizes.frequencies * sizes.pixel_stride) +
+           Carver::Bytes<float>(sizes.frequencies * sizes.product_stride) +
+           Carver::Bytes<float>(grid.src.c) + Carver::Bytes<float>(slices.widest()) +
+           Carver::Bytes<float*>(sizes.tiles * grid.shape.outputs() * grid.shape.outputs());
+  }
+  BlockScratch(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
+               std::byte* memory) {
+    Carver carver(memory);
+    block = carver.Take<int64_t>(1);
+    pixels = carver.Take<float>(sizes.frequencies * sizes.pixel_stride);
+    products = carver.Take<float>(sizes.frequencies * sizes.product_stride);
+    zeros = carver.Take<float>(grid.src.c);
+    unread = carver.Take<float>(slices.widest());
+    out = carver.Take<float*>(sizes.tiles * grid.shape.outputs() * grid.shape.outputs());
+  }
+};
+
+// Pixels of tiles [first, first + count) to frequencies.
+void TransformBlock(const TileGrid& grid, const BlockSizes& sizes, const float* src, int64_t first,
+                    int64_t count, const BlockScratch& scratch) {
+  const float* pixels[kMaxTilePixels];
+  const auto transform = Transforms(grid.shape).data;
+  for (int64_t t = 0; t < count; ++t) {
+    SourcePixels(grid, src, first + t, scratch.zeros, pixels);
+    transform(pixels, grid.src.c, scratch.pixels + t * sizes.row, sizes.pixel_stride);
+  }
+}
+
+// products(f, t, j) = sum over channels c of pixels(f, t, c) * weights(f, c, j)
+void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
+                   int64_t slice, int64_t count, const float* packed, const BlockScratch& scratch) {
+  const ProductKernels& kernels = Products();
+  const Panels& panels = slices.panels();
+  const int64_t width = slices.Width(slice), depth = grid.src.c;
+  const float* weights = packed + sizes.frequencies * depth * slices.Column(slice);
+  for (int64_t f = 0; f < sizes.frequencies; ++f) {
+    for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
+      const int64_t column = panels.Column(panel) - slices.Column(slice);
+      for (int64_t t = 0; t < count; t += kernels.shape.rows) {
+        const int64_t rows = std::min<int64_t>(kernels.shape.rows, count - t);
+        const auto& table = t == 0 ? kernels.first : kernels.next;
+        const float* pixels = scratch.pixels + f * sizes.pixel_stride + t * sizes.row;
+        table[rows - 1][panels.Vectors(panel) - 1]({
+            .pixels = pixels,
+            .pixels_row = sizes.row,
+            .depth = depth,
+            .weights = weights,
+            .products = scratch.products + f * sizes.product_stride + t * width + column,
+            .products_row = width,
+            .next_pixels = pixels + rows * sizes.row,
+        });
+      }
+      weights += depth * panels.Width(panel);
+    }
+  }
+}
+
+// A slice's products to outputs; out[t·m² + i] is null for pixels that do not exist.
+void StoreSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
+                int64_t count, const float* bias, Activation activation, float* const* out,
+                const BlockScratch& scratch) {
+  float* pixels[kMaxTilePixels];
+  const auto transform = Transforms(grid.shape).outputs;
+  const int64_t column = slices.Column(slice);
+  const int64_t tile_pixels = grid.shape.outputs() * grid.shape.outputs();
+  for (int64_t t = 0; t < count; ++t, out += tile_pixels) {
+    for (int64_t i = 0; i < tile_pixels; ++i) {
+      pixels[i] = out[i] == nullptr ? scratch.unread : out[i] + column;
+    }
+    transform(scratch.products + t * slices.Width(slice), sizes.product_stride,
+              slices.Columns(slice), bias == nullptr ? nullptr : bias + column, activation, pixels);
+  }
+}
+
+}  // namespace
+
+WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slices,
+                                       int64_t max_tiles)
+    : frequencies(grid.shape.frequencies()), row(RoundUp(grid.src.c, 16)) {
+  const int64_t rows = Products().shape.rows;
+  const int64_t bytes = frequencies * (row + slices.widest()) * int64_t{sizeof(float)};
+  const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / bytes;
+  tiles = RoundUp(std::clamp(fitting / rows * rows, std::min(kFewestTiles, max_tiles), max_tiles),
+                  rows);
+  tiles = std::min(tiles, RoundUp(std::max<int64_t>(1, grid.count()), rows));
+  // A cache line more than full: a power of two would put all frequencies of a tile into a few
+  // sets of the cache.
+  pixel_stride = tiles * row + 16;
+  product_stride = tiles * slices.widest() + 16;
+}
+
+std::string WinogradName(const WinogradShape& shape) {
+  const auto square = [](int side) { return std::to_string(side) + "×" + std::to_string(side); };
+  const TileShape& tile = Products().shape;
+  return "winograd F(" + square(shape.outputs()) + ", " + square(shape.kernel) + ") " +
+         std::to_string(tile.rows) + "×" + std::to_string(tile.width());
+}
+
+WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
+  const TileGrid grid(p, pass, shape);
+  const Slices slices(grid.dst.c, Products().shape);
+  return {.per_thread = BlockScratch::Bytes(grid, slices, {grid, slices, kMostTiles})};
+}
+
+void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, const float* src,
+                 const float* packed, const float* bias, Activation activation, float* dst,
+                 const Workspace& workspace) {
+  const TileGrid grid(p, pass, shape);
+  const Slices slices(grid.dst.c, Products().shape);
+  const BlockSizes sizes(grid, slices, kMostTiles);
+  const int64_t blocks = (grid.count() + sizes.tiles - 1) / sizes.tiles;
+  const int64_t tile_pixels = shape.outputs() * shape.outputs();
+  const int64_t wanted = 4 * workspace.threads();
+  const int64_t splits =
+      std::clamp<int64_t>((wanted + blocks - 1) / std::max<int64_t>(1, blocks), 1, slices.count());
+  const auto scratch_of = [&](int thread) {
+    return BlockScratch(grid, slices, sizes, workspace.thread<std::byte>(thread));
+  };
+  for (int thread = 0; thread < workspace.threads(); ++thread) *scratch_of(thread).block = -1;
+
+  ParallelFor(workspace.threads(), blocks * splits, [&](int64_t task, int thread) {
+    const BlockScratch scratch = scratch_of(thread);
+    const int64_t block = task / splits, split = task % splits;
+    const int64_t first = block * sizes.tiles;
+    const int64_t count = std::min(sizes.tiles, grid.count() - first);
+    if (*scratch.block != block) {
+      if (*scratch.block < 0) std::fill_n(scratch.zeros, grid.src.c, 0.0f);
+      TransformBlock(grid, sizes, src, first, count, scratch);
+      *scratch.block = block;
+      for (int64_t t = 0; t < count; ++t) {
+        OutputPixels<float>(grid, dst, first + t, nullptr, scratch.out + t * tile_pixels);
+      }
+    }
+    for (int64_t slice = slices.count() * split / splits;
+         slice < slices.count() * (split + 1) / splits; ++slice) {
+      MultiplySlice(grid, slices, sizes, slice, count, packed, scratch);
+      StoreSlice(grid, slices, sizes, slice, count, bias, activation, scratch.out, scratch);
+    }
+  });
+}
+
+WinogradBlocks::WinogradBlocks(const Conv2dProblem& p, const WinogradShape& shape,
+                               int64_t max_tiles)
+    : grid_(p, Pass::kForward, shape),
+      slices_(grid_.dst.c, Products().shape),
+      sizes_(grid_, slices_, max_tiles) {}
+
+size_t WinogradBlocks::ScratchBytes() const { return BlockScratch::Bytes(grid_, slices_, sizes_); }
+
+void WinogradBlocks::Run(const float* x, const float* packed, const float* bias,
+                         Activation activation, int64_t first, int64_t count, float* const* out,
+                         std::byte* memory) const {
+  const BlockScratch scratch(grid_, slices_, sizes_, memory);
+  std::fill_n(scratch.zeros, grid_.src.c, 0.0f);
+  TransformBlock(grid_, sizes_, x, first, count, scratch);
+  for (int64_t slice = 0; slice < slices_.count(); ++slice) {
+    MultiplySlice(grid_, slices_, sizes_, slice, count, packed, scratch);
+    StoreSlice(grid_, slices_, sizes_, slice, count, bias, activation, out, scratch);
+  }
+}
+
+}  // namespace ninc::cpu

@@ -1,0 +1,68 @@
+// Winograd's convolution for stride 1: fewer multiplications than a convolution has.
+//
+// F(m×m, r×r) turns tiles of n×n pixels (n = m + r - 1) and weights into n² frequencies, multiplies
+// each frequency by itself (a matrix product over channels) and turns the products back into m×m
+// outputs: n² multiplications a channel where direct convolution has m²·r². Rounding errors grow by
+// the transforms' constants, to some 1e-6 of the output's largest magnitude (docs/numerics.md).
+//
+// Transforms (winograd_transform), layout of weights (winograd_pack), the register tile (tile) and
+// the schedules (winograd.cc, winograd_weights.cc) are apart. Whether it pays is conv2d_cost's.
+#pragma once
+
+#include <string>
+
+#include "kernels/winograd_pack.h"
+#include "kernels/winograd_tiles.h"
+#include "kernels/winograd_transform.h"
+#include "ninc/backend.h"
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+// A block of tiles and its arrays, in floats.
+struct WinogradBlockSizes {
+  WinogradBlockSizes(const TileGrid& grid, const Slices& slices, int64_t max_tiles);
+
+  int64_t frequencies;
+  int64_t row;             // of one tile's channels
+  int64_t tiles;           // of a block
+  int64_t pixel_stride;    // from one frequency of the pixels to the next
+  int64_t product_stride;  // the same of the products
+};
+
+std::string WinogradName(const WinogradShape& shape);  // "winograd F(4×4, 5×5) 8×48"
+
+// Forward and backward data.
+WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& problem, Pass pass,
+                                   const WinogradShape& shape);
+// Forward:       src = x, dst = y = activation(conv(x) + bias)
+// Backward data: src = dy, dst = dx; no bias, no activation
+void WinogradRun(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape,
+                 const float* src, const float* packed, const float* bias, Activation activation,
+                 float* dst, const Workspace& workspace);
+
+// The forward pass a block of tiles at a time, for a chain (mlpconv.cc) that goes on with a block
+// while it is in cache.
+class WinogradBlocks {
+ public:
+  // Blocks of at most max_tiles tiles.
+  WinogradBlocks(const Conv2dProblem& problem, const WinogradShape& shape, int64_t max_tiles);
+  const TileGrid& grid() const { return grid_; }
+  int64_t tiles() const { return sizes_.tiles; }  // of a block
+  size_t ScratchBytes() const;
+  // out[t·m² + i]: where pixel i of tile first + t goes, or null where the picture has none.
+  void Run(const float* x, const float* packed, const float* bias, Activation activation,
+           int64_t first, int64_t count, float* const* out, std::byte* scratch) const;
+
+ private:
+  TileGrid grid_;
+  Slices slices_;
+  WinogradBlockSizes sizes_;
+};
+
+WorkspaceSize WinogradWeightsWorkspace(const WinogradShape& shape);
+void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,
+                             const float* x, const float* dy, float* dweight,
+                             const Workspace& workspace);
+
+}  // namespace ninc::cpu

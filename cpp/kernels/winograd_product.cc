@@ -1,0 +1,115 @@
+#include "kernels/winograd_product.h"
+
+#include <utility>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/winograd_product.cc"
+#include "kernels/foreach_target.h"
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include "kernels/dispatch.h"
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ninc::cpu::HWY_NAMESPACE {
+
+// The register arithmetic is TileShape's.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+constexpr int kRows = 8, kVectors = 3;
+#elif HWY_TARGET == HWY_AVX2
+constexpr int kRows = 6, kVectors = 2;
+#else
+constexpr int kRows = 4, kVectors = 2;
+#endif
+
+// Rows of weights between their fetch and their use: 3 KiB on AVX-512, time enough for the
+// third-level cache.
+constexpr int64_t kAhead = 16;
+
+// acc(i, v) += a(i) * b(v)
+template <int kR, int kV>
+HWY_INLINE void MultiplyAdd(const float* a, int64_t a_step, const float* b, V (&acc)[kR][kV]) {
+  V columns[kV];
+  for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), b + v * kLanes);
+  for (int i = 0; i < kR; ++i) {
+    const V x = hn::Set(D(), a[i * a_step]);
+    for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(x, columns[v], acc[i][v]);
+  }
+}
+
+template <int kR, int kV, bool kFirst>
+void Product(const ProductArgs& args) {
+  const float* HWY_RESTRICT pixels = args.pixels;
+  const float* HWY_RESTRICT weights = args.weights;
+  const float* HWY_RESTRICT next = args.next_pixels;
+  const int64_t row = args.pixels_row;
+  V acc[kR][kV];
+  for (int i = 0; i < kR; ++i) {
+    for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
+  }
+  for (int64_t c = args.depth; c > 0; --c, ++pixels, weights += kV * kLanes, next += kR) {
+    if constexpr (kFirst) {
+      for (int j = 0; j < kV * kLanes; j += 16) {
+        hwy::Prefetch(weights + kAhead * kV * kLanes + j);
+      }
+    }
+    hwy::Prefetch(next);
+    MultiplyAdd<kR, kV>(pixels, row, weights, acc);
+  }
+  for (int i = 0; i < kR; ++i) {
+    for (int v = 0; v < kV; ++v) {
+      hn::StoreU(acc[i][v], D(), args.products + i * args.products_row + v * kLanes);
+    }
+  }
+}
+
+template <int kR, int kV>
+void Sum(const SumArgs& args) {
+  const float* HWY_RESTRICT pixels = args.pixels;
+  const float* HWY_RESTRICT gradient = args.gradient;
+  V acc[kR][kV];
+  for (int i = 0; i < kR; ++i) {
+    for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
+  }
+  for (int64_t t = args.tiles; t > 0; --t) {
+    MultiplyAdd<kR, kV>(pixels, 1, gradient, acc);
+    pixels += args.pixels_row;
+    gradient += args.gradient_row;
+  }
+  for (int i = 0; i < kR; ++i) {
+    for (int v = 0; v < kV; ++v) {
+      float* sum = args.sums + i * args.sums_row + v * kLanes;
+      if (!args.first) acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), sum));
+      hn::StoreU(acc[i][v], D(), sum);
+    }
+  }
+}
+
+template <int kR, int... kV>
+void FillRow(ProductKernels& table, std::integer_sequence<int, kV...>) {
+  ((table.first[kR - 1][kV] = &Product<kR, kV + 1, true>,
+    table.next[kR - 1][kV] = &Product<kR, kV + 1, false>, table.sum[kR - 1][kV] = &Sum<kR, kV + 1>),
+   ...);
+}
+template <int... kR>
+ProductKernels MakeTable(std::integer_sequence<int, kR...>) {
+  ProductKernels table = {};
+  table.shape = {kRows, kVectors, kLanes};
+  (FillRow<kR + 1>(table, std::make_integer_sequence<int, kVectors>()), ...);
+  return table;
+}
+
+const ProductKernels& Products() {
+  static const ProductKernels table = MakeTable(std::make_integer_sequence<int, kRows>());
+  return table;
+}
+
+}  // namespace ninc::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ninc::cpu {
+const ProductKernels& Products() { return NINC_DISPATCH(Products)(); }
+}  // namespace ninc::cpu
+#endif

@@ -1,0 +1,45 @@
+// The transforms of Winograd's convolution, between pixels and frequencies.
+//
+// A tile of n×n pixels becomes n² numbers a channel, here called frequencies for what they are to a
+// Fourier transform; a convolution is then a product for each frequency. Every transform is made of
+// one-dimensional ones (winograd_points.h), first down the columns, then along the rows, and is
+// element-wise over channels. What they know nothing of: where tiles lie, which are cut off by a
+// border (pixels are pointers, winograd_tiles.h), and how frequencies are multiplied.
+#pragma once
+
+#include <cstdint>
+
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+// F(m×m, r×r) on tiles of n×n pixels.
+struct WinogradShape {
+  int tile = 0;                                      // n
+  int kernel = 0;                                    // r
+  int outputs() const { return tile - kernel + 1; }  // m
+  int frequencies() const { return tile * tile; }
+  bool operator==(const WinogradShape&) const = default;
+};
+
+// In each, frequency i·n + j of channel c stands at [(i·n + j)·stride + c].
+struct WinogradTransforms {
+  // pixels -> frequencies; pixels[k] + c is channel c of pixel k, row after row.
+  using ToFrequencies = void (*)(const float* const* pixels, int64_t channels, float* out,
+                                 int64_t stride);
+  // frequencies -> pixels; y = activation(... + bias), bias per channel or null. Frequencies of a
+  // last vector's missing channels are read, never used.
+  using FromFrequencies = void (*)(const float* in, int64_t stride, int64_t channels,
+                                   const float* bias, Activation activation, float* const* pixels);
+
+  ToFrequencies data;               // n×n pixels of x: B^T d B
+  ToFrequencies weights;            // r×r taps: f f^T * (G g G^T)
+  FromFrequencies outputs;          // m×m pixels of y: A^T p A
+  ToFrequencies gradient;           // m×m pixels of dy: A d A^T
+  FromFrequencies weight_gradient;  // r×r taps of dw: G^T (f f^T * p) G
+};
+
+// For the target in use. F(2×2, 3×3), F(4×4, 3×3), F(6×6, 3×3), F(2×2, 5×5) and F(4×4, 5×5) exist.
+const WinogradTransforms& Transforms(const WinogradShape& shape);
+
+}  // namespace ninc::cpu
