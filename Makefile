@@ -19,7 +19,9 @@ export CMAKE_GENERATOR := Ninja
 SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp python \
              -type f -not -name '*.pyc' -not -name '.*')
 
-.PHONY: all demo test test-cpp test-python asan tsan bench lint format wheel clean
+FUZZ_SECONDS ?= 60
+
+.PHONY: all demo test test-cpp test-python asan tsan fuzz bench lint format wheel clean
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -79,6 +81,27 @@ asan tsan: %san: $(VENV)/.test-tools
 	@$(BIN)/cmake --preset $@ --log-level=WARNING
 	@$(BIN)/cmake --build --preset $@
 	@$(CTEST) --preset $@
+
+$(VENV)/.fuzz-tools: $(VENV)/.tools
+	@tools/bootstrap.sh fuzz
+	@touch $@
+
+# FUZZ_SECONDS shared out among the fuzzers of tests/fuzz, which begin with the kept corpus. What
+# they find lies in build/fuzz: the input that fails, to be kept in the corpus once it is mended, and
+# new inputs that reached new code.
+fuzz: $(VENV)/.fuzz-tools
+	@$(BIN)/cmake --preset fuzz --log-level=WARNING
+	@$(BIN)/cmake --build --preset fuzz
+	@for name in model graph; do \
+	  echo "Fuzzing the $$name reader"; \
+	  mkdir -p build/fuzz/found/$$name; \
+	  ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/tests/fuzz/$${name}_fuzzer \
+	    -max_total_time=$$(($(FUZZ_SECONDS) / 2)) -timeout=10 -rss_limit_mb=2048 -max_len=8192 \
+	    -dict=tests/fuzz/tokens.dict -artifact_prefix=build/fuzz/$$name- \
+	    build/fuzz/found/$$name tests/fuzz/corpus/$$name >build/fuzz/$$name.log 2>&1 \
+	    || { tail -n 60 build/fuzz/$$name.log; exit 1; }; \
+	  tail -n 1 build/fuzz/$$name.log; \
+	done
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks.nin

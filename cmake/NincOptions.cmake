@@ -6,6 +6,7 @@ if(SKBUILD)  # set by scikit-build-core
   set(NINC_BUILD_PYTHON_DEFAULT ON)
 endif()
 option(NINC_BUILD_PYTHON "Build the Python module _core" ${NINC_BUILD_PYTHON_DEFAULT})
+option(NINC_FUZZ "Build the fuzzers of tests/fuzz (needs clang)" OFF)
 option(NINC_WERROR "Make compiler warnings errors" OFF)
 set(NINC_SANITIZE "" CACHE STRING "Sanitizers: empty, address,undefined or thread")
 
@@ -44,6 +45,12 @@ if(NINC_WERROR)
 endif()
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   target_link_options(ninc_flags INTERFACE LINKER:--gc-sections)
+endif()
+if(NINC_FUZZ)  # the core reports to libFuzzer what it reached
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "NINC_FUZZ needs clang, got ${CMAKE_CXX_COMPILER_ID}")
+  endif()
+  target_compile_options(ninc_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(NINC_SANITIZE)
   target_compile_options(ninc_flags INTERFACE

@@ -2,10 +2,10 @@
 # Sees to the system packages a goal needs: as root on Debian or Ubuntu installs what is missing,
 # otherwise says in one line what that is.
 #
-#   tools/bootstrap.sh build|test
+#   tools/bootstrap.sh build|test|fuzz
 set -euo pipefail
 
-goal=${1:?usage: tools/bootstrap.sh build|test}
+goal=${1:?usage: tools/bootstrap.sh build|test|fuzz}
 python=${PYTHON:-python3}
 missing=()
 
@@ -16,6 +16,15 @@ need() {
   "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 has_header() { echo "#include <$1>" | ${CXX:-g++} -x c++ -std=c++20 -fsyntax-only -; }
+has_fuzzer() {
+  local program
+  program=$(mktemp)
+  echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' \
+    | clang++ -x c++ -fsanitize=fuzzer,address - -o "$program"
+  local failed=$?
+  rm -f "$program"
+  return "$failed"
+}
 has_python_header() {
   test -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h"
 }
@@ -31,6 +40,10 @@ if [[ $goal == test ]]; then
   need ccache command -v ccache
   need pkg-config command -v pkg-config
   if [[ $(uname -m) == x86_64 ]]; then need qemu-user command -v qemu-x86_64; fi
+fi
+if [[ $goal == fuzz ]]; then
+  need clang command -v clang++
+  need libclang-rt-14-dev has_fuzzer
 fi
 
 if ((${#missing[@]} == 0)); then exit 0; fi

@@ -1,5 +1,9 @@
 #include "ninc/target.h"
 
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
 #include <atomic>
 #include <cstdlib>
 #include <string>
@@ -12,14 +16,19 @@ constexpr int kUndecided = -1;
 std::atomic<int> chosen{kUndecided};
 
 #if defined(__x86_64__) || defined(__i386__)
+// clang 14 knows no "f16c" in __builtin_cpu_supports.
+bool HasF16c() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
 // All that Highway's AVX2 target lets the compiler use, not AVX2 alone: a processor or an emulator
 // may have one without the others. __builtin_cpu_supports also asks whether the operating system
 // saves the wide registers.
 bool HasAvx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
-         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("aes") &&
-         __builtin_cpu_supports("pclmul");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c() &&
+         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+         __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
 }
 
 bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL

@@ -24,10 +24,11 @@ NodeId OutputNode(const Model& model, const std::optional<std::string>& name) {
   return name ? Unwrap(model.graph().Find(*name)) : -1;
 }
 
-// A read-only array over the model's own memory, which lives as long as the array does.
-py::array View(const std::shared_ptr<Model>& model, const Tensor& tensor) {
-  const py::capsule owner(new std::shared_ptr<Model>(model), [](void* pointer) {
-    delete static_cast<std::shared_ptr<Model>*>(pointer);
+// A read-only array over a tensor's own memory, whose owner lives as long as the array does.
+template <typename Owner>
+py::array View(const std::shared_ptr<Owner>& kept, const Tensor& tensor) {
+  const py::capsule owner(new std::shared_ptr<Owner>(kept), [](void* pointer) {
+    delete static_cast<std::shared_ptr<Owner>*>(pointer);
   });
   py::array_t<float> array(std::vector<py::ssize_t>(tensor.dims.begin(), tensor.dims.end()),
                            tensor.data.data(), owner);
@@ -37,6 +38,28 @@ py::array View(const std::shared_ptr<Model>& model, const Tensor& tensor) {
 
 py::array Parameter(const std::shared_ptr<Model>& model, const std::string& name) {
   return View(model, model->parameter(Unwrap(model->FindParameter(name))));
+}
+
+Tensor CopyOf(const py::handle& object, const std::string& name) {
+  const py::array array = ContiguousFloats(object, {"extra", name.c_str()}, -1);
+  return {Dims(array), std::vector<float>(Data(array), Data(array) + array.size())};
+}
+
+py::dict ExtrasOf(const Model& model) {
+  py::dict extras;
+  for (const auto& [name, tensor] : model.extras()) extras[py::str(name)] = View(tensor, *tensor);
+  return extras;
+}
+
+void SaveModel(const Model& model, const std::string& path,
+               std::map<std::string, std::string> more_metadata, const py::dict& more_extras) {
+  Additions more{std::move(more_metadata), {}};
+  for (const auto& [key, value] : more_extras) {
+    const std::string name = py::str(key);
+    more.extras[name] = std::make_shared<const Tensor>(CopyOf(value, name));
+  }
+  const py::gil_scoped_release unlocked;
+  Check(Save(model, path, more));
 }
 
 void SetParameters(Model& model, const py::dict& values) {
@@ -109,13 +132,9 @@ void DefineModel(py::module_& module) {
             return Unwrap(LoadMemory(bytes.data(), bytes.size(), name));
           },
           arg("data"), arg("name"))
-      .def(
-          "save",
-          [](const Model& model, const std::string& path) {
-            const py::gil_scoped_release unlocked;
-            Check(Save(model, path));
-          },
-          arg("path"))
+      .def("save", &SaveModel, arg("path"),
+           arg("more_metadata") = std::map<std::string, std::string>(),
+           arg("more_extras") = py::dict())
       .def("graph_json", [](const Model& model) { return model.graph().ToJson(); })
       .def("specs",
            [](const Model& model) {
@@ -137,6 +156,14 @@ void DefineModel(py::module_& module) {
             model.metadata() = std::move(metadata);
           },
           arg("metadata"))
+      .def("extras", &ExtrasOf)
+      .def(
+          "set_extra",
+          [](Model& model, const std::string& name, const py::object& array) {
+            Check(model.SetExtra(name, CopyOf(array, name)));
+          },
+          arg("name"), arg("array"))
+      .def("remove_extra", &Model::RemoveExtra, arg("name"))
       .def("run", &Run, arg("x"), arg("output") = py::none())
       .def("output_shape", &OutputShape, arg("input_shape"), arg("output") = py::none())
       .def(
@@ -158,6 +185,7 @@ void DefineModel(py::module_& module) {
           arg("input_shape"), arg("training") = false)
       .def("set_precision", &SetPrecision, arg("name"))
       .def("set_plan_cache_bytes", &Model::SetPlanCacheBytes, arg("bytes"))
+      .def_property_readonly("plan_cache_limit", &Model::PlanCacheLimit)
       .def_property_readonly("plan_cache_bytes", &Model::PlanCacheBytes);
 }
 

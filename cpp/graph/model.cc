@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/memory_limit.h"
 #include "base/thread_pool.h"
 #include "graph/model_impl.h"
 
@@ -22,6 +23,38 @@ int64_t Size(const std::vector<int64_t>& dims) {
 }
 
 }  // namespace
+
+Status CheckExtra(const std::string& name, const Tensor& values) {
+  constexpr size_t kMaxName = 1024, kMaxRank = 8;  // what readers of files take
+  const auto forbidden = [](unsigned char c) {
+    return c < 0x20 || c == 0x7F || c == '/' || c == '\\';
+  };
+  if (name.empty() || name.size() > kMaxName) {
+    return InvalidArgument("an extra's name must have 1 to " + std::to_string(kMaxName) +
+                           " bytes, got " + std::to_string(name.size()));
+  }
+  if (std::any_of(name.begin(), name.end(), forbidden)) {
+    return InvalidArgument("an extra's name must have no '/', '\\' and control characters");
+  }
+  const std::string label = "extra '" + name + "': ";
+  if (values.dims.size() > kMaxRank) {
+    return InvalidShape(label + "expected at most " + std::to_string(kMaxRank) +
+                        " dimensions, got " + std::to_string(values.dims.size()));
+  }
+  int64_t size = 1, product = sizeof(float);
+  bool fits = true;
+  for (int64_t dim : values.dims) {
+    // An empty array's other extents must have a product too, as in files.
+    fits =
+        fits && dim >= 0 && !__builtin_mul_overflow(product, std::max<int64_t>(dim, 1), &product);
+    if (fits) size *= dim;
+  }
+  if (!fits || values.data.size() != static_cast<size_t>(size)) {
+    return InvalidShape(label + "shape " + DimsToString(values.dims) + " does not fit " +
+                        std::to_string(values.data.size()) + " values");
+  }
+  return {};
+}
 
 // ---- Plans --------------------------------------------------------------------------------------
 
@@ -77,6 +110,7 @@ Result<std::shared_ptr<Model>> Model::Create(Graph graph) {
   impl->backend = &CpuBackend();
   uint64_t floats = 0;
   for (const ParameterSpec& spec : impl->specs) floats += static_cast<uint64_t>(Size(spec.dims));
+  NINC_RETURN_IF_ERROR(CheckMemory("parameters", floats * sizeof(float)));
   try {
     for (size_t i = 0; i < impl->specs.size(); ++i) {
       const ParameterSpec& spec = impl->specs[i];
@@ -98,6 +132,18 @@ const Tensor& Model::parameter(size_t index) const { return impl_->parameters[in
 uint64_t Model::version() const { return impl_->version; }
 std::map<std::string, std::string>& Model::metadata() { return impl_->metadata; }
 const std::map<std::string, std::string>& Model::metadata() const { return impl_->metadata; }
+
+const Extras& Model::extras() const { return impl_->extras; }
+
+Status Model::SetExtra(const std::string& name, Tensor values) {
+  NINC_RETURN_IF_ERROR(CheckExtra(name, values));
+  return CatchOutOfMemory("extra", [&]() -> Status {
+    impl_->extras[name] = std::make_shared<const Tensor>(std::move(values));
+    return {};
+  });
+}
+
+bool Model::RemoveExtra(const std::string& name) { return impl_->extras.erase(name) != 0; }
 
 Result<size_t> Model::FindParameter(std::string_view name) const {
   const auto found = impl_->numbers.find(name);
@@ -169,6 +215,8 @@ void Model::SetPlanCacheBytes(size_t bytes) {
   impl_->cache_limit = bytes;
   impl_->TrimCache();
 }
+
+size_t Model::PlanCacheLimit() const { return impl_->cache_limit; }
 
 size_t Model::PlanCacheBytes() const { return impl_->CacheBytes(); }
 

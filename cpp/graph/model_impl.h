@@ -25,6 +25,7 @@ struct Model::Impl {
   std::map<std::string, size_t, std::less<>> numbers;  // by name
   std::vector<Tensor> parameters;
   std::map<std::string, std::string> metadata;
+  Extras extras;
   Backend* backend = nullptr;
 
   // Held by a writer for as long as it works (a training step: forward, backward and update).
@@ -51,6 +52,9 @@ struct Model::Impl {
   // Drops plans and arenas until the cache fits its limit.
   void TrimCache();
 };
+
+// Whether an array may be an extra of a file.
+Status CheckExtra(const std::string& name, const Tensor& values);
 
 // Runs `body`, which gives a Status or a Result; where memory for small things runs out, the error
 // says what for. Large blocks are asked for without exceptions and report their bytes themselves.

@@ -1,15 +1,23 @@
 // Model files: safetensors whose metadata hold, beside what users stored,
-//     "format": "ninc", "format_version": "1", "graph": Graph::ToJson()
-// and whose arrays are the graph's parameters and buffers, each of them and nothing else.
+//     "format": "ninc", "format_version": "1" or "2", "graph": Graph::ToJson()
+// and whose arrays are the graph's parameters and buffers, each of them, under their own names, and
+// in version 2 extras, each under its name with ":extra" behind it. A parameter's name
+// ends in '.' and a field of its layer ("conv1.weight"), and no field has a ':', so that the two
+// never meet, whatever nodes and extras are called. Files without extras are written as version 1.
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/file.h"
+#include "base/memory_limit.h"
+#include "base/text.h"
+#include "graph/model_impl.h"
 #include "io/safetensors.h"
 #include "ninc/model.h"
 
@@ -20,7 +28,9 @@ constexpr char kFormatKey[] = "format";
 constexpr char kVersionKey[] = "format_version";
 constexpr char kGraphKey[] = "graph";
 constexpr char kFormat[] = "ninc";
-constexpr int kVersion = 1;  // rises when older readers would misunderstand a file
+constexpr std::string_view kExtraSuffix = ":extra";
+constexpr int kPlainVersion = 1, kExtrasVersion = 2;
+constexpr int kVersion = 2;  // the newest; rises when older readers would misunderstand a file
 constexpr size_t kMaxFileBytes = size_t{4} << 30;
 
 // Takes the entry out of `metadata`, so that what is left there is the user's.
@@ -33,30 +43,39 @@ Result<std::string> Take(std::map<std::string, std::string>* metadata, const cha
   return std::move(node.mapped());
 }
 
-Status CheckFormat(std::map<std::string, std::string>* metadata) {
+// The file's version.
+Result<int> CheckFormat(std::map<std::string, std::string>* metadata) {
   NINC_ASSIGN_OR_RETURN(const std::string format, Take(metadata, kFormatKey));
   if (format != kFormat) {
-    return InvalidModel("a safetensors file of format '" + format + "', not a ninc model");
+    return InvalidModel("a safetensors file of format '" + Excerpt(format) + "', not a ninc model");
   }
   NINC_ASSIGN_OR_RETURN(const std::string text, Take(metadata, kVersionKey));
   int version = 0;
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, version);
   if (error != std::errc() || stop != end || version < 1) {
-    return InvalidModel("format_version is '" + text + "', expected a number");
+    return InvalidModel("format_version is '" + Excerpt(text) + "', expected a number");
   }
   if (version > kVersion) {
     return InvalidModel("written by a newer ninc (format version " + text +
                         "; this one reads up to " + std::to_string(kVersion) +
                         "): update ninc to read it");
   }
-  return {};
+  return version;
+}
+
+// Moves the extras' entries behind the others'; the number of the others.
+size_t SplitExtras(std::vector<safetensors::Entry>* entries) {
+  const auto first_extra = std::stable_partition(
+      entries->begin(), entries->end(),
+      [](const safetensors::Entry& entry) { return !entry.name.ends_with(kExtraSuffix); });
+  return static_cast<size_t>(first_extra - entries->begin());
 }
 
 // Finds each spec's entry: every parameter once, with its shape, and nothing else. Done before any
 // memory is asked for in the graph's name, so that a small file cannot ask for much.
 Result<std::vector<const safetensors::Entry*>> MatchEntries(
-    const std::vector<ParameterSpec>& specs, const std::vector<safetensors::Entry>& entries) {
+    const std::vector<ParameterSpec>& specs, std::span<const safetensors::Entry> entries) {
   std::map<std::string_view, const safetensors::Entry*> by_name;
   for (const safetensors::Entry& entry : entries) by_name[entry.name] = &entry;
   std::vector<const safetensors::Entry*> matched;
@@ -73,7 +92,7 @@ Result<std::vector<const safetensors::Entry*>> MatchEntries(
     by_name.erase(found);
   }
   if (!by_name.empty()) {
-    return InvalidModel("tensor '" + std::string(by_name.begin()->first) +
+    return InvalidModel("tensor '" + Excerpt(by_name.begin()->first) +
                         "' belongs to no layer of the network");
   }
   return matched;
@@ -81,15 +100,25 @@ Result<std::vector<const safetensors::Entry*>> MatchEntries(
 
 Result<std::shared_ptr<Model>> Build(std::string_view file) {
   NINC_ASSIGN_OR_RETURN(safetensors::Contents contents, safetensors::Parse(file));
-  NINC_RETURN_IF_ERROR(CheckFormat(&contents.metadata));
+  NINC_ASSIGN_OR_RETURN(const int version, CheckFormat(&contents.metadata));
   NINC_ASSIGN_OR_RETURN(const std::string text, Take(&contents.metadata, kGraphKey));
   NINC_ASSIGN_OR_RETURN(Graph graph, Graph::FromJson(text));
+  const std::span<const safetensors::Entry> all = contents.entries;
+  const size_t own = version == kPlainVersion ? all.size() : SplitExtras(&contents.entries);
   NINC_ASSIGN_OR_RETURN(const std::vector<const safetensors::Entry*> entries,
-                        MatchEntries(graph.ParameterSpecs(), contents.entries));
+                        MatchEntries(graph.ParameterSpecs(), all.first(own)));
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<Model> model, Model::Create(std::move(graph)));
   for (const safetensors::Entry* entry : entries) {
     // One at a time: a second copy of one array in memory, not of all.
     NINC_RETURN_IF_ERROR(model->SetParameters({{entry->name, entry->Values()}}));
+  }
+  uint64_t extra_bytes = 0;
+  for (const safetensors::Entry& entry : all.subspan(own)) extra_bytes += entry.bytes.size();
+  NINC_RETURN_IF_ERROR(CheckMemory("extras", extra_bytes));
+  for (const safetensors::Entry& entry : all.subspan(own)) {
+    const std::string name = entry.name.substr(0, entry.name.size() - kExtraSuffix.size());
+    const Status status = model->SetExtra(name, {entry.dims, entry.Values()});
+    if (!status.ok()) return InvalidModel(status.message());
   }
   model->metadata() = std::move(contents.metadata);
   return model;
@@ -99,15 +128,25 @@ std::string_view Bytes(const Tensor& tensor) {
   return {reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size() * sizeof(float)};
 }
 
-Status Write(const Model& model, const std::string& path) {
-  std::map<std::string, std::string> metadata = model.metadata();
+// `own`, and behind or in place of it what `more` adds.
+template <typename Value>
+std::map<std::string, Value> Merged(const std::map<std::string, Value>& own,
+                                    const std::map<std::string, Value>& more) {
+  std::map<std::string, Value> merged = more;
+  merged.insert(own.begin(), own.end());
+  return merged;
+}
+
+Status Write(const Model& model, const std::string& path, const Additions& more) {
+  std::map<std::string, std::string> metadata = Merged(model.metadata(), more.metadata);
+  const Extras extras = Merged(model.extras(), more.extras);
   for (const char* key : {kFormatKey, kVersionKey, kGraphKey}) {
     if (metadata.count(key) != 0) {
       return InvalidArgument("metadata '" + std::string(key) + "' is a name ninc uses itself");
     }
   }
   metadata[kFormatKey] = kFormat;
-  metadata[kVersionKey] = std::to_string(kVersion);
+  metadata[kVersionKey] = std::to_string(extras.empty() ? kPlainVersion : kExtrasVersion);
   metadata[kGraphKey] = model.graph().ToJson();
 
   std::vector<safetensors::Entry> entries;
@@ -116,6 +155,12 @@ Status Write(const Model& model, const std::string& path) {
     entries.push_back({model.specs()[i].name, model.specs()[i].dims, {}});
     pieces.push_back(Bytes(model.parameter(i)));
   }
+  for (const auto& [name, values] : extras) {
+    if (values == nullptr) return InvalidArgument("extra '" + name + "' has no array");
+    NINC_RETURN_IF_ERROR(CheckExtra(name, *values));
+    entries.push_back({name + std::string(kExtraSuffix), values->dims, {}});
+    pieces.push_back(Bytes(*values));
+  }
   NINC_ASSIGN_OR_RETURN(const std::string header, safetensors::MakeHeader(metadata, entries));
   pieces.front() = header;
   return WriteFileAtomically(path, pieces);
@@ -123,7 +168,7 @@ Status Write(const Model& model, const std::string& path) {
 
 // Turns the one exception that the standard library's containers throw into a Status.
 template <typename Function>
-auto CatchOutOfMemory(const std::string& name, Function function) -> decltype(function()) {
+auto CatchNoMemory(const std::string& name, Function function) -> decltype(function()) {
   try {
     return function();
   } catch (const std::bad_alloc&) {
@@ -134,14 +179,14 @@ auto CatchOutOfMemory(const std::string& name, Function function) -> decltype(fu
 }  // namespace
 
 Result<std::shared_ptr<Model>> Load(const std::string& path) {
-  return CatchOutOfMemory(path, [&]() -> Result<std::shared_ptr<Model>> {
+  return CatchNoMemory(path, [&]() -> Result<std::shared_ptr<Model>> {
     NINC_ASSIGN_OR_RETURN(const std::string file, ReadFile(path, kMaxFileBytes));
     return LoadMemory(file.data(), file.size(), path);
   });
 }
 
 Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size, const std::string& name) {
-  return CatchOutOfMemory(name, [&]() -> Result<std::shared_ptr<Model>> {
+  return CatchNoMemory(name, [&]() -> Result<std::shared_ptr<Model>> {
     Result<std::shared_ptr<Model>> model =
         Build(std::string_view(static_cast<const char*>(data), size));
     if (!model.ok()) return model.status().At(name);
@@ -149,9 +194,9 @@ Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size, const s
   });
 }
 
-Status Save(const Model& model, const std::string& path) {
-  return CatchOutOfMemory(path, [&] {
-    const Status status = Write(model, path);
+Status Save(const Model& model, const std::string& path, const Additions& more) {
+  return CatchNoMemory(path, [&] {
+    const Status status = Write(model, path, more);
     // System errors name the path already.
     return status.code() == StatusCode::kIo ? status : status.At(path);
   });

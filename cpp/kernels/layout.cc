@@ -14,7 +14,8 @@ constexpr int64_t kTilePixels = 16;
 }  // namespace
 
 void FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) {
-  const auto [stride_n, stride_c, stride_h, stride_w] = x.strides;
+  const int64_t stride_n = x.strides[0], stride_c = x.strides[1];
+  const int64_t stride_h = x.strides[2], stride_w = x.strides[3];
   const int64_t channels = shape.c;
   ParallelBlocks(
       threads, shape.n * shape.h, RowsInBlock(shape.w * channels), [&](int64_t begin, int64_t end) {

@@ -89,8 +89,9 @@ def evaluate(
             counter.advance(len(labels))
     finally:
         counter.close()
-    names = network.classes or data.classes
-    names = list(names) + [str(index) for index in range(len(names), classes)]
+    names = network._class_names(classes)
+    if network.classes is None:
+        names[: len(data.classes)] = data.classes[:classes]
     return Evaluation(loss / len(data), confusion, names)
 
 
@@ -103,8 +104,7 @@ def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def stored_preprocessing(network: Network) -> Preprocessing | None:
     """What the network does to pictures, or None."""
-    settings = network.preprocessing
-    return None if settings is None else Preprocessing.from_dict(settings)
+    return network._stored_preprocessing()
 
 
 def check_classes(network: Network, data: Dataset, batch_size: int) -> int:

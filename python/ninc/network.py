@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from .arguments import integer
 from .errors import ArgumentError, DeviceError, ModelError, ShapeError
 from .plan import Plan, image_shape
 from .predict import predict
-from .preprocess import Preprocessing
+from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
 
 PRECISIONS = ("float32", "strict", "fast")
@@ -144,28 +145,60 @@ class Network:
     def preprocessing(self) -> dict[str, Any] | None:
         """What is done to pictures first, as `preprocess.Preprocessing.to_dict` gives it, or None.
 
-        Stored with the network in its file.
+        Set it to a `Preprocessing`, or to such a dictionary: one of kind "gcn_zca" leaves the
+        whitening's arrays as they are. Stored with the network in its file.
         """
         return self._metadata("preprocessing", dict)
 
     @preprocessing.setter
-    def preprocessing(self, settings: Mapping[str, Any] | None) -> None:
-        if settings is not None:
-            settings = Preprocessing.from_dict(dict(settings)).to_dict()
-        self._set_metadata("preprocessing", settings)
+    def preprocessing(self, settings: Preprocessing | Mapping[str, Any] | None) -> None:
+        model = self._model
+        if settings is not None and not isinstance(settings, Preprocessing):
+            settings = Preprocessing.from_dict(settings, model.extras())
+        arrays = {} if settings is None else settings.arrays()
+        for name in WHITENING_ARRAYS:
+            if name in arrays:
+                model.set_extra(name, arrays[name])
+            else:
+                model.remove_extra(name)
+        self._set_metadata("preprocessing", None if settings is None else settings.to_dict())
+
+    def _stored_preprocessing(self) -> Preprocessing | None:
+        """What `preprocessing` describes, with its arrays; ModelError where it is damaged."""
+        settings = self.preprocessing
+        if settings is None:
+            return None
+        try:
+            return Preprocessing.from_dict(settings, self._model.extras())
+        except ArgumentError as error:
+            raise ModelError(f"the network's stored {error}") from error
 
     @property
     def classes(self) -> list[str] | None:
         """Names of the classes in the order of the outputs, or None. Stored with the network."""
-        return self._metadata("classes", list)
+        names = self._metadata("classes", list)
+        if names is not None and not all(map(_is_name, names)):
+            raise ModelError(
+                "the network's stored classes must be names without control characters, got "
+                f"{reprlib.repr(names)}"
+            )
+        return names
 
     @classes.setter
     def classes(self, names: Sequence[str] | None) -> None:
         if names is not None:
-            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-                raise ArgumentError(f"classes must be a list of names, got {names!r}")
+            if isinstance(names, str) or not all(map(_is_name, names)):
+                raise ArgumentError(
+                    "classes must be a list of names without control characters, got "
+                    f"{reprlib.repr(names)}"
+                )
             names = list(names)
         self._set_metadata("classes", names)
+
+    def _class_names(self, count: int) -> list[str]:
+        """A name for each of `count` outputs: the stored one, or the output's number."""
+        names = (self.classes or [])[:count]
+        return names + [str(index) for index in range(len(names), count)]
 
     def _metadata(self, key: str, kind: type) -> Any:
         text = self._model.metadata().get(key)
@@ -173,10 +206,12 @@ class Network:
             return None
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # nested deeply, it is no ValueError
             raise ModelError(f"the network's stored {key} cannot be read: {error}") from error
         if not isinstance(value, kind):
-            raise ModelError(f"the network's stored {key} must be a {kind.__name__}, got {text}")
+            raise ModelError(
+                f"the network's stored {key} must be a {kind.__name__}, got {reprlib.repr(text)}"
+            )
         return value
 
     def _set_metadata(self, key: str, value: Any) -> None:
@@ -214,6 +249,26 @@ class Network:
         if self._core_model is not None:  # a graph makes its model when first used
             self._core_model.set_precision(name)
 
+    @property
+    def plan_cache_limit(self) -> int:
+        """The most bytes kept for the next runs: plans, packed weights and idle arenas; 512 MiB.
+
+        Each input shape has a plan of its own, made when it is first seen; those used longest ago
+        go first. The plan used last stays even where it is larger. A run under way takes its
+        arena besides, and a `Trainer` keeps the memory of its steps while it lives. Set it to a
+        number of bytes; files and copies do not store it.
+        """
+        return self._model.plan_cache_limit
+
+    @plan_cache_limit.setter
+    def plan_cache_limit(self, limit: int) -> None:
+        self._model.set_plan_cache_bytes(integer("plan_cache_limit", "bytes", limit, 0))
+
+    @property
+    def plan_cache_bytes(self) -> int:
+        """How much of `plan_cache_limit` is in use now."""
+        return self._model.plan_cache_bytes
+
     # ---- Files and copies ------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -221,7 +276,7 @@ class Network:
 
         The file appears whole or not at all. Raises FileError where it cannot be written.
         """
-        self._model.save(os.fspath(path))
+        self._model.save(os.fsencode(path))
 
     def __getstate__(self) -> dict[str, Any]:
         model = self._model  # first: a graph makes it now if it has not yet
@@ -230,6 +285,7 @@ class Network:
             "graph": model.graph_json(),
             "parameters": self.state_dict(),
             "metadata": model.metadata(),
+            "extras": model.extras(),
         }
         return state
 
@@ -239,6 +295,8 @@ class Network:
         self._core_model = _core.Model(saved["graph"])
         self._core_model.set_parameters(saved["parameters"])
         self._core_model.set_metadata(saved["metadata"])
+        for name, array in saved.get("extras", {}).items():  # older pickles have none
+            self._core_model.set_extra(name, array)
         self._core_model.set_precision(self._precision)
 
     def __repr__(self) -> str:
@@ -251,7 +309,14 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Raises FileError where it cannot be read and ModelError where it holds no whole network.
     """
-    return Network(_core.Model.load(os.fspath(path)))
+    return Network(_core.Model.load(os.fsencode(path)))
+
+
+def _is_name(name: object) -> bool:
+    """A text that can be printed: no control characters, no halves of surrogate pairs."""
+    return isinstance(name, str) and not any(
+        code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 for code in map(ord, name)
+    )
 
 
 def _checked_precision(name: str, what: str) -> str:

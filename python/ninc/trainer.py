@@ -160,7 +160,7 @@ class Trainer:
         preprocessing = stored_preprocessing(self.network)
         if preprocessing is None:
             preprocessing = Preprocessing.fit(train.images)
-            self.network.preprocessing = preprocessing.to_dict()
+            self.network.preprocessing = preprocessing
         return preprocessing
 
     def _epoch(

@@ -1,44 +1,26 @@
-// Model files from strangers, thousands of them. With clang the same entry point serves libFuzzer:
-// compile this file with -fsanitize=fuzzer -DNINC_LIBFUZZER and link the core's objects.
-#include <cstddef>
-#include <cstdint>
-#include <vector>
-
-#include "ninc/model.h"
-
-// Loads the bytes and, if they are a model of moderate size, runs it on a small picture.
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  constexpr int64_t kModerate = 1 << 16;
-  const auto model = ninc::LoadMemory(data, size, "fuzz");
-  if (!model.ok()) return 0;
-  const ninc::Graph& graph = model.value()->graph();
-  const auto* input_op = std::get_if<ninc::op::Input>(&graph.node(0).op);
-  if (input_op == nullptr || input_op->channels > kModerate) return 0;
-  const ninc::Shape input{1, 8, 8, input_op->channels};
-  const auto shapes = graph.InferShapes(input);
-  if (!shapes.ok()) return 0;
-  for (const ninc::Shape& shape : shapes.value()) {
-    if (shape.size() > kModerate) return 0;
-  }
-  const std::vector<float> x(static_cast<size_t>(input.size()), 1.0f);
-  std::vector<float> y(static_cast<size_t>(shapes.value()[graph.output()].size()));
-  const ninc::StridedView view{x.data(), {input.size(), 64, 8, 1}};
-  if (!model.value()->Run(input, view, y.data()).ok()) __builtin_trap();
-  return 0;
-}
-
-#if !defined(NINC_LIBFUZZER)
-
+// Model files and networks from strangers, thousands of them: the entry points that libFuzzer
+// drives (tests/fuzz), here with changes of our own and with what it once found.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "fuzz/fuzz_graph.h"
+#include "fuzz/fuzz_model.h"
+#include "temporary_folder.h"
 #include "tiny_model.h"
 
 namespace ninc {
 namespace {
+
+// A copy of exactly this size, so that AddressSanitizer sees a read past the end.
+template <typename Target>
+void Try(Target target, const std::string& text) {
+  const std::vector<uint8_t> bytes(text.begin(), text.end());
+  target(bytes.data(), bytes.size());
+}
 
 // One of: another byte, a bit turned, a piece cut out, a piece repeated, a digit for a digit.
 void Mutate(std::mt19937* random, std::string* file) {
@@ -67,19 +49,38 @@ void Mutate(std::mt19937* random, std::string* file) {
   }
 }
 
-TEST(FuzzModelTest, AModelOrASentence) {
-  const std::string file = TinyModelFile();
+template <typename Target>
+void TryMutations(Target target, const std::string& text, int rounds) {
   std::mt19937 random(20130312);
-  for (int round = 0; round < 20000; ++round) {
-    std::string mutated = file;
+  for (int round = 0; round < rounds; ++round) {
+    std::string mutated = text;
     for (size_t changes = 1 + random() % 4; changes > 0; --changes) Mutate(&random, &mutated);
-    // A copy of exactly this size, so that AddressSanitizer sees a read past the end.
-    const std::vector<uint8_t> bytes(mutated.begin(), mutated.end());
-    LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+    Try(target, mutated);
   }
+}
+
+template <typename Target>
+int TryCorpus(Target target, const std::string& name) {
+  int count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(NINC_CORPUS) / name)) {
+    SCOPED_TRACE(entry.path());
+    Try(target, Slurp(entry.path()));
+    ++count;
+  }
+  return count;
+}
+
+TEST(FuzzModelTest, AModelOrASentence) { TryMutations(FuzzModel, TinyModelFile(), 20000); }
+
+TEST(FuzzModelTest, AGraphOrASentence) {
+  TryMutations(FuzzGraph, TinyModel()->graph().ToJson(), 20000);
+}
+
+TEST(FuzzModelTest, TheCorpusIsSurvived) {
+  EXPECT_GT(TryCorpus(FuzzModel, "model"), 10);
+  EXPECT_GT(TryCorpus(FuzzGraph, "graph"), 10);
 }
 
 }  // namespace
 }  // namespace ninc
-
-#endif

@@ -117,8 +117,8 @@ TEST(ModelFileTest, OtherSafetensorsFiles) {
 
 TEST(ModelFileTest, NewerVersionsAreNotGuessedAt) {
   auto metadata = Metadata();
-  metadata["format_version"] = "2";
-  ExpectRefused(MakeFile(metadata, kEntries), "written by a newer ninc (format version 2");
+  metadata["format_version"] = "3";
+  ExpectRefused(MakeFile(metadata, kEntries), "written by a newer ninc (format version 3");
   for (const char* version : {"", "0", "-1", "1.0", "one", "99999999999999999999"}) {
     metadata["format_version"] = version;
     ExpectRefused(MakeFile(metadata, kEntries), "expected a number");

@@ -19,10 +19,14 @@
 
 namespace ninc {
 
+// Named arrays beside the parameters: a whitening matrix, a trainer's velocities. An array is never
+// changed, only replaced, so that copies share it.
+using Extras = std::map<std::string, std::shared_ptr<const Tensor>>;
+
 // Thread safety: several threads may Run one model at once. What writes parameters (SetParameters,
 // Trainer::Step) waits for its turn; a Run beside it computes with all of the weights from before a
 // write or all from after it, never with a mixture. What parameter() returns may change under a
-// reader who does not keep writers away, and metadata() is not guarded at all.
+// reader who does not keep writers away, and metadata() and extras() are not guarded at all.
 class NINC_API Model {
  public:
   // All parameters zero (batch norm: weight and running_var one).
@@ -44,6 +48,14 @@ class NINC_API Model {
   std::map<std::string, std::string>& metadata();
   const std::map<std::string, std::string>& metadata() const;
 
+  // Arrays stored in the file beside the parameters. A name has 1 to 1024 bytes of UTF-8 without
+  // '/', '\\' and control characters, and may be a parameter's too (files tell them apart); an
+  // array has at most 8 dimensions. SetExtra replaces what was there; RemoveExtra is false for no
+  // such name.
+  const Extras& extras() const;
+  Status SetExtra(const std::string& name, Tensor values);
+  bool RemoveExtra(const std::string& name);
+
   // y = the value of node `output` (default: the graph's output) for x: N×C×H×W of any strides.
   // y holds OutputShape(...).size() floats, contiguous N×C×H×W.
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
@@ -56,6 +68,7 @@ class NINC_API Model {
   // Bounds plans, their packed weights and idle arenas together; default 512 MiB. The plan used
   // last stays even where it is larger: a network must not be compiled anew for every run.
   void SetPlanCacheBytes(size_t bytes);
+  size_t PlanCacheLimit() const;
   size_t PlanCacheBytes() const;  // in use now
 
  private:
@@ -113,12 +126,21 @@ class NINC_API Trainer {
   std::unique_ptr<Impl> impl_;
 };
 
+// What a file holds in addition to the model's own metadata and extras, without becoming the
+// model's: a checkpoint is a network's file with a trainer's arrays. Where both have a name, this
+// one is written.
+struct Additions {
+  std::map<std::string, std::string> metadata;
+  Extras extras;
+};
+
 // Files: safetensors, the graph and the metadata as JSON in its header (io/). Load reads the whole
 // file and checks every size before it believes it; Save writes a temporary file beside `path`,
-// flushes and renames it.
+// flushes it, renames it and flushes the folder. A file without extras is of format version 1, one
+// with extras of version 2.
 NINC_API Result<std::shared_ptr<Model>> Load(const std::string& path);
 NINC_API Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size,
                                                    const std::string& name);
-NINC_API Status Save(const Model& model, const std::string& path);
+NINC_API Status Save(const Model& model, const std::string& path, const Additions& more = {});
 
 }  // namespace ninc

@@ -88,6 +88,9 @@ class Graph(Network):
             kept = {name: old.parameter(name) for name, _, _ in old.specs()}
             model.set_parameters(kept)
             model.set_metadata(old.metadata())
+            model.set_plan_cache_bytes(old.plan_cache_limit)
+            for name, array in old.extras().items():
+                model.set_extra(name, array)
         return model
 
     def _name_of(self, value: Value | str) -> str:
