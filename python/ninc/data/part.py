@@ -48,7 +48,7 @@ def check_labels(
 
 def numbered_classes(file: str | os.PathLike[str], labels: np.ndarray) -> list[str]:
     """ "0", "1", ... up to the largest label, where classes have no names."""
-    most = int(labels.max(initial=-1)) if labels.dtype.kind in "iu" else -1
+    most = int(labels.max()) if labels.dtype.kind in "iu" and labels.size else -1
     if most >= _MOST_CLASSES:
         raise FileError(f"{file}: label {most} is out of range: these are no classes' numbers")
     return [str(label) for label in range(most + 1)]
