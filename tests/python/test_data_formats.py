@@ -79,7 +79,9 @@ def test_size_and_channels(tmp_path, name, size, channels):
     np.testing.assert_array_equal(lazy.images[:], got.images)
     assert lazy.fingerprint() == got.fingerprint()
     # Arrays are brought to size as pictures in files are.
-    preprocessing = ninc.preprocess.Preprocessing(size, channels, (0.5,) * channels, (1,) * channels)
+    preprocessing = ninc.preprocess.Preprocessing(
+        size, channels, (0.5,) * channels, (1,) * channels
+    )
     first = train.images[int(np.argmin(train.labels))]
     np.testing.assert_array_equal(got.images[0], preprocessing.resize_and_crop(first))
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError
-from .memory import available_memory, size_text
+from .memory import check_room
 from .part import Part, check_labels, numbered_classes
 from .records import RecordFile
 from .source import Source, WholeSource
@@ -127,11 +127,8 @@ class _IdxFile:
 
     def read(self) -> np.ndarray:
         """All numbers, in the machine's byte order."""
-        if self.zipped and self.nbytes > available_memory():
-            raise FileError(
-                f"{self.path}: {size_text(self.nbytes)} unpacked are more than memory has room "
-                "for; gunzip it, a plain file is read as it goes"
-            )
+        if self.zipped:
+            check_room(self.path, self.nbytes, "gunzip it, a plain file is read as it goes")
         with self._open() as file:
             self._take(file, self.offset)
             numbers = np.frombuffer(self._take(file, self.nbytes), self.dtype).reshape(self.shape)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..errors import OutOfMemoryError
+
 # Where the limits are told; another root only in tests.
 _ROOT = Path("/")
 
@@ -13,6 +15,16 @@ def available_memory(root: Path = _ROOT) -> int:
     """Bytes. Pages that only hold files the kernel can read again count as free."""
     amounts = [_of_machine(root), *_of_cgroups(root)]
     return max(0, min(amount for amount in amounts if amount is not None))
+
+
+def check_room(file: str | os.PathLike[str], count: int, advice: str) -> None:
+    """OutOfMemoryError unless `count` bytes of `file` unpacked have room."""
+    free = available_memory()
+    if count > free:
+        raise OutOfMemoryError(
+            f"{os.fspath(file)}: unpacked it takes {size_text(count)} of memory and "
+            f"{size_text(free)} are free; {advice}"
+        )
 
 
 def size_text(count: float) -> str:

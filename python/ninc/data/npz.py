@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import FileError
+from .memory import check_room
 from .part import Part, check_labels, numbered_classes
 from .records import RecordFile
 from .source import Source, WholeSource
@@ -35,10 +35,11 @@ _NAMES = {
     ("test", "labels"): ("y_test", "test_labels"),
 }
 
+# `except Exception` below: zipfile, zlib and numpy's parser of headers raise what they like over
+# damaged bytes, tokenize's errors among it. All mean the same.
+
 # Bytes of a zip member's own header, before the name and the extra field.
 _LOCAL_HEADER = 30
-
-_DAMAGED = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, struct.error)
 
 
 def can_read(path: Path) -> bool:
@@ -77,7 +78,7 @@ def _arrays(file: Path) -> list[str]:
     try:
         with zipfile.ZipFile(file) as archive:
             return [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
-    except _DAMAGED as error:
+    except Exception as error:
         raise FileError(f"{file}: not a whole .npz file ({error})") from error
 
 
@@ -95,8 +96,11 @@ def _find(file: Path, names: list[str], part: str, what: str) -> str:
 def _load(file: Path, name: str) -> np.ndarray:
     try:
         with np.load(file, allow_pickle=False) as archive:
-            return archive[name]
-    except _DAMAGED as error:
+            array = archive[name]
+            if not isinstance(array, np.ndarray):
+                raise ValueError("it is no array")
+            return array
+    except Exception as error:
         raise FileError(f"{file}: cannot read array {name!r} ({error})") from error
 
 
@@ -111,7 +115,7 @@ def _images(file: Path, name: str) -> Source:
                 shape, fortran, dtype = np.lib.format.read_array_header_2_0(member)
             data = member.tell()
             info = archive.getinfo(f"{name}.npy")
-    except _DAMAGED as error:
+    except Exception as error:
         raise FileError(f"{file}: cannot read array {name!r} ({error})") from error
     _check(file, name, shape, dtype)
     if info.file_size != data + math.prod(shape) * dtype.itemsize:
@@ -122,6 +126,7 @@ def _images(file: Path, name: str) -> Source:
         return RecordFile(file, shape, dtype, offset)
 
     def unpack() -> np.ndarray:
+        check_room(file, info.file_size, "np.savez writes files that are read as it goes")
         array = _load(file, name).reshape(shape)
         return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
