@@ -56,9 +56,13 @@ class Preprocessing:
 
     @classmethod
     def fit(cls, images: np.ndarray) -> Preprocessing:
-        """Means and deviations of `images` (N×H×W×C uint8, N at least 1), over N, H and W."""
-        images = np.asarray(images)
-        if images.ndim != 4 or images.dtype != np.uint8 or images.size == 0:
+        """Means and deviations of `images` (N×H×W×C uint8, N at least 1), over N, H and W.
+
+        They may be an array or data read as it goes, which are looked at block by block.
+        """
+        if not hasattr(images, "shape"):
+            images = np.asarray(images)
+        if len(images.shape) != 4 or images.dtype != np.uint8 or 0 in images.shape:
             raise ShapeError(
                 "Preprocessing.fit: needs N×H×W×C uint8 pictures, got "
                 f"{images.dtype} of shape {images.shape}"
@@ -70,7 +74,7 @@ class Preprocessing:
             pixels = images[start : start + _FIT_BLOCK].reshape(-1, channels).astype(np.float64)
             total += pixels.sum(axis=0)
             squares += np.einsum("pc,pc->c", pixels, pixels)
-        count = images.size / channels
+        count = len(images) * height * width
         mean = total / count
         # E[x²] - E[x]² loses no digits that matter: float64 sums of integers below 2^53 are exact.
         std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))

@@ -1,11 +1,14 @@
-"""Train a network on a folder of images
+"""Train a network on a folder of images or another data set
 
-DATA holds train/CLASS/*.jpg and test/CLASS/*.jpg, or CLASS/*.jpg alone (a share is held out).
+DATA holds train/CLASS/*.jpg and test/CLASS/*.jpg, or CLASS/*.jpg alone (a share is held out);
+or the files of CIFAR-10 or CIFAR-100, binary or pickled, or of MNIST or Fashion-MNIST (IDX, also
+.gz); or it is a .npz file with arrays x and y.
 
 examples:
   ninc train cifar10 -o nin.safetensors
   ninc train pets -o pets.safetensors --epochs 30 --plot pets.png
   ninc train cifar10 -o try.safetensors --limit 100 --epochs 2
+  ninc train fashion-mnist -o clothes.safetensors --model nin-mnist
 """
 
 from __future__ import annotations
@@ -13,11 +16,20 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .common import INPUTS, add_data_options, add_threads, positive, positive_real, use_threads
+from .common import (
+    INPUTS,
+    add_data,
+    add_data_options,
+    add_threads,
+    load_split,
+    positive,
+    positive_real,
+    use_threads,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DATA", help="folder of images, one folder a class")
+    add_data(parser)
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write")
     parser.add_argument(
         "--model",
@@ -47,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import ninc
 
-    from .. import data, recipes
+    from .. import recipes
     from ..files import check_writable
 
     # Hours of training must not end in "permission denied".
@@ -55,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         if path is not None:
             check_writable(path)
     use_threads(args)
-    train, test = _load(args, data)
+    train, test = _load(args)
     recipe = recipes.recipe(args.recipe)
     network = ninc.models.create(
         args.model,
@@ -89,23 +101,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(args: argparse.Namespace, data) -> tuple:
-    """(training set, test set or None), at the size the network takes."""
-    from pathlib import Path
-
+def _load(args: argparse.Namespace) -> tuple:
+    """(training set, test set), at the size the network takes."""
     side, channels = INPUTS[args.model]
-    options = dict(
-        size=(side, side),
-        channels=channels,
-        held_out=args.held_out,
-        seed=args.seed,
-        limit=args.limit,
-        progress=True,
+    train, test = (
+        load_split(args.data, split, (side, side), channels, args) for split in ("train", "test")
     )
-    train = data.load(args.data, "train", **options)
-    if data.folder.has_split(args.data) and not (Path(args.data) / "test").is_dir():
-        return train, None
-    return train, data.load(args.data, "test", **options)
+    return train, test
 
 
 def _announce(args: argparse.Namespace, network, train, test) -> None:
