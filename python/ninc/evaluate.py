@@ -108,8 +108,7 @@ def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def stored_preprocessing(network: Network) -> Preprocessing | None:
     """What the network does to pictures, or None."""
-    settings = network.preprocessing
-    return None if settings is None else Preprocessing.from_dict(settings)
+    return network._stored_preprocessing()
 
 
 def check_classes(network: Network, data: Dataset | BatchStream, batch_size: int) -> int:

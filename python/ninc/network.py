@@ -14,7 +14,7 @@ from .arguments import integer
 from .errors import ArgumentError, DeviceError, ModelError, ShapeError
 from .plan import Plan, image_shape
 from .predict import predict
-from .preprocess import Preprocessing
+from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
 
 PRECISIONS = ("float32", "strict", "fast")
@@ -144,15 +144,33 @@ class Network:
     def preprocessing(self) -> dict[str, Any] | None:
         """What is done to pictures first, as `preprocess.Preprocessing.to_dict` gives it, or None.
 
-        Stored with the network in its file.
+        Set it to a `Preprocessing`, or to such a dictionary: one of kind "gcn_zca" leaves the
+        whitening's arrays as they are. Stored with the network in its file.
         """
         return self._metadata("preprocessing", dict)
 
     @preprocessing.setter
-    def preprocessing(self, settings: Mapping[str, Any] | None) -> None:
-        if settings is not None:
-            settings = Preprocessing.from_dict(dict(settings)).to_dict()
-        self._set_metadata("preprocessing", settings)
+    def preprocessing(self, settings: Preprocessing | Mapping[str, Any] | None) -> None:
+        model = self._model
+        if settings is not None and not isinstance(settings, Preprocessing):
+            settings = Preprocessing.from_dict(settings, model.extras())
+        arrays = {} if settings is None else settings.arrays()
+        for name in WHITENING_ARRAYS:
+            if name in arrays:
+                model.set_extra(name, arrays[name])
+            else:
+                model.remove_extra(name)
+        self._set_metadata("preprocessing", None if settings is None else settings.to_dict())
+
+    def _stored_preprocessing(self) -> Preprocessing | None:
+        """What `preprocessing` describes, with its arrays; ModelError where it is damaged."""
+        settings = self.preprocessing
+        if settings is None:
+            return None
+        try:
+            return Preprocessing.from_dict(settings, self._model.extras())
+        except ArgumentError as error:
+            raise ModelError(f"the network's stored {error}") from error
 
     @property
     def classes(self) -> list[str] | None:

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 def predict(network: Network, images: Any, batch_size: int) -> np.ndarray:
     """N×classes float32; see `Network.predict`."""
-    settings = network.preprocessing
-    if settings is None:
+    preprocessing = network._stored_preprocessing()
+    if preprocessing is None:
         raise ArgumentError(
             "predict: the network has no preprocessing for pictures stored; train it on pictures, "
             "set network.preprocessing, or call the network on N×C×H×W float32"
         )
-    preprocessing = Preprocessing.from_dict(settings)
     pictures = _as_pictures(images)
     if len(pictures) == 0:
         return _probabilities(network, np.zeros(_empty_shape(images, preprocessing), np.float32))

@@ -244,8 +244,8 @@ class Trainer:
             if isinstance(train, BatchStream):
                 raise ArgumentError(
                     "fit: for a stream of uint8 pictures the network needs its preprocessing first: "
-                    "net.preprocessing = Preprocessing.fit(some_pictures).to_dict()"
+                    "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
                 )
-            preprocessing = Preprocessing.fit(train.images)
-            self.network.preprocessing = preprocessing.to_dict()
+            preprocessing = Preprocessing.fit(train.images, kind)
+            self.network.preprocessing = preprocessing
         return preprocessing

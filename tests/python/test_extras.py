@@ -69,8 +69,7 @@ def test_a_graph_keeps_them_when_it_grows():
 
 def test_a_checkpoint_is_the_network_and_more(network, tmp_path):
     velocity = {
-        f"velocity.{name}": np.full_like(value, 0.5)
-        for name, value in network.parameters().items()
+        f"velocity.{name}": np.full_like(value, 0.5) for name, value in network.parameters().items()
     }
     network._model.save(str(tmp_path / "c"), {"training": json.dumps({"epoch": 3})}, velocity)
     check(network)

@@ -60,6 +60,17 @@ def test_dict_round_trip():
         dict(mean=[float("nan")]),
         dict(resize="lanczos"),
         dict(crop="none"),
+        dict(resize=5),
+        dict(resize=9000),
+        dict(resize=8.5),
+        dict(size=None, resize=8),
+        dict(size=[4, 9000]),
+        dict(size=[4.5, 6]),
+        dict(size="46"),
+        dict(channels=10**30),
+        dict(mean=[10**400]),
+        dict(kind="whiten"),
+        dict(kind="gcn_zca"),
     ],
 )
 def test_bad_settings_are_told(change):
@@ -102,6 +113,43 @@ def test_resize_keeps_proportions_and_crops_the_centre():
     assert got.shape == (4, 6, 1)
     # Bilinear halving mixes two columns beyond the border of the bright part at most.
     assert (got[:, 1:5] == 200).all() and (got[:, [0, 5]] >= 100).all()
+
+
+def test_the_shorter_side_may_be_longer_than_the_crop():
+    image = pytest.importorskip("PIL.Image")
+    settings = Preprocessing((4, 6), 1, (0.5,), (0.25,), resize=8)
+    assert settings.to_dict()["resize"] == 8
+    assert Preprocessing.from_dict(settings.to_dict()) == settings
+    # 16×32 to 8×16, of which columns 5..11 and rows 2..6 stay: a frame of 4 and 10 pixels is lost.
+    picture = np.zeros((16, 32, 1), np.uint8)
+    picture[4:12, 10:22] = 200
+    np.testing.assert_array_equal(
+        settings.resize_and_crop(image.fromarray(picture[:, :, 0]))[1:3, 1:5], 200
+    )
+    assert GREY.resize_and_crop(picture)[0, 0] == 0
+    # Even a picture of the crop's size goes through the rule, but an array of it is cut already.
+    small = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    resized = np.asarray(image.fromarray(small).resize((12, 8), image.BILINEAR))[2:6, 3:9]
+    np.testing.assert_array_equal(
+        settings.resize_and_crop(image.fromarray(small))[:, :, 0], resized
+    )
+    assert np.shares_memory(settings.resize_and_crop(small), small)
+
+
+def test_a_strip_does_not_grow_to_gigabytes():
+    image = pytest.importorskip("PIL.Image")
+    strip = np.zeros((1, 60_001), np.uint8)
+    strip[:, 29_000:31_000] = 90
+    settings = Preprocessing((2048, 1024), 1, (0.5,), (0.25,))
+    got = settings.resize_and_crop(image.fromarray(strip))  # resized whole: 252 GB
+    assert got.shape == (2048, 1024, 1) and (got == 90).all()
+
+
+def test_description():
+    assert GREY.describe() == "4×6, grey, mean 0.5000, std 0.2500"
+    colour = Preprocessing((224, 224), 3, (0.5,) * 3, (0.25,) * 3, resize=256)
+    assert colour.describe().startswith("224×224 cut from a shorter side of 256, RGB, mean 0.5000,")
+    assert Preprocessing(None, 1, (0,), (1,)).describe().startswith("any size, grey")
 
 
 def test_colours_are_converted(tmp_path):

@@ -47,12 +47,8 @@ def _print_network(args: argparse.Namespace) -> None:
     if network.classes is not None:
         shown = ", ".join(network.classes[:10]) + (", ..." if len(network.classes) > 10 else "")
         print(f"{len(network.classes)} classes: {shown}")
-    if network.preprocessing is not None:
-        settings = network.preprocessing
-        size = "any size" if settings["size"] is None else "×".join(map(str, settings["size"]))
-        colour = "RGB" if settings["channels"] == 3 else "grey"
-        mean = ", ".join(f"{value:.4f}" for value in settings["mean"])
-        std = ", ".join(f"{value:.4f}" for value in settings["std"])
-        print(f"pictures: {size}, {colour}, mean {mean}, std {std}")
+    preprocessing = network._stored_preprocessing()
+    if preprocessing is not None:
+        print(f"pictures: {preprocessing.describe()}")
     if args.plan:
         print(network.plan(shape).describe())

@@ -1,0 +1,142 @@
+"""Global contrast normalisation and ZCA whitening, as the paper treats CIFAR's pictures.
+
+    g = s * (x - mean(x)) / ||x - mean(x)||_2            over all values of one picture, s = 55
+    y = P (g - m),   P = V diag(1 / sqrt(l)) V^T,   V diag(l) V^T = (1/N) sum (g - m)(g - m)^T + e I
+
+x: the D = C*H*W pixels of a picture, 0..255, plane after plane, red first; m: the mean of g over
+the training pictures; e = 0.1. After Goodfellow et al., "Maxout Networks" (2013), section 5.1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from ..progress import Counter, LiveLine
+
+SCALE = 55.0
+EPSILON = 0.1
+
+# The matrix has D² entries and its eigenvectors cost D³: 64×64 RGB takes 1.2 GB and an hour.
+_MOST_VALUES = 12_288
+
+# Pictures worked on at a time: 25 MB of float64 for CIFAR's.
+_BLOCK = 1024
+
+# Pixels are whole numbers, so a picture that is not flat has a norm near 1 at least; one below this
+# is a flat picture's, all of whose values are 0 whatever they are divided by.
+_SMALLEST_NORM = 1e-8
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Whitening:
+    """A fitted whitening of pictures of one shape.
+
+    mean: m, D float32. matrix: P, D×D float32, symmetric. Values stand plane after plane (C, H, W).
+    scale: s. epsilon: e, for the record; P holds its effect.
+    """
+
+    mean: np.ndarray
+    matrix: np.ndarray
+    scale: float = SCALE
+    epsilon: float = EPSILON
+
+    def __post_init__(self) -> None:
+        for name, array, dimensions in (("mean", self.mean, 1), ("matrix", self.matrix, 2)):
+            if array.dtype != np.float32 or array.ndim != dimensions:
+                raise ArgumentError(
+                    f"whitening: {name} must be float32 of {dimensions} dimensions, got "
+                    f"{array.dtype} of shape {array.shape}"
+                )
+        if self.matrix.shape != (len(self.mean), len(self.mean)):
+            raise ArgumentError(
+                f"whitening: {len(self.mean)} means need a matrix of as many rows and columns, got "
+                f"shape {self.matrix.shape}"
+            )
+        for name in ("scale", "epsilon"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise ArgumentError(f"whitening: {name} must be positive and finite, got {value}")
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Whitening)
+            and (self.scale, self.epsilon) == (other.scale, other.epsilon)
+            and np.array_equal(self.mean, other.mean)
+            and np.array_equal(self.matrix, other.matrix)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.scale, self.epsilon, self.mean.tobytes()))
+
+    @classmethod
+    def fit(cls, images: np.ndarray, progress: bool = False) -> Whitening:
+        """The whitening of `images`, N×H×W×C uint8, N at least 1, in float64, block by block.
+
+        Held in memory at a time: a block, and three D×D matrices for the eigenvectors. Fitting
+        twice may give other bits (LAPACK), so a fitted whitening is stored and never fitted again.
+        """
+        values = int(np.prod(images.shape[1:]))
+        if values > _MOST_VALUES:
+            raise ShapeError(
+                f"whitening: takes pictures of at most {_MOST_VALUES} values (64×64 RGB), got "
+                f"{values}; bring them to a smaller size first"
+            )
+        total = np.zeros(values)
+        products = np.zeros((values, values))
+        counter = Counter("whitening: pictures", len(images), shown=progress)
+        try:
+            for block in _blocks(images):
+                normal = _normalised(block, SCALE, np.float64)
+                total += normal.sum(axis=0)
+                products += normal.T @ normal  # BLAS sees that the result is symmetric
+                counter.advance(len(block))
+        finally:
+            counter.close()
+        mean = total / len(images)
+        products /= len(images)
+        # sum (g - m)(g - m)^T / N. Entries of g are near 1 and float64 has 16 digits: nothing lost.
+        products -= np.outer(mean, mean)
+        products[np.diag_indices(values)] += EPSILON
+        line = LiveLine(shown=progress)
+        line.show(f"whitening: eigenvectors of {values:,} values ...")
+        try:
+            roots, vectors = np.linalg.eigh(products)
+        finally:
+            line.clear()
+        # A covariance has no eigenvalue below 0, so none of these is below epsilon but by rounding.
+        np.maximum(roots, EPSILON, out=roots)
+        matrix = np.matmul(vectors / np.sqrt(roots), vectors.T, out=products)
+        return cls(mean.astype(np.float32), matrix.astype(np.float32))
+
+    def apply(self, images: np.ndarray) -> np.ndarray:
+        """N×H×W×C uint8, H*W*C = D -> N×C×H×W float32."""
+        count, height, width, channels = images.shape
+        out = np.empty((count, channels, height, width), np.float32)
+        rows = out.reshape(count, height * width * channels)
+        for start, block in zip(range(0, count, _BLOCK), _blocks(images)):
+            normal = _normalised(block, self.scale, np.float32)
+            normal -= self.mean
+            np.matmul(normal, self.matrix, out=rows[start : start + len(block)])
+        return out
+
+
+def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), _BLOCK):
+        yield np.asarray(images[start : start + _BLOCK])
+
+
+def _normalised(images: np.ndarray, scale: float, dtype: type) -> np.ndarray:
+    """Global contrast normalisation: N×H×W×C uint8 -> N×D of `dtype`."""
+    rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+    # Sums of whole numbers are exact, so that flat pictures become zeros and not rounding errors.
+    means = rows.sum(axis=1, dtype=np.int64) / rows.shape[1]
+    normal = rows.astype(dtype)
+    normal -= means[:, None].astype(dtype)
+    norms = np.sqrt(np.einsum("nd,nd->n", normal, normal))
+    norms[norms < _SMALLEST_NORM] = 1.0
+    normal *= (scale / norms)[:, None].astype(dtype)
+    return normal
