@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
-from . import _core, checkpoint, schedules
+from . import _core, checkpoint, monitor
 from .averages import estimate_statistics
 from .batches import Batch, steps_per_epoch, training_batches
 from .checkpoint import State, described
@@ -139,7 +139,7 @@ class Fit:
             self.trainer.history = self.folder.restore_history(self.state.rows)
         else:
             self.trainer.history = History()
-        schedules.load_state(self.trainer.schedule, self.state.schedule)
+        monitor.load_state(self.trainer.schedule, self.state.schedule)
         self.preprocessing = self.trainer._prepare(self.train, self.options.preprocessing)
         if self.folder is None:
             return ""
@@ -272,7 +272,7 @@ class Fit:
         state, options = self.state, self.options
         value = row[options.monitor]
         before = None if state.best is None else state.best["value"]
-        if not schedules.improves(options.monitor, value, before, options.min_delta):
+        if not monitor.improves(options.monitor, value, before, options.min_delta):
             state.stale += 1
             state.stopped = options.patience is not None and state.stale >= options.patience
             return
@@ -284,8 +284,8 @@ class Fit:
 
     def _end_epoch(self, row: dict[str, float]) -> None:
         state = self.state
-        schedules.observe(self.trainer.schedule, row)
-        state.schedule = schedules.state_of(self.trainer.schedule)
+        monitor.observe(self.trainer.schedule, row)
+        state.schedule = monitor.state_of(self.trainer.schedule)
         state.rows.append({name: v for name, v in row.items() if name not in WALL_CLOCK})
         state.epoch_steps = state.step  # a stream is now known; a Dataset was
         state.epoch += 1

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import ArgumentError
+from .monitor import checked_monitor, improves, load_state, observe, state_of
 
 Schedule = Callable[[float, int], float]
 
@@ -208,35 +209,3 @@ class Warmup:
 
     def __repr__(self) -> str:
         return f"Warmup({self.epochs_up:g}, then={self.then!r}, start={self.start:g})"
-
-
-MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
-
-
-def checked_monitor(where: str, monitor: str) -> str:
-    if monitor not in MONITORS:
-        raise ArgumentError(f"{where}: monitor must be one of {', '.join(MONITORS)}, got {monitor!r}")
-    return monitor
-
-
-def improves(monitor: str, value: float, best: float | None, min_delta: float) -> bool:
-    """Whether `value` beats `best` by more than `min_delta`: losses fall, accuracies rise."""
-    if best is None:
-        return not math.isnan(value)
-    return value < best - min_delta if monitor.endswith("loss") else value > best + min_delta
-
-
-def observe(schedule: Schedule, row: Mapping[str, float]) -> None:
-    """Shows a finished epoch to a schedule that wants to see it."""
-    if hasattr(schedule, "observe"):
-        schedule.observe(row)
-
-
-def state_of(schedule: Schedule) -> dict[str, Any]:
-    """What a schedule remembers; nothing for those that depend on the epoch alone."""
-    return schedule.state() if hasattr(schedule, "state") else {}
-
-
-def load_state(schedule: Schedule, state: Mapping[str, Any]) -> None:
-    if hasattr(schedule, "load_state"):
-        schedule.load_state(state)

@@ -18,9 +18,10 @@ from .errors import ArgumentError, OutOfMemoryError
 from .evaluate import Evaluation, check_classes, evaluate, stored_preprocessing
 from .fitting import Fit, Options
 from .history import History
+from .monitor import checked_monitor
 from .optim import SGD
 from .preprocess import Preprocessing
-from .schedules import Constant, Schedule, checked_monitor
+from .schedules import Constant, Schedule
 
 if TYPE_CHECKING:
     from .network import Network

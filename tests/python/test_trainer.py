@@ -10,12 +10,12 @@ import ninc
 from ninc import nn
 from ninc.augment import Compose, Flip, PadCrop
 from ninc.data import Dataset
-from ninc.errors import ArgumentError, DTypeError, ShapeError
+from ninc.errors import ArgumentError, DivergedError, DTypeError, ShapeError
 from ninc.evaluate import Evaluation, cross_entropy_sum, evaluate
 from ninc.history import History
 from ninc.progress import Counter, LiveLine, TrainingProgress, time_text
 from ninc.schedules import OneCycle
-from ninc.trainer import DivergedError
+
 
 
 def small_network(classes=2):
