@@ -13,9 +13,16 @@ each statistic the mean over these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from . import _core
+    from .batches import Batch
+    from .network import Network
 
 
 class EMA:
@@ -42,7 +49,7 @@ class EMA:
 class SWA:
     """The plain mean over the last part of the run (Izmailov et al. 2018).
 
-        rate = 1 / (1 + count)   from `start` on, a share of the run
+    rate = 1 / (1 + count)   from `start` on, a share of the run
     """
 
     def __init__(self, start: float = 0.75, norm_batches: int = 50) -> None:
@@ -58,15 +65,32 @@ class SWA:
         return f"SWA(start={self.start:g}, norm_batches={self.norm_batches})"
 
 
-def estimate_statistics(core, batches, norm_batches: int, check: Callable[[], None]) -> None:
-    """Makes batch norm's statistics the means over the first `norm_batches` of `batches`.
+@contextlib.contextmanager
+def averaged(
+    network: Network,
+    core: _core.Trainer,
+    batches: Callable[[], Iterator[Batch]],
+    norm_batches: int,
+    check: Callable[[], None],
+) -> Iterator[None]:
+    """Inside, the network holds the core's averages and statistics estimated for them.
 
-    core: the trainer of the core, whose network's weights are the ones that count.
-    check: called before each batch; what it raises ends the work.
+    batches: gives training batches, of which the first `norm_batches` are used.
+    check: called before each of them; what it raises ends the work, with all as it was before.
     """
-    for index, (x, _) in zip(range(norm_batches), batches):
-        check()
-        core.estimate_statistics(x, 1.0 / (index + 1))
+    model = network._model
+    statistics = {n: model.parameter(n).copy() for n, _, trained in model.specs() if not trained}
+    core.swap_averages()
+    try:
+        if statistics:
+            with contextlib.closing(batches()) as stream:
+                for index, (x, _) in zip(range(norm_batches), stream):
+                    check()
+                    core.estimate_statistics(x, 1.0 / (index + 1))
+        yield
+    finally:
+        core.swap_averages()
+        model.set_parameters(statistics)
 
 
 def _batches(where: str, count: int) -> int:

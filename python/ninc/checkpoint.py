@@ -83,8 +83,8 @@ class Checkpoint:
                     "bring them back, or begin anew in another folder"
                 )
             raise ArgumentError(
-                f"{self.path}: cannot resume: the run was begun with {name} {before}, now it is "
-                f"{now}; give the same, or begin anew in another folder"
+                f"{self.path}: cannot resume: the run was begun with {name} {_short(before)}, now "
+                f"it is {_short(now)}; give the same, or begin anew in another folder"
             )
         if self.target != target:
             raise ArgumentError(
@@ -142,9 +142,7 @@ def load(path: Path) -> Checkpoint | None:
         if entry["format"] != _FORMAT:
             raise ValueError(f"its format is {entry['format']}, this ninc reads {_FORMAT}")
         state = State(**entry["state"])
-        return Checkpoint(
-            path, model, state, entry["settings"], entry["target"], entry["ninc"]
-        )
+        return Checkpoint(path, model, state, entry["settings"], entry["target"], entry["ninc"])
     except (Error, ValueError, KeyError, TypeError) as error:
         reason = "it is no checkpoint" if isinstance(error, (KeyError, TypeError)) else str(error)
         raise FileError(f"{path}: damaged checkpoint ({reason}); it was left as it is") from error
@@ -188,7 +186,10 @@ def described(value: object) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
+def _short(text: str) -> str:
+    """Long settings, such as those of every parameter, are told by their beginnings."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def _with_prefix(extras: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {
-        name[len(prefix) :]: array for name, array in extras.items() if name.startswith(prefix)
-    }
+    return {name[len(prefix) :]: array for name, array in extras.items() if name.startswith(prefix)}

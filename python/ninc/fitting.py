@@ -9,12 +9,12 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core, checkpoint, monitor
-from .averages import estimate_statistics
+from .averages import averaged
 from .batches import Batch, steps_per_epoch, training_batches
 from .checkpoint import State, described
 from .data import BatchStream, Dataset
@@ -36,7 +36,7 @@ class Options:
 
     epochs: int
     batch_size: int
-    checkpoint_dir: Union[str, os.PathLike[str], None]
+    checkpoint_dir: str | os.PathLike[str] | None
     resume: bool
     pace: checkpoint.Pace
     patience: int | None
@@ -101,27 +101,34 @@ class Fit:
     def _settings(self) -> dict[str, str]:
         """Everything that shapes the run, in words; a resumed run must have the same."""
         trainer, options = self.trainer, self.options
-        graph = hashlib.blake2b(self.network._model.graph_json().encode(), digest_size=4)
+        optimizer, model = trainer.optimizer, self.network._model
+        graph = hashlib.blake2b(model.graph_json().encode(), digest_size=4).hexdigest()
+        stopping = "none"
+        if options.patience is not None:
+            stopping = f"patience {options.patience}, min_delta {options.min_delta:g}"
         return {
-            "network": f"{self.network!r} {graph.hexdigest()}",
+            "network": f"of {self.network.num_parameters:,} parameters ({graph})",
             "seed": str(trainer.seed),
             "epochs": str(options.epochs),
             "batch size": str(options.batch_size),
-            "optimizer": described(trainer.optimizer),
+            "rate": f"{optimizer.lr:g}",
+            "momentum": f"{optimizer.momentum:g}{' (Nesterov)' if optimizer.nesterov else ''}",
+            "weight decay": f"{optimizer.weight_decay:g}",
+            "parameter groups": str(optimizer.groups),
+            "clip_norm": str(optimizer.clip_norm),
             "schedule": described(trainer.schedule),
             "augmentation": described(trainer.augment),
             "label smoothing": f"{trainer.label_smoothing:g}",
             "averages": described(trainer.average),
-            "early stopping": "none"
-            if options.patience is None
-            else f"{options.monitor}, patience {options.patience}, min_delta {options.min_delta:g}",
+            "monitor": options.monitor,
+            "early stopping": stopping,
             "preprocessing": options.preprocessing,
             "training data": _fingerprint(self.train),
             "validation data": _fingerprint(self.validation),
         }
 
     def _begin(self) -> str:
-        """Makes network, trainer and history ready; says in words how the run begins, if unusual."""
+        """Makes network, trainer and history ready; tells how the run begins, if unusually."""
         found = None
         if self.folder is not None:
             found = checkpoint.load(self.folder.last) if self.options.resume else None
@@ -310,31 +317,23 @@ class Fit:
         self._save()
         return Interrupted(f"{where}; {self.folder.last} holds it all", stop.signal)
 
-    @contextlib.contextmanager
-    def _averaged(self, epoch: int) -> Iterator[None]:
+    def _averaged(self, epoch: int) -> contextlib.AbstractContextManager[None]:
         """Inside, the network holds the averages, where there are any yet.
 
         epoch: whose batches batch norm's statistics are estimated from.
         """
         if not self.state.averaged:
-            yield
-            return
-        model = self.network._model
-        statistics = {n: model.parameter(n).copy() for n, _, trained in model.specs() if not trained}
-        self.core.swap_averages()
-        try:
-            if statistics:
-                with contextlib.closing(self._batches(epoch)) as batches:
-                    norm_batches = self.trainer.average.norm_batches
-                    check = self.interrupts.check
-                    estimate_statistics(self.core, batches, norm_batches, check)
-            yield
-        finally:
-            self.core.swap_averages()
-            model.set_parameters(statistics)
+            return contextlib.nullcontext()
+        return averaged(
+            self.network,
+            self.core,
+            lambda: self._batches(epoch),
+            self.trainer.average.norm_batches,
+            self.interrupts.check,
+        )
 
     def _finish(self) -> None:
-        """Leaves in the network what the run was for: the best weights, the averages or the last."""
+        """Leaves in the network the best weights, the averages or the last, as asked."""
         state = self.state
         if self.options.patience is not None and state.best is not None:
             self.network._model.set_parameters(self.best or self._stored_best())
@@ -343,9 +342,13 @@ class Fit:
                 averages = _copies(self.network)
             self.network._model.set_parameters(averages)
         if self.folder is not None:
-            last = self.trainer.history.rows[-1]
-            results = {"epochs": state.epoch, "stopped_early": state.stopped, "best": state.best}
-            self.folder.conclude({**results, **last}, self.trainer.history)
+            results = {
+                "epochs": state.epoch,
+                "stopped_early": state.stopped,
+                "best": state.best,
+                "last": self.trainer.history.rows[-1],
+            }
+            self.folder.conclude(results, self.trainer.history)
 
     def _stored_best(self) -> dict[str, np.ndarray]:
         best = self.folder.best
@@ -363,7 +366,7 @@ def _copies(network: Network) -> dict[str, np.ndarray]:
 
 
 def _fingerprint(data: Dataset | BatchStream | None) -> str:
-    """Tells data apart. What a stream will give nobody knows; its kind is all there is to compare."""
+    """Tells data apart. What a stream will give nobody knows: only its kind is compared."""
     if data is None:
         return "none"
     if isinstance(data, BatchStream):

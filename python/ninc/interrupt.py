@@ -50,7 +50,7 @@ class Interrupts:
     def _remember(self, number: int, _: object) -> None:
         name = signal.Signals(number).name
         if self.requested is not None:
-            raise KeyboardInterrupt(f"{name} after {self.requested}")
+            raise KeyboardInterrupt("interrupted at once")
         self.requested = name
         self._told("ending after this step; a second Ctrl-C ends at once")
 

@@ -14,7 +14,9 @@ MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
 def checked_monitor(where: str, monitor: str) -> str:
     """One of the history's columns that a run can get better in; ArgumentError for others."""
     if monitor not in MONITORS:
-        raise ArgumentError(f"{where}: monitor must be one of {', '.join(MONITORS)}, got {monitor!r}")
+        raise ArgumentError(
+            f"{where}: monitor must be one of {', '.join(MONITORS)}, got {monitor!r}"
+        )
     return monitor
 
 

@@ -83,6 +83,18 @@ class SGD:
                 weight_decay[chosen] = settings["weight_decay"]
         return lr, weight_decay
 
+    def replaced(self, **settings: float) -> SGD:
+        """The same with some arguments changed, by name."""
+        kept = {
+            "lr": self.lr,
+            "momentum": self.momentum,
+            "nesterov": self.nesterov,
+            "weight_decay": self.weight_decay,
+            "groups": self.groups,
+            "clip_norm": self.clip_norm,
+        }
+        return SGD(**{**kept, **settings})
+
     def __repr__(self) -> str:
         return (
             f"SGD(lr={self.lr:g}, momentum={self.momentum:g}, nesterov={self.nesterov}, "

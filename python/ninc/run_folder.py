@@ -1,10 +1,10 @@
 """The folder of a training run.
 
-    last.safetensors    the checkpoint to resume from: a model file with the trainer's state
-    best.safetensors    the best network so far, by the held-out data; a plain model file
-    history.jsonl       a line for each finished epoch
-    history.png         the same as a picture, drawn at the end where matplotlib is there
-    run.json            command, seed, versions, target, data, settings; at the end the results
+last.safetensors    the checkpoint to resume from: a model file with the trainer's state
+best.safetensors    the best network so far, by the held-out data; a plain model file
+history.jsonl       a line for each finished epoch
+history.png         the same as a picture, drawn at the end where matplotlib is there
+run.json            command, seed, versions, target, data, settings; at the end the results
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import shlex
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,11 +73,13 @@ class RunFolder:
 
     # ---- run.json --------------------------------------------------------------------------------
 
-    def describe(self, settings: Mapping[str, str], counts: Mapping[str, Any], resumed: str) -> None:
+    def describe(
+        self, settings: Mapping[str, str], counts: Mapping[str, Any], resumed: str
+    ) -> None:
         """Writes run.json at the start of a run, or adds a session to it where one resumes."""
         about = self._read_about() if resumed else {}
         session = {
-            "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+            "command": shlex.join([_program(), *sys.argv[1:]]),
             "threads": _core.get_num_threads(),
             "resumed": resumed or None,
         }
@@ -138,3 +139,9 @@ class RunFolder:
             except (ValueError, KeyError, TypeError):  # the line that a crash cut short
                 continue
         return [known.get(row["epoch"], {}) for row in rows]
+
+
+def _program() -> str:
+    """The program's name without its folder: "ninc", also for `python -m ninc`."""
+    folder, name = os.path.split(sys.argv[0])
+    return os.path.basename(folder) if name == "__main__.py" else name

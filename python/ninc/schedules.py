@@ -180,9 +180,7 @@ class Warmup:
     `epochs_up` may be a fraction. The other schedule counts its epochs from the run's beginning.
     """
 
-    def __init__(
-        self, epochs_up: float, then: Schedule | None = None, start: float = 0.1
-    ) -> None:
+    def __init__(self, epochs_up: float, then: Schedule | None = None, start: float = 0.1) -> None:
         if not epochs_up > 0.0:
             raise ArgumentError(f"Warmup: epochs_up must be above 0, got {epochs_up}")
         if not 0.0 <= start <= 1.0:

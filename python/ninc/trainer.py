@@ -244,7 +244,7 @@ class Trainer:
         if preprocessing is None:
             if isinstance(train, BatchStream):
                 raise ArgumentError(
-                    "fit: for a stream of uint8 pictures the network needs its preprocessing first: "
+                    "fit: for a stream of pictures the network needs its preprocessing first: "
                     "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
                 )
             preprocessing = Preprocessing.fit(train.images, kind)

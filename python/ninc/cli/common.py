@@ -50,6 +50,14 @@ def positive_real(text: str) -> float:
     return value
 
 
+def not_negative_real(text: str) -> float:
+    """An argument such as a weight decay."""
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value
+
+
 def share(text: str) -> float:
     """An argument between 0 and 1, both excluded."""
     value = float(text)
@@ -64,6 +72,15 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
         type=positive,
         metavar="N",
         help="work on N threads (default: what this process may use)",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where to compute (default cpu); `ninc info` lists what this build has",
     )
 
 
