@@ -324,7 +324,7 @@ def test_fingerprint_of_large_data_looks_at_a_sample(monkeypatch):
 def test_options(pets):
     for options, words in (
         (dict(on_error="ignore"), "on_error"), (dict(cache=-1), "cache"), (dict(size=(3,)), "size"),
-        (dict(size=(0, 4)), "size"),
+        (dict(size=(0, 4)), "size"), (dict(seed=-1), "seed"),
     ):  # fmt: skip
         with pytest.raises(ArgumentError, match=words):
             load(pets, **options)
