@@ -2,7 +2,10 @@
 
 import hashlib
 import importlib
+import os
+import pathlib
 import shutil
+import struct
 
 import formats
 import numpy as np
@@ -222,6 +225,42 @@ def test_memory_decides(pets, monkeypatch):
     monkeypatch.setattr(module, "available_memory", lambda: nbytes - 1)
     with pytest.raises(OutOfMemoryError, match=r"pets: the images take 25\.9 kB .*--stream"):
         load(pets, in_memory=True)
+
+
+def test_data_twice_as_large_as_memory(tmp_path):
+    """Holes in a file take no disk, so that a small machine can have it."""
+    statm = pathlib.Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("no /proc to read this process's memory from")
+    count = 2 * available_memory() // 1_000_000
+    images, labels = (tmp_path / f"train-{n}-ubyte" for n in ("images-idx3", "labels-idx1"))
+    images.write_bytes(struct.pack(">4I", 0x803, count, 1000, 1000))
+    labels.write_bytes(struct.pack(">2I", 0x801, count))
+    try:
+        os.truncate(images, 16 + count * 1_000_000)
+    except OSError:
+        pytest.skip("no files of this size here")
+    os.truncate(labels, 8 + count)
+    last = np.full((1000, 1000), 7, np.uint8)
+    with open(images, "r+b") as file:
+        file.seek(16 + (count - 1) * 1_000_000)
+        file.write(last.tobytes())
+
+    def resident():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before = resident()
+    data = load(tmp_path, "all")
+    assert data.images.nbytes == count * 1_000_000
+    np.testing.assert_array_equal(data.images[-1][..., 0], last)
+    batches = training_batches(data, None, 16, None, 0, 0)
+    for _ in range(10):
+        assert next(batches)[0].shape == (16, 1000, 1000, 1)
+    batches.close()
+    # Five batches of 16 MB and labels: far from the 160 MB that were read.
+    assert resident() - before < 120e6 + 64 * count
+    small = load(tmp_path, "test", size=(8, 8), limit=20)
+    assert isinstance(small.images, np.ndarray) and small.images.shape == (20, 8, 8, 1)
 
 
 def test_what_must_be_unpacked_needs_room(tmp_path, monkeypatch):
