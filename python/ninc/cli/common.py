@@ -134,7 +134,9 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     if network.classes is not None:
         loaded = loaded.with_classes(network.classes)
     if divided:
-        words = {"train": "for training", "test": "for testing", "all": "in both sets"}[split]
+        words = {"train": "in the training set", "test": "in the test set", "all": "in both sets"}[
+            split
+        ]
     else:
         words = {"train": "not held out", "test": "held out", "all": "in all"}[split]
     return loaded, f"{len(loaded):,} pictures {words} of {Path(path)}"
