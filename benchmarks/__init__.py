@@ -1,4 +1,5 @@
-"""Measurements: `layers` (micro, one kernel) and `networks` (macro, against peers).
+"""Measurements: `layers` (micro, one kernel), `networks` (macro, against peers) and `feeding`
+(whether a trainer waits for its pictures).
 
 Speed claims of this project are ratios against a peer in one run; docs/results.md names the
 commands.

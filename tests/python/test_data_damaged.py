@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import pickle
 import zipfile
 
@@ -263,6 +264,22 @@ def test_a_file_cut_while_it_is_read_is_named(tmp_path):
     (tmp_path / "data_batch_4.bin").unlink()
     with pytest.raises(FileError, match=r"data_batch_4\.bin: cannot read"):
         data.images[[30]]
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
+    formats.folder(tmp_path, formats.pictures(10, (8, 8, 3)))
+    forbidden = str(tmp_path / "train" / "kind 3")
+    listdir = os.listdir
+
+    def refuse(path):  # what root may always, others may not
+        if os.fspath(path) == forbidden:
+            raise PermissionError(13, "Permission denied", forbidden)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert cli.main(["train", str(tmp_path), "-o", str(tmp_path / "net")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"ninc: {forbidden}: cannot read (permission denied)"
 
 
 @hypothesis.given(hypothesis.strategies.data())

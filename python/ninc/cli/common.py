@@ -151,10 +151,14 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     if network.classes is not None:
         loaded = loaded.with_classes(network.classes)
     if divided:
-        words = {"train": "for training", "test": "for testing", "all": "in both sets"}[split]
+        all_words = {
+            "train": "in the training set",
+            "test": "in the test set",
+            "all": "in both sets",
+        }
     else:
-        words = {"train": "not held out", "test": "held out", "all": "in all"}[split]
-    return loaded, f"{len(loaded):,} pictures {words} of {Path(path)}"
+        all_words = {"train": "not held out", "test": "held out", "all": "in all"}
+    return loaded, f"{len(loaded):,} pictures {all_words[split]} of {Path(path)}"
 
 
 def load_split(

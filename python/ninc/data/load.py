@@ -6,9 +6,10 @@ size and reading them into memory, or not, is done here, alike for all.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,17 +104,14 @@ def load(
     )
     _check(options)
     place = Path(path)
-    reader = _reader_of(place)
-    try:
-        parts = [reader.read(place, part, options) for part in _parts(reader, place, split)]
-    except OSError as error:
-        if isinstance(error, FileError):
-            raise
-        reason = (error.strerror or str(error)).lower()
-        raise FileError(f"{error.filename or place}: cannot read ({reason})") from error
+    with _told(place):
+        reader = _reader_of(place)
+        divided = reader.has_test(place)
+        wanted = {"all": ("train", "test")}.get(split, (split,)) if divided else ("train",)
+        parts = [reader.read(place, part, options) for part in wanted]
     images, labels = _joined(place, parts, options)
     classes = parts[0].classes
-    chosen = _choose(labels, options, divided=reader.has_test(place))
+    chosen = _choose(labels, options, divided)
     if not chosen.size:
         raise FileError(f"{place}: no pictures left for {split!r}: too few a class")
     if len(chosen) < len(labels):
@@ -124,7 +122,20 @@ def load(
 def has_test(path: str | os.PathLike[str]) -> bool:
     """True where the data itself say what is for training and what for testing."""
     place = Path(path)
-    return _reader_of(place).has_test(place)
+    with _told(place):
+        return _reader_of(place).has_test(place)
+
+
+@contextlib.contextmanager
+def _told(place: Path) -> Iterator[None]:
+    """Turns the system's errors into FileErrors: a folder that may not be read, a file gone."""
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileError(f"{error.filename or place}: cannot read ({reason})") from error
 
 
 def _reader_of(place: Path) -> Any:
@@ -137,12 +148,6 @@ def _reader_of(place: Path) -> Any:
         f"{place}: not a folder of images (expected train/CLASS/* or CLASS/*, CIFAR batches or IDX "
         "files) and no .npz file"
     )
-
-
-def _parts(reader: Any, place: Path, split: str) -> tuple[str, ...]:
-    if not reader.has_test(place):
-        return ("train",)
-    return ("train", "test") if split == "all" else (split,)
 
 
 def _joined(place: Path, parts: Sequence[Part], options: LoadOptions) -> tuple[Source, np.ndarray]:
@@ -249,7 +254,7 @@ def _check(options: LoadOptions) -> None:
         raise ArgumentError(f"held_out must lie in 0..1, got {options.held_out}")
     if options.on_error not in ("raise", "skip"):
         raise ArgumentError(f"on_error must be 'raise' or 'skip', got {options.on_error!r}")
-    for name, least in (("limit", 1), ("threads", 1), ("cache", 0)):
+    for name, least in (("limit", 1), ("threads", 1), ("cache", 0), ("seed", 0)):
         value = getattr(options, name)
         if value is not None and value < least:
             raise ArgumentError(f"{name} must be at least {least}, got {value}")

@@ -113,6 +113,8 @@ class PictureFiles(DecodedSource):
         if size is None:
             size = self._look_up(tolerant)
         super().__init__((len(self.files), *size, channels), threads)
+        # In bytes, as they were when the file was read; -1 before.
+        self._sizes = np.full(len(self.files), -1, np.int64)
 
     def _look_up(self, tolerant: bool) -> tuple[int, int]:
         for file in self.files:
@@ -129,6 +131,7 @@ class PictureFiles(DecodedSource):
     def decode(self, index: int) -> np.ndarray:
         file = self.files[index]
         pixels = fit_picture(open_picture(file), self.picture_size, self.channels)
+        self._sizes[index] = self._size_of(file)
         if pixels.shape != self.shape[1:]:
             height, width, _ = pixels.shape
             raise ShapeError(
@@ -146,11 +149,15 @@ class PictureFiles(DecodedSource):
         for index in indices:
             file = self.files[index]
             name = os.path.relpath(file, self.root) if self.root else os.path.basename(file)
-            try:
-                size = os.stat(file).st_size
-            except OSError as error:
-                raise FileError(f"{file}: cannot be found any more") from error
+            size = self._sizes[index] if self._sizes[index] >= 0 else self._size_of(file)
             digest.update(f"{name.replace(os.sep, '/')}\0{size}\0".encode(errors="surrogateescape"))
+
+    @staticmethod
+    def _size_of(file: str) -> int:
+        try:
+            return os.stat(file).st_size
+        except OSError as error:
+            raise FileError(f"{file}: cannot be found any more") from error
 
 
 class FittedPictures(DecodedSource):
