@@ -12,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/memory_limit.h"
+
 namespace ninc {
 namespace {
 
@@ -111,7 +113,9 @@ Result<std::string> ReadFile(const std::string& path, size_t limit) {
   // One byte more than the file is said to have, so that its end is seen without a second round.
   constexpr size_t kLeast = 4096;
   const size_t expected = info.st_size > 0 ? static_cast<size_t>(info.st_size) : 0;
-  std::string contents(std::min(std::max(expected, kLeast), limit) + 1, '\0');
+  const size_t first = std::min(std::max(expected, kLeast), limit) + 1;
+  NINC_RETURN_IF_ERROR(CheckMemory("cannot read " + path, first));
+  std::string contents(first, '\0');
   for (size_t size = 0;;) {
     const ssize_t got = read(file.get(), contents.data() + size, contents.size() - size);
     if (got < 0 && errno == EINTR) continue;

@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstring>
 #include <new>
 
 namespace ninc::python {
@@ -31,7 +32,10 @@ const char* ClassName(StatusCode code) {
 
 void Raise(const char* class_name, const char* message) {
   const py::object type = py::module_::import("ninc.errors").attr(class_name);
-  PyErr_SetString(type.ptr(), message);
+  // Names of files may be no UTF-8: better a question mark in a message than no message.
+  const py::object text = py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeUTF8(message, static_cast<py::ssize_t>(std::strlen(message)), "replace"));
+  if (text) PyErr_SetObject(type.ptr(), text.ptr());
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 #include "graph/arena.h"
 
 #include <algorithm>
-#include <string>
+
+#include "base/memory_limit.h"
 
 namespace ninc {
 namespace {
@@ -13,9 +14,8 @@ bool Smaller(const AlignedBuffer& a, const AlignedBuffer& b) { return a.size() <
 Status Grow(AlignedBuffer* memory, size_t bytes) {
   if (memory->size() >= bytes) return {};
   *memory = AlignedBuffer();  // first, so that both are never there at once
-  *memory = AlignedBuffer(bytes);
-  if (!memory->empty()) return {};
-  return OutOfMemory("activations: no memory for " + std::to_string(bytes) + " bytes");
+  NINC_ASSIGN_OR_RETURN(*memory, Allocate("activations", bytes));
+  return {};
 }
 
 Result<ArenaPool::Lease> ArenaPool::Acquire(size_t bytes) {

@@ -98,9 +98,11 @@ std::string CheckName(const std::string& name) {
     return "a node's name must have at most " + std::to_string(kMaxNameLength) + " bytes, got " +
            std::to_string(name.size());
   }
-  const auto forbidden = [](unsigned char c) { return c < 0x20 || c == 0x7F || c == '/'; };
+  const auto forbidden = [](unsigned char c) {
+    return c < 0x20 || c == 0x7F || c == '/' || c == '\\';
+  };
   if (std::any_of(name.begin(), name.end(), forbidden)) {
-    return "a node's name must have no '/' and no control characters";
+    return "a node's name must have no '/', '\\' and control characters";
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "graph/json_limits.h"
 #include "graph/op_fields.h"
 #include "ninc/graph.h"
 
@@ -15,7 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // fields in the order written: text that people can compare
 
-constexpr int kMaxDepth = 8;
 constexpr size_t kMaxTextInMessages = 60;
 
 // A value as it stands in a message, cut where long.
@@ -202,15 +202,8 @@ std::string Graph::ToJson() const {
 
 Result<Graph> Graph::FromJson(std::string_view text) {
   try {
-    bool too_deep = false;
-    const auto limit_depth = [&](int depth, Json::parse_event_t, Json&) {
-      too_deep = too_deep || depth > kMaxDepth;
-      return !too_deep;
-    };
-    const Json root = Json::parse(text, limit_depth, /*allow_exceptions=*/false);
-    if (too_deep) return InvalidModel("the network's JSON is nested too deeply");
-    if (root.is_discarded()) return InvalidModel("the network's description is no valid JSON");
-    return ReadGraph(root);
+    NINC_RETURN_IF_ERROR(CheckGraphJson(text));
+    return ReadGraph(Json::parse(text));
   } catch (const std::bad_alloc&) {
     return OutOfMemory("no memory for a network's description of " + std::to_string(text.size()) +
                        " bytes");

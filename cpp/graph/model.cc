@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/memory_limit.h"
 #include "base/thread_pool.h"
 #include "graph/model_impl.h"
 
@@ -40,10 +41,13 @@ Status CheckExtra(const std::string& name, const Tensor& values) {
     return InvalidShape(label + "expected at most " + std::to_string(kMaxRank) +
                         " dimensions, got " + std::to_string(values.dims.size()));
   }
-  int64_t size = 1;
+  int64_t size = 1, product = sizeof(float);
   bool fits = true;
   for (int64_t dim : values.dims) {
-    fits = fits && dim >= 0 && !__builtin_mul_overflow(size, dim, &size);
+    // An empty array's other extents must have a product too, as in files.
+    fits =
+        fits && dim >= 0 && !__builtin_mul_overflow(product, std::max<int64_t>(dim, 1), &product);
+    if (fits) size *= dim;
   }
   if (!fits || values.data.size() != static_cast<size_t>(size)) {
     return InvalidShape(label + "shape " + DimsToString(values.dims) + " does not fit " +
@@ -106,6 +110,7 @@ Result<std::shared_ptr<Model>> Model::Create(Graph graph) {
   impl->backend = &CpuBackend();
   uint64_t floats = 0;
   for (const ParameterSpec& spec : impl->specs) floats += static_cast<uint64_t>(Size(spec.dims));
+  NINC_RETURN_IF_ERROR(CheckMemory("parameters", floats * sizeof(float)));
   try {
     for (size_t i = 0; i < impl->specs.size(); ++i) {
       const ParameterSpec& spec = impl->specs[i];

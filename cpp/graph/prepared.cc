@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/memory_limit.h"
 #include "base/thread_pool.h"
 
 namespace ninc {
@@ -49,11 +50,7 @@ PreparedCache::Key PreparedCache::KeyFor(const Prepared& prepared, const Backend
 Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
     const Prepared& prepared, const std::vector<Tensor>& parameters, uint64_t version,
     Backend& backend) {
-  AlignedBuffer memory(prepared.bytes);
-  if (memory.empty() && prepared.bytes > 0) {
-    return OutOfMemory("packed weights: no memory for " + std::to_string(prepared.bytes) +
-                       " bytes");
-  }
+  NINC_ASSIGN_OR_RETURN(AlignedBuffer memory, Allocate("packed weights", prepared.bytes));
   float* const first = memory.as<float>();
   float* const second = reinterpret_cast<float*>(memory.data() + prepared.second);
   std::vector<float> scale, shift;

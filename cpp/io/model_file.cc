@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/memory_limit.h"
+#include "base/text.h"
 #include "graph/model_impl.h"
 #include "io/safetensors.h"
 #include "ninc/model.h"
@@ -45,14 +47,14 @@ Result<std::string> Take(std::map<std::string, std::string>* metadata, const cha
 Result<int> CheckFormat(std::map<std::string, std::string>* metadata) {
   NINC_ASSIGN_OR_RETURN(const std::string format, Take(metadata, kFormatKey));
   if (format != kFormat) {
-    return InvalidModel("a safetensors file of format '" + format + "', not a ninc model");
+    return InvalidModel("a safetensors file of format '" + Excerpt(format) + "', not a ninc model");
   }
   NINC_ASSIGN_OR_RETURN(const std::string text, Take(metadata, kVersionKey));
   int version = 0;
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, version);
   if (error != std::errc() || stop != end || version < 1) {
-    return InvalidModel("format_version is '" + text + "', expected a number");
+    return InvalidModel("format_version is '" + Excerpt(text) + "', expected a number");
   }
   if (version > kVersion) {
     return InvalidModel("written by a newer ninc (format version " + text +
@@ -90,7 +92,7 @@ Result<std::vector<const safetensors::Entry*>> MatchEntries(
     by_name.erase(found);
   }
   if (!by_name.empty()) {
-    return InvalidModel("tensor '" + std::string(by_name.begin()->first) +
+    return InvalidModel("tensor '" + Excerpt(by_name.begin()->first) +
                         "' belongs to no layer of the network");
   }
   return matched;
@@ -110,6 +112,9 @@ Result<std::shared_ptr<Model>> Build(std::string_view file) {
     // One at a time: a second copy of one array in memory, not of all.
     NINC_RETURN_IF_ERROR(model->SetParameters({{entry->name, entry->Values()}}));
   }
+  uint64_t extra_bytes = 0;
+  for (const safetensors::Entry& entry : all.subspan(own)) extra_bytes += entry.bytes.size();
+  NINC_RETURN_IF_ERROR(CheckMemory("extras", extra_bytes));
   for (const safetensors::Entry& entry : all.subspan(own)) {
     const std::string name = entry.name.substr(0, entry.name.size() - kExtraSuffix.size());
     const Status status = model->SetExtra(name, {entry.dims, entry.Values()});

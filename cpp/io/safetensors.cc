@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/text.h"
 #include "io/safetensors_header.h"
 
 namespace ninc::safetensors {
@@ -47,7 +48,7 @@ Status CheckTiling(const std::vector<HeaderEntry>& entries, uint64_t data_size) 
   uint64_t end = 0;
   for (const HeaderEntry& entry : entries) {
     if (entry.begin != end) {
-      return InvalidModel("tensor '" + entry.name + "' starts at byte " +
+      return InvalidModel("tensor '" + Excerpt(entry.name) + "' starts at byte " +
                           std::to_string(entry.begin) + ", expected " + std::to_string(end) +
                           " (tensors overlap or leave a gap)");
     }
@@ -94,14 +95,19 @@ Result<Contents> Parse(std::string_view file) {
 
 Result<std::string> MakeHeader(const std::map<std::string, std::string>& metadata,
                                const std::vector<Entry>& entries) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  using Json = nlohmann::ordered_json;
+  Json header = Json::object();
+  // An object in order is a list of pairs. Put behind one another: looking for each name first
+  // would take quadratic time.
+  std::vector<Json::object_t::value_type>& fields = header.get_ref<Json::object_t&>();
+  if (!metadata.empty()) fields.emplace_back(kMetadataKey, metadata);
   uint64_t offset = 0;
   for (const Entry& entry : entries) {
     uint64_t end = sizeof(float);
     for (int64_t dim : entry.dims) end *= static_cast<uint64_t>(dim);
     end += offset;
-    header[entry.name] = {{"dtype", "F32"}, {"shape", entry.dims}, {"data_offsets", {offset, end}}};
+    fields.emplace_back(
+        entry.name, Json{{"dtype", "F32"}, {"shape", entry.dims}, {"data_offsets", {offset, end}}});
     offset = end;
   }
   std::string text;

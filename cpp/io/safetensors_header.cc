@@ -3,13 +3,12 @@
 #include <limits>
 #include <utility>
 
+#include "base/text.h"
 #include "io/safetensors.h"
 #include "ninc/tensor.h"
 
 namespace ninc::safetensors {
 namespace {
-
-constexpr char kMetadataKey[] = "__metadata__";
 
 bool IsUnsafeName(std::string_view name) {
   if (name.empty()) return true;
@@ -20,12 +19,16 @@ bool IsUnsafeName(std::string_view name) {
   return false;
 }
 
-// The bytes of a float32 array; false where they pass what 63 bits hold.
+// The bytes of a float32 array; false where they pass what 63 bits hold. So they must if an extent
+// of 0 were 1: strides are computed of empty arrays too.
 bool ByteSize(const std::vector<int64_t>& dims, int64_t* bytes) {
-  *bytes = sizeof(float);
+  int64_t product = sizeof(float);
+  bool empty = false;
   for (int64_t dim : dims) {
-    if (__builtin_mul_overflow(*bytes, dim, bytes)) return false;
+    empty = empty || dim == 0;
+    if (dim != 0 && __builtin_mul_overflow(product, dim, &product)) return false;
   }
+  *bytes = empty ? 0 : product;
   return true;
 }
 
@@ -59,22 +62,26 @@ bool HeaderReader::start_object(std::size_t) {
 }
 
 bool HeaderReader::key(std::string& name) {
+  if (name.size() > kMaxNameBytes) {
+    return Fail("a name of " + std::to_string(name.size()) + " bytes in " + Where() + ", at most " +
+                std::to_string(kMaxNameBytes) + " are allowed");
+  }
   switch (place_) {
     case Place::kHeader:
       if (IsUnsafeName(name)) {
         return Fail("tensor " + std::to_string(entries.size()) +
                     " has an empty name or one with control characters, '/' or '\\'");
       }
-      if (!names_.insert(name).second) return Fail("'" + name + "' is there twice");
+      if (!names_.insert(name).second) return Fail("'" + Excerpt(name) + "' is there twice");
       key_ = std::move(name);
       return true;
     case Place::kMetadata:
-      if (metadata.count(name) != 0) return Fail("metadata '" + name + "' is there twice");
+      if (metadata.count(name) != 0) return Fail("metadata '" + Excerpt(name) + "' is there twice");
       key_ = std::move(name);
       return true;
     default:  // a tensor: no other object is ever entered
       if (name != "dtype" && name != "shape" && name != "data_offsets") {
-        return Fail(Where() + " has an unknown field '" + name + "'");
+        return Fail(Where() + " has an unknown field '" + Excerpt(name) + "'");
       }
       if (!fields_.insert(name).second) return Fail(Where() + " has '" + name + "' twice");
       field_ = std::move(name);
@@ -111,7 +118,7 @@ bool HeaderReader::string(std::string& value) {
   }
   if (place_ != Place::kTensor || field_ != "dtype") return Unexpected("a string");
   if (value == "F32") return true;
-  return Fail(Where() + " has dtype " + value + ", expected F32");
+  return Fail(Where() + " has dtype " + Excerpt(value) + ", expected F32");
 }
 
 bool HeaderReader::number_unsigned(uint64_t value) {
@@ -154,7 +161,9 @@ bool HeaderReader::FinishTensor() {
 }
 
 bool HeaderReader::number_integer(int64_t value) { return Unexpected(std::to_string(value)); }
-bool HeaderReader::number_float(double, const std::string& text) { return Unexpected(text); }
+bool HeaderReader::number_float(double, const std::string& text) {
+  return Unexpected(Excerpt(text));
+}
 bool HeaderReader::boolean(bool) { return Unexpected("a truth value"); }
 bool HeaderReader::null() { return Unexpected("null"); }
 bool HeaderReader::binary(nlohmann::json::binary_t&) { return Unexpected("binary data"); }
@@ -182,7 +191,7 @@ std::string HeaderReader::Where() const {
     case Place::kMetadata:
       return "the metadata";
     default:
-      return "tensor '" + entries.back().name + "'";
+      return "tensor '" + Excerpt(entries.back().name) + "'";
   }
 }
 

@@ -94,8 +94,9 @@ def evaluate(
             counter.advance(len(labels))
     finally:
         counter.close()
-    names = network.classes or data.classes
-    names = list(names) + [str(index) for index in range(len(names), classes)]
+    names = network._class_names(classes)
+    if network.classes is None:
+        names[: len(data.classes)] = data.classes[:classes]
     return Evaluation(loss / len(data), confusion, names)
 
 

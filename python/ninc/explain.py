@@ -67,7 +67,7 @@ def explain(network: Network, picture: Any, label: int | str | None = None) -> E
     pixels = preprocessing.resize_and_crop(picture)
     x = preprocessing.apply(pixels[None])
     probabilities = _softmax(network(x)[0])
-    names = network.classes or [str(index) for index in range(len(probabilities))]
+    names = network._class_names(len(probabilities))
     index = int(probabilities.argmax()) if label is None else _find_class(label, names)
     # maps: 1×classes×H'×W'
     heat = stretch(network.class_maps(x)[0, index], pixels.shape[0], pixels.shape[1])

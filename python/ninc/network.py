@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -175,15 +176,29 @@ class Network:
     @property
     def classes(self) -> list[str] | None:
         """Names of the classes in the order of the outputs, or None. Stored with the network."""
-        return self._metadata("classes", list)
+        names = self._metadata("classes", list)
+        if names is not None and not all(map(_is_name, names)):
+            raise ModelError(
+                "the network's stored classes must be names without control characters, got "
+                f"{reprlib.repr(names)}"
+            )
+        return names
 
     @classes.setter
     def classes(self, names: Sequence[str] | None) -> None:
         if names is not None:
-            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-                raise ArgumentError(f"classes must be a list of names, got {names!r}")
+            if isinstance(names, str) or not all(map(_is_name, names)):
+                raise ArgumentError(
+                    "classes must be a list of names without control characters, got "
+                    f"{reprlib.repr(names)}"
+                )
             names = list(names)
         self._set_metadata("classes", names)
+
+    def _class_names(self, count: int) -> list[str]:
+        """A name for each of `count` outputs: the stored one, or the output's number."""
+        names = (self.classes or [])[:count]
+        return names + [str(index) for index in range(len(names), count)]
 
     def _metadata(self, key: str, kind: type) -> Any:
         text = self._model.metadata().get(key)
@@ -191,10 +206,12 @@ class Network:
             return None
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # nested deeply, it is no ValueError
             raise ModelError(f"the network's stored {key} cannot be read: {error}") from error
         if not isinstance(value, kind):
-            raise ModelError(f"the network's stored {key} must be a {kind.__name__}, got {text}")
+            raise ModelError(
+                f"the network's stored {key} must be a {kind.__name__}, got {reprlib.repr(text)}"
+            )
         return value
 
     def _set_metadata(self, key: str, value: Any) -> None:
@@ -234,7 +251,7 @@ class Network:
 
         The file appears whole or not at all. Raises FileError where it cannot be written.
         """
-        self._model.save(os.fspath(path))
+        self._model.save(os.fsencode(path))
 
     def __getstate__(self) -> dict[str, Any]:
         model = self._model  # first: a graph makes it now if it has not yet
@@ -266,7 +283,14 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Raises FileError where it cannot be read and ModelError where it holds no whole network.
     """
-    return Network(_core.Model.load(os.fspath(path)))
+    return Network(_core.Model.load(os.fsencode(path)))
+
+
+def _is_name(name: object) -> bool:
+    """A text that can be printed: no control characters, no halves of surrogate pairs."""
+    return isinstance(name, str) and not any(
+        code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 for code in map(ord, name)
+    )
 
 
 def _checked_precision(name: str, what: str) -> str:

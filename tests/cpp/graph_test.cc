@@ -77,7 +77,7 @@ TEST(Graph, RefusesWhatItDoesNotUnderstand) {
        "x (Relu): there is a node of this name already"},
       {R"({"name": "y", "op": "Input"})", "y (Input): a network has one Input, its first node"},
       {R"({"name": "a/b", "op": "Relu", "inputs": ["x"]})",
-       "a node's name must have no '/' and no control characters"},
+       "a node's name must have no '/', '\\' and control characters"},
       {R"({"name": "", "op": "Relu", "inputs": ["x"]})", "a node's name must not be empty"},
       {R"(7)", "node 1: must be an object"},
       {conv + R"("kernel": [3, 3]})", "c (Conv2d): unknown field \"kernel\""},
@@ -115,9 +115,9 @@ TEST(Graph, RefusesWhatItDoesNotUnderstand) {
 
 TEST(Graph, RefusesTextThatIsNoNetwork) {
   const std::vector<Bad> cases = {
-      {"", "the network's description is no valid JSON"},
-      {"{", "the network's description is no valid JSON"},
-      {"\"\xff\"", "the network's description is no valid JSON"},
+      {"", "the network's description: no valid JSON (byte 1 of it)"},
+      {"{", "the network's description: no valid JSON (byte 2 of it)"},
+      {"\"\xff\"", "the network's description: no valid JSON (byte 2 of it)"},
       {"[]", "a network must be a JSON object"},
       {"{}", "a network needs a list of nodes"},
       {R"({"nodes": []})", "a network needs a list of nodes"},
@@ -127,7 +127,7 @@ TEST(Graph, RefusesTextThatIsNoNetwork) {
       {R"({"nodes": [{"name": "x", "op": "Input"}], "output": "y"})",
        "output \"y\" is no node of the network"},
       {R"({"nodes": [{"name": "x", "op": "Input"}], "output": 1})", "output must be a node's name"},
-      {std::string(1'000'000, '['), "the network's JSON is nested too deeply"},
+      {std::string(1'000'000, '['), "the network's description: nested too deeply"},
   };
   for (const Bad& bad : cases) {
     const Result<Graph> graph = Graph::FromJson(bad.nodes);

@@ -73,7 +73,7 @@ NINC_API std::string_view OpName(const Op& op);  // "Conv2d", as in the JSON for
 using NodeId = int32_t;
 
 struct Node {
-  std::string name;  // unique, non-empty, no '/' and no control characters
+  std::string name;  // unique, 1 to 256 bytes, no '/', '\\' and control characters
   Op op;
   std::vector<NodeId> inputs;  // always nodes before this one
 };

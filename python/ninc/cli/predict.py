@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     use_threads(args)
     network = load_network(args.model)
     probabilities = network.predict(args.images)  # N×classes
-    names = network.classes or [str(index) for index in range(probabilities.shape[1])]
+    names = network._class_names(probabilities.shape[1])
     for image, row in zip(args.images, probabilities):
         best = row.argsort(kind="stable")[::-1][: args.top]
         if args.json:

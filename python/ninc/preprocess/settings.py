@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -156,7 +157,8 @@ class Preprocessing:
         ):
             if isinstance(value, str) and value not in known:
                 raise ArgumentError(
-                    f"preprocessing: {name} {value!r} is not known, only {', '.join(known)}"
+                    f"preprocessing: {name} {reprlib.repr(value)} is not known, only "
+                    f"{', '.join(known)}"
                 )
         try:
             size = settings["size"]
@@ -172,7 +174,9 @@ class Preprocessing:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, ArgumentError):
                 raise
-            raise ArgumentError(f"preprocessing: bad settings {settings!r} ({error})") from error
+            raise ArgumentError(
+                f"preprocessing: bad settings {reprlib.repr(settings)} ({error})"
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, as they stand in a model file.
