@@ -18,7 +18,7 @@ from .averages import averaged
 from .batches import Batch, steps_per_epoch, training_batches
 from .checkpoint import State, described
 from .data import BatchStream, Dataset
-from .errors import ArgumentError, DivergedError, FileError
+from .errors import ArgumentError, DivergedError, FileError, OutOfMemoryError
 from .history import WALL_CLOCK, History
 from .interrupt import Interrupted, Interrupts
 from .preprocess import Preprocessing
@@ -231,7 +231,10 @@ class Fit:
         state.lr_factor = trainer.lr_factor = trainer.schedule(place, self.options.epochs)
         average = trainer.average
         rate = 0.0 if average is None else average.rate(place / self.options.epochs, state.averaged)
-        loss, right, updated = trainer._update(x, labels, state.steps, rate)
+        try:
+            loss, right, updated = trainer._update(x, labels, state.steps, rate)
+        except OutOfMemoryError as error:
+            raise OutOfMemoryError(f"{error}; a smaller batch size takes less") from error
         if not updated:
             self._diverged(x, labels, loss)
         state.step += 1

@@ -13,8 +13,7 @@ from .augment import Augmentation
 from .averages import EMA, SWA
 from .checkpoint import Pace
 from .data import BatchStream, Dataset, as_dataset
-from .data.memory import available_memory, size_text
-from .errors import ArgumentError, OutOfMemoryError
+from .errors import ArgumentError
 from .evaluate import Evaluation, check_classes, evaluate, stored_preprocessing
 from .fitting import Fit, Options
 from .history import History
@@ -159,7 +158,6 @@ class Trainer:
         check_classes(self.network, train, batch_size)
         if validation is not None:
             check_classes(self.network, validation, 1)
-        self._check_memory((batch_size, *train.input_shape))
         options = Options(
             epochs=epochs,
             batch_size=batch_size,
@@ -220,17 +218,6 @@ class Trainer:
         watched = getattr(self.schedule, "monitor", None) or ""
         if watched.startswith("val_"):
             raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {watched}")
-
-    def _check_memory(self, shape: tuple[int, ...]) -> None:
-        """OutOfMemoryError where a step has no room: beyond a cgroup's limit comes no error."""
-        needed = self.network._model.plan_info(shape, training=True)["arena_bytes"]
-        free = available_memory()
-        if needed > free:
-            raise OutOfMemoryError(
-                f"fit: a step of {shape[0]} images of {'×'.join(map(str, shape[1:]))} takes "
-                f"{size_text(needed)} of memory and {size_text(free)} are free; a smaller "
-                "batch_size takes less"
-            )
 
     def _prepare(self, train: Dataset | BatchStream, kind: str) -> Preprocessing | None:
         """Stores with the network what a later user of it needs to know of this data."""
