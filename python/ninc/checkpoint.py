@@ -145,7 +145,8 @@ def load(path: Path) -> Checkpoint | None:
         return Checkpoint(path, model, state, entry["settings"], entry["target"], entry["ninc"])
     except (Error, ValueError, KeyError, TypeError) as error:
         reason = "it is no checkpoint" if isinstance(error, (KeyError, TypeError)) else str(error)
-        raise FileError(f"{path}: damaged checkpoint ({reason}); it was left as it is") from error
+        others = "best.safetensors beside it is another file and may be whole"
+        raise FileError(f"{path}: damaged checkpoint ({reason}); {others}") from error
 
 
 class Pace:
