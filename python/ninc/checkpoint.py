@@ -73,7 +73,7 @@ class Checkpoint:
 
     def check_same(self, settings: Mapping[str, str], target: str) -> None:
         """ArgumentError unless a run with these settings would go on as this one did."""
-        for name in {**self.settings, **settings}:
+        for name in {**settings, **self.settings}:
             before, now = self.settings.get(name, "none"), settings.get(name, "none")
             if before == now:
                 continue
