@@ -130,11 +130,11 @@ def test_ctrl_c_saves_what_finished(shapes, tmp_path, finished, monkeypatch, cap
     evaluate = ninc.Trainer.evaluate
     calls = []
 
-    def interrupted(trainer, data):
+    def interrupted(trainer, data, **options):
         if len(calls) == finished:
             raise KeyboardInterrupt
         calls.append(data)
-        return evaluate(trainer, data)
+        return evaluate(trainer, data, **options)
 
     monkeypatch.setattr(ninc.Trainer, "evaluate", interrupted)
     out = tmp_path / "net.safetensors"

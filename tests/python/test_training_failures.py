@@ -203,9 +203,7 @@ def test_numbers_that_are_not_finite_reach_no_checkpoint(tmp_path):
     before, found = last.read_bytes(), checkpoint.load(last)
     name = next(iter(trainer.network.parameters()))
     network = spoilt(name, np.inf)
-    with pytest.raises(
-        DivergedError, match=f"{name} holds numbers that are not finite"
-    ):
+    with pytest.raises(DivergedError, match=f"{name} holds numbers that are not finite"):
         checkpoint.save(last, network, trainer._core, found.state, found.settings)
     assert last.read_bytes() == before
 
