@@ -1,4 +1,5 @@
-"""Measurements: `nin` (each layer against the machine's limit) and `compare` (against peers).
+"""Measurements: `nin` (each layer against the machine's limit), `compare` (against peers) and
+`feeding` (whether a trainer waits for its pictures).
 
 Speed claims of this project are ratios against a peer in one run; docs/results.md names the
 commands.

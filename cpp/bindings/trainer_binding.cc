@@ -36,13 +36,18 @@ py::array CopyOf(const Tensor& tensor) {
 
 py::tuple Step(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
                const py::object& lr_object, const py::object& decay_object, float momentum,
-               bool nesterov, uint64_t seed, uint64_t step) {
+               bool nesterov, uint64_t seed, uint64_t step, float clip_norm, float average_rate) {
   const ImageArray x(x_object, {"step", "x"});
   const py::array_t<int64_t> labels = Labels(labels_object, {"step", "labels"}, x.shape.n);
   const int64_t count = static_cast<int64_t>(self.trainable.size());
   const py::array lr = Vector(lr_object, {"step", "lr"}, count);
   const py::array decay = Vector(decay_object, {"step", "weight_decay"}, count);
-  StepSettings settings{.momentum = momentum, .nesterov = nesterov, .seed = seed, .step = step};
+  StepSettings settings{.momentum = momentum,
+                        .nesterov = nesterov,
+                        .seed = seed,
+                        .step = step,
+                        .clip_norm = clip_norm,
+                        .average_rate = average_rate};
   for (int64_t i = 0; i < count; ++i) settings.updates.push_back({Data(lr)[i], Data(decay)[i]});
   StepResult result;
   {
@@ -50,7 +55,7 @@ py::tuple Step(PyTrainer& self, const py::object& x_object, const py::object& la
     const py::gil_scoped_release unlocked;
     result = Unwrap(self.trainer->Step(x.shape, x.view, label_data, settings));
   }
-  return py::make_tuple(result.loss, result.correct);
+  return py::make_tuple(result.loss, result.correct, result.updated);
 }
 
 py::tuple Gradients(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
@@ -69,30 +74,58 @@ py::tuple Gradients(PyTrainer& self, const py::object& x_object, const py::objec
   return py::make_tuple(result.loss, result.correct, named);
 }
 
-py::dict Velocity(const PyTrainer& self) {
+std::string FindNonFinite(PyTrainer& self, const py::object& x_object,
+                          const py::object& labels_object, uint64_t seed, uint64_t step) {
+  const ImageArray x(x_object, {"find_non_finite", "x"});
+  const py::array_t<int64_t> labels =
+      Labels(labels_object, {"find_non_finite", "labels"}, x.shape.n);
+  const int64_t* label_data = labels.data();
+  const py::gil_scoped_release unlocked;
+  return Unwrap(self.trainer->FindNonFinite(x.shape, x.view, label_data, seed, step));
+}
+
+void EstimateStatistics(PyTrainer& self, const py::object& x_object, float momentum) {
+  const ImageArray x(x_object, {"estimate_statistics", "x"});
+  const py::gil_scoped_release unlocked;
+  Check(self.trainer->EstimateStatistics(x.shape, x.view, momentum));
+}
+
+// Copies of velocities or averages by the parameters' names; empty where there are none yet.
+py::dict Named(const PyTrainer& self, const std::vector<Tensor>& tensors) {
   py::dict named;
-  for (size_t i = 0; i < self.trainable.size(); ++i) {
-    named[self.name(i).c_str()] = CopyOf(self.trainer->velocity()[i]);
-  }
+  for (size_t i = 0; i < tensors.size(); ++i) named[self.name(i).c_str()] = CopyOf(tensors[i]);
   return named;
 }
 
-void SetVelocity(PyTrainer& self, const py::dict& values) {
+// Hands each array to set(number, values).
+template <typename Set>
+void SetNamed(const PyTrainer& self, const char* function, const py::dict& values, Set set) {
   for (const auto& [key, value] : values) {
     const std::string name = py::str(key);
     size_t i = 0;
     while (i < self.trainable.size() && self.name(i) != name) ++i;
     if (i == self.trainable.size()) {
-      Check(InvalidArgument("set_velocity: the network has no trainable parameter '" + name + "'"));
+      Check(InvalidArgument(std::string(function) + ": the network has no trainable parameter '" +
+                            name + "'"));
     }
-    const py::array array = ContiguousFloats(value, {"set_velocity", name.c_str()}, -1);
-    if (Dims(array) != self.trainer->velocity()[i].dims) {
-      Check(InvalidShape("set_velocity: " + name + ": expected shape " +
-                         DimsToString(self.trainer->velocity()[i].dims) + ", got " +
-                         DimsToString(Dims(array))));
+    const py::array array = ContiguousFloats(value, {function, name.c_str()}, -1);
+    const std::vector<int64_t>& wanted = self.trainer->velocity()[i].dims;
+    if (Dims(array) != wanted) {
+      Check(InvalidShape(std::string(function) + ": " + name + ": expected shape " +
+                         DimsToString(wanted) + ", got " + DimsToString(Dims(array))));
     }
-    Check(self.trainer->SetVelocity(i, {Data(array), Data(array) + array.size()}));
+    Check(set(i, std::vector<float>(Data(array), Data(array) + array.size())));
   }
+}
+
+void SetVelocity(PyTrainer& self, const py::dict& values) {
+  SetNamed(self, "set_velocity", values,
+           [&](size_t i, const auto& data) { return self.trainer->SetVelocity(i, data); });
+}
+
+void SetAverages(PyTrainer& self, const py::dict& values) {
+  SetNamed(self, "set_averages", values,
+           [&](size_t i, const auto& data) { return self.trainer->SetAverage(i, data); });
 }
 
 }  // namespace
@@ -102,10 +135,20 @@ void DefineTrainer(py::module_& module) {
   py::class_<PyTrainer>(module, "Trainer")
       .def(py::init<std::shared_ptr<Model>, float>(), arg("model"), arg("label_smoothing") = 0.0f)
       .def("step", &Step, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("momentum"),
-           arg("nesterov"), arg("seed"), arg("step"))
+           arg("nesterov"), arg("seed"), arg("step"), arg("clip_norm") = 0.0f,
+           arg("average_rate") = 0.0f)
       .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
-      .def("velocity", &Velocity)
+      .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"))
+      .def("estimate_statistics", &EstimateStatistics, arg("x"), arg("momentum"))
+      .def("velocity", [](const PyTrainer& self) { return Named(self, self.trainer->velocity()); })
       .def("set_velocity", &SetVelocity, arg("values"))
+      .def("averages", [](const PyTrainer& self) { return Named(self, self.trainer->averages()); })
+      .def("set_averages", &SetAverages, arg("values"))
+      .def("swap_averages",
+           [](PyTrainer& self) {
+             const py::gil_scoped_release unlocked;
+             Check(self.trainer->SwapAverages());
+           })
       .def("describe", [](const PyTrainer& self) -> std::string {
         const auto plan = self.trainer->plan();
         return plan == nullptr ? "" : plan->Describe();

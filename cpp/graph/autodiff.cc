@@ -19,7 +19,7 @@ class Differentiation {
   }
 
   void Run(float label_smoothing) {
-    const size_t forward_steps = program_.steps.size();
+    const size_t forward_steps = program_.forward_steps = program_.steps.size();
     const ValueId logits = program_.output;
     const ValueId dlogits = program_.AddArena(program_.values[logits].shape);
     Emit(step::SoftmaxCrossEntropy{label_smoothing, logits, dlogits});

@@ -112,7 +112,8 @@ class Execution {
 
   Status operator()(const step::Dropout& s) const {
     const DropoutKey key{run_.seed, run_.step, s.layer};
-    return backend_.Dropout(shape(s.x).size(), s.p, key, In(s.x), Out(s.y), threads());
+    const float p = run_.dropout ? s.p : 0.0f;
+    return backend_.Dropout(shape(s.x).size(), p, key, In(s.x), Out(s.y), threads());
   }
 
   Status operator()(const step::ScaleShift& s) const {
@@ -125,10 +126,10 @@ class Execution {
     // (a gradient check, a failure) leaves the model as it was.
     NINC_RETURN_IF_ERROR(CopyRow(channels, s.running_mean, s.new_mean));
     NINC_RETURN_IF_ERROR(CopyRow(channels, s.running_var, s.new_var));
-    return backend_.BatchNormForward(shape(s.x).pixels(), channels, In(s.x), In(s.weight),
-                                     In(s.bias), s.eps, s.momentum, s.activation, Out(s.new_mean),
-                                     Out(s.new_var), Out(s.save_mean), Out(s.save_inv_std),
-                                     Out(s.y), run_.workspace);
+    return backend_.BatchNormForward(
+        shape(s.x).pixels(), channels, In(s.x), In(s.weight), In(s.bias), s.eps,
+        run_.norm_momentum.value_or(s.momentum), s.activation, Out(s.new_mean), Out(s.new_var),
+        Out(s.save_mean), Out(s.save_inv_std), Out(s.y), run_.workspace);
   }
   Status operator()(const step::BatchNormBackward& s) const {
     return backend_.BatchNormBackward(shape(s.x).pixels(), shape(s.x).c, In(s.dy), In(s.x), In(s.y),
@@ -201,9 +202,14 @@ WorkspaceSize LargestWorkspace(const Program& program, const Backend& backend) {
 
 Status Execute(const Program& program, const MemoryLayout& layout, Backend& backend,
                const RunArguments& arguments) {
+  return ExecuteSteps(program, layout, backend, arguments, 0, program.steps.size());
+}
+
+Status ExecuteSteps(const Program& program, const MemoryLayout& layout, Backend& backend,
+                    const RunArguments& arguments, size_t begin, size_t end) {
   const Execution execution(program, layout, backend, arguments);
-  for (const Step& step : program.steps) {
-    NINC_RETURN_IF_ERROR(std::visit(execution, step.op));
+  for (size_t i = begin; i < end; ++i) {
+    NINC_RETURN_IF_ERROR(std::visit(execution, program.steps[i].op));
   }
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "graph/memory.h"
@@ -22,6 +23,8 @@ struct RunArguments {
   float* y = nullptr;                               // inference
   const int64_t* labels = nullptr;                  // training, as all below
   uint64_t seed = 0, step = 0;                      // dropout's
+  bool dropout = true;                              // false: nothing is dropped
+  std::optional<float> norm_momentum = {};          // in place of every batch norm's own
   float* loss = nullptr;
   int64_t* correct = nullptr;
 };
@@ -32,5 +35,8 @@ WorkspaceSize LargestWorkspace(const Program& program, const Backend& backend);
 // Runs all steps in order. Allocates nothing.
 Status Execute(const Program& program, const MemoryLayout& layout, Backend& backend,
                const RunArguments& arguments);
+// Runs the steps [begin, end).
+Status ExecuteSteps(const Program& program, const MemoryLayout& layout, Backend& backend,
+                    const RunArguments& arguments, size_t begin, size_t end);
 
 }  // namespace ninc

@@ -184,6 +184,15 @@ class Cpu final : public Backend {
     cpu::SgdUpdate(count, settings, gradient, velocity, weight, threads);
     return {};
   }
+  Status SumOfSquares(int64_t count, const float* x, double* sum, int threads) override {
+    *sum = cpu::SumOfSquares(count, x, threads);
+    return {};
+  }
+  Status AverageUpdate(int64_t count, float rate, const float* weight, float* average,
+                       int threads) override {
+    cpu::AverageUpdate(count, rate, weight, average, threads);
+    return {};
+  }
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 """ninc: Network in Network, trained and run fast on plain processors.
 
 Networks: `ninc.models`, `ninc.nn`, `ninc.load`. Training: `ninc.Trainer`, `ninc.SGD`,
-`ninc.schedules`, `ninc.augment`, `ninc.data`. Operations on arrays: `ninc.functional`. Control:
-`ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
+`ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`. Operations on arrays:
+`ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 
 Everything is imported when first used, so that `import ninc` costs next to nothing.
 """
@@ -10,6 +10,7 @@ Everything is imported when first used, so that `import ninc` costs next to noth
 from .errors import (
     ArgumentError,
     DeviceError,
+    DivergedError,
     DTypeError,
     Error,
     FileError,
@@ -20,7 +21,7 @@ from .errors import (
 
 TYPE_CHECKING = False  # typing's own, without importing typing
 if TYPE_CHECKING:
-    from . import augment, data, functional, models, nn, schedules
+    from . import augment, averages, data, functional, models, nn, schedules
     from ._core import __version__
     from .control import (
         build_info,
@@ -38,13 +39,14 @@ if TYPE_CHECKING:
     from .network import Network, load
     from .optim import SGD
     from .plan import Plan
-    from .trainer import DivergedError, Trainer
+    from .trainer import Trainer
 
 # Where each name lives.
-_MODULES = frozenset(("_core", "augment", "data", "functional", "models", "nn", "schedules"))
+_MODULES = frozenset(
+    ("_core", "augment", "averages", "data", "functional", "models", "nn", "schedules")
+)
 _NAMES = {
     "Dataset": "data",
-    "DivergedError": "trainer",
     "History": "history",
     "Network": "network",
     "Plan": "plan",
@@ -81,6 +83,7 @@ __all__ = [
     "Trainer",
     "__version__",
     "augment",
+    "averages",
     "build_info",
     "data",
     "devices",

@@ -29,5 +29,9 @@ class FileError(Error, OSError):
     """A file that cannot be found, read or written."""
 
 
+class DivergedError(Error):
+    """Training ran into numbers that are not finite."""
+
+
 class OutOfMemoryError(Error, MemoryError):
     """Memory for weights or a run could not be had."""

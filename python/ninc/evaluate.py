@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .batches import batches_in_order
-from .data import Dataset, as_dataset
+from .data import BatchStream, Dataset, as_dataset
 from .errors import ArgumentError, ShapeError
 from .preprocess import Preprocessing
 from .progress import Counter
@@ -62,11 +63,13 @@ def evaluate(
     data: Dataset | tuple[np.ndarray, np.ndarray],
     batch_size: int = 128,
     progress: bool = False,
+    check: Callable[[], None] | None = None,
 ) -> Evaluation:
     """Runs every image through the network, in inference mode.
 
     data: a Dataset, or (x, y) as `Dataset` takes them. uint8 pictures are normalised as the
     network's own preprocessing says; ArgumentError where it has none.
+    check: called before each batch; what it raises ends the work.
     """
     data = as_dataset(data)
     if not len(data):
@@ -83,6 +86,8 @@ def evaluate(
     counter = Counter("testing", len(data), shown=progress)
     try:
         for x, labels in batches_in_order(data, preprocessing, batch_size):
+            if check is not None:
+                check()
             logits = network(x)
             loss += cross_entropy_sum(logits, labels)
             np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
@@ -107,7 +112,7 @@ def stored_preprocessing(network: Network) -> Preprocessing | None:
     return network._stored_preprocessing()
 
 
-def check_classes(network: Network, data: Dataset, batch_size: int) -> int:
+def check_classes(network: Network, data: Dataset | BatchStream, batch_size: int) -> int:
     """How many classes the network tells apart, once it is clear that it fits the data.
 
     Raises ShapeError, with the layer's name, where the network cannot take images of this shape,
@@ -120,7 +125,7 @@ def check_classes(network: Network, data: Dataset, batch_size: int) -> int:
             f"the network's output is {classes}×{height}×{width} an image, not one number a "
             "class; end it with GlobalAvgPool2d or Linear"
         )
-    if data.labels.max() >= classes:
+    if isinstance(data, Dataset) and data.labels.max() >= classes:
         raise ArgumentError(
             f"label {data.labels.max()} is out of range: the network has {classes} outputs, "
             f"0 to {classes - 1}"

@@ -47,6 +47,17 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         raise FileError(f"{place}: cannot write ({_reason(error)})") from error
 
 
+def append_line(path: str | os.PathLike[str], line: str) -> None:
+    """Adds a line to a file, made where it is missing, and flushes it to the disk."""
+    try:
+        with open(path, "ab") as file:
+            file.write(line.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise FileError(f"{os.fspath(path)}: cannot write ({_reason(error)})") from error
+
+
 def _beside(place: Path) -> Path:
     """A temporary name in the same folder: a rename across file systems would copy."""
     return place.with_name(f".{place.name}.{os.getpid()}")

@@ -10,13 +10,18 @@ from .files import write_whole
 
 Row = dict[str, float]  # column name -> number
 
+# Columns that differ between two runs of the same settings; no checkpoint holds them.
+WALL_CLOCK = ("seconds", "images_per_second", "waited")
+
 
 class History:
     """Rows of numbers, one for each finished epoch.
 
     Columns: epoch (from 1), lr (at its last step), loss and accuracy (means over the epoch's
-    augmented training batches, while the weights moved), seconds, images_per_second; with
-    validation also val_loss and val_accuracy, of the weights at the epoch's end.
+    augmented training batches, while the weights moved), seconds, images_per_second, waited (the
+    share of the seconds in which the trainer waited for a batch); with validation also val_loss and
+    val_accuracy, of the weights or their averages at the epoch's end. An epoch that was interrupted
+    and resumed has seconds, images_per_second and waited of its last part.
     """
 
     def __init__(self, rows: list[Row] | None = None) -> None:

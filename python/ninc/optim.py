@@ -5,6 +5,9 @@ As PyTorch defines it, for each parameter w with gradient g:
     g' = g + weight_decay * w
     v  = momentum * v + g'
     w  = w - lr * (g' + momentum * v)   with nesterov,   w - lr * v   without
+
+Before that, where clip_norm is given and the Euclidean norm n of all gradients together is larger,
+each g is scaled by clip_norm / n.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
 class SGD:
     """Stochastic gradient descent with momentum.
 
+    clip_norm: the largest norm of all gradients together; None for no limit.
     groups: ``[(pattern, settings), ...]`` for parameters whose names match a shell-style pattern;
     settings hold ``lr_mult`` (multiplies the rate) and ``weight_decay`` (replaces it). Of several
     groups that match, a later one overrides an earlier one, setting by setting.
@@ -36,10 +40,13 @@ class SGD:
         nesterov: bool = False,
         weight_decay: float = 0.0,
         groups: Sequence[tuple[str, Mapping[str, float]]] = (),
+        clip_norm: float | None = None,
     ) -> None:
         for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
             if not (np.isfinite(value) and value >= 0):
                 raise ArgumentError(f"SGD: {name} must be a number of 0 or more, got {value}")
+        if clip_norm is not None and not (np.isfinite(clip_norm) and clip_norm > 0):
+            raise ArgumentError(f"SGD: clip_norm must be a number above 0, got {clip_norm}")
         if nesterov and momentum == 0:
             raise ArgumentError("SGD: nesterov needs a momentum above 0")
         for pattern, settings in groups:
@@ -53,6 +60,7 @@ class SGD:
         self.momentum = float(momentum)
         self.nesterov = bool(nesterov)
         self.weight_decay = float(weight_decay)
+        self.clip_norm = None if clip_norm is None else float(clip_norm)
         self.groups = [(pattern, dict(settings)) for pattern, settings in groups]
 
     def vectors(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -75,8 +83,21 @@ class SGD:
                 weight_decay[chosen] = settings["weight_decay"]
         return lr, weight_decay
 
+    def replaced(self, **settings: float) -> SGD:
+        """The same with some arguments changed, by name."""
+        kept = {
+            "lr": self.lr,
+            "momentum": self.momentum,
+            "nesterov": self.nesterov,
+            "weight_decay": self.weight_decay,
+            "groups": self.groups,
+            "clip_norm": self.clip_norm,
+        }
+        return SGD(**{**kept, **settings})
+
     def __repr__(self) -> str:
         return (
             f"SGD(lr={self.lr:g}, momentum={self.momentum:g}, nesterov={self.nesterov}, "
-            f"weight_decay={self.weight_decay:g}, groups={self.groups})"
+            f"weight_decay={self.weight_decay:g}, groups={self.groups}, "
+            f"clip_norm={self.clip_norm})"
         )

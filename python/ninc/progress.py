@@ -79,34 +79,43 @@ class TrainingProgress:
 
     On a terminal one live line, and a line that stays for each finished epoch; elsewhere only the
     latter. Silent when not `shown`.
+
+    steps: of an epoch, None where nobody knows. done: how many the run had behind it already.
     """
 
     def __init__(
         self,
         epochs: int,
-        steps: int,
-        batch_size: int,
+        steps: int | None,
+        done: int = 0,
         stream: TextIO | None = None,
         shown: bool = True,
     ) -> None:
-        self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
+        self.epochs, self.steps = epochs, steps
         self.stream = sys.stderr if stream is None else stream
         self.shown = shown
         self._line = LiveLine(self.stream, shown)
-        self._start = time.monotonic()
+        self._start, self._done = time.monotonic(), done
 
-    def step(self, epoch: int, step: int, loss: float, accuracy: float, seconds: float) -> None:
-        """After a step: `epoch` and `step` count from 0, `seconds` is this epoch's time so far."""
+    def step(self, epoch: int, step: int, loss: float, accuracy: float, rate: float) -> None:
+        """After a step: `epoch` and `step` count from 0; rate: images a second in this epoch."""
         if not self._line.due():
             return
-        done = epoch * self.steps + step + 1
-        elapsed = time.monotonic() - self._start
-        left = elapsed / done * (self.epochs * self.steps - done)
-        rate = (step + 1) * self.batch_size / max(seconds, 1e-9)
-        self._line.show(
-            f"epoch {epoch + 1}/{self.epochs}  step {step + 1}/{self.steps}  loss {loss:.4f}  "
-            f"accuracy {accuracy:.1%}  {rate:,.0f} images/s  {time_text(left)} left"
-        )
+        words = [f"epoch {epoch + 1}/{self.epochs}", f"step {step + 1}", f"loss {loss:.4f}"]
+        words += [f"accuracy {accuracy:.1%}", f"{rate:,.0f} images/s"]
+        if self.steps is not None:
+            words[1] += f"/{self.steps}"
+            done = epoch * self.steps + step + 1
+            elapsed = time.monotonic() - self._start
+            left = elapsed / max(1, done - self._done) * (self.epochs * self.steps - done)
+            words.append(f"{time_text(left)} left")
+        self._line.show("  ".join(words))
+
+    def note(self, text: str) -> None:
+        """A line that stays, such as that the run goes on from a checkpoint."""
+        self._line.clear()
+        if self.shown:
+            print(text, file=self.stream, flush=True)
 
     def validating(self, epoch: int) -> None:
         """Says so while the held-out pictures are looked at."""

@@ -12,6 +12,7 @@ from .optim import SGD
 from .schedules import OneCycle, Schedule, Step
 
 if TYPE_CHECKING:
+    from .averages import EMA, SWA
     from .network import Network
     from .trainer import Trainer
 
@@ -38,17 +39,27 @@ class Recipe:
         augment: Augmentation | None,
         lr: float | None = None,
         seed: int = 0,
+        *,
+        schedule: Schedule | None = None,
+        label_smoothing: float | None = None,
+        average: EMA | SWA | None = None,
+        **sgd: float,
     ) -> Trainer:
-        """A trainer that follows this recipe, with another rate where `lr` is given."""
+        """A trainer that follows this recipe but for what is given.
+
+        sgd: the optimiser's momentum, weight_decay or clip_norm.
+        """
         from .trainer import Trainer
 
+        smoothing = self.label_smoothing if label_smoothing is None else label_smoothing
         return Trainer(
             network,
-            self.optimizer(network, self.lr if lr is None else lr),
-            self.schedule,
+            self.optimizer(network, self.lr if lr is None else lr).replaced(**sgd),
+            self.schedule if schedule is None else schedule,
             augment,
-            self.label_smoothing,
+            smoothing,
             seed,
+            average,
         )
 
 
@@ -80,7 +91,7 @@ def _fast_sgd(network: Network, lr: float) -> SGD:
 
 
 RECIPES = {
-    # Lin, Chen, Yan 2013 and their cuda-convnet definition, but for its GCN and ZCA whitening.
+    # Lin, Chen, Yan 2013 and their cuda-convnet definition; its whitening: see `preprocessing`.
     "original": Recipe(
         batch_norm=False,
         optimizer=_original_sgd,
@@ -116,3 +127,9 @@ def augmentation(model: str) -> Augmentation:
     if model == "nin-svhn":
         return PadCrop(4)
     return Compose(PadCrop(16 if model == "nin-imagenet" else 4), Flip())
+
+
+def preprocessing(recipe: str, model: str) -> str:
+    """What pictures go through: the paper whitens those of CIFAR (section 4.1), nothing else."""
+    whitened = recipe == "original" and model in ("nin-cifar10", "nin-cifar100")
+    return "gcn_zca" if whitened else "normalize"

@@ -2,15 +2,18 @@
 
 A schedule is a callable ``(epoch, epochs) -> factor``: `epoch` is the place in the run as a real
 number (2.5 = half of the third epoch done), `epochs` the run's length, and the optimiser's rate is
-multiplied by the factor. Asked before every step; it keeps no state, so a run can start anywhere.
+multiplied by the factor. Asked before every step. All but `Plateau` depend on nothing else; that
+one watches the history, and a checkpoint holds what it remembers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from .errors import ArgumentError
+from .monitor import checked_monitor, improves, load_state, observe, state_of
 
 Schedule = Callable[[float, int], float]
 
@@ -106,3 +109,101 @@ class OneCycle:
             f"OneCycle(warmup={self.warmup:g}, start={self.start:g}, end={self.end:g}, "
             f"anneal={self.anneal!r})"
         )
+
+
+class Plateau:
+    """factor = gamma^k, k = how often the run has stood still.
+
+    After each epoch `monitor`, a column of the history, is looked at: "val_loss", "val_accuracy",
+    "loss" or "accuracy". It has improved where it is better than the best so far by more than
+    `min_delta`; after `patience` epochs in a row that have not, the rate falls and the count starts
+    anew. The factor does not fall below `floor`.
+    """
+
+    def __init__(
+        self,
+        gamma: float = 0.1,
+        patience: int = 3,
+        min_delta: float = 0.0,
+        monitor: str = "val_loss",
+        floor: float = 0.0,
+    ) -> None:
+        if not 0.0 < gamma < 1.0:
+            raise ArgumentError(f"Plateau: gamma must lie between 0 and 1, got {gamma}")
+        if patience < 1:
+            raise ArgumentError(f"Plateau: patience must be at least 1, got {patience}")
+        if not min_delta >= 0.0:
+            raise ArgumentError(f"Plateau: min_delta must be 0 or more, got {min_delta}")
+        if not 0.0 <= floor <= 1.0:
+            raise ArgumentError(f"Plateau: floor must lie in 0..1, got {floor}")
+        self.gamma, self.patience = float(gamma), int(patience)
+        self.min_delta, self.floor = float(min_delta), float(floor)
+        self.monitor = checked_monitor("Plateau", monitor)
+        self.load_state({})
+
+    def __call__(self, epoch: float, epochs: int) -> float:
+        return self._factor
+
+    def observe(self, row: Mapping[str, float]) -> None:
+        """Looks at a finished epoch's row of the history."""
+        value = row[self.monitor]
+        if improves(self.monitor, value, self._best, self.min_delta):
+            self._best, self._stale = value, 0
+            return
+        self._stale += 1
+        if self._stale == self.patience:
+            self._factor = max(self.floor, self._factor * self.gamma)
+            self._stale = 0
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers, for `load_state`."""
+        return {"factor": self._factor, "best": self._best, "stale": self._stale}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continues from `state`; from the beginning where that is empty."""
+        self._factor: float = state.get("factor", 1.0)
+        self._best: float | None = state.get("best")
+        self._stale: int = state.get("stale", 0)
+
+    def __repr__(self) -> str:
+        return (
+            f"Plateau(gamma={self.gamma:g}, patience={self.patience}, "
+            f"min_delta={self.min_delta:g}, monitor={self.monitor!r}, floor={self.floor:g})"
+        )
+
+
+class Warmup:
+    """Another schedule behind a straight line up: its factor times min(1, r).
+
+        r = start + (1 - start) * epoch / epochs_up
+
+    `epochs_up` may be a fraction. The other schedule counts its epochs from the run's beginning.
+    """
+
+    def __init__(self, epochs_up: float, then: Schedule | None = None, start: float = 0.1) -> None:
+        if not epochs_up > 0.0:
+            raise ArgumentError(f"Warmup: epochs_up must be above 0, got {epochs_up}")
+        if not 0.0 <= start <= 1.0:
+            raise ArgumentError(f"Warmup: start must lie in 0..1, got {start}")
+        self.epochs_up, self.start = float(epochs_up), float(start)
+        self.then = then or Constant()
+
+    def __call__(self, epoch: float, epochs: int) -> float:
+        ramp = self.start + (1.0 - self.start) * epoch / self.epochs_up
+        return min(1.0, ramp) * self.then(epoch, epochs)
+
+    @property
+    def monitor(self) -> str | None:
+        return getattr(self.then, "monitor", None)
+
+    def observe(self, row: Mapping[str, float]) -> None:
+        observe(self.then, row)
+
+    def state(self) -> dict[str, Any]:
+        return state_of(self.then)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        load_state(self.then, state)
+
+    def __repr__(self) -> str:
+        return f"Warmup({self.epochs_up:g}, then={self.then!r}, start={self.start:g})"

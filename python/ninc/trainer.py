@@ -1,33 +1,31 @@
-"""Training: batches in, one call into the core for each step, a history out."""
+"""The trainer: a network, how it is to be trained, and one call into the core for each step."""
 
 from __future__ import annotations
 
-import math
-import time
+import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
 from . import _core
 from .augment import Augmentation
-from .batches import training_batches
-from .data import Dataset, as_dataset
-from .errors import ArgumentError, Error
+from .averages import EMA, SWA
+from .checkpoint import Pace
+from .data import BatchStream, Dataset, as_dataset
+from .errors import ArgumentError
 from .evaluate import Evaluation, check_classes, evaluate, stored_preprocessing
+from .fitting import Fit, Options
 from .history import History
+from .monitor import checked_monitor
 from .optim import SGD
 from .preprocess import Preprocessing
-from .progress import TrainingProgress
 from .schedules import Constant, Schedule
 
 if TYPE_CHECKING:
     from .network import Network
 
 Data = Union[Dataset, tuple[np.ndarray, np.ndarray]]
-
-
-class DivergedError(Error):
-    """The loss is no longer a finite number."""
 
 
 class Trainer:
@@ -40,6 +38,8 @@ class Trainer:
     label_smoothing: e in 0..1; the target is 1 - e + e/classes for the label, e/classes elsewhere.
     seed: of shuffling, augmentation and dropout. The same seed gives the same weights, bit for
         bit, on any number of threads of one kind of processor.
+    average: the averaged weights that `fit` validates and ends with in place of the last ones; see
+        `ninc.averages`.
 
         trainer = ninc.Trainer(net, ninc.SGD(0.1, momentum=0.9), schedule=OneCycle())
         history = trainer.fit(train, test, epochs=10)
@@ -53,6 +53,7 @@ class Trainer:
         augment: Augmentation | None = None,
         label_smoothing: float = 0.0,
         seed: int = 0,
+        average: EMA | SWA | None = None,
     ) -> None:
         if not 0.0 <= label_smoothing < 1.0:
             raise ArgumentError(f"Trainer: label_smoothing must lie in 0..1, got {label_smoothing}")
@@ -64,6 +65,7 @@ class Trainer:
         self.augment = augment
         self.label_smoothing = float(label_smoothing)
         self.seed = int(seed)
+        self.average = average
         self.history = History()
         # What the optimiser's rates are multiplied by. `fit` sets it by the schedule before every
         # step; a loop of one's own around `step` may set it too.
@@ -76,15 +78,20 @@ class Trainer:
     def step(self, x: np.ndarray, labels: np.ndarray) -> float:
         """One update. x: N×C×H×W float32, N at least 1; labels: N whole numbers.
 
-        Returns the batch's mean loss, as it was before the update. Raises ShapeError for a wrong
-        shape, DTypeError for a wrong type and ArgumentError for a label out of range; the weights
-        are then unchanged.
+        Returns the batch's mean loss, as it was before the update. Where the loss, or with
+        clip_norm the gradients' norm, is not finite, nothing is updated. Raises ShapeError for a
+        wrong shape, DTypeError for a wrong type and ArgumentError for a label out of range; the
+        weights are then unchanged.
         """
-        return self._update(x, labels)[0]
+        loss, _, _ = self._update(x, labels, self._steps)
+        self._steps += 1
+        return loss
 
-    def _update(self, x: np.ndarray, labels: np.ndarray) -> tuple[float, int]:
-        """One update: (mean loss, how many answers were right), both before it."""
-        result = self._core.step(
+    def _update(
+        self, x: np.ndarray, labels: np.ndarray, step: int, average_rate: float = 0.0
+    ) -> tuple[float, int, bool]:
+        """One update: (mean loss, right answers, both before it; whether numbers were finite)."""
+        return self._core.step(
             x,
             np.asarray(labels),
             lr=self._lr * np.float32(self.lr_factor),
@@ -92,110 +99,141 @@ class Trainer:
             momentum=self.optimizer.momentum,
             nesterov=self.optimizer.nesterov,
             seed=self.seed,
-            step=self._steps,
+            step=step,
+            clip_norm=self.optimizer.clip_norm or 0.0,
+            average_rate=average_rate,
         )
-        self._steps += 1
-        return result
 
     def fit(
         self,
-        train: Data,
-        validation: Data | None = None,
+        train: Data | BatchStream,
+        validation: Data | float | None = None,
         epochs: int = 10,
         batch_size: int = 128,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         progress: bool = True,
+        *,
+        checkpoint_every: int | str | None = None,
+        patience: int | None = None,
+        min_delta: float = 0.0,
+        monitor: str = "val_accuracy",
+        preprocessing: str = "normalize",
     ) -> History:
         """Trains for `epochs` passes over `train`; returns the history, one row an epoch.
 
-        train, validation: a Dataset, or (x, y). uint8 pictures are normalised: as the network
-            does already, or by this training set's means and deviations, which are then stored
-            with it, as are the classes' names.
-        batch_size: images a step; what is left over at an epoch's end waits for another epoch.
+        train, validation: a Dataset, or (x, y); for training also a BatchStream, and for validation
+            the share of the training set to hold out, of each class, by the trainer's seed.
+        batch_size: images a step; what is left over at an epoch's end waits for another epoch. A
+            stream has batches of its own.
+        checkpoint_dir: a folder of this run's own (see `ninc.run_folder`) with history, the best
+            network and, written at each epoch's end, what it takes to go on.
+        resume: go on from there; the result is byte for byte that of a run never interrupted. A run
+            that has not begun begins.
+        checkpoint_every: checkpoints within epochs, too: a number of steps, or "90s", "10m", "2h".
+        patience: end after so many epochs in a row in which `monitor`, "val_accuracy" or
+            "val_loss", did not get better by more than `min_delta`, with the weights of the best.
+        preprocessing: what uint8 pictures go through, fitted to this training set: "normalize" or
+            "gcn_zca". It is stored with the network, as are the classes' names; a network that has
+            its preprocessing keeps it.
 
-        After KeyboardInterrupt, raised between two steps, `network` holds the weights of the last
-        finished step and `self.history` the finished epochs. Raises DivergedError, with epoch and
-        step, when the loss stops being finite.
+        Ctrl-C, SIGTERM and SIGHUP end the run at a step's end, with a checkpoint where there is a
+        folder; `Interrupted`, a KeyboardInterrupt, is raised then. A second one ends it at once.
+        Raises DivergedError, which names epoch, step and layer, when numbers stop being finite; the
+        weights are then those before that step. FileError where files cannot be written or a
+        checkpoint is damaged, ArgumentError where a run is resumed with other data or settings.
         """
-        train = as_dataset(train)
-        validation = None if validation is None else as_dataset(validation)
         if epochs < 1 or batch_size < 1:
             raise ArgumentError(
                 f"fit: epochs and batch_size must be at least 1, got {epochs} and {batch_size}"
             )
-        for name, data in (("training", train), ("validation", validation)):
-            if data is not None and not len(data):
-                raise ArgumentError(f"fit: the {name} set is empty")
-        batch_size = min(batch_size, len(train))
-        outputs = check_classes(self.network, train, batch_size)
+        if resume and checkpoint_dir is None:
+            raise ArgumentError("fit: resume needs a checkpoint_dir to resume from")
+        train, validation = self._data(train, validation)
+        self._check_watched(validation, patience, min_delta, monitor)
+        if isinstance(train, BatchStream):
+            batch_size = len(train.first()[0])
+        else:
+            batch_size = min(batch_size, len(train))
+        check_classes(self.network, train, batch_size)
         if validation is not None:
             check_classes(self.network, validation, 1)
-        preprocessing = self._prepare(train, outputs)
+        options = Options(
+            epochs=epochs,
+            batch_size=batch_size,
+            checkpoint_dir=checkpoint_dir,
+            resume=resume,
+            pace=Pace(checkpoint_every),
+            patience=patience,
+            min_delta=float(min_delta),
+            monitor=monitor,
+            preprocessing=preprocessing,
+            progress=progress,
+        )
+        return Fit(self, train, validation, options).run()
 
-        self.history = History()
-        shown = TrainingProgress(epochs, len(train) // batch_size, batch_size, shown=progress)
-        try:
-            for epoch in range(epochs):
-                row = self._epoch(train, preprocessing, epoch, epochs, batch_size, shown)
-                if validation is not None:
-                    shown.validating(epoch)
-                    result = self.evaluate(validation)
-                    row.update(val_loss=result.loss, val_accuracy=result.accuracy)
-                self.history.append(row)
-                shown.epoch(row)
-        finally:
-            shown.close()
-            self.lr_factor = 1.0
-        return self.history
+    def evaluate(
+        self, data: Data, batch_size: int = 128, check: Callable[[], None] | None = None
+    ) -> Evaluation:
+        """Loss, accuracy and confusion matrix on `data`, in inference mode.
 
-    def evaluate(self, data: Data, batch_size: int = 128) -> Evaluation:
-        """Loss, accuracy and confusion matrix on `data`, in inference mode."""
-        return evaluate(self.network, data, batch_size)
+        check: called before each batch; what it raises ends the work.
+        """
+        return evaluate(self.network, data, batch_size, check=check)
 
-    def _prepare(self, train: Dataset, outputs: int) -> Preprocessing | None:
+    def _data(
+        self, train: Data | BatchStream, validation: Data | float | None
+    ) -> tuple[Dataset | BatchStream, Dataset | None]:
+        """Training and validation data, neither of them empty."""
+        if not isinstance(train, BatchStream):
+            train = as_dataset(train)
+            if not len(train):
+                raise ArgumentError("fit: the training set is empty")
+        if isinstance(validation, float):
+            if isinstance(train, BatchStream):
+                raise ArgumentError("fit: a stream cannot be split; give validation data")
+            return train.split(validation, self.seed)
+        if validation is None:
+            return train, None
+        validation = as_dataset(validation)
+        if not len(validation):
+            raise ArgumentError("fit: the validation set is empty")
+        return train, validation
+
+    def _check_watched(
+        self, validation: Dataset | None, patience: int | None, min_delta: float, monitor: str
+    ) -> None:
+        """ArgumentError where something is to watch a column that the history will not have."""
+        checked_monitor("fit", monitor)
+        if not monitor.startswith("val_"):
+            raise ArgumentError(f"fit: monitor must be val_accuracy or val_loss, got {monitor!r}")
+        if patience is not None and patience < 1:
+            raise ArgumentError(f"fit: patience must be at least 1, got {patience}")
+        if not min_delta >= 0.0:
+            raise ArgumentError(f"fit: min_delta must be 0 or more, got {min_delta}")
+        if validation is not None:
+            return
+        if patience is not None:
+            raise ArgumentError("fit: patience needs validation data to watch")
+        watched = getattr(self.schedule, "monitor", None) or ""
+        if watched.startswith("val_"):
+            raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {watched}")
+
+    def _prepare(self, train: Dataset | BatchStream, kind: str) -> Preprocessing | None:
         """Stores with the network what a later user of it needs to know of this data."""
-        if self.network.classes is None and len(train.classes) == outputs:
-            self.network.classes = train.classes
+        outputs = check_classes(self.network, train, 1)
+        classes = train.classes or []
+        if self.network.classes is None and len(classes) == outputs:
+            self.network.classes = classes
         if not train.is_pictures:
             return None
         preprocessing = stored_preprocessing(self.network)
         if preprocessing is None:
-            preprocessing = Preprocessing.fit(train.images)
+            if isinstance(train, BatchStream):
+                raise ArgumentError(
+                    "fit: for a stream of pictures the network needs its preprocessing first: "
+                    "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
+                )
+            preprocessing = Preprocessing.fit(train.images, kind)
             self.network.preprocessing = preprocessing
         return preprocessing
-
-    def _epoch(
-        self,
-        train: Dataset,
-        preprocessing: Preprocessing | None,
-        epoch: int,
-        epochs: int,
-        batch_size: int,
-        shown: TrainingProgress,
-    ) -> dict[str, float]:
-        steps = len(train) // batch_size
-        batches = training_batches(train, preprocessing, batch_size, self.augment, self.seed, epoch)
-        start = time.monotonic()
-        total_loss, right = 0.0, 0
-        for step, (x, labels) in enumerate(batches):
-            self.lr_factor = self.schedule(epoch + step / steps, epochs)
-            loss, correct = self._update(x, labels)
-            if not math.isfinite(loss):
-                raise DivergedError(
-                    f"the loss became {loss} at epoch {epoch + 1}, step {step + 1}; "
-                    f"try a rate below {self.optimizer.lr * self.lr_factor:.3g}"
-                )
-            total_loss += loss
-            right += correct
-            seconds = time.monotonic() - start
-            shown.step(
-                epoch, step, total_loss / (step + 1), right / ((step + 1) * batch_size), seconds
-            )
-        seconds = time.monotonic() - start
-        return {
-            "epoch": epoch + 1,
-            "lr": self.optimizer.lr * self.lr_factor,
-            "loss": total_loss / steps,
-            "accuracy": right / (steps * batch_size),
-            "seconds": seconds,
-            "images_per_second": steps * batch_size / seconds,
-        }

@@ -62,7 +62,7 @@ def test_eval_agrees_with_the_trainer(model, shapes, capsys):
 def test_eval_prints_a_table(model, shapes, capsys):
     assert cli.main(["eval", str(model), str(shapes), "--split", "all", "--limit", "3"]) == 0
     text = capsys.readouterr().out
-    assert "6 pictures in train/ and test/" in text
+    assert "6 pictures in both sets" in text
     assert "left" in text and "columns: what the network said" in text
 
 
@@ -130,11 +130,11 @@ def test_ctrl_c_saves_what_finished(shapes, tmp_path, finished, monkeypatch, cap
     evaluate = ninc.Trainer.evaluate
     calls = []
 
-    def interrupted(trainer, data):
+    def interrupted(trainer, data, **options):
         if len(calls) == finished:
             raise KeyboardInterrupt
         calls.append(data)
-        return evaluate(trainer, data)
+        return evaluate(trainer, data, **options)
 
     monkeypatch.setattr(ninc.Trainer, "evaluate", interrupted)
     out = tmp_path / "net.safetensors"

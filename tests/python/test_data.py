@@ -97,8 +97,6 @@ def test_bad_folders_are_told(tmp_path):
 
 def test_bad_test_folders_are_told(tmp_path):
     make_folder(tmp_path / "train")
-    with pytest.raises(FileError, match="test: no such folder"):
-        load(tmp_path, "test")
     make_folder(tmp_path / "test", classes=("cat", "fox"))
     with pytest.raises(FileError, match="fox: no class of this name"):
         load(tmp_path, "test")
@@ -181,12 +179,11 @@ def test_training_batches_shuffle_and_repeat():
 
 
 def test_an_error_in_the_thread_reaches_the_caller():
-    def make(index):
-        if index == 2:
-            raise FileError("third batch")
-        return index
+    def items():
+        yield from (0, 1)
+        raise FileError("third batch")
 
-    got = ahead(make, 5)
+    got = ahead(items())
     assert [next(got), next(got)] == [0, 1]
     with pytest.raises(FileError, match="third batch"):
         next(got)

@@ -73,6 +73,7 @@ struct SgdSettings {
   float momentum = 0.0f;
   float weight_decay = 0.0f;
   bool nesterov = false;
+  float gradient_scale = 1.0f;
 };
 
 // One layer's arrays of an mlpconv.
@@ -193,10 +194,15 @@ class NINC_API Backend {
                                      int64_t* correct, float* dlogits,
                                      const Workspace& workspace) = 0;
 
-  // As PyTorch defines it: g = gradient + weight_decay * weight; velocity = momentum * velocity +
-  // g; weight -= lr * (nesterov ? g + momentum * velocity : velocity).
+  // As PyTorch defines it: g = gradient_scale * gradient + weight_decay * weight; velocity =
+  // momentum * velocity + g; weight -= lr * (nesterov ? g + momentum * velocity : velocity).
   virtual Status SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient,
                            float* velocity, float* weight, int threads) = 0;
+  // sum = sum over i of x(i)^2, in double.
+  virtual Status SumOfSquares(int64_t count, const float* x, double* sum, int threads) = 0;
+  // average += rate * (weight - average)
+  virtual Status AverageUpdate(int64_t count, float rate, const float* weight, float* average,
+                               int threads) = 0;
 };
 
 // The processor itself; lives as long as the process.

@@ -90,16 +90,25 @@ struct StepSettings {
   std::vector<ParameterUpdate> updates;  // one for each trainable parameter, in order
   uint64_t seed = 0;                     // of dropout
   uint64_t step = 0;                     // of dropout; counts from 0
+  // Above 0: where the Euclidean norm of all gradients together is larger, they are scaled down to
+  // it, before weight decay is added.
+  float clip_norm = 0.0f;
+  // average += rate * (weight - average) after the update, in [0, 1]: 0 leaves the averages alone,
+  // 1 makes them the weights.
+  float average_rate = 0.0f;
 };
 
 struct StepResult {
-  float loss = 0.0f;    // mean over the batch, before the update
-  int64_t correct = 0;  // rows whose largest logit was the label's
+  float loss = 0.0f;           // mean over the batch, before the update
+  int64_t correct = 0;         // rows whose largest logit was the label's
+  double gradient_norm = 0.0;  // before clipping; computed with clip_norm alone
+  bool updated = false;        // false where the loss or the norm is not finite
 };
 
 // Forward, softmax cross entropy, backward and SGD in one call. The network's output must be
-// logits, N×classes×1×1, or a Softmax of them, which the loss then leaves out. A loss that is not
-// finite is returned like any other. A trainer keeps the memory of its steps while it lives.
+// logits, N×classes×1×1, or a Softmax of them, which the loss then leaves out. Where the loss or
+// the norm of the gradients is not finite, weights, statistics, velocities and averages stay as
+// they were. A trainer keeps the memory of its steps while it lives.
 class NINC_API Trainer {
  public:
   static Result<std::unique_ptr<Trainer>> Create(std::shared_ptr<Model> model,
@@ -114,9 +123,23 @@ class NINC_API Trainer {
   Result<StepResult> Gradients(const Shape& input, const StridedView& x, const int64_t* labels,
                                uint64_t seed, uint64_t step, std::vector<Tensor>* gradients);
 
+  // Where a step goes wrong: runs it piece by piece, updates nothing, and names the first weights,
+  // output or gradient that are not finite: "the output of conv2 (Conv2d)". Empty where all are.
+  Result<std::string> FindNonFinite(const Shape& input, const StridedView& x, const int64_t* labels,
+                                    uint64_t seed, uint64_t step);
+  // Forward in training mode but without dropout; then, in every batch norm, running = (1 -
+  // momentum) * running + momentum * batch. Calls with momentum 1, 1/2, 1/3, ... leave the mean
+  // over their batches.
+  Status EstimateStatistics(const Shape& input, const StridedView& x, float momentum);
+
   // SGD's velocities, one for each trainable parameter, for checkpoints.
   const std::vector<Tensor>& velocity() const;
   Status SetVelocity(size_t index, const std::vector<float>& values);
+  // The averages of the trainable parameters; none before a step had an average_rate.
+  const std::vector<Tensor>& averages() const;
+  Status SetAverage(size_t index, const std::vector<float>& values);
+  // Exchanges weights and averages: to evaluate or save the averages, and back to train on.
+  Status SwapAverages();
   // The plan of the last step's shape, for describe(); null before the first.
   std::shared_ptr<const Plan> plan() const;
 

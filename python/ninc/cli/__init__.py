@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import Error
-from . import bench, demo, eval, explain, info, predict, train
+from . import bench, completion, demo, eval, explain, info, predict, train
 
 COMMANDS = {
     "demo": demo,
@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": explain,
     "info": info,
     "bench": bench,
+    "completion": completion,
 }
 
 
@@ -42,13 +43,14 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, parser=command)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line; returns the exit status."""
     args = build_parser().parse_args(argv)
+    args.argv = list(sys.argv[1:] if argv is None else argv)
     try:
         status = args.run(args)
         sys.stdout.flush()

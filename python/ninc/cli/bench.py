@@ -4,11 +4,13 @@ examples:
   ninc bench
   ninc bench nin-imagenet --batch 1
   ninc bench nin.safetensors --training --threads 2
+  ninc bench nin-cifar10 --json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--training", action="store_true", help="measure training steps instead of inference"
     )
     parser.add_argument("--target", metavar="NAME", help="instruction set, as `ninc info` lists")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_threads(parser)
 
 
@@ -58,6 +61,19 @@ def run(args: argparse.Namespace) -> int:
     else:
         seconds = _median_seconds(lambda: network(x))
     flops = network._model.plan_info(shape, training=args.training)["flops"]
+    if args.json:
+        results = {
+            "model": args.model,
+            "training": args.training,
+            "batch": args.batch,
+            "threads": ninc.get_num_threads(),
+            "target": ninc.target(),
+            "seconds": seconds,
+            "images_per_second": args.batch / seconds,
+            "gflops_per_second": flops / seconds / 1e9,
+        }
+        print(json.dumps(results))
+        return 0
     print(
         f"{args.model} {'training' if args.training else 'inference'}, batch {args.batch}, "
         f"{ninc.get_num_threads()} threads: {args.batch / seconds:,.1f} images/s, "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,9 @@ INPUTS = {
     "nin-mnist": (28, 1),
     "nin-imagenet": (224, 3),
 }
+
+# Damaged pictures named in one line; the Dataset's `skipped` has all.
+_MOST_NAMES = 20
 
 
 def positive(text: str) -> int:
@@ -45,6 +50,14 @@ def positive_real(text: str) -> float:
     return value
 
 
+def not_negative_real(text: str) -> float:
+    """An argument such as a weight decay."""
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value
+
+
 def share(text: str) -> float:
     """An argument between 0 and 1, both excluded."""
     value = float(text)
@@ -59,6 +72,15 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
         type=positive,
         metavar="N",
         help="work on N threads (default: what this process may use)",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where to compute (default cpu); `ninc info` lists what this build has",
     )
 
 
@@ -112,43 +134,82 @@ def usual_input(network: Network, name: str) -> tuple[int, int, int]:
 def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dataset, str]:
     """Labelled pictures as the network wants them, and words for which these are.
 
-    Without --split: the test folder where there is one, else all pictures.
+    Without --split: the test set where there is one, else all pictures.
     """
     from .. import data
-    from ..data.folder import has_split
     from ..errors import ArgumentError
 
     settings = network.preprocessing
-    if settings is None or settings["size"] is None:
-        raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
-    split = args.split or ("test" if has_split(path) else "all")
+    divided = data.has_test(path)
+    split = args.split or ("test" if divided else "all")
+    if settings is None:
+        loaded = load_split(path, split, None, None, args)
+        if loaded.is_pictures:
+            raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
+    else:
+        loaded = load_split(path, split, settings["size"], settings["channels"], args)
+    if network.classes is not None:
+        loaded = loaded.with_classes(network.classes)
+    if divided:
+        all_words = {
+            "train": "in the training set",
+            "test": "in the test set",
+            "all": "in both sets",
+        }
+    else:
+        all_words = {"train": "not held out", "test": "held out", "all": "in all"}
+    return loaded, f"{len(loaded):,} pictures {all_words[split]} of {Path(path)}"
+
+
+def load_split(
+    path: str,
+    split: str,
+    size: Sequence[int] | None,
+    channels: int | None,
+    args: argparse.Namespace,
+) -> Dataset:
+    """One split of the data as the options of `add_data_options` say; tells what it left out."""
+    from .. import data
+
     loaded = data.load(
         path,
         split,
-        size=tuple(settings["size"]),
-        channels=settings["channels"],
+        size=None if size is None else tuple(size),
+        channels=channels,
         held_out=args.held_out,
         seed=args.seed,
         limit=args.limit,
+        on_error="skip" if args.on_corrupt == "skip" else "raise",
+        in_memory=False if args.stream else None,
         progress=True,
     )
-    if network.classes is not None:
-        loaded = loaded.with_classes(network.classes)
-    if has_split(path):
-        words = {"train": "in train/", "test": "in test/", "all": "in train/ and test/"}[split]
-    else:
-        words = {"train": "not held out", "test": "held out", "all": "in the folder"}[split]
-    return loaded, f"{len(loaded):,} pictures {words} of {Path(path)}"
+    if loaded.skipped:
+        shown = ", ".join(loaded.skipped[:_MOST_NAMES])
+        more = len(loaded.skipped) - _MOST_NAMES
+        print(
+            f"ninc: left out {len(loaded.skipped):,} damaged pictures: {shown}"
+            f"{f' and {more:,} more' if more > 0 else ''}",
+            file=sys.stderr,
+        )
+    return loaded
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="folder of images, one folder a class; or of CIFAR batches or IDX files; or .npz file",
+    )
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """The options that choose pictures out of a folder; train and eval must mean the same."""
+    """The options that choose and read pictures; train and eval must mean the same."""
     parser.add_argument(
         "--held-out",
         type=share,
         default=0.1,
         metavar="SHARE",
-        help="without a test folder, hold out this share of each class (default 0.1)",
+        help="without a test set, hold out this share of each class (default 0.1)",
     )
     parser.add_argument(
         "--seed",
@@ -159,4 +220,15 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--limit", type=positive, metavar="N", help="take N pictures a class, for a quick try"
+    )
+    parser.add_argument(
+        "--on-corrupt",
+        choices=("fail", "skip"),
+        default="fail",
+        help="what to do about a damaged picture: end there, or name it and go on (default fail)",
+    )
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="read pictures as they are needed (default: only where memory has no room for all)",
     )

@@ -6,11 +6,13 @@ on four fifths of them and tests on the rest. A minute or two on two cores.
 examples:
   ninc demo
   ninc demo --output results
+  ninc demo --json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", default="ninc-demo", metavar="DIR", help="folder to write to (ninc-demo)"
     )
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     add_threads(parser)
 
 
@@ -52,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     network = ninc.models.create("nin-mnist", batch_norm=True, seed=_SEED)
     print(
         f"NIN with {network.num_parameters:,} parameters: training on {len(train):,} handwritten "
-        f"digits, testing on {len(test):,} others"
+        f"digits, testing on {len(test):,} others",
+        file=sys.stderr if args.json else sys.stdout,
     )
     start = time.monotonic()
     trainer = recipe.trainer(network, recipes.augmentation("nin-mnist"), _RATE, _SEED)
@@ -67,6 +71,26 @@ def run(args: argparse.Namespace) -> int:
     explanation = explain(network, picture)
     explanation.save(map_path)
 
+    if args.json:
+        results = {
+            "accuracy": evaluation.accuracy,
+            "tested": evaluation.count,
+            "seconds": seconds,
+            "model": str(model_path),
+            "history": str(plot_path),
+            "class_map": str(map_path),
+        }
+        print(json.dumps(results))
+    else:
+        _print_results(evaluation, seconds, explanation, (model_path, plot_path, map_path))
+    if evaluation.accuracy < _PROMISED:
+        print(f"ninc: that is less than the {_PROMISED:.0%} it should reach", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _print_results(evaluation, seconds: float, explanation, paths: tuple) -> None:
+    model_path, plot_path, map_path = paths
     print(
         f"right on {evaluation.correct:,} of {evaluation.count:,} digits it had not seen: "
         f"{evaluation.accuracy:.2%}, after {seconds:.0f} s of training"
@@ -74,7 +98,3 @@ def run(args: argparse.Namespace) -> int:
     print(f"model:     {model_path}")
     print(f"history:   {plot_path}")
     print(f"class map: {map_path} (a {explanation.name}: {explanation.probability:.1%})")
-    if evaluation.accuracy < _PROMISED:
-        print(f"ninc: that is less than the {_PROMISED:.0%} it should reach", file=sys.stderr)
-        return 1
-    return 0

@@ -1,7 +1,7 @@
 """Say how often a model is right, class by class
 
-Takes DATA/test where there is one, else every picture; --split test takes what `ninc train` held
-out of a folder without one (give the same --seed).
+Takes the test set where DATA has one, else every picture; --split test takes what `ninc train` held
+out of data without one (give the same --seed).
 
 examples:
   ninc eval nin.safetensors cifar10
@@ -14,7 +14,15 @@ from __future__ import annotations
 import argparse
 import json
 
-from .common import add_data_options, add_threads, load_for, load_network, positive, use_threads
+from .common import (
+    add_data,
+    add_data_options,
+    add_threads,
+    load_for,
+    load_network,
+    positive,
+    use_threads,
+)
 
 # A wider confusion matrix than this breaks every terminal's lines; --json has it whole.
 _WIDEST_MATRIX = 20
@@ -22,7 +30,7 @@ _WIDEST_MATRIX = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file")
-    parser.add_argument("data", metavar="DATA", help="folder of images, one folder a class")
+    add_data(parser)
     parser.add_argument("--split", choices=("train", "test", "all"), help="which pictures to take")
     parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -4,11 +4,14 @@ examples:
   ninc info
   ninc info nin.safetensors
   ninc info nin-imagenet
+  ninc info nin.safetensors --json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from typing import Any
 
 from .common import file_or_named_network, usual_input
 
@@ -20,14 +23,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plan", action="store_true", help="show also the steps that run for one picture"
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.model is None:
+    if args.json:
+        print(json.dumps(_build() if args.model is None else _network(args)))
+    elif args.model is None:
         _print_build()
     else:
         _print_network(args)
     return 0
+
+
+def _build() -> dict[str, Any]:
+    import ninc
+
+    return {
+        "version": ninc.__version__,
+        "build": ninc.build_info(),
+        "targets": ninc.targets(),
+        "target": ninc.target(),
+        "devices": ninc.devices(),
+        "threads": ninc.get_num_threads(),
+    }
+
+
+def _network(args: argparse.Namespace) -> dict[str, Any]:
+    network = file_or_named_network(args.model)
+    shape = (1, *usual_input(network, args.model))
+    plan = network._model.plan_info(shape)
+    return {
+        "parameters": network.num_parameters,
+        "layers": [{"name": node["name"], "op": node["op"]} for node in network._graph()["nodes"]],
+        "input_shape": list(shape),
+        "flops": plan["flops"],
+        "arena_bytes": plan["arena_bytes"],
+        "classes": network.classes,
+        "preprocessing": network.preprocessing,
+    }
 
 
 def _print_build() -> None:
@@ -37,6 +71,7 @@ def _print_build() -> None:
     for name, value in ninc.build_info().items():
         print(f"{name}: {value}")
     print(f"targets of this processor: {', '.join(ninc.targets())}")
+    print(f"devices: {', '.join(ninc.devices())}")
     print(f"threads: {ninc.get_num_threads()}")
 
 

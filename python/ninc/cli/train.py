@@ -1,120 +1,102 @@
-"""Train a network on a folder of images
+"""Train a network on a folder of images or another data set
 
-DATA holds train/CLASS/*.jpg and test/CLASS/*.jpg, or CLASS/*.jpg alone (a share is held out).
+DATA holds train/CLASS/*.jpg and test/CLASS/*.jpg, or CLASS/*.jpg alone (a share is held out);
+or the files of CIFAR-10 or CIFAR-100, binary or pickled, or of MNIST or Fashion-MNIST (IDX, also
+.gz); or it is a .npz file with arrays x and y.
+
+Ctrl-C ends the run after the step under way, with exit status 1; with --checkpoint nothing is lost.
 
 examples:
   ninc train cifar10 -o nin.safetensors
-  ninc train pets -o pets.safetensors --epochs 30 --plot pets.png
+  ninc train cifar10 -o nin.safetensors --recipe original --checkpoint run --resume
+  ninc train pets -o pets.safetensors --epochs 30 --validation 0.1 --patience 5 --plot pets.png
   ninc train cifar10 -o try.safetensors --limit 100 --epochs 2
+  ninc train fashion-mnist -o clothes.safetensors --model nin-mnist --average ema --json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import shlex
 import sys
 
-from .common import INPUTS, add_data_options, add_threads, positive, positive_real, use_threads
+from .common import INPUTS, load_split, use_threads
+from .train_options import add_arguments, fit_options, make_trainer
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DATA", help="folder of images, one folder a class")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write")
-    parser.add_argument(
-        "--model",
-        choices=sorted(INPUTS),
-        default="nin-cifar10",
-        metavar="NAME",
-        help=f"one of {', '.join(INPUTS)} (default nin-cifar10)",
-    )
-    parser.add_argument(
-        "--recipe",
-        choices=("original", "fast"),
-        default="fast",
-        help="the paper's settings, or batch norm with a one-cycle rate (default fast)",
-    )
-    parser.add_argument("--epochs", type=positive, metavar="N", help="passes over the pictures")
-    parser.add_argument("--batch-size", type=positive, metavar="N", help="pictures a step")
-    parser.add_argument("--lr", type=positive_real, metavar="RATE", help="learning rate")
-    parser.add_argument(
-        "--no-augment", action="store_true", help="take the pictures as they are, uncropped"
-    )
-    parser.add_argument("--plot", metavar="FILE", help="write loss and accuracy as a PNG picture")
-    parser.add_argument("--history", metavar="FILE", help="write them as JSON, a line an epoch")
-    add_data_options(parser)
-    add_threads(parser)
+__all__ = ["add_arguments", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
     import ninc
 
-    from .. import data, recipes
+    from .. import recipes
     from ..files import check_writable
 
+    if args.resume and args.checkpoint is None:
+        args.parser.error("--resume needs --checkpoint DIR")
     # Hours of training must not end in "permission denied".
     for path in (args.output, args.plot, args.history):
         if path is not None:
             check_writable(path)
     use_threads(args)
-    train, test = _load(args, data)
-    recipe = recipes.recipe(args.recipe)
+    train, test = _load(args)
     network = ninc.models.create(
         args.model,
         num_classes=len(train.classes),
-        batch_norm=recipe.batch_norm,
+        batch_norm=recipes.recipe(args.recipe).batch_norm,
         seed=args.seed,
-    )
-    augment = None if args.no_augment else recipes.augmentation(args.model)
-    trainer = recipe.trainer(network, augment, args.lr, args.seed)
+    ).to(args.device)
+    trainer = make_trainer(args, network)
     _announce(args, network, train, test)
+    watched = test
+    if args.validation is not None:
+        train, watched = train.split(args.validation, args.seed)
     try:
-        trainer.fit(
-            train,
-            test,
-            epochs=args.epochs or recipe.epochs,
-            batch_size=args.batch_size or recipe.batch_size,
-        )
-    except KeyboardInterrupt:
-        if not len(trainer.history):
-            print("ninc: interrupted in the first epoch; nothing saved", file=sys.stderr)
-            return 1
-        _save(args, trainer)
-        print(
-            f"ninc: interrupted after epoch {len(trainer.history)}; "
-            f"{args.output} holds the network as it is now",
-            file=sys.stderr,
-        )
-        return 1
+        trainer.fit(train, watched, **fit_options(args))
+    except KeyboardInterrupt as stop:
+        return _interrupted(args, trainer, stop)
     _save(args, trainer)
-    _report(args, trainer.history)
+    _report(args, trainer, test if args.validation is not None else None)
     return 0
 
 
-def _load(args: argparse.Namespace, data) -> tuple:
-    """(training set, test set or None), at the size the network takes."""
-    from pathlib import Path
-
+def _load(args: argparse.Namespace) -> tuple:
+    """(training set, test set), at the size the network takes."""
     side, channels = INPUTS[args.model]
-    options = dict(
-        size=(side, side),
-        channels=channels,
-        held_out=args.held_out,
-        seed=args.seed,
-        limit=args.limit,
-        progress=True,
+    train, test = (
+        load_split(args.data, split, (side, side), channels, args) for split in ("train", "test")
     )
-    train = data.load(args.data, "train", **options)
-    if data.folder.has_split(args.data) and not (Path(args.data) / "test").is_dir():
-        return train, None
-    return train, data.load(args.data, "test", **options)
+    return train, test
 
 
 def _announce(args: argparse.Namespace, network, train, test) -> None:
-    held_out = "" if test is None else f", {len(test):,} to test with"
     print(
         f"{args.model}, {network.num_parameters:,} parameters, recipe {args.recipe}: "
-        f"{len(train):,} pictures of {len(train.classes)} classes{held_out}",
+        f"{len(train):,} pictures of {len(train.classes)} classes, {len(test):,} to test with",
         file=sys.stderr,
     )
+
+
+def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> int:
+    if args.checkpoint is not None:
+        words = f"{stop or 'interrupted'}; go on with: {_resume_command(args)}"
+    elif len(trainer.history):
+        _save(args, trainer)
+        words = (
+            f"interrupted after epoch {len(trainer.history)}; "
+            f"{args.output} holds the network as it is now"
+        )
+    else:
+        words = "interrupted in the first epoch; nothing saved"
+    print(f"ninc: {words}", file=sys.stderr)
+    return 1
+
+
+def _resume_command(args: argparse.Namespace) -> str:
+    command = ["ninc", *args.argv]
+    return shlex.join(command if args.resume else [*command, "--resume"])
 
 
 def _save(args: argparse.Namespace, trainer) -> None:
@@ -125,10 +107,25 @@ def _save(args: argparse.Namespace, trainer) -> None:
         trainer.history.plot(args.plot)
 
 
-def _report(args: argparse.Namespace, history) -> None:
+def _report(args: argparse.Namespace, trainer, test) -> None:
+    """The results; `test` is a test set that training has not looked at, or None."""
+    history = trainer.history
     row = history.rows[-1]
-    if "val_accuracy" in row:
-        print(f"test accuracy {row['val_accuracy']:.2%}")
-    for path in (args.output, args.plot, args.history):
-        if path is not None:
-            print(f"wrote {path}")
+    if args.patience is not None:  # the network saved is the best, not the last
+        best = min if args.monitor == "val_loss" else max
+        row = best(history, key=lambda row: row[args.monitor])
+    accuracy = row["val_accuracy"] if test is None else trainer.evaluate(test).accuracy
+    written = [path for path in (args.output, args.plot, args.history) if path is not None]
+    if args.json:
+        results = {
+            "model": os.fspath(args.output),
+            "test_accuracy": accuracy,
+            "epochs": len(history),
+            "epoch": row,
+            "checkpoint": args.checkpoint,
+        }
+        print(json.dumps(results))
+        return
+    print(f"test accuracy {accuracy:.2%}")
+    for path in written:
+        print(f"wrote {path}")

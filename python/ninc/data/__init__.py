@@ -3,10 +3,13 @@
     train = ninc.data.load("pets")            # pets/train/CLASS/*.jpg, or pets/CLASS/*.jpg
     test = ninc.data.load("pets", "test")     # pets/test/CLASS/*.jpg, or pictures held out
 
-A reader is one file here and one line in `load.READERS`.
+`load` says which formats there are. A reader is one file here and one line in `load.READERS`.
+Batches from elsewhere come in as a `BatchStream`.
 """
 
 from .dataset import Dataset, as_dataset
-from .load import load
+from .load import has_test, load
+from .pictures import PictureFiles
+from .stream import BatchStream
 
-__all__ = ["Dataset", "as_dataset", "load"]
+__all__ = ["BatchStream", "Dataset", "PictureFiles", "as_dataset", "has_test", "load"]

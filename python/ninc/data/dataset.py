@@ -1,28 +1,35 @@
-"""A data set in memory: pictures, labels and the classes' names."""
+"""A data set: pictures, in memory or read as it goes, their labels and the classes' names."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
+from .source import Source, as_source
 
 
 class Dataset:
     """Pictures with labels.
 
     images: N×H×W×C uint8 pictures (C = 1 or 3), which the trainer normalises batch by batch; or
-        N×C×H×W float32 arrays, which it takes as they are.
+        N×C×H×W float32 arrays, which it takes as they are. An array, or anything that has shape,
+        dtype and a length and gives arrays when indexed by a slice or an array of whole numbers:
+        such data are read batch by batch.
     labels: N whole numbers, the classes' indices.
     classes: the classes' names, in the order of the labels; "0", "1", ... where none are given.
+    skipped: the files `load` left out because they are damaged.
     """
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None
+        self, images: Any, labels: np.ndarray, classes: Sequence[str] | None = None
     ) -> None:
-        images = np.asarray(images)
-        if images.ndim != 4:
+        if not _is_array_like(images):
+            images = np.asarray(images)
+        if len(images.shape) != 4:
             raise ShapeError(
                 "Dataset: images must be N×H×W×C uint8 or N×C×H×W float32, "
                 f"got shape {images.shape}"
@@ -47,6 +54,10 @@ class Dataset:
         self.labels = labels.astype(np.int64)
         count = int(self.labels.max(initial=-1)) + 1
         self.classes = [str(c) for c in (range(count) if classes is None else classes)]
+        self.skipped: list[str] = []
+        # Where images in memory came from, if they tell that by more than their pixels: the same
+        # files have the same fingerprint, read as it goes or at once.
+        self.origin: Source | None = None
         self._check_labels()
 
     def _check_labels(self) -> None:
@@ -68,7 +79,7 @@ class Dataset:
         if self.is_pictures:
             height, width, channels = self.images.shape[1:]
             return channels, height, width
-        return self.images.shape[1:]
+        return tuple(self.images.shape[1:])
 
     def __len__(self) -> int:
         return len(self.images)
@@ -81,8 +92,17 @@ class Dataset:
         )
 
     def subset(self, indices: np.ndarray) -> Dataset:
-        """The images at these indices, with all class names kept."""
-        return Dataset(self.images[indices], self.labels[indices], self.classes)
+        """The images at these indices, with all class names kept.
+
+        Images in memory are copied; what is read as it goes stays unread.
+        """
+        in_memory = isinstance(self.images, np.ndarray) and not isinstance(self.images, np.memmap)
+        images = self.images if in_memory else as_source(self.images)
+        chosen = images[indices] if in_memory else images.take(indices)
+        data = Dataset(chosen, self.labels[indices], self.classes)
+        if self.origin is not None:
+            data.origin = self.origin.take(indices)
+        return data
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         """(rest, held out): of each class `fraction` is held out, chosen by `seed`.
@@ -107,7 +127,29 @@ class Dataset:
                 f"are {', '.join(list(classes)[:10])}{', ...' if len(classes) > 10 else ''}"
             )
         table = np.array([place[name] for name in self.classes], np.int64)
-        return Dataset(self.images, table[self.labels], classes)
+        data = Dataset(self.images, table[self.labels], classes)
+        data.origin, data.skipped = self.origin, self.skipped
+        return data
+
+    def fingerprint(self) -> str:
+        """32 hex digits that tell whether data are the same: on any machine, in any place.
+
+        Of picture files, names, sizes in bytes and their order count, of arrays the pixels (up to
+        256 MB of them, spread evenly); beside them size, channels, labels and classes.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr((tuple(self.images.shape), self.classes)).encode())
+        digest.update(np.ascontiguousarray(self.labels, "<i8").data)
+        source = self.origin or as_source(self.images)
+        source.identify(digest, np.arange(len(self)))
+        return digest.hexdigest()
+
+
+def _is_array_like(images: Any) -> bool:
+    """True for arrays, and for what is read as it goes but looks like one."""
+    return isinstance(getattr(images, "dtype", None), np.dtype) and all(
+        hasattr(images, name) for name in ("shape", "__len__", "__getitem__")
+    )
 
 
 def held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:

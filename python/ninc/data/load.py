@@ -1,19 +1,41 @@
-"""`load`: one name for every kind of data on disk."""
+"""`load`: one name for every kind of data on disk.
+
+A reader tells where images lie and what their labels are; choosing among them, bringing them to a
+size and reading them into memory, or not, is done here, alike for all.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from ..errors import ArgumentError, FileError
-from . import folder
-from .dataset import Dataset
+import numpy as np
 
-# Asked in order; the first whose `can_read(path)` says yes reads it.
-READERS = (folder,)
+from ..errors import ArgumentError, FileError, OutOfMemoryError
+from ..progress import Counter
+from . import cifar_binary, cifar_pickle, folder, idx, npz
+from .dataset import Dataset, held_out
+from .memory import available_memory, size_text
+from .part import Part
+from .pictures import FittedPictures
+from .source import Failed, Joined, Source
+
+# Asked in order; the first whose `can_read(path)` says yes reads it. `has_test(path)` tells whether
+# there is a test set, and `read(path, "train" or "test", options)` gives a `Part`.
+READERS = (cifar_binary, cifar_pickle, idx, npz, folder)
 
 SPLITS = ("train", "test", "all")
+
+# Images are read into memory where they take up no more than this share of what is free: training
+# needs room too.
+_SHARE_IN_MEMORY = 0.5
+
+# Of what is free, the share that decoded pictures may take where not all are in memory.
+_SHARE_KEPT = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +44,15 @@ class LoadOptions:
 
     split: str = "train"
     size: tuple[int, int] | None = None
-    channels: int = 3
+    channels: int | None = None
     held_out: float = 0.1
     seed: int = 0
     limit: int | None = None
     threads: int | None = None
     progress: bool = False
+    on_error: str = "raise"
+    in_memory: bool | None = None
+    cache: int | None = None
 
 
 def load(
@@ -35,47 +60,203 @@ def load(
     split: str = "train",
     *,
     size: tuple[int, int] | None = None,
-    channels: int = 3,
+    channels: int | None = None,
     held_out: float = 0.1,
     seed: int = 0,
     limit: int | None = None,
     threads: int | None = None,
     progress: bool = False,
+    on_error: str = "raise",
+    in_memory: bool | None = None,
+    cache: int | None = None,
 ) -> Dataset:
-    """Reads labelled pictures into memory as N×H×W×C uint8.
+    """Reads labelled images, N×H×W×C uint8 unless a `.npz` holds N×C×H×W float32.
 
-    path: a folder with `train/CLASS/*` and `test/CLASS/*`, or with `CLASS/*` alone.
-    split: "train" or "test" (without a `test` folder: `held_out` of each class, chosen by `seed`),
-        or "all" for both together.
+    path: one of
+        a folder of pictures: `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*` alone;
+        a folder with CIFAR-10 or CIFAR-100, binary (`data_batch_1.bin` ..., `train.bin`) or
+            pickled (`data_batch_1` ..., `train`);
+        a folder with MNIST or Fashion-MNIST, IDX plain or gzipped (`train-images-idx3-ubyte` ...);
+        a `.npz` file, or a folder with one in it: `x` and `y` and, if you like, `x_test`, `y_test`
+            and `classes` (other names it may have: see `ninc.data.npz`).
+    split: "train" or "test" (without a test set: `held_out` of each class, chosen by `seed`), or
+        "all" for both together.
     size: (height, width) pictures are brought to, the shorter side resized and the centre cut
         out; None takes them as they are, and then they must all be of one size.
-    channels: 3 for RGB, 1 for grey.
-    limit: at most so many pictures a class, for a quick try.
+    channels: 3 for RGB, 1 for grey; None takes arrays as they are and files as RGB.
+    limit: at most so many images a class, for a quick try.
     threads: decode on so many threads; None uses what the process may.
     progress: shows how far it is on a terminal.
+    on_error: what to do about a picture file that is damaged: "raise", or "skip", which leaves it
+        out and names it in the data set's `skipped`.
+    in_memory: True reads all now; False reads as it goes, which takes no more memory than `cache`;
+        None reads all if that takes no more than half of the memory there is. As it goes, a damaged
+        file is told of when its turn comes; with "skip" all are looked at beforehand. Compressed
+        and pickled arrays are unpacked into memory in any case.
+    cache: bytes of pictures that may be kept once decoded when read as it goes; None is a quarter
+        of the memory there is, 0 keeps none.
 
-    Raises FileError for a missing or empty folder and for a damaged picture, by name, and
-    ArgumentError for an option out of range.
+    Raises FileError for data that is missing, damaged or not what it should be, by name,
+    ArgumentError for an option out of range and OutOfMemoryError where `in_memory=True` cannot be.
     """
-    options = LoadOptions(split, size, channels, held_out, seed, limit, threads, progress)
+    options = LoadOptions(
+        split, size, channels, held_out, seed, limit, threads, progress, on_error, in_memory, cache
+    )
     _check(options)
     place = Path(path)
+    with _told(place):
+        reader = _reader_of(place)
+        divided = reader.has_test(place)
+        wanted = {"all": ("train", "test")}.get(split, (split,)) if divided else ("train",)
+        parts = [reader.read(place, part, options) for part in wanted]
+    images, labels = _joined(place, parts, options)
+    classes = parts[0].classes
+    chosen = _choose(labels, options, divided)
+    if not chosen.size:
+        raise FileError(f"{place}: no pictures left for {split!r}: too few a class")
+    if len(chosen) < len(labels):
+        images, labels = images.take(chosen), labels[chosen]
+    return _read(place, images, labels, classes, options)
+
+
+def has_test(path: str | os.PathLike[str]) -> bool:
+    """True where the data itself say what is for training and what for testing."""
+    place = Path(path)
+    with _told(place):
+        return _reader_of(place).has_test(place)
+
+
+@contextlib.contextmanager
+def _told(place: Path) -> Iterator[None]:
+    """Turns the system's errors into FileErrors: a folder that may not be read, a file gone."""
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileError(f"{error.filename or place}: cannot read ({reason})") from error
+
+
+def _reader_of(place: Path) -> Any:
     if not place.exists():
         raise FileError(f"{place}: no such file or folder")
     for reader in READERS:
         if reader.can_read(place):
-            return reader.read(place, options)
-    raise FileError(f"{place}: not a folder of images (expected train/CLASS/* or CLASS/*)")
+            return reader
+    raise FileError(
+        f"{place}: not a folder of images (expected train/CLASS/* or CLASS/*, CIFAR batches or IDX "
+        "files) and no .npz file"
+    )
+
+
+def _joined(place: Path, parts: Sequence[Part], options: LoadOptions) -> tuple[Source, np.ndarray]:
+    """All parts' images, at the size and with the channels asked for, and their labels."""
+    images = [_fitted(place, part.images, options) for part in parts]
+    kinds = [f"{'×'.join(map(str, source.shape[1:]))} {source.dtype}" for source in images]
+    if len(set(kinds)) > 1:
+        raise FileError(
+            f"{place}: training images are {kinds[0]}, test images {kinds[1]}; give a size and "
+            "channels to bring them to, or take one split"
+        )
+    labels = np.concatenate([part.labels for part in parts])
+    return images[0] if len(images) == 1 else Joined(images), labels
+
+
+def _fitted(place: Path, images: Source, options: LoadOptions) -> Source:
+    if images.dtype == np.uint8:
+        size = images.shape[1:3] if options.size is None else tuple(options.size)
+        channels = options.channels or images.shape[3]
+        if (*size, channels) == images.shape[1:]:
+            return images
+        return FittedPictures(images, size, channels, options.threads)
+    channels, *size = images.shape[1:]
+    wanted = (options.channels or channels, *(options.size or size))
+    if wanted != images.shape[1:]:
+        there, needed = ("×".join(map(str, shape)) for shape in (images.shape[1:], wanted))
+        raise FileError(
+            f"{place}: float32 images are taken as they are, {there}, but {needed} are needed; "
+            "give uint8 pictures, which can be resized"
+        )
+    return images
+
+
+def _choose(labels: np.ndarray, options: LoadOptions, divided: bool) -> np.ndarray:
+    """Which images are wanted, in order. Read or not, damaged or not, the choice is the same."""
+    chosen = np.arange(len(labels))
+    if not divided and options.split != "all":
+        out = held_out(labels, options.held_out, options.seed)
+        chosen = np.flatnonzero(out if options.split == "test" else ~out)
+    if options.limit is not None:
+        of_each = [np.flatnonzero(labels[chosen] == c)[: options.limit] for c in np.unique(labels)]
+        chosen = chosen[np.sort(np.concatenate(of_each))]
+    return chosen
+
+
+def _read(
+    place: Path, images: Source, labels: np.ndarray, classes: list[str], options: LoadOptions
+) -> Dataset:
+    """The data set, in memory or read as it goes."""
+    free = available_memory()
+    if options.in_memory and images.nbytes > free:
+        raise OutOfMemoryError(
+            f"{place}: the images take {size_text(images.nbytes)} of memory and {size_text(free)} "
+            "are free; in_memory=False (--stream) reads them as it goes"
+        )
+    whole = options.in_memory
+    if whole is None:
+        whole = images.nbytes <= _SHARE_IN_MEMORY * free
+    if not whole:
+        images.keep(int(_SHARE_KEPT * free) if options.cache is None else options.cache)
+    if not whole and options.on_error == "raise":
+        return Dataset(images, labels, classes)
+
+    failed: Failed | None = {} if options.on_error == "skip" else None
+    counter = Counter("reading pictures", len(images), shown=options.progress)
+    try:
+        if whole:
+            pixels = images.read_all(counter.advance, failed)
+        else:
+            images.look_at_all(counter.advance, failed)
+    finally:
+        counter.close()
+    data = Dataset(pixels if whole else images, labels, classes)
+    if whole and not images.by_pixels:
+        data.origin = images
+    return _without(place, data, images, failed) if failed else data
+
+
+def _without(place: Path, data: Dataset, images: Source, failed: Failed) -> Dataset:
+    """The data set without the images that cannot be read."""
+    kept = np.ones(len(data), bool)
+    kept[list(failed)] = False
+    before, after = (
+        np.bincount(labels, minlength=len(data.classes))
+        for labels in (data.labels, data.labels[kept])
+    )
+    for label in np.flatnonzero((before > 0) & (after == 0)):
+        raise FileError(
+            f"{place}: none of the {before[label]:,} pictures of class {data.classes[label]!r} can "
+            f"be read: {failed[int(np.argmax(data.labels == label))]}"
+        )
+    skipped = [images.name(index) for index in sorted(failed)]
+    data = data.subset(np.flatnonzero(kept))
+    data.skipped = skipped
+    return data
 
 
 def _check(options: LoadOptions) -> None:
     if options.split not in SPLITS:
         raise ArgumentError(f"split must be one of {', '.join(SPLITS)}, got {options.split!r}")
-    if options.channels not in (1, 3):
+    if options.channels not in (None, 1, 3):
         raise ArgumentError(f"channels must be 1 or 3, got {options.channels}")
     if not 0.0 < options.held_out < 1.0:
         raise ArgumentError(f"held_out must lie in 0..1, got {options.held_out}")
-    for name in ("limit", "threads"):
+    if options.on_error not in ("raise", "skip"):
+        raise ArgumentError(f"on_error must be 'raise' or 'skip', got {options.on_error!r}")
+    for name, least in (("limit", 1), ("threads", 1), ("cache", 0), ("seed", 0)):
         value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ArgumentError(f"{name} must be at least 1, got {value}")
+        if value is not None and value < least:
+            raise ArgumentError(f"{name} must be at least {least}, got {value}")
+    if options.size is not None and (len(options.size) != 2 or min(options.size) < 1):
+        raise ArgumentError(f"size must be (height, width), got {options.size}")

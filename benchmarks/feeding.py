@@ -1,0 +1,96 @@
+"""How long the trainer waits for its batches: NIN-CIFAR, random crop and flip, batches of 128.
+
+python -m benchmarks.feeding cifar10                # a folder of JPEGs: train/CLASS/*.jpg
+python -m benchmarks.feeding cifar10 --steps 100 --model nin-svhn --json results.json
+
+Real training steps, fed in three ways: from pictures in memory, from files decoded when their turn
+comes and kept ("read as it goes", a second epoch), and from files decoded each time (nothing kept;
+a first epoch, or data larger than memory). For each it tells
+
+waiting     the share of the time between the first batch's order and the last step's end that the
+            trainer spends in next(batches). The goal is at most 3 %.
+slower      how much longer a step takes than one on a batch that is always the same, which no
+            thread prepares beside it: what feeding costs where it shares the trainer's processors.
+
+Steps on the same batch are timed right after the fed ones of each way.
+"""
+
+import argparse
+import json
+import statistics
+import time
+
+import ninc
+from ninc import recipes
+from ninc.batches import training_batches
+from ninc.cli.common import INPUTS
+from ninc.preprocess import Preprocessing
+
+
+def measure(trainer, data, preprocessing, augment, batch_size, steps, epoch):
+    """Seconds spent waiting, in steps on fed batches, and in steps on one batch, each as a list."""
+    waits, fed, still = [], [], []
+    start = time.perf_counter()
+    batches = training_batches(data, preprocessing, batch_size, augment, 0, epoch)
+    for _ in range(steps):
+        x, labels = next(batches)
+        got = time.perf_counter()
+        trainer.step(x, labels)
+        end = time.perf_counter()
+        waits.append(got - start)
+        fed.append(end - got)
+        start = end
+    batches.close()
+    for _ in range(max(3, steps // 3)):
+        start = time.perf_counter()
+        trainer.step(x, labels)
+        still.append(time.perf_counter() - start)
+    return waits, fed, still
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", help="folder of pictures")
+    parser.add_argument("--model", default="nin-cifar10", choices=sorted(INPUTS))
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=ninc.get_num_threads())
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    options = parser.parse_args()
+    ninc.set_num_threads(options.threads)
+
+    side, channels = INPUTS[options.model]
+    sizes = dict(size=(side, side), channels=channels)
+    whole = ninc.data.load(options.data, in_memory=True, progress=True, **sizes)
+    kept = ninc.data.load(options.data, in_memory=False, **sizes)
+    kept.images.look_at_all()
+    decoded = ninc.data.load(options.data, in_memory=False, cache=0, **sizes)
+    preprocessing = Preprocessing.fit(whole.images)
+    augment = recipes.augmentation(options.model)
+    network = ninc.models.create(options.model, batch_norm=True, num_classes=len(whole.classes))
+    trainer = recipes.recipe("fast").trainer(network, augment)
+    steps = min(options.steps, len(whole) // options.batch)
+
+    print(f"{options.model}, batch {options.batch}, {steps} steps, {options.threads} threads")
+    results = []
+    measure(trainer, whole, preprocessing, augment, options.batch, 2, 0)  # plan and caches warm
+    for epoch, (name, data) in enumerate(
+        (("in memory", whole), ("read as it goes, kept", kept), ("decoded each time", decoded)), 1
+    ):
+        waits, fed, still = measure(
+            trainer, data, preprocessing, augment, options.batch, steps, epoch
+        )
+        share = sum(waits) / (sum(waits) + sum(fed))
+        slower = statistics.median(fed) / statistics.median(still) - 1
+        print(
+            f"  {name:22} waiting {share:6.2%}   first batch {waits[0] * 1e3:5.1f} ms   "
+            f"step {statistics.median(fed) * 1e3:6.1f} ms, slower by {slower:5.1%}"
+        )
+        results.append({"name": name, "waits": waits, "fed": fed, "still": still})
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(results, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Weights averaged over the steps of a run, evaluated and saved in place of the last ones.
+
+An average says, before each step, at which rate the averages follow the weights:
+
+    average += rate * (weight - average)
+
+It is called as ``rate(progress, count)``: `progress` is the share of the run that is done, 0..1,
+`count` how many steps have been averaged so far; 0 leaves the averages alone. The arithmetic runs
+in the core, inside the training step. Batch norm's statistics belong to the weights of their step;
+before averages are evaluated or saved they are estimated anew over `norm_batches` training batches,
+each statistic the mean over these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from . import _core
+    from .batches import Batch
+    from .network import Network
+
+
+class EMA:
+    """An exponential moving average (Polyak, Juditsky 1992): of the last 1 / (1 - decay) steps.
+
+        rate = max(1 - decay, 10 / (10 + count))
+
+    so that at first it looks back over a tenth of the steps there have been.
+    """
+
+    def __init__(self, decay: float = 0.999, norm_batches: int = 50) -> None:
+        if not 0.0 < decay < 1.0:
+            raise ArgumentError(f"EMA: decay must lie between 0 and 1, got {decay}")
+        self.decay = float(decay)
+        self.norm_batches = _batches("EMA", norm_batches)
+
+    def rate(self, progress: float, count: int) -> float:
+        return max(1.0 - self.decay, 10.0 / (10.0 + count))
+
+    def __repr__(self) -> str:
+        return f"EMA(decay={self.decay:g}, norm_batches={self.norm_batches})"
+
+
+class SWA:
+    """The plain mean over the last part of the run (Izmailov et al. 2018).
+
+    rate = 1 / (1 + count)   from `start` on, a share of the run
+    """
+
+    def __init__(self, start: float = 0.75, norm_batches: int = 50) -> None:
+        if not 0.0 <= start < 1.0:
+            raise ArgumentError(f"SWA: start must lie in 0..1, 1 excluded, got {start}")
+        self.start = float(start)
+        self.norm_batches = _batches("SWA", norm_batches)
+
+    def rate(self, progress: float, count: int) -> float:
+        return 0.0 if progress < self.start else 1.0 / (1.0 + count)
+
+    def __repr__(self) -> str:
+        return f"SWA(start={self.start:g}, norm_batches={self.norm_batches})"
+
+
+@contextlib.contextmanager
+def averaged(
+    network: Network,
+    core: _core.Trainer,
+    batches: Callable[[], Iterator[Batch]],
+    norm_batches: int,
+    check: Callable[[], None],
+) -> Iterator[None]:
+    """Inside, the network holds the core's averages and statistics estimated for them.
+
+    batches: gives training batches, of which the first `norm_batches` are used.
+    check: called before each of them; what it raises ends the work, with all as it was before.
+    """
+    model = network._model
+    statistics = {n: model.parameter(n).copy() for n, _, trained in model.specs() if not trained}
+    core.swap_averages()
+    try:
+        if statistics:
+            with contextlib.closing(batches()) as stream:
+                for index, (x, _) in zip(range(norm_batches), stream):
+                    check()
+                    core.estimate_statistics(x, 1.0 / (index + 1))
+        yield
+    finally:
+        core.swap_averages()
+        model.set_parameters(statistics)
+
+
+def _batches(where: str, count: int) -> int:
+    if count < 1:
+        raise ArgumentError(f"{where}: norm_batches must be at least 1, got {count}")
+    return int(count)

@@ -1,0 +1,196 @@
+"""Checkpoints: a network's model file with all that a run needs to go on as if never interrupted.
+
+The weights, velocities and averages are the file's arrays; where the run stands is a JSON entry of
+its metadata. Nothing in it depends on the clock or the number of threads, so that an interrupted
+run and one that never was write the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _core
+from .errors import ArgumentError, DivergedError, Error, FileError
+
+if TYPE_CHECKING:
+    from .network import Network
+
+_ENTRY = "training"  # of the file's metadata
+_FORMAT = 1
+_VELOCITY, _AVERAGE = "velocity:", "average:"  # before the parameters' names
+
+
+@dataclasses.dataclass
+class State:
+    """Where a run stands, between two steps.
+
+    epoch: finished epochs. step: steps done in the epoch under way; loss, right and images: sums
+        over its images. epoch_steps: how many make an epoch; None while a stream has not told.
+    steps: all steps done with this trainer, which dropout draws by. averaged: steps averaged.
+    rows: the history without what depends on the clock. best: the best epoch and its value.
+    stale: epochs since then. stopped: ended early. schedule: what a stateful one remembers.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    right: int = 0
+    images: int = 0
+    epoch_steps: int | None = None
+    steps: int = 0
+    averaged: int = 0
+    lr_factor: float = 1.0
+    rows: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best: dict[str, Any] | None = None
+    stale: int = 0
+    stopped: bool = False
+    schedule: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def place(self) -> str:
+        """ "epoch 3, step 120", as people count."""
+        return f"epoch {self.epoch + 1}, step {self.step}" if self.step else f"epoch {self.epoch}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read."""
+
+    path: Path
+    model: _core.Model
+    state: State
+    settings: dict[str, str]
+    target: str
+    version: str
+
+    def check_same(self, settings: Mapping[str, str], target: str) -> None:
+        """ArgumentError unless a run with these settings would go on as this one did."""
+        for name in {**settings, **self.settings}:
+            before, now = self.settings.get(name, "none"), settings.get(name, "none")
+            if before == now:
+                continue
+            if name.endswith(" data"):
+                raise ArgumentError(
+                    f"{self.path}: cannot resume: the {name} are not those the run was begun with; "
+                    "bring them back, or begin anew in another folder"
+                )
+            raise ArgumentError(
+                f"{self.path}: cannot resume: the run was begun with {name} {_short(before)}, now "
+                f"it is {_short(now)}; give the same, or begin anew in another folder"
+            )
+        if self.target != target:
+            raise ArgumentError(
+                f"{self.path}: cannot resume: the run was begun with {self.target} instructions "
+                f"and {target} would give other bits; set NINC_TARGET={self.target}"
+            )
+
+    def restore(self, network: Network, core: _core.Trainer) -> None:
+        """Puts weights, velocities, averages and what is known of the pictures in their places."""
+        model, extras = self.model, dict(self.model.extras())
+        network._model.set_parameters({name: model.parameter(name) for name, _, _ in model.specs()})
+        core.set_velocity(_with_prefix(extras, _VELOCITY))
+        core.set_averages(_with_prefix(extras, _AVERAGE))
+        metadata = model.metadata()
+        del metadata[_ENTRY]
+        network._model.set_metadata(metadata)
+        for name, array in extras.items():
+            if not name.startswith((_VELOCITY, _AVERAGE)):
+                network._model.set_extra(name, array)
+
+
+def save(
+    path: Path, network: Network, core: _core.Trainer, state: State, settings: Mapping[str, str]
+) -> None:
+    """Writes a checkpoint, whole or not at all; FileError where it cannot be written.
+
+    DivergedError, and nothing written, where an array holds what is not finite: a step can ruin the
+    weights although its loss was still a number.
+    """
+    arrays = {f"{_VELOCITY}{name}": array for name, array in core.velocity().items()}
+    arrays |= {f"{_AVERAGE}{name}": array for name, array in core.averages().items()}
+    for name, array in {**network.state_dict(), **arrays}.items():
+        if not np.isfinite(array).all():
+            raise DivergedError(
+                f"{name.replace(':', ' of ')} holds numbers that are not finite after "
+                f"{state.place()}; try a lower rate or clip_norm"
+            )
+    entry = {
+        "format": _FORMAT,
+        "ninc": _core.__version__,
+        "target": _core.target(),
+        "settings": dict(settings),
+        "state": dataclasses.asdict(state),
+    }
+    network._model.save(os.fspath(path), {_ENTRY: json.dumps(entry, sort_keys=True)}, arrays)
+
+
+def load(path: Path) -> Checkpoint | None:
+    """The checkpoint in a file, None where there is no file, FileError where it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        model = _core.Model.load(os.fspath(path))
+        entry = json.loads(model.metadata()[_ENTRY])
+        if entry["format"] != _FORMAT:
+            raise ValueError(f"its format is {entry['format']}, this ninc reads {_FORMAT}")
+        state = State(**entry["state"])
+        return Checkpoint(path, model, state, entry["settings"], entry["target"], entry["ninc"])
+    except (Error, ValueError, KeyError, TypeError) as error:
+        reason = "it is no checkpoint" if isinstance(error, (KeyError, TypeError)) else str(error)
+        others = "best.safetensors beside it is another file and may be whole"
+        raise FileError(f"{path}: damaged checkpoint ({reason}); {others}") from error
+
+
+class Pace:
+    """When a checkpoint within an epoch is due: after so many steps, or so much time.
+
+    every: a number of steps, or a time such as "90s", "10m" or "2h"; None: never.
+    """
+
+    _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def __init__(self, every: int | str | None) -> None:
+        self.steps = every if isinstance(every, int) else None
+        self.seconds: float | None = None
+        if isinstance(every, str):
+            found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", every)
+            if found is None:
+                raise ArgumentError(
+                    'checkpoint_every must be a number of steps or a time such as "90s", "10m" or '
+                    f'"2h", got {every!r}'
+                )
+            self.seconds = float(found[1]) * self._UNITS[found[2]]
+        if self.steps is not None and self.steps < 1:
+            raise ArgumentError(f"checkpoint_every must be at least 1 step, got {every}")
+        self.done(0)
+
+    def due(self, step: int) -> bool:
+        if self.steps is not None:
+            return step - self._step >= self.steps
+        return self.seconds is not None and time.monotonic() - self._time >= self.seconds
+
+    def done(self, step: int) -> None:
+        """A checkpoint was written at this step, or the run begins there."""
+        self._step, self._time = step, time.monotonic()
+
+
+def described(value: object) -> str:
+    """Words for a setting, the same in every process: without the addresses of objects."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _short(text: str) -> str:
+    """Long settings, such as those of every parameter, are told by their beginnings."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _with_prefix(extras: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name[len(prefix) :]: array for name, array in extras.items() if name.startswith(prefix)}

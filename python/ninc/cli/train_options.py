@@ -1,0 +1,210 @@
+"""The options of `ninc train` and what they make of a recipe."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from .common import (
+    INPUTS,
+    add_data,
+    add_data_options,
+    add_device,
+    add_threads,
+    not_negative_real,
+    positive,
+    positive_real,
+    share,
+)
+
+if TYPE_CHECKING:
+    from ..network import Network
+    from ..trainer import Trainer
+
+_SCHEDULES = ("constant", "step", "cosine", "one-cycle", "plateau")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write")
+    parser.add_argument(
+        "--model",
+        choices=sorted(INPUTS),
+        default="nin-cifar10",
+        metavar="NAME",
+        help=f"one of {', '.join(INPUTS)} (default nin-cifar10)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    parser.add_argument("--plot", metavar="FILE", help="write loss and accuracy as a PNG picture")
+    parser.add_argument("--history", metavar="FILE", help="write them as JSON, a line an epoch")
+    add_device(parser)
+    add_threads(parser)
+    _add_checkpoints(parser.add_argument_group("to stop and go on"))
+    _add_training(parser.add_argument_group("how to train; without these, as the recipe says"))
+    add_data_options(parser.add_argument_group("which pictures"))
+
+
+def _add_checkpoints(group: Any) -> None:
+    group.add_argument(
+        "--checkpoint",
+        metavar="DIR",
+        help="folder of this run's own: checkpoints, the best network, history and settings",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where the run in --checkpoint DIR stopped; begin it where there is none",
+    )
+    group.add_argument(
+        "--checkpoint-every",
+        type=_every,
+        default="10m",
+        metavar="WHEN",
+        help="checkpoints within an epoch: a number of steps, or a time such as 90s, 10m or 2h "
+        "(default 10m; one is written at each epoch's end in any case)",
+    )
+
+
+def _add_training(group: Any) -> None:
+    group.add_argument(
+        "--recipe",
+        choices=("original", "fast"),
+        default="fast",
+        help="the paper's settings, or batch norm with a one-cycle rate (default fast)",
+    )
+    group.add_argument("--epochs", type=positive, metavar="N", help="passes over the pictures")
+    group.add_argument("--batch-size", type=positive, metavar="N", help="pictures a step")
+    group.add_argument("--lr", type=positive_real, metavar="RATE", help="learning rate")
+    group.add_argument("--momentum", type=share, metavar="M", help="momentum, between 0 and 1")
+    group.add_argument(
+        "--weight-decay", type=not_negative_real, metavar="D", help="decay of the kernels"
+    )
+    group.add_argument(
+        "--clip-norm", type=positive_real, metavar="NORM", help="limit the gradients' norm to this"
+    )
+    group.add_argument(
+        "--label-smoothing", type=share, metavar="E", help="share of the target spread over classes"
+    )
+    group.add_argument(
+        "--schedule",
+        choices=_SCHEDULES,
+        help="how the rate moves: step falls at 50 and 75 %% of the run, plateau where the "
+        "held-out loss stands still for 3 epochs, each time to a tenth",
+    )
+    group.add_argument(
+        "--warmup", type=positive_real, metavar="EPOCHS", help="raise the rate from a tenth first"
+    )
+    group.add_argument(
+        "--average",
+        type=_average,
+        metavar="KIND",
+        help="train on, but test and save averaged weights: ema or ema:DECAY, swa or swa:START, "
+        "a share of the run (ema:0.999, swa:0.75)",
+    )
+    group.add_argument(
+        "--preprocessing",
+        choices=("normalize", "gcn_zca"),
+        help="mean and deviation of each channel, or the paper's whitening",
+    )
+    group.add_argument(
+        "--no-augment", action="store_true", help="take the pictures as they are, uncropped"
+    )
+    group.add_argument(
+        "--validation",
+        type=share,
+        metavar="SHARE",
+        help="choose by a share of the training pictures, and look at the test set at the end only",
+    )
+    group.add_argument(
+        "--patience",
+        type=positive,
+        metavar="N",
+        help="end after N epochs without a better --monitor, and save the best network",
+    )
+    group.add_argument(
+        "--monitor",
+        choices=("val_accuracy", "val_loss"),
+        default="val_accuracy",
+        help="what makes a network the best (default val_accuracy)",
+    )
+
+
+def _every(text: str) -> int | str:
+    from ..checkpoint import Pace
+    from ..errors import ArgumentError
+
+    every = int(text) if text.isdecimal() else text
+    try:
+        Pace(every)
+    except ArgumentError:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of steps or a time such as 90s, 10m or 2h, got {text}"
+        ) from None
+    return every
+
+
+def _average(text: str) -> Any:
+    from ..averages import EMA, SWA
+    from ..errors import ArgumentError
+
+    name, _, number = text.partition(":")
+    try:
+        kind = {"ema": EMA, "swa": SWA}[name]
+        return kind(float(number)) if number else kind()
+    except (KeyError, ArgumentError, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"must be ema, ema:DECAY, swa or swa:START with a number between 0 and 1, got {text}"
+        ) from None
+
+
+def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
+    """The recipe's trainer, with what the command line says otherwise."""
+    from .. import recipes
+    from ..schedules import Warmup
+
+    recipe = recipes.recipe(args.recipe)
+    schedule = recipe.schedule if args.schedule is None else _schedule(args.schedule)
+    if args.warmup is not None:
+        schedule = Warmup(args.warmup, then=schedule)
+    smoothing = recipe.label_smoothing if args.label_smoothing is None else args.label_smoothing
+    changed = {"momentum": args.momentum, "weight_decay": args.weight_decay}
+    changed["clip_norm"] = args.clip_norm
+    return recipe.trainer(
+        network,
+        None if args.no_augment else recipes.augmentation(args.model),
+        args.lr,
+        args.seed,
+        schedule=schedule,
+        label_smoothing=smoothing,
+        average=args.average,
+        **{name: value for name, value in changed.items() if value is not None},
+    )
+
+
+def _schedule(name: str) -> Any:
+    from .. import schedules
+
+    return {
+        "constant": schedules.Constant,
+        "step": lambda: schedules.Step((0.5, 0.75), relative=True),
+        "cosine": schedules.Cosine,
+        "one-cycle": schedules.OneCycle,
+        "plateau": schedules.Plateau,
+    }[name]()
+
+
+def fit_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `Trainer.fit` beside the data."""
+    from .. import recipes
+
+    recipe = recipes.recipe(args.recipe)
+    return dict(
+        epochs=args.epochs or recipe.epochs,
+        batch_size=args.batch_size or recipe.batch_size,
+        checkpoint_dir=args.checkpoint,
+        resume=args.resume,
+        checkpoint_every=args.checkpoint_every,
+        patience=args.patience,
+        monitor=args.monitor,
+        preprocessing=args.preprocessing or recipes.preprocessing(args.recipe, args.model),
+    )

@@ -1,0 +1,220 @@
+"""Pictures decoded or resized when asked for, by several threads, and kept while there is room."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..errors import FileError, ShapeError
+from ..preprocess import fit_picture, open_picture
+from .source import Advance, Source
+
+# Pictures decoded by one task: small enough to share a batch out evenly, large enough that handing
+# tasks over costs nothing beside some 50 us a small JPEG takes.
+_BLOCK = 16
+
+
+class DecodedSource(Source):
+    """Pictures that cost work to have: `decode` gives one, several threads work side by side."""
+
+    by_pixels = False
+
+    def __init__(self, shape: Sequence[int], threads: int | None = None) -> None:
+        super().__init__(shape)
+        self.threads = threads or usable_processors()
+        # The place of each picture in `_kept`, or -1. A picture kept is never given up for another:
+        # an epoch visits each once, so whichever are kept, as many are found.
+        self._slots = np.full(len(self), -1, np.int64)
+        self._kept = np.empty((0, *self.shape[1:]), np.uint8)
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def decode(self, index: int) -> np.ndarray:
+        """H×W×C uint8 of one picture."""
+        raise NotImplementedError
+
+    def keep(self, limit: int) -> None:
+        each = int(np.prod(self.shape[1:], dtype=np.int64))
+        count = min(len(self), limit // max(1, each))
+        with self._lock:
+            self._slots[:] = -1
+            self._used = 0
+            # Memory is only taken as pictures come in.
+            self._kept = np.empty((count, *self.shape[1:]), np.uint8)
+
+    def read(self, indices, advance=None, failed=None):
+        pixels = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        slots = self._slots[indices]
+        there = np.flatnonzero(slots >= 0)
+        pixels[there] = self._kept[slots[there]]
+        if advance is not None and there.size:
+            advance(len(there))
+        missing = np.flatnonzero(slots < 0)
+
+        def decode_block(start: int) -> int:
+            block = missing[start : start + _BLOCK]
+            for place in block:
+                try:
+                    pixels[place] = self._decode_and_keep(indices[place])
+                except FileError as error:
+                    if failed is None:
+                        raise
+                    failed[int(place)] = error
+                    pixels[place] = 0
+            return len(block)
+
+        _in_parallel(decode_block, range(0, len(missing), _BLOCK), self.threads, advance)
+        return pixels
+
+    def _decode_and_keep(self, index: int) -> np.ndarray:
+        pixels = self.decode(index)
+        if self._used < len(self._kept):
+            with self._lock:
+                slot = self._used
+                if slot == len(self._kept):
+                    return pixels
+                self._used += 1
+            self._kept[slot] = pixels
+            self._slots[index] = slot  # told only now, when the pixels are there
+        return pixels
+
+
+class PictureFiles(DecodedSource):
+    """Files that Pillow can read, as N×H×W×C uint8.
+
+    files: their paths.
+    size: (height, width) they are brought to, the shorter side resized and the centre cut out; None
+        for files that are all of one size.
+    channels: 3 for RGB, 1 for grey.
+    threads: decode on so many; None uses what the process may.
+    root: names in `identify` are told from here, so that they do not depend on where a folder lies.
+    tolerant: where the size has to be looked up, a damaged file is passed over for the next one.
+
+    Reading raises FileError for a damaged file and ShapeError for one of another size, by name.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str | os.PathLike[str]],
+        size: tuple[int, int] | None = None,
+        channels: int = 3,
+        threads: int | None = None,
+        root: str | os.PathLike[str] | None = None,
+        tolerant: bool = False,
+    ) -> None:
+        self.files = [os.fspath(file) for file in files]
+        self.picture_size, self.channels = size, channels
+        self.root = None if root is None else os.fspath(root)
+        self._model = ""  # the file the others are compared with
+        if size is None:
+            size = self._look_up(tolerant)
+        super().__init__((len(self.files), *size, channels), threads)
+        # In bytes, as they were when the file was read; -1 before.
+        self._sizes = np.full(len(self.files), -1, np.int64)
+
+    def _look_up(self, tolerant: bool) -> tuple[int, int]:
+        for file in self.files:
+            try:
+                image = open_picture(file)
+            except FileError:
+                if not tolerant or file == self.files[-1]:
+                    raise
+            else:
+                self._model = file
+                return image.height, image.width
+        raise FileError("PictureFiles: without files, a size must be given")
+
+    def decode(self, index: int) -> np.ndarray:
+        file = self.files[index]
+        pixels = fit_picture(open_picture(file), self.picture_size, self.channels)
+        self._sizes[index] = self._size_of(file)
+        if pixels.shape != self.shape[1:]:
+            height, width, _ = pixels.shape
+            raise ShapeError(
+                f"{file}: {height}×{width} pixels, but {self._model} has "
+                f"{self.shape[1]}×{self.shape[2]}; give a size to bring all to"
+            )
+        return pixels
+
+    def name(self, index: int) -> str:
+        return self.files[index]
+
+    def identify(self, digest, indices):
+        """Names and sizes in bytes, not pixels: decoders differ in the last bit, files do not."""
+        digest.update(repr((self.picture_size, self.channels)).encode())
+        for index in indices:
+            file = self.files[index]
+            name = os.path.relpath(file, self.root) if self.root else os.path.basename(file)
+            size = self._sizes[index] if self._sizes[index] >= 0 else self._size_of(file)
+            digest.update(f"{name.replace(os.sep, '/')}\0{size}\0".encode(errors="surrogateescape"))
+
+    @staticmethod
+    def _size_of(file: str) -> int:
+        try:
+            return os.stat(file).st_size
+        except OSError as error:
+            raise FileError(f"{file}: cannot be found any more") from error
+
+
+class FittedPictures(DecodedSource):
+    """Pictures of another source brought to a size and a number of channels, as files are."""
+
+    def __init__(
+        self,
+        base: Source,
+        size: tuple[int, int] | None,
+        channels: int | None,
+        threads: int | None = None,
+    ) -> None:
+        size = size or base.shape[1:3]
+        self.picture_size, self.channels = tuple(size), channels or base.shape[3]
+        super().__init__((len(base), *self.picture_size, self.channels), threads)
+        self._base = base
+
+    def decode(self, index: int) -> np.ndarray:
+        pixels = self._base.read(np.array([index]))[0]
+        if pixels.shape[:2] == self.picture_size and pixels.shape[2] == 1:
+            return np.broadcast_to(pixels, self.shape[1:])  # grey as RGB, without Pillow
+        return fit_picture(open_picture(pixels), self.picture_size, self.channels)
+
+    def name(self, index: int) -> str:
+        return self._base.name(index)
+
+    def identify(self, digest, indices):
+        digest.update(repr((self.picture_size, self.channels)).encode())
+        self._base.identify(digest, indices)
+
+
+def _in_parallel(
+    work: Callable[[int], int], starts: Sequence[int], threads: int, advance: Advance | None
+) -> None:
+    """work(start) for every start on up to `threads` threads; the first error ends it all.
+
+    Threads share the work well: Pillow releases the GIL while it decodes.
+    """
+    if len(starts) < 2 or threads == 1:
+        for start in starts:
+            count = work(start)
+            if advance is not None:
+                advance(count)
+        return
+    # Not `with`: its exit would wait for every block still queued before an error could be told.
+    pool = ThreadPoolExecutor(min(threads, len(starts)), thread_name_prefix="ninc-pictures")
+    try:
+        for count in pool.map(work, starts):
+            if advance is not None:
+                advance(count)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def usable_processors() -> int:
+    """How many processors this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1

@@ -1,0 +1,260 @@
+"""Images read when they are asked for: what stands in for an array larger than memory.
+
+A source is indexed like an array and gives arrays. `Selected`, `Joined` and `ArraySource` are about
+which images; where the pixels come from is told in `pictures` and `records`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import FileError
+
+# Reports that so many more images have been read.
+Advance = Callable[[int], None]
+
+# Image's place among those asked for -> why it cannot be read.
+Failed = dict[int, FileError]
+
+# A fingerprint looks at no more pixels than this, spread over all images, to cost no more than a
+# look into a large file; CIFAR-10 is below it and looked at whole.
+_LARGEST_DIGEST = 256 << 20
+_DIGEST_BLOCK = 8 << 20
+
+# What a source is asked for at a time when all of it is wanted.
+_READ_BLOCK = 64 << 20
+
+
+class Digest(Protocol):
+    """What hashlib's objects are."""
+
+    def update(self, data: Any) -> None: ...
+
+
+class Source:
+    """N images as pixels somewhere else.
+
+    shape: N×H×W×C for uint8 pictures, N×C×H×W for float32.
+
+    Indexing takes a whole number, a slice, or an array of whole numbers or bools, and gives an
+    array; `take` chooses without reading. A subclass says how to `read`.
+
+    by_pixels: True where `identify` looks at nothing but pixels, so that an array of the same
+        pixels is the same data.
+    """
+
+    by_pixels = True
+
+    def __init__(self, shape: Sequence[int], dtype: Any = np.uint8) -> None:
+        self.shape = tuple(int(size) for size in shape)
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Numbers in all images."""
+        return len(self) * int(np.prod(self.shape[1:], dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, chosen: Any) -> np.ndarray:
+        if isinstance(chosen, (int, np.integer)):
+            return self.read(_indices(np.array([chosen]), len(self)))[0]
+        return self.read(_indices(chosen, len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'×'.join(map(str, self.shape))} {self.dtype})"
+
+    def take(self, indices: np.ndarray) -> Source:
+        """The images at these places, still to be read."""
+        return Selected(self, indices)
+
+    def read(
+        self, indices: np.ndarray, advance: Advance | None = None, failed: Failed | None = None
+    ) -> np.ndarray:
+        """The images at `indices`, in this order, as an array.
+
+        With `failed`, an image that cannot be read is entered there and zero in the array; without,
+        its FileError is raised.
+        """
+        raise NotImplementedError
+
+    def read_all(self, advance: Advance | None = None, failed: Failed | None = None) -> np.ndarray:
+        """All images as one array, which is never there twice."""
+        pixels = np.empty(self.shape, self.dtype)
+        for start, block in self._blocks(advance, failed):
+            pixels[start : start + len(block)] = block
+        return pixels
+
+    def look_at_all(self, advance: Advance | None = None, failed: Failed | None = None) -> None:
+        """Reads every image once, to find those that cannot be read."""
+        for _ in self._blocks(advance, failed):
+            pass
+
+    def _blocks(self, advance: Advance | None, failed: Failed | None):
+        """(place of the first, images) of one block after another."""
+        count = max(1, _READ_BLOCK * len(self) // max(1, self.nbytes))
+        for start in range(0, len(self), count):
+            missing: Failed | None = None if failed is None else {}
+            wanted = np.arange(start, min(start + count, len(self)))
+            yield start, self.read(wanted, advance, missing)
+            if missing:
+                failed.update({start + place: error for place, error in missing.items()})
+
+    def keep(self, limit: int) -> None:
+        """Lets decoded images of up to `limit` bytes stay in memory; nothing where none decodes."""
+
+    def name(self, index: int) -> str:
+        """What to call image `index` in a message."""
+        return f"image {index}"
+
+    def identify(self, digest: Digest, indices: np.ndarray) -> None:
+        """Adds to `digest` what the images at `indices` are: their pixels, or names and sizes."""
+        each = max(1, self.nbytes // max(1, len(self)))
+        step = -(-len(indices) * each // _LARGEST_DIGEST) or 1
+        count = max(1, _DIGEST_BLOCK // each)
+        sample = indices[::step]
+        for start in range(0, len(sample), count):
+            block = self.read(sample[start : start + count])
+            little = block.dtype.newbyteorder("<")
+            digest.update(np.ascontiguousarray(block, little).view(np.uint8).data)
+
+
+class ArraySource(Source):
+    """An array, or something that is indexed like one: np.memmap, an HDF5 data set."""
+
+    def __init__(self, array: Any) -> None:
+        super().__init__(array.shape, array.dtype)
+        self._array = array
+
+    def read(self, indices, advance=None, failed=None):
+        consecutive = len(indices) > 0 and np.array_equal(
+            indices, np.arange(indices[0], indices[0] + len(indices))
+        )
+        # A slice is a view, and for a file one read.
+        chosen = slice(indices[0], indices[0] + len(indices)) if consecutive else indices
+        pixels = np.asarray(self._array[chosen])
+        if advance is not None:
+            advance(len(indices))
+        return pixels
+
+    def read_all(self, advance=None, failed=None):
+        return np.asarray(self._array)
+
+
+class WholeSource(Source):
+    """Images that can only be had all together, as in a compressed file; had when first needed."""
+
+    def __init__(self, shape: Sequence[int], dtype: Any, load: Callable[[], np.ndarray]) -> None:
+        super().__init__(shape, dtype)
+        self._load = load
+        self._array: np.ndarray | None = None
+        self._lock = threading.Lock()
+
+    def read(self, indices, advance=None, failed=None):
+        return ArraySource(self.read_all()).read(indices, advance)
+
+    def read_all(self, advance=None, failed=None):
+        with self._lock:
+            if self._array is None:
+                self._array = self._load()
+        return self._array
+
+
+class Selected(Source):
+    """Some images of another source, in an order of their own."""
+
+    def __init__(self, base: Source, indices: np.ndarray) -> None:
+        indices = _indices(indices, len(base))
+        super().__init__((len(indices), *base.shape[1:]), base.dtype)
+        self.by_pixels = base.by_pixels
+        self._base, self._chosen = base, indices
+
+    def read(self, indices, advance=None, failed=None):
+        return self._base.read(self._chosen[indices], advance, failed)
+
+    def keep(self, limit: int) -> None:
+        self._base.keep(limit)
+
+    def name(self, index: int) -> str:
+        return self._base.name(self._chosen[index])
+
+    def identify(self, digest, indices):
+        self._base.identify(digest, self._chosen[indices])
+
+
+class Joined(Source):
+    """Sources of images of one shape, one after another."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        first = sources[0]
+        super().__init__((sum(map(len, sources)), *first.shape[1:]), first.dtype)
+        self.by_pixels = all(source.by_pixels for source in sources)
+        self._sources = list(sources)
+        self._starts = np.cumsum([0, *map(len, sources)])
+
+    def _shares(self, indices: np.ndarray):
+        """(source, places among `indices`, indices in the source) of each source asked for any."""
+        owners = np.searchsorted(self._starts, indices, side="right") - 1
+        for owner, source in enumerate(self._sources):
+            places = np.flatnonzero(owners == owner)
+            if places.size:
+                yield source, places, indices[places] - self._starts[owner]
+
+    def read(self, indices, advance=None, failed=None):
+        pixels = np.empty((len(indices), *self.shape[1:]), self.dtype)
+        for source, places, local in self._shares(indices):
+            missing: Failed | None = None if failed is None else {}
+            pixels[places] = source.read(local, advance, missing)
+            if missing:
+                failed.update({int(places[place]): error for place, error in missing.items()})
+        return pixels
+
+    def keep(self, limit: int) -> None:
+        for source in self._sources:
+            source.keep(limit * len(source) // max(1, len(self)))
+
+    def name(self, index: int) -> str:
+        ((source, _, local),) = self._shares(np.array([index]))
+        return source.name(local[0])
+
+    def identify(self, digest, indices):
+        if self.by_pixels:
+            return super().identify(digest, indices)
+        for source, _, local in self._shares(indices):
+            source.identify(digest, local)
+
+
+def as_source(images: Any) -> Source:
+    """`images` as a source, whatever kind of array they are."""
+    return images if isinstance(images, Source) else ArraySource(images)
+
+
+def _indices(chosen: Any, count: int) -> np.ndarray:
+    """Whole numbers in 0 .. count - 1 of what stands between the brackets of an index."""
+    if isinstance(chosen, slice):
+        return np.arange(*chosen.indices(count))
+    indices = np.asarray(chosen)
+    if indices.dtype == bool and indices.shape == (count,):
+        return np.flatnonzero(indices)
+    if indices.ndim != 1 or (indices.dtype.kind not in "iu" and indices.size):
+        raise IndexError("images are indexed by a whole number, a slice or a 1-D array of numbers")
+    indices = indices.astype(np.int64)
+    if indices.size and not -count <= indices.min() <= indices.max() < count:
+        raise IndexError(f"image {indices.max()} of {count} images")
+    return np.where(indices < 0, indices + count, indices)

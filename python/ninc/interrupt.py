@@ -1,0 +1,60 @@
+"""Ctrl-C and kind signals end a training run between two steps, where nothing is half done."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+
+# Ctrl-C; what `kill`, a batch system or a shutdown sends; a terminal that went away.
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the run between two steps. `signal`: its name, such as "SIGTERM"."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.signal = name
+
+
+class Interrupts:
+    """While entered, the first signal is only remembered, and a second one interrupts at once.
+
+    Only in the main thread, and only signals whose treatment is still Python's own: what a program
+    arranged for itself, or what `nohup` ignores, stays as it is. `told` is called with words for
+    the user at the first signal.
+    """
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+        self._before: dict[int, object] = {}
+        self.requested: str | None = None
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for name in _SIGNALS:
+            number = getattr(signal, name)
+            current = signal.getsignal(number)
+            if current in (signal.SIG_DFL, signal.default_int_handler):
+                self._before[number] = current
+                signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _remember(self, number: int, _: object) -> None:
+        name = signal.Signals(number).name
+        if self.requested is not None:
+            raise KeyboardInterrupt("interrupted at once")
+        self.requested = name
+        self._told("ending after this step; a second Ctrl-C ends at once")
+
+    def check(self) -> None:
+        """Raises Interrupted where a signal has come."""
+        if self.requested is not None:
+            raise Interrupted(f"interrupted by {self.requested}", self.requested)

@@ -1,0 +1,44 @@
+"""What may be watched while a network trains, and how those who watch are told and remembered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import ArgumentError
+
+MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
+
+
+def checked_monitor(where: str, monitor: str) -> str:
+    """One of the history's columns that a run can get better in; ArgumentError for others."""
+    if monitor not in MONITORS:
+        raise ArgumentError(
+            f"{where}: monitor must be one of {', '.join(MONITORS)}, got {monitor!r}"
+        )
+    return monitor
+
+
+def improves(monitor: str, value: float, best: float | None, min_delta: float) -> bool:
+    """Whether `value` beats `best` by more than `min_delta`: losses fall, accuracies rise."""
+    if best is None:
+        return not math.isnan(value)
+    return value < best - min_delta if monitor.endswith("loss") else value > best + min_delta
+
+
+def observe(schedule: Any, row: Mapping[str, float]) -> None:
+    """Shows a finished epoch to a schedule that wants to see it."""
+    if hasattr(schedule, "observe"):
+        schedule.observe(row)
+
+
+def state_of(schedule: Any) -> dict[str, Any]:
+    """What a schedule remembers; nothing for those that depend on the epoch alone."""
+    return schedule.state() if hasattr(schedule, "state") else {}
+
+
+def load_state(schedule: Any, state: Mapping[str, Any]) -> None:
+    """Lets a schedule go on from what it remembered."""
+    if hasattr(schedule, "load_state"):
+        schedule.load_state(state)

@@ -1,0 +1,175 @@
+"""`ninc train`'s options, what programs may read of every command, and shell completion."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from small_training import random_npz
+
+import ninc
+from ninc import cli, schedules
+from ninc.averages import EMA, SWA
+from ninc.cli.train_options import fit_options, make_trainer
+
+
+def parsed(*options):
+    return cli.build_parser().parse_args(["train", "data", "-o", "net", *options])
+
+
+def trainer_of(*options):
+    args = parsed("--model", "nin-mnist", *options)
+    return make_trainer(args, ninc.models.create("nin-mnist", batch_norm=True))
+
+
+def test_without_options_the_recipe_counts():
+    trainer = trainer_of()
+    assert isinstance(trainer.schedule, schedules.OneCycle) and trainer.average is None
+    sgd = trainer.optimizer
+    assert (sgd.lr, sgd.momentum, sgd.nesterov, sgd.clip_norm) == (0.1, 0.9, True, None)
+    assert trainer.label_smoothing == 0.1
+    options = fit_options(parsed())
+    assert options["epochs"] == 10 and options["checkpoint_every"] == "10m"
+    assert options["preprocessing"] == "normalize"
+    assert fit_options(parsed("--recipe", "original"))["preprocessing"] == "gcn_zca"
+    svhn = parsed("--recipe", "original", "--model", "nin-svhn")
+    assert fit_options(svhn)["preprocessing"] == "normalize"
+
+
+def test_options_change_the_recipe():
+    trainer = trainer_of(
+        "--lr", "0.3", "--momentum", "0.8", "--weight-decay", "0", "--clip-norm", "2",
+        "--label-smoothing", "0.2", "--schedule", "plateau", "--warmup", "1.5", "--average",
+        "ema:0.99", "--no-augment", "--seed", "7",
+    )  # fmt: skip
+    sgd = trainer.optimizer
+    assert (sgd.lr, sgd.momentum, sgd.weight_decay, sgd.clip_norm) == (0.3, 0.8, 0.0, 2.0)
+    assert sgd.groups == trainer_of().optimizer.groups and sgd.nesterov
+    assert repr(trainer.schedule) == repr(schedules.Warmup(1.5, then=schedules.Plateau()))
+    assert repr(trainer.average) == repr(EMA(0.99))
+    assert (trainer.augment, trainer.label_smoothing, trainer.seed) == (None, 0.2, 7)
+    assert repr(trainer_of("--average", "swa").average) == repr(SWA())
+    kinds = ("constant", "step", "cosine", "one-cycle", "plateau")
+    names = [type(trainer_of("--schedule", kind).schedule).__name__ for kind in kinds]
+    assert names == ["Constant", "Step", "Cosine", "OneCycle", "Plateau"]
+    options = fit_options(
+        parsed("--checkpoint", "run", "--resume", "--checkpoint-every", "50", "--patience", "3",
+               "--monitor", "val_loss", "--preprocessing", "gcn_zca", "--batch-size", "9")
+    )  # fmt: skip
+    assert options == {
+        "epochs": 10, "batch_size": 9, "checkpoint_dir": "run", "resume": True,
+        "checkpoint_every": 50, "patience": 3, "monitor": "val_loss", "preprocessing": "gcn_zca",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--resume"],
+        ["--checkpoint-every", "soon"],
+        ["--checkpoint-every", "0"],
+        ["--average", "mean"],
+        ["--average", "ema:2"],
+        ["--momentum", "1"],
+        ["--clip-norm", "0"],
+        ["--weight-decay", "-1"],
+        ["--label-smoothing", "1"],
+        ["--schedule", "soon"],
+        ["--patience", "0"],
+        ["--validation", "1"],
+        ["--device", "tpu"],
+        ["--preprocessing", "none"],
+    ],
+)
+def test_wrong_usage_is_status_2(options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "data", "-o", "net", *options])
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert "usage: ninc train" in err and options[0] in err.splitlines()[-1]
+
+
+def test_cuda_is_refused_in_one_line(tmp_path, capsys):
+    data = random_npz(tmp_path / "data.npz")
+    args = ["train", str(data), "-o", str(tmp_path / "n"), "--model", "nin-mnist"]
+    assert cli.main([*args, "--device", "cuda"]) == 1
+    assert "no device 'cuda' in this build" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("validation", [[], ["--validation", "0.25", "--patience", "2"]])
+def test_train_prints_one_json_object(tmp_path, capsys, validation):
+    data = random_npz(tmp_path / "data.npz")
+    out = tmp_path / "net.safetensors"
+    args = ["train", str(data), "-o", str(out), "--model", "nin-mnist", "--epochs", "2"]
+    assert cli.main([*args, "--batch-size", "8", "--held-out", "0.25", "--json", *validation]) == 0
+    captured = capsys.readouterr()
+    results = json.loads(captured.out)
+    assert results["model"] == str(out) and results["epochs"] == 2
+    assert results["checkpoint"] is None and "val_accuracy" in results["epoch"]
+    lines = captured.err.splitlines()
+    assert [line.split()[:2] for line in lines[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
+    assert cli.main(
+        ["eval", str(out), str(data), "--split", "test", "--held-out", "0.25", "--json"]
+    ) == 0  # fmt: skip
+    assert json.loads(capsys.readouterr().out)["accuracy"] == results["test_accuracy"]
+
+
+def test_info_and_bench_print_json(capsys, monkeypatch):
+    assert cli.main(["info", "--json"]) == 0
+    build = json.loads(capsys.readouterr().out)
+    assert build["version"] == ninc.__version__ and build["target"] in build["targets"]
+    assert cli.main(["info", "nin-cifar10", "--json"]) == 0
+    network = json.loads(capsys.readouterr().out)
+    assert network["parameters"] == 966_986 and network["input_shape"] == [1, 3, 32, 32]
+    monkeypatch.setattr(cli.bench, "_SECONDS", 0.0)
+    assert cli.main(["bench", "nin-mnist", "--batch", "2", "--training", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["batch"] == 2 and result["training"] and result["images_per_second"] > 0
+
+
+# ---- Completion ----------------------------------------------------------------------------------
+
+
+def script(shell, capsys):
+    assert cli.main(["completion", shell]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command_and_option(shell, capsys, tmp_path):
+    text = script(shell, capsys)
+    for name in cli.COMMANDS:
+        assert name in text
+    for option in ("--checkpoint-every", "--label-smoothing", "--on-corrupt", "--top"):
+        assert (option if shell != "fish" else f"-l {option[2:]}") in text
+    if shutil.which(shell):
+        path = tmp_path / "script"
+        path.write_text(text)
+        subprocess.run([shell, "-n", str(path)], check=True)
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["ninc", "tr"], ["train"]),
+        (["ninc", "train", "--rec"], ["--recipe"]),
+        (["ninc", "train", "data", "--recipe", ""], ["original", "fast"]),
+        (["ninc", "train", "--model", "nin-c"], ["nin-cifar10", "nin-cifar100"]),
+        (["ninc", "train", "--checkpoint", ""], []),
+        (["ninc", "train", ""], []),
+        (["ninc", "completion", "z"], ["zsh"]),
+        (["ninc", "eval", "net", "data", "--split", "t"], ["train", "test"]),
+    ],
+)
+def test_bash_completes(words, expected, capsys, tmp_path):
+    if not shutil.which("bash"):
+        pytest.skip("no bash here")
+    path = tmp_path / "script"
+    path.write_text(script("bash", capsys))
+    line = " ".join(f"'{word}'" for word in words)
+    asked = (
+        f"source '{path}'; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _ninc; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
+    assert sorted(done.stdout.split()) == sorted(expected)

@@ -1,0 +1,147 @@
+"""What a run is not resumed from, told in one sentence with the checkpoint left as it was."""
+
+import json
+import os
+import signal
+
+import pytest
+from small_training import bars, everything, small_network
+
+import ninc
+from ninc import checkpoint
+from ninc.averages import EMA
+from ninc.errors import ArgumentError, FileError
+from ninc.run_folder import RunFolder
+
+
+def fit(folder, network=None, train=None, seed=0, validation=True, changed=(), **options):
+    trainer = everything(network or small_network(), seed, **dict(changed))
+    held_out = bars(32, seed=1) if validation else None
+    settings = dict(epochs=2, batch_size=16, progress=False, checkpoint_dir=folder)
+    trainer.fit(bars() if train is None else train, held_out, **{**settings, **options})
+    return trainer
+
+
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """The folder of a run that was stopped in its second epoch."""
+
+    def stop_in_time(trainer, *args):
+        result = update(trainer, *args)
+        if trainer.history:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    update = ninc.Trainer._update
+    with monkeypatch.context() as patch:
+        patch.setattr(ninc.Trainer, "_update", stop_in_time)
+        with pytest.raises(KeyboardInterrupt, match="after epoch 2, step 1"):
+            fit(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def changed_bars():
+    data = bars()
+    data.images[5, 0, 0, 0] ^= 1
+    return data
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"train": changed_bars()}, "the training data are not those the run was begun with"),
+        ({"validation": False, "changed": {"schedule": None}}, "schedule Warmup"),
+        ({"seed": 1}, "seed 0, now it is 1"),
+        ({"batch_size": 8}, "batch size 16, now it is 8"),
+        ({"epochs": 4}, "epochs 2, now it is 4"),
+        ({"network": small_network(classes=3)}, "network of .* parameters .*, now it is of"),
+        ({"patience": 4}, "early stopping none, now it is patience 4"),
+        ({"changed": {"optimizer": ninc.SGD(0.1, momentum=0.9)}}, "momentum 0.9 .*Nesterov"),
+        ({"changed": {"augment": None}}, "augmentation Compose"),
+        ({"changed": {"average": EMA(0.8)}}, r"averages EMA\(decay=0.9"),
+        ({"changed": {"label_smoothing": 0.2}}, "label smoothing 0.1, now it is 0.2"),
+        ({"preprocessing": "gcn_zca"}, "preprocessing normalize, now it is gcn_zca"),
+        ({"resume": False}, "a run is in this folder already"),
+    ],
+)
+def test_a_run_is_not_resumed_as_another(interrupted, options, words):
+    before = (interrupted / "last.safetensors").read_bytes()
+    with pytest.raises((ArgumentError, FileError), match=words) as told:
+        fit(interrupted, **{"resume": True, **options})
+    assert str(interrupted / "last.safetensors") in str(told.value)
+    assert "another folder" in str(told.value) and "\n" not in str(told.value)
+    assert (interrupted / "last.safetensors").read_bytes() == before
+    fit(interrupted, resume=True)  # and nothing is lost
+
+
+def test_another_instruction_set_is_refused(interrupted):
+    if len(ninc.targets()) < 2:
+        pytest.skip("this processor has one target alone")
+    before = ninc.target()
+    other = next(name for name in ninc.targets() if name != before)
+    try:
+        ninc.set_target(other)
+        with pytest.raises(ArgumentError, match=f"{before} instructions .*NINC_TARGET={before}"):
+            fit(interrupted, resume=True)
+    finally:
+        ninc.set_target(before)
+    fit(interrupted, resume=True)
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def other_bytes(path):
+    path.write_bytes(b"no model at all")
+
+
+def plain_model(path):
+    small_network().save(path)
+
+
+def another_format(path):
+    model = checkpoint.load(path).model
+    entry = json.loads(model.metadata()["training"])
+    model.save(str(path), {"training": json.dumps({**entry, "format": 99})})
+
+
+@pytest.mark.parametrize("damage", [cut_short, other_bytes, plain_model, another_format])
+def test_a_damaged_checkpoint_is_named_and_left(interrupted, damage):
+    last = interrupted / "last.safetensors"
+    damage(last)
+    before = last.read_bytes()
+    with pytest.raises(FileError, match="last.safetensors: damaged checkpoint") as told:
+        fit(interrupted, resume=True)
+    assert "\n" not in str(told.value) and "best.safetensors" in str(told.value)
+    assert last.read_bytes() == before
+    assert ninc.load(interrupted / "best.safetensors").classes == ["lying", "upright"]
+
+
+def test_a_missing_best_is_told_before_training(tmp_path):
+    fit(tmp_path, patience=2)
+    (tmp_path / "best.safetensors").unlink()
+    with pytest.raises(FileError, match="best.safetensors: missing, but epoch . was the best"):
+        fit(tmp_path, patience=2, resume=True)
+
+
+def test_two_runs_do_not_share_a_folder(interrupted):
+    folder = RunFolder(interrupted)
+    try:
+        with pytest.raises(FileError, match="another training run is using this folder"):
+            fit(interrupted, resume=True)
+    finally:
+        folder.close()
+    fit(interrupted, resume=True)
+
+
+def test_resume_needs_a_folder():
+    with pytest.raises(ArgumentError, match="resume needs a checkpoint_dir"):
+        fit(None, resume=True)
+
+
+def test_remains_of_a_killed_process_are_removed(interrupted):
+    for name in (".ninc-1-1.tmp", ".history.jsonl.77"):
+        (interrupted / name).write_text("half a fi")
+    fit(interrupted, resume=True)
+    assert not list(interrupted.glob(".*"))
