@@ -35,7 +35,7 @@ class Diagnosis {
       const int32_t number = program_.values[v].index;
       const std::vector<float>& data = (*run_.parameters)[number].data;
       if (AllFinite(data.data(), static_cast<int64_t>(data.size()))) continue;
-      return specs_[number].name + " of " + Layer(index);
+      return specs_[number].name + " of " + plan_.graph->Label(specs_[number].node);
     }
     return {};
   }
@@ -45,25 +45,43 @@ class Diagnosis {
     const Step& step = program_.steps[index];
     // A concat's result is whole only after its last copy, and copies bring nothing new.
     if (std::holds_alternative<step::CopyChannels>(step.op)) return {};
+    if (const auto* chain = std::get_if<step::MlpConv>(&step.op)) {
+      for (size_t i = 0; i < chain->layers.size(); ++i) {
+        if (chain->layers[i].kept && !Finite(chain->layers[i].y))
+          return OutputOf(ChainLayer(step, i));
+      }
+      return Finite(chain->y) ? "" : OutputOf(ChainLayer(step, chain->layers.size() - 1));
+    }
     for (ValueId v : step.operands().writes) {
-      if (v == kNoValue) continue;
-      // Packed weights have bytes and no shape; they are copies, too.
-      const int64_t count = program_.values[v].shape.size();
-      const auto* data = reinterpret_cast<const float*>(run_.arena + plan_.layout.offsets[v]);
-      if (AllFinite(data, count)) continue;
+      if (v == kNoValue || Finite(v)) continue;
       for (const ParameterValue& gradient : program_.gradients) {
         if (gradient.value == v) return "the gradient of " + specs_[gradient.parameter].name;
       }
-      const char* what = index < program_.forward_steps ? "the output of " : "a gradient behind ";
-      return what + Layer(index);
+      if (step.nodes.empty()) return "the loss";
+      // The first of the layers a step computes: those fused behind it pass on what it made.
+      const std::string layer = plan_.graph->Label(step.nodes.front());
+      return index < program_.forward_steps ? OutputOf(layer) : "a gradient behind " + layer;
     }
     return {};
   }
 
-  // The first of the layers a step computes: the ones fused behind it only pass on what it made.
-  std::string Layer(size_t index) const {
-    const std::vector<NodeId>& nodes = program_.steps[index].nodes;
-    return nodes.empty() ? "the loss" : plan_.graph->Label(nodes.front());
+  // Packed weights have bytes and no shape: nothing to look at, they are copies.
+  bool Finite(ValueId v) const {
+    const auto* data = reinterpret_cast<const float*>(run_.arena + plan_.layout.offsets[v]);
+    return AllFinite(data, program_.values[v].shape.size());
+  }
+
+  static std::string OutputOf(const std::string& layer) { return "the output of " + layer; }
+
+  // The label of a chain's convolution number i.
+  std::string ChainLayer(const Step& step, size_t i) const {
+    for (NodeId node : step.nodes) {
+      const auto& op = plan_.graph->node(node).op;
+      const bool product =
+          std::holds_alternative<op::Conv2d>(op) || std::holds_alternative<op::Linear>(op);
+      if (product && i-- == 0) return plan_.graph->Label(node);
+    }
+    return {};
   }
 
   const Plan::Impl& plan_;

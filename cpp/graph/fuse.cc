@@ -31,9 +31,19 @@ class ChainFusion {
       fused.push_back(std::move(step));
     }
     program_.steps = std::move(fused);
+    CountForwardSteps();
   }
 
  private:
+  // A training program's, which end at the loss.
+  void CountForwardSteps() {
+    for (size_t i = 0; i < program_.steps.size(); ++i) {
+      if (std::holds_alternative<step::SoftmaxCrossEntropy>(program_.steps[i].op)) {
+        program_.forward_steps = i;
+      }
+    }
+  }
+
   template <typename Op>
   const Op* Next() const {
     return next_ < program_.steps.size() ? std::get_if<Op>(&program_.steps[next_].op) : nullptr;

@@ -177,7 +177,7 @@ TEST(Model, SaysHowMuchMemoryItLacks) {
   const Shape input{1, 1 << 20, 1 << 20, 1};
   const Status status = model->Run(input, {}, nullptr);
   EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
-  EXPECT_EQ(status.message().rfind("activations: no memory for 17592186044416", 0), 0u)
+  EXPECT_EQ(status.message().rfind("activations: 167772160 MiB are needed", 0), 0u)
       << status.message();
 }
 
