@@ -234,7 +234,7 @@ struct Program {
   ValueId output = kNoValue;  // the requested node's value, N×H×W×C
   Shape output_shape;
   // Training only.
-  size_t forward_steps = 0;  // those before the loss
+  size_t forward_steps = 0;                // those before the loss
   std::vector<ParameterValue> gradients;   // O×I×H×W, as the parameters
   std::vector<ParameterValue> statistics;  // running mean and variance after the batch
 
