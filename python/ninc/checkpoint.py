@@ -98,12 +98,10 @@ class Checkpoint:
         network._model.set_parameters({name: model.parameter(name) for name, _, _ in model.specs()})
         core.set_velocity(_with_prefix(extras, _VELOCITY))
         core.set_averages(_with_prefix(extras, _AVERAGE))
-        metadata = model.metadata()
-        del metadata[_ENTRY]
-        network._model.set_metadata(metadata)
-        for name, array in extras.items():
-            if not name.startswith((_VELOCITY, _AVERAGE)):
-                network._model.set_extra(name, array)
+        forget_training(model)
+        network._model.set_metadata(model.metadata())
+        for name, array in model.extras().items():
+            network._model.set_extra(name, array)
 
 
 def save(
@@ -129,7 +127,7 @@ def save(
         "settings": dict(settings),
         "state": dataclasses.asdict(state),
     }
-    network._model.save(os.fspath(path), {_ENTRY: json.dumps(entry, sort_keys=True)}, arrays)
+    network._model.save(os.fsencode(path), {_ENTRY: json.dumps(entry, sort_keys=True)}, arrays)
 
 
 def load(path: Path) -> Checkpoint | None:
@@ -137,7 +135,7 @@ def load(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        model = _core.Model.load(os.fspath(path))
+        model = _core.Model.load(os.fsencode(path))
         entry = json.loads(model.metadata()[_ENTRY])
         if entry["format"] != _FORMAT:
             raise ValueError(f"its format is {entry['format']}, this ninc reads {_FORMAT}")
@@ -180,6 +178,17 @@ class Pace:
     def done(self, step: int) -> None:
         """A checkpoint was written at this step, or the run begins there."""
         self._step, self._time = step, time.monotonic()
+
+
+def forget_training(model: _core.Model) -> None:
+    """Leaves of a checkpoint's model what it is as a network; changes no other model."""
+    metadata = model.metadata()
+    if metadata.pop(_ENTRY, None) is None:
+        return
+    model.set_metadata(metadata)
+    for name in model.extras():
+        if name.startswith((_VELOCITY, _AVERAGE)):
+            model.remove_extra(name)
 
 
 def described(value: object) -> str:

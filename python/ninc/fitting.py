@@ -360,7 +360,7 @@ class Fit:
                 f"{best}: missing, but epoch {self.state.best['epoch']} was the best so far and "
                 "early stopping ends with its weights"
             )
-        model = _core.Model.load(os.fspath(best))
+        model = _core.Model.load(os.fsencode(best))
         return {name: model.parameter(name) for name, _, _ in model.specs()}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _core
 from .arguments import integer
+from .checkpoint import forget_training
 from .errors import ArgumentError, DeviceError, ModelError, ShapeError
 from .plan import Plan, image_shape
 from .predict import predict
@@ -305,11 +306,13 @@ class Network:
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """The network in a file that `Network.save` wrote.
+    """The network in a file that `Network.save` wrote, or in a trainer's checkpoint.
 
     Raises FileError where it cannot be read and ModelError where it holds no whole network.
     """
-    return Network(_core.Model.load(os.fsencode(path)))
+    model = _core.Model.load(os.fsencode(path))
+    forget_training(model)
+    return Network(model)
 
 
 def _is_name(name: object) -> bool:
