@@ -95,7 +95,7 @@ def _line(row, setting, against, measured, must, hope=None) -> tuple[str, ...]:
     """One line's cells; `measured` is None where the peer gave no figure that counts."""
     hope = must if hope is None else hope
     if measured is None:
-        verdict = "not measured"
+        verdict = "no peer that counts"
     elif measured >= hope:
         verdict = "reached"
     else:

@@ -16,7 +16,9 @@ def model(network, input_shape) -> onnx.ModelProto:
     """Input "x" of `input_shape`, output "logits", N×classes; weights are inside."""
     nodes, value = [], "x"
     for node in chain(network):
-        made = _nodes(node, value)
+        made = _nodes(
+            node, value, network._model.output_shape(tuple(input_shape), node["inputs"][0])
+        )
         nodes += made
         value = made[-1].output[0] if made else value
     nodes[-1].output[0] = "logits"
@@ -45,8 +47,8 @@ def save(network, input_shape, path) -> None:
     onnx.save(model(network, input_shape), path)
 
 
-def _nodes(node, value: str) -> list[onnx.NodeProto]:
-    """The operators for one node that reads `value`; none for dropout."""
+def _nodes(node, value: str, shape) -> list[onnx.NodeProto]:
+    """The operators for one node that reads `value` of N×C×H×W `shape`; none for dropout."""
     op, name = node["op"], node["name"]
 
     def make(operator, inputs=(), output=name, **attributes):
@@ -74,9 +76,11 @@ def _nodes(node, value: str) -> list[onnx.NodeProto]:
     if op == "Dropout":
         return []
     if op == "GlobalAvgPool2d":
+        # As a pool over the whole map: OpenVINO 2026.4 makes a reduction of GlobalAveragePool that
+        # stays on AVX-512 where the rest is held to AVX2, and reads that layout wrongly.
         pooled = f"{name}.pooled"
         return [
-            make("GlobalAveragePool", output=pooled),
+            make("AveragePool", output=pooled, kernel_shape=shape[2:]),
             helper.make_node("Flatten", [pooled], [name], name=name, axis=1),
         ]
     if op not in ("MaxPool2d", "AvgPool2d"):

@@ -100,7 +100,7 @@ def test_onnx_model_is_the_networks_chain():
         *block * 2,
         "AveragePool",
         "Conv",
-        "GlobalAveragePool",
+        "AveragePool",
         "Flatten",
     ]
     weights = {value.name for value in model.graph.initializer}
