@@ -89,6 +89,14 @@ double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shap
          tiles * frequencies * (speeds.to * depth_vectors + speeds.from * vectors);
 }
 
+bool WinogradIsPrecise(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
+  // A weight gradient sums over pixels, in blocks that are added outside of the frequencies.
+  if (pass == Pass::kBackwardWeights || shape.tile == 4) return true;
+  const int64_t channels = pass == Pass::kBackwardData ? p.out_channels : p.input.c;
+  if (shape.tile == 8) return channels <= 256;
+  return channels <= (shape.kernel == 3 ? 512 : 2048);
+}
+
 WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
   const bool square = p.kernel_h == p.kernel_w && (p.kernel_h == 3 || p.kernel_h == 5);
   const bool plain =
@@ -103,7 +111,7 @@ WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
     const WinogradShape shape{tile, kernel};
     if (tile < kernel + 1) continue;
     if (p.method == method) return shape;
-    if (p.method != ConvMethod::kAuto) continue;
+    if (p.method != ConvMethod::kAuto || !WinogradIsPrecise(p, pass, shape)) continue;
     const double cost = WinogradCost(p, pass, shape);
     if (cost >= least) continue;
     least = cost;

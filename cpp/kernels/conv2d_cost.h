@@ -13,6 +13,10 @@ namespace ninc::cpu {
 // and target, never on the number of threads, so that neither do the bits.
 WinogradShape ChooseWinograd(const Conv2dProblem& problem, Pass pass);
 
+// Whether `shape` keeps a pass within 2e-5 of its output's largest magnitude (docs/numerics.md).
+// Rounding errors grow with the tile and with the root of the channels a product sums over.
+bool WinogradIsPrecise(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
+
 // Estimated nanoseconds on one core, up to a factor that all algorithms of a target share.
 double DirectCost(const Conv2dProblem& problem, Pass pass);
 double WinogradCost(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
