@@ -63,6 +63,12 @@ def random_npz(path, count=80):
     return path
 
 
+def _hear_signals():
+    """A test run in the background ignores Ctrl-C, under nohup SIGHUP; children inherit that."""
+    for name in ("SIGINT", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 def command(*args, **options):
     """`ninc ARGS` in a process of its own, which the caller waits for or kills."""
     return subprocess.Popen(
@@ -71,8 +77,7 @@ def command(*args, **options):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "COLUMNS": "200"},
-        # A test run in the background ignores Ctrl-C, and children would inherit that.
-        preexec_fn=options.pop("before", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)),
+        preexec_fn=options.pop("before", _hear_signals),
         **options,
     )
 

@@ -73,12 +73,12 @@ def test_a_checkpoint_is_the_network_and_more(network, tmp_path):
     velocity = {
         f"velocity.{name}": np.full_like(value, 0.5) for name, value in network.parameters().items()
     }
-    network._model.save(str(tmp_path / "c"), {"training": json.dumps({"epoch": 3})}, velocity)
+    network._model.save(str(tmp_path / "c"), {"run": json.dumps({"epoch": 3})}, velocity)
     check(network)
-    assert "training" not in network._model.metadata()
+    assert "run" not in network._model.metadata()
 
     loaded = ninc.load(tmp_path / "c")
-    assert json.loads(loaded._model.metadata()["training"]) == {"epoch": 3}
+    assert json.loads(loaded._model.metadata()["run"]) == {"epoch": 3}
     extras = loaded._model.extras()
     assert set(extras) == {"matrix", *velocity}
     for name, value in velocity.items():
