@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from . import peers
 
+# Cores that other processes may take before a row is said to be disturbed. Engines that wait for
+# their slowest thread lose twice what one core loses, and others of them less.
+_DISTURBED = 0.05
+
 
 def counted(row: dict) -> list[dict]:
     """The row's float32 engines whose results agree and that keep to the row's instruction set."""
@@ -64,6 +68,8 @@ def row_table(row: dict) -> str:
         )
     lines += columns(cells, left=(0, 6))
     lines += [f"  {gone['name']}: {gone['reason']}" for gone in row["left_out"]]
+    if disturbance(row):
+        lines.append(f"  {disturbance(row)}")
     best = best_peer(row)
     if best:
         lines.append(
@@ -71,6 +77,14 @@ def row_table(row: dict) -> str:
             f"{best['name']}"
         )
     return "\n".join(lines)
+
+
+def disturbance(row: dict) -> str:
+    """What is to be said where other processes took much of the machine meanwhile, or ""."""
+    cores = row["others_cores"]
+    if cores is None or cores < _DISTURBED:
+        return ""
+    return f"disturbed: other processes kept {cores:.2f} cores busy meanwhile"
 
 
 def _remark(engine: dict) -> str:
@@ -84,7 +98,7 @@ def _remark(engine: dict) -> str:
 
 def summary(rows: list[dict]) -> str:
     """One line a row: ninc beside the best float32 peer, and beside the best of lower precision."""
-    cells = [("row", "setting", "ninc ms", "best float32 peer", "ms", "ratio", "bf16", "ratio")]
+    cells = [("row", "setting", "ninc ms", "best float32 peer", "ms", "ratio", "bf16", "ratio", "")]
     for row in rows:
         best = best_peer(row)
         lower = min(
@@ -103,9 +117,10 @@ def summary(rows: list[dict]) -> str:
                 f"{ratio(row, best):.2f}" if best else "-",
                 f"{lower['seconds'] * 1e3:.2f}" if lower else "-",
                 f"{ratio(row, lower):.2f}" if lower else "-",
+                "disturbed" if disturbance(row) else "",
             )
         )
-    return "\n".join(columns(cells, left=(0, 1, 3)))
+    return "\n".join(columns(cells, left=(0, 1, 3, 8)))
 
 
 def memory_table(memory: list[dict], left_out: list[dict] = ()) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 
@@ -39,6 +40,38 @@ def interleaved(
             while time.perf_counter() < end:
                 times[name].append(_timed(calls[name]))
     return times
+
+
+class Disturbance:
+    """How many cores other processes, or other guests of the machine, took meanwhile; from /proc.
+
+    with Disturbance() as others: ...
+    others.cores    # None where there is no /proc/stat
+    """
+
+    cores: float | None = None
+
+    def __enter__(self) -> Disturbance:
+        self._before = self._read()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        after = self._read()
+        if self._before and after:
+            wall, busy, own = (now - then for now, then in zip(after, self._before))
+            self.cores = max(0.0, (busy - own) / wall)
+
+    @staticmethod
+    def _read() -> tuple[float, float, float] | None:
+        """Seconds since some time: on the wall, of all processors' work, of this process's."""
+        try:
+            with open("/proc/stat") as file:
+                ticks = [int(field) for field in file.readline().split()[1:9]]
+        except OSError:
+            return None
+        user, nice, system, _, _, irq, softirq, steal = ticks
+        busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        return time.perf_counter(), busy, time.process_time()
 
 
 def _timed(call: Callable[[], object]) -> float:

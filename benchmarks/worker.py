@@ -57,7 +57,8 @@ def measure(
     make = _inference if row.kind == rows.INFERENCE else _training
     gflop, calls, described, left_out = make(row, threads, progress)
     limit = _limit(threads)
-    times = timing.interleaved(calls, rounds, seconds, progress)
+    with timing.Disturbance() as others:
+        times = timing.interleaved(calls, rounds, seconds, progress)
     limit = max(limit, _limit(threads))
     for name, values in times.items():
         described[name]["seconds"] = statistics.median(values)
@@ -72,6 +73,7 @@ def measure(
         "batch": row.batch,
         "gflop": gflop,
         "limit_gflops": limit,
+        "others_cores": others.cores,
         "engines": list(described.values()),
         "left_out": left_out,
     }

@@ -1,5 +1,8 @@
 """The comparison with peers: what it builds for them, how it checks and what it prints."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -174,6 +177,21 @@ def test_every_engine_has_its_turn_in_every_round(monkeypatch):
     assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3, "c": 3}
 
 
+def test_other_processes_are_noticed():
+    with timing.Disturbance() as others:
+        subprocess.run(
+            [sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True
+        )
+    if others.cores is None:
+        pytest.skip("no /proc/stat")
+    assert others.cores > 0.2  # half a second of work, and a start-up, waited for all the while
+    row = measured("cifar-b1", [engine("ninc", 1.0)], others=others.cores)
+    assert "disturbed: other processes kept" in report.row_table(row)
+    assert report.summary([row]).endswith("disturbed")
+    quiet = measured("cifar-b1", [engine("ninc", 1.0)])
+    assert "disturbed" not in report.row_table(quiet) + report.summary([quiet])
+
+
 def test_rows_are_chosen_by_name_pattern_and_kind():
     assert rows.select(["memory", "cifar-b*"]) == ["cifar-b1", "cifar-b16", "cifar-b128", "memory"]
     assert rows.select(["training"]) == ["cifar-train", "cifar-train-bn", "imagenet-train"]
@@ -212,7 +230,7 @@ def engine(name, seconds, precision="float32", held=True, disagreement=None, isa
     }
 
 
-def measured(name, engines, threads=2, target="avx512"):
+def measured(name, engines, threads=2, target="avx512", others=0.0):
     return {
         "row": name,
         "title": "a title",
@@ -222,6 +240,7 @@ def measured(name, engines, threads=2, target="avx512"):
         "batch": 4,
         "gflop": 2.0,
         "limit_gflops": 400.0,
+        "others_cores": others,
         "engines": engines,
         "left_out": [],
     }
