@@ -84,5 +84,5 @@ def command(*args, **options):
 
 def finished(process):
     """(exit status, stdout, stderr) of a process that ends by itself."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out, err
