@@ -267,6 +267,7 @@ def test_ratio_counts_only_float32_peers_that_agree_and_obey():
     assert lines[5].split() == ["bf16", "3.00", "1,333", "667", "167%", "0.30", "bf16"]
     assert lines[-1] == "  ninc is 1.50 times as fast as the best float32 peer, good"
     assert "1.50  3.00   0.30" in report.summary([row])
+    assert report.best_peer(row, ("bf16", "wrong"))["name"] == "bf16"
 
 
 def test_goals_tell_what_is_reached():
