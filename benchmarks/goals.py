@@ -58,7 +58,7 @@ def lines(rows: list[dict], memory: list[dict]) -> list[str]:
 def _cells(goal: Goal, row: dict, part: float) -> tuple[str, ...]:
     peer = report.best_peer(row, goal.against)
     against = peer["name"] if peer else " or ".join(goal.against)
-    return _line(
+    line = _line(
         row["row"],
         report.setting(row),
         against,
@@ -66,6 +66,7 @@ def _cells(goal: Goal, row: dict, part: float) -> tuple[str, ...]:
         goal.must * part,
         goal.hope * part,
     )
+    return (*line[:-1], f"{line[-1]} (disturbed)") if report.disturbance(row) else line
 
 
 def _scaling(rows: list[dict]) -> list[tuple[str, ...]]:

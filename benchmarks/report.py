@@ -45,12 +45,15 @@ def setting(row: dict) -> str:
 
 
 def row_table(row: dict) -> str:
-    """Every engine's median, images a second, GFLOP/s counted direct, and part of the limit."""
+    """Every engine's median, images a second, GFLOP/s counted direct and part of the limit.
+
+    ratio: how many times as fast as that engine ninc is.
+    """
     lines = [
         f"{row['title']} ({row['row']}): {setting(row)}, {row['gflop']:.2f} GFLOP counted direct, "
         f"float32 limit {row['limit_gflops']:.0f} GFLOP/s"
     ]
-    cells = [("engine", "ms", "images/s", "GFLOP/s", "of limit", "ninc's", "")]
+    cells = [("engine", "ms", "images/s", "GFLOP/s", "of limit", "ratio", "")]
     for engine in row["engines"]:
         gflops = row["gflop"] / engine["seconds"]
         own = engine["name"] == peers.NINC
