@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from . import peers
 
 # Cores that other processes may take before a row is said to be disturbed. Engines that wait for
@@ -10,22 +12,19 @@ _DISTURBED = 0.05
 
 
 def counted(row: dict) -> list[dict]:
-    """The row's float32 engines whose results agree and that keep to the row's instruction set."""
+    """The row's engines whose results agree and that keep to the row's instruction set."""
     return [
-        engine
-        for engine in row["engines"]
-        if engine["precision"] == peers.FLOAT32
-        and engine["held"]
-        and engine["disagreement"] is None
+        engine for engine in row["engines"] if engine["held"] and engine["disagreement"] is None
     ]
 
 
-def best_peer(row: dict, names=None) -> dict | None:
-    """The fastest counted peer, of these names where they are given."""
+def best_peer(row: dict, names: Collection[str] = (), lower: bool = False) -> dict | None:
+    """The fastest counted peer: of these names, else in float32, or with `lower` in less."""
     found = [
         engine
         for engine in counted(row)
-        if engine["name"] != peers.NINC and (names is None or engine["name"] in names)
+        if engine["name"] != peers.NINC
+        and (engine["name"] in names if names else (engine["precision"] != peers.FLOAT32) == lower)
     ]
     return min(found, key=lambda engine: engine["seconds"], default=None)
 
@@ -46,12 +45,15 @@ def setting(row: dict) -> str:
 
 
 def row_table(row: dict) -> str:
-    """Every engine's median, images a second, GFLOP/s counted direct, and part of the limit."""
+    """Every engine's median, images a second, GFLOP/s counted direct and part of the limit.
+
+    ratio: how many times as fast as that engine ninc is.
+    """
     lines = [
         f"{row['title']} ({row['row']}): {setting(row)}, {row['gflop']:.2f} GFLOP counted direct, "
         f"float32 limit {row['limit_gflops']:.0f} GFLOP/s"
     ]
-    cells = [("engine", "ms", "images/s", "GFLOP/s", "of limit", "ninc's", "")]
+    cells = [("engine", "ms", "images/s", "GFLOP/s", "of limit", "ratio", "")]
     for engine in row["engines"]:
         gflops = row["gflop"] / engine["seconds"]
         own = engine["name"] == peers.NINC
@@ -101,11 +103,7 @@ def summary(rows: list[dict]) -> str:
     cells = [("row", "setting", "ninc ms", "best float32 peer", "ms", "ratio", "bf16", "ratio", "")]
     for row in rows:
         best = best_peer(row)
-        lower = min(
-            (e for e in row["engines"] if e["precision"] != peers.FLOAT32 and e["held"]),
-            key=lambda engine: engine["seconds"],
-            default=None,
-        )
+        lower = best_peer(row, lower=True)
         own = engine_named(row, peers.NINC)
         cells.append(
             (

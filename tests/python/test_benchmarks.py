@@ -267,20 +267,21 @@ def test_ratio_counts_only_float32_peers_that_agree_and_obey():
     assert lines[5].split() == ["bf16", "3.00", "1,333", "667", "167%", "0.30", "bf16"]
     assert lines[-1] == "  ninc is 1.50 times as fast as the best float32 peer, good"
     assert "1.50  3.00   0.30" in report.summary([row])
+    assert report.best_peer(row, ("bf16", "wrong"))["name"] == "bf16"
 
 
 def test_goals_tell_what_is_reached():
     peer = peers.OPENVINO
     both = [
         measured("cifar-b1", [engine("ninc", 0.010), engine(peer, 0.016)]),
-        measured("cifar-b1", [engine("ninc", 0.019), engine(peer, 0.020)], threads=1),
+        measured("cifar-b1", [engine("ninc", 0.019), engine(peer, 0.020)], threads=1, others=0.5),
     ]
     memory = [{"name": "ninc", "peak_mb": 100.0}, {"name": peer, "peak_mb": 300.0}]
     text = [" ".join(line.split()) for line in goals.lines(both, memory)]
     against = "OpenVINO float32"
     assert text[1:] == [
         f"cifar-b1 avx512, 2 threads {against} 1.60 1.50 1.70 reached, short of what is hoped",
-        f"cifar-b1 avx512, 1 thread {against} 1.05 1.27 1.44 not reached",
+        f"cifar-b1 avx512, 1 thread {against} 1.05 1.27 1.44 not reached (disturbed)",
         "cifar-b1 avx512, 2 threads 1 thread 1.90 1.80 1.80 reached",
         f"memory batch 128, peak {against} 3.00 1.00 1.00 reached",
     ]
