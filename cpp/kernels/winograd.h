@@ -29,6 +29,9 @@ void WinogradRun(const Conv2dProblem& problem, Pass pass, const WinogradShape& s
                  const float* src, const float* packed, const float* bias, Activation activation,
                  float* dst, const Workspace& workspace);
 
+// Tiles that a weight gradient sums up before it adds them to the rest: a long running sum would
+// lose a digit, and L2 holds so many beside a task's sums.
+inline int64_t WinogradSumTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
 WorkspaceSize WinogradWeightsWorkspace(const WinogradShape& shape);
 void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,
                              const float* x, const float* dy, float* dweight,
