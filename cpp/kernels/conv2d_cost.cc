@@ -1,12 +1,19 @@
-// The cost model. An algorithm's time is what its multiply-adds take at the speed of its register
-// tile, or what its weights take to stream from memory if that is longer, plus its transforms,
-// which run at the speed of the caches. A target's figures were fitted to measured times
-// (docs/numerics.md has the command); only their ratios matter.
+// The cost model: an algorithm's time as a sum of counts times what one of each costs on a target.
+//
+//   direct       multiply-adds of vectors; for each pixel and tap, its pointer or copy; for weight
+//                gradients, bringing the sums into the weights' layout
+//   Winograd     multiply-adds of vectors; transforms, by vectors of one frequency made from pixels
+//                and turned back; calls of the register tile, whose sums are short; bytes of
+//                weights where they are too many for L2, once for each block of tiles
+//
+// A target's figures were fitted to measured times of shapes from 3 to 384 channels, maps of 6 to
+// 28 and batches of 1 to 16 on one core (docs/numerics.md has the command); only ratios matter.
 #include "kernels/conv2d_cost.h"
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
+#include "kernels/blocks.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/winograd.h"
@@ -17,80 +24,109 @@
 namespace ninc::cpu {
 namespace {
 
-// Nanoseconds on a core at 3.5 GHz.
+// Nanoseconds.
+struct DirectSpeed {
+  double multiply;  // a multiply-add of vectors
+  double tap;       // a tap of a pixel, for each panel
+  double weight;    // a weight's gradient brought into place
+  double start;     // once
+};
+struct WinogradSpeed {
+  double multiply;
+  double to;    // a vector of one frequency, from pixels
+  double from;  // the same, to pixels; for gradients a number of one frequency, to taps
+  double call;  // of the register tile
+  double byte;  // of weights
+};
 struct Speeds {
-  double direct;           // of a multiply-add of vectors in the direct tile
-  double product;          // the same in Winograd's products
-  double to;               // of a vector of one frequency made from pixels
-  double from;             // of one turned back
-  double byte = 1.0 / 28;  // of weights, from beyond L2
+  DirectSpeed direct, direct_gradient;
+  WinogradSpeed winograd, winograd_gradient;
 };
 
 Speeds SpeedsOf(Target target) {
   switch (target) {
     case Target::kAvx512:
-      return {.direct = 0.19, .product = 0.205, .to = 2.6, .from = 1.8};
+      return {.direct = {.multiply = 0.186, .tap = 2.9, .weight = 0, .start = 750},
+              .direct_gradient = {.multiply = 0.183, .tap = 3.1, .weight = 2.0, .start = 1300},
+              .winograd = {.multiply = 0.152, .to = 3.0, .from = 0.7, .call = 26, .byte = 0.0155},
+              .winograd_gradient = {.multiply = 0.17, .to = 2.0, .from = 0.13, .call = 40}};
     case Target::kAvx2:
-      return {.direct = 0.15, .product = 0.165, .to = 2.2, .from = 1.4};
     case Target::kNeon:
     case Target::kScalar:
       break;
   }
-  return {.direct = 0.3, .product = 0.3, .to = 2.0, .from = 1.5};
+  // Fitted on AVX2; nearly the same in vectors of any width.
+  return {.direct = {.multiply = 0.148, .tap = 1.9, .weight = 0, .start = 1500},
+          .direct_gradient = {.multiply = 0.158, .tap = 1.1, .weight = 1.6, .start = 2300},
+          .winograd = {.multiply = 0.118, .to = 1.4, .from = 1.3, .call = 17, .byte = 0.017},
+          .winograd_gradient = {.multiply = 0.125, .to = 2.0, .from = 0.05, .call = 30}};
 }
 
-double Ceil(double a, double b) {
-  return static_cast<double>(static_cast<int64_t>((a + b - 1) / b));
-}
+// Weights of this many bytes are read from L2 however often.
+constexpr double kNearBytes = 1 << 20;
+constexpr int64_t kBlockTiles = 16;
 
-// The product a pass is made of; for weight gradients the forward one, whose roles it changes.
-struct Product {
-  double pixels, depth, columns;
-};
-Product ProductOf(const Conv2dProblem& p, Pass pass) {
-  if (pass == Pass::kBackwardData) {
-    return {double(p.input.pixels()), double(p.group_out()), double(p.group_in())};
-  }
-  return {double(p.output().pixels()), double(p.group_in()), double(p.group_out())};
+double Real(int64_t value) { return static_cast<double>(value); }
+
+// Rows that a register tile of `tile` rows multiplies for `rows`: a narrow rest costs as much as
+// three.
+double PaidRows(int64_t rows, int64_t tile) {
+  const int64_t rest = rows % tile;
+  return Real(rows - rest + (rest == 0 ? 0 : std::max<int64_t>(rest, 3)));
 }
 
 }  // namespace
 
 double DirectCost(const Conv2dProblem& p, Pass pass) {
+  const bool gradient = pass == Pass::kBackwardWeights;
   const Speeds speeds = SpeedsOf(ChosenTarget());
+  const DirectSpeed& speed = gradient ? speeds.direct_gradient : speeds.direct;
   const TileShape& tile = Tiles().shape;
-  const Product product = ProductOf(p, pass);
-  const double taps = double(p.kernel_h * p.kernel_w);
-  const double vectors = Ceil(product.columns, tile.lanes);
-  const double multiply =
-      speeds.direct * Ceil(product.pixels, tile.rows) * tile.rows * taps * product.depth * vectors;
-  const double weights = speeds.byte * taps * product.depth * vectors * tile.lanes * 4;
-  return std::max(multiply, weights);
+  const TapLattice lattice = MakeLattice(p, gradient ? Pass::kForward : pass, 0);
+  const int64_t vectors = CeilDiv(lattice.columns, tile.lanes);
+  const int64_t panels = UsesPatches(lattice) ? 1 : CeilDiv(vectors, tile.vectors);
+  const int64_t pixels = lattice.rows(), taps = lattice.taps(), depth = lattice.depth;
+  const double rows =
+      gradient ? Real(pixels) * (UsesPatches(lattice) ? PaidRows(taps * depth, tile.rows)
+                                                      : Real(taps) * PaidRows(depth, tile.rows))
+               : PaidRows(pixels, tile.rows) * Real(taps * depth);
+  return speed.multiply * rows * Real(vectors) + speed.tap * Real(pixels * taps * panels) +
+         speed.weight * Real(p.weight_size()) + speed.start;
 }
 
 double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
+  const bool gradient = pass == Pass::kBackwardWeights;
   const Speeds speeds = SpeedsOf(ChosenTarget());
+  const WinogradSpeed& speed = gradient ? speeds.winograd_gradient : speeds.winograd;
   const TileShape& tile = Products().shape;
-  const TileGrid grid(p, pass, shape);
-  const Product product = ProductOf(p, pass);
-  const double tiles = double(grid.count()), frequencies = shape.frequencies();
-  const double vectors = Ceil(product.columns, tile.lanes);
-  const double depth_vectors = Ceil(product.depth, tile.lanes);
-  const double products =
-      speeds.product * Ceil(tiles, tile.rows) * tile.rows * frequencies * product.depth * vectors;
-  if (pass == Pass::kBackwardWeights) {
-    const double repeats_x = Ceil(product.columns, 48), repeats_dy = Ceil(product.depth, 48);
-    return products +
-           speeds.to * tiles * frequencies * (depth_vectors * repeats_x + vectors * repeats_dy);
+  const TileGrid grid(p, gradient ? Pass::kForward : pass, shape);
+  const int64_t tiles = grid.count(), frequencies = shape.frequencies();
+  const int64_t vectors = CeilDiv(grid.dst.c, tile.lanes);
+  const int64_t depth_vectors = CeilDiv(grid.src.c, tile.lanes);
+  const int64_t panels = CeilDiv(vectors, tile.vectors);
+  double per_frequency = 0;
+  if (gradient) {
+    constexpr int64_t kSquare = Slices::kColumns;  // channels of a task, either way
+    const int64_t transformed =
+        depth_vectors * CeilDiv(grid.dst.c, kSquare) + vectors * CeilDiv(grid.src.c, kSquare);
+    const int64_t calls =
+        CeilDiv(tiles, WinogradSumTiles(shape)) * panels * CeilDiv(grid.src.c, tile.rows);
+    per_frequency = speed.multiply * Real(tiles) * PaidRows(grid.src.c, tile.rows) * Real(vectors) +
+                    speed.to * Real(tiles * transformed) +
+                    speed.from * Real(grid.src.c * grid.dst.c) + speed.call * Real(calls);
+  } else {
+    const double bytes = sizeof(float) * Real(grid.src.c * vectors * tile.lanes);
+    const bool far = bytes * Real(frequencies) > kNearBytes;
+    per_frequency = speed.multiply * PaidRows(tiles, tile.rows) * Real(grid.src.c * vectors) +
+                    speed.to * Real(tiles * depth_vectors) + speed.from * Real(tiles * vectors) +
+                    speed.call * Real(panels * CeilDiv(tiles, tile.rows)) +
+                    (far ? speed.byte * bytes * Real(CeilDiv(tiles, kBlockTiles)) : 0.0);
   }
-  const double weights =
-      speeds.byte * frequencies * product.depth * vectors * tile.lanes * 4 * Ceil(tiles, 16);
-  return std::max(products, weights) +
-         tiles * frequencies * (speeds.to * depth_vectors + speeds.from * vectors);
+  return per_frequency * Real(frequencies);
 }
 
 bool WinogradIsPrecise(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
-  // A weight gradient sums over pixels, in blocks that are added outside of the frequencies.
+  // A weight gradient sums over pixels, in blocks that are added outside of the registers.
   if (pass == Pass::kBackwardWeights || shape.tile == 4) return true;
   const int64_t channels = pass == Pass::kBackwardData ? p.out_channels : p.input.c;
   if (shape.tile == 8) return channels <= 256;
@@ -104,12 +140,12 @@ WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
   if (!square || !plain || p.method == ConvMethod::kDirect) return {};
   const int kernel = static_cast<int>(p.kernel_h);
   WinogradShape best;
-  double least = p.method == ConvMethod::kAuto ? DirectCost(p, pass) : 0.0;
+  double least = DirectCost(p, pass);
   for (const auto& [method, tile] : {std::pair(ConvMethod::kWinograd4, 4),
                                      {ConvMethod::kWinograd6, 6},
                                      {ConvMethod::kWinograd8, 8}}) {
     const WinogradShape shape{tile, kernel};
-    if (tile < kernel + 1) continue;
+    if (shape.outputs() < 2) continue;
     if (p.method == method) return shape;
     if (p.method != ConvMethod::kAuto || !WinogradIsPrecise(p, pass, shape)) continue;
     const double cost = WinogradCost(p, pass, shape);

@@ -24,22 +24,16 @@ namespace {
 constexpr int64_t kMostChannels = 48;  // of x in a task
 constexpr int kMaxTaps = 25;
 
-// Tiles that are summed before they are added to the rest: what L2 holds beside the sums.
-int64_t BlockTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
-
-// How input channels are cut: evenly, at whole register tiles, finer where slices alone are too few
-// for the threads.
+// How input channels are cut: evenly, at whole cache lines, finer where slices alone are too few
+// for several threads.
 struct ChannelBlocks {
-  ChannelBlocks(int64_t channels, int64_t slices, int threads) : channels(channels) {
-    const int64_t rows = Products().shape.rows;
-    const int64_t tiles = (channels + rows - 1) / rows;
-    const int64_t wanted = (2 * threads + slices - 1) / slices;
-    const int64_t blocks =
-        std::clamp((channels + kMostChannels - 1) / kMostChannels, wanted, std::max(wanted, tiles));
-    size = (tiles + blocks - 1) / blocks * rows;
+  ChannelBlocks(int64_t channels, int64_t slices, int threads) {
+    constexpr int64_t kLine = 16;
+    const int64_t wanted = threads == 1 ? 1 : (2 * threads + slices - 1) / slices;
+    const int64_t blocks = std::max(wanted, (channels + kMostChannels - 1) / kMostChannels);
+    size = ((channels + blocks - 1) / blocks + kLine - 1) / kLine * kLine;
     count = (channels + size - 1) / size;
   }
-  int64_t channels;
   int64_t size, count;
 };
 
@@ -53,7 +47,7 @@ struct TaskScratch {
   // One frequency to the next: a cache line more than full, see winograd.cc.
   static int64_t Stride(int64_t rows, int64_t row) { return rows * row + 16; }
   static int64_t Arrays(const WinogradShape& shape) {
-    const int64_t tiles = BlockTiles(shape);
+    const int64_t tiles = WinogradSumTiles(shape);
     return Stride(tiles, kMostChannels) + Stride(tiles, Slices::kColumns) +
            Stride(kMostChannels, Slices::kColumns);
   }
@@ -62,7 +56,7 @@ struct TaskScratch {
                                                (kMaxTaps + 1) * Slices::kColumns);
   }
   TaskScratch(const WinogradShape& shape, float* memory) {
-    const int64_t tiles = BlockTiles(shape), n = shape.frequencies();
+    const int64_t tiles = WinogradSumTiles(shape), n = shape.frequencies();
     pixels = memory;
     gradient = pixels + n * Stride(tiles, kMostChannels);
     sums = gradient + n * Stride(tiles, Slices::kColumns);
@@ -153,7 +147,7 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
   }
   const Slices slices(grid.dst.c, Products().shape);
   const ChannelBlocks blocks(grid.src.c, slices.count(), workspace.threads());
-  const int64_t block = BlockTiles(shape);
+  const int64_t block = WinogradSumTiles(shape);
   ParallelFor(workspace.threads(), slices.count() * blocks.count, [&](int64_t task, int thread) {
     const int64_t slice = task / blocks.count, channel0 = task % blocks.count * blocks.size;
     const int64_t channels = std::min(blocks.size, grid.src.c - channel0);
