@@ -111,14 +111,15 @@ class Fit:
             "seed": str(trainer.seed),
             "epochs": str(options.epochs),
             "batch size": str(options.batch_size),
-            "rate": f"{optimizer.lr:g}",
-            "momentum": f"{optimizer.momentum:g}{' (Nesterov)' if optimizer.nesterov else ''}",
-            "weight decay": f"{optimizer.weight_decay:g}",
+            "precision": self.network.precision,
+            "rate": str(optimizer.lr),
+            "momentum": f"{optimizer.momentum}{' (Nesterov)' if optimizer.nesterov else ''}",
+            "weight decay": str(optimizer.weight_decay),
             "parameter groups": str(optimizer.groups),
             "clip_norm": str(optimizer.clip_norm),
             "schedule": described(trainer.schedule),
             "augmentation": described(trainer.augment),
-            "label smoothing": f"{trainer.label_smoothing:g}",
+            "label smoothing": str(trainer.label_smoothing),
             "averages": described(trainer.average),
             "monitor": options.monitor,
             "early stopping": stopping,
@@ -147,7 +148,9 @@ class Fit:
         else:
             self.trainer.history = History()
         monitor.load_state(self.trainer.schedule, self.state.schedule)
-        self.preprocessing = self.trainer._prepare(self.train, self.options.preprocessing)
+        self.preprocessing = self.trainer._prepare(
+            self.train, self.options.preprocessing, self.options.progress
+        )
         if self.folder is None:
             return ""
         if found is None:

@@ -20,6 +20,20 @@ def time_text(seconds: float) -> str:
     return f"{rest // 60}:{rest % 60:02d}"
 
 
+def _tell(stream: TextIO, text: str) -> bool:
+    """Whether it could be written: a terminal that goes away must not end what it watched."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ):  # the last: a signal amid a write of the same stream
+        return False
+    return True
+
+
 class LiveLine:
     """A line of text that is rewritten in place; nothing at all where there is no terminal."""
 
@@ -39,16 +53,14 @@ class LiveLine:
             return
         # A line that wraps cannot be rewritten: "\r" only goes back to the start of its last row.
         text = text[: shutil.get_terminal_size().columns - 1]
-        self.stream.write("\r" + text.ljust(self._width))
-        self.stream.flush()
+        self.shown = _tell(self.stream, "\r" + text.ljust(self._width))
         self._width = len(text)
         self._last = time.monotonic()
 
     def clear(self) -> None:
         """Leaves the cursor at the start of an empty line."""
         if self.shown and self._width:
-            self.stream.write("\r" + " " * self._width + "\r")
-            self.stream.flush()
+            self.shown = _tell(self.stream, "\r" + " " * self._width + "\r")
             self._width = 0
 
 
@@ -115,7 +127,7 @@ class TrainingProgress:
         """A line that stays, such as that the run goes on from a checkpoint."""
         self._line.clear()
         if self.shown:
-            print(text, file=self.stream, flush=True)
+            self.shown = _tell(self.stream, text + "\n")
 
     def validating(self, epoch: int) -> None:
         """Says so while the held-out pictures are looked at."""
@@ -133,7 +145,7 @@ class TrainingProgress:
         if "val_accuracy" in row:
             text += f"  test loss {row['val_loss']:.4f}  test accuracy {row['val_accuracy']:6.2%}"
         text += f"  {row['images_per_second']:,.0f} images/s  {time_text(row['seconds'])}"
-        print(text, file=self.stream, flush=True)
+        self.shown = _tell(self.stream, text + "\n")
 
     def close(self) -> None:
         self._line.clear()

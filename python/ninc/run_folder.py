@@ -42,8 +42,12 @@ class RunFolder:
         self.plot = self.path / "history.png"
         self.about = self.path / "run.json"
         self._lock = self._locked()
-        check_writable(self.last)
-        self._remove_remains()
+        try:
+            check_writable(self.last)
+            self._remove_remains()
+        except BaseException:
+            self.close()  # a second try in the same process must find the folder free
+            raise
 
     def close(self) -> None:
         if self._lock is not None:

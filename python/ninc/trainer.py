@@ -219,7 +219,9 @@ class Trainer:
         if watched.startswith("val_"):
             raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {watched}")
 
-    def _prepare(self, train: Dataset | BatchStream, kind: str) -> Preprocessing | None:
+    def _prepare(
+        self, train: Dataset | BatchStream, kind: str, progress: bool
+    ) -> Preprocessing | None:
         """Stores with the network what a later user of it needs to know of this data."""
         outputs = check_classes(self.network, train, 1)
         classes = train.classes or []
@@ -234,6 +236,6 @@ class Trainer:
                     "fit: for a stream of pictures the network needs its preprocessing first: "
                     "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
                 )
-            preprocessing = Preprocessing.fit(train.images, kind)
+            preprocessing = Preprocessing.fit(train.images, kind, progress=progress)
             self.network.preprocessing = preprocessing
         return preprocessing
