@@ -104,22 +104,29 @@ class Checkpoint:
             network._model.set_extra(name, array)
 
 
-def save(
-    path: Path, network: Network, core: _core.Trainer, state: State, settings: Mapping[str, str]
-) -> None:
-    """Writes a checkpoint, whole or not at all; FileError where it cannot be written.
+def check_finite(arrays: Mapping[str, np.ndarray], state: State) -> None:
+    """DivergedError naming the first array that holds what is not finite.
 
-    DivergedError, and nothing written, where an array holds what is not finite: a step can ruin the
-    weights although its loss was still a number.
+    A step can ruin the weights although its loss was still a number.
     """
-    arrays = {f"{_VELOCITY}{name}": array for name, array in core.velocity().items()}
-    arrays |= {f"{_AVERAGE}{name}": array for name, array in core.averages().items()}
-    for name, array in {**network.state_dict(), **arrays}.items():
+    for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise DivergedError(
                 f"{name.replace(':', ' of ')} holds numbers that are not finite after "
                 f"{state.place()}; try a lower rate or clip_norm"
             )
+
+
+def save(
+    path: Path, network: Network, core: _core.Trainer, state: State, settings: Mapping[str, str]
+) -> None:
+    """Writes a checkpoint, whole or not at all; FileError where it cannot be written.
+
+    DivergedError, and nothing written, where an array holds what is not finite.
+    """
+    arrays = {f"{_VELOCITY}{name}": array for name, array in core.velocity().items()}
+    arrays |= {f"{_AVERAGE}{name}": array for name, array in core.averages().items()}
+    check_finite({**network.state_dict(), **arrays}, state)
     entry = {
         "format": _FORMAT,
         "ninc": _core.__version__,

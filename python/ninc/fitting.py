@@ -212,6 +212,8 @@ class Fit:
             "images_per_second": (state.images - images_before) / seconds,
             "waited": waited / seconds,
         }
+        # Before anything is kept or saved of this epoch.
+        checkpoint.check_finite(self.network.state_dict(), self.state)
         self._validate(row)
         self._end_epoch(row)
 

@@ -236,6 +236,15 @@ def test_arrays_in_pickles_that_lie_are_refused(tmp_path):
     assert read_plain_pickle(tmp_path / "p") == {}
 
 
+def test_a_pickle_that_doubles_itself_is_refused(tmp_path):
+    value = []
+    for _ in range(40):
+        value = [value, value]
+    (tmp_path / "p").write_bytes(pickle.dumps({b"data": value}))
+    with pytest.raises(FileError, match="more than 1,000,000 values"):
+        read_plain_pickle(tmp_path / "p")
+
+
 def test_npz_array_shorter_than_its_header(tmp_path):
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.zeros((60, 8, 8), np.uint8))

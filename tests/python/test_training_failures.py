@@ -176,6 +176,20 @@ def test_an_output_that_overflows_is_named():
         ninc.Trainer(network).fit(bars(), epochs=1, batch_size=16, progress=False)
 
 
+def test_weights_that_one_step_ruins_are_not_taken_for_a_result(tmp_path, monkeypatch):
+    def ruin(trainer, *_):
+        name, value = next(iter(trainer.network.parameters().items()))
+        trainer.network._model.set_parameters({name: np.full(value.shape, np.inf, np.float32)})
+        return 1.0, 0, True  # the loss before it was a number
+
+    monkeypatch.setattr(ninc.Trainer, "_update", ruin)
+    with pytest.raises(DivergedError, match="holds numbers that are not finite after epoch 1"):
+        ninc.Trainer(small_network()).fit(
+            bars(), validation=bars(), epochs=1, progress=False, checkpoint_dir=tmp_path
+        )
+    assert not (tmp_path / "best.safetensors").exists()
+
+
 def test_images_that_are_not_finite_are_blamed():
     x = np.zeros((16, 1, 8, 8), np.float32)
     x[3, 0, 2, 2] = np.inf

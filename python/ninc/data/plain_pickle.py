@@ -32,7 +32,8 @@ def read_plain_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
     content = read_bytes(path)
     try:
         # Strings of Python 2 are bytes here: they hold names as well as pixels.
-        found = _plain(_Unpickler(io.BytesIO(content), encoding="bytes").load())
+        value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        found = _plain(value, [_MOST_VALUES])
     except _ForbiddenError as error:
         raise FileError(f"{place}: refused, the pickle asks for {error}") from error
     # Damaged pickles end in nearly every exception there is.
@@ -108,6 +109,10 @@ for _package in ("numpy.core", "numpy._core"):
     _NAMES[f"{_package}.numeric", "_frombuffer"] = _from_buffer
 
 
+# A batch of CIFAR holds some 20,000: labels and file names.
+_MOST_VALUES = 1_000_000
+
+
 # The unpickler written in Python: the one in C fills gigabytes when a few bytes name a high place
 # in its memo. CIFAR's batches have some ten thousand opcodes and take it 20 ms each.
 class _Unpickler(pickle._Unpickler):
@@ -124,17 +129,23 @@ class _Unpickler(pickle._Unpickler):
         raise _ForbiddenError("an object by its registered number")
 
 
-def _plain(value: Any) -> Any:
-    """The value with arrays in the place of their records; _ForbiddenError for all else."""
+def _plain(value: Any, left: list[int]) -> Any:
+    """The value with arrays in the place of their records; _ForbiddenError for all else.
+
+    left: how many values may still be looked at. A few bytes can hold a list of itself, doubled.
+    """
+    left[0] -= 1
+    if left[0] < 0:
+        raise _ForbiddenError(f"more than {_MOST_VALUES:,} values")
     kind = type(value)
     if kind is _Array:
         return value.to_numpy()
     if kind in (str, bytes, int, float, bool, type(None)):
         return value
     if kind in (list, tuple):
-        return kind(map(_plain, value))
+        return kind(_plain(item, left) for item in value)
     if kind is dict:
-        return {_plain_key(key): _plain(item) for key, item in value.items()}
+        return {_plain_key(key): _plain(item, left) for key, item in value.items()}
     raise _ForbiddenError(f"a value of type {kind.__name__.lstrip('_')}")
 
 
