@@ -12,6 +12,7 @@
 #include <string>
 
 #include "cuda/driver.h"
+#include "cuda/kernel_cache.h"
 #include "ninc/status.h"
 
 namespace ninc::cuda {
@@ -19,19 +20,6 @@ namespace ninc::cuda {
 using DevicePointer = uint64_t;
 
 class Stream;
-
-// Where a kernel is found: {"activation", "ninc_activation_forward"}. Both live as long as the
-// process (string literals).
-struct KernelId {
-  const char* module;
-  const char* name;
-};
-
-// A loaded kernel.
-struct Kernel {
-  abi::Function function = nullptr;
-  size_t argument_bytes = 0;  // of its one parameter; 0 where the driver does not tell
-};
 
 // What this process has allocated through Context::Allocate.
 struct MemoryUse {
@@ -67,25 +55,23 @@ class Context {
   MemoryUse memory() const;
   Result<size_t> FreeMemory();  // bytes free on the device, whoever holds the rest
 
-  // ---- For Stream and its kin ------------------------------------------------------------------
-  class Current;
+  // For streams and what belongs to them.
   const Driver& driver() const { return driver_; }
+  abi::Context handle() const { return context_; }
   // The kernel, its module loaded first if need be, and the kernel allowed `shared_bytes` of
   // dynamic shared memory.
-  Result<Kernel> FindKernel(const KernelId& id, size_t argument_bytes, size_t shared_bytes);
+  Result<abi::Function> FindKernel(const KernelId& id, size_t argument_bytes, size_t shared_bytes);
   // ok, or `what: the driver's words`; remembers when the device is lost.
   Status Check(abi::Result code, const std::string& what);
   // ok unless forked or lost.
   Status CheckUsable() const;
 
  private:
-  struct Caches;
+  struct State;  // what changes: kernels, memory, whether the device is lost
   explicit Context(const Driver& driver);
-  ~Context();
-  static Result<Context*> Make();
+  ~Context();  // of one that could not be opened; others live on, for frees that come very late
   Status Open();
   void Close();
-  Result<abi::Module> LoadModule(const char* name);
 
   const Driver& driver_;
   abi::Device device_ = 0;
@@ -94,7 +80,7 @@ class Context {
   int multiprocessors_ = 0;
   int compute_capability_ = 0;
   size_t max_shared_bytes_ = 0;
-  std::unique_ptr<Caches> caches_;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace ninc::cuda

@@ -76,7 +76,7 @@ class Stream {
 
  private:
   Status LaunchRaw(const KernelId& kernel, const Grid& grid, const void* args, size_t bytes);
-  Result<Staging*> GetStaging(const char* what);
+  Result<Staging*> GetStaging();
   Status Failed(abi::Result code, const char* what);
 
   Context& context_;
