@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "cuda_emulator/fake_driver.h"
-#include "cuda_emulator/fatbin.h"
+#include "cuda_emulator/fake_driver_fatbin.h"
 #include "cuda_emulator/launch.h"
 
 using namespace ninc::emulator;  // NOLINT: the functions below are the driver's, outside any
