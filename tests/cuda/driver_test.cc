@@ -67,6 +67,23 @@ TEST(DriverTest, DeviceTooOld) {
   });
 }
 
+// No binary in the library is for the device, and the driver cannot compile what is.
+TEST(DriverTest, CannotCompile) {
+  InOwnProcess([] {
+    Control::Set("ptx", 70);
+    const auto stream = Value(Value(Context::Get())->NewStream());
+    ExpectDeviceFailure(
+        Clamp(*stream, nullptr, nullptr, 0, 0, 1),
+        {"cuda: the driver for CUDA 13.0 has to compile the kernels for emulated device, which "
+         "needs a driver for CUDA " +
+             VersionText(NINC_CUDA_TOOLKIT) + " or later",
+         "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"});
+    Control::Set("ptx", 0);
+    EXPECT_OK(Clamp(*stream, nullptr, nullptr, 0, 0, 1));
+    EXPECT_OK(stream->Synchronize());
+  });
+}
+
 // A child made before the parent used CUDA may use it; one made after may not, and is told so.
 TEST(DriverTest, Fork) {
   InOwnProcess([] {

@@ -30,6 +30,7 @@ namespace abi = cuda::abi;
 struct Settings {
   int64_t devices = 1;
   int64_t driver = 13000;
+  int64_t ptx = 0;  // 90: refuses PTX of a later version than 9.0; 0: takes any
   int64_t capability = 80;
   int64_t multiprocessors = 108;
   int64_t memory = int64_t{8} << 30;  // bytes
