@@ -23,7 +23,7 @@ TEST(DriverTest, Found) {
     EXPECT_EQ(devices[0].compute_capability, 80);
     EXPECT_EQ(devices[0].memory_bytes, uint64_t{8} << 30);
     EXPECT_EQ(devices[0].multiprocessors, 108);
-    EXPECT_EQ(devices[0].driver_version, 13000);
+    EXPECT_EQ(devices[0].driver_version, NINC_CUDA_TOOLKIT);
     EXPECT_EQ(devices[0].objection, "");
     Context* context = Value(Context::Get());
     EXPECT_EQ(context->device_name(), "emulated device");
@@ -74,8 +74,8 @@ TEST(DriverTest, CannotCompile) {
     const auto stream = Value(Value(Context::Get())->NewStream());
     ExpectDeviceFailure(
         Clamp(*stream, nullptr, nullptr, 0, 0, 1),
-        {"cuda: the driver for CUDA 13.0 has to compile the kernels for emulated device, which "
-         "needs a driver for CUDA " +
+        {"cuda: the driver for CUDA " + VersionText(NINC_CUDA_TOOLKIT) +
+             " has to compile the kernels for emulated device, which needs a driver for CUDA " +
              VersionText(NINC_CUDA_TOOLKIT) + " or later",
          "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"});
     Control::Set("ptx", 0);
