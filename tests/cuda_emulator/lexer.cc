@@ -54,8 +54,8 @@ Result<std::vector<Token>> Lex(std::string_view ptx) {
     }
     if (ptx.substr(at, 2) == "/*") {
       const size_t end = std::min(ptx.find("*/", at + 2), ptx.size());
-      line += static_cast<int>(std::count(ptx.begin() + static_cast<ptrdiff_t>(at),
-                                          ptx.begin() + static_cast<ptrdiff_t>(end), '\n'));
+      const std::string_view comment = ptx.substr(at, end - at);
+      line += static_cast<int>(std::count(comment.begin(), comment.end(), '\n'));
       at = std::min(end + 2, ptx.size());
       continue;
     }
