@@ -16,12 +16,13 @@ std::string Hex(uint64_t value) {
 }
 
 bool Written(const uint8_t* shadow, uint32_t bytes) {
-  if (bytes == 4) {
+  if (bytes % 4 != 0) return std::all_of(shadow, shadow + bytes, [](uint8_t b) { return b == 1; });
+  for (uint32_t i = 0; i < bytes; i += 4) {
     uint32_t four;
-    std::memcpy(&four, shadow, 4);
-    return four == 0x01010101;
+    std::memcpy(&four, shadow + i, 4);
+    if (four != 0x0101'0101) return false;
   }
-  return std::all_of(shadow, shadow + bytes, [](uint8_t byte) { return byte == 1; });
+  return true;
 }
 
 }  // namespace
@@ -92,11 +93,12 @@ std::byte* Warp::ReachShared(const Instruction& instruction, Access access, int 
   }
   if (address % bytes != 0) return failed("misaligned");
   if (access == Access::kWrite) block_->CheckSuspect(Thread(lane), address, bytes);
-  if (const auto problem = shared.Touch(access, Thread(lane), address, bytes)) {
+  if (!shared.Touch(access, Thread(lane), address, bytes)) {
+    const SharedMemory::Problem problem = shared.Explain(access, Thread(lane), address, bytes);
     const std::string other =
-        problem->other < 0 ? "" : block_->ThreadName(static_cast<uint32_t>(problem->other));
-    if (problem->never_written) block_->Suspect(Thread(lane), address, bytes);
-    return failed(problem->before + other + problem->after);
+        problem.other < 0 ? "" : block_->ThreadName(static_cast<uint32_t>(problem.other));
+    if (problem.never_written) block_->Suspect(Thread(lane), address, bytes);
+    return failed(problem.before + other + problem.after);
   }
   return shared.data() + address;
 }
