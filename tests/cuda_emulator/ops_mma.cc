@@ -1,6 +1,7 @@
 // mma.sync on TF32 operands, D = A * B + C with D, C: 16×8, A: 16×K, B: K×8 and K = 4 or 8. Lane
 // 4 * g + t holds, of A, rows g and g + 8 at columns t (and t + 4); of B, column g at rows t (and
 // t + 4); of C and D, rows g and g + 8 at columns 2 t and 2 t + 1.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -59,11 +60,13 @@ void Mma(Warp& warp, const Instruction& instruction, uint32_t lanes) {
   }
   // Products of 11-bit mantissas are exact, and their sums nearly so.
   for (int row = 0; row < 16; ++row) {
+    double sum[8];
+    std::copy_n(sums[row], 8, sum);
+#pragma GCC unroll 8
     for (int k = 0; k < kDepth; ++k) {
-      for (int column = 0; column < 8; ++column) {
-        sums[row][column] += a[row][k] * b[k][column];
-      }
+      for (int column = 0; column < 8; ++column) sum[column] += a[row][k] * b[k][column];
     }
+    std::copy_n(sum, 8, sums[row]);
   }
   float* d_lanes[4];
   for (int i = 0; i < 4; ++i) d_lanes[i] = warp.Lanes<float>(instruction.to[i]);
