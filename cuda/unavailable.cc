@@ -6,6 +6,8 @@ namespace {
 constexpr const char* kReason = "this build of ninc has no CUDA kernels: it was made without nvcc";
 }  // namespace
 
+bool CudaIsBuilt() { return false; }
+
 DeviceInfo CudaDevice() { return {"cuda", "", kReason}; }
 
 Result<std::shared_ptr<Backend>> CudaBackend() { return DeviceFailure(kReason); }

@@ -219,7 +219,9 @@ Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input, const Pla
                           [&] { return impl_->PlanFor(*impl_->placement(), input, options); });
 }
 
-Status Model::FetchParameters() {
+Status Model::FetchParameters() const {
+  // A step under way need not be waited for where there is nothing to fetch.
+  if (impl_->placement()->backend->SharesMemory()) return {};
   const std::lock_guard writer_lock(impl_->writer_mutex);
   const std::lock_guard lock(impl_->parameters_mutex);
   return impl_->parameters.Fetch();

@@ -317,6 +317,7 @@ struct DeviceInfo {
 };
 NINC_API std::vector<DeviceInfo> Devices();
 DeviceInfo CudaDevice();
+NINC_API bool CudaIsBuilt();  // whether this build has kernels for GPUs
 // A stream of the GPU; DeviceFailure says why there is none.
 Result<std::shared_ptr<Backend>> CudaBackend();
 // The backend of "cpu" or "cuda".

@@ -39,7 +39,7 @@ class NINC_API Model {
   const std::vector<ParameterSpec>& specs() const;
   // parameter(): as last set or fetched; the two differ only after training on another device.
   const Tensor& parameter(size_t index) const;
-  Status FetchParameters();
+  Status FetchParameters() const;
   Result<size_t> FindParameter(std::string_view name) const;
   // Replaces values; every name must exist and every size fit, else nothing is changed.
   Status SetParameters(const std::vector<std::pair<std::string, std::vector<float>>>& values);
