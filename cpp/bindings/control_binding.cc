@@ -20,7 +20,7 @@ py::dict BuildInfo() {
   py::dict info;
   info["version"] = NINC_VERSION;
   info["compiler"] = __VERSION__;
-  info["cuda"] = CudaIsBuilt();
+  info["cuda"] = CudaTargets();
   return info;
 }
 
@@ -94,7 +94,7 @@ void DefineControl(py::module_& module) {
     for (const DeviceInfo& device : Devices()) {
       py::dict info;
       info["name"] = device.name;
-      info["model"] = device.model;
+      info["description"] = device.description;
       info["problem"] = device.problem;
       devices.append(info);
     }

@@ -45,7 +45,7 @@ def devices() -> list[str]:
 
 
 def device_info() -> list[dict[str, str]]:
-    """All devices ninc knows: name, model, and the problem, "" where there is none."""
+    """All devices ninc knows: name, description, and the problem, "" where there is none."""
     return _core.devices()
 
 

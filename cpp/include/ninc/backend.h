@@ -311,15 +311,13 @@ NINC_API Backend& CpuBackend();
 
 // What can compute here, and why the others cannot.
 struct DeviceInfo {
-  std::string name;     // "cpu", "cuda"
-  std::string model;    // "NVIDIA H100 80GB HBM3"
-  std::string problem;  // why it cannot be used, one sentence; empty where it can
+  std::string name;         // "cpu", "cuda"
+  std::string description;  // "NVIDIA H100 80GB HBM3, compute capability 9.0, 81559 MiB"
+  std::string problem;      // why it cannot be used, one sentence; empty where it can
 };
 NINC_API std::vector<DeviceInfo> Devices();
-DeviceInfo CudaDevice();
-NINC_API bool CudaIsBuilt();  // whether this build has kernels for GPUs
-// A stream of the GPU; DeviceFailure says why there is none.
-Result<std::shared_ptr<Backend>> CudaBackend();
+// What the kernels for GPUs were compiled for; empty in a build without them.
+NINC_API std::string CudaTargets();
 // The backend of "cpu" or "cuda".
 NINC_API Result<std::shared_ptr<Backend>> OpenDevice(std::string_view name);
 
