@@ -44,7 +44,7 @@ def _build() -> dict[str, Any]:
         "build": ninc.build_info(),
         "targets": ninc.targets(),
         "target": ninc.target(),
-        "devices": ninc.devices(),
+        "devices": ninc.control.device_info(),
         "threads": ninc.get_num_threads(),
     }
 
@@ -71,7 +71,9 @@ def _print_build() -> None:
     for name, value in ninc.build_info().items():
         print(f"{name}: {value}")
     print(f"targets of this processor: {', '.join(ninc.targets())}")
-    print(f"devices: {', '.join(ninc.devices())}")
+    for device in ninc.control.device_info():
+        state = f"not usable: {device['problem']}" if device["problem"] else device["description"]
+        print(f"device {device['name']}: {state}")
     print(f"threads: {ninc.get_num_threads()}")
 
 
