@@ -62,10 +62,15 @@ class NINC_API Model {
   // y holds OutputShape(...).size() floats, contiguous N×C×H×W.
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
   Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1);
+  // The same for x in the memory of the device the network runs on, written by another library
+  // whose `stream` may still be at it (see Backend::Borrow). The result stays there.
+  Result<DeviceMemory> RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
+                                   NodeId output = -1);
 
   // From now on runs and trains on "cpu" or "cuda"; runs under way end where they began.
   Status MoveTo(std::string_view device);
   std::string_view device() const;
+  std::shared_ptr<Backend> backend() const;
 
   // The plan for an input shape, made or taken from the cache (bounded: see SetPlanCacheBytes).
   Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);
