@@ -84,7 +84,7 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
   {
     const std::lock_guard lock(parameters_mutex);
     NINC_RETURN_IF_ERROR(parameters.Fetch());
-    NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, "parameters"));
+    NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));
     NINC_ASSIGN_OR_RETURN(set,
                           place.prepared.Make(plan.program, parameters, version, *place.backend));
   }
@@ -266,7 +266,7 @@ Status Model::MoveTo(std::string_view device) {
     auto place = std::make_shared<Placement>(backend);
     const std::lock_guard writer_lock(impl_->writer_mutex);
     const std::lock_guard lock(impl_->parameters_mutex);
-    NINC_RETURN_IF_ERROR(impl_->parameters.Prepare(backend, "parameters"));
+    NINC_RETURN_IF_ERROR(impl_->parameters.Prepare(backend, backend.get(), "parameters"));
     const std::lock_guard placement_lock(impl_->placement_mutex);
     impl_->current.swap(place);
     return {};
