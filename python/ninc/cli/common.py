@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..data import Dataset
+    from ..held_out import HeldOut
     from ..network import Network
 
 # (height and width, channels) of the pictures each network was made for.
@@ -20,6 +21,15 @@ INPUTS = {
     "nin-svhn": (32, 3),
     "nin-mnist": (28, 1),
     "nin-imagenet": (224, 3),
+}
+
+# The share of each class that is held out of data without a test set.
+HELD_OUT = 0.1
+
+# What a split is called, of data with a test set and without.
+_SPLIT_WORDS = {
+    True: {"train": "in the training set", "test": "in the test set", "all": "in both sets"},
+    False: {"train": "not held out", "test": "held out", "all": "in all"},
 }
 
 # Damaged pictures named in one line; the Dataset's `skipped` has all.
@@ -134,31 +144,61 @@ def usual_input(network: Network, name: str) -> tuple[int, int, int]:
 def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dataset, str]:
     """Labelled pictures as the network wants them, and words for which these are.
 
-    Without --split: the test set where there is one, else all pictures.
+    Without --split: the test set where there is one, else what was held out of the data when the
+    network was trained, else all pictures.
     """
     from .. import data
     from ..errors import ArgumentError
 
     settings = network.preprocessing
-    divided = data.has_test(path)
-    split = args.split or ("test" if divided else "all")
-    if settings is None:
-        loaded = load_split(path, split, None, None, args)
-        if loaded.is_pictures:
-            raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
+    size, channels = (None, None) if settings is None else (settings["size"], settings["channels"])
+    divided, record = data.has_test(path), network.held_out
+    if divided or args.split not in ("train", "test"):
+        for option, given in (("--held-out", args.held_out), ("--seed", args.seed)):
+            if given is not None:
+                args.parser.error(
+                    f"{option} says what to hold out anew: it goes with --split train or test, of "
+                    "data without a test set"
+                )
+    if args.split is None and record is not None and not divided:
+        loaded = _load_recorded(record, path, size, channels, args)
+        words = f"held out of {Path(path)} when the network was trained"
     else:
-        loaded = load_split(path, split, settings["size"], settings["channels"], args)
+        split = args.split or ("test" if divided else "all")
+        share = args.held_out or (record.share if record else HELD_OUT)
+        seed = args.seed if args.seed is not None else record.seed if record else 0
+        loaded = load_split(path, split, size, channels, args, share, seed, args.limit)
+        words = f"{_SPLIT_WORDS[divided][split]} of {Path(path)}"
+        if split != "all" and not divided:
+            words += f" with --held-out {share:g} and --seed {seed}"
+    if settings is None and loaded.is_pictures:
+        raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
     if network.classes is not None:
         loaded = loaded.with_classes(network.classes)
-    if divided:
-        all_words = {
-            "train": "in the training set",
-            "test": "in the test set",
-            "all": "in both sets",
-        }
-    else:
-        all_words = {"train": "not held out", "test": "held out", "all": "in all"}
-    return loaded, f"{len(loaded):,} pictures {all_words[split]} of {Path(path)}"
+    return loaded, f"{len(loaded):,} pictures {words}"
+
+
+def _load_recorded(
+    record: HeldOut,
+    path: str,
+    size: Sequence[int] | None,
+    channels: int | None,
+    args: argparse.Namespace,
+) -> Dataset:
+    """What was held out when the network was trained; ArgumentError where the data are others."""
+    from ..data.dataset import first_of_each
+    from ..errors import ArgumentError
+
+    share, seed = record.share, record.seed
+    loaded = load_split(path, "test", size, channels, args, share, seed, record.limit)
+    if loaded.fingerprint() != record.fingerprint:
+        raise ArgumentError(
+            f"{path}: not the data {args.model} was trained on, of which "
+            f"{record.describe()} were held out; --split all takes every picture of these"
+        )
+    if args.limit is not None:
+        loaded = loaded.subset(first_of_each(loaded.labels, args.limit))
+    return loaded
 
 
 def load_split(
@@ -167,8 +207,11 @@ def load_split(
     size: Sequence[int] | None,
     channels: int | None,
     args: argparse.Namespace,
+    held_out: float,
+    seed: int,
+    limit: int | None,
 ) -> Dataset:
-    """One split of the data as the options of `add_data_options` say; tells what it left out."""
+    """One split of the data, read as the options say; tells what it left out."""
     from .. import data
 
     loaded = data.load(
@@ -176,9 +219,9 @@ def load_split(
         split,
         size=None if size is None else tuple(size),
         channels=channels,
-        held_out=args.held_out,
-        seed=args.seed,
-        limit=args.limit,
+        held_out=held_out,
+        seed=seed,
+        limit=limit,
         on_error="skip" if args.on_corrupt == "skip" else "raise",
         in_memory=False if args.stream else None,
         progress=True,
@@ -202,21 +245,24 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """The options that choose and read pictures; train and eval must mean the same."""
+def add_data_options(parser: argparse.ArgumentParser, defaults: str = "") -> None:
+    """The options that choose and read pictures; train and eval must mean the same.
+
+    defaults: what a split's are, in words, where the command finds them by itself.
+    """
     parser.add_argument(
         "--held-out",
         type=share,
-        default=0.1,
         metavar="SHARE",
-        help="without a test set, hold out this share of each class (default 0.1)",
+        help="without a test set, hold out this share of each class "
+        f"(default {defaults or HELD_OUT})",
     )
     parser.add_argument(
         "--seed",
         type=not_negative,
-        default=0,
+        default=None if defaults else 0,
         metavar="N",
-        help="seed of everything random, also of what is held out (default 0)",
+        help=f"seed of everything random, also of what is held out (default {defaults or 0})",
     )
     parser.add_argument(
         "--limit", type=positive, metavar="N", help="take N pictures a class, for a quick try"

@@ -61,6 +61,7 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
         "arena_bytes": plan["arena_bytes"],
         "classes": network.classes,
         "preprocessing": network.preprocessing,
+        "held_out": None if network.held_out is None else network.held_out.to_dict(),
     }
 
 
@@ -85,5 +86,7 @@ def _print_network(args: argparse.Namespace) -> None:
     preprocessing = network._stored_preprocessing()
     if preprocessing is not None:
         print(f"pictures: {preprocessing.describe()}")
+    if network.held_out is not None:
+        print(f"held out in training: {network.held_out.describe()}")
     if args.plan:
         print(network.plan(shape).describe())

@@ -21,9 +21,14 @@ import json
 import os
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
-from .common import INPUTS, load_split, use_threads
+from .common import HELD_OUT, INPUTS, load_split, use_threads
 from .train_options import add_arguments, fit_options, make_trainer
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..held_out import HeldOut
 
 __all__ = ["add_arguments", "run"]
 
@@ -41,13 +46,14 @@ def run(args: argparse.Namespace) -> int:
         if path is not None:
             check_writable(path)
     use_threads(args)
-    train, test = _load(args)
+    train, test, held_out = _load(args)
     network = ninc.models.create(
         args.model,
         num_classes=len(train.classes),
         batch_norm=recipes.recipe(args.recipe).batch_norm,
         seed=args.seed,
     ).to(args.device)
+    network.held_out = held_out
     trainer = make_trainer(args, network)
     _announce(args, network, train, test)
     watched = test
@@ -62,19 +68,31 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(args: argparse.Namespace) -> tuple:
-    """(training set, test set), at the size the network takes."""
+def _load(args: argparse.Namespace) -> tuple[Dataset, Dataset, HeldOut | None]:
+    """(training set, test set), at the size the network takes, and how they were divided.
+
+    The last is None for data that have a test set.
+    """
+    from .. import data
+    from ..held_out import HeldOut
+
+    divided = data.has_test(args.data)
+    if divided and args.held_out is not None:
+        args.parser.error(f"--held-out: {args.data} has a test set of its own")
+    share = args.held_out or HELD_OUT
     side, channels = INPUTS[args.model]
     train, test = (
-        load_split(args.data, split, (side, side), channels, args) for split in ("train", "test")
+        load_split(args.data, split, (side, side), channels, args, share, args.seed, args.limit)
+        for split in ("train", "test")
     )
-    return train, test
+    return train, test, None if divided else HeldOut.of(test, share, args.seed, args.limit)
 
 
 def _announce(args: argparse.Namespace, network, train, test) -> None:
     print(
         f"{args.model}, {network.num_parameters:,} parameters, recipe {args.recipe}: "
-        f"{len(train):,} pictures of {len(train.classes)} classes, {len(test):,} to test with",
+        f"{len(train):,} pictures of {len(train.classes)} classes, {len(test):,} "
+        f"{'to test with' if network.held_out is None else 'held out to test with'}",
         file=sys.stderr,
     )
 

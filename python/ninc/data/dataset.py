@@ -163,6 +163,12 @@ def held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return chosen
 
 
+def first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
+    """The places of each class's first `count` labels, in order."""
+    of_each = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *of_each]))
+
+
 def as_dataset(data: Dataset | tuple[np.ndarray, np.ndarray]) -> Dataset:
     """A Dataset of a Dataset or of an (x, y) pair."""
     if isinstance(data, Dataset):

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import ArgumentError, FileError, OutOfMemoryError
 from ..progress import Counter
 from . import cifar_binary, cifar_pickle, folder, idx, npz
-from .dataset import Dataset, held_out
+from .dataset import Dataset, first_of_each, held_out
 from .memory import available_memory, size_text
 from .part import Part
 from .pictures import FittedPictures
@@ -188,8 +188,7 @@ def _choose(labels: np.ndarray, options: LoadOptions, divided: bool) -> np.ndarr
         out = held_out(labels, options.held_out, options.seed)
         chosen = np.flatnonzero(out if options.split == "test" else ~out)
     if options.limit is not None:
-        of_each = [np.flatnonzero(labels[chosen] == c)[: options.limit] for c in np.unique(labels)]
-        chosen = chosen[np.sort(np.concatenate(of_each))]
+        chosen = chosen[first_of_each(labels[chosen], options.limit)]
     return chosen
 
 
