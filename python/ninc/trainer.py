@@ -236,6 +236,8 @@ class Trainer:
                     "fit: for a stream of pictures the network needs its preprocessing first: "
                     "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
                 )
-            preprocessing = Preprocessing.fit(train.images, kind, progress=progress)
+            preprocessing = Preprocessing.fit(
+                train.images, kind, resize=train.resize, progress=progress
+            )
             self.network.preprocessing = preprocessing
         return preprocessing

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -150,8 +150,7 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     from .. import data
     from ..errors import ArgumentError
 
-    settings = network.preprocessing
-    size, channels = (None, None) if settings is None else (settings["size"], settings["channels"])
+    pictures = _as_stored(network)
     divided, record = data.has_test(path), network.held_out
     if divided or args.split not in ("train", "test"):
         for option, given in (("--held-out", args.held_out), ("--seed", args.seed)):
@@ -161,36 +160,41 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
                     "data without a test set"
                 )
     if args.split is None and record is not None and not divided:
-        loaded = _load_recorded(record, path, size, channels, args)
+        loaded = _load_recorded(record, path, args, pictures)
         words = f"held out of {Path(path)} when the network was trained"
     else:
         split = args.split or ("test" if divided else "all")
         share = args.held_out or (record.share if record else HELD_OUT)
         seed = args.seed if args.seed is not None else record.seed if record else 0
-        loaded = load_split(path, split, size, channels, args, share, seed, args.limit)
+        chosen = {"held_out": share, "seed": seed, "limit": args.limit}
+        loaded = load_split(path, split, args, **chosen, **pictures)
         words = f"{_SPLIT_WORDS[divided][split]} of {Path(path)}"
         if split != "all" and not divided:
             words += f" with --held-out {share:g} and --seed {seed}"
-    if settings is None and loaded.is_pictures:
+    if not pictures and loaded.is_pictures:
         raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
     if network.classes is not None:
         loaded = loaded.with_classes(network.classes)
     return loaded, f"{len(loaded):,} pictures {words}"
 
 
+def _as_stored(network: Network) -> dict[str, Any]:
+    """How `data.load` brings pictures to what the network takes; empty where it does not say."""
+    settings = network._stored_preprocessing()
+    if settings is None:
+        return {}
+    return {"size": settings.size, "channels": settings.channels, "resize": settings.resize}
+
+
 def _load_recorded(
-    record: HeldOut,
-    path: str,
-    size: Sequence[int] | None,
-    channels: int | None,
-    args: argparse.Namespace,
+    record: HeldOut, path: str, args: argparse.Namespace, pictures: Mapping[str, Any]
 ) -> Dataset:
     """What was held out when the network was trained; ArgumentError where the data are others."""
     from ..data.dataset import first_of_each
     from ..errors import ArgumentError
 
-    share, seed = record.share, record.seed
-    loaded = load_split(path, "test", size, channels, args, share, seed, record.limit)
+    chosen = {"held_out": record.share, "seed": record.seed, "limit": record.limit}
+    loaded = load_split(path, "test", args, **chosen, **pictures)
     if loaded.fingerprint() != record.fingerprint:
         raise ArgumentError(
             f"{path}: not the data {args.model} was trained on, of which "
@@ -201,27 +205,17 @@ def _load_recorded(
     return loaded
 
 
-def load_split(
-    path: str,
-    split: str,
-    size: Sequence[int] | None,
-    channels: int | None,
-    args: argparse.Namespace,
-    held_out: float,
-    seed: int,
-    limit: int | None,
-) -> Dataset:
-    """One split of the data, read as the options say; tells what it left out."""
+def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) -> Dataset:
+    """One split of the data, read as the command line says; tells what it left out.
+
+    options: of `data.load`, beside those.
+    """
     from .. import data
 
     loaded = data.load(
         path,
         split,
-        size=None if size is None else tuple(size),
-        channels=channels,
-        held_out=held_out,
-        seed=seed,
-        limit=limit,
+        **options,
         on_error="skip" if args.on_corrupt == "skip" else "raise",
         in_memory=False if args.stream else None,
         progress=True,

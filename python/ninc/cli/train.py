@@ -81,10 +81,11 @@ def _load(args: argparse.Namespace) -> tuple[Dataset, Dataset, HeldOut | None]:
         args.parser.error(f"--held-out: {args.data} has a test set of its own")
     share = args.held_out or HELD_OUT
     side, channels = INPUTS[args.model]
-    train, test = (
-        load_split(args.data, split, (side, side), channels, args, share, args.seed, args.limit)
-        for split in ("train", "test")
-    )
+    if args.resize is not None and args.resize < side:
+        args.parser.error(f"--resize: {args.model} takes {side}×{side}, got {args.resize}")
+    options = dict(size=(side, side), channels=channels, resize=args.resize)
+    options.update(held_out=share, seed=args.seed, limit=args.limit)
+    train, test = (load_split(args.data, split, args, **options) for split in ("train", "test"))
     return train, test, None if divided else HeldOut.of(test, share, args.seed, args.limit)
 
 

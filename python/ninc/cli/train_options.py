@@ -41,7 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
     _add_checkpoints(parser.add_argument_group("to stop and go on"))
     _add_training(parser.add_argument_group("how to train; without these, as the recipe says"))
-    add_data_options(parser.add_argument_group("which pictures"))
+    pictures = parser.add_argument_group("which pictures")
+    add_data_options(pictures)
+    pictures.add_argument(
+        "--resize",
+        type=positive,
+        metavar="N",
+        help="bring the shorter side to N pixels before the centre is cut out; stored with the "
+        "network (default: the least that covers what the network takes)",
+    )
 
 
 def _add_checkpoints(group: Any) -> None:

@@ -22,6 +22,7 @@ class Dataset:
     labels: N whole numbers, the classes' indices.
     classes: the classes' names, in the order of the labels; "0", "1", ... where none are given.
     skipped: the files `load` left out because they are damaged.
+    resize: what `load` brought the pictures' shorter side to, before it cut out their centres.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Dataset:
         # Where images in memory came from, if they tell that by more than their pixels: the same
         # files have the same fingerprint, read as it goes or at once.
         self.origin: Source | None = None
+        self.resize: int | None = None
         self._check_labels()
 
     def _check_labels(self) -> None:
@@ -100,6 +102,7 @@ class Dataset:
         images = self.images if in_memory else as_source(self.images)
         chosen = images[indices] if in_memory else images.take(indices)
         data = Dataset(chosen, self.labels[indices], self.classes)
+        data.resize = self.resize
         if self.origin is not None:
             data.origin = self.origin.take(indices)
         return data
@@ -128,7 +131,7 @@ class Dataset:
             )
         table = np.array([place[name] for name in self.classes], np.int64)
         data = Dataset(self.images, table[self.labels], classes)
-        data.origin, data.skipped = self.origin, self.skipped
+        data.origin, data.skipped, data.resize = self.origin, self.skipped, self.resize
         return data
 
     def fingerprint(self) -> str:

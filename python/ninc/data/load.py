@@ -53,6 +53,7 @@ class LoadOptions:
     on_error: str = "raise"
     in_memory: bool | None = None
     cache: int | None = None
+    resize: int | None = None
 
 
 def load(
@@ -69,6 +70,7 @@ def load(
     on_error: str = "raise",
     in_memory: bool | None = None,
     cache: int | None = None,
+    resize: int | None = None,
 ) -> Dataset:
     """Reads labelled images, N×H×W×C uint8 unless a `.npz` holds N×C×H×W float32.
 
@@ -95,12 +97,26 @@ def load(
         and pickled arrays are unpacked into memory in any case.
     cache: bytes of pictures that may be kept once decoded when read as it goes; None is a quarter
         of the memory there is, 0 keeps none.
+    resize: what a picture's shorter side is brought to before `size` is cut out, such as 256 for
+        224×224; None: the least that covers `size`. Arrays of that size are cut out already. The
+        trainer stores it with the network.
 
     Raises FileError for data that is missing, damaged or not what it should be, by name,
     ArgumentError for an option out of range and OutOfMemoryError where `in_memory=True` cannot be.
     """
     options = LoadOptions(
-        split, size, channels, held_out, seed, limit, threads, progress, on_error, in_memory, cache
+        split,
+        size,
+        channels,
+        held_out,
+        seed,
+        limit,
+        threads,
+        progress,
+        on_error,
+        in_memory,
+        cache,
+        resize,
     )
     _check(options)
     place = Path(path)
@@ -116,7 +132,9 @@ def load(
         raise FileError(f"{place}: no pictures left for {split!r}: too few a class")
     if len(chosen) < len(labels):
         images, labels = images.take(chosen), labels[chosen]
-    return _read(place, images, labels, classes, options)
+    data = _read(place, images, labels, classes, options)
+    data.resize = resize
+    return data
 
 
 def has_test(path: str | os.PathLike[str]) -> bool:
@@ -169,7 +187,7 @@ def _fitted(place: Path, images: Source, options: LoadOptions) -> Source:
         channels = options.channels or images.shape[3]
         if (*size, channels) == images.shape[1:]:
             return images
-        return FittedPictures(images, size, channels, options.threads)
+        return FittedPictures(images, size, channels, options.threads, options.resize)
     channels, *size = images.shape[1:]
     wanted = (options.channels or channels, *(options.size or size))
     if wanted != images.shape[1:]:
@@ -259,3 +277,8 @@ def _check(options: LoadOptions) -> None:
             raise ArgumentError(f"{name} must be at least {least}, got {value}")
     if options.size is not None and (len(options.size) != 2 or min(options.size) < 1):
         raise ArgumentError(f"size must be (height, width), got {options.size}")
+    if options.resize is not None and (not options.size or options.resize < max(options.size)):
+        raise ArgumentError(
+            f"resize must be at least both sides of size, got {options.resize} for size "
+            f"{options.size}"
+        )
