@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arguments import whole
 from .batches import batches_in_order
 from .data import BatchStream, Dataset, as_dataset
 from .errors import ArgumentError, ShapeError
@@ -71,7 +72,8 @@ def evaluate(
     network's own preprocessing says; ArgumentError where it has none.
     check: called before each batch; what it raises ends the work.
     """
-    data = as_dataset(data)
+    data = as_dataset(data, "evaluate: data")
+    batch_size = whole("evaluate", "batch_size", batch_size)
     if not len(data):
         raise ArgumentError("evaluate: the data set is empty")
     preprocessing = stored_preprocessing(network)

@@ -66,7 +66,7 @@ def test_it_is_stored_and_applied(pets, tmp_path, capsys):
 
 
 def test_a_rule_that_makes_no_sense(pets, tmp_path, capsys):
-    for options in (dict(resize=20, size=(28, 8)), dict(resize=20), dict(resize=0, size=(1, 1))):
+    for options in (dict(resize=20, size=(28, 8)), dict(resize=20)):
         with pytest.raises(ArgumentError, match="resize must be at least both sides of size"):
             data.load(pets, "all", **options)
     with pytest.raises(SystemExit) as stop:

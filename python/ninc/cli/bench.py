@@ -14,7 +14,8 @@ import json
 import time
 from collections.abc import Callable
 
-from .common import add_threads, file_or_named_network, positive, use_threads, usual_input
+from .common import add_threads, file_or_named_network, use_threads, usual_input
+from .numbers import positive
 
 # Long enough for the clock and for a processor to reach its lasting speed.
 _SECONDS = 3.0

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .numbers import not_negative, positive, share
+
 if TYPE_CHECKING:
     from ..data import Dataset
     from ..held_out import HeldOut
@@ -34,46 +36,6 @@ _SPLIT_WORDS = {
 
 # Damaged pictures named in one line; the Dataset's `skipped` has all.
 _MOST_NAMES = 20
-
-
-def positive(text: str) -> int:
-    """An argument that counts something."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
-
-
-def not_negative(text: str) -> int:
-    """An argument such as a seed."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {value}")
-    return value
-
-
-def positive_real(text: str) -> float:
-    """An argument such as a learning rate."""
-    value = float(text)
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
-    return value
-
-
-def not_negative_real(text: str) -> float:
-    """An argument such as a weight decay."""
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
-    return value
-
-
-def share(text: str) -> float:
-    """An argument between 0 and 1, both excluded."""
-    value = float(text)
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
-    return value
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

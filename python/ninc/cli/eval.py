@@ -21,9 +21,9 @@ from .common import (
     add_threads,
     load_for,
     load_network,
-    positive,
     use_threads,
 )
+from .numbers import positive
 
 # A wider confusion matrix than this breaks every terminal's lines; --json has it whole.
 _WIDEST_MATRIX = 20

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from .common import add_threads, load_network, positive, use_threads
+from .common import add_threads, load_network, use_threads
+from .numbers import positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

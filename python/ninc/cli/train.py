@@ -21,10 +21,11 @@ import json
 import os
 import shlex
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from .common import HELD_OUT, INPUTS, load_split, use_threads
-from .train_options import add_arguments, fit_options, make_trainer
+from .train_options import MONITOR, add_arguments, check_used, fit_options, make_trainer
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -37,14 +38,16 @@ def run(args: argparse.Namespace) -> int:
     import ninc
 
     from .. import recipes
+    from ..errors import ArgumentError
     from ..files import check_writable
 
-    if args.resume and args.checkpoint is None:
-        args.parser.error("--resume needs --checkpoint DIR")
+    check_used(args)
     # Hours of training must not end in "permission denied".
     for path in (args.output, args.plot, args.history):
         if path is not None:
             check_writable(path)
+    if args.plot is not None and find_spec("matplotlib") is None:
+        raise ArgumentError("--plot needs matplotlib: pip install 'ninc[train]'")
     use_threads(args)
     train, test, held_out = _load(args)
     network = ninc.models.create(
@@ -60,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.validation is not None:
         train, watched = train.split(args.validation, args.seed)
     try:
-        trainer.fit(train, watched, **fit_options(args))
+        trainer.fit(train, watched, **fit_options(args, train.is_pictures))
     except KeyboardInterrupt as stop:
         return _interrupted(args, trainer, stop)
     _save(args, trainer)
@@ -128,11 +131,11 @@ def _save(args: argparse.Namespace, trainer) -> None:
 
 def _report(args: argparse.Namespace, trainer, test) -> None:
     """The results; `test` is a test set that training has not looked at, or None."""
-    history = trainer.history
+    history, monitor = trainer.history, args.monitor or MONITOR
     row = history.rows[-1]
     if args.patience is not None:  # the network saved is the best, not the last
-        best = min if args.monitor == "val_loss" else max
-        row = best(history, key=lambda row: row[args.monitor])
+        best = min if monitor == "val_loss" else max
+        row = best(history, key=lambda row: row[monitor])
     accuracy = row["val_accuracy"] if test is None else trainer.evaluate(test).accuracy
     written = [path for path in (args.output, args.plot, args.history) if path is not None]
     if args.json:

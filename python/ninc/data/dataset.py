@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,10 +172,30 @@ def first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.concatenate([np.zeros(0, np.int64), *of_each]))
 
 
-def as_dataset(data: Dataset | tuple[np.ndarray, np.ndarray]) -> Dataset:
-    """A Dataset of a Dataset or of an (x, y) pair."""
+def as_dataset(data: Dataset | tuple[np.ndarray, np.ndarray], name: str = "data") -> Dataset:
+    """A Dataset of a Dataset or of an (x, y) pair; `name` is what messages call it."""
     if isinstance(data, Dataset):
         return data
+    if is_batches(data):
+        raise ArgumentError(
+            f"{name} must be a Dataset or a pair (x, y), got batches; np.concatenate makes arrays "
+            "of them"
+        )
     if isinstance(data, (tuple, list)) and len(data) == 2:
         return Dataset(*data)
-    raise ArgumentError(f"data must be a Dataset or a pair (x, y), got {type(data).__name__}")
+    raise ArgumentError(f"{name} must be a Dataset or a pair (x, y), got {type(data).__name__}")
+
+
+def is_batches(data: Any) -> bool:
+    """True for a list of (x, y) with x: N×..., and for any iterable that is neither list nor data.
+
+    [x, y] itself is none: there x is one array of images.
+    """
+    if isinstance(data, (list, tuple)):
+        return len(data) > 0 and all(
+            isinstance(batch, (list, tuple))
+            and len(batch) == 2
+            and getattr(batch[0], "ndim", None) == 4
+            for batch in data
+        )
+    return isinstance(data, Iterable) and not isinstance(data, (np.ndarray, Mapping, str, bytes))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import LARGEST_SEED, whole
 from ..errors import ArgumentError, FileError, OutOfMemoryError
 from ..progress import Counter
 from . import cifar_binary, cifar_pickle, folder, idx, npz
@@ -109,14 +110,14 @@ def load(
         size,
         channels,
         held_out,
-        seed,
-        limit,
-        threads,
+        whole("load", "seed", seed, 0, LARGEST_SEED),
+        _number("limit", limit),
+        _number("threads", threads),
         progress,
         on_error,
         in_memory,
-        cache,
-        resize,
+        _number("cache", cache, 0),
+        _number("resize", resize),
     )
     _check(options)
     place = Path(path)
@@ -262,6 +263,10 @@ def _without(place: Path, data: Dataset, images: Source, failed: Failed) -> Data
     return data
 
 
+def _number(name: str, value: int | None, lowest: int = 1) -> int | None:
+    return None if value is None else whole("load", name, value, lowest)
+
+
 def _check(options: LoadOptions) -> None:
     if options.split not in SPLITS:
         raise ArgumentError(f"split must be one of {', '.join(SPLITS)}, got {options.split!r}")
@@ -271,10 +276,6 @@ def _check(options: LoadOptions) -> None:
         raise ArgumentError(f"held_out must lie in 0..1, got {options.held_out}")
     if options.on_error not in ("raise", "skip"):
         raise ArgumentError(f"on_error must be 'raise' or 'skip', got {options.on_error!r}")
-    for name, least in (("limit", 1), ("threads", 1), ("cache", 0), ("seed", 0)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise ArgumentError(f"{name} must be at least {least}, got {value}")
     if options.size is not None and (len(options.size) != 2 or min(options.size) < 1):
         raise ArgumentError(f"size must be (height, width), got {options.size}")
     if options.resize is not None and (not options.size or options.resize < max(options.size)):
