@@ -20,7 +20,8 @@ class History:
     Columns: epoch (from 1), lr (at its last step), loss and accuracy (means over the epoch's
     augmented training batches, while the weights moved), seconds, images_per_second, waited (the
     share of the seconds in which the trainer waited for a batch); with validation also val_loss and
-    val_accuracy, of the weights or their averages at the epoch's end. An epoch that was interrupted
+    val_accuracy on what `fit` was given for it (`ninc train` without --validation: the test set),
+    of the weights or their averages at the epoch's end. An epoch that was interrupted
     and resumed has seconds, images_per_second and waited of its last part.
     """
 

@@ -20,7 +20,7 @@ from .errors import ArgumentError
 from .evaluate import Evaluation, check_classes, evaluate, stored_preprocessing
 from .fitting import Fit, Options
 from .history import History
-from .monitor import checked_monitor
+from .monitor import checked_monitor, watched
 from .optim import SGD
 from .preprocess import KINDS, Preprocessing
 from .schedules import Constant, Schedule
@@ -238,9 +238,9 @@ class Trainer:
             raise ArgumentError("fit: patience needs validation data to watch")
         if min_delta or monitor != _MONITOR:
             raise ArgumentError("fit: monitor and min_delta need validation data to watch")
-        watched = getattr(self.schedule, "monitor", None) or ""
-        if watched.startswith("val_"):
-            raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {watched}")
+        column = watched(self.schedule)
+        if column is not None:
+            raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {column}")
 
     def _check_preprocessing(self, train: Dataset | BatchStream, kind: str) -> None:
         if kind not in KINDS:

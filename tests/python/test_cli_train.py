@@ -168,6 +168,29 @@ def test_train_prints_one_json_object(tmp_path, capsys, validation):
     assert json.loads(capsys.readouterr().out)["accuracy"] == results["test_accuracy"]
 
 
+@pytest.mark.parametrize(
+    "options, chosen_by, words",
+    [
+        ([], None, "test accuracy "),
+        (["--schedule", "plateau"], "test", "; chosen by the test set itself: --validation 0.1"),
+        (["--patience", "9"], "test", ", the best of 2; chosen by the test set itself"),
+        (["--patience", "9", "--validation", "0.3"], "validation", ", the best of 2\n"),
+        (["--schedule", "plateau", "--validation", "0.3"], "validation", "test accuracy "),
+    ],
+)
+def test_what_chose_the_network_is_told(tmp_path, capsys, options, chosen_by, words):
+    data = random_npz(tmp_path / "data.npz")
+    args = ["train", str(data), "-o", str(tmp_path / "net"), "--model", "nin-mnist"]
+    args += ["--epochs", "2", "--batch-size", "16", *options]
+    assert cli.main([*args, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["chosen_by"] == chosen_by
+    assert cli.main(args) == 0
+    captured = capsys.readouterr()
+    assert words in captured.out
+    assert ("chosen by the test set" in captured.out) == (chosen_by == "test")
+    assert "held out: loss" in captured.err and "test accuracy" not in captured.err
+
+
 def test_info_and_bench_print_json(capsys, monkeypatch):
     assert cli.main(["info", "--json"]) == 0
     build = json.loads(capsys.readouterr().out)
