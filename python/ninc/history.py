@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 
 from .files import write_whole
+from .plain_json import json_text
 
 Row = dict[str, float]  # column name -> number
 
@@ -48,8 +48,11 @@ class History:
         return f"History({last})"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """One JSON object a line; whole or not at all. Raises FileError."""
-        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
+        """One JSON object a line, null for what is no finite number; whole or not at all.
+
+        Raises FileError.
+        """
+        lines = "".join(json_text(row) + "\n" for row in self.rows)
         write_whole(path, lines.encode())
 
     def plot(self, path: str | os.PathLike[str]) -> None:

@@ -13,8 +13,8 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 
+from ..plain_json import json_text
 from .common import (
     add_data,
     add_data_options,
@@ -47,24 +47,20 @@ def run(args: argparse.Namespace) -> int:
     data, words = load_for(network, args.data, args)
     result = evaluate(network, data, args.batch_size, progress=True)
     if args.json:
-        print(json.dumps({"data": words, **_as_dict(result)}))
+        print(json_text({"data": words, **_as_dict(result)}))
     else:
         print(_as_text(result, words))
     return 0
 
 
 def _as_dict(result) -> dict:
-    # JSON has no NaN: None for a class that was never asked for or never answered.
-    def plain(values) -> list:
-        return [None if value != value else float(value) for value in values]
-
     return {
         "images": result.count,
         "accuracy": result.accuracy,
         "loss": result.loss,
         "classes": result.classes,
-        "recall": plain(result.recall),
-        "precision": plain(result.precision),
+        "recall": result.recall.tolist(),  # null for a class without pictures
+        "precision": result.precision.tolist(),  # null for one never answered
         "confusion": result.confusion.tolist(),
     }
 

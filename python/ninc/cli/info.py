@@ -10,9 +10,9 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from ..plain_json import json_text
 from .common import file_or_named_network, usual_input
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.json:
-        print(json.dumps(_build() if args.model is None else _network(args)))
+        print(json_text(_build() if args.model is None else _network(args)))
     elif args.model is None:
         _print_build()
     else:

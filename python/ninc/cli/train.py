@@ -21,13 +21,13 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from ..plain_json import json_text
 from .common import HELD_OUT, INPUTS, load_split, use_threads
 from .train_options import MONITOR, add_arguments, check_used, fit_options, make_trainer
 
@@ -158,7 +158,7 @@ def _report(args: argparse.Namespace, trainer: Trainer, test: Dataset | None) ->
             "epoch": row,
             "checkpoint": args.checkpoint,
         }
-        print(json.dumps(results))
+        print(json_text(results))
         return
     text = f"test accuracy {accuracy:.2%}"
     if args.patience is not None:
