@@ -172,6 +172,7 @@ class Trainer:
             )
         self._check_preprocessing(train, preprocessing)
         if isinstance(train, BatchStream):
+            self._check_passes(train, epochs)
             batch_size = len(train.first()[0])
         else:
             batch_size = min(batch_size, len(train))
@@ -241,6 +242,21 @@ class Trainer:
         column = watched(self.schedule)
         if column is not None:
             raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {column}")
+
+    def _check_passes(self, train: BatchStream, epochs: int) -> None:
+        """ArgumentError where batches that can be had once will be needed twice."""
+        if not train.one_epoch_only:
+            return
+        reason = f"{epochs} epochs need" if epochs > 1 else ""
+        statistics = any(not trained for _, _, trained in self.network._model.specs())
+        if not reason and self.average is not None and statistics:
+            reason = f"batch norm's statistics for {self.average!r} need"
+        if reason:
+            raise ArgumentError(
+                f"fit: {reason} the batches more than once, but an iterator gives them once; give "
+                "a list, an object with __iter__, or a BatchStream of a function that returns a "
+                "new iterator"
+            )
 
     def _check_preprocessing(self, train: Dataset | BatchStream, kind: str) -> None:
         if kind not in KINDS:

@@ -17,8 +17,8 @@ class Dataset:
 
     images: N×H×W×C uint8 pictures (C = 1 or 3), which the trainer normalises batch by batch; or
         N×C×H×W float32 arrays, which it takes as they are. An array, or anything that has shape,
-        dtype and a length and gives arrays when indexed by a slice or an array of whole numbers:
-        such data are read batch by batch.
+        dtype and a length and gives arrays when indexed by a slice or a rising array of whole
+        numbers, such as an HDF5 data set or a zarr array: such data are read batch by batch.
     labels: N whole numbers, the classes' indices.
     classes: the classes' names, in the order of the labels; "0", "1", ... where none are given.
     skipped: the files `load` left out because they are damaged.
@@ -51,7 +51,7 @@ class Dataset:
             )
         if labels.dtype.kind not in "iu" and labels.size:
             raise DTypeError(f"Dataset: labels must be whole numbers, got {labels.dtype}")
-        self.images = images
+        self.images = images if isinstance(images, np.ndarray) else as_source(images)
         self.labels = labels.astype(np.int64)
         count = int(self.labels.max(initial=-1)) + 1
         self.classes = [str(c) for c in (range(count) if classes is None else classes)]
@@ -99,8 +99,7 @@ class Dataset:
         Images in memory are copied; what is read as it goes stays unread.
         """
         in_memory = isinstance(self.images, np.ndarray) and not isinstance(self.images, np.memmap)
-        images = self.images if in_memory else as_source(self.images)
-        chosen = images[indices] if in_memory else images.take(indices)
+        chosen = self.images[indices] if in_memory else as_source(self.images).take(indices)
         data = Dataset(chosen, self.labels[indices], self.classes)
         data.resize = self.resize
         if self.origin is not None:
