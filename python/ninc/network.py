@@ -14,6 +14,7 @@ from . import _core
 from .arguments import integer
 from .checkpoint import forget_training
 from .errors import ArgumentError, ModelError, ShapeError
+from .held_out import HeldOut
 from .plan import Plan, image_shape
 from .predict import predict
 from .preprocess import WHITENING_ARRAYS, Preprocessing
@@ -202,6 +203,22 @@ class Network:
                 )
             names = list(names)
         self._set_metadata("classes", names)
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """What `ninc train` held out of data without a test set, or None. Stored with the network.
+
+        ModelError where the file's entry makes no sense.
+        """
+        stored = self._metadata("held_out", dict)
+        try:
+            return None if stored is None else HeldOut.from_dict(stored)
+        except ArgumentError as error:
+            raise ModelError(f"the network's stored {error}") from error
+
+    @held_out.setter
+    def held_out(self, record: HeldOut | None) -> None:
+        self._set_metadata("held_out", None if record is None else record.to_dict())
 
     def _class_names(self, count: int) -> list[str]:
         """A name for each of `count` outputs: the stored one, or the output's number."""

@@ -10,9 +10,9 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from ..plain_json import json_text
 from .common import file_or_named_network, usual_input
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.json:
-        print(json.dumps(_build() if args.model is None else _network(args)))
+        print(json_text(_build() if args.model is None else _network(args)))
     elif args.model is None:
         _print_build()
     else:
@@ -61,6 +61,7 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
         "arena_bytes": plan["arena_bytes"],
         "classes": network.classes,
         "preprocessing": network.preprocessing,
+        "held_out": None if network.held_out is None else network.held_out.to_dict(),
     }
 
 
@@ -87,5 +88,7 @@ def _print_network(args: argparse.Namespace) -> None:
     preprocessing = network._stored_preprocessing()
     if preprocessing is not None:
         print(f"pictures: {preprocessing.describe()}")
+    if network.held_out is not None:
+        print(f"held out in training: {network.held_out.describe()}")
     if args.plan:
         print(network.plan(shape).describe())
