@@ -37,7 +37,12 @@ py::array View(const std::shared_ptr<Owner>& kept, const Tensor& tensor) {
 }
 
 py::array Parameter(const std::shared_ptr<Model>& model, const std::string& name) {
-  return View(model, model->parameter(Unwrap(model->FindParameter(name))));
+  const size_t number = Unwrap(model->FindParameter(name));
+  {
+    const py::gil_scoped_release unlocked;
+    Check(model->FetchParameters());
+  }
+  return View(model, model->parameter(number));
 }
 
 Tensor CopyOf(const py::handle& object, const std::string& name) {
@@ -183,6 +188,14 @@ void DefineModel(py::module_& module) {
             return info;
           },
           arg("input_shape"), arg("training") = false)
+      .def(
+          "move_to",
+          [](Model& model, const std::string& device) {
+            const py::gil_scoped_release unlocked;
+            Check(model.MoveTo(device));
+          },
+          arg("device"))
+      .def_property_readonly("device", [](const Model& model) { return std::string(model.device()); })
       .def("set_precision", &SetPrecision, arg("name"))
       .def("set_plan_cache_bytes", &Model::SetPlanCacheBytes, arg("bytes"))
       .def_property_readonly("plan_cache_limit", &Model::PlanCacheLimit)

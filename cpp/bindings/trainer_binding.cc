@@ -109,7 +109,7 @@ void SetNamed(const PyTrainer& self, const char* function, const py::dict& value
                             name + "'"));
     }
     const py::array array = ContiguousFloats(value, {function, name.c_str()}, -1);
-    const std::vector<int64_t>& wanted = self.trainer->velocity()[i].dims;
+    const std::vector<int64_t>& wanted = self.model->specs()[self.trainable[i]].dims;
     if (Dims(array) != wanted) {
       Check(InvalidShape(std::string(function) + ": " + name + ": expected shape " +
                          DimsToString(wanted) + ", got " + DimsToString(Dims(array))));
@@ -140,9 +140,11 @@ void DefineTrainer(py::module_& module) {
       .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("estimate_statistics", &EstimateStatistics, arg("x"), arg("momentum"))
-      .def("velocity", [](const PyTrainer& self) { return Named(self, self.trainer->velocity()); })
+      .def("velocity",
+           [](const PyTrainer& self) { return Named(self, *Unwrap(self.trainer->velocity())); })
       .def("set_velocity", &SetVelocity, arg("values"))
-      .def("averages", [](const PyTrainer& self) { return Named(self, self.trainer->averages()); })
+      .def("averages",
+           [](const PyTrainer& self) { return Named(self, *Unwrap(self.trainer->averages())); })
       .def("set_averages", &SetAverages, arg("values"))
       .def("swap_averages",
            [](PyTrainer& self) {

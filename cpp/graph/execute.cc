@@ -111,9 +111,9 @@ class Execution {
   }
 
   Status operator()(const step::Dropout& s) const {
-    const DropoutKey key{run_.seed, run_.step, s.layer};
     const float p = run_.dropout ? s.p : 0.0f;
-    return backend_.Dropout(shape(s.x).size(), p, key, In(s.x), Out(s.y), threads());
+    return backend_.Dropout(shape(s.x).size(), p, s.layer, &run_.state->key, In(s.x), Out(s.y),
+                            threads());
   }
 
   Status operator()(const step::ScaleShift& s) const {
@@ -155,8 +155,8 @@ class Execution {
   }
   Status operator()(const step::SoftmaxCrossEntropy& s) const {
     return backend_.SoftmaxCrossEntropy(shape(s.logits).n, shape(s.logits).c, In(s.logits),
-                                        run_.labels, s.smoothing, run_.loss, run_.correct,
-                                        Out(s.dlogits), run_.workspace);
+                                        run_.labels, s.smoothing, &run_.state->loss,
+                                        &run_.state->correct, Out(s.dlogits), run_.workspace);
   }
 
  private:
@@ -167,7 +167,7 @@ class Execution {
   const float* In(ValueId v) const {
     if (v == kNoValue) return nullptr;
     const Value& value = program_.values[v];
-    if (value.kind == ValueKind::kParameter) return (*run_.parameters)[value.index].data.data();
+    if (value.kind == ValueKind::kParameter) return run_.parameters->data(value.index);
     if (value.kind == ValueKind::kPrepared) {
       const std::byte* block = run_.prepared->blocks[value.index]->data();
       return reinterpret_cast<const float*>(block + value.offset);

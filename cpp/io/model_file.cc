@@ -138,6 +138,7 @@ std::map<std::string, Value> Merged(const std::map<std::string, Value>& own,
 }
 
 Status Write(const Model& model, const std::string& path, const Additions& more) {
+  NINC_RETURN_IF_ERROR(model.FetchParameters());
   std::map<std::string, std::string> metadata = Merged(model.metadata(), more.metadata);
   const Extras extras = Merged(model.extras(), more.extras);
   for (const char* key : {kFormatKey, kVersionKey, kGraphKey}) {

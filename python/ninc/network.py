@@ -13,7 +13,7 @@ import numpy as np
 from . import _core
 from .arguments import integer
 from .checkpoint import forget_training
-from .errors import ArgumentError, DeviceError, ModelError, ShapeError
+from .errors import ArgumentError, ModelError, ShapeError
 from .plan import Plan, image_shape
 from .predict import predict
 from .preprocess import WHITENING_ARRAYS, Preprocessing
@@ -225,10 +225,20 @@ class Network:
     # ---- Where and how it runs -------------------------------------------------------------------
 
     def to(self, device: str) -> Network:
-        """Moves the network to a device, "cpu", and returns it. DeviceError for others."""
-        if device != "cpu":
-            raise DeviceError(f"no device {device!r} in this build of ninc; it has cpu")
+        """Moves the network to a device, "cpu" or "cuda", and returns it.
+
+        It then runs and trains there; arrays go in and come out as before. Files and copies of it
+        are on the CPU. Raises DeviceError, with the reason, where there is no such device.
+        """
+        if not isinstance(device, str):
+            raise ArgumentError(f"to: device must be 'cpu' or 'cuda', got {device!r}")
+        self._model.move_to(device)
         return self
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: "cpu" or "cuda"."""
+        return self._model.device
 
     @property
     def precision(self) -> str:

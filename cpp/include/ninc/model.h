@@ -37,7 +37,9 @@ class NINC_API Model {
 
   // Parameters, then buffers; the graph's ParameterSpecs order.
   const std::vector<ParameterSpec>& specs() const;
+  // parameter(): as last set or fetched; the two differ only after training on another device.
   const Tensor& parameter(size_t index) const;
+  Status FetchParameters() const;
   Result<size_t> FindParameter(std::string_view name) const;
   // Replaces values; every name must exist and every size fit, else nothing is changed.
   Status SetParameters(const std::vector<std::pair<std::string, std::vector<float>>>& values);
@@ -61,6 +63,10 @@ class NINC_API Model {
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
   Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1);
 
+  // From now on runs and trains on "cpu" or "cuda"; runs under way end where they began.
+  Status MoveTo(std::string_view device);
+  std::string_view device() const;
+
   // The plan for an input shape, made or taken from the cache (bounded: see SetPlanCacheBytes).
   Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);
   // Of plans made from now on, the trainer's too. Default: kFloat32.
@@ -76,12 +82,6 @@ class NINC_API Model {
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
-};
-
-// One parameter's share of an update: lr and decay after the schedule and the group rules.
-struct ParameterUpdate {
-  float lr = 0.0f;
-  float weight_decay = 0.0f;
 };
 
 struct StepSettings {
@@ -133,10 +133,10 @@ class NINC_API Trainer {
   Status EstimateStatistics(const Shape& input, const StridedView& x, float momentum);
 
   // SGD's velocities, one for each trainable parameter, for checkpoints.
-  const std::vector<Tensor>& velocity() const;
+  Result<const std::vector<Tensor>*> velocity() const;
   Status SetVelocity(size_t index, const std::vector<float>& values);
   // The averages of the trainable parameters; none before a step had an average_rate.
-  const std::vector<Tensor>& averages() const;
+  Result<const std::vector<Tensor>*> averages() const;
   Status SetAverage(size_t index, const std::vector<float>& values);
   // Exchanges weights and averages: to evaluate or save the averages, and back to train on.
   Status SwapAverages();
