@@ -1,8 +1,9 @@
-// The kernels compiled into this library: one fatbin for each cuda/<module>.cu. The table is
-// written by cmake/NincCuda.cmake.
+// The kernels compiled into this library: one fatbin for each cuda/<module>.cu.
 #pragma once
 
 #include <cstddef>
+#include <string_view>
+#include <vector>
 
 namespace ninc::cuda {
 
@@ -12,10 +13,9 @@ struct EmbeddedModule {
   size_t bytes;
 };
 
-// The module of that name, or null.
-const EmbeddedModule* FindModule(const char* name);
+const std::vector<EmbeddedModule>& EmbeddedModules();
 
-// For reports: every module, and how many.
-const EmbeddedModule* EmbeddedModules(size_t* count);
+// The module of that name, or null.
+const EmbeddedModule* FindModule(std::string_view name);
 
 }  // namespace ninc::cuda

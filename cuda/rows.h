@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 
 namespace ninc::cuda {
 
@@ -39,9 +40,7 @@ struct RowSplit {
     run = runs == 0 ? lines : Ceil(Ceil(rows, runs), lines) * lines;
   }
 
-  int64_t tiles() const {
-    return Ceil(vectors ? channels / 4 : channels, int64_t{1} << lane_bits);
-  }
+  int64_t tiles() const { return Ceil(vectors ? channels / 4 : channels, int64_t{1} << lane_bits); }
   int64_t runs() const { return Ceil(rows, run); }
 
  private:
