@@ -40,6 +40,14 @@ struct RowSplit {
     run = runs == 0 ? lines : Ceil(Ceil(rows, runs), lines) * lines;
   }
 
+  // For adding up the partial sums of another split's runs, rows×channels: many rows side by side,
+  // since few blocks have to hide the memory's latency.
+  static RowSplit OfPartialSums(int64_t runs, int64_t channels) {
+    RowSplit split(runs, channels, false, 1);
+    if (split.lane_bits > 3) split.lane_bits = 3;
+    return split;
+  }
+
   int64_t tiles() const { return Ceil(vectors ? channels / 4 : channels, int64_t{1} << lane_bits); }
   int64_t runs() const { return Ceil(rows, run); }
 
