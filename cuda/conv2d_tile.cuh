@@ -42,38 +42,35 @@ __device__ __forceinline__ void Split(float x, float* high, float* low) {
   *low = RoundToTf32(x - *high);
 }
 
-// acc += a * b over 8 reduction indices.
-template <Precision kPrecision>
-__device__ __forceinline__ void AddMma(const float (&a)[2][4], const float (&b)[4][2],
-                                       Accumulators& acc) {
-  float a_high[2][4], b_high[4][2];
-  if constexpr (kPrecision == Precision::kReduced) {
+// acc += a * b over 8 * kProducts reduction indices: those of a[e][i], row 16*(i/2) + 8*(i%2) + g,
+// and of b[e][j], column 8j + g, serve as t + 4*(e%2) of product e/2.
+template <Precision kPrecision, int kProducts>
+__device__ __forceinline__ void AddMma(const float (&a)[2 * kProducts][4],
+                                       const float (&b)[2 * kProducts][4], Accumulators& acc) {
+  constexpr bool kSplit = kPrecision == Precision::kSplit;
+  float a_high[kProducts][2][4], a_low[kProducts][2][4];
+  for (int e = 0; e < 2 * kProducts; ++e) {
+    for (int i = 0; i < 4; ++i) {
+      Split(a[e][i], &a_high[e >> 1][i >> 1][2 * (e & 1) + (i & 1)],
+            &a_low[e >> 1][i >> 1][2 * (e & 1) + (i & 1)]);
+    }
+  }
+  for (int j = 0; j < 4; ++j) {
+    float b_high[kProducts][2], b_low[kProducts][2];
+    for (int e = 0; e < 2 * kProducts; ++e) {
+      Split(b[e][j], &b_high[e >> 1][e & 1], &b_low[e >> 1][e & 1]);
+    }
     for (int i = 0; i < 2; ++i) {
-      for (int e = 0; e < 4; ++e) a_high[i][e] = RoundToTf32(a[i][e]);
-    }
-    for (int j = 0; j < 4; ++j) {
-      for (int e = 0; e < 2; ++e) b_high[j][e] = RoundToTf32(b[j][e]);
-    }
-    for (int i = 0; i < 2; ++i) {
-      for (int j = 0; j < 4; ++j) MmaTf32(a_high[i], b_high[j], acc[i][j]);
-    }
-  } else {
-    float a_low[2][4], b_low[4][2];
-    for (int i = 0; i < 2; ++i) {
-      for (int e = 0; e < 4; ++e) Split(a[i][e], &a_high[i][e], &a_low[i][e]);
-    }
-    for (int j = 0; j < 4; ++j) {
-      for (int e = 0; e < 2; ++e) Split(b[j][e], &b_high[j][e], &b_low[j][e]);
-    }
-    // Tensor cores cut off where they add, and long sums would drift: the sum over more than these
-    // 8 indices is made by float32 additions that round. Small terms first.
-    for (int i = 0; i < 2; ++i) {
-      for (int j = 0; j < 4; ++j) {
+      if constexpr (kSplit) {
+        // Tensor cores cut off where they add, and long sums would drift: the sum over more than
+        // these few indices is made by float32 additions, which round. Small terms first.
         float sum[4] = {};
-        MmaTf32(a_low[i], b_high[j], sum);
-        MmaTf32(a_high[i], b_low[j], sum);
-        MmaTf32(a_high[i], b_high[j], sum);
+        for (int p = 0; p < kProducts; ++p) MmaTf32(a_low[p][i], b_high[p], sum);
+        for (int p = 0; p < kProducts; ++p) MmaTf32(a_high[p][i], b_low[p], sum);
+        for (int p = 0; p < kProducts; ++p) MmaTf32(a_high[p][i], b_high[p], sum);
         for (int e = 0; e < 4; ++e) acc[i][j][e] += sum[e];
+      } else {
+        for (int p = 0; p < kProducts; ++p) MmaTf32(a_high[p][i], b_high[p], acc[i][j]);
       }
     }
   }
@@ -111,20 +108,17 @@ __device__ __forceinline__ void AddAlongDepth(const float* a, const float* b, Ac
   } else {
     // A lane's chunk serves as its columns t and t + 4 of two products: the order of reduction
     // indices within a product is free as long as both operands have the same.
-    float4 a_rows[4], b_rows[4];
     const int word = SwizzledWord(g, t);
-    for (int i = 0; i < 4; ++i) a_rows[i] = Load4(a + 8 * i * kDepth + word);
-    for (int j = 0; j < 4; ++j) b_rows[j] = Load4(b + 8 * j * kDepth + word);
-    for (int half = 0; half < 2; ++half) {
-      float a_part[2][4], b_part[4][2];
-      for (int i = 0; i < 4; ++i) {
-        for (int e = 0; e < 2; ++e) {
-          a_part[i >> 1][2 * e + (i & 1)] = Part(a_rows[i], 2 * half + e);
-          b_part[i][e] = Part(b_rows[i], 2 * half + e);
-        }
+    float a_parts[4][4], b_parts[4][4];
+    for (int i = 0; i < 4; ++i) {
+      const float4 row = Load4(a + 8 * i * kDepth + word);
+      const float4 column = Load4(b + 8 * i * kDepth + word);
+      for (int e = 0; e < 4; ++e) {
+        a_parts[e][i] = Part(row, e);
+        b_parts[e][i] = Part(column, e);
       }
-      AddMma<kPrecision>(a_part, b_part, acc);
     }
+    AddMma<kPrecision, 2>(a_parts, b_parts, acc);
   }
 }
 
@@ -150,16 +144,16 @@ __device__ __forceinline__ void AddAcross(const float* a, const float* b, Accumu
   } else {
     const float* b_lane = b + 4 * Spread(g);
     for (int first = t; first < kDepth; first += 8) {
-      float a_part[2][4], b_part[4][2];
+      float a_parts[2][4], b_parts[2][4];
       for (int e = 0; e < 2; ++e) {
         const float4 rows = Load4(a_lane + (first + 4 * e) * kPitchA);
         const float4 columns = Load4(b_lane + (first + 4 * e) * kPitchB);
         for (int i = 0; i < 4; ++i) {
-          a_part[i >> 1][2 * e + (i & 1)] = Part(rows, i);
-          b_part[i][e] = Part(columns, i);
+          a_parts[e][i] = Part(rows, i);
+          b_parts[e][i] = Part(columns, i);
         }
       }
-      AddMma<kPrecision>(a_part, b_part, acc);
+      AddMma<kPrecision, 1>(a_parts, b_parts, acc);
     }
   }
 }
