@@ -1,13 +1,13 @@
-// The CUDA backend of a build without nvcc: why there is none.
-#include "ninc/backend.h"
+// What a build without nvcc has in place of the CUDA backend.
+#include "cuda/devices.h"
 
-namespace ninc {
-namespace {
-constexpr const char* kReason = "this build of ninc has no CUDA kernels: it was made without nvcc";
-}  // namespace
+namespace ninc::cuda {
 
-DeviceInfo CudaDevice() { return {"cuda", "", kReason}; }
+Result<std::vector<DeviceInfo>> Devices() {
+  return DeviceFailure(
+      "cuda: this build of ninc is for the CPU alone: it was made without nvcc, the CUDA compiler");
+}
 
-Result<std::shared_ptr<Backend>> CudaBackend() { return DeviceFailure(kReason); }
+const char* CompiledFor() { return ""; }
 
-}  // namespace ninc
+}  // namespace ninc::cuda

@@ -1,0 +1,107 @@
+# The CUDA backend: finds nvcc, compiles each cuda/*.cu into one fatbin and puts the fatbins into
+# the library as data. The host's side is plain C++, which includes and links nothing of CUDA.
+#
+# Sets NINC_CUDA_SOURCES, what libninc is made of, and NINC_CUDA_DEFINITIONS.
+
+set(NINC_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (where nvcc is found), ON or OFF")
+set(NINC_CUDA_ARCHITECTURES 80 90 100 120 CACHE STRING
+    "Compute capabilities to compile binaries for; PTX of the oldest, 80, comes with them always")
+set(NINC_CUDA_COMPRESS ON CACHE BOOL
+    "Compress the kernels in the library; OFF leaves their PTX as text, for the emulated driver")
+
+set(NINC_CUDA_MINIMUM 12.8)  # the first that knows sm_100 and sm_120
+
+set(NINC_CUDA_OFF_REASON)
+if(NOT NINC_CUDA)
+  set(NINC_CUDA_OFF_REASON "NINC_CUDA is ${NINC_CUDA}")
+else()
+  # On the path, where the toolkit installs itself, in a conda environment, or from pip's wheels.
+  find_program(NINC_NVCC nvcc
+               HINTS ENV CUDACXX ENV CUDA_HOME ENV CUDA_PATH ENV CONDA_PREFIX ENV VIRTUAL_ENV
+               PATHS /usr/local/cuda PATH_SUFFIXES bin)
+  if(NOT NINC_NVCC)
+    set(NINC_CUDA_OFF_REASON "there is no nvcc on the path")
+  else()
+    execute_process(COMMAND ${NINC_NVCC} --version OUTPUT_VARIABLE NINC_NVCC_OUTPUT ERROR_QUIET)
+    string(REGEX MATCH "release ([0-9]+)\\.([0-9]+)" NINC_NVCC_MATCH "${NINC_NVCC_OUTPUT}")
+    set(NINC_NVCC_VERSION ${CMAKE_MATCH_1}.${CMAKE_MATCH_2})
+    math(EXPR NINC_CUDA_TOOLKIT "${CMAKE_MATCH_1}0 * 100 + ${CMAKE_MATCH_2}0")
+    if(NINC_NVCC_VERSION VERSION_LESS NINC_CUDA_MINIMUM)
+      set(NINC_CUDA_OFF_REASON
+          "${NINC_NVCC} is of CUDA ${NINC_NVCC_VERSION}, at least ${NINC_CUDA_MINIMUM} is needed")
+    elseif(NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")
+      set(NINC_CUDA_OFF_REASON "CUDA is for Linux here, got ${CMAKE_SYSTEM_NAME}")
+    endif()
+  endif()
+endif()
+
+if(NINC_CUDA_OFF_REASON)
+  if(NINC_CUDA AND NOT NINC_CUDA STREQUAL "AUTO")
+    message(FATAL_ERROR "NINC_CUDA is ${NINC_CUDA}, but ${NINC_CUDA_OFF_REASON}")
+  endif()
+  message(STATUS "CUDA: no kernels in this build: ${NINC_CUDA_OFF_REASON}")
+  set(NINC_HAS_CUDA FALSE)
+  set(NINC_CUDA_SOURCES cuda/unavailable.cc)
+  set(NINC_CUDA_DEFINITIONS)
+  return()
+endif()
+set(NINC_HAS_CUDA TRUE)
+
+# ---- Compiling -----------------------------------------------------------------------------------
+set(NINC_CUDA_TARGETS "CUDA ${NINC_NVCC_VERSION}:")
+# -fmad=false as -ffp-contract=off for the host: a product and a sum are fused where the source says
+# fma and nowhere else.
+set(NINC_NVCC_FLAGS -std=c++20 -O3 -fmad=false -Xptxas -v -I ${PROJECT_SOURCE_DIR}
+                    -I ${PROJECT_SOURCE_DIR}/cpp/include)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(APPEND NINC_NVCC_FLAGS -ccbin ${CMAKE_CXX_COMPILER})
+endif()
+if(NINC_WERROR)
+  list(APPEND NINC_NVCC_FLAGS -Werror all-warnings)
+endif()
+foreach(architecture IN LISTS NINC_CUDA_ARCHITECTURES)
+  list(APPEND NINC_NVCC_FLAGS -gencode arch=compute_${architecture},code=sm_${architecture})
+  string(APPEND NINC_CUDA_TARGETS " sm_${architecture}")
+endforeach()
+list(APPEND NINC_NVCC_FLAGS -gencode arch=compute_80,code=compute_80)
+string(APPEND NINC_CUDA_TARGETS " compute_80")
+if(NINC_CUDA_COMPRESS)
+  list(APPEND NINC_NVCC_FLAGS --compress-mode=size)
+else()
+  list(APPEND NINC_NVCC_FLAGS -no-compress)
+endif()
+
+set(NINC_CUDA_DIR ${CMAKE_BINARY_DIR}/cuda)
+file(MAKE_DIRECTORY ${NINC_CUDA_DIR})
+file(GLOB NINC_KERNEL_SOURCES CONFIGURE_DEPENDS cuda/*.cu)
+set(NINC_FATBINS)
+set(NINC_MODULE_LIST)
+foreach(source IN LISTS NINC_KERNEL_SOURCES)
+  get_filename_component(name ${source} NAME_WE)
+  set(fatbin ${NINC_CUDA_DIR}/${name}.fatbin)
+  add_custom_command(
+      OUTPUT ${fatbin}
+      COMMAND ${CMAKE_COMMAND} -DLOG=${NINC_CUDA_DIR}/${name}.log
+              -P ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake --
+              ${NINC_NVCC} ${NINC_NVCC_FLAGS} -MD -MF ${fatbin}.d -fatbin -o ${fatbin} ${source}
+      DEPENDS ${source} ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake
+      DEPFILE ${fatbin}.d
+      COMMENT "Compiling kernels ${name}.cu"
+      VERBATIM)
+  list(APPEND NINC_FATBINS ${fatbin})
+  string(APPEND NINC_MODULE_LIST "NINC_CUDA_MODULE(${name}, \"${fatbin}\")\n")
+endforeach()
+
+# ---- Embedding -----------------------------------------------------------------------------------
+# cuda/modules.cc includes the list and the assembler reads the files, so it is compiled again when
+# one of them changes.
+file(CONFIGURE OUTPUT ${NINC_CUDA_DIR}/generated/cuda_modules.inc CONTENT "${NINC_MODULE_LIST}")
+set_property(SOURCE cuda/modules.cc APPEND PROPERTY OBJECT_DEPENDS "${NINC_FATBINS}")
+set_property(SOURCE cuda/modules.cc APPEND PROPERTY
+             INCLUDE_DIRECTORIES ${NINC_CUDA_DIR}/generated)
+
+file(GLOB NINC_CUDA_SOURCES CONFIGURE_DEPENDS cuda/*.cc)
+list(FILTER NINC_CUDA_SOURCES EXCLUDE REGEX "/unavailable\\.cc$")
+set(NINC_CUDA_DEFINITIONS NINC_CUDA=1 NINC_CUDA_TOOLKIT=${NINC_CUDA_TOOLKIT}
+                          NINC_CUDA_TARGETS="${NINC_CUDA_TARGETS}")
+message(STATUS "CUDA: kernels by ${NINC_NVCC}, ${NINC_CUDA_TARGETS}")

@@ -1,0 +1,43 @@
+// Pinned host memory that copies between pageable memory and the device go through, in two halves:
+// while the device reads or writes one, the processor fills or empties the other.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+
+#include "cuda/context.h"
+#include "ninc/status.h"
+
+namespace ninc::cuda {
+
+// Belongs to one stream and is used as the stream is: by one thread at a time.
+class Staging {
+ public:
+  // Large enough that a copy's fixed costs, some microseconds, vanish beside its transfer.
+  static constexpr size_t kHalfBytes = size_t{2} << 20;
+
+  static Result<std::unique_ptr<Staging>> Make(Context& context);
+  ~Staging();  // the stream has no work left
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  // The driver's answer, which the stream puts into words.
+  abi::Result CopyIn(abi::Stream stream, abi::DevicePointer to, const void* from, size_t bytes);
+  abi::Result CopyOut(abi::Stream stream, void* to, abi::DevicePointer from, size_t bytes);
+
+ private:
+  struct Half {
+    std::byte* memory = nullptr;
+    abi::Event done = nullptr;  // recorded after the half's last transfer
+  };
+
+  explicit Staging(Context& context) : context_(context) {}
+  Half& NextHalf() { return halves_[next_ ^= 1]; }
+
+  Context& context_;
+  std::array<Half, 2> halves_;
+  int next_ = 0;
+};
+
+}  // namespace ninc::cuda
