@@ -5,7 +5,7 @@
 
 namespace ninc::cuda {
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
     ninc_activation_forward(const ActivationForwardArgs args) {
   ForEach(args.count, args.vectors, [&](auto width, int64_t i) {
     constexpr int kWidth = decltype(width)::value;
@@ -15,7 +15,7 @@ extern "C" __global__ void __launch_bounds__(256)
   });
 }
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
     ninc_activation_backward(const ActivationBackwardArgs args) {
   ForEach(args.count, args.vectors, [&](auto width, int64_t i) {
     constexpr int kWidth = decltype(width)::value;
@@ -26,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(256)
   });
 }
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
     ninc_activation_backward_sums(const ActivationBackwardSumsArgs args) {
   __shared__ float shared[4 * RowSplit::kThreads];
   WithWidth(args.rows.vectors, [&](auto width) {
@@ -50,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(256)
   });
 }
 
-extern "C" __global__ void __launch_bounds__(256) ninc_activation_sum(const ActivationSumArgs args) {
+extern "C" __global__ void __launch_bounds__(256, 4) ninc_activation_sum(const ActivationSumArgs args) {
   __shared__ float shared[RowSplit::kThreads];
   const Walk<1> walk(args.splits);
   float sum[1] = {};

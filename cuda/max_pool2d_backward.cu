@@ -78,11 +78,9 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
   const auto slot = [&](int window) {
     return maxima + ((window << args.lane_bits) + static_cast<int>(own.lane)) * kWidth;
   };
-  const bool writes = own.inside && own.column < own.w.end;
   const Span q_own = Reaching(pool.w, {own.column, own.column + 1});
 
-  float sums[Tile::kOwnRows][kWidth] = {};
-  // One round, but for very large windows that lie close.
+  // One round, but for very large windows that lie close: later rounds go on from what stands in dx.
   for (int first = 0; first < windows; first += round) {
     const int last = min(first + round, windows);
     if (first != 0) __syncthreads();
@@ -94,37 +92,32 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
       for (int v = 0; v < kWidth; ++v) slot(i - first)[v] = place[v];
     }
     __syncthreads();
-#pragma unroll
-    for (int k = 0; k < Tile::kOwnRows; ++k) {
-      const int h = own.row + k * Tile::kStepRows;
-      if (!writes || h >= own.h.end) continue;
+    if (!own.inside || own.column >= own.w.end) continue;
+#pragma unroll 1
+    for (int h = own.row; h < own.h.end; h += Tile::kStepRows) {
+      const int place = h * pool.w.in + own.column;
+      float* to = dx + place * pool.channels;
+      Pack<kWidth> sum = {};
+      if (first != 0) sum = Load<kWidth>(to);
       const Span p_own = Reaching(pool.h, {h, h + 1});
       for (int i = p_own.begin; i < p_own.end; ++i) {
         for (int j = q_own.begin; j < q_own.end; ++j) {
           const int window = (i - p.begin) * columns + j - q.begin;
           if (window < first || window >= last) continue;
-          const Pack<kWidth> g =
-              Load<kWidth>(dy + (static_cast<int64_t>(i) * pool.w.out + j) * pool.channels);
+          const Pack<kWidth> g = Load<kWidth>(dy + (i * pool.w.out + j) * pool.channels);
           for (int v = 0; v < kWidth; ++v) {
-            if (slot(window - first)[v] == h * pool.w.in + own.column) sums[k][v] += g.v[v];
+            if (slot(window - first)[v] == place) sum.v[v] += g.v[v];
           }
         }
       }
+      Store(sum, to);
     }
-  }
-#pragma unroll
-  for (int k = 0; k < Tile::kOwnRows; ++k) {
-    const int h = own.row + k * Tile::kStepRows;
-    if (!writes || h >= own.h.end) continue;
-    Pack<kWidth> sum;
-    for (int v = 0; v < kWidth; ++v) sum.v[v] = sums[k][v];
-    Store(sum, dx + (static_cast<int64_t>(h) * pool.w.in + own.column) * pool.channels);
   }
 }
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(MaxPoolTile::kThreads)
+extern "C" __global__ void __launch_bounds__(MaxPoolTile::kThreads, 3)
     ninc_max_pool2d_backward(const MaxPool2dBackwardArgs args) {
   __shared__ __align__(16) int maxima[MaxPoolTile::kShared];
   WithWidth(args.pool.vectors,

@@ -47,7 +47,7 @@ __device__ __forceinline__ void ForEachInWindow(const Pool2dArgs& args, int64_t 
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kPoolThreads)
+extern "C" __global__ void __launch_bounds__(kPoolThreads, 8)
     ninc_max_pool2d_forward(const Pool2dArgs args) {
   ForEachPixel(args, args.h.out, args.w.out, [&](auto width, int64_t n, int p, int q, int64_t c) {
     constexpr int kWidth = decltype(width)::value;
@@ -60,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(kPoolThreads)
   });
 }
 
-extern "C" __global__ void __launch_bounds__(kPoolThreads)
+extern "C" __global__ void __launch_bounds__(kPoolThreads, 8)
     ninc_avg_pool2d_forward(const Pool2dArgs args) {
   ForEachPixel(args, args.h.out, args.w.out, [&](auto width, int64_t n, int p, int q, int64_t c) {
     constexpr int kWidth = decltype(width)::value;
@@ -76,7 +76,7 @@ extern "C" __global__ void __launch_bounds__(kPoolThreads)
 }
 
 // Every input pixel gathers from the windows that hold it.
-extern "C" __global__ void __launch_bounds__(kPoolThreads)
+extern "C" __global__ void __launch_bounds__(kPoolThreads, 8)
     ninc_avg_pool2d_backward(const Pool2dArgs args) {
   ForEachPixel(args, args.h.in, args.w.in, [&](auto width, int64_t n, int h, int w, int64_t c) {
     constexpr int kWidth = decltype(width)::value;

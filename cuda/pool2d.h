@@ -32,10 +32,8 @@ struct MaxPoolTile {
   static constexpr int kHeight = 8;
   static constexpr uint32_t kColumnBits = 7;  // 2^(kColumnBits - lane_bits) pixels wide
   static constexpr uint32_t kMaxLaneBits = 3;
-  // A step of the block covers two rows of the tile, so a thread owns one column and every second
-  // row of it.
+  // A step of the block covers two rows of the tile: a thread owns one column, every second row.
   static constexpr int kStepRows = kThreads >> kColumnBits;
-  static constexpr int kOwnRows = kHeight / kStepRows;
   static constexpr int kShared = 4096;  // maxima kept at a time, of single channels
 };
 

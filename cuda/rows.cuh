@@ -11,13 +11,15 @@ namespace ninc::cuda {
 template <int kWidth>
 struct Walk {
   __device__ __forceinline__ explicit Walk(const RowSplit& split)
+      : Walk(split, blockIdx.x, blockIdx.y) {}
+  __device__ __forceinline__ Walk(const RowSplit& split, uint32_t tile, uint32_t run)
       : channels(split.channels),
         lines(RowSplit::kThreads >> split.lane_bits),
         line(threadIdx.x >> split.lane_bits) {
     const uint32_t lane = threadIdx.x & ((1u << split.lane_bits) - 1);
-    channel = ((static_cast<int64_t>(blockIdx.x) << split.lane_bits) + lane) * kWidth;
+    channel = ((static_cast<int64_t>(tile) << split.lane_bits) + lane) * kWidth;
     inside = channel < channels;
-    begin = blockIdx.y * split.run;
+    begin = run * split.run;
     end = begin + split.run < split.rows ? begin + split.run : split.rows;
   }
 
