@@ -11,13 +11,6 @@
 namespace ninc::cuda {
 namespace {
 
-// What happens to a sum before it is written.
-__device__ __forceinline__ float Finished(const Conv2dArgs& args, float sum, float bias,
-                                          int64_t at) {
-  if (args.mask != nullptr) return Masked(args.limits, sum, args.mask[at]);
-  return Activated(args.limits, sum + bias);
-}
-
 // Writes a warp's accumulators: rows from `row`, columns from `column` on.
 __device__ __forceinline__ void WriteTile(const Conv2dArgs& args, int row, int column,
                                           const Accumulators& acc) {
@@ -27,30 +20,22 @@ __device__ __forceinline__ void WriteTile(const Conv2dArgs& args, int row, int c
     const int n = column + 8 * j + 2 * t;
     if (n >= args.columns) break;
     const bool second = n + 1 < args.columns;
-    float bias[2] = {};
-    if (args.bias != nullptr) {
-      bias[0] = args.bias[n];
-      if (second) bias[1] = args.bias[n + 1];
-    }
+    float2 bias = make_float2(0.0f, 0.0f);
+    if (args.bias != nullptr) bias = LoadPair(args.bias + n, false, second);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int m = row + 8 * i + g;
       if (m >= args.gather.rows) break;
       const int64_t at = static_cast<int64_t>(m) * args.columns + n;
       const float* sum = &acc[i >> 1][j][2 * (i & 1)];
-      if (args.pairs) {
-        float2 v = make_float2(sum[0] + bias[0], sum[1] + bias[1]);
-        if (args.mask != nullptr) {
-          const float2 mask = *reinterpret_cast<const float2*>(args.mask + at);
-          v = make_float2(Masked(args.limits, v.x, mask.x), Masked(args.limits, v.y, mask.y));
-        } else {
-          v = make_float2(Activated(args.limits, v.x), Activated(args.limits, v.y));
-        }
-        *reinterpret_cast<float2*>(args.y + at) = v;
+      float2 v = make_float2(sum[0] + bias.x, sum[1] + bias.y);
+      if (args.mask != nullptr) {
+        const float2 mask = LoadPair(args.mask + at, args.pairs, second);
+        v = make_float2(Masked(args.limits, v.x, mask.x), Masked(args.limits, v.y, mask.y));
       } else {
-        args.y[at] = Finished(args, sum[0], bias[0], at);
-        if (second) args.y[at + 1] = Finished(args, sum[1], bias[1], at + 1);
+        v = make_float2(Activated(args.limits, v.x), Activated(args.limits, v.y));
       }
+      StorePair(args.y + at, v, args.pairs, second);
     }
   }
 }
@@ -177,7 +162,11 @@ extern "C" __global__ void __launch_bounds__(128)
     if (j >= count) break;
     const int n = first + j;
     const int64_t at = static_cast<int64_t>(first_row + row) * args.columns + n;
-    args.y[at] = Finished(args, acc[j], args.bias != nullptr ? args.bias[n] : 0.0f, at);
+    if (args.mask != nullptr) {
+      args.y[at] = Masked(args.limits, acc[j], args.mask[at]);
+    } else {
+      args.y[at] = Activated(args.limits, acc[j] + (args.bias != nullptr ? args.bias[n] : 0.0f));
+    }
   }
 }
 

@@ -99,7 +99,7 @@ class GatherAlongDepth {
     constexpr int kLanes = kDepth / kWidth;  // threads side by side on one row
     constexpr int kSweep = kThreads / kLanes;
     const int lane = threadIdx.x % kLanes;
-#pragma unroll
+#pragma unroll 2
     for (int i = 0; i < (kRows + kSweep - 1) / kSweep; ++i) {
       const int row = threadIdx.x / kLanes + i * kSweep;
       if (kRows % kSweep != 0 && row >= kRows) break;

@@ -83,6 +83,20 @@ __device__ __forceinline__ float4 Load4(const float* from) {
   return *reinterpret_cast<const float4*>(from);
 }
 
+// Two neighbours in memory, or the first alone: at once where all pairs of an array are aligned.
+__device__ __forceinline__ float2 LoadPair(const float* from, bool aligned, bool second) {
+  if (aligned) return *reinterpret_cast<const float2*>(from);
+  return make_float2(from[0], second ? from[1] : 0.0f);
+}
+__device__ __forceinline__ void StorePair(float* to, float2 v, bool aligned, bool second) {
+  if (aligned) {
+    *reinterpret_cast<float2*>(to) = v;
+  } else {
+    to[0] = v.x;
+    if (second) to[1] = v.y;
+  }
+}
+
 // acc(m,n) += sum over e < 16 of a(m,e) * b(n,e), both along depth; a and b point to the warp's
 // first rows, multiples of 32.
 template <Precision kPrecision>
