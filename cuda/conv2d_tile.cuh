@@ -157,6 +157,8 @@ __device__ __forceinline__ void AddAcross(const float* a, const float* b, Accumu
     }
   } else {
     const float* b_lane = b + 4 * Spread(g);
+    // Unrolled, both turns' loads come first, and registers do not suffice.
+#pragma unroll 1
     for (int first = t; first < kDepth; first += 8) {
       float a_parts[2][4], b_parts[2][4];
       for (int e = 0; e < 2; ++e) {
