@@ -110,4 +110,26 @@ Status CudaBackend::Conv2dBackwardWeights(const Conv2dProblem& problem, const fl
   return cuda::Conv2dBackwardWeights(*stream_, problem, x, dy, dweight, dbias, workspace);
 }
 
+WorkspaceSize CudaBackend::MlpConvWorkspace(const MlpConvProblem& problem) const {
+  return cuda::MlpConvWorkspace(problem);
+}
+
+Status CudaBackend::MlpConvForward(const MlpConvProblem& problem, const float* x,
+                                   const MlpConvLayer* layers, float* y,
+                                   const Workspace& workspace) {
+  const float* map = nullptr;
+  NINC_RETURN_IF_ERROR(cuda::MlpConvForward(*stream_, problem, x, layers, y, workspace, &map));
+  switch (problem.tail) {
+    case MlpConvProblem::Tail::kNone:
+      return {};
+    case MlpConvProblem::Tail::kMaxPool:
+      return MaxPool2dForward(problem.pool, map, y, 1);
+    case MlpConvProblem::Tail::kAvgPool:
+      return AvgPool2dForward(problem.pool, map, y, 1);
+    case MlpConvProblem::Tail::kGlobalAvgPool:
+      return GlobalAvgPool2dForward(problem.layers.back().output(), map, y, 1);
+  }
+  return {};
+}
+
 }  // namespace ninc::cuda
