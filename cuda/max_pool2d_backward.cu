@@ -80,7 +80,8 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
   };
   const Span q_own = Reaching(pool.w, {own.column, own.column + 1});
 
-  // One round, but for very large windows that lie close: later rounds go on from what stands in dx.
+  // One round, but for very large windows that lie close: later rounds go on from what stands in
+  // dx.
   for (int first = 0; first < windows; first += round) {
     const int last = min(first + round, windows);
     if (first != 0) __syncthreads();

@@ -6,8 +6,9 @@
 namespace ninc::cuda {
 namespace {
 
-// Calls pixel(width, image n, row, column, channel) for every value or vector of an N×rows×columns×C
-// array. blockIdx.z: images, y: rows, x: columns and channels, so that but one division is needed.
+// Calls pixel(width, image n, row, column, channel) for every value or vector of an
+// N×rows×columns×C array. blockIdx.z: images, y: rows, x: columns and channels, so that but one
+// division is needed.
 template <class Pixel>
 __device__ __forceinline__ void ForEachPixel(const Pool2dArgs& args, int rows, int columns,
                                              Pixel pixel) {

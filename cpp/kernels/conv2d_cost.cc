@@ -138,6 +138,7 @@ WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
   const bool plain =
       p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1;
   if (!square || !plain || p.method == ConvMethod::kDirect) return {};
+  const bool choose = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
   const int kernel = static_cast<int>(p.kernel_h);
   WinogradShape best;
   double least = DirectCost(p, pass);
@@ -147,7 +148,7 @@ WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
     const WinogradShape shape{tile, kernel};
     if (shape.outputs() < 2) continue;
     if (p.method == method) return shape;
-    if (p.method != ConvMethod::kAuto || !WinogradIsPrecise(p, pass, shape)) continue;
+    if (!choose || !WinogradIsPrecise(p, pass, shape)) continue;
     const double cost = WinogradCost(p, pass, shape);
     if (cost >= least) continue;
     least = cost;

@@ -19,6 +19,7 @@ constexpr std::pair<const char*, int64_t Settings::*> kSettings[] = {
     {"memory", &Settings::memory},
     {"shared_bytes", &Settings::shared_bytes},
     {"fail_allocation", &Settings::fail_allocation},
+    {"fail_pinned", &Settings::fail_pinned},
     {"fail_launch", &Settings::fail_launch},
     {"lose_device", &Settings::lose_device},
     {"count", &Settings::count},

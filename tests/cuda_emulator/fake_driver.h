@@ -35,6 +35,7 @@ struct Settings {
   int64_t memory = int64_t{8} << 30;  // bytes
   int64_t shared_bytes = 163 * 1024;  // of a block, with opt-in
   int64_t fail_allocation = 0;        // the n-th allocation from now has no memory
+  int64_t fail_pinned = 0;            // the same of pinned memory
   int64_t fail_launch = 0;            // the n-th launch from now is refused
   int64_t lose_device = 0;            // the n-th kernel run from now never comes back
   int64_t count = 0;                  // whether kernels are counted

@@ -63,6 +63,7 @@ NINC_FAKE cuMemHostAlloc(void** pointer, size_t bytes, unsigned flags) {
     if (bytes == 0 || flags != 0) {
       return driver.Misuse("cuMemHostAlloc", "0 bytes or flags", abi::kInvalidValue);
     }
+    if (FakeDriver::Turn(&driver.settings.fail_pinned)) return abi::kOutOfMemory;
     std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[bytes]);
     if (!memory) return abi::kOutOfMemory;
     *pointer = memory.get();
