@@ -107,6 +107,7 @@ Status Stream::Zero(void* device, size_t bytes) {
 
 Status Stream::Synchronize() {
   NINC_RETURN_IF_ERROR(context_.CheckUsable());
+  if (recording_) return DeviceFailure("cuda: a recording cannot wait for the device");
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
   return Failed(context_.driver().StreamSynchronize(stream_), "waiting for the device");

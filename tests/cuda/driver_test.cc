@@ -1,0 +1,94 @@
+// Every way in which there is no usable CUDA device, and what the user is told.
+#include "cuda/driver.h"
+
+#include "cuda/devices.h"
+#include "device.h"
+
+namespace ninc::cuda {
+namespace {
+
+// One sentence is given for whatever was asked first.
+void ExpectNoDevice(const std::vector<std::string>& parts) {
+  ExpectDeviceFailure(Devices().status(), parts);
+  ExpectDeviceFailure(Context::Get().status(), parts);
+}
+
+TEST(DriverTest, IsTheEmulatedOne) { ASSERT_TRUE(Control::Present()); }
+
+TEST(DriverTest, Found) {
+  InOwnProcess([] {
+    const auto devices = Value(Devices());
+    ASSERT_EQ(devices.size(), 1u);
+    EXPECT_EQ(devices[0].name, "emulated device");
+    EXPECT_EQ(devices[0].compute_capability, 80);
+    EXPECT_EQ(devices[0].memory_bytes, uint64_t{8} << 30);
+    EXPECT_EQ(devices[0].multiprocessors, 108);
+    EXPECT_EQ(devices[0].driver_version, 13000);
+    EXPECT_EQ(devices[0].objection, "");
+    Context* context = Value(Context::Get());
+    EXPECT_EQ(context->device_name(), "emulated device");
+    EXPECT_EQ(context->multiprocessors(), 108);
+    EXPECT_EQ(context->compute_capability(), 80);
+    EXPECT_EQ(context->max_shared_bytes(), 163u * 1024);
+    EXPECT_EQ(Value(Context::Get()), context);
+  });
+}
+
+TEST(DriverTest, TooOld) {
+  InOwnProcess([] {
+    Control::Set("driver", NeededDriverVersion() - 960);  // 12.4 where 13.0 is needed
+    ExpectNoDevice(
+        {"the driver is too old: it is for CUDA " + VersionText(NeededDriverVersion() - 960),
+         "need a driver for CUDA " + VersionText(NeededDriverVersion()) + " or later"});
+  });
+}
+
+TEST(DriverTest, NoDevice) {
+  InOwnProcess([] {
+    Control::Set("devices", 0);
+    unsetenv("CUDA_VISIBLE_DEVICES");
+    ExpectNoDevice({"cuda: no device: the driver sees none"});
+    setenv("CUDA_VISIBLE_DEVICES", "7", 1);
+    ExpectNoDevice({"sees none (CUDA_VISIBLE_DEVICES is '7')"});
+    Control::Set("devices", 1);  // a device that comes back is found
+    EXPECT_TRUE(Context::Get().ok());
+  });
+}
+
+TEST(DriverTest, DeviceTooOld) {
+  InOwnProcess([] {
+    Control::Set("capability", 75);
+    const auto devices = Value(Devices());
+    ASSERT_EQ(devices.size(), 1u);
+    EXPECT_EQ(devices[0].objection,
+              "emulated device is too old: it has compute capability 7.5, and ninc needs 8.0 or "
+              "later");
+    ExpectDeviceFailure(Context::Get().status(), {"cuda: " + devices[0].objection});
+  });
+}
+
+// A child made before the parent used CUDA may use it; one made after may not, and is told so.
+TEST(DriverTest, Fork) {
+  InOwnProcess([] {
+    InOwnProcess([] { EXPECT_TRUE(Context::Get().ok()); });
+    Context* context = Value(Context::Get());
+    auto stream = Value(context->NewStream());
+    auto memory = std::make_unique<DeviceFloats>(*context, 1000);
+    EXPECT_OK(stream->Zero(memory->data(), 4000));
+    InOwnProcess([&] {
+      const std::vector<std::string> sentence = {
+          "CUDA cannot be used in a child made by fork after the parent used it; use spawn"};
+      ExpectNoDevice(sentence);
+      ExpectDeviceFailure(context->Allocate("x", 1).status(), sentence);
+      ExpectDeviceFailure(context->NewStream().status(), sentence);
+      ExpectDeviceFailure(stream->Synchronize(), sentence);
+      ExpectDeviceFailure(stream->Zero(memory->data(), 4000), sentence);
+      stream.reset();  // what the child lets go of is still the parent's
+      memory.reset();
+    });
+    EXPECT_EQ(CopyOut(*stream, *memory, 1000), std::vector<float>(1000, 0.0F));
+  });
+}
+
+}  // namespace
+}  // namespace ninc::cuda

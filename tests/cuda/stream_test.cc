@@ -1,0 +1,146 @@
+// Launches, copies and recordings.
+#include "cuda/stream.h"
+
+#include <cstring>
+#include <numeric>
+
+#include "cuda/staging.h"
+#include "device.h"
+
+namespace ninc::cuda {
+namespace {
+
+std::vector<float> Ramp(size_t count) {
+  std::vector<float> values(count);
+  std::iota(values.begin(), values.end(), -static_cast<float>(count / 2));
+  return values;
+}
+
+std::vector<float> Clamped(std::vector<float> values, float low, float high) {
+  for (float& value : values) value = std::fmin(std::fmax(value, low), high);
+  return values;
+}
+
+// Sizes around the halves of the staging memory, which take turns.
+TEST(StreamTest, CopiesOfAnySize) {
+  InOwnProcess([] {
+    Context* context = Value(Context::Get());
+    const auto stream = Value(context->NewStream());
+    constexpr size_t kHalf = Staging::kHalfBytes;
+    const size_t sizes[] = {0, 1, 48, kHalf - 1, kHalf, kHalf + 1, 2 * kHalf, 5 * kHalf + 3};
+    for (const size_t bytes : sizes) {
+      std::vector<unsigned char> host(bytes);
+      for (size_t i = 0; i < bytes; ++i) host[i] = static_cast<unsigned char>(i * 31 + i / 4096);
+      const std::vector<unsigned char> before = host;
+      const DeviceFloats a(*context, bytes / 4 + 1);
+      const DeviceFloats b(*context, bytes / 4 + 1);
+      EXPECT_OK(stream->CopyIn(a.data(), host.data(), bytes));
+      host.assign(bytes, 0xEE);  // the caller may use its memory again
+      EXPECT_OK(stream->CopyWithin(b.data(), a.data(), bytes));
+      EXPECT_OK(stream->Zero(a.data(), bytes));
+      EXPECT_OK(stream->CopyOut(host.data(), b.data(), bytes));
+      EXPECT_EQ(host, before) << bytes;
+      EXPECT_OK(stream->CopyOut(host.data(), a.data(), bytes));
+      EXPECT_EQ(host, std::vector<unsigned char>(bytes, 0)) << bytes;
+    }
+  });
+}
+
+TEST(StreamTest, Launches) {
+  InOwnProcess([] {
+    Context* context = Value(Context::Get());
+    const auto stream = Value(context->NewStream());
+    const auto values = Ramp(1001);
+    const DeviceFloats x(*context, 1001);
+    const DeviceFloats y(*context, 1001);
+    EXPECT_OK(CopyIn(*stream, x, values));
+    EXPECT_OK(Clamp(*stream, x.data(), y.data(), 1001, -3, 100));
+    EXPECT_EQ(CopyOut(*stream, y, 1001), Clamped(values, -3, 100));
+    const int64_t launches = Control::Launches();
+    const ActivationForwardArgs args = {};
+    EXPECT_OK(stream->Launch(kActivation, {.x = 0}, args));  // nothing to do
+    EXPECT_OK(stream->Synchronize());
+    EXPECT_EQ(Control::Launches(), launches);
+  });
+}
+
+// More than 48 KB of shared memory is asked for once it is needed, and no more than there is.
+TEST(StreamTest, SharedMemory) {
+  InOwnProcess([] {
+    Context* context = Value(Context::Get());
+    const auto stream = Value(context->NewStream());
+    const DeviceFloats x(*context, 8);
+    EXPECT_OK(stream->Zero(x.data(), 32));
+    for (const uint32_t kilobytes : {48, 49, 163, 100}) {
+      EXPECT_OK(Clamp(*stream, x.data(), x.data(), 8, 0, 1, kilobytes * 1024));
+    }
+    ExpectDeviceFailure(
+        Clamp(*stream, x.data(), x.data(), 8, 0, 1, 163 * 1024 + 4),
+        {"ninc_activation_forward needs 166916 bytes of shared memory, and a block on emulated "
+         "device can have 166912"});
+    EXPECT_OK(stream->Synchronize());
+  });
+}
+
+TEST(StreamTest, Recordings) {
+  InOwnProcess([] {
+    Context* context = Value(Context::Get());
+    const auto stream = Value(context->NewStream());
+    const auto values = Ramp(500);
+    const DeviceFloats x(*context, 500);
+    const DeviceFloats y(*context, 500);
+    const DeviceFloats z(*context, 500);
+    EXPECT_OK(CopyIn(*stream, x, values));
+    float high = 7;
+    const auto recording = Value(stream->Record([&] {
+      NINC_RETURN_IF_ERROR(Clamp(*stream, x.data(), y.data(), 500, 0, high));
+      NINC_RETURN_IF_ERROR(stream->CopyWithin(z.data(), y.data(), 2000));
+      return stream->Zero(y.data(), 400);
+    }));
+    high = 1e6F;  // arguments are those of the moment of recording
+    EXPECT_OK(stream->Synchronize());
+    EXPECT_EQ(Control::Launches(), 0);  // recorded, not run
+    for (int turn = 0; turn < 3; ++turn) {
+      EXPECT_OK(stream->Replay(*recording));
+      auto expected = Clamped(Ramp(500), 0, 7);
+      if (turn > 0) std::fill(expected.begin(), expected.end(), static_cast<float>(turn));
+      EXPECT_EQ(CopyOut(*stream, z, 500), expected);
+      std::fill(expected.begin(), expected.begin() + 100, 0.0F);
+      EXPECT_EQ(CopyOut(*stream, y, 500), expected);
+      EXPECT_EQ(Control::Launches(), turn + 1);
+      // Memory is that of the moment of replaying.
+      EXPECT_OK(CopyIn(*stream, x, std::vector<float>(500, static_cast<float>(turn + 1))));
+    }
+  });
+}
+
+// A recording that cannot be made leaves the stream as it was.
+TEST(StreamTest, FailedRecordings) {
+  InOwnProcess([] {
+    Context* context = Value(Context::Get());
+    const auto stream = Value(context->NewStream());
+    const DeviceFloats x(*context, 8);
+    EXPECT_OK(stream->Zero(x.data(), 32));
+    float host[8] = {};
+    const auto failing = [&](const std::function<Status()>& body,
+                             const std::vector<std::string>& parts) {
+      ExpectDeviceFailure(stream->Record(body).status(), parts);
+      EXPECT_OK(Clamp(*stream, x.data(), x.data(), 8, 0, 1));
+      EXPECT_OK(stream->Synchronize());
+    };
+    failing([] { return DeviceFailure("of the body"); }, {"of the body"});
+    failing([&] { return stream->CopyIn(x.data(), host, 32); },
+            {"cuda: a recording cannot hold copies from or to the host"});
+    failing([&] { return stream->CopyOut(host, x.data(), 32); },
+            {"cuda: a recording cannot hold copies from or to the host"});
+    Control::Set("fail_launch", 1);
+    failing([&] { return Clamp(*stream, x.data(), x.data(), 8, 0, 1); },
+            {"ninc_activation_forward: launch of 4x1x1 blocks"});
+    // Waiting while recording: refused before the driver is asked, so nothing is misused.
+    failing([&] { return stream->Synchronize(); },
+            {"cuda: a recording cannot wait for the device"});
+  });
+}
+
+}  // namespace
+}  // namespace ninc::cuda
