@@ -16,7 +16,7 @@ export PYTHON
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_GENERATOR := Ninja
 
-SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp python \
+SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda python \
              -type f -not -name '*.pyc' -not -name '.*')
 
 FUZZ_SECONDS ?= 60
@@ -115,13 +115,13 @@ $(VENV)/.lint-tools: $(VENV)/.tools
 lint: $(VENV)/.lint-tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' | xargs $(BIN)/clang-format --dry-run -Werror
+	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' '*.cu' '*.cuh' | xargs $(BIN)/clang-format --dry-run -Werror
 	@tools/check_lengths.sh
 
 format: $(VENV)/.lint-tools
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' | xargs $(BIN)/clang-format -i
+	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' '*.cu' '*.cuh' | xargs $(BIN)/clang-format -i
 
 clean:
 	rm -rf build dist $(VENV)

@@ -15,10 +15,12 @@ set(NINC_CUDA_OFF_REASON)
 if(NOT NINC_CUDA)
   set(NINC_CUDA_OFF_REASON "NINC_CUDA is ${NINC_CUDA}")
 else()
-  # On the path, where the toolkit installs itself, in a conda environment, or from pip's wheels.
+  # On the path, where the toolkit installs itself, in a conda environment, or in pip's wheels
+  # (nvidia-cuda-nvcc with nvidia-cuda-runtime, and crt and nvvm of the same version).
+  file(GLOB NINC_PIP_TOOLKITS ${Python_SITELIB}/nvidia/cu1*)
   find_program(NINC_NVCC nvcc
-               HINTS ENV CUDACXX ENV CUDA_HOME ENV CUDA_PATH ENV CONDA_PREFIX ENV VIRTUAL_ENV
-               PATHS /usr/local/cuda PATH_SUFFIXES bin)
+               HINTS ENV CUDA_HOME ENV CUDA_PATH ENV CONDA_PREFIX
+               PATHS /usr/local/cuda ${NINC_PIP_TOOLKITS} PATH_SUFFIXES bin)
   if(NOT NINC_NVCC)
     set(NINC_CUDA_OFF_REASON "there is no nvcc on the path")
   else()
@@ -31,6 +33,25 @@ else()
           "${NINC_NVCC} is of CUDA ${NINC_NVCC_VERSION}, at least ${NINC_CUDA_MINIMUM} is needed")
     elseif(NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")
       set(NINC_CUDA_OFF_REASON "CUDA is for Linux here, got ${CMAKE_SYSTEM_NAME}")
+    else()
+      # nvcc may lack its parts, or refuse the compiler for the host: better known now than later.
+      set(NINC_NVCC_HOST)
+      if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        set(NINC_NVCC_HOST -ccbin ${CMAKE_CXX_COMPILER})
+      endif()
+      file(WRITE ${CMAKE_BINARY_DIR}/cuda/probe.cu "__global__ void probe() {}\n")
+      set(NINC_NVCC_PROBE ${NINC_NVCC} ${NINC_NVCC_HOST} -std=c++20 -arch=compute_80 -fatbin
+          -o ${CMAKE_BINARY_DIR}/cuda/probe.fatbin ${CMAKE_BINARY_DIR}/cuda/probe.cu)
+      if(NOT NINC_NVCC_PROBED STREQUAL "${NINC_NVCC_PROBE}")
+        execute_process(COMMAND ${NINC_NVCC_PROBE} RESULT_VARIABLE result
+                        OUTPUT_VARIABLE output ERROR_VARIABLE output)
+        if(result EQUAL 0)
+          set(NINC_NVCC_PROBED "${NINC_NVCC_PROBE}" CACHE INTERNAL "What was seen to work")
+        else()
+          string(STRIP "${output}" output)
+          set(NINC_CUDA_OFF_REASON "${NINC_NVCC} cannot compile an empty kernel: ${output}")
+        endif()
+      endif()
     endif()
   endif()
 endif()
@@ -52,10 +73,7 @@ set(NINC_CUDA_TARGETS "CUDA ${NINC_NVCC_VERSION}:")
 # -fmad=false as -ffp-contract=off for the host: a product and a sum are fused where the source says
 # fma and nowhere else.
 set(NINC_NVCC_FLAGS -std=c++20 -O3 -fmad=false -Xptxas -v -I ${PROJECT_SOURCE_DIR}
-                    -I ${PROJECT_SOURCE_DIR}/cpp/include)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  list(APPEND NINC_NVCC_FLAGS -ccbin ${CMAKE_CXX_COMPILER})
-endif()
+                    -I ${PROJECT_SOURCE_DIR}/cpp/include ${NINC_NVCC_HOST})
 if(NINC_WERROR)
   list(APPEND NINC_NVCC_FLAGS -Werror all-warnings)
 endif()

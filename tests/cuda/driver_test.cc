@@ -23,7 +23,7 @@ TEST(DriverTest, Found) {
     EXPECT_EQ(devices[0].compute_capability, 80);
     EXPECT_EQ(devices[0].memory_bytes, uint64_t{8} << 30);
     EXPECT_EQ(devices[0].multiprocessors, 108);
-    EXPECT_EQ(devices[0].driver_version, 13000);
+    EXPECT_EQ(devices[0].driver_version, NINC_CUDA_TOOLKIT);
     EXPECT_EQ(devices[0].objection, "");
     Context* context = Value(Context::Get());
     EXPECT_EQ(context->device_name(), "emulated device");
@@ -64,6 +64,23 @@ TEST(DriverTest, DeviceTooOld) {
               "emulated device is too old: it has compute capability 7.5, and ninc needs 8.0 or "
               "later");
     ExpectDeviceFailure(Context::Get().status(), {"cuda: " + devices[0].objection});
+  });
+}
+
+// No binary in the library is for the device, and the driver cannot compile what is.
+TEST(DriverTest, CannotCompile) {
+  InOwnProcess([] {
+    Control::Set("ptx", 70);
+    const auto stream = Value(Value(Context::Get())->NewStream());
+    ExpectDeviceFailure(
+        Clamp(*stream, nullptr, nullptr, 0, 0, 1),
+        {"cuda: the driver for CUDA " + VersionText(NINC_CUDA_TOOLKIT) +
+             " has to compile the kernels for emulated device, which needs a driver for CUDA " +
+             VersionText(NINC_CUDA_TOOLKIT) + " or later",
+         "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"});
+    Control::Set("ptx", 0);
+    EXPECT_OK(Clamp(*stream, nullptr, nullptr, 0, 0, 1));
+    EXPECT_OK(stream->Synchronize());
   });
 }
 

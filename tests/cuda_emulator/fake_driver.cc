@@ -14,6 +14,7 @@ namespace {
 constexpr std::pair<const char*, int64_t Settings::*> kSettings[] = {
     {"devices", &Settings::devices},
     {"driver", &Settings::driver},
+    {"ptx", &Settings::ptx},
     {"capability", &Settings::capability},
     {"multiprocessors", &Settings::multiprocessors},
     {"memory", &Settings::memory},

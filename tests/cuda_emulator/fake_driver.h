@@ -29,7 +29,8 @@ namespace abi = cuda::abi;
 // What tests set, by name or by the environment: NINC_EMULATOR_DRIVER=12040.
 struct Settings {
   int64_t devices = 1;
-  int64_t driver = 13000;
+  int64_t driver = NINC_CUDA_TOOLKIT;
+  int64_t ptx = 0;  // 90: refuses PTX of a later version than 9.0; 0: takes any
   int64_t capability = 80;
   int64_t multiprocessors = 108;
   int64_t memory = int64_t{8} << 30;  // bytes

@@ -31,6 +31,8 @@ constexpr ErrorText kErrors[] = {
      "no kernel image is available for execution on the device"},
     {abi::kEccUncorrectable, "CUDA_ERROR_ECC_UNCORRECTABLE", "uncorrectable ECC error encountered"},
     {abi::kInvalidPtx, "CUDA_ERROR_INVALID_PTX", "a PTX JIT compilation failed"},
+    {abi::kUnsupportedPtxVersion, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
+     "the provided PTX was compiled with an unsupported toolchain."},
     {abi::kInvalidHandle, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
     {abi::kNotFound, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {abi::kIllegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS",

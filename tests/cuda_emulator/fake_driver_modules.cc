@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "cuda_emulator/fake_driver.h"
-#include "cuda_emulator/fatbin.h"
+#include "cuda_emulator/fake_driver_fatbin.h"
 #include "cuda_emulator/launch.h"
 
 using namespace ninc::emulator;  // NOLINT: the functions below are the driver's, outside any
@@ -24,6 +24,16 @@ abi::Result NoFunction(FakeDriver& driver, const char* name) {
 
 std::string Dimensions(const uint32_t (&size)[3]) {
   return std::to_string(size[0]) + "x" + std::to_string(size[1]) + "x" + std::to_string(size[2]);
+}
+
+// 90 of ".version 9.0".
+int64_t PtxVersion(const std::string& ptx) {
+  int major = 0;
+  int minor = 0;
+  const size_t at = ptx.find(".version ");
+  if (at == std::string::npos) return 0;
+  return std::sscanf(ptx.c_str() + at, ".version %d.%d", &major, &minor) == 2 ? major * 10 + minor
+                                                                              : 0;
 }
 
 // Whether a device could run it, as the real driver answers.
@@ -86,6 +96,9 @@ NINC_FAKE cuModuleLoadData(abi::Module* handle, const void* image) {
   return Enter(kName, Need::kContext, [&](FakeDriver& driver) {
     const ninc::Result<std::string> ptx = PtxOfFatbin(image);
     if (!ptx.ok()) return driver.Misuse(kName, ptx.status().message(), abi::kInvalidImage);
+    if (driver.settings.ptx > 0 && PtxVersion(ptx.value()) > driver.settings.ptx) {
+      return abi::kUnsupportedPtxVersion;
+    }
     ninc::Result<std::unique_ptr<Module>> parsed = Module::Parse(ptx.value());
     if (!parsed.ok()) return driver.Misuse(kName, parsed.status().message(), abi::kInvalidPtx);
     auto module = std::make_unique<FakeModule>();

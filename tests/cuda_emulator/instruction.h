@@ -35,8 +35,8 @@ struct Instruction {
   bool guard_negated = false;
   OpClass op_class = OpClass::kInteger;
   Space space = Space::kGeneric;
-  uint8_t elements = 1;   // of a vector access
-  uint8_t variant = 0;    // what the executor's comment says
+  uint8_t elements = 1;     // of a vector access
+  uint8_t variant = 0;      // what the executor's comment says
   uint32_t target = kNone;  // of a branch: index of an instruction
   int64_t immediate = 0;    // offset of an address, or what the executor's comment says
   std::array<Operand, 4> to{};

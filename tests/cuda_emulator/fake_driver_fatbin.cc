@@ -1,4 +1,4 @@
-#include "cuda_emulator/fatbin.h"
+#include "cuda_emulator/fake_driver_fatbin.h"
 
 #include <dlfcn.h>
 

@@ -1,0 +1,55 @@
+// A thread block: its warps take turns, each running until it must wait.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cuda_emulator/launch.h"
+#include "cuda_emulator/shared_memory.h"
+#include "cuda_emulator/warp.h"
+
+namespace ninc::emulator {
+
+class Block {
+ public:
+  Block(const Launch& launch, GlobalMemory* memory, bool counting);
+
+  // Runs block number `index` of the grid. False after a fault.
+  bool Run(uint64_t index);
+
+  const Launch& launch() const { return launch_; }
+  const Function& function() const { return *launch_.function; }
+  GlobalMemory& memory() { return *memory_; }
+  SharedMemory& shared() { return shared_; }
+  const uint32_t* index() const { return index_; }
+  uint32_t threads() const { return threads_; }
+  bool counting() const { return counting_; }
+  Counters& counters() { return counters_; }
+  std::string ThreadName(uint32_t thread) const;  // "thread (33,0,0)"
+
+  void Fail(const Instruction& instruction, uint32_t thread, const std::string& what);
+  const std::optional<Fault>& fault() const { return fault_; }
+
+  // What the threads that arrived at the barrier bring with them, for bar.red.
+  void Arrive(uint32_t lanes, uint32_t predicates);
+
+ private:
+  bool CheckBarrier();
+  void ReleaseBarrier();
+
+  const Launch& launch_;
+  GlobalMemory* memory_;
+  bool counting_;
+  uint32_t threads_;
+  uint32_t index_[3] = {};
+  SharedMemory shared_;
+  std::vector<Warp> warps_;
+  Counters counters_;
+  std::optional<Fault> fault_;
+  uint32_t arrived_true_ = 0;
+  uint32_t arrived_ = 0;
+};
+
+}  // namespace ninc::emulator
