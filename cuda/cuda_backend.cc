@@ -22,6 +22,8 @@ void FreeMemory(std::byte* memory) {
 }  // namespace
 
 Result<std::shared_ptr<Backend>> OpenBackend() {
+  // First, so that at the process's end the context goes after the backend.
+  NINC_RETURN_IF_ERROR(Context::Get().status());
   // One for the process: models that have come to the device share it.
   static std::mutex mutex;
   static std::shared_ptr<Backend> backend;
@@ -57,6 +59,11 @@ Status CudaBackend::Read(void* to, const void* from, size_t bytes) {
 Status CudaBackend::Synchronize() {
   const std::lock_guard lock(memory_mutex_);
   return stream_->Synchronize();
+}
+
+Status CudaBackend::Borrow(const char* what, const void* memory, uint64_t stream) {
+  NINC_RETURN_IF_ERROR(stream_->context().CheckDevicePointer(what, memory));
+  return stream == 0 ? Status() : stream_->context().WaitForForeignStream(stream);
 }
 
 Status CudaBackend::RunRecorded(const RecordingKey& key, Status (*body)(void*), void* context) {

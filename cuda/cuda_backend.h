@@ -27,6 +27,7 @@ class CudaBackend final : public Backend {
   Status Write(void* to, const void* from, size_t bytes) override;
   Status Read(void* to, const void* from, size_t bytes) override;
   Status Synchronize() override;
+  Status Borrow(const char* what, const void* memory, uint64_t stream) override;
   bool SharesMemory() const override { return false; }
   int Threads() const override { return 1; }
   Result<std::shared_ptr<Backend>> NewStream() override { return OnNewStream(); }

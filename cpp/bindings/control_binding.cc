@@ -2,8 +2,11 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <cstdint>
+#include <optional>
 #include <string>
 
+#include "base/memory_limit.h"
 #include "base/thread_pool.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
@@ -99,6 +102,11 @@ void DefineControl(py::module_& module) {
       devices.append(info);
     }
     return devices;
+  });
+  // -> bytes, or None where the system does not say
+  module.def("free_memory", []() -> std::optional<uint64_t> {
+    const std::optional<FreeMemory> free = Unwrap(FreeForThisProcess());
+    return free ? std::optional(free->bytes) : std::nullopt;
   });
   module.def("targets", [] {
     py::list names;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bindings/arrays.h"
+#include "bindings/device_arrays.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
 
@@ -94,6 +95,17 @@ py::array Run(Model& model, const py::object& x_object, const std::optional<std:
   return y;
 }
 
+// The result's dimensions are those of a matrix where each map is one number.
+DeviceArray RunOnDevice(Model& model, const py::object& x_object) {
+  const BorrowedImages x(x_object, {"network", "x"});
+  const Shape shape = Unwrap(model.OutputShape(x.shape));
+  std::vector<int64_t> dims{shape.n, shape.c};
+  if (shape.h != 1 || shape.w != 1) dims.insert(dims.end(), {shape.h, shape.w});
+  const py::gil_scoped_release unlocked;
+  DeviceMemory y = Unwrap(model.RunOnDevice(x.shape, x.view, x.stream));
+  return DeviceArray(model.backend(), std::move(y), std::move(dims));
+}
+
 py::tuple OutputShape(Model& model, const Nchw& input, const std::optional<std::string>& output) {
   const Shape shape = Unwrap(model.OutputShape(ShapeOf(input), OutputNode(model, output)));
   return py::make_tuple(shape.n, shape.c, shape.h, shape.w);
@@ -169,6 +181,7 @@ void DefineModel(py::module_& module) {
           },
           arg("name"), arg("array"))
       .def("remove_extra", &Model::RemoveExtra, arg("name"))
+      .def("run_on_device", &RunOnDevice, arg("x"))
       .def("run", &Run, arg("x"), arg("output") = py::none())
       .def("output_shape", &OutputShape, arg("input_shape"), arg("output") = py::none())
       .def(
@@ -195,7 +208,8 @@ void DefineModel(py::module_& module) {
             Check(model.MoveTo(device));
           },
           arg("device"))
-      .def_property_readonly("device", [](const Model& model) { return std::string(model.device()); })
+      .def_property_readonly("device",
+                             [](const Model& model) { return std::string(model.device()); })
       .def("set_precision", &SetPrecision, arg("name"))
       .def("set_plan_cache_bytes", &Model::SetPlanCacheBytes, arg("bytes"))
       .def_property_readonly("plan_cache_limit", &Model::PlanCacheLimit)

@@ -17,6 +17,11 @@ std::string Describe(const cuda::DeviceInfo& device) {
 
 }  // namespace
 
+Status Backend::Borrow(const char* what, const void*, uint64_t) {
+  return DeviceFailure(std::string(what) + " is in a GPU's memory, but the network is on " +
+                       std::string(name()) + ": move one of them to where the other is");
+}
+
 std::vector<DeviceInfo> Devices() {
   std::vector<DeviceInfo> devices{{"cpu", std::string(TargetName(ChosenTarget())), ""}};
   const Result<std::vector<cuda::DeviceInfo>> gpus = cuda::Devices();

@@ -12,7 +12,8 @@ Status DeviceTensors::Fetch() {
   return {};
 }
 
-Status DeviceTensors::Prepare(const std::shared_ptr<Backend>& backend, const char* what) {
+Status DeviceTensors::Prepare(const std::shared_ptr<Backend>& backend, const Backend* stream,
+                              const char* what) {
   if (backend_ != backend) {
     NINC_RETURN_IF_ERROR(Fetch());
     DeviceMemory memory;
@@ -30,7 +31,9 @@ Status DeviceTensors::Prepare(const std::shared_ptr<Backend>& backend, const cha
     offsets_ = std::move(offsets);
     device_stale_ = true;
   }
-  if (pending_ != nullptr) NINC_RETURN_IF_ERROR(pending_->Synchronize());
+  if (pending_ != nullptr && pending_.get() != stream) {
+    NINC_RETURN_IF_ERROR(pending_->Synchronize());
+  }
   if (device_stale_ && !device_.empty()) NINC_RETURN_IF_ERROR(Upload(*backend));
   device_stale_ = false;
   return {};

@@ -84,7 +84,7 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
   {
     const std::lock_guard lock(parameters_mutex);
     NINC_RETURN_IF_ERROR(parameters.Fetch());
-    NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, "parameters"));
+    NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));
     NINC_ASSIGN_OR_RETURN(set,
                           place.prepared.Make(plan.program, parameters, version, *place.backend));
   }
@@ -110,6 +110,20 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
   }));
   const auto count = static_cast<size_t>(plan.program.output_shape.size());
   return stream.Read(y, run.y, count * sizeof(float));
+}
+
+// Addresses differ from call to call, so nothing is recorded.
+Status Model::Impl::RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+                             const StridedView& x, float* y) {
+  const RunLayout layout = plan.LayoutOf(plan.backend->Threads());
+  NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
+  NINC_RETURN_IF_ERROR(Execute(plan.program, plan.layout, arena.stream(),
+                               {.x = x,
+                                .prepared = &prepared,
+                                .arena = arena.data(),
+                                .workspace = plan.WorkspaceIn(arena.data(), layout),
+                                .y = y}));
+  return arena.stream().Synchronize();
 }
 
 // ---- The public face ----------------------------------------------------------------------------
@@ -214,6 +228,24 @@ Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId out
   });
 }
 
+Result<DeviceMemory> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
+                                        NodeId output) {
+  return CatchOutOfMemory("run", [&]() -> Result<DeviceMemory> {
+    const std::shared_ptr<Placement> place = impl_->placement();
+    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
+                          impl_->PlanFor(*place, input, {.output = output}));
+    const auto bytes = static_cast<size_t>(plan->output_shape().size()) * sizeof(float);
+    if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
+    NINC_ASSIGN_OR_RETURN(DeviceMemory y, place->backend->Allocate("output", bytes));
+    if (bytes == 0) return y;
+    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
+                          impl_->PreparedFor(*place, plan->impl()));
+    NINC_RETURN_IF_ERROR(impl_->RunThere(*place, plan->impl(), *prepared, x, y.as()));
+    place->Trim(impl_->cache_limit);
+    return y;
+  });
+}
+
 Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input, const PlanOptions& options) {
   return CatchOutOfMemory("plan",
                           [&] { return impl_->PlanFor(*impl_->placement(), input, options); });
@@ -234,14 +266,15 @@ Status Model::MoveTo(std::string_view device) {
     auto place = std::make_shared<Placement>(backend);
     const std::lock_guard writer_lock(impl_->writer_mutex);
     const std::lock_guard lock(impl_->parameters_mutex);
-    NINC_RETURN_IF_ERROR(impl_->parameters.Prepare(backend, "parameters"));
+    NINC_RETURN_IF_ERROR(impl_->parameters.Prepare(backend, backend.get(), "parameters"));
     const std::lock_guard placement_lock(impl_->placement_mutex);
     impl_->current.swap(place);
     return {};
   });
 }
 
-std::string_view Model::device() const { return impl_->placement()->backend->name(); }
+std::string_view Model::device() const { return backend()->name(); }
+std::shared_ptr<Backend> Model::backend() const { return impl_->placement()->backend; }
 
 void Model::SetPrecision(Precision precision) { impl_->precision = precision; }
 

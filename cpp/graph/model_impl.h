@@ -52,8 +52,12 @@ struct Model::Impl {
                                               const PlanOptions& options);
   // An inference plan's weights, as of now.
   Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan);
+  // x and y in the caller's memory.
   Status Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
              const StridedView& x, float* y);
+  // x and y in the device's memory.
+  Status RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+                  const StridedView& x, float* y);
 };
 
 // Whether an array may be an extra of a file.

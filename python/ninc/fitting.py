@@ -171,10 +171,12 @@ class Fit:
         def count(data: Dataset | BatchStream | None) -> int | None:
             return len(data) if isinstance(data, Dataset) else None
 
+        held_out = self.network.held_out
         return {
             "training": count(self.train),
             "validation": count(self.validation),
             "classes": self.network.classes,
+            "held_out": None if held_out is None else held_out.to_dict(),
         }
 
     # ---- Epochs ----------------------------------------------------------------------------------

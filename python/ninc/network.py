@@ -14,11 +14,13 @@ from . import _core
 from .arguments import integer
 from .checkpoint import forget_training
 from .errors import ArgumentError, ModelError, ShapeError
+from .held_out import HeldOut
 from .plan import Plan, image_shape
 from .predict import predict
 from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
 
+_DLPACK_CUDA = 2  # DLPack's number for memory of an NVIDIA GPU
 PRECISIONS = ("float32", "strict", "fast")
 
 
@@ -82,13 +84,19 @@ class Network:
 
     # ---- Running ---------------------------------------------------------------------------------
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: Any) -> Any:
         """The network's output in inference mode.
 
         x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too. Returns
         N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError with the
         name of the layer that x does not fit.
+
+        An array in a GPU's memory, of any library that offers `__cuda_array_interface__` or
+        DLPack, is read there; the result, a `DeviceArray` with both, stays there too. It needs the
+        network on "cuda"; DeviceError otherwise.
         """
+        if _on_gpu(x):
+            return self._model.run_on_device(x)
         y = self._model.run(x)
         return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
 
@@ -195,6 +203,22 @@ class Network:
                 )
             names = list(names)
         self._set_metadata("classes", names)
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """What `ninc train` held out of data without a test set, or None. Stored with the network.
+
+        ModelError where the file's entry makes no sense.
+        """
+        stored = self._metadata("held_out", dict)
+        try:
+            return None if stored is None else HeldOut.from_dict(stored)
+        except ArgumentError as error:
+            raise ModelError(f"the network's stored {error}") from error
+
+    @held_out.setter
+    def held_out(self, record: HeldOut | None) -> None:
+        self._set_metadata("held_out", None if record is None else record.to_dict())
 
     def _class_names(self, count: int) -> list[str]:
         """A name for each of `count` outputs: the stored one, or the output's number."""
@@ -323,6 +347,15 @@ def load(path: str | os.PathLike[str]) -> Network:
     model = _core.Model.load(os.fsencode(path))
     forget_training(model)
     return Network(model)
+
+
+def _on_gpu(x: Any) -> bool:
+    """Whether `x` is an array of another library in a GPU's memory."""
+    if isinstance(x, np.ndarray):
+        return False
+    if hasattr(x, "__cuda_array_interface__"):
+        return True
+    return hasattr(x, "__dlpack_device__") and x.__dlpack_device__()[0] == _DLPACK_CUDA
 
 
 def _is_name(name: object) -> bool:

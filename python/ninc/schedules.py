@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .arguments import whole
 from .errors import ArgumentError
 from .monitor import checked_monitor, improves, load_state, observe, state_of
 
@@ -130,13 +131,11 @@ class Plateau:
     ) -> None:
         if not 0.0 < gamma < 1.0:
             raise ArgumentError(f"Plateau: gamma must lie between 0 and 1, got {gamma}")
-        if patience < 1:
-            raise ArgumentError(f"Plateau: patience must be at least 1, got {patience}")
         if not min_delta >= 0.0:
             raise ArgumentError(f"Plateau: min_delta must be 0 or more, got {min_delta}")
         if not 0.0 <= floor <= 1.0:
             raise ArgumentError(f"Plateau: floor must lie in 0..1, got {floor}")
-        self.gamma, self.patience = float(gamma), int(patience)
+        self.gamma, self.patience = float(gamma), whole("Plateau", "patience", patience)
         self.min_delta, self.floor = float(min_delta), float(floor)
         self.monitor = checked_monitor("Plateau", monitor)
         self.load_state({})

@@ -156,6 +156,9 @@ class NINC_API Backend {
   virtual Status Synchronize() = 0;
   // Whether the backend's memory is the caller's own.
   virtual bool SharesMemory() const = 0;
+  // Makes memory of the same device that another library filled ready to be read: waits for what
+  // that library's stream has queued (a CUstream, or 1, the default stream; 0: nothing is queued).
+  virtual Status Borrow(const char* what, const void* memory, uint64_t stream);
   // How many threads a run should ask for.
   virtual int Threads() const = 0;
   // The same device, for calls that need not wait for those of this backend; null where this one

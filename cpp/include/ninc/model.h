@@ -62,10 +62,15 @@ class NINC_API Model {
   // y holds OutputShape(...).size() floats, contiguous N×C×H×W.
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
   Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1);
+  // The same for x in the memory of the device the network runs on, written by another library
+  // whose `stream` may still be at it (see Backend::Borrow). The result stays there.
+  Result<DeviceMemory> RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
+                                   NodeId output = -1);
 
   // From now on runs and trains on "cpu" or "cuda"; runs under way end where they began.
   Status MoveTo(std::string_view device);
   std::string_view device() const;
+  std::shared_ptr<Backend> backend() const;
 
   // The plan for an input shape, made or taken from the cache (bounded: see SetPlanCacheBytes).
   Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);
@@ -105,6 +110,13 @@ struct StepResult {
   bool updated = false;        // false where the loss or the norm is not finite
 };
 
+// A step that was launched, and may not have been computed yet.
+class NINC_API PendingStep {
+ public:
+  virtual ~PendingStep() = default;
+  virtual Result<StepResult> Wait() = 0;  // from any thread, any number of times
+};
+
 // Forward, softmax cross entropy, backward and SGD in one call. The network's output must be
 // logits, N×classes×1×1, or a Softmax of them, which the loss then leaves out. Where the loss or
 // the norm of the gradients is not finite, weights, statistics, velocities and averages stay as
@@ -118,6 +130,9 @@ class NINC_API Trainer {
   // x: N×C×H×W, N at least 1; labels: N values in [0, classes).
   Result<StepResult> Step(const Shape& input, const StridedView& x, const int64_t* labels,
                           const StepSettings& settings);
+  // The same without waiting for the device. A processor has computed the step on return.
+  Result<std::shared_ptr<PendingStep>> Launch(const Shape& input, const StridedView& x,
+                                              const int64_t* labels, const StepSettings& settings);
   // Loss and gradients, nothing updated: one gradient for each trainable parameter, in order, zero
   // where the output does not depend on it.
   Result<StepResult> Gradients(const Shape& input, const StridedView& x, const int64_t* labels,
@@ -144,9 +159,10 @@ class NINC_API Trainer {
   std::shared_ptr<const Plan> plan() const;
 
  private:
+  friend class Outcome;
   struct Impl;
-  explicit Trainer(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Trainer(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // shared with outcomes that nobody has asked for yet
 };
 
 // What a file holds in addition to the model's own metadata and extras, without becoming the

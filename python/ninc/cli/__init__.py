@@ -1,7 +1,7 @@
 """The command line. A command is one module here: `add_arguments(parser)` and `run(args)`.
 
-Results go to stdout, progress and errors to stderr. Exit status 0, 1 for an error told in one
-line, 2 for wrong usage.
+Results go to stdout, progress and errors to stderr; with --json a number that is not finite is
+null. Exit status 0, 1 for an error told in one line, 2 for wrong usage.
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 
-from .common import add_threads, file_or_named_network, positive, use_threads, usual_input
+from ..plain_json import json_text
+from .common import add_threads, file_or_named_network, use_threads, usual_input
+from .numbers import positive
 
 # Long enough for the clock and for a processor to reach its lasting speed.
 _SECONDS = 3.0
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             "images_per_second": args.batch / seconds,
             "gflops_per_second": flops / seconds / 1e9,
         }
-        print(json.dumps(results))
+        print(json_text(results))
         return 0
     print(
         f"{args.model} {'training' if args.training else 'inference'}, batch {args.batch}, "

@@ -8,9 +8,10 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 
-from .common import add_threads, load_network, positive, use_threads
+from ..plain_json import json_text
+from .common import add_threads, load_network, use_threads
+from .numbers import positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         best = row.argsort(kind="stable")[::-1][: args.top]
         if args.json:
             classes = [{"class": names[i], "probability": float(row[i])} for i in best]
-            print(json.dumps({"image": image, "predictions": classes}))
+            print(json_text({"image": image, "predictions": classes}))
         else:
             print(f"{image}: " + ", ".join(f"{names[i]} {row[i]:.1%}" for i in best))
     return 0
