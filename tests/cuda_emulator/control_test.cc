@@ -38,9 +38,11 @@ TEST(ControlTest, LoopsOfDifferentLengthsMeetBehind) {
       "mov.u32 %to, 0; mov.u32 %r0, 0;"
       "$LOOP: setp.ge.u32 %p0, %r0, %a; @%p0 bra $DONE;"
       "add.u32 %to, %to, %r0; add.u32 %r0, %r0, 1; bra $LOOP;"
-      "$DONE: vote.sync.ballot.b32 %r1, 1, -1;",
-      U32{0});
-  EXPECT_EQ(results[0], 0u);
+      "$DONE: activemask.b32 %r1; popc.b32 %r1, %r1; mad.lo.u32 %to, %r1, 1000, %to;",
+      LaneNumbers<uint32_t>());
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    EXPECT_EQ(results[lane], 32000 + lane * (lane - 1) / 2) << lane;
+  }
 }
 
 TEST(ControlTest, NestedLoopsWithBreaks) {
@@ -76,7 +78,7 @@ TEST(ControlTest, EarlyExitsLeaveTheOthersRunning) {
   ASSERT_TRUE(module.ok()) << module.status().message();
   Launch launch{.function = (*module)->Find("test"), .block = {64, 1, 1}};
   AddParameter(&launch.parameters, out);
-  EXPECT_FALSE(Run(launch, memory, nullptr));
+  EXPECT_FALSE(emulator::Run(launch, memory, nullptr));
   uint32_t results[64];
   ASSERT_TRUE(memory.Read(results, out, sizeof results).ok());
   for (uint32_t i = 0; i < 64; ++i) EXPECT_EQ(results[i], i < 40 && i != 3 ? 1u : 0u) << i;
@@ -104,7 +106,7 @@ TEST(ControlTest, SpecialRegisters) {
   Launch launch{
       .function = (*module)->Find("test"), .grid = {2, 3, 1}, .block = {4, 3, 4}, .parameters = {}};
   AddParameter(&launch.parameters, out);
-  const auto fault = Run(launch, memory, nullptr);
+  const auto fault = emulator::Run(launch, memory, nullptr);
   ASSERT_FALSE(fault) << fault->message;
   uint32_t results[2 * 3 * 48];
   ASSERT_TRUE(memory.Read(results, out, sizeof results).ok());
