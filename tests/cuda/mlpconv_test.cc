@@ -141,6 +141,7 @@ TEST(CudaMlpConvTest, ChainsOfNetworksAreOneKernel) {
     if (c.widths.empty() || c.first.out_channels > 192 || c.first.input.n == 0) continue;
     SCOPED_TRACE(c.name);
     Chain chain(p, Random(p.layers[0].input.size(), 1));
+    EXPECT_OK(chain.arrays.stream().Synchronize());
     const int64_t before = Control::Launches();
     chain.Run();
     EXPECT_EQ(Control::Launches(), before + 1);
