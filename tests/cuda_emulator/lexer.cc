@@ -52,6 +52,13 @@ Result<std::vector<Token>> Lex(std::string_view ptx) {
       at = std::min(ptx.find('\n', at), ptx.size());
       continue;
     }
+    if (ptx.substr(at, 2) == "/*") {
+      const size_t end = std::min(ptx.find("*/", at + 2), ptx.size());
+      line += static_cast<int>(std::count(ptx.begin() + static_cast<ptrdiff_t>(at),
+                                          ptx.begin() + static_cast<ptrdiff_t>(end), '\n'));
+      at = std::min(end + 2, ptx.size());
+      continue;
+    }
     Token token;
     if (c == '"') {
       const size_t end = ptx.find('"', at + 1);
