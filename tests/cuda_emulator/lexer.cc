@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
 #include <charconv>
 #include <string>
 
@@ -54,8 +55,8 @@ Result<std::vector<Token>> Lex(std::string_view ptx) {
     }
     if (ptx.substr(at, 2) == "/*") {
       const size_t end = std::min(ptx.find("*/", at + 2), ptx.size());
-      line += static_cast<int>(std::count(ptx.begin() + static_cast<ptrdiff_t>(at),
-                                          ptx.begin() + static_cast<ptrdiff_t>(end), '\n'));
+      line += static_cast<int>(std::count(ptx.begin() + static_cast<std::ptrdiff_t>(at),
+                                          ptx.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
       at = std::min(end + 2, ptx.size());
       continue;
     }
