@@ -103,5 +103,7 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
 
 def _normalised(images: np.ndarray, preprocessing: Preprocessing | None) -> np.ndarray:
     if images.dtype == np.uint8 and preprocessing is not None:
-        return preprocessing.apply(images)
+        # On this thread alone: the core's others are at work on the batch before, and a step that
+        # finds them taken goes on by itself.
+        return preprocessing.apply(images, threads=1)
     return images
