@@ -231,6 +231,7 @@ class Fit:
             trainer.seed,
             epoch,
             first,
+            self.interrupts.check,
         )
 
     def _step(self, x: np.ndarray, labels: np.ndarray) -> None:
