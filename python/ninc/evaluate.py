@@ -87,7 +87,7 @@ def evaluate(
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)
     try:
-        for x, labels in batches_in_order(data, preprocessing, batch_size):
+        for x, labels in batches_in_order(data, preprocessing, batch_size, check):
             if check is not None:
                 check()
             logits = network(x)

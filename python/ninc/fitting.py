@@ -158,6 +158,8 @@ class Fit:
         resumed = "" if found is None else self.state.place()
         self.folder.describe(self.settings, self._counts(), resumed)
         if found is None:
+            if self.preprocessing is not None and self.preprocessing.whitening is not None:
+                self._save()  # fitted again, a whitening may have other bits
             words = f"nothing to resume in {self.folder.path}: beginning a new run"
             return words if self.options.resume else ""
         if self.state.epoch == self.options.epochs or self.state.stopped:
@@ -229,6 +231,7 @@ class Fit:
             trainer.seed,
             epoch,
             first,
+            self.interrupts.check,
         )
 
     def _step(self, x: np.ndarray, labels: np.ndarray) -> None:

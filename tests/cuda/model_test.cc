@@ -154,8 +154,8 @@ TEST(CudaModel, ReadsArraysOfOtherLibrariesWhereTheyAre) {
       EXPECT_TRUE(SameBits(got, want));
     }
     // The process's own memory is no memory of the device.
-    cuda::ExpectDeviceFailure(
-        model->RunOnDevice(network.input, View(network.input, x), 0).status(), {"x"});
+    cuda::ExpectDeviceFailure(model->RunOnDevice(network.input, View(network.input, x), 0).status(),
+                              {"x"});
   });
 }
 

@@ -30,9 +30,10 @@ bool Block::Run(uint64_t index) {
     bool done = true;
     for (Warp& warp : warps_) {
       if (!warp.done()) warp.Run();
-      if (fault_) return false;
+      if (fault_ && !suspicion_) return false;
       done &= warp.done();
     }
+    if (fault_) return false;  // a suspicion that nothing confirmed
     if (done) return true;
     // Every thread has exited or waits now.
     if (!CheckBarrier()) return false;
@@ -81,6 +82,23 @@ void Block::ReleaseBarrier() {
   }
   arrived_ = arrived_true_ = 0;
   shared_.BlockBarrier();
+}
+
+void Block::Suspect(uint32_t thread, uint64_t address, uint32_t bytes) {
+  if (!fault_) suspicion_ = Suspicion{thread, address, bytes};
+}
+
+void Block::CheckSuspect(uint32_t thread, uint64_t address, uint32_t bytes) {
+  if (!suspicion_ || suspicion_->thread == thread ||
+      address >= suspicion_->address + suspicion_->bytes ||
+      suspicion_->address >= address + bytes) {
+    return;
+  }
+  const size_t what = fault_->message.rfind(kNeverWritten);
+  fault_->message.replace(
+      what, std::string::npos,
+      "a race, reads what " + ThreadName(thread) + " writes, with no barrier between");
+  suspicion_.reset();
 }
 
 void Block::Arrive(uint32_t lanes, uint32_t predicates) {

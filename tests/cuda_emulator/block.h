@@ -32,6 +32,12 @@ class Block {
   void Fail(const Instruction& instruction, uint32_t thread, const std::string& what);
   const std::optional<Fault>& fault() const { return fault_; }
 
+  // A thread read shared memory that nobody had written, as the fault says that follows. That was
+  // for want of a barrier if one of the other warps, which still run to the next barrier, writes
+  // there (CheckSuspect): then the fault becomes a race.
+  void Suspect(uint32_t thread, uint64_t address, uint32_t bytes);
+  void CheckSuspect(uint32_t thread, uint64_t address, uint32_t bytes);
+
   // What the threads that arrived at the barrier bring with them, for bar.red.
   void Arrive(uint32_t lanes, uint32_t predicates);
 
@@ -48,6 +54,12 @@ class Block {
   std::vector<Warp> warps_;
   Counters counters_;
   std::optional<Fault> fault_;
+  struct Suspicion {
+    uint32_t thread;
+    uint64_t address;
+    uint32_t bytes;
+  };
+  std::optional<Suspicion> suspicion_;
   uint32_t arrived_true_ = 0;
   uint32_t arrived_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
 #include <charconv>
 #include <string>
 
@@ -50,6 +51,13 @@ Result<std::vector<Token>> Lex(std::string_view ptx) {
     }
     if (ptx.substr(at, 2) == "//") {
       at = std::min(ptx.find('\n', at), ptx.size());
+      continue;
+    }
+    if (ptx.substr(at, 2) == "/*") {
+      const size_t end = std::min(ptx.find("*/", at + 2), ptx.size());
+      line += static_cast<int>(std::count(ptx.begin() + static_cast<std::ptrdiff_t>(at),
+                                          ptx.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
+      at = std::min(end + 2, ptx.size());
       continue;
     }
     Token token;

@@ -87,20 +87,25 @@ std::optional<SharedMemory::Problem> SharedMemory::Touch(Access access, uint32_t
   std::memcpy(&first_state, state, 4);
   if (bytes != 4 || first_state != 0x01010101) {
     if (with(kPending)) {
-      return Problem{access == Access::kRead
-                         ? "reads bytes of an asynchronous copy that has not been waited for"
-                         : "writes bytes of an asynchronous copy that has not been waited for"};
+      const Word& word =
+          words_[(std::find(state, state + bytes, kPending) - state_.data()) >> granule_bits_];
+      return Problem{access == Access::kRead ? "reads bytes of an asynchronous copy of "
+                                             : "writes bytes of an asynchronous copy of ",
+                     word.writer, " that has not been waited for"};
     }
   }
   const uint64_t last = (address + bytes - 1) >> granule_bits_;
   for (uint64_t word = address >> granule_bits_; word <= last; ++word) {
     if (auto problem = TouchWord(access, thread, words_[word])) {
+      problem->before = "a race, " + problem->before;
       problem->after += ", with no barrier between";
       return problem;
     }
   }
   if (access != Access::kWrite && with(kNever)) {
-    return Problem{"reads bytes that were never written"};
+    Problem problem{kNeverWritten};
+    problem.never_written = true;
+    return problem;
   }
   if (access != Access::kRead) std::memset(state, kWritten, bytes);
   return {};

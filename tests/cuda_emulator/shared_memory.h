@@ -12,6 +12,8 @@ namespace ninc::emulator {
 
 enum class Access : uint8_t { kRead, kWrite, kAtomic };
 
+inline constexpr char kNeverWritten[] = "reads bytes that were never written";
+
 // Time is a clock that ticks at each barrier. Accesses of two threads are ordered if a block
 // barrier lies between them or, for threads of one warp, a warp barrier; otherwise they race unless
 // both read or both are atomic.
@@ -24,11 +26,12 @@ class SharedMemory {
   void WarpBarrier(uint32_t warp) { warp_stamps_[warp] = ++clock_; }
 
   // Checks an access of thread `thread` that lies within the memory and notes it down. The reason
-  // if it is wrong, with threads as "thread #5" by their number in the block.
+  // if it is wrong: `before`, the name of thread `other` of the block if that is not -1, `after`.
   struct Problem {
-    std::string before;  // "reads what "
-    int other = -1;      // a thread of the block, to be named between the two
-    std::string after;   // " wrote, with no barrier between"
+    std::string before;  // "a race, reads what "
+    int other = -1;
+    std::string after;  // " wrote, with no barrier between"
+    bool never_written = false;
   };
   std::optional<Problem> Touch(Access access, uint32_t thread, uint64_t address, uint32_t bytes);
 

@@ -91,11 +91,12 @@ std::byte* Warp::ReachShared(const Instruction& instruction, Access access, int 
     return failed("out of bounds, the block has " + std::to_string(size) + " bytes");
   }
   if (address % bytes != 0) return failed("misaligned");
+  if (access == Access::kWrite) block_->CheckSuspect(Thread(lane), address, bytes);
   if (const auto problem = shared.Touch(access, Thread(lane), address, bytes)) {
     const std::string other =
         problem->other < 0 ? "" : block_->ThreadName(static_cast<uint32_t>(problem->other));
-    return failed((problem->after.empty() ? "" : "a race, ") + problem->before + other +
-                  problem->after);
+    if (problem->never_written) block_->Suspect(Thread(lane), address, bytes);
+    return failed(problem->before + other + problem->after);
   }
   return shared.data() + address;
 }
