@@ -71,18 +71,20 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
   float* dx = pool.y + own.n * pixels * pool.channels + own.c;
 
   const Span p = Reaching(pool.h, own.h), q = Reaching(pool.w, own.w);
-  const int columns = q.end - q.begin, windows = (p.end - p.begin) * columns;
+  const int columns = max(q.end - q.begin, 0), windows = max(p.end - p.begin, 0) * columns;
   const int lines = static_cast<int>(Tile::kThreads >> args.lane_bits);
   // A window's maxima lie side by side, those of a thread together.
   const int round = static_cast<int>(Tile::kShared >> args.lane_bits) / kWidth;
   const auto slot = [&](int window) {
     return maxima + ((window << args.lane_bits) + static_cast<int>(own.lane)) * kWidth;
   };
+  const bool writes = own.inside && own.column < own.w.end;
   const Span q_own = Reaching(pool.w, {own.column, own.column + 1});
 
-  // One round, but for very large windows that lie close: later rounds go on from what stands in
-  // dx.
-  for (int first = 0; first < windows; first += round) {
+  // One round, also where no window reaches: zeros are to be written. More for very large windows
+  // that lie close: later rounds go on from what stands in dx.
+  int first = 0;
+  do {
     const int last = min(first + round, windows);
     if (first != 0) __syncthreads();
     for (int i = first + static_cast<int>(own.line); own.inside && i < last; i += lines) {
@@ -93,9 +95,8 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
       for (int v = 0; v < kWidth; ++v) slot(i - first)[v] = place[v];
     }
     __syncthreads();
-    if (!own.inside || own.column >= own.w.end) continue;
 #pragma unroll 1
-    for (int h = own.row; h < own.h.end; h += Tile::kStepRows) {
+    for (int h = own.row; writes && h < own.h.end; h += Tile::kStepRows) {
       const int place = h * pool.w.in + own.column;
       float* to = dx + place * pool.channels;
       Pack<kWidth> sum = {};
@@ -113,7 +114,7 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
       }
       Store(sum, to);
     }
-  }
+  } while ((first += round) < windows);
 }
 
 }  // namespace
