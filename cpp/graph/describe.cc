@@ -180,8 +180,8 @@ std::string Plan::Describe() const {
   const bool training = options().mode == Mode::kTraining;
   const bool here = impl_->backend->SharesMemory();  // the processor, with threads
   std::string text = std::string(training ? "training" : "inference") + ", input " +
-                     input_shape().ToString() + ", output " + output_shape().ToString() +
-                     ", " + Name(options().precision) + " on " + std::string(impl_->backend->name()) +
+                     input_shape().ToString() + ", output " + output_shape().ToString() + ", " +
+                     Name(options().precision) + " on " + std::string(impl_->backend->name()) +
                      (here ? " (" + std::string(TargetName(impl_->target)) + ")" : "") + "\n";
   std::vector<Row> rows{{"step", "layers", "algorithm", "result", "MFLOP", "weights"}};
   for (size_t i = 0; i < impl_->program.steps.size(); ++i) rows.push_back(MakeRow(*impl_, i));
