@@ -19,7 +19,7 @@ struct Net {
   std::shared_ptr<Model> model;
 };
 
-// NIN for CIFAR-10 and for ImageNet (Lin, Chen, Yan 2013) with weights of He's variance so that
+// NIN for CIFAR-10 and for ImageNet (Lin, Chen, Yan 2013) with weights of He's variance, so that
 // maps keep their size; quick: fewer channels and smaller pictures.
 Net NinCifar(const Options& options);
 Net NinImageNet(const Options& options);

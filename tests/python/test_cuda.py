@@ -247,3 +247,18 @@ def test_train_saves_a_file_that_the_cpu_loads(tmp_path):
     network = ninc.load(path)
     assert network.device == "cpu"
     assert np.isfinite(network(np.zeros((1, 1, 28, 28), np.float32))).all()
+
+
+def test_the_benchmark_runs_without_torch():
+    command = [sys.executable, "-m", "benchmarks.gpu", "--models", "nin-cifar10"]
+    options = ["--batches", "1", "--no-training", "--seconds", "0"]
+    result = subprocess.run(
+        command + options,
+        env=environment(),
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "ninc float32" in result.stdout and "images/s" in result.stdout
