@@ -23,6 +23,7 @@ namespace ninc::cpu {
 struct WinogradBlockSizes {
   WinogradBlockSizes(const TileGrid& grid, const Slices& slices, int64_t max_tiles);
 
+  bool few;  // channels: products are turned back at once, see winograd_product.h
   int64_t frequencies;
   int64_t row;             // of one tile's channels
   int64_t tiles;           // of a block

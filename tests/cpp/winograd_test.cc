@@ -42,7 +42,7 @@ std::vector<Conv2dProblem> WinogradProblems() {
         // More tiles than a block has.
         {.n = 9, .c = 17, .h = 13, .w = 12, .k = 18, .r = r, .s = r, .padding = Same(half)},
     };
-    for (int64_t channels : {1, 2, 7, 8, 15, 16, 31, 33, 47, 48, 49, 65}) {
+    for (int64_t channels : {1, 2, 3, 4, 7, 8, 15, 16, 31, 33, 47, 48, 49, 65}) {
       cases.push_back({.n = 1, .c = 5, .h = 7, .w = 6, .k = channels, .r = r, .s = r});
       cases.push_back({.n = 1, .c = channels, .h = 6, .w = 7, .k = 6, .r = r, .s = r});
     }
