@@ -66,7 +66,7 @@ class WinogradBlocks {
 inline int64_t WinogradSumTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
 WorkspaceSize WinogradWeightsWorkspace(const WinogradShape& shape);
 void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,
-                             const float* x, const float* dy, float* dweight,
+                             const float* x, const float* dy, float* dweight, float* dbias,
                              const Workspace& workspace);
 
 }  // namespace ninc::cpu
