@@ -49,6 +49,7 @@ __device__ __forceinline__ void FirstMaximum(const Pool2dArgs& pool, const float
   for (int i = h.begin; i < h.end; ++i) {
     int at = i * pool.w.in + w.begin;
     const float* from = image + at * pool.channels;
+#pragma unroll 1
     for (int j = w.begin; j < w.end; ++j, ++at, from += pool.channels) {
       const Pack<kWidth> x = Load<kWidth>(from);
       for (int v = 0; v < kWidth; ++v) {
@@ -103,6 +104,7 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
       if (first != 0) sum = Load<kWidth>(to);
       const Span p_own = Reaching(pool.h, {h, h + 1});
       for (int i = p_own.begin; i < p_own.end; ++i) {
+#pragma unroll 1
         for (int j = q_own.begin; j < q_own.end; ++j) {
           const int window = (i - p.begin) * columns + j - q.begin;
           if (window < first || window >= last) continue;
@@ -119,7 +121,7 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(MaxPoolTile::kThreads, 3)
+extern "C" __global__ void __launch_bounds__(MaxPoolTile::kThreads, 4)
     ninc_max_pool2d_backward(const MaxPool2dBackwardArgs args) {
   __shared__ __align__(16) int maxima[MaxPoolTile::kShared];
   WithWidth(args.pool.vectors,

@@ -4,12 +4,11 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "convolutions.h"
+#include "counts.h"
 #include "cuda/conv2d_shape.h"
 
 namespace ninc::cuda {
@@ -35,26 +34,6 @@ inline std::vector<NamedConvolution> NinCifarConvolutions(int64_t batch, ConvMet
           {"1x1 160-96", layer(32, 160, 96, 1)},   {"conv2", layer(16, 96, 192, 5)},
           {"1x1 192-192", layer(16, 192, 192, 1)}, {"conv3", layer(8, 192, 192, 3)},
           {"1x1 192-10", layer(8, 192, 10, 1)}};
-}
-
-// Sums over all kernels of a pass but the packing of weights.
-using Counts = std::map<std::string, double>;
-
-inline Counts ReadCounts(const std::string& report) {
-  Counts counts;
-  std::istringstream lines(report);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find("\"ninc_conv2d_pack\"") != std::string::npos) continue;
-    const size_t begin = line.find('{', line.find('"') + 1);
-    if (line.find('"') == std::string::npos || begin == std::string::npos) continue;
-    for (size_t at = line.find('"', begin); at != std::string::npos; at = line.find('"', at)) {
-      const size_t end = line.find('"', at + 1);
-      const std::string key = line.substr(at + 1, end - at - 1);
-      counts[key] += std::strtod(line.c_str() + end + 2, nullptr);
-      at = end + 1;
-    }
-  }
-  return counts;
 }
 
 // What a pass must do at the least.
