@@ -198,7 +198,7 @@ Result<SourceOperand> Parser::ParseOperand(std::string_view mnemonic) {
   }
   operand.kind = SourceOperand::kNumber;
   if (token.kind == Token::kFloat32 || token.kind == Token::kFloat64) {
-    operand.is_float32 = token.kind == Token::kFloat32;
+    operand.float_bytes = token.kind == Token::kFloat32 ? 4 : 8;
     operand.bits = Next().bits;
     return operand;
   }

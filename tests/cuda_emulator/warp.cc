@@ -232,11 +232,4 @@ void Warp::CountFma(uint32_t lanes) {
   block_->counters().fma_operations += static_cast<uint64_t>(std::popcount(lanes));
 }
 
-uint64_t Warp::Value(const Operand& operand, int lane) const {
-  uint64_t value = 0;
-  std::copy_n(registers_ + operand.offset + static_cast<uint32_t>(lane) * operand.width,
-              operand.width, reinterpret_cast<std::byte*>(&value));
-  return value;
-}
-
 }  // namespace ninc::emulator

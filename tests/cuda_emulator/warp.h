@@ -52,8 +52,6 @@ class Warp {
   }
   // Addresses of an instruction's from[index] plus its offset.
   void Addresses(const Instruction& instruction, size_t index, uint64_t* addresses);
-  // The value in `lane` of a register read as an unsigned number of its own width.
-  uint64_t Value(const Operand& operand, int lane) const;
 
   void Branch(uint32_t lanes, uint32_t target);
   void Exit(uint32_t lanes);

@@ -205,6 +205,18 @@ np.testing.assert_allclose(rows["cuda"], rows["cpu"], rtol=1e-3)
 """)
 
 
+def test_predict_normalises_pictures_on_the_device():
+    run("""
+pictures = rng.integers(0, 255, (7, 8, 8, 3), np.uint8)
+net.preprocessing = ninc.preprocess.Preprocessing.fit(pictures)
+want = net.predict(pictures)
+net.to("cuda")
+for _ in range(3):
+    np.testing.assert_allclose(net.predict(pictures, batch_size=4), want, atol=1e-5)
+assert net.predict(pictures[:0]).shape == (0, 5)
+""")
+
+
 def test_memory_errors_say_what_was_asked_and_what_is_free():
     run(
         """
