@@ -50,7 +50,8 @@ extern "C" __global__ void __launch_bounds__(256, 4)
   });
 }
 
-extern "C" __global__ void __launch_bounds__(256, 4) ninc_activation_sum(const ActivationSumArgs args) {
+extern "C" __global__ void __launch_bounds__(256, 4)
+    ninc_activation_sum(const ActivationSumArgs args) {
   __shared__ float shared[RowSplit::kThreads];
   const Walk<1> walk(args.splits);
   float sum[1] = {};

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "ninc/backend.h"
 #include "ninc/status.h"
 
 namespace ninc::cuda {
@@ -24,6 +26,9 @@ struct DeviceInfo {
 // are none. Makes no context and takes no memory on a device; but it initialises the driver, so a
 // process forked afterwards cannot use CUDA.
 Result<std::vector<DeviceInfo>> Devices();
+
+// A stream of the first visible device, to run networks on; or the one sentence why there is none.
+Result<std::shared_ptr<Backend>> OpenBackend();
 
 // "13.0: sm_80 sm_90 sm_100 sm_120 compute_80": compiler and targets of the embedded kernels; empty
 // in a build without them.

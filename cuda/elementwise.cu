@@ -15,8 +15,8 @@ extern "C" __global__ void __launch_bounds__(256, 4) ninc_add(const AddArgs args
   });
 }
 
-extern "C" __global__ void __launch_bounds__(256, 4) ninc_copy_channels(
-    const CopyChannelsArgs args) {
+extern "C" __global__ void __launch_bounds__(256, 4)
+    ninc_copy_channels(const CopyChannelsArgs args) {
   WithWidth(args.rows.vectors, [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     const Walk<kWidth> walk(args.rows);

@@ -60,7 +60,7 @@ __device__ __forceinline__ void JoinLines(uint32_t lane_bits, float (&own)[kCoun
 
 template <int kCount>
 __device__ __forceinline__ void SumLines(uint32_t lane_bits, float (&own)[kCount], float* shared) {
-  JoinLines(lane_bits, own, shared, [](float (&a)[kCount], const float (&b)[kCount]) {
+  JoinLines(lane_bits, own, shared, [](float(&a)[kCount], const float(&b)[kCount]) {
     for (int i = 0; i < kCount; ++i) a[i] += b[i];
   });
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 
 namespace ninc::cuda {
 
@@ -37,6 +38,14 @@ struct RowSplit {
     int64_t runs = Ceil(rows, lines * kRowsPerThread);
     if (runs > max_runs) runs = max_runs;
     run = runs == 0 ? lines : Ceil(Ceil(rows, runs), lines) * lines;
+  }
+
+  // For adding up the partial sums of another split's runs, rows×channels: many rows side by side,
+  // since few blocks have to hide the memory's latency.
+  static RowSplit OfPartialSums(int64_t runs, int64_t channels) {
+    RowSplit split(runs, channels, false, 1);
+    if (split.lane_bits > 3) split.lane_bits = 3;
+    return split;
   }
 
   int64_t tiles() const { return Ceil(vectors ? channels / 4 : channels, int64_t{1} << lane_bits); }

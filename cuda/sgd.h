@@ -4,8 +4,12 @@
 
 #include <cstdint>
 
+#include "ninc/backend.h"
+
 namespace ninc::cuda {
 
+// velocity = momentum * velocity + g, g = gradient_scale * gradient + weight_decay * weight
+// weight -= lr * (nesterov ? g + momentum * velocity : velocity)
 struct SgdUpdateArgs {
   const StepState* state;
   const ParameterUpdate* update;
@@ -25,10 +29,11 @@ struct AverageUpdateArgs {
   uint32_t vectors;
 };
 
+// y = x
 struct CopyUpdatedArgs {
   const StepState* state;
-  const float* from;
-  float* to;
+  const float* x;
+  float* y;
   int64_t count;
   uint32_t vectors;
 };
@@ -50,6 +55,7 @@ struct SumOfSquaresFinishArgs {
   int64_t count;
 };
 
+// gradient_norm, gradient_scale and updated of the state, from `count` sums of squares
 struct LimitGradientsArgs {
   const double* sums;
   int64_t count;

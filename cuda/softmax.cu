@@ -1,5 +1,5 @@
-// A row is little work beside a convolution: sums in double cost nothing and make loss and gradients
-// good to the last digit of a float.
+// A row is little work beside a convolution: sums in double cost nothing and make loss and
+// gradients good to the last digit of a float.
 #include "softmax.h"
 
 #include "reduce.cuh"

@@ -48,6 +48,8 @@ Status Stream::LaunchRaw(const KernelId& kernel, const Grid& grid, const void* a
   const abi::Result code =
       context_.driver().LaunchKernel(function, grid.x, grid.y, grid.z, grid.threads, 1, 1,
                                      grid.shared_bytes, stream_, parameters, nullptr);
+  // That an earlier kernel failed may show here, and is not this one's fault.
+  if (IsLost(code)) return Failed(code, "launching a kernel");
   if (code != abi::kSuccess) {
     return context_.Check(
         code, std::string("cuda: ") + kernel.name + ": launch of " + std::to_string(grid.x) + "x" +

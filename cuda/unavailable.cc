@@ -3,10 +3,14 @@
 
 namespace ninc::cuda {
 
-Result<std::vector<DeviceInfo>> Devices() {
-  return DeviceFailure(
-      "cuda: this build of ninc is for the CPU alone: it was made without nvcc, the CUDA compiler");
-}
+namespace {
+constexpr const char* kReason =
+    "cuda: this build of ninc is for the CPU alone: it was made without nvcc, the CUDA compiler";
+}  // namespace
+
+Result<std::vector<DeviceInfo>> Devices() { return DeviceFailure(kReason); }
+
+Result<std::shared_ptr<Backend>> OpenBackend() { return DeviceFailure(kReason); }
 
 const char* CompiledFor() { return ""; }
 

@@ -43,6 +43,13 @@ class AlignedBuffer {
     return *this;
   }
 
+  // Hands the memory over to the caller, who frees it with FreeReleased.
+  std::byte* Release() {
+    size_ = 0;
+    return memory_.release();
+  }
+  static void FreeReleased(std::byte* memory) { std::free(memory); }
+
   size_t size() const { return size_; }  // bytes
   bool empty() const { return size_ == 0; }
   std::byte* data() const { return memory_.get(); }

@@ -28,7 +28,7 @@ std::optional<FreeMemory> FreeInSystem(std::string_view meminfo);
 
 // The least of both and of what NINC_MEMORY_LIMIT, the bytes this process may take in all, leaves
 // beside those it holds; InvalidArgument where that is no number.
-Result<std::optional<FreeMemory>> FreeForThisProcess();
+NINC_API Result<std::optional<FreeMemory>> FreeForThisProcess();
 
 // OutOfMemory where `bytes` more are not to be had:
 // "activations: 4769 MiB are needed, and 1177 MiB are free (limit: the system)".

@@ -21,7 +21,9 @@ py::array AnyArray(const py::handle& object, Argument argument, const char* want
 }
 
 bool IsNative(const py::dtype& dtype) {
-  return dtype.byteorder() == '=' || dtype.byteorder() == '|';
+  // A type may name this machine's order as such: zarr's arrays are '<'.
+  return dtype.byteorder() == '=' || dtype.byteorder() == '|' ||
+         dtype.attr("isnative").cast<bool>();
 }
 
 void CheckByteOrder(const py::array& array, Argument argument) {

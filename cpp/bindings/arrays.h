@@ -49,7 +49,9 @@ struct ImageArray {
 // What a call may use: the backend, the number of threads and scratch memory for one operation.
 class Call {
  public:
-  Call() : backend_(CpuBackend()), threads_(GetThreads()) {}
+  // On so many threads; 0: on as many as the process may use.
+  explicit Call(int threads = 0)
+      : backend_(CpuBackend()), threads_(threads > 0 ? threads : GetThreads()) {}
   Backend& backend() const { return backend_; }
   int threads() const { return threads_; }
   Workspace Scratch(const WorkspaceSize& size);  // replaces the one before

@@ -2,11 +2,15 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <cstdint>
+#include <optional>
 #include <string>
 
+#include "base/memory_limit.h"
 #include "base/thread_pool.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
+#include "ninc/backend.h"
 #include "ninc/benchmark.h"
 #include "ninc/target.h"
 
@@ -19,7 +23,7 @@ py::dict BuildInfo() {
   py::dict info;
   info["version"] = NINC_VERSION;
   info["compiler"] = __VERSION__;
-  info["cuda"] = false;
+  info["cuda"] = CudaTargets();
   return info;
 }
 
@@ -88,6 +92,22 @@ void DefineControl(py::module_& module) {
         SetNumThreads(threads);
       },
       arg("threads"));
+  module.def("devices", [] {
+    py::list devices;
+    for (const DeviceInfo& device : Devices()) {
+      py::dict info;
+      info["name"] = device.name;
+      info["description"] = device.description;
+      info["problem"] = device.problem;
+      devices.append(info);
+    }
+    return devices;
+  });
+  // -> bytes, or None where the system does not say
+  module.def("free_memory", []() -> std::optional<uint64_t> {
+    const std::optional<FreeMemory> free = Unwrap(FreeForThisProcess());
+    return free ? std::optional(free->bytes) : std::nullopt;
+  });
   module.def("targets", [] {
     py::list names;
     for (Target target : SupportedTargets()) names.append(py::str(std::string(TargetName(target))));

@@ -146,7 +146,7 @@ Conv2dProblem LinearProblem(const char* function, const py::array& x, const py::
 }
 
 py::array Linear(const py::object& x_object, const py::object& weight_object,
-                 const py::object& bias_object) {
+                 const py::object& bias_object, int threads) {
   constexpr const char* kName = "linear";
   const py::array x = ContiguousFloats(x_object, {kName, "x"}, 2);
   const py::array weight = ContiguousFloats(weight_object, {kName, "weight"}, 2);
@@ -155,7 +155,7 @@ py::array Linear(const py::object& x_object, const py::object& weight_object,
   const float* bias_data = bias_object.is_none() ? nullptr : Data(bias);
   py::array_t<float> y = NewArray({x.shape(0), problem.out_channels});
   float* y_data = y.mutable_data();
-  Call call;
+  Call call(threads);
   const py::gil_scoped_release unlocked;
   Forward(call, problem, Data(x), Data(weight), bias_data, y_data);
   return y;
@@ -191,7 +191,7 @@ void DefineConvolutions(py::module_& module) {
              arg("dilation"), arg("groups"));
   module.def("conv2d_backward", &Conv2dBackward, arg("dy"), arg("x"), arg("weight"), arg("stride"),
              arg("padding"), arg("dilation"), arg("groups"));
-  module.def("linear", &Linear, arg("x"), arg("weight"), arg("bias"));
+  module.def("linear", &Linear, arg("x"), arg("weight"), arg("bias"), arg("threads") = 0);
   module.def("linear_backward", &LinearBackward, arg("dy"), arg("x"), arg("weight"));
 }
 

@@ -57,9 +57,10 @@ py::array Dropout(const py::object& x_object, float p, uint64_t seed, uint64_t s
   }
   py::array_t<float> y = NewArray(Dims(x.array));
   float* to = y.mutable_data();
+  const DropoutKey key{seed, step};
   const Call call;
   const py::gil_scoped_release unlocked;
-  Check(call.backend().Dropout(x.count(), p, {seed, step, layer}, x.data(), to, call.threads()));
+  Check(call.backend().Dropout(x.count(), p, layer, &key, x.data(), to, call.threads()));
   return y;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bindings/arrays.h"
+#include "bindings/device_arrays.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
 
@@ -37,7 +38,12 @@ py::array View(const std::shared_ptr<Owner>& kept, const Tensor& tensor) {
 }
 
 py::array Parameter(const std::shared_ptr<Model>& model, const std::string& name) {
-  return View(model, model->parameter(Unwrap(model->FindParameter(name))));
+  const size_t number = Unwrap(model->FindParameter(name));
+  {
+    const py::gil_scoped_release unlocked;
+    Check(model->FetchParameters());
+  }
+  return View(model, model->parameter(number));
 }
 
 Tensor CopyOf(const py::handle& object, const std::string& name) {
@@ -87,6 +93,35 @@ py::array Run(Model& model, const py::object& x_object, const std::optional<std:
   const py::gil_scoped_release unlocked;
   Check(model.Run(x.shape, x.view, to, node));
   return y;
+}
+
+py::array RunPictures(Model& model, const py::object& object, const py::object& scale_object,
+                      const py::object& shift_object) {
+  const auto pictures = py::array_t<uint8_t, py::array::c_style>::ensure(object);
+  if (!pictures || !py::isinstance<py::array_t<uint8_t>>(object) || pictures.ndim() != 4) {
+    throw DTypeError("network: pictures must be N×H×W×C uint8");
+  }
+  const Shape input{pictures.shape(0), pictures.shape(1), pictures.shape(2), pictures.shape(3)};
+  const py::array scale = Vector(scale_object, {"network", "scale"}, input.c);
+  const py::array shift = Vector(shift_object, {"network", "shift"}, input.c);
+  const Shape shape = Unwrap(model.OutputShape(input));
+  py::array_t<float> y = NewArray({shape.n, shape.c, shape.h, shape.w});
+  float* to = y.mutable_data();
+  const Pictures view{pictures.data(), Data(scale), Data(shift)};
+  const py::gil_scoped_release unlocked;
+  Check(model.RunPictures(input, view, to));
+  return y;
+}
+
+// The result's dimensions are those of a matrix where each map is one number.
+DeviceArray RunOnDevice(Model& model, const py::object& x_object) {
+  const BorrowedImages x(x_object, {"network", "x"});
+  const Shape shape = Unwrap(model.OutputShape(x.shape));
+  std::vector<int64_t> dims{shape.n, shape.c};
+  if (shape.h != 1 || shape.w != 1) dims.insert(dims.end(), {shape.h, shape.w});
+  const py::gil_scoped_release unlocked;
+  DeviceMemory y = Unwrap(model.RunOnDevice(x.shape, x.view, x.stream));
+  return DeviceArray(model.backend(), std::move(y), std::move(dims));
 }
 
 py::tuple OutputShape(Model& model, const Nchw& input, const std::optional<std::string>& output) {
@@ -164,6 +199,8 @@ void DefineModel(py::module_& module) {
           },
           arg("name"), arg("array"))
       .def("remove_extra", &Model::RemoveExtra, arg("name"))
+      .def("run_on_device", &RunOnDevice, arg("x"))
+      .def("run_pictures", &RunPictures, arg("pictures"), arg("scale"), arg("shift"))
       .def("run", &Run, arg("x"), arg("output") = py::none())
       .def("output_shape", &OutputShape, arg("input_shape"), arg("output") = py::none())
       .def(
@@ -183,6 +220,15 @@ void DefineModel(py::module_& module) {
             return info;
           },
           arg("input_shape"), arg("training") = false)
+      .def(
+          "move_to",
+          [](Model& model, const std::string& device) {
+            const py::gil_scoped_release unlocked;
+            Check(model.MoveTo(device));
+          },
+          arg("device"))
+      .def_property_readonly("device",
+                             [](const Model& model) { return std::string(model.device()); })
       .def("set_precision", &SetPrecision, arg("name"))
       .def("set_plan_cache_bytes", &Model::SetPlanCacheBytes, arg("bytes"))
       .def_property_readonly("plan_cache_limit", &Model::PlanCacheLimit)

@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, module) {
   ninc::python::DefinePooling(module);
   ninc::python::DefineOperations(module);
   ninc::python::DefineModel(module);
+  ninc::python::DefineDeviceArrays(module);
   ninc::python::DefineTrainer(module);
 }

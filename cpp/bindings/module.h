@@ -10,6 +10,7 @@ void DefineConvolutions(pybind11::module_& module);  // functional_conv.cc
 void DefinePooling(pybind11::module_& module);       // functional_pool.cc
 void DefineOperations(pybind11::module_& module);    // functional_ops.cc
 void DefineModel(pybind11::module_& module);         // model_binding.cc
+void DefineDeviceArrays(pybind11::module_& module);  // device_arrays.cc
 void DefineTrainer(pybind11::module_& module);       // trainer_binding.cc
 
 }  // namespace ninc::python

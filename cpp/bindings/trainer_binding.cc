@@ -34,28 +34,52 @@ py::array CopyOf(const Tensor& tensor) {
   return array;
 }
 
-py::tuple Step(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
-               const py::object& lr_object, const py::object& decay_object, float momentum,
-               bool nesterov, uint64_t seed, uint64_t step, float clip_norm, float average_rate) {
+py::tuple ToTuple(const StepResult& result) {
+  return py::make_tuple(result.loss, result.correct, result.updated);
+}
+
+// Hands a step's arguments to step(input, x, labels, settings), without the GIL.
+template <typename Step>
+auto WithArguments(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
+                   const py::object& lr_object, const py::object& decay_object,
+                   StepSettings settings, Step step) {
   const ImageArray x(x_object, {"step", "x"});
   const py::array_t<int64_t> labels = Labels(labels_object, {"step", "labels"}, x.shape.n);
   const int64_t count = static_cast<int64_t>(self.trainable.size());
   const py::array lr = Vector(lr_object, {"step", "lr"}, count);
   const py::array decay = Vector(decay_object, {"step", "weight_decay"}, count);
-  StepSettings settings{.momentum = momentum,
-                        .nesterov = nesterov,
-                        .seed = seed,
-                        .step = step,
-                        .clip_norm = clip_norm,
-                        .average_rate = average_rate};
   for (int64_t i = 0; i < count; ++i) settings.updates.push_back({Data(lr)[i], Data(decay)[i]});
-  StepResult result;
-  {
-    const int64_t* label_data = labels.data();
-    const py::gil_scoped_release unlocked;
-    result = Unwrap(self.trainer->Step(x.shape, x.view, label_data, settings));
-  }
-  return py::make_tuple(result.loss, result.correct, result.updated);
+  const int64_t* label_data = labels.data();
+  const py::gil_scoped_release unlocked;
+  return Unwrap(step(x.shape, x.view, label_data, settings));
+}
+
+StepSettings Settings(float momentum, bool nesterov, uint64_t seed, uint64_t step, float clip_norm,
+                      float average_rate) {
+  return {.momentum = momentum,
+          .nesterov = nesterov,
+          .updates = {},
+          .seed = seed,
+          .step = step,
+          .clip_norm = clip_norm,
+          .average_rate = average_rate};
+}
+
+py::tuple Step(PyTrainer& self, const py::object& x, const py::object& labels, const py::object& lr,
+               const py::object& decay, float momentum, bool nesterov, uint64_t seed, uint64_t step,
+               float clip_norm, float average_rate) {
+  return ToTuple(WithArguments(
+      self, x, labels, lr, decay, Settings(momentum, nesterov, seed, step, clip_norm, average_rate),
+      [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
+}
+
+std::shared_ptr<PendingStep> Launch(PyTrainer& self, const py::object& x, const py::object& labels,
+                                    const py::object& lr, const py::object& decay, float momentum,
+                                    bool nesterov, uint64_t seed, uint64_t step, float clip_norm,
+                                    float average_rate) {
+  return WithArguments(
+      self, x, labels, lr, decay, Settings(momentum, nesterov, seed, step, clip_norm, average_rate),
+      [&](const auto&... arguments) { return self.trainer->Launch(arguments...); });
 }
 
 py::tuple Gradients(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
@@ -109,7 +133,7 @@ void SetNamed(const PyTrainer& self, const char* function, const py::dict& value
                             name + "'"));
     }
     const py::array array = ContiguousFloats(value, {function, name.c_str()}, -1);
-    const std::vector<int64_t>& wanted = self.trainer->velocity()[i].dims;
+    const std::vector<int64_t>& wanted = self.model->specs()[self.trainable[i]].dims;
     if (Dims(array) != wanted) {
       Check(InvalidShape(std::string(function) + ": " + name + ": expected shape " +
                          DimsToString(wanted) + ", got " + DimsToString(Dims(array))));
@@ -132,17 +156,31 @@ void SetAverages(PyTrainer& self, const py::dict& values) {
 
 void DefineTrainer(py::module_& module) {
   using py::arg;
+  py::class_<PendingStep, std::shared_ptr<PendingStep>>(module, "PendingStep")
+      .def("wait", [](PendingStep& self) {
+        StepResult result;
+        {
+          const py::gil_scoped_release unlocked;
+          result = Unwrap(self.Wait());
+        }
+        return ToTuple(result);
+      });
   py::class_<PyTrainer>(module, "Trainer")
       .def(py::init<std::shared_ptr<Model>, float>(), arg("model"), arg("label_smoothing") = 0.0f)
       .def("step", &Step, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("momentum"),
            arg("nesterov"), arg("seed"), arg("step"), arg("clip_norm") = 0.0f,
            arg("average_rate") = 0.0f)
+      .def("launch", &Launch, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"),
+           arg("momentum"), arg("nesterov"), arg("seed"), arg("step"), arg("clip_norm") = 0.0f,
+           arg("average_rate") = 0.0f)
       .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("estimate_statistics", &EstimateStatistics, arg("x"), arg("momentum"))
-      .def("velocity", [](const PyTrainer& self) { return Named(self, self.trainer->velocity()); })
+      .def("velocity",
+           [](const PyTrainer& self) { return Named(self, *Unwrap(self.trainer->velocity())); })
       .def("set_velocity", &SetVelocity, arg("values"))
-      .def("averages", [](const PyTrainer& self) { return Named(self, self.trainer->averages()); })
+      .def("averages",
+           [](const PyTrainer& self) { return Named(self, *Unwrap(self.trainer->averages())); })
       .def("set_averages", &SetAverages, arg("values"))
       .def("swap_averages",
            [](PyTrainer& self) {

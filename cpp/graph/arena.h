@@ -1,35 +1,55 @@
-// The memory runs compute in: one arena for each run under way, lent by a pool, whichever plan
-// runs.
+// The memory runs compute in, and the stream they are queued on: one of each for a run under way,
+// lent by a pool, whichever plan runs.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
 
-#include "base/aligned.h"
+#include "ninc/backend.h"
 #include "ninc/status.h"
 
 namespace ninc {
 
+class Arena {
+ public:
+  Arena() = default;
+  // Makes it at least `bytes` large, in the memory of `backend`; what it held is lost.
+  Status Grow(const std::shared_ptr<Backend>& backend, size_t bytes);
+  size_t size() const { return memory_.size(); }
+  bool empty() const { return memory_.empty(); }
+  std::byte* data() const { return memory_.data(); }
+  // Where its runs are to be queued; after Grow.
+  const std::shared_ptr<Backend>& stream() const { return stream_; }
+
+ private:
+  std::shared_ptr<Backend> backend_, stream_;
+  DeviceMemory memory_;  // after the stream: given back before it
+};
+
 class ArenaPool {
  public:
+  explicit ArenaPool(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {}
+
   // An arena for the length of a run; goes back to the pool at its end.
   class Lease {
    public:
-    Lease(ArenaPool* pool, AlignedBuffer memory) : pool_(pool), memory_(std::move(memory)) {}
+    Lease(ArenaPool* pool, Arena arena) : pool_(pool), arena_(std::move(arena)) {}
     Lease(Lease&& other) noexcept
-        : pool_(std::exchange(other.pool_, nullptr)), memory_(std::move(other.memory_)) {}
+        : pool_(std::exchange(other.pool_, nullptr)), arena_(std::move(other.arena_)) {}
     Lease& operator=(Lease&&) = delete;
     ~Lease() {
-      if (pool_ != nullptr) pool_->GiveBack(std::move(memory_));
+      if (pool_ != nullptr) pool_->GiveBack(std::move(arena_));
     }
-    std::byte* data() const { return memory_.data(); }
+    std::byte* data() const { return arena_.data(); }
+    Backend& stream() const { return *arena_.stream(); }
 
    private:
     friend class ArenaPool;
     ArenaPool* pool_;
-    AlignedBuffer memory_;
+    Arena arena_;
   };
 
   // The smallest idle arena of at least `bytes`, else a new one.
@@ -39,15 +59,13 @@ class ArenaPool {
   void Trim(size_t bytes);
 
  private:
-  void GiveBack(AlignedBuffer memory);
+  void GiveBack(Arena arena);
 
+  const std::shared_ptr<Backend> backend_;
   mutable std::mutex mutex_;
-  std::vector<AlignedBuffer> idle_;  // sorted by size
+  std::vector<Arena> idle_;  // sorted by size
   size_t idle_bytes_ = 0;
   size_t lent_ = 0;
 };
-
-// Makes `memory` at least `bytes` large; what it held is lost.
-Status Grow(AlignedBuffer* memory, size_t bytes);
 
 }  // namespace ninc

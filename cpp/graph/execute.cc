@@ -50,6 +50,10 @@ class Execution {
 
   Status operator()(const step::FromNchw& s) const {
     const Shape& to = shape(s.y);
+    if (kind(s.x) == ValueKind::kInput && run_.pictures.data != nullptr) {
+      const Pictures& from = run_.pictures;
+      return backend_.FromUint8(to, from.data, from.scale, from.shift, Out(s.y), threads());
+    }
     if (kind(s.x) == ValueKind::kInput) return backend_.FromNchw(to, run_.x, Out(s.y), threads());
     const StridedView x{In(s.x), {to.c * to.h * to.w, to.h * to.w, to.w, 1}};
     return backend_.FromNchw(to, x, Out(s.y), threads());
@@ -111,9 +115,9 @@ class Execution {
   }
 
   Status operator()(const step::Dropout& s) const {
-    const DropoutKey key{run_.seed, run_.step, s.layer};
     const float p = run_.dropout ? s.p : 0.0f;
-    return backend_.Dropout(shape(s.x).size(), p, key, In(s.x), Out(s.y), threads());
+    return backend_.Dropout(shape(s.x).size(), p, s.layer, &run_.state->key, In(s.x), Out(s.y),
+                            threads());
   }
 
   Status operator()(const step::ScaleShift& s) const {
@@ -155,8 +159,8 @@ class Execution {
   }
   Status operator()(const step::SoftmaxCrossEntropy& s) const {
     return backend_.SoftmaxCrossEntropy(shape(s.logits).n, shape(s.logits).c, In(s.logits),
-                                        run_.labels, s.smoothing, run_.loss, run_.correct,
-                                        Out(s.dlogits), run_.workspace);
+                                        run_.labels, s.smoothing, &run_.state->loss,
+                                        &run_.state->correct, Out(s.dlogits), run_.workspace);
   }
 
  private:
@@ -167,7 +171,7 @@ class Execution {
   const float* In(ValueId v) const {
     if (v == kNoValue) return nullptr;
     const Value& value = program_.values[v];
-    if (value.kind == ValueKind::kParameter) return (*run_.parameters)[value.index].data.data();
+    if (value.kind == ValueKind::kParameter) return run_.parameters->data(value.index);
     if (value.kind == ValueKind::kPrepared) {
       const std::byte* block = run_.prepared->blocks[value.index]->data();
       return reinterpret_cast<const float*>(block + value.offset);

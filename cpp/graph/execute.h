@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "graph/device_tensors.h"
 #include "graph/memory.h"
 #include "graph/prepared.h"
 #include "graph/program.h"
@@ -13,20 +14,19 @@
 
 namespace ninc {
 
-// What differs from one run of a program to the next.
+// What differs from one run of a program to the next. All memory is the backend's.
 struct RunArguments {
   StridedView x;
-  const std::vector<Tensor>* parameters = nullptr;  // training reads them as they are
-  const PreparedSet* prepared = nullptr;            // inference has them prepared
-  std::byte* arena = nullptr;                       // MemoryLayout::bytes
-  Workspace workspace;                              // of LargestWorkspace
-  float* y = nullptr;                               // inference
-  const int64_t* labels = nullptr;                  // training, as all below
-  uint64_t seed = 0, step = 0;                      // dropout's
-  bool dropout = true;                              // false: nothing is dropped
-  std::optional<float> norm_momentum = {};          // in place of every batch norm's own
-  float* loss = nullptr;
-  int64_t* correct = nullptr;
+  Pictures pictures;                          // in place of x where its data is not null
+  const DeviceTensors* parameters = nullptr;  // training reads them as they are
+  const PreparedSet* prepared = nullptr;      // inference has them prepared
+  std::byte* arena = nullptr;                 // MemoryLayout::bytes
+  Workspace workspace;                        // of LargestWorkspace
+  float* y = nullptr;                         // inference
+  const int64_t* labels = nullptr;            // training, as all below
+  StepState* state = nullptr;                 // dropout's key is read, loss and correct are written
+  bool dropout = true;                        // false: nothing is dropped
+  std::optional<float> norm_momentum = {};    // in place of every batch norm's own
 };
 
 // Enough scratch memory for each of the program's steps: they share it.

@@ -169,6 +169,7 @@ class Lowering {
 
   Status LowerConvolution(NodeId id, Conv2dProblem problem) {
     if (options_.precision == Precision::kStrict) problem.method = ConvMethod::kDirect;
+    if (options_.precision == Precision::kFast) problem.method = ConvMethod::kReduced;
     const ValueId x = input(id);
     const NodeParameters numbers = parameters_[id];
     step::Conv2d conv{.problem = problem, .x = x};

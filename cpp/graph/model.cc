@@ -4,8 +4,9 @@
 #include <utility>
 
 #include "base/memory_limit.h"
-#include "base/thread_pool.h"
 #include "graph/model_impl.h"
+#include "graph/plan_impl.h"
+#include "graph/staging.h"
 
 namespace ninc {
 namespace {
@@ -58,7 +59,7 @@ Status CheckExtra(const std::string& name, const Tensor& values) {
 
 // ---- Plans --------------------------------------------------------------------------------------
 
-Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(const Shape& input,
+Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(Placement& place, const Shape& input,
                                                          const PlanOptions& wanted) {
   const PlanOptions options = Resolve(wanted);
   if (options.output >= static_cast<NodeId>(graph->nodes().size())) {
@@ -66,36 +67,85 @@ Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(const Shape& input,
                            " is no node of the network");
   }
   const PlanKey key{input, options, ChosenTarget()};
-  if (std::shared_ptr<const Plan> plan = plans.Find(key)) return plan;
+  if (std::shared_ptr<const Plan> plan = place.plans.Find(key)) return plan;
   // Compiled outside of any lock: other threads' runs go on.
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan,
-                        CompilePlan(graph, input, options, *backend));
-  plan = plans.Insert(key, std::move(plan));
-  TrimCache();
+                        CompilePlan(graph, input, options, place.backend));
+  plan = place.plans.Insert(key, std::move(plan));
+  place.Trim(cache_limit);
   return plan;
 }
 
-Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(const Plan::Impl& plan) {
+Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& place,
+                                                                    const Plan::Impl& plan) {
   const std::lock_guard slot_lock(plan.prepared.mutex);
   std::shared_ptr<const PreparedSet>& set = plan.prepared.set;
   if (set != nullptr && set->version == version) return set;
   {
+    // A trainer's stream, which Fetch waits for, is its own while it queues a step.
+    std::unique_lock<std::mutex> writer_lock(writer_mutex, std::defer_lock);
+    if (!place.backend->SharesMemory()) writer_lock.lock();
     const std::lock_guard lock(parameters_mutex);
-    NINC_ASSIGN_OR_RETURN(set, prepared.Make(plan.program, parameters, version, *backend));
+    NINC_RETURN_IF_ERROR(parameters.Fetch());
+    NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));
+    NINC_ASSIGN_OR_RETURN(set,
+                          place.prepared.Make(plan.program, parameters, version, *place.backend));
   }
-  TrimCache();
+  place.Trim(cache_limit);
   return set;
 }
 
-// Old plans go while plans and their weights hold more than half of the limit; then idle arenas,
-// which are large and cost little to make again.
-void Model::Impl::TrimCache() {
-  const size_t limit = cache_limit;
-  while (plans.bytes() + prepared.live_bytes() > limit / 2 && CacheBytes() > limit &&
-         plans.DropOldest()) {
+Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+                        const StridedView& x, const Pictures& pictures, float* y) {
+  const RunLayout layout = plan.LayoutOf(plan.backend->Threads());  // threads may change meanwhile
+  NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
+  Backend& stream = arena.stream();
+  RunArguments run{.x = x,
+                   .pictures = pictures,
+                   .prepared = &prepared,
+                   .arena = arena.data(),
+                   .workspace = plan.WorkspaceIn(arena.data(), layout),
+                   .y = y};
+  if (stream.SharesMemory()) return Execute(plan.program, plan.layout, stream, run);
+  uint64_t variant = 2 * prepared.version;
+  if (pictures.data != nullptr) {
+    ++variant;
+    NINC_RETURN_IF_ERROR(WritePictures(stream, plan.input, arena.data(), layout, &run.pictures));
+  } else {
+    NINC_RETURN_IF_ERROR(WriteInput(stream, plan.input, x, arena.data() + layout.input, &run.x));
   }
-  const size_t held = plans.bytes() + prepared.live_bytes();
-  arenas.Trim(limit > held ? limit - held : 0);
+  run.y = reinterpret_cast<float*>(arena.data() + layout.output);
+  NINC_RETURN_IF_ERROR(stream.Replay(
+      {plan.id, variant}, [&] { return Execute(plan.program, plan.layout, stream, run); }));
+  const auto count = static_cast<size_t>(plan.program.output_shape.size());
+  return stream.Read(y, run.y, count * sizeof(float));
+}
+
+Status Model::Impl::PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures,
+                               float* y, NodeId output) {
+  const std::shared_ptr<Placement> place = placement();
+  NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
+                        PlanFor(*place, input, {.output = output}));
+  if (plan->output_shape().size() == 0) return {};
+  NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> set,
+                        PreparedFor(*place, plan->impl()));
+  NINC_RETURN_IF_ERROR(Run(*place, plan->impl(), *set, x, pictures, y));
+  place->Trim(cache_limit);
+  return {};
+}
+
+// Addresses differ from call to call, so nothing is recorded.
+Status Model::Impl::RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+                             const StridedView& x, float* y) {
+  const RunLayout layout = plan.LayoutOf(plan.backend->Threads());
+  NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
+  NINC_RETURN_IF_ERROR(Execute(plan.program, plan.layout, arena.stream(),
+                               {.x = x,
+                                .prepared = &prepared,
+                                .arena = arena.data(),
+                                .workspace = plan.WorkspaceIn(arena.data(), layout),
+                                .y = y}));
+  return arena.stream().Synchronize();
 }
 
 // ---- The public face ----------------------------------------------------------------------------
@@ -107,17 +157,20 @@ Result<std::shared_ptr<Model>> Model::Create(Graph graph) {
   if (graph.nodes().empty()) return InvalidModel("the network has no nodes");
   auto impl = std::make_unique<Impl>();
   impl->specs = graph.ParameterSpecs();
-  impl->backend = &CpuBackend();
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<Backend> cpu, OpenDevice("cpu"));
+  impl->current = std::make_shared<Placement>(std::move(cpu));
   uint64_t floats = 0;
   for (const ParameterSpec& spec : impl->specs) floats += static_cast<uint64_t>(Size(spec.dims));
   NINC_RETURN_IF_ERROR(CheckMemory("parameters", floats * sizeof(float)));
   try {
+    std::vector<Tensor> parameters;
     for (size_t i = 0; i < impl->specs.size(); ++i) {
       const ParameterSpec& spec = impl->specs[i];
       impl->numbers.emplace(spec.name, i);
       const auto size = static_cast<size_t>(Size(spec.dims));
-      impl->parameters.push_back({spec.dims, std::vector<float>(size, InitialValue(graph, spec))});
+      parameters.push_back({spec.dims, std::vector<float>(size, InitialValue(graph, spec))});
     }
+    impl->parameters = DeviceTensors(std::move(parameters));
   } catch (const std::bad_alloc&) {
     return OutOfMemory("parameters: no memory for " + std::to_string(floats * sizeof(float)) +
                        " bytes");
@@ -128,7 +181,7 @@ Result<std::shared_ptr<Model>> Model::Create(Graph graph) {
 
 const Graph& Model::graph() const { return *impl_->graph; }
 const std::vector<ParameterSpec>& Model::specs() const { return impl_->specs; }
-const Tensor& Model::parameter(size_t index) const { return impl_->parameters[index]; }
+const Tensor& Model::parameter(size_t index) const { return impl_->parameters.host()[index]; }
 uint64_t Model::version() const { return impl_->version; }
 std::map<std::string, std::string>& Model::metadata() { return impl_->metadata; }
 const std::map<std::string, std::string>& Model::metadata() const { return impl_->metadata; }
@@ -155,7 +208,7 @@ Status Model::SetParameters(const std::vector<std::pair<std::string, std::vector
   std::vector<size_t> numbers;
   for (const auto& [name, data] : values) {
     NINC_ASSIGN_OR_RETURN(const size_t number, FindParameter(name));
-    const Tensor& parameter = impl_->parameters[number];
+    const Tensor& parameter = impl_->parameters.host()[number];
     if (data.size() != parameter.data.size()) {
       return InvalidShape(name + ": expected " + std::to_string(parameter.data.size()) +
                           " values (" + DimsToString(parameter.dims) + "), got " +
@@ -165,10 +218,12 @@ Status Model::SetParameters(const std::vector<std::pair<std::string, std::vector
   }
   const std::lock_guard writer_lock(impl_->writer_mutex);
   const std::lock_guard lock(impl_->parameters_mutex);
+  NINC_RETURN_IF_ERROR(impl_->parameters.Fetch());
   for (size_t i = 0; i < values.size(); ++i) {
     std::copy(values[i].second.begin(), values[i].second.end(),
-              impl_->parameters[numbers[i]].data.begin());
+              impl_->parameters.mutable_host()[numbers[i]].data.begin());
   }
+  impl_->parameters.HostChanged();
   ++impl_->version;
   return {};
 }
@@ -182,42 +237,70 @@ Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
 }
 
 Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId output) {
-  return CatchOutOfMemory("run", [&]() -> Status {
+  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, x, {}, y, output); });
+}
+
+Status Model::RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output) {
+  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, {}, pictures, y, output); });
+}
+
+Result<DeviceMemory> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
+                                        NodeId output) {
+  return CatchOutOfMemory("run", [&]() -> Result<DeviceMemory> {
+    const std::shared_ptr<Placement> place = impl_->placement();
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
-                          impl_->PlanFor(input, {.output = output}));
-    if (plan->output_shape().size() == 0) return {};
-    const Plan::Impl& inner = plan->impl();
+                          impl_->PlanFor(*place, input, {.output = output}));
+    const auto bytes = static_cast<size_t>(plan->output_shape().size()) * sizeof(float);
+    if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
+    NINC_ASSIGN_OR_RETURN(DeviceMemory y, place->backend->Allocate("output", bytes));
+    if (bytes == 0) return y;
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
-                          impl_->PreparedFor(inner));
-    const int threads = GetNumThreads();  // once: it may change while the run is under way
-    {
-      NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena,
-                            impl_->arenas.Acquire(inner.RunBytes(threads)));
-      NINC_RETURN_IF_ERROR(Execute(inner.program, inner.layout, *inner.backend,
-                                   {.x = x,
-                                    .prepared = prepared.get(),
-                                    .arena = arena.data(),
-                                    .workspace = inner.WorkspaceIn(arena.data(), threads),
-                                    .y = y}));
-    }
-    impl_->TrimCache();
-    return {};
+                          impl_->PreparedFor(*place, plan->impl()));
+    NINC_RETURN_IF_ERROR(impl_->RunThere(*place, plan->impl(), *prepared, x, y.as()));
+    place->Trim(impl_->cache_limit);
+    return y;
   });
 }
 
 Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input, const PlanOptions& options) {
-  return CatchOutOfMemory("plan", [&] { return impl_->PlanFor(input, options); });
+  return CatchOutOfMemory("plan",
+                          [&] { return impl_->PlanFor(*impl_->placement(), input, options); });
 }
+
+Status Model::FetchParameters() const {
+  // A step under way need not be waited for where there is nothing to fetch.
+  if (impl_->placement()->backend->SharesMemory()) return {};
+  const std::lock_guard writer_lock(impl_->writer_mutex);
+  const std::lock_guard lock(impl_->parameters_mutex);
+  return impl_->parameters.Fetch();
+}
+
+Status Model::MoveTo(std::string_view device) {
+  return CatchOutOfMemory("device", [&]() -> Status {
+    if (device == impl_->placement()->backend->name()) return {};
+    NINC_ASSIGN_OR_RETURN(std::shared_ptr<Backend> backend, OpenDevice(device));
+    auto place = std::make_shared<Placement>(backend);
+    const std::lock_guard writer_lock(impl_->writer_mutex);
+    const std::lock_guard lock(impl_->parameters_mutex);
+    NINC_RETURN_IF_ERROR(impl_->parameters.Prepare(backend, backend.get(), "parameters"));
+    const std::lock_guard placement_lock(impl_->placement_mutex);
+    impl_->current.swap(place);
+    return {};
+  });
+}
+
+std::string_view Model::device() const { return backend()->name(); }
+std::shared_ptr<Backend> Model::backend() const { return impl_->placement()->backend; }
 
 void Model::SetPrecision(Precision precision) { impl_->precision = precision; }
 
 void Model::SetPlanCacheBytes(size_t bytes) {
   impl_->cache_limit = bytes;
-  impl_->TrimCache();
+  impl_->placement()->Trim(bytes);
 }
 
 size_t Model::PlanCacheLimit() const { return impl_->cache_limit; }
 
-size_t Model::PlanCacheBytes() const { return impl_->CacheBytes(); }
+size_t Model::PlanCacheBytes() const { return impl_->placement()->CacheBytes(); }
 
 }  // namespace ninc

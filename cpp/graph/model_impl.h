@@ -11,10 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "graph/arena.h"
+#include "graph/device_tensors.h"
 #include "graph/execute.h"
-#include "graph/plan_cache.h"
-#include "graph/prepared.h"
+#include "graph/placement.h"
 #include "ninc/model.h"
 
 namespace ninc {
@@ -23,10 +22,9 @@ struct Model::Impl {
   std::shared_ptr<const Graph> graph;
   std::vector<ParameterSpec> specs;
   std::map<std::string, size_t, std::less<>> numbers;  // by name
-  std::vector<Tensor> parameters;
+  DeviceTensors parameters;
   std::map<std::string, std::string> metadata;
   Extras extras;
-  Backend* backend = nullptr;
 
   // Held by a writer for as long as it works (a training step: forward, backward and update).
   std::mutex writer_mutex;
@@ -35,22 +33,34 @@ struct Model::Impl {
   std::atomic<uint64_t> version{1};
 
   std::atomic<Precision> precision{Precision::kFloat32};
-  PreparedCache prepared;
-  PlanCache plans;
-  ArenaPool arenas;
   std::atomic<size_t> cache_limit{size_t{512} << 20};
+
+  // Runs under way keep the placement they began with; where it changes, the writer's lock is held.
+  std::shared_ptr<Placement> placement() const {
+    const std::lock_guard lock(placement_mutex);
+    return current;
+  }
+  mutable std::mutex placement_mutex;
+  std::shared_ptr<Placement> current;
 
   PlanOptions Resolve(PlanOptions options) const {
     if (options.output < 0) options.output = graph->output();
     options.precision = precision;
     return options;
   }
-  Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);
+  Result<std::shared_ptr<const Plan>> PlanFor(Placement& place, const Shape& input,
+                                              const PlanOptions& options);
   // An inference plan's weights, as of now.
-  Result<std::shared_ptr<const PreparedSet>> PreparedFor(const Plan::Impl& plan);
-  size_t CacheBytes() const { return plans.bytes() + prepared.live_bytes() + arenas.idle_bytes(); }
-  // Drops plans and arenas until the cache fits its limit.
-  void TrimCache();
+  Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan);
+  // x, or pictures where they are not null, and y in the caller's memory.
+  Status Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+             const StridedView& x, const Pictures& pictures, float* y);
+  // Finds plan and weights, then Run.
+  Status PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures, float* y,
+                    NodeId output);
+  // x and y in the device's memory.
+  Status RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+                  const StridedView& x, float* y);
 };
 
 // Whether an array may be an extra of a file.

@@ -1,5 +1,6 @@
 #include "ninc/plan.h"
 
+#include <atomic>
 #include <utility>
 
 #include "graph/autodiff.h"
@@ -64,26 +65,46 @@ size_t Plan::Impl::OwnBytes() const {
          program.prepared.size() * sizeof(Prepared);
 }
 
+RunLayout Plan::Impl::LayoutOf(int threads) const {
+  RunLayout run{.threads = threads};
+  const auto place = [&](size_t bytes) {
+    return std::exchange(run.bytes, run.bytes + WorkspaceSize::Aligned(bytes));
+  };
+  place(layout.bytes);
+  run.workspace = place(workspace.Total(threads));
+  if (!backend->SharesMemory()) {
+    run.input = place(static_cast<size_t>(input.size()) * sizeof(float));
+    if (options.mode == Mode::kInference) {
+      run.scale = place(static_cast<size_t>(input.c) * sizeof(float));
+      run.shift = place(static_cast<size_t>(input.c) * sizeof(float));
+      run.output = place(static_cast<size_t>(program.output_shape.size()) * sizeof(float));
+    }
+  }
+  return run;
+}
+
 Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> graph,
                                                 const Shape& input, const PlanOptions& options,
-                                                Backend& backend) {
+                                                std::shared_ptr<Backend> backend) {
+  static std::atomic<uint64_t> next_id{1};
   auto impl = std::make_unique<Plan::Impl>();
-  NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options, backend));
+  NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options, *backend));
   if (options.mode == Mode::kTraining) {
-    NINC_RETURN_IF_ERROR(AppendLossAndBackward(options.label_smoothing, backend, &impl->program)
+    NINC_RETURN_IF_ERROR(AppendLossAndBackward(options.label_smoothing, *backend, &impl->program)
                              .At(graph->Label(options.output)));
   }
   FuseMlpConvs(&impl->program);
   FuseGradients(&impl->program);
   impl->layout = PlanMemory(impl->program);
-  impl->workspace = LargestWorkspace(impl->program, backend);
+  impl->workspace = LargestWorkspace(impl->program, *backend);
   for (const Step& step : impl->program.steps) {
     const ConvolutionPasses passes = FindConvolutions(step.op);
-    impl->algorithms.push_back(AlgorithmsOf(passes, backend));
+    impl->algorithms.push_back(AlgorithmsOf(passes, *backend));
     for (const Conv2dProblem* problem : passes.problems) impl->flops += problem->Flops();
   }
   impl->graph = std::move(graph);
-  impl->backend = &backend;
+  impl->backend = std::move(backend);
+  impl->id = next_id++;
   impl->options = options;
   impl->input = input;
   impl->target = ChosenTarget();

@@ -14,9 +14,17 @@
 
 namespace ninc {
 
+// Where the parts of one run's memory begin: the arena comes first, then scratch memory, then the
+// caller's arrays where the backend cannot read them where they are.
+struct RunLayout {
+  size_t workspace = 0, input = 0, scale = 0, shift = 0, output = 0, bytes = 0;
+  int threads = 1;
+};
+
 struct Plan::Impl {
   std::shared_ptr<const Graph> graph;
-  Backend* backend = nullptr;
+  std::shared_ptr<Backend> backend;
+  uint64_t id = 0;  // no other plan of this process has it: names recordings
   PlanOptions options;
   Shape input;
   Target target{};  // the one it was compiled for: tiles, and so scratch memory, depend on it
@@ -27,12 +35,10 @@ struct Plan::Impl {
   double flops = 0;
   mutable PreparedSlot prepared;
 
-  // One run's memory: the arena, and behind it scratch memory for `threads` threads.
-  size_t RunBytes(int threads) const {
-    return WorkspaceSize::Aligned(layout.bytes) + workspace.Total(threads);
-  }
-  Workspace WorkspaceIn(std::byte* memory, int threads) const {
-    return Workspace(memory + WorkspaceSize::Aligned(layout.bytes), workspace, threads);
+  // The places of one run by `threads` threads.
+  RunLayout LayoutOf(int threads) const;
+  Workspace WorkspaceIn(std::byte* memory, const RunLayout& run) const {
+    return Workspace(memory + run.workspace, workspace, run.threads);
   }
   // What the plan itself holds in memory, about.
   size_t OwnBytes() const;
@@ -41,6 +47,6 @@ struct Plan::Impl {
 // `options.output` is a node's number.
 Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> graph,
                                                 const Shape& input, const PlanOptions& options,
-                                                Backend& backend);
+                                                std::shared_ptr<Backend> backend);
 
 }  // namespace ninc

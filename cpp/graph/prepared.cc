@@ -3,9 +3,6 @@
 #include <cmath>
 #include <utility>
 
-#include "base/memory_limit.h"
-#include "base/thread_pool.h"
-
 namespace ninc {
 namespace {
 
@@ -48,34 +45,48 @@ PreparedCache::Key PreparedCache::KeyFor(const Prepared& prepared, const Backend
 }
 
 Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
-    const Prepared& prepared, const std::vector<Tensor>& parameters, uint64_t version,
-    Backend& backend) {
-  NINC_ASSIGN_OR_RETURN(AlignedBuffer memory, Allocate("packed weights", prepared.bytes));
-  float* const first = memory.as<float>();
-  float* const second = reinterpret_cast<float*>(memory.data() + prepared.second);
+    const Prepared& prepared, const DeviceTensors& parameters, uint64_t version, Backend& backend) {
+  constexpr const char* kWhat = "packed weights";
+  NINC_ASSIGN_OR_RETURN(DeviceMemory memory, backend.Allocate(kWhat, prepared.bytes));
+  float* const first = memory.as();
+  float* const second = memory.as(prepared.second);
+  const auto write = [&](const float* values, size_t count, float* to) {
+    return backend.Write(to, values, count * sizeof(float));
+  };
+  const std::vector<Tensor>& host = parameters.host();
   std::vector<float> scale, shift;
-  if (prepared.norm) FoldNorm(*prepared.norm, parameters, &scale, &shift);
+  if (prepared.norm) FoldNorm(*prepared.norm, host, &scale, &shift);
   if (prepared.problem) {
-    const float* bias = prepared.bias < 0 ? nullptr : parameters[prepared.bias].data.data();
-    NINC_RETURN_IF_ERROR(backend.PackWeights(
-        *prepared.problem, Pass::kForward, parameters[prepared.weight].data.data(),
-        prepared.norm ? scale.data() : nullptr, first, GetNumThreads()));
+    DeviceMemory scale_memory;  // until the weights are packed
     if (prepared.norm) {
-      FoldBias(bias, scale, shift, second);
-    } else if (bias != nullptr) {
-      std::copy_n(bias, prepared.problem->out_channels, second);
+      NINC_ASSIGN_OR_RETURN(scale_memory, backend.Allocate(kWhat, scale.size() * sizeof(float)));
+      NINC_RETURN_IF_ERROR(write(scale.data(), scale.size(), scale_memory.as()));
     }
+    NINC_RETURN_IF_ERROR(backend.PackWeights(*prepared.problem, Pass::kForward,
+                                             parameters.data(prepared.weight), scale_memory.as(),
+                                             first, backend.Threads()));
+    const float* bias = prepared.bias < 0 ? nullptr : host[prepared.bias].data.data();
+    const auto channels = static_cast<size_t>(prepared.problem->out_channels);
+    if (prepared.norm) {
+      std::vector<float> folded(channels);
+      FoldBias(bias, scale, shift, folded.data());
+      NINC_RETURN_IF_ERROR(write(folded.data(), channels, second));
+    } else if (bias != nullptr) {
+      NINC_RETURN_IF_ERROR(write(bias, channels, second));
+    }
+    NINC_RETURN_IF_ERROR(backend.Synchronize());
   } else {
-    std::copy(scale.begin(), scale.end(), first);
-    std::copy(shift.begin(), shift.end(), second);
+    NINC_RETURN_IF_ERROR(write(scale.data(), scale.size(), first));
+    NINC_RETURN_IF_ERROR(write(shift.data(), shift.size(), second));
+    NINC_RETURN_IF_ERROR(backend.Synchronize());
   }
   return std::shared_ptr<const PreparedBlock>(
       std::make_shared<PreparedBlock>(std::move(memory), version, live_bytes_));
 }
 
-Result<std::shared_ptr<const PreparedSet>> PreparedCache::Make(
-    const Program& program, const std::vector<Tensor>& parameters, uint64_t version,
-    Backend& backend) {
+Result<std::shared_ptr<const PreparedSet>> PreparedCache::Make(const Program& program,
+                                                               const DeviceTensors& parameters,
+                                                               uint64_t version, Backend& backend) {
   std::erase_if(blocks_, [](const auto& entry) { return entry.second.expired(); });
   auto set = std::make_shared<PreparedSet>();
   set->version = version;

@@ -10,7 +10,7 @@
 #include <tuple>
 #include <vector>
 
-#include "base/aligned.h"
+#include "graph/device_tensors.h"
 #include "graph/program.h"
 #include "ninc/backend.h"
 #include "ninc/status.h"
@@ -23,7 +23,7 @@ namespace ninc {
 class PreparedBlock {
  public:
   // live_bytes: counts the bytes of all blocks; shared, since a plan may outlive its model.
-  PreparedBlock(AlignedBuffer memory, uint64_t version,
+  PreparedBlock(DeviceMemory memory, uint64_t version,
                 std::shared_ptr<std::atomic<size_t>> live_bytes)
       : memory_(std::move(memory)), version_(version), live_bytes_(std::move(live_bytes)) {
     *live_bytes_ += memory_.size();
@@ -36,7 +36,7 @@ class PreparedBlock {
   uint64_t version() const { return version_; }
 
  private:
-  AlignedBuffer memory_;
+  DeviceMemory memory_;
   uint64_t version_;
   std::shared_ptr<std::atomic<size_t>> live_bytes_;
 };
@@ -57,9 +57,10 @@ struct PreparedSlot {
 // keeps the parameters still.
 class PreparedCache {
  public:
+  // parameters: fetched, and prepared for the backend.
   Result<std::shared_ptr<const PreparedSet>> Make(const Program& program,
-                                                  const std::vector<Tensor>& parameters,
-                                                  uint64_t version, Backend& backend);
+                                                  const DeviceTensors& parameters, uint64_t version,
+                                                  Backend& backend);
   size_t live_bytes() const { return *live_bytes_; }
 
  private:
@@ -68,7 +69,7 @@ class PreparedCache {
   using Key = std::tuple<int32_t, int32_t, int32_t, std::string, size_t, Target>;
   static Key KeyFor(const Prepared& prepared, const Backend& backend);
   Result<std::shared_ptr<const PreparedBlock>> MakeBlock(const Prepared& prepared,
-                                                         const std::vector<Tensor>& parameters,
+                                                         const DeviceTensors& parameters,
                                                          uint64_t version, Backend& backend);
 
   std::shared_ptr<std::atomic<size_t>> live_bytes_ = std::make_shared<std::atomic<size_t>>(0);

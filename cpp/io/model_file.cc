@@ -31,7 +31,6 @@ constexpr char kFormat[] = "ninc";
 constexpr std::string_view kExtraSuffix = ":extra";
 constexpr int kPlainVersion = 1, kExtrasVersion = 2;
 constexpr int kVersion = 2;  // the newest; rises when older readers would misunderstand a file
-constexpr size_t kMaxFileBytes = size_t{4} << 30;
 
 // Takes the entry out of `metadata`, so that what is left there is the user's.
 Result<std::string> Take(std::map<std::string, std::string>* metadata, const char* key) {
@@ -138,6 +137,7 @@ std::map<std::string, Value> Merged(const std::map<std::string, Value>& own,
 }
 
 Status Write(const Model& model, const std::string& path, const Additions& more) {
+  NINC_RETURN_IF_ERROR(model.FetchParameters());
   std::map<std::string, std::string> metadata = Merged(model.metadata(), more.metadata);
   const Extras extras = Merged(model.extras(), more.extras);
   for (const char* key : {kFormatKey, kVersionKey, kGraphKey}) {
@@ -180,7 +180,7 @@ auto CatchNoMemory(const std::string& name, Function function) -> decltype(funct
 
 Result<std::shared_ptr<Model>> Load(const std::string& path) {
   return CatchNoMemory(path, [&]() -> Result<std::shared_ptr<Model>> {
-    NINC_ASSIGN_OR_RETURN(const std::string file, ReadFile(path, kMaxFileBytes));
+    NINC_ASSIGN_OR_RETURN(const std::string file, ReadFile(path, safetensors::kMaxFileBytes));
     return LoadMemory(file.data(), file.size(), path);
   });
 }

@@ -122,6 +122,10 @@ Result<std::string> MakeHeader(const std::map<std::string, std::string>& metadat
                            std::to_string(kMaxHeaderBytes) + " are possible");
   }
   const uint64_t length = text.size();
+  if (const uint64_t size = kLengthBytes + length + offset; size > kMaxFileBytes) {
+    return InvalidArgument("the file would have " + std::to_string(size) + " bytes, at most " +
+                           std::to_string(kMaxFileBytes) + " are possible");
+  }
   std::string result(kLengthBytes, '\0');
   std::memcpy(result.data(), &length, kLengthBytes);
   return result + text;

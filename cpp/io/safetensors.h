@@ -20,6 +20,7 @@
 namespace ninc::safetensors {
 
 inline constexpr char kMetadataKey[] = "__metadata__";
+inline constexpr size_t kMaxFileBytes = size_t{4} << 30;  // written and read
 inline constexpr size_t kMaxHeaderBytes = size_t{16} << 20;
 inline constexpr size_t kMaxRank = 8;
 inline constexpr size_t kMaxNameBytes = 2048;  // of arrays and of metadata
@@ -45,6 +46,7 @@ Result<Contents> Parse(std::string_view file);
 
 // Length and header for arrays that follow in the order given; the arrays' bytes then start at a
 // multiple of 8. The same arguments give the same bytes. Entry::bytes is not looked at.
+// InvalidArgument where the file would be larger than what is read.
 Result<std::string> MakeHeader(const std::map<std::string, std::string>& metadata,
                                const std::vector<Entry>& entries);
 

@@ -84,12 +84,10 @@ double DirectCost(const Conv2dProblem& p, Pass pass) {
   const TileShape& tile = Tiles().shape;
   const TapLattice lattice = MakeLattice(p, gradient ? Pass::kForward : pass, 0);
   const int64_t vectors = CeilDiv(lattice.columns, tile.lanes);
-  const int64_t panels = UsesPatches(lattice) ? 1 : CeilDiv(vectors, tile.vectors);
-  const int64_t pixels = lattice.rows(), taps = lattice.taps(), depth = lattice.depth;
-  const double rows =
-      gradient ? Real(pixels) * (UsesPatches(lattice) ? PaidRows(taps * depth, tile.rows)
-                                                      : Real(taps) * PaidRows(depth, tile.rows))
-               : PaidRows(pixels, tile.rows) * Real(taps * depth);
+  const int64_t panels = CeilDiv(vectors, tile.vectors);
+  const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
+  const double rows = gradient ? Real(pixels * taps) * PaidRows(depth, tile.rows)
+                               : PaidRows(pixels, tile.rows) * Real(taps * depth);
   return speed.multiply * rows * Real(vectors) + speed.tap * Real(pixels * taps * panels) +
          speed.weight * Real(p.weight_size()) + speed.start;
 }
@@ -138,6 +136,7 @@ WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
   const bool plain =
       p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1;
   if (!square || !plain || p.method == ConvMethod::kDirect) return {};
+  const bool choose = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
   const int kernel = static_cast<int>(p.kernel_h);
   WinogradShape best;
   double least = DirectCost(p, pass);
@@ -147,7 +146,7 @@ WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
     const WinogradShape shape{tile, kernel};
     if (shape.outputs() < 2) continue;
     if (p.method == method) return shape;
-    if (p.method != ConvMethod::kAuto || !WinogradIsPrecise(p, pass, shape)) continue;
+    if (!choose || !WinogradIsPrecise(p, pass, shape)) continue;
     const double cost = WinogradCost(p, pass, shape);
     if (cost >= least) continue;
     least = cost;

@@ -1,4 +1,11 @@
 // The processor as a Backend: each operation is its kernel of the same name.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "base/memory_limit.h"
+#include "base/thread_pool.h"
 #include "kernels/activation.h"
 #include "kernels/batch_norm.h"
 #include "kernels/conv2d.h"
@@ -19,12 +26,33 @@ class Cpu final : public Backend {
  public:
   std::string_view name() const override { return "cpu"; }
 
+  Result<DeviceMemory> Allocate(const char* what, size_t bytes) override {
+    NINC_ASSIGN_OR_RETURN(AlignedBuffer memory, ninc::Allocate(what, bytes));
+    const size_t size = memory.size();
+    return DeviceMemory(memory.Release(), size, &AlignedBuffer::FreeReleased);
+  }
+  Status Write(void* to, const void* from, size_t bytes) override {
+    std::memcpy(to, from, bytes);
+    return {};
+  }
+  Status Read(void* to, const void* from, size_t bytes) override { return Write(to, from, bytes); }
+  Status Synchronize() override { return {}; }
+  bool SharesMemory() const override { return true; }
+  int Threads() const override { return GetNumThreads(); }
+  Result<std::shared_ptr<Backend>> NewStream() override { return std::shared_ptr<Backend>(); }
+  void ForgetRecordings() override {}
+
   Status FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) override {
     cpu::FromNchw(shape, x, y, threads);
     return {};
   }
   Status ToNchw(const Shape& shape, const float* x, float* y, int threads) override {
     cpu::ToNchw(shape, x, y, threads);
+    return {};
+  }
+  Status FromUint8(const Shape& shape, const uint8_t* x, const float* scale, const float* shift,
+                   float* y, int threads) override {
+    cpu::FromUint8(shape, x, scale, shift, y, threads);
     return {};
   }
 
@@ -115,9 +143,9 @@ class Cpu final : public Backend {
     return {};
   }
 
-  Status Dropout(int64_t count, float p, const DropoutKey& key, const float* x, float* y,
-                 int threads) override {
-    cpu::Dropout(count, p, key, x, y, threads);
+  Status Dropout(int64_t count, float p, uint32_t layer, const DropoutKey* key, const float* x,
+                 float* y, int threads) override {
+    cpu::Dropout(count, p, layer, *key, x, y, threads);
     return {};
   }
 
@@ -179,19 +207,43 @@ class Cpu final : public Backend {
     return {};
   }
 
-  Status SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient,
-                   float* velocity, float* weight, int threads) override {
+  WorkspaceSize SumOfSquaresWorkspace(int64_t) const override { return {}; }
+  Status SumOfSquares(int64_t count, const float* x, double* sum,
+                      const Workspace& workspace) override {
+    *sum = cpu::SumOfSquares(count, x, workspace.threads());
+    return {};
+  }
+  Status LimitGradients(int64_t count, const double* sums, StepState* state) override {
+    state->gradient_norm = std::sqrt(std::accumulate(sums, sums + count, 0.0));
+    const double limit = state->clip_norm;
+    const bool clip = limit > 0 && state->gradient_norm > limit;
+    state->gradient_scale = clip ? static_cast<float>(limit / state->gradient_norm) : 1.0f;
+    state->updated = std::isfinite(state->loss) && std::isfinite(state->gradient_norm);
+    return {};
+  }
+  Status SgdUpdate(int64_t count, const StepState* state, const ParameterUpdate* update,
+                   const float* gradient, float* velocity, float* weight, int threads) override {
+    if (state->updated == 0) return {};
+    const SgdSettings settings{update->lr, state->momentum, update->weight_decay,
+                               state->nesterov != 0, state->gradient_scale};
     cpu::SgdUpdate(count, settings, gradient, velocity, weight, threads);
     return {};
   }
-  Status SumOfSquares(int64_t count, const float* x, double* sum, int threads) override {
-    *sum = cpu::SumOfSquares(count, x, threads);
+  Status AverageUpdate(int64_t count, const StepState* state, const float* weight, float* average,
+                       int threads) override {
+    if (state->updated == 0) return {};
+    cpu::AverageUpdate(count, state->average_rate, weight, average, threads);
     return {};
   }
-  Status AverageUpdate(int64_t count, float rate, const float* weight, float* average,
-                       int threads) override {
-    cpu::AverageUpdate(count, rate, weight, average, threads);
+  Status CopyUpdated(int64_t count, const StepState* state, const float* x, float* y,
+                     int) override {
+    if (state->updated != 0) std::copy_n(x, count, y);
     return {};
+  }
+
+ private:
+  Status RunRecorded(const RecordingKey&, Status (*body)(void*), void* context) override {
+    return body(context);
   }
 };
 

@@ -81,15 +81,16 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void Dropout(int64_t count, float p, const DropoutKey& key, const float* x, float* y, int threads) {
+void Dropout(int64_t count, float p, uint32_t layer, const DropoutKey& key, const float* x,
+             float* y, int threads) {
   const uint64_t threshold = DropThreshold(p);
   if (threshold >> 32 != 0) {  // p = 1 drops all, and 1 / (1 - p) is infinite
     std::fill_n(y, count, 0.0f);
     return;
   }
   NINC_DISPATCH(Dropout)
-  (count, static_cast<uint32_t>(threshold), 1.0f / (1.0f - p), LayerKey(key.seed, key.layer),
-   key.step, x, y, threads);
+  (count, static_cast<uint32_t>(threshold), 1.0f / (1.0f - p), LayerKey(key.seed, layer), key.step,
+   x, y, threads);
 }
 
 }  // namespace ninc::cpu

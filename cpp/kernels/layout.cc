@@ -57,4 +57,14 @@ void ToNchw(const Shape& shape, const float* x, float* y, int threads) {
                  });
 }
 
+void FromUint8(const Shape& shape, const uint8_t* x, const float* scale, const float* shift,
+               float* y, int threads) {
+  const int64_t channels = shape.c;
+  ParallelBlocks(threads, shape.pixels(), RowsInBlock(channels), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * channels; i < end * channels; i += channels) {
+      for (int64_t c = 0; c < channels; ++c) y[i + c] = x[i + c] * scale[c] + shift[c];
+    }
+  });
+}
+
 }  // namespace ninc::cpu

@@ -12,4 +12,8 @@ void FromNchw(const Shape& shape, const StridedView& x, float* y, int threads);
 // y(n, c, h, w) = x(n, h, w, c), both contiguous.
 void ToNchw(const Shape& shape, const float* x, float* y, int threads);
 
+// y(n, h, w, c) = x(n, h, w, c) * scale(c) + shift(c)
+void FromUint8(const Shape& shape, const uint8_t* x, const float* scale, const float* shift,
+               float* y, int threads);
+
 }  // namespace ninc::cpu

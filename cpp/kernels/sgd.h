@@ -2,7 +2,19 @@
 // norm, to clip it by, and running averages of the weights.
 #pragma once
 
-#include "ninc/backend.h"
+#include <cstdint>
+
+namespace ninc {
+
+struct SgdSettings {
+  float lr = 0.1f;
+  float momentum = 0.0f;
+  float weight_decay = 0.0f;
+  bool nesterov = false;
+  float gradient_scale = 1.0f;
+};
+
+}  // namespace ninc
 
 namespace ninc::cpu {
 
@@ -16,7 +28,7 @@ void SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient
 // sum over i of x(i)^2, added up in double
 double SumOfSquares(int64_t count, const float* x, int threads);
 
-// average(i) += rate * (weight(i) - average(i))
+// average(i) += rate * (weight(i) - average(i)); with rate 1 a copy
 void AverageUpdate(int64_t count, float rate, const float* weight, float* average, int threads);
 
 }  // namespace ninc::cpu

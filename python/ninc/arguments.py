@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Sequence
 from typing import Union
@@ -30,6 +31,13 @@ def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = L
     if number > highest:
         raise ArgumentError(f"{where}: {name} must be at most {highest}, got {number}")
     return number
+
+
+def whole(where: str, name: str, value: float, lowest: int = 1, highest: int = LARGEST) -> int:
+    """As `integer`, but 16.0 is 16 too: numbers that were computed often come as floats."""
+    if not isinstance(value, bool) and isinstance(value, numbers.Real) and value == value // 1:
+        value = int(value)
+    return integer(where, name, value, lowest, highest)
 
 
 def pair(where: str, name: str, value: Pair, lowest: int = 1) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .arguments import whole
 from .errors import ArgumentError
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -25,9 +26,7 @@ class PadCrop:
     """
 
     def __init__(self, pixels: int = 4) -> None:
-        if pixels < 1:
-            raise ArgumentError(f"PadCrop: pixels must be at least 1, got {pixels}")
-        self.pixels = int(pixels)
+        self.pixels = whole("PadCrop", "pixels", pixels)
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         count, _, height, width = batch.shape

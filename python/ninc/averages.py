@@ -17,6 +17,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from .arguments import whole
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class EMA:
         if not 0.0 < decay < 1.0:
             raise ArgumentError(f"EMA: decay must lie between 0 and 1, got {decay}")
         self.decay = float(decay)
-        self.norm_batches = _batches("EMA", norm_batches)
+        self.norm_batches = whole("EMA", "norm_batches", norm_batches)
 
     def rate(self, progress: float, count: int) -> float:
         return max(1.0 - self.decay, 10.0 / (10.0 + count))
@@ -56,7 +57,7 @@ class SWA:
         if not 0.0 <= start < 1.0:
             raise ArgumentError(f"SWA: start must lie in 0..1, 1 excluded, got {start}")
         self.start = float(start)
-        self.norm_batches = _batches("SWA", norm_batches)
+        self.norm_batches = whole("SWA", "norm_batches", norm_batches)
 
     def rate(self, progress: float, count: int) -> float:
         return 0.0 if progress < self.start else 1.0 / (1.0 + count)
@@ -91,9 +92,3 @@ def averaged(
     finally:
         core.swap_averages()
         model.set_parameters(statistics)
-
-
-def _batches(where: str, count: int) -> int:
-    if count < 1:
-        raise ArgumentError(f"{where}: norm_batches must be at least 1, got {count}")
-    return int(count)

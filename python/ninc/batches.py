@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from queue import Empty, Queue
 from typing import TypeVar
 
 import numpy as np
@@ -15,12 +17,16 @@ from .data import BatchStream, Dataset
 from .preprocess import Preprocessing
 
 Item = TypeVar("Item")
+Check = Callable[[], None]
 Batch = tuple[np.ndarray, np.ndarray]  # x: N×C×H×W float32, labels: N int64
 
 # Streams of random numbers drawn from (seed, epoch, stream). Stream 0 shuffles; batch b has b + 1.
 _SHUFFLE = 0
 
 _END = object()
+
+# How often who waits for a batch looks whether to go on waiting.
+_LOOK_SECONDS = 0.1
 
 
 def generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
@@ -41,6 +47,7 @@ def training_batches(
     seed: int,
     epoch: int,
     first: int = 0,
+    check: Check | None = None,
 ) -> Iterator[Batch]:
     """One epoch's batches from number `first` on: shuffled, normalised, augmented.
 
@@ -49,7 +56,7 @@ def training_batches(
     to the next epoch. A stream's batches come in its own order and sizes.
 
     Batches do not depend on those before them: from `first` on they are, bit for bit, what an epoch
-    begun at 0 would give.
+    begun at 0 would give. check: as in `ahead`.
     """
 
     def finish(index: int, images: np.ndarray, labels: np.ndarray) -> Batch:
@@ -68,40 +75,81 @@ def training_batches(
         for index, (images, labels) in islice(enumerate(data.epoch()), first, None):
             yield finish(index, images, labels)
 
-    return ahead(of_stream() if isinstance(data, BatchStream) else of_dataset())
+    return ahead(of_stream() if isinstance(data, BatchStream) else of_dataset(), check)
 
 
 def batches_in_order(
-    data: Dataset, preprocessing: Preprocessing | None, batch_size: int
+    data: Dataset,
+    preprocessing: Preprocessing | None,
+    batch_size: int,
+    check: Check | None = None,
 ) -> Iterator[Batch]:
-    """Every image once, as it stands; the last batch may be smaller."""
+    """Every image once, as it stands; the last batch may be smaller. check: as in `ahead`."""
 
     def make() -> Iterator[Batch]:
         for start in range(0, len(data), batch_size):
             chosen = slice(start, start + batch_size)
             yield _normalised(data.images[chosen], preprocessing), data.labels[chosen]
 
-    return ahead(make())
+    return ahead(make(), check)
 
 
-def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
-    """The items in order, up to `depth` of them fetched in advance by a thread."""
+def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
+    """The items in order, up to two of them fetched in advance by a thread.
+
+    check: called ten times a second while an item is waited for; what it raises ends the waiting.
+    Closed, it waits for the item under way, since `items` may belong to somebody who goes on with
+    them; a KeyboardInterrupt leaves the thread behind instead, as it may never come back.
+    """
     iterator = iter(items)
+    ready: Queue[tuple[Item | object, BaseException | None]] = Queue(1)  # another is in hand
+    closed = threading.Event()
 
-    def fetch() -> Item | object:
-        return next(iterator, _END)
+    def fetch() -> None:
+        while not closed.is_set():
+            error = None
+            try:
+                item = next(iterator, _END)
+            except BaseException as raised:
+                item, error = _END, raised
+            ready.put((item, error))
+            if item is _END:
+                return
 
-    pool = ThreadPoolExecutor(1, thread_name_prefix="ninc-batches")
+    # A daemon: one that hangs in somebody's iterator must not keep the program from ending.
+    thread = threading.Thread(target=fetch, name="ninc-batches", daemon=True)
+    thread.start()
     try:
-        waiting = deque(pool.submit(fetch) for _ in range(depth))
-        while (item := waiting.popleft().result()) is not _END:
-            waiting.append(pool.submit(fetch))
+        while True:
+            item, error = _awaited(ready, check)
+            if error is not None:
+                raise error
+            if item is _END:
+                break
             yield item
     finally:
-        pool.shutdown(cancel_futures=True)
+        closed.set()
+        with contextlib.suppress(Empty):
+            while True:  # room for what is in hand, so that the thread comes to its end
+                ready.get_nowait()
+        if not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            while thread.is_alive():
+                thread.join(_LOOK_SECONDS)
+                if check is not None:
+                    check()
+
+
+def _awaited(ready: Queue[Item], check: Check | None) -> Item:
+    while True:
+        with contextlib.suppress(Empty):
+            return ready.get(timeout=_LOOK_SECONDS)
+        if check is not None:
+            check()
 
 
 def _normalised(images: np.ndarray, preprocessing: Preprocessing | None) -> np.ndarray:
     if images.dtype == np.uint8 and preprocessing is not None:
-        return preprocessing.apply(images)
+        # On this thread alone: the core's others are at work on the batch before, and a step that
+        # finds them taken goes on by itself.
+        return preprocessing.apply(images, threads=1)
     return images

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
+from .arguments import whole
 from .errors import ArgumentError, DivergedError, Error, FileError
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Pace:
     _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
     def __init__(self, every: int | str | None) -> None:
-        self.steps = every if isinstance(every, int) else None
+        self.steps: int | None = None
         self.seconds: float | None = None
         if isinstance(every, str):
             found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", every)
@@ -173,8 +174,8 @@ class Pace:
                     f'"2h", got {every!r}'
                 )
             self.seconds = float(found[1]) * self._UNITS[found[2]]
-        if self.steps is not None and self.steps < 1:
-            raise ArgumentError(f"checkpoint_every must be at least 1 step, got {every}")
+        elif every is not None:
+            self.steps = whole("fit", "checkpoint_every", every)
         self.done(0)
 
     def due(self, step: int) -> bool:

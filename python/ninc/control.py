@@ -40,8 +40,13 @@ def set_target(name: str) -> None:
 
 
 def devices() -> list[str]:
-    """Where networks can run: ["cpu"]."""
-    return ["cpu"]
+    """Where networks can run: ["cpu"], or ["cpu", "cuda"] with a GPU that can be used."""
+    return [device["name"] for device in _core.devices() if not device["problem"]]
+
+
+def device_info() -> list[dict[str, str]]:
+    """All devices ninc knows: name, description, and the problem, "" where there is none."""
+    return _core.devices()
 
 
 def build_info() -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arguments import whole
 from .batches import batches_in_order
 from .data import BatchStream, Dataset, as_dataset
 from .errors import ArgumentError, ShapeError
@@ -71,7 +72,8 @@ def evaluate(
     network's own preprocessing says; ArgumentError where it has none.
     check: called before each batch; what it raises ends the work.
     """
-    data = as_dataset(data)
+    data = as_dataset(data, "evaluate: data")
+    batch_size = whole("evaluate", "batch_size", batch_size)
     if not len(data):
         raise ArgumentError("evaluate: the data set is empty")
     preprocessing = stored_preprocessing(network)
@@ -85,7 +87,7 @@ def evaluate(
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)
     try:
-        for x, labels in batches_in_order(data, preprocessing, batch_size):
+        for x, labels in batches_in_order(data, preprocessing, batch_size, check):
             if check is not None:
                 check()
             logits = network(x)
@@ -103,7 +105,8 @@ def evaluate(
 def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
     """sum over n of log(sum_c exp(z[n, c])) - z[n, label(n)], in float64; logits: N×classes."""
     z = logits.astype(np.float64)
-    z -= z.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # infinite logits: the sum is NaN, which says it
+        z -= z.max(axis=1, keepdims=True)
     return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]).sum())
 
 

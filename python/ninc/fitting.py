@@ -158,6 +158,8 @@ class Fit:
         resumed = "" if found is None else self.state.place()
         self.folder.describe(self.settings, self._counts(), resumed)
         if found is None:
+            if self.preprocessing is not None and self.preprocessing.whitening is not None:
+                self._save()  # fitted again, a whitening may have other bits
             words = f"nothing to resume in {self.folder.path}: beginning a new run"
             return words if self.options.resume else ""
         if self.state.epoch == self.options.epochs or self.state.stopped:
@@ -171,10 +173,12 @@ class Fit:
         def count(data: Dataset | BatchStream | None) -> int | None:
             return len(data) if isinstance(data, Dataset) else None
 
+        held_out = self.network.held_out
         return {
             "training": count(self.train),
             "validation": count(self.validation),
             "classes": self.network.classes,
+            "held_out": None if held_out is None else held_out.to_dict(),
         }
 
     # ---- Epochs ----------------------------------------------------------------------------------
@@ -227,6 +231,7 @@ class Fit:
             trainer.seed,
             epoch,
             first,
+            self.interrupts.check,
         )
 
     def _step(self, x: np.ndarray, labels: np.ndarray) -> None:

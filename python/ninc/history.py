@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 
 from .files import write_whole
+from .plain_json import json_text
 
 Row = dict[str, float]  # column name -> number
 
@@ -20,7 +20,8 @@ class History:
     Columns: epoch (from 1), lr (at its last step), loss and accuracy (means over the epoch's
     augmented training batches, while the weights moved), seconds, images_per_second, waited (the
     share of the seconds in which the trainer waited for a batch); with validation also val_loss and
-    val_accuracy, of the weights or their averages at the epoch's end. An epoch that was interrupted
+    val_accuracy on what `fit` was given for it (`ninc train` without --validation: the test set),
+    of the weights or their averages at the epoch's end. An epoch that was interrupted
     and resumed has seconds, images_per_second and waited of its last part.
     """
 
@@ -47,8 +48,11 @@ class History:
         return f"History({last})"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """One JSON object a line; whole or not at all. Raises FileError."""
-        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
+        """One JSON object a line, null for what is no finite number; whole or not at all.
+
+        Raises FileError.
+        """
+        lines = "".join(json_text(row) + "\n" for row in self.rows)
         write_whole(path, lines.encode())
 
     def plot(self, path: str | os.PathLike[str]) -> None:

@@ -35,7 +35,9 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             return self
         for name in _SIGNALS:
-            number = getattr(signal, name)
+            number = getattr(signal, name, None)  # SIGHUP is not everywhere
+            if number is None:
+                continue
             current = signal.getsignal(number)
             if current in (signal.SIG_DFL, signal.default_int_handler):
                 self._before[number] = current

@@ -27,6 +27,12 @@ def improves(monitor: str, value: float, best: float | None, min_delta: float) -
     return value < best - min_delta if monitor.endswith("loss") else value > best + min_delta
 
 
+def watched(schedule: Any) -> str | None:
+    """The column of held-out data that a schedule goes by, or None."""
+    column = getattr(schedule, "monitor", None) or ""
+    return column if column.startswith("val_") else None
+
+
 def observe(schedule: Any, row: Mapping[str, float]) -> None:
     """Shows a finished epoch to a schedule that wants to see it."""
     if hasattr(schedule, "observe"):

@@ -13,12 +13,14 @@ import numpy as np
 from . import _core
 from .arguments import integer
 from .checkpoint import forget_training
-from .errors import ArgumentError, DeviceError, ModelError, ShapeError
+from .errors import ArgumentError, ModelError, ShapeError
+from .held_out import HeldOut
 from .plan import Plan, image_shape
 from .predict import predict
 from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
 
+_DLPACK_CUDA = 2  # DLPack's number for memory of an NVIDIA GPU
 PRECISIONS = ("float32", "strict", "fast")
 
 
@@ -82,13 +84,19 @@ class Network:
 
     # ---- Running ---------------------------------------------------------------------------------
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: Any) -> Any:
         """The network's output in inference mode.
 
         x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too. Returns
         N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError with the
         name of the layer that x does not fit.
+
+        An array in a GPU's memory, of any library that offers `__cuda_array_interface__` or
+        DLPack, is read there; the result, a `DeviceArray` with both, stays there too. It needs the
+        network on "cuda"; DeviceError otherwise.
         """
+        if _on_gpu(x):
+            return self._model.run_on_device(x)
         y = self._model.run(x)
         return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
 
@@ -196,6 +204,22 @@ class Network:
             names = list(names)
         self._set_metadata("classes", names)
 
+    @property
+    def held_out(self) -> HeldOut | None:
+        """What `ninc train` held out of data without a test set, or None. Stored with the network.
+
+        ModelError where the file's entry makes no sense.
+        """
+        stored = self._metadata("held_out", dict)
+        try:
+            return None if stored is None else HeldOut.from_dict(stored)
+        except ArgumentError as error:
+            raise ModelError(f"the network's stored {error}") from error
+
+    @held_out.setter
+    def held_out(self, record: HeldOut | None) -> None:
+        self._set_metadata("held_out", None if record is None else record.to_dict())
+
     def _class_names(self, count: int) -> list[str]:
         """A name for each of `count` outputs: the stored one, or the output's number."""
         names = (self.classes or [])[:count]
@@ -225,18 +249,29 @@ class Network:
     # ---- Where and how it runs -------------------------------------------------------------------
 
     def to(self, device: str) -> Network:
-        """Moves the network to a device, "cpu", and returns it. DeviceError for others."""
-        if device != "cpu":
-            raise DeviceError(f"no device {device!r} in this build of ninc; it has cpu")
+        """Moves the network to a device, "cpu" or "cuda", and returns it.
+
+        It then runs and trains there; arrays go in and come out as before. Files and copies of it
+        are on the CPU. Raises DeviceError, with the reason, where there is no such device.
+        """
+        if not isinstance(device, str):
+            raise ArgumentError(f"to: device must be 'cpu' or 'cuda', got {device!r}")
+        self._model.move_to(device)
         return self
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: "cpu" or "cuda"."""
+        return self._model.device
 
     @property
     def precision(self) -> str:
         """How exactly it computes: "float32" (the default), "strict" or "fast".
 
         "float32": within 2e-5 of the output's largest magnitude. "strict": plain float32 without
-        algorithms that trade digits for speed (Winograd's convolution), training included. "fast":
-        what the device does fastest with about three digits; a processor does as for "float32".
+        algorithms that trade digits for speed (Winograd's convolution, tensor cores), training
+        included. "fast": what the device does fastest with about three digits, TF32 on a GPU; a
+        processor does as for "float32".
         The environment's NINC_PRECISION sets what networks begin with; files do not store it.
         """
         return self._precision
@@ -313,6 +348,15 @@ def load(path: str | os.PathLike[str]) -> Network:
     model = _core.Model.load(os.fsencode(path))
     forget_training(model)
     return Network(model)
+
+
+def _on_gpu(x: Any) -> bool:
+    """Whether `x` is an array of another library in a GPU's memory."""
+    if isinstance(x, np.ndarray):
+        return False
+    if hasattr(x, "__cuda_array_interface__"):
+        return True
+    return hasattr(x, "__dlpack_device__") and x.__dlpack_device__()[0] == _DLPACK_CUDA
 
 
 def _is_name(name: object) -> bool:

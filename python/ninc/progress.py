@@ -143,7 +143,7 @@ class TrainingProgress:
             f"loss {row['loss']:.4f}  accuracy {row['accuracy']:6.2%}"
         )
         if "val_accuracy" in row:
-            text += f"  test loss {row['val_loss']:.4f}  test accuracy {row['val_accuracy']:6.2%}"
+            text += f"  held out: loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:6.2%}"
         text += f"  {row['images_per_second']:,.0f} images/s  {time_text(row['seconds'])}"
         self.shown = _tell(self.stream, text + "\n")
 

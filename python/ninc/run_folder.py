@@ -24,6 +24,7 @@ from . import _core
 from .errors import FileError
 from .files import append_line, check_writable, make_folder, write_whole
 from .history import WALL_CLOCK, History
+from .plain_json import json_text
 
 try:
     import fcntl
@@ -113,12 +114,12 @@ class RunFolder:
         return about if isinstance(about, dict) else {}
 
     def _write_about(self, about: Mapping[str, Any]) -> None:
-        write_whole(self.about, (json.dumps(about, indent=2) + "\n").encode())
+        write_whole(self.about, (json_text(about, indent=2) + "\n").encode())
 
     # ---- history.jsonl ---------------------------------------------------------------------------
 
     def append_row(self, row: Mapping[str, float]) -> None:
-        append_line(self.history, json.dumps(row))
+        append_line(self.history, json_text(row))
 
     def restore_history(self, rows: list[dict[str, float]]) -> History:
         """The history up to a checkpoint, whose rows lack what the clock told.

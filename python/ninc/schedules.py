@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .arguments import whole
 from .errors import ArgumentError
 from .monitor import checked_monitor, improves, load_state, observe, state_of
 
@@ -65,7 +66,7 @@ class Cosine:
 
     def __call__(self, epoch: float, epochs: int) -> float:
         t = min(epoch / epochs, 1.0)
-        return self.floor + (1.0 - self.floor) * 0.5 * (1.0 + math.cos(math.pi * t))
+        return _half_cosine(t, self.floor)
 
     def __repr__(self) -> str:
         return f"Cosine(floor={self.floor:g})"
@@ -102,7 +103,7 @@ class OneCycle:
         s = (t - self.warmup) / (1.0 - self.warmup)
         if self.anneal == "linear":
             return 1.0 + (self.end - 1.0) * s
-        return self.end + (1.0 - self.end) * 0.5 * (1.0 + math.cos(math.pi * s))
+        return _half_cosine(s, self.end)
 
     def __repr__(self) -> str:
         return (
@@ -130,13 +131,11 @@ class Plateau:
     ) -> None:
         if not 0.0 < gamma < 1.0:
             raise ArgumentError(f"Plateau: gamma must lie between 0 and 1, got {gamma}")
-        if patience < 1:
-            raise ArgumentError(f"Plateau: patience must be at least 1, got {patience}")
         if not min_delta >= 0.0:
             raise ArgumentError(f"Plateau: min_delta must be 0 or more, got {min_delta}")
         if not 0.0 <= floor <= 1.0:
             raise ArgumentError(f"Plateau: floor must lie in 0..1, got {floor}")
-        self.gamma, self.patience = float(gamma), int(patience)
+        self.gamma, self.patience = float(gamma), whole("Plateau", "patience", patience)
         self.min_delta, self.floor = float(min_delta), float(floor)
         self.monitor = checked_monitor("Plateau", monitor)
         self.load_state({})
@@ -207,3 +206,8 @@ class Warmup:
 
     def __repr__(self) -> str:
         return f"Warmup({self.epochs_up:g}, then={self.then!r}, start={self.start:g})"
+
+
+def _half_cosine(t: float, end: float) -> float:
+    """From 1 at t = 0 down to `end` at t = 1, flat at both."""
+    return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * t))

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import numbers
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Union
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 from . import _core
+from .arguments import LARGEST_SEED, real, whole
 from .augment import Augmentation
 from .averages import EMA, SWA
 from .checkpoint import Pace
 from .data import BatchStream, Dataset, as_dataset
+from .data.dataset import is_batches
 from .errors import ArgumentError
 from .evaluate import Evaluation, check_classes, evaluate, stored_preprocessing
 from .fitting import Fit, Options
 from .history import History
-from .monitor import checked_monitor
+from .loss import PendingLoss
+from .monitor import checked_monitor, watched
 from .optim import SGD
-from .preprocess import Preprocessing
+from .preprocess import KINDS, Preprocessing
 from .schedules import Constant, Schedule
 
 if TYPE_CHECKING:
     from .network import Network
 
 Data = Union[Dataset, tuple[np.ndarray, np.ndarray]]
+TrainingData = Union[Data, BatchStream, Iterable[tuple[np.ndarray, np.ndarray]]]
+
+
+_MONITOR = "val_accuracy"
 
 
 class Trainer:
@@ -55,16 +63,14 @@ class Trainer:
         seed: int = 0,
         average: EMA | SWA | None = None,
     ) -> None:
-        if not 0.0 <= label_smoothing < 1.0:
+        self.label_smoothing = real("Trainer", "label_smoothing", label_smoothing)
+        if not 0.0 <= self.label_smoothing < 1.0:
             raise ArgumentError(f"Trainer: label_smoothing must lie in 0..1, got {label_smoothing}")
-        if seed < 0:
-            raise ArgumentError(f"Trainer: seed must be 0 or more, got {seed}")
+        self.seed = whole("Trainer", "seed", seed, 0, LARGEST_SEED)
         self.network = network
         self.optimizer = optimizer or SGD(0.1, momentum=0.9, weight_decay=1e-4)
         self.schedule = schedule or Constant()
         self.augment = augment
-        self.label_smoothing = float(label_smoothing)
-        self.seed = int(seed)
         self.average = average
         self.history = History()
         # What the optimiser's rates are multiplied by. `fit` sets it by the schedule before every
@@ -75,15 +81,25 @@ class Trainer:
         self._core = _core.Trainer(network._model, self.label_smoothing)
         self._steps = 0
 
-    def step(self, x: np.ndarray, labels: np.ndarray) -> float:
+    def step(self, x: np.ndarray, labels: np.ndarray) -> float | PendingLoss:
         """One update. x: N×C×H×W float32, N at least 1; labels: N whole numbers.
 
-        Returns the batch's mean loss, as it was before the update. Where the loss, or with
+        Returns the batch's mean loss, as it was before the update; with the network on a GPU a
+        number that is waited for only when it is looked at. Where the loss, or with
         clip_norm the gradients' norm, is not finite, nothing is updated. Raises ShapeError for a
-        wrong shape, DTypeError for a wrong type and ArgumentError for a label out of range; the
-        weights are then unchanged.
+        wrong shape, DTypeError for a wrong type and ArgumentError for a label out of range, or for
+        a trainer with an `average`, which `fit` alone keeps; the weights are then unchanged.
         """
-        loss, _, _ = self._update(x, labels, self._steps)
+        if self.average is not None:
+            raise ArgumentError(
+                f"step: {self.average!r} is kept by fit alone, which knows how far the run is; "
+                "give this Trainer no average"
+            )
+        arguments = self._arguments(x, labels, self._steps)
+        if self.network.device == "cpu":
+            loss, _, _ = self._core.step(**arguments)
+        else:
+            loss = PendingLoss(self._core.launch(**arguments))
         self._steps += 1
         return loss
 
@@ -91,22 +107,24 @@ class Trainer:
         self, x: np.ndarray, labels: np.ndarray, step: int, average_rate: float = 0.0
     ) -> tuple[float, int, bool]:
         """One update: (mean loss, right answers, both before it; whether numbers were finite)."""
-        return self._core.step(
-            x,
-            np.asarray(labels),
-            lr=self._lr * np.float32(self.lr_factor),
-            weight_decay=self._weight_decay,
-            momentum=self.optimizer.momentum,
-            nesterov=self.optimizer.nesterov,
-            seed=self.seed,
-            step=step,
-            clip_norm=self.optimizer.clip_norm or 0.0,
-            average_rate=average_rate,
-        )
+        return self._core.step(**self._arguments(x, labels, step), average_rate=average_rate)
+
+    def _arguments(self, x: np.ndarray, labels: np.ndarray, step: int) -> dict[str, Any]:
+        return {
+            "x": x,
+            "labels": np.asarray(labels),
+            "lr": self._lr * np.float32(self.lr_factor),
+            "weight_decay": self._weight_decay,
+            "momentum": self.optimizer.momentum,
+            "nesterov": self.optimizer.nesterov,
+            "seed": self.seed,
+            "step": step,
+            "clip_norm": self.optimizer.clip_norm or 0.0,
+        }
 
     def fit(
         self,
-        train: Data | BatchStream,
+        train: TrainingData,
         validation: Data | float | None = None,
         epochs: int = 10,
         batch_size: int = 128,
@@ -117,13 +135,14 @@ class Trainer:
         checkpoint_every: int | str | None = None,
         patience: int | None = None,
         min_delta: float = 0.0,
-        monitor: str = "val_accuracy",
+        monitor: str = _MONITOR,
         preprocessing: str = "normalize",
     ) -> History:
         """Trains for `epochs` passes over `train`; returns the history, one row an epoch.
 
-        train, validation: a Dataset, or (x, y); for training also a BatchStream, and for validation
-            the share of the training set to hold out, of each class, by the trainer's seed.
+        train, validation: a Dataset, or (x, y); for training also a BatchStream or what makes one,
+            such as a list of batches, and for validation the share of the training set to hold
+            out, of each class, by the trainer's seed.
         batch_size: images a step; what is left over at an epoch's end waits for another epoch. A
             stream has batches of its own.
         checkpoint_dir: a folder of this run's own (see `ninc.run_folder`) with history, the best
@@ -143,15 +162,25 @@ class Trainer:
         weights are then those before that step. FileError where files cannot be written or a
         checkpoint is damaged, ArgumentError where a run is resumed with other data or settings.
         """
-        if epochs < 1 or batch_size < 1:
-            raise ArgumentError(
-                f"fit: epochs and batch_size must be at least 1, got {epochs} and {batch_size}"
-            )
-        if resume and checkpoint_dir is None:
-            raise ArgumentError("fit: resume needs a checkpoint_dir to resume from")
+        epochs = whole("fit", "epochs", epochs)
+        batch_size = whole("fit", "batch_size", batch_size)
+        pace = Pace(checkpoint_every)
+        if checkpoint_dir is None and (resume or checkpoint_every is not None):
+            name = "resume" if resume else "checkpoint_every"
+            raise ArgumentError(f"fit: {name} needs a checkpoint_dir")
         train, validation = self._data(train, validation)
+        if patience is not None:
+            patience = whole("fit", "patience", patience)
+        min_delta = real("fit", "min_delta", min_delta)
         self._check_watched(validation, patience, min_delta, monitor)
+        if checkpoint_dir is None and patience is None and (min_delta or monitor != _MONITOR):
+            raise ArgumentError(
+                "fit: monitor and min_delta tell which network is the best, which is kept with "
+                "patience or a checkpoint_dir"
+            )
+        self._check_preprocessing(train, preprocessing)
         if isinstance(train, BatchStream):
+            self._check_passes(train, epochs)
             batch_size = len(train.first()[0])
         else:
             batch_size = min(batch_size, len(train))
@@ -163,9 +192,9 @@ class Trainer:
             batch_size=batch_size,
             checkpoint_dir=checkpoint_dir,
             resume=resume,
-            pace=Pace(checkpoint_every),
+            pace=pace,
             patience=patience,
-            min_delta=float(min_delta),
+            min_delta=min_delta,
             monitor=monitor,
             preprocessing=preprocessing,
             progress=progress,
@@ -182,20 +211,23 @@ class Trainer:
         return evaluate(self.network, data, batch_size, check=check)
 
     def _data(
-        self, train: Data | BatchStream, validation: Data | float | None
+        self, train: TrainingData, validation: Data | float | None
     ) -> tuple[Dataset | BatchStream, Dataset | None]:
         """Training and validation data, neither of them empty."""
-        if not isinstance(train, BatchStream):
-            train = as_dataset(train)
-            if not len(train):
-                raise ArgumentError("fit: the training set is empty")
-        if isinstance(validation, float):
+        train = _as_training_data(train)
+        if isinstance(train, Dataset) and not len(train):
+            raise ArgumentError("fit: the training set is empty")
+        if isinstance(validation, numbers.Real):
             if isinstance(train, BatchStream):
                 raise ArgumentError("fit: a stream cannot be split; give validation data")
-            return train.split(validation, self.seed)
+            if not 0.0 < validation < 1.0:
+                raise ArgumentError(
+                    f"fit: validation as a share must lie between 0 and 1, got {validation!r}"
+                )
+            return train.split(float(validation), self.seed)
         if validation is None:
             return train, None
-        validation = as_dataset(validation)
+        validation = as_dataset(validation, "fit: validation")
         if not len(validation):
             raise ArgumentError("fit: the validation set is empty")
         return train, validation
@@ -207,17 +239,43 @@ class Trainer:
         checked_monitor("fit", monitor)
         if not monitor.startswith("val_"):
             raise ArgumentError(f"fit: monitor must be val_accuracy or val_loss, got {monitor!r}")
-        if patience is not None and patience < 1:
-            raise ArgumentError(f"fit: patience must be at least 1, got {patience}")
         if not min_delta >= 0.0:
             raise ArgumentError(f"fit: min_delta must be 0 or more, got {min_delta}")
         if validation is not None:
             return
         if patience is not None:
             raise ArgumentError("fit: patience needs validation data to watch")
-        watched = getattr(self.schedule, "monitor", None) or ""
-        if watched.startswith("val_"):
-            raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {watched}")
+        if min_delta or monitor != _MONITOR:
+            raise ArgumentError("fit: monitor and min_delta need validation data to watch")
+        column = watched(self.schedule)
+        if column is not None:
+            raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {column}")
+
+    def _check_passes(self, train: BatchStream, epochs: int) -> None:
+        """ArgumentError where batches that can be had once will be needed twice."""
+        if not train.one_epoch_only:
+            return
+        reason = f"{epochs} epochs need" if epochs > 1 else ""
+        statistics = any(not trained for _, _, trained in self.network._model.specs())
+        if not reason and self.average is not None and statistics:
+            reason = f"batch norm's statistics for {self.average!r} need"
+        if reason:
+            raise ArgumentError(
+                f"fit: {reason} the batches more than once, but an iterator gives them once; give "
+                "a list, an object with __iter__, or a BatchStream of a function that returns a "
+                "new iterator"
+            )
+
+    def _check_preprocessing(self, train: Dataset | BatchStream, kind: str) -> None:
+        if kind not in KINDS:
+            raise ArgumentError(
+                f"fit: preprocessing must be one of {', '.join(KINDS)}, got {kind!r}"
+            )
+        if kind != KINDS[0] and not train.is_pictures:
+            raise ArgumentError(
+                f"fit: preprocessing {kind!r} is for uint8 pictures; float32 arrays are taken as "
+                "they are"
+            )
 
     def _prepare(
         self, train: Dataset | BatchStream, kind: str, progress: bool
@@ -236,6 +294,17 @@ class Trainer:
                     "fit: for a stream of pictures the network needs its preprocessing first: "
                     "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
                 )
-            preprocessing = Preprocessing.fit(train.images, kind, progress=progress)
+            preprocessing = Preprocessing.fit(
+                train.images, kind, resize=train.resize, progress=progress
+            )
             self.network.preprocessing = preprocessing
         return preprocessing
+
+
+def _as_training_data(train: TrainingData) -> Dataset | BatchStream:
+    """A list or another iterable of batches becomes a stream of them."""
+    if isinstance(train, (Dataset, BatchStream)):
+        return train
+    if is_batches(train):
+        return BatchStream(train)
+    return as_dataset(train, "fit: train")

@@ -4,29 +4,14 @@
 #include "check.h"
 #include "kernels/elementwise.h"
 #include "kernels/reference/activation.h"
+#include "values.h"
 
 namespace ninc::test {
 namespace {
 
-// Values on both sides of both limits, on the limits, and NaN.
-std::vector<float> Values(const MatrixCase& m, uint32_t seed) {
-  std::vector<float> values = Random(m.size(), seed, -4.0f, 10.0f);
-  const float special[] = {0.0f,
-                           -0.0f,
-                           6.0f,
-                           std::numeric_limits<float>::quiet_NaN(),
-                           std::numeric_limits<float>::infinity(),
-                           -std::numeric_limits<float>::infinity()};
-  for (size_t i = 0; i < std::size(special); ++i) {
-    const size_t at = 3 * i + 1;
-    if (at < values.size()) values[at] = special[i];
-  }
-  return values;
-}
-
 TEST(ActivationTest, ForwardIsExact) {
   for (const MatrixCase& m : MatrixCases()) {
-    const std::vector<float> x = Values(m, 1);
+    const std::vector<float> x = AroundLimits(m.size(), 1);
     for (Activation activation : kActivations) {
       OnEveryTarget(
           m.ToString(),
@@ -64,7 +49,7 @@ TEST(ActivationTest, NanStaysNan) {
 }
 
 void ExpectBackward(const MatrixCase& m, Activation activation) {
-  const std::vector<float> dy = Random(m.size(), 2), x = Values(m, 3);
+  const std::vector<float> dy = Random(m.size(), 2), x = AroundLimits(m.size(), 3);
   const std::vector<float> y = ToFloat(reference::ActivationForward(activation, x));
   const std::vector<double> dx = reference::ActivationBackward(activation, dy, y);
   const std::vector<double> dbias = reference::ColumnSums(m.channels, dx);

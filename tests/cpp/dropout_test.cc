@@ -29,23 +29,29 @@ TEST(PhiloxTest, KnownAnswers) {
   }
 }
 
-const DropoutKey kKeys[] = {
-    {0, 0, 0}, {1234567890123456789, 17, 3}, {~uint64_t{0}, ~uint64_t{0}, ~uint32_t{0}}};
+// What decides a mask.
+struct Draw {
+  DropoutKey key;
+  uint32_t layer = 0;
+};
+
+const Draw kDraws[] = {
+    {}, {{1234567890123456789, 17}, 3}, {{~uint64_t{0}, ~uint64_t{0}}, ~uint32_t{0}}};
 
 TEST(DropoutTest, EqualsTheReference) {
   for (int64_t count : {0, 1, 3, 4, 5, 63, 64, 65, 1000, 16384, 40001}) {
     const std::vector<float> x = Random(count, 1);
-    for (const DropoutKey& key : kKeys) {
+    for (const auto& [key, layer] : kDraws) {
       for (float p : {0.0f, 0.1f, 0.5f, 0.9f, 1.0f}) {
         // 1/(1 - 1) times what is never kept
         const std::vector<double> want =
-            p == 1.0f ? std::vector<double>(count, 0.0) : reference::Dropout(p, key, x);
+            p == 1.0f ? std::vector<double>(count, 0.0) : reference::Dropout(p, layer, key, x);
         OnEveryTarget(
             std::to_string(count) + " values, p " + std::to_string(p),
             [&](Call& call) {
-              cpu::Dropout(count, p, key, call.In(x), call.Out(count), call.threads());
+              cpu::Dropout(count, p, layer, key, call.In(x), call.Out(count), call.threads());
               float* in_place = call.InOut(x);
-              cpu::Dropout(count, p, key, in_place, in_place, call.threads());
+              cpu::Dropout(count, p, layer, key, in_place, in_place, call.threads());
             },
             [&](const Outputs& got) {
               ExpectClose(got[0], want, Magnitudes(want), 1);
@@ -56,20 +62,20 @@ TEST(DropoutTest, EqualsTheReference) {
   }
 }
 
-std::vector<float> Mask(const DropoutKey& key, float p) {
+std::vector<float> Mask(const Draw& draw, float p) {
   const int64_t count = 100000;
   const std::vector<float> ones(count, 1.0f);
   std::vector<float> mask(count);
-  cpu::Dropout(count, p, key, ones.data(), mask.data(), 1);
+  cpu::Dropout(count, p, draw.layer, draw.key, ones.data(), mask.data(), 1);
   return mask;
 }
 
 TEST(DropoutTest, EverySeedStepAndLayerHasItsOwnMask) {
-  const DropoutKey key{1, 2, 3};
-  const std::vector<float> mask = Mask(key, 0.5f);
-  for (const DropoutKey& other :
-       {DropoutKey{2, 2, 3}, DropoutKey{1, 3, 3}, DropoutKey{1, 2, 4},
-        DropoutKey{1, 2 + (uint64_t{1} << 32), 3}, DropoutKey{1 + (uint64_t{1} << 32), 2, 3}}) {
+  const Draw draw{{1, 2}, 3};
+  const std::vector<float> mask = Mask(draw, 0.5f);
+  for (const Draw& other :
+       {Draw{{2, 2}, 3}, Draw{{1, 3}, 3}, Draw{{1, 2}, 4}, Draw{{1, 2 + (uint64_t{1} << 32)}, 3},
+        Draw{{1 + (uint64_t{1} << 32), 2}, 3}}) {
     const std::vector<float> other_mask = Mask(other, 0.5f);
     int64_t same = 0;
     for (size_t i = 0; i < mask.size(); ++i) same += mask[i] == other_mask[i];
@@ -80,7 +86,7 @@ TEST(DropoutTest, EverySeedStepAndLayerHasItsOwnMask) {
 
 TEST(DropoutTest, DropsTheShareItShould) {
   for (float p : {0.1f, 0.5f, 0.8f}) {
-    const std::vector<float> mask = Mask({7, 0, 0}, p);
+    const std::vector<float> mask = Mask({{7, 0}}, p);
     const auto dropped = static_cast<double>(std::count(mask.begin(), mask.end(), 0.0f));
     const double deviation = std::sqrt(1e5 * p * (1.0 - p));
     EXPECT_NEAR(dropped, 1e5 * p, 5 * deviation);
@@ -90,10 +96,10 @@ TEST(DropoutTest, DropsTheShareItShould) {
 // A diverged network is to be seen, but a dropped position shows nothing.
 TEST(DropoutTest, NanIsKeptOrDropped) {
   const std::vector<float> x(64, std::numeric_limits<float>::quiet_NaN());
-  const std::vector<double> kept = reference::Dropout(0.5f, {}, std::vector<float>(64, 1.0f));
+  const std::vector<double> kept = reference::Dropout(0.5f, 0, {}, std::vector<float>(64, 1.0f));
   OnEveryTarget(
       "NaN",
-      [&](Call& call) { cpu::Dropout(64, 0.5f, {}, call.In(x), call.Out(64), call.threads()); },
+      [&](Call& call) { cpu::Dropout(64, 0.5f, 0, {}, call.In(x), call.Out(64), call.threads()); },
       [&](const Outputs& got) {
         for (size_t i = 0; i < kept.size(); ++i) {
           EXPECT_EQ(std::isnan(got[0][i]), kept[i] != 0.0);

@@ -41,7 +41,7 @@ struct Map {
 
 class Interpreter {
  public:
-  // training: batch statistics, and dropout with this key (its layer filled in here).
+  // training: batch statistics, and dropout with this key.
   explicit Interpreter(const Model& model, std::optional<DropoutKey> training = {})
       : graph_(model.graph()), specs_(model.specs()), training_(training) {
     for (size_t i = 0; i < specs_.size(); ++i) {
@@ -195,10 +195,9 @@ class Interpreter {
 
   Map Eval(const op::Dropout& op) {
     if (!training_) return in();
-    training_->layer = dropouts_++;
     // The mask's positions are those of N×H×W×C.
     const std::vector<double> mask =
-        reference::Dropout(op.p, *training_, std::vector<float>(out().size(), 1.0f));
+        reference::Dropout(op.p, dropouts_++, *training_, std::vector<float>(out().size(), 1.0f));
     return Map::Of(out(), [&](int64_t n, int64_t c, int64_t h, int64_t w) {
       const Shape& s = out();
       return in().at(n, c, h, w) * mask[((n * s.h + h) * s.w + w) * s.c + c];

@@ -182,7 +182,7 @@ TEST(Model, SaysHowMuchMemoryItLacks) {
 }
 
 TEST(ArenaPool, LendsTheSmallestThatFits) {
-  ArenaPool pool;
+  ArenaPool pool(OpenDevice("cpu").value());
   const std::byte *small = nullptr, *large = nullptr;
   {
     const auto a = pool.Acquire(1000).value();

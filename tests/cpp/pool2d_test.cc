@@ -4,19 +4,10 @@
 #include "check.h"
 #include "kernels/global_avg_pool.h"
 #include "kernels/reference/pool2d.h"
+#include "values.h"
 
 namespace ninc::test {
 namespace {
-
-// Few distinct values, so that windows have several maxima, and some NaN.
-std::vector<float> WithTies(int64_t count, uint32_t seed, bool nan) {
-  std::vector<float> values = Random(count, seed, 0.0f, 4.0f);
-  for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = std::floor(values[i]) - 2.0f;
-    if (nan && i % 11 == 5) values[i] = std::numeric_limits<float>::quiet_NaN();
-  }
-  return values;
-}
 
 double WindowSize(const Pool2dProblem& p) { return static_cast<double>(p.kernel_h * p.kernel_w); }
 

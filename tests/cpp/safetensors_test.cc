@@ -184,6 +184,12 @@ TEST(SafetensorsTest, WritesNothingItWouldNotRead) {
   EXPECT_EQ(MakeHeader({{"k", "\xff"}}, {}).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(MakeHeader({{"k", std::string(kMaxHeaderBytes, ' ')}}, {}).status().code(),
             StatusCode::kInvalidArgument);
+  constexpr int64_t kMostFloats = kMaxFileBytes / sizeof(float);
+  const Status large = MakeHeader({}, {{"w", {kMostFloats}, {}}}).status();
+  EXPECT_EQ(large.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(large.message().find("bytes, at most 4294967296 are possible"), std::string::npos)
+      << large.message();
+  EXPECT_TRUE(MakeHeader({}, {{"w", {kMostFloats - 1024}, {}}}).ok());
 }
 
 }  // namespace

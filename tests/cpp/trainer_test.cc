@@ -25,7 +25,7 @@ TEST(Trainer, GradientsAreThoseOfTheLoss) {
     const Result<StepResult> result = problem.Gradients(&gradients);
     ASSERT_TRUE(result.ok()) << result.status().message();
 
-    Interpreter interpreter(*problem.model, DropoutKey{kSeed, kStep, 0});
+    Interpreter interpreter(*problem.model, DropoutKey{kSeed, kStep});
     const NodeId logits = LogitsOf(problem.model->graph());
     const auto loss = [&] {
       return Interpreter::Loss(interpreter.Run(problem.input, problem.x)[logits], problem.labels,
@@ -92,7 +92,8 @@ TEST(Trainer, StepsAsSgdDoes) {
   StepSettings settings = problem.Settings(0.1f, 0.9f, 0.01f);
   settings.updates[1] = {0.2f, 0.0f};  // conv1's bias has its own
   std::vector<std::vector<double>> velocity;
-  for (const Tensor& v : problem.trainer->velocity()) velocity.emplace_back(v.data.size(), 0.0);
+  for (const Tensor& v : *problem.trainer->velocity().value())
+    velocity.emplace_back(v.data.size(), 0.0);
 
   for (int step = 0; step < 3; ++step) {
     std::vector<Tensor> gradients;
@@ -117,7 +118,7 @@ TEST(Trainer, StepsAsSgdDoes) {
 TEST(Trainer, UpdatesRunningStatistics) {
   Problem problem(Networks()[1]);
   const auto before = problem.Parameters();
-  Interpreter interpreter(*problem.model, DropoutKey{kSeed, kStep, 0});
+  Interpreter interpreter(*problem.model, DropoutKey{kSeed, kStep});
   const std::vector<Map> maps = interpreter.Run(problem.input, problem.x);
   ASSERT_TRUE(problem.Step(problem.Settings(0.1f)).ok());
 

@@ -81,6 +81,24 @@ TEST(FailureTest, IllegalAccess) {
   });
 }
 
+// A failure that shows only when the next kernel is launched.
+TEST(FailureTest, ShownByTheNextLaunch) {
+  InOwnProcess([] {
+    Context* context = Value(Context::Get());
+    const auto stream = Value(context->NewStream());
+    const DeviceFloats x(*context, 8);
+    EXPECT_OK(stream->Zero(x.data(), 32));
+    EXPECT_OK(Clamp(*stream, x.data(), x.data(), 8, 0, 1));  // loads the kernel
+    EXPECT_OK(stream->Launch({"activation", "ninc_activation_backward"}, {.threads = 32},
+                             ActivationBackwardArgs{x.data(), x.data(), x.data(), 9, {0, 1}, 0}));
+    // As if time had passed, behind the library's back.
+    EXPECT_NE(context->driver().StreamSynchronize(stream->handle()), abi::kSuccess);
+    ExpectDeviceFailure(Clamp(*stream, x.data(), x.data(), 8, 0, 1),
+                        {"cuda: launching a kernel after ninc_activation_backward: ",
+                         "CUDA_ERROR_LAUNCH_FAILED", "the device is lost"});
+  });
+}
+
 // Reading back what no kernel wrote.
 TEST(FailureTest, NeverWritten) {
   InOwnProcess([] {

@@ -6,6 +6,7 @@ import pytest
 import ninc
 from ninc import nn
 from ninc.augment import Compose, Flip, PadCrop
+from ninc.averages import EMA
 from ninc.batches import ahead, steps_per_epoch, training_batches
 from ninc.data import BatchStream, Dataset
 from ninc.errors import ArgumentError, DTypeError, FileError, ShapeError
@@ -215,3 +216,48 @@ def test_pad_crop_is_a_window_of_the_padded_picture(pad, height, width, seed):
     for n in range(5):
         window = padded[n, :, dy[n] : dy[n] + height, dx[n] : dx[n] + width]
         np.testing.assert_array_equal(got[n], window)
+
+
+# ---- Batches that can be had once ----------------------------------------------------------------
+
+
+def fit(batches, batch_norm=True, **options):
+    """A short run over batches of pictures; returns the network."""
+    network = nn.Sequential(
+        nn.MlpConv(3, (4, 3), 3, batch_norm=batch_norm, logits=True), nn.GlobalAvgPool2d()
+    )
+    network.preprocessing = PREPROCESSING
+    trainer = ninc.Trainer(network, ninc.SGD(0.01), average=options.pop("average", None))
+    trainer.fit(BatchStream(batches), progress=False, **options)
+    return network
+
+
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        (dict(epochs=2), "2 epochs need"),
+        (dict(epochs=1, average=EMA(0.9)), r"batch norm's statistics for EMA\(.* need"),
+    ],
+)
+def test_what_needs_them_twice_is_refused_before_the_first(options, reason):
+    untouched = iter(in_batches(pictures()))
+    with pytest.raises(ArgumentError, match=f"fit: {reason} the batches more than once"):
+        fit(untouched, **options)
+    assert len(list(untouched)) == 5
+
+
+def test_what_needs_them_once_runs():
+    batches = in_batches(pictures())
+    for options in (dict(), dict(average=EMA(0.9), batch_norm=False)):
+        expected = fit(batches, epochs=1, **dict(options)).state_dict()
+        got = fit(iter(batches), epochs=1, **dict(options)).state_dict()
+        for name, value in expected.items():
+            np.testing.assert_array_equal(got[name], value, err_msg=name)
+
+
+def test_a_function_gives_them_as_often_as_averages_need():
+    batches = in_batches(pictures())
+    expected = fit(batches, epochs=2, average=EMA(0.9)).state_dict()
+    got = fit(lambda: iter(batches), epochs=2, average=EMA(0.9)).state_dict()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(got[name], value, err_msg=name)

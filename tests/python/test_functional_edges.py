@@ -147,3 +147,9 @@ def test_running_statistics_stay_where_training_is_refused():
     with pytest.raises(ShapeError):
         F.batch_norm2d(X + 7, mean, var, zeros(5), ONES, training=True)
     assert (mean == 1).all() and (var == 1).all()
+
+
+def test_a_type_may_name_the_machines_own_byte_order():
+    named = X.dtype.newbyteorder("<" if np.little_endian else ">")
+    x = np.frombuffer(np.ascontiguousarray(X).tobytes(), named).reshape(X.shape)
+    np.testing.assert_array_equal(F.max_pool2d(x, 2), F.max_pool2d(X, 2))

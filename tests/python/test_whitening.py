@@ -1,7 +1,10 @@
 """The paper's preprocessing: against its formula in float64, and stored with the network."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +50,68 @@ def test_matches_the_formula_in_float64(shape):
         got = fitted.apply(images)
         assert got.dtype == np.float32 and got.flags.c_contiguous
         np.testing.assert_allclose(got, whitened(train, images), rtol=0, atol=1e-3)
+
+
+_APPLIED = """
+import sys
+import numpy as np
+from ninc.preprocess import Whitening
+rng = np.random.default_rng(0)
+matrix = rng.standard_normal((192, 192), np.float32)
+whitening = Whitening(rng.standard_normal(192, np.float32), matrix + matrix.T)
+x = whitening.apply(rng.integers(0, 256, (300, 8, 8, 3), dtype=np.uint8))
+sys.stdout.buffer.write(x.tobytes())
+"""
+
+
+def test_applied_bits_do_not_depend_on_numpys_blas():
+    """OpenBLAS, where numpy has that, is told another processor and another number of threads."""
+    got = []
+    # Old ones, whose instructions every x86-64 has.
+    for told in ({}, {"OPENBLAS_CORETYPE": "Nehalem"}, {"OPENBLAS_CORETYPE": "Prescott"}):
+        threads = str(1 + len(got))
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "NINC_NUM_THREADS": threads}
+        environment.update(told)
+        command = [sys.executable, "-c", _APPLIED]
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        got.append(np.frombuffer(done.stdout, np.float32))
+    assert got[0].size == 300 * 192 and np.isfinite(got[0]).all()
+    for other in got[1:]:
+        np.testing.assert_array_equal(other, got[0])
+
+
+def test_a_flat_picture_is_nothing_but_the_mean():
+    fitted = Preprocessing.fit(pictures(60), "gcn_zca")
+    flat = np.full((2, 6, 5, 3), 77, np.uint8)
+    flat[1] = 255
+    x = fitted.apply(flat)
+    np.testing.assert_array_equal(x[0], x[1])
+    expected = -fitted.whitening.matrix.astype(np.float64) @ fitted.whitening.mean
+    # Sums of 90 products below 10 in float32.
+    np.testing.assert_allclose(x[0].ravel(), expected, atol=1e-4)
+
+
+def test_the_fitted_matrix_is_symmetric_and_kept_from_the_first_moment(tmp_path, monkeypatch):
+    images = pictures(32, 8, 8, 1)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool2d())
+    trainer = ninc.Trainer(network, ninc.SGD(1e-4))
+
+    def stopped(self):
+        raise KeyboardInterrupt
+
+    options = dict(batch_size=8, epochs=1, progress=False, checkpoint_dir=tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("ninc.fitting.Fit._epoch", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.fit((images, np.arange(32) % 2), preprocessing="gcn_zca", **options)
+    stored = ninc.load(tmp_path / "last.safetensors")._model.extras()["preprocessing.matrix"]
+    np.testing.assert_array_equal(stored, stored.T)
+    again = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool2d())
+    monkeypatch.setattr("ninc.preprocess.Whitening.fit", stopped)  # not fitted anew
+    resumed = ninc.Trainer(again, ninc.SGD(1e-4))
+    data = (images, np.arange(32) % 2)
+    resumed.fit(data, preprocessing="gcn_zca", resume=True, **options)
+    np.testing.assert_array_equal(again._model.extras()["preprocessing.matrix"], stored)
 
 
 def test_whitens():

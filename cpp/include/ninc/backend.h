@@ -2,6 +2,7 @@
 // them in cpp/kernels/, CUDA in cuda/, under the same names.
 //
 // Conventions for every operation
+//   - Every pointer is memory of the backend, labels and results too.
 //   - Activations are N×H×W×C, or rows×channels where the pixels' arrangement does not matter.
 //   - Outputs are written (=), never added to. dx may be dy's own memory where a comment says
 //     "in place".
@@ -16,6 +17,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "ninc/export.h"
 #include "ninc/problem.h"
@@ -23,6 +26,37 @@
 #include "ninc/tensor.h"
 
 namespace ninc {
+
+// A block of a backend's memory, given back when it goes out of scope.
+class DeviceMemory {
+ public:
+  using Free = void (*)(std::byte*);
+  DeviceMemory() = default;
+  DeviceMemory(std::byte* data, size_t size, Free free) : data_(data), size_(size), free_(free) {}
+  DeviceMemory(DeviceMemory&& other) noexcept { *this = std::move(other); }
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(free_, other.free_);
+    return *this;
+  }
+  ~DeviceMemory() {
+    if (data_ != nullptr) free_(data_);
+  }
+
+  size_t size() const { return size_; }  // bytes
+  bool empty() const { return size_ == 0; }
+  std::byte* data() const { return data_; }
+  template <typename T = float>
+  T* as(size_t offset = 0) const {  // from `offset` bytes on
+    return reinterpret_cast<T*>(data_ + offset);
+  }
+
+ private:
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+  Free free_ = nullptr;
+};
 
 // Scratch memory an operation needs while it runs.
 struct WorkspaceSize {
@@ -61,19 +95,43 @@ class Workspace {
   int threads_ = 1;
 };
 
-// Which random numbers a dropout layer draws: Philox4x32-10 keyed by these and the position.
+// Which random numbers the dropout layers of one step draw: Philox4x32-10 keyed by these, the layer
+// and the position.
 struct DropoutKey {
   uint64_t seed = 0;
   uint64_t step = 0;
-  uint32_t layer = 0;
 };
 
-struct SgdSettings {
-  float lr = 0.1f;
-  float momentum = 0.0f;
+// One parameter's share of an update: lr and decay after the schedule and the group rules.
+struct ParameterUpdate {
+  float lr = 0.0f;
   float weight_decay = 0.0f;
-  bool nesterov = false;
+};
+
+// What a training step reads and writes beside arrays. It lies in the backend's memory, so that a
+// step that a device has recorded can be replayed with other settings, and so that nobody has to
+// wait for a step to know whether its update may be made.
+struct StepState {
+  // Set before the step.
+  DropoutKey key;
+  float momentum = 0.0f;
+  uint32_t nesterov = 0;
+  float clip_norm = 0.0f;     // above 0: the largest norm all gradients together may have
+  float average_rate = 0.0f;  // of the averages' update
+  // Set by the step.
+  float loss = 0.0f;
   float gradient_scale = 1.0f;
+  int64_t correct = 0;
+  double gradient_norm = 0.0;
+  uint32_t updated = 0;  // 0 where the loss or the norm is not finite: nothing may be updated
+};
+
+// What makes two runs the same for a device: the plan, and whatever decides which addresses and
+// operations it comes to.
+struct RecordingKey {
+  uint64_t plan = 0;
+  uint64_t variant = 0;
+  bool operator==(const RecordingKey&) const = default;
 };
 
 // One layer's arrays of an mlpconv.
@@ -86,11 +144,44 @@ struct MlpConvLayer {
 class NINC_API Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string_view name() const = 0;
+  virtual std::string_view name() const = 0;  // "cpu", "cuda"
+
+  // Memory. Calls of one backend take effect in order; those of another stream of the same device
+  // are in no order to them but for Synchronize.
+  virtual Result<DeviceMemory> Allocate(const char* what, size_t bytes) = 0;
+  // From and to the caller's memory, which may be used again when they return; Read waits for what
+  // was called before.
+  virtual Status Write(void* to, const void* from, size_t bytes) = 0;
+  virtual Status Read(void* to, const void* from, size_t bytes) = 0;
+  virtual Status Synchronize() = 0;
+  // Whether the backend's memory is the caller's own.
+  virtual bool SharesMemory() const = 0;
+  // Makes memory of the same device that another library filled ready to be read: waits for what
+  // that library's stream has queued (a CUstream, or 1, the default stream; 0: nothing is queued).
+  virtual Status Borrow(const char* what, const void* memory, uint64_t stream);
+  // How many threads a run should ask for.
+  virtual int Threads() const = 0;
+  // The same device, for calls that need not wait for those of this backend; null where this one
+  // serves any number of threads.
+  virtual Result<std::shared_ptr<Backend>> NewStream() = 0;
+
+  // Runs `body`, which only calls this backend. Where the device can, it records what `body` queues
+  // when it comes for the second time under one key, and from then on replays it instead: all that
+  // may differ from one time to the next has to be read from the backend's memory.
+  template <typename Body>
+  Status Replay(const RecordingKey& key, Body body) {
+    return RunRecorded(
+        key, [](void* context) { return (*static_cast<Body*>(context))(); }, &body);
+  }
+  // Forgets all recordings: addresses in them have changed.
+  virtual void ForgetRecordings() = 0;
 
   // Layout. NCHW arrays of any strides in, contiguous NCHW out.
   virtual Status FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) = 0;
   virtual Status ToNchw(const Shape& shape, const float* x, float* y, int threads) = 0;
+  // y(n, h, w, c) = x(n, h, w, c) * scale(c) + shift(c): pictures as they come from a file.
+  virtual Status FromUint8(const Shape& shape, const uint8_t* x, const float* scale,
+                           const float* shift, float* y, int threads) = 0;
 
   // Convolution. Weights are packed for a pass before it runs; `scale` (K values or null)
   // multiplies each output channel's weights: folded batch normalisation.
@@ -150,8 +241,8 @@ class NINC_API Backend {
 
   // y(i) = x(i) * mask(i) / (1 - p), mask drawn for position i; in place allowed. The backward
   // pass is the same call on dy.
-  virtual Status Dropout(int64_t count, float p, const DropoutKey& key, const float* x, float* y,
-                         int threads) = 0;
+  virtual Status Dropout(int64_t count, float p, uint32_t layer, const DropoutKey* key,
+                         const float* x, float* y, int threads) = 0;
 
   // y(r, c) = activation(x(r, c) * scale(c) + shift(c)), in place allowed: inference batch norm
   // that could not be folded.
@@ -194,18 +285,43 @@ class NINC_API Backend {
                                      int64_t* correct, float* dlogits,
                                      const Workspace& workspace) = 0;
 
+  // sum = sum over i of x(i)^2, in double.
+  virtual WorkspaceSize SumOfSquaresWorkspace(int64_t count) const = 0;
+  virtual Status SumOfSquares(int64_t count, const float* x, double* sum,
+                              const Workspace& workspace) = 0;
+  // From `count` sums of squares, gradient_norm = sqrt(their sum), gradient_scale = the factor that
+  // brings it down to clip_norm, and updated = whether loss and norm are finite.
+  virtual Status LimitGradients(int64_t count, const double* sums, StepState* state) = 0;
+  // What updates does nothing where state->updated is 0.
   // As PyTorch defines it: g = gradient_scale * gradient + weight_decay * weight; velocity =
   // momentum * velocity + g; weight -= lr * (nesterov ? g + momentum * velocity : velocity).
-  virtual Status SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient,
-                           float* velocity, float* weight, int threads) = 0;
-  // sum = sum over i of x(i)^2, in double.
-  virtual Status SumOfSquares(int64_t count, const float* x, double* sum, int threads) = 0;
-  // average += rate * (weight - average)
-  virtual Status AverageUpdate(int64_t count, float rate, const float* weight, float* average,
-                               int threads) = 0;
+  virtual Status SgdUpdate(int64_t count, const StepState* state, const ParameterUpdate* update,
+                           const float* gradient, float* velocity, float* weight, int threads) = 0;
+  // average += average_rate * (weight - average); with a rate of 1 a copy, without a trace of what
+  // stood there.
+  virtual Status AverageUpdate(int64_t count, const StepState* state, const float* weight,
+                               float* average, int threads) = 0;
+  // y = x
+  virtual Status CopyUpdated(int64_t count, const StepState* state, const float* x, float* y,
+                             int threads) = 0;
+
+ private:
+  virtual Status RunRecorded(const RecordingKey& key, Status (*body)(void*), void* context) = 0;
 };
 
 // The processor itself; lives as long as the process.
 NINC_API Backend& CpuBackend();
+
+// What can compute here, and why the others cannot.
+struct DeviceInfo {
+  std::string name;         // "cpu", "cuda"
+  std::string description;  // "NVIDIA H100 80GB HBM3, compute capability 9.0, 81559 MiB"
+  std::string problem;      // why it cannot be used, one sentence; empty where it can
+};
+NINC_API std::vector<DeviceInfo> Devices();
+// What the kernels for GPUs were compiled for; empty in a build without them.
+NINC_API std::string CudaTargets();
+// The backend of "cpu" or "cuda".
+NINC_API Result<std::shared_ptr<Backend>> OpenDevice(std::string_view name);
 
 }  // namespace ninc

@@ -37,7 +37,9 @@ class NINC_API Model {
 
   // Parameters, then buffers; the graph's ParameterSpecs order.
   const std::vector<ParameterSpec>& specs() const;
+  // parameter(): as last set or fetched; the two differ only after training on another device.
   const Tensor& parameter(size_t index) const;
+  Status FetchParameters() const;
   Result<size_t> FindParameter(std::string_view name) const;
   // Replaces values; every name must exist and every size fit, else nothing is changed.
   Status SetParameters(const std::vector<std::pair<std::string, std::vector<float>>>& values);
@@ -60,6 +62,17 @@ class NINC_API Model {
   // y holds OutputShape(...).size() floats, contiguous N×C×H×W.
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
   Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1);
+  // The same for pictures, which become floats where the network runs.
+  Status RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output = -1);
+  // The same for x in the memory of the device the network runs on, written by another library
+  // whose `stream` may still be at it (see Backend::Borrow). The result stays there.
+  Result<DeviceMemory> RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
+                                   NodeId output = -1);
+
+  // From now on runs and trains on "cpu" or "cuda"; runs under way end where they began.
+  Status MoveTo(std::string_view device);
+  std::string_view device() const;
+  std::shared_ptr<Backend> backend() const;
 
   // The plan for an input shape, made or taken from the cache (bounded: see SetPlanCacheBytes).
   Result<std::shared_ptr<const Plan>> PlanFor(const Shape& input, const PlanOptions& options);
@@ -76,12 +89,6 @@ class NINC_API Model {
   struct Impl;
   explicit Model(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
-};
-
-// One parameter's share of an update: lr and decay after the schedule and the group rules.
-struct ParameterUpdate {
-  float lr = 0.0f;
-  float weight_decay = 0.0f;
 };
 
 struct StepSettings {
@@ -105,6 +112,13 @@ struct StepResult {
   bool updated = false;        // false where the loss or the norm is not finite
 };
 
+// A step that was launched, and may not have been computed yet.
+class NINC_API PendingStep {
+ public:
+  virtual ~PendingStep() = default;
+  virtual Result<StepResult> Wait() = 0;  // from any thread, any number of times
+};
+
 // Forward, softmax cross entropy, backward and SGD in one call. The network's output must be
 // logits, N×classes×1×1, or a Softmax of them, which the loss then leaves out. Where the loss or
 // the norm of the gradients is not finite, weights, statistics, velocities and averages stay as
@@ -118,6 +132,9 @@ class NINC_API Trainer {
   // x: N×C×H×W, N at least 1; labels: N values in [0, classes).
   Result<StepResult> Step(const Shape& input, const StridedView& x, const int64_t* labels,
                           const StepSettings& settings);
+  // The same without waiting for the device. A processor has computed the step on return.
+  Result<std::shared_ptr<PendingStep>> Launch(const Shape& input, const StridedView& x,
+                                              const int64_t* labels, const StepSettings& settings);
   // Loss and gradients, nothing updated: one gradient for each trainable parameter, in order, zero
   // where the output does not depend on it.
   Result<StepResult> Gradients(const Shape& input, const StridedView& x, const int64_t* labels,
@@ -133,10 +150,10 @@ class NINC_API Trainer {
   Status EstimateStatistics(const Shape& input, const StridedView& x, float momentum);
 
   // SGD's velocities, one for each trainable parameter, for checkpoints.
-  const std::vector<Tensor>& velocity() const;
+  Result<const std::vector<Tensor>*> velocity() const;
   Status SetVelocity(size_t index, const std::vector<float>& values);
   // The averages of the trainable parameters; none before a step had an average_rate.
-  const std::vector<Tensor>& averages() const;
+  Result<const std::vector<Tensor>*> averages() const;
   Status SetAverage(size_t index, const std::vector<float>& values);
   // Exchanges weights and averages: to evaluate or save the averages, and back to train on.
   Status SwapAverages();
@@ -144,9 +161,10 @@ class NINC_API Trainer {
   std::shared_ptr<const Plan> plan() const;
 
  private:
+  friend class Outcome;
   struct Impl;
-  explicit Trainer(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Trainer(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // shared with outcomes that nobody has asked for yet
 };
 
 // What a file holds in addition to the model's own metadata and extras, without becoming the

@@ -1,9 +1,10 @@
 // The specification of ../sgd.h.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
-#include "ninc/backend.h"
+#include "kernels/sgd.h"
 
 namespace ninc::reference {
 

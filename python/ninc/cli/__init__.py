@@ -1,7 +1,7 @@
 """The command line. A command is one module here: `add_arguments(parser)` and `run(args)`.
 
-Results go to stdout, progress and errors to stderr. Exit status 0, 1 for an error told in one
-line, 2 for wrong usage.
+Results go to stdout, progress and errors to stderr; with --json a number that is not finite is
+null. Exit status 0, 1 for an error told in one line, 2 for wrong usage.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMMANDS = {
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ninc",
-        description="Network in Network, trained and run fast on plain processors.",
+        description="Network in Network, trained and run fast without a framework.",
         epilog="`ninc demo` shows it all in a minute or two. `ninc COMMAND --help` says more.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

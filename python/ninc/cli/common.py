@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from .numbers import not_negative, positive, share
 
 if TYPE_CHECKING:
     from ..data import Dataset
+    from ..held_out import HeldOut
     from ..network import Network
 
 # (height and width, channels) of the pictures each network was made for.
@@ -22,48 +25,17 @@ INPUTS = {
     "nin-imagenet": (224, 3),
 }
 
+# The share of each class that is held out of data without a test set.
+HELD_OUT = 0.1
+
+# What a split is called, of data with a test set and without.
+_SPLIT_WORDS = {
+    True: {"train": "in the training set", "test": "in the test set", "all": "in both sets"},
+    False: {"train": "not held out", "test": "held out", "all": "in all"},
+}
+
 # Damaged pictures named in one line; the Dataset's `skipped` has all.
 _MOST_NAMES = 20
-
-
-def positive(text: str) -> int:
-    """An argument that counts something."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
-
-
-def not_negative(text: str) -> int:
-    """An argument such as a seed."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {value}")
-    return value
-
-
-def positive_real(text: str) -> float:
-    """An argument such as a learning rate."""
-    value = float(text)
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
-    return value
-
-
-def not_negative_real(text: str) -> float:
-    """An argument such as a weight decay."""
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
-    return value
-
-
-def share(text: str) -> float:
-    """An argument between 0 and 1, both excluded."""
-    value = float(text)
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, got {text}")
-    return value
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
@@ -134,51 +106,78 @@ def usual_input(network: Network, name: str) -> tuple[int, int, int]:
 def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dataset, str]:
     """Labelled pictures as the network wants them, and words for which these are.
 
-    Without --split: the test set where there is one, else all pictures.
+    Without --split: the test set where there is one, else what was held out of the data when the
+    network was trained, else all pictures.
     """
     from .. import data
     from ..errors import ArgumentError
 
-    settings = network.preprocessing
-    divided = data.has_test(path)
-    split = args.split or ("test" if divided else "all")
-    if settings is None:
-        loaded = load_split(path, split, None, None, args)
-        if loaded.is_pictures:
-            raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
+    pictures = _as_stored(network)
+    divided, record = data.has_test(path), network.held_out
+    if divided or args.split not in ("train", "test"):
+        for option, given in (("--held-out", args.held_out), ("--seed", args.seed)):
+            if given is not None:
+                args.parser.error(
+                    f"{option} says what to hold out anew: it goes with --split train or test, of "
+                    "data without a test set"
+                )
+    if args.split is None and record is not None and not divided:
+        loaded = _load_recorded(record, path, args, pictures)
+        words = f"held out of {Path(path)} when the network was trained"
     else:
-        loaded = load_split(path, split, settings["size"], settings["channels"], args)
+        split = args.split or ("test" if divided else "all")
+        share = args.held_out or (record.share if record else HELD_OUT)
+        seed = args.seed if args.seed is not None else record.seed if record else 0
+        chosen = {"held_out": share, "seed": seed, "limit": args.limit}
+        loaded = load_split(path, split, args, **chosen, **pictures)
+        words = f"{_SPLIT_WORDS[divided][split]} of {Path(path)}"
+        if split != "all" and not divided:
+            words += f" with --held-out {share:g} and --seed {seed}"
+    if not pictures and loaded.is_pictures:
+        raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
     if network.classes is not None:
         loaded = loaded.with_classes(network.classes)
-    if divided:
-        all_words = {
-            "train": "in the training set",
-            "test": "in the test set",
-            "all": "in both sets",
-        }
-    else:
-        all_words = {"train": "not held out", "test": "held out", "all": "in all"}
-    return loaded, f"{len(loaded):,} pictures {all_words[split]} of {Path(path)}"
+    return loaded, f"{len(loaded):,} pictures {words}"
 
 
-def load_split(
-    path: str,
-    split: str,
-    size: Sequence[int] | None,
-    channels: int | None,
-    args: argparse.Namespace,
+def _as_stored(network: Network) -> dict[str, Any]:
+    """How `data.load` brings pictures to what the network takes; empty where it does not say."""
+    settings = network._stored_preprocessing()
+    if settings is None:
+        return {}
+    return {"size": settings.size, "channels": settings.channels, "resize": settings.resize}
+
+
+def _load_recorded(
+    record: HeldOut, path: str, args: argparse.Namespace, pictures: Mapping[str, Any]
 ) -> Dataset:
-    """One split of the data as the options of `add_data_options` say; tells what it left out."""
+    """What was held out when the network was trained; ArgumentError where the data are others."""
+    from ..data.dataset import first_of_each
+    from ..errors import ArgumentError
+
+    chosen = {"held_out": record.share, "seed": record.seed, "limit": record.limit}
+    loaded = load_split(path, "test", args, **chosen, **pictures)
+    if loaded.fingerprint() != record.fingerprint:
+        raise ArgumentError(
+            f"{path}: not the data {args.model} was trained on, of which "
+            f"{record.describe()} were held out; --split all takes every picture of these"
+        )
+    if args.limit is not None:
+        loaded = loaded.subset(first_of_each(loaded.labels, args.limit))
+    return loaded
+
+
+def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) -> Dataset:
+    """One split of the data, read as the command line says; tells what it left out.
+
+    options: of `data.load`, beside those.
+    """
     from .. import data
 
     loaded = data.load(
         path,
         split,
-        size=None if size is None else tuple(size),
-        channels=channels,
-        held_out=args.held_out,
-        seed=args.seed,
-        limit=args.limit,
+        **options,
         on_error="skip" if args.on_corrupt == "skip" else "raise",
         in_memory=False if args.stream else None,
         progress=True,
@@ -202,21 +201,24 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """The options that choose and read pictures; train and eval must mean the same."""
+def add_data_options(parser: argparse.ArgumentParser, defaults: str = "") -> None:
+    """The options that choose and read pictures; train and eval must mean the same.
+
+    defaults: what a split's are, in words, where the command finds them by itself.
+    """
     parser.add_argument(
         "--held-out",
         type=share,
-        default=0.1,
         metavar="SHARE",
-        help="without a test set, hold out this share of each class (default 0.1)",
+        help="without a test set, hold out this share of each class "
+        f"(default {defaults or HELD_OUT})",
     )
     parser.add_argument(
         "--seed",
         type=not_negative,
-        default=0,
+        default=None if defaults else 0,
         metavar="N",
-        help="seed of everything random, also of what is held out (default 0)",
+        help=f"seed of everything random, also of what is held out (default {defaults or 0})",
     )
     parser.add_argument(
         "--limit", type=positive, metavar="N", help="take N pictures a class, for a quick try"

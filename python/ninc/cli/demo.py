@@ -12,10 +12,10 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 
+from ..plain_json import json_text
 from .common import add_threads, use_threads
 
 # What the demo promises of digits it has not seen; it fails when it breaks the promise.
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             "history": str(plot_path),
             "class_map": str(map_path),
         }
-        print(json.dumps(results))
+        print(json_text(results))
     else:
         _print_results(evaluation, seconds, explanation, (model_path, plot_path, map_path))
     if evaluation.accuracy < _PROMISED:

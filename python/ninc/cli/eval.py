@@ -1,28 +1,30 @@
 """Say how often a model is right, class by class
 
-Takes the test set where DATA has one, else every picture; --split test takes what `ninc train` held
-out of data without one (give the same --seed).
+Takes the test set where DATA has one. Of data without one it takes the pictures that `ninc train`
+held out, as the model file tells, and refuses other data; --split all takes every picture.
 
 examples:
   ninc eval nin.safetensors cifar10
-  ninc eval pets.safetensors pets --split test
+  ninc eval pets.safetensors pets
+  ninc eval pets.safetensors other-pets --split all
   ninc eval nin.safetensors cifar10 --json
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 
+from ..plain_json import json_text
 from .common import (
     add_data,
     add_data_options,
+    add_device,
     add_threads,
     load_for,
     load_network,
-    positive,
     use_threads,
 )
+from .numbers import positive
 
 # A wider confusion matrix than this breaks every terminal's lines; --json has it whole.
 _WIDEST_MATRIX = 20
@@ -34,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("train", "test", "all"), help="which pictures to take")
     parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_data_options(parser)
+    add_data_options(parser, "as in training")
+    add_device(parser)
     add_threads(parser)
 
 
@@ -42,28 +45,24 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluate import evaluate
 
     use_threads(args)
-    network = load_network(args.model)
+    network = load_network(args.model).to(args.device)
     data, words = load_for(network, args.data, args)
     result = evaluate(network, data, args.batch_size, progress=True)
     if args.json:
-        print(json.dumps(_as_dict(result)))
+        print(json_text({"data": words, **_as_dict(result)}))
     else:
         print(_as_text(result, words))
     return 0
 
 
 def _as_dict(result) -> dict:
-    # JSON has no NaN: None for a class that was never asked for or never answered.
-    def plain(values) -> list:
-        return [None if value != value else float(value) for value in values]
-
     return {
         "images": result.count,
         "accuracy": result.accuracy,
         "loss": result.loss,
         "classes": result.classes,
-        "recall": plain(result.recall),
-        "precision": plain(result.precision),
+        "recall": result.recall.tolist(),  # null for a class without pictures
+        "precision": result.precision.tolist(),  # null for one never answered
         "confusion": result.confusion.tolist(),
     }
 

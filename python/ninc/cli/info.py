@@ -10,9 +10,9 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from ..plain_json import json_text
 from .common import file_or_named_network, usual_input
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.json:
-        print(json.dumps(_build() if args.model is None else _network(args)))
+        print(json_text(_build() if args.model is None else _network(args)))
     elif args.model is None:
         _print_build()
     else:
@@ -39,12 +39,14 @@ def run(args: argparse.Namespace) -> int:
 def _build() -> dict[str, Any]:
     import ninc
 
+    from ..control import device_info
+
     return {
         "version": ninc.__version__,
         "build": ninc.build_info(),
         "targets": ninc.targets(),
         "target": ninc.target(),
-        "devices": ninc.devices(),
+        "devices": device_info(),
         "threads": ninc.get_num_threads(),
     }
 
@@ -61,17 +63,22 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
         "arena_bytes": plan["arena_bytes"],
         "classes": network.classes,
         "preprocessing": network.preprocessing,
+        "held_out": None if network.held_out is None else network.held_out.to_dict(),
     }
 
 
 def _print_build() -> None:
     import ninc
 
+    from ..control import device_info
+
     print(f"ninc {ninc.__version__}")
     for name, value in ninc.build_info().items():
         print(f"{name}: {value}")
     print(f"targets of this processor: {', '.join(ninc.targets())}")
-    print(f"devices: {', '.join(ninc.devices())}")
+    for device in device_info():
+        state = f"not usable: {device['problem']}" if device["problem"] else device["description"]
+        print(f"device {device['name']}: {state}")
     print(f"threads: {ninc.get_num_threads()}")
 
 
@@ -85,5 +92,7 @@ def _print_network(args: argparse.Namespace) -> None:
     preprocessing = network._stored_preprocessing()
     if preprocessing is not None:
         print(f"pictures: {preprocessing.describe()}")
+    if network.held_out is not None:
+        print(f"held out in training: {network.held_out.describe()}")
     if args.plan:
         print(network.plan(shape).describe())

@@ -4,6 +4,10 @@ DATA holds train/CLASS/*.jpg and test/CLASS/*.jpg, or CLASS/*.jpg alone (a share
 or the files of CIFAR-10 or CIFAR-100, binary or pickled, or of MNIST or Fashion-MNIST (IDX, also
 .gz); or it is a .npz file with arrays x and y.
 
+Without --validation the test set is looked at after each epoch. --patience and --schedule plateau
+then choose by the test set, and the result says so ("chosen_by" of --json: "test", "validation" or
+null).
+
 Ctrl-C ends the run after the step under way, with exit status 1; with --checkpoint nothing is lost.
 
 examples:
@@ -17,13 +21,20 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from .common import INPUTS, load_split, use_threads
-from .train_options import add_arguments, fit_options, make_trainer
+from ..plain_json import json_text
+from .common import HELD_OUT, INPUTS, load_split, use_threads
+from .train_options import MONITOR, add_arguments, check_used, fit_options, make_trainer
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..held_out import HeldOut
+    from ..trainer import Trainer
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,29 +43,32 @@ def run(args: argparse.Namespace) -> int:
     import ninc
 
     from .. import recipes
+    from ..errors import ArgumentError
     from ..files import check_writable
 
-    if args.resume and args.checkpoint is None:
-        args.parser.error("--resume needs --checkpoint DIR")
+    check_used(args)
     # Hours of training must not end in "permission denied".
     for path in (args.output, args.plot, args.history):
         if path is not None:
             check_writable(path)
+    if args.plot is not None and find_spec("matplotlib") is None:
+        raise ArgumentError("--plot needs matplotlib: pip install 'ninc[train]'")
     use_threads(args)
-    train, test = _load(args)
+    train, test, record = _load(args)
     network = ninc.models.create(
         args.model,
         num_classes=len(train.classes),
         batch_norm=recipes.recipe(args.recipe).batch_norm,
         seed=args.seed,
     ).to(args.device)
+    network.held_out = record
     trainer = make_trainer(args, network)
     _announce(args, network, train, test)
-    watched = test
+    held_out = test
     if args.validation is not None:
-        train, watched = train.split(args.validation, args.seed)
+        train, held_out = train.split(args.validation, args.seed)
     try:
-        trainer.fit(train, watched, **fit_options(args))
+        trainer.fit(train, held_out, **fit_options(args, train.is_pictures))
     except KeyboardInterrupt as stop:
         return _interrupted(args, trainer, stop)
     _save(args, trainer)
@@ -62,19 +76,32 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(args: argparse.Namespace) -> tuple:
-    """(training set, test set), at the size the network takes."""
+def _load(args: argparse.Namespace) -> tuple[Dataset, Dataset, HeldOut | None]:
+    """(training set, test set), at the size the network takes, and how they were divided.
+
+    The last is None for data that have a test set.
+    """
+    from .. import data
+    from ..held_out import HeldOut
+
+    divided = data.has_test(args.data)
+    if divided and args.held_out is not None:
+        args.parser.error(f"--held-out: {args.data} has a test set of its own")
+    share = args.held_out or HELD_OUT
     side, channels = INPUTS[args.model]
-    train, test = (
-        load_split(args.data, split, (side, side), channels, args) for split in ("train", "test")
-    )
-    return train, test
+    if args.resize is not None and args.resize < side:
+        args.parser.error(f"--resize: {args.model} takes {side}×{side}, got {args.resize}")
+    options = dict(size=(side, side), channels=channels, resize=args.resize)
+    options.update(held_out=share, seed=args.seed, limit=args.limit)
+    train, test = (load_split(args.data, split, args, **options) for split in ("train", "test"))
+    return train, test, None if divided else HeldOut.of(test, share, args.seed, args.limit)
 
 
 def _announce(args: argparse.Namespace, network, train, test) -> None:
     print(
         f"{args.model}, {network.num_parameters:,} parameters, recipe {args.recipe}: "
-        f"{len(train):,} pictures of {len(train.classes)} classes, {len(test):,} to test with",
+        f"{len(train):,} pictures of {len(train.classes)} classes, {len(test):,} "
+        f"{'to test with' if network.held_out is None else 'held out to test with'}",
         file=sys.stderr,
     )
 
@@ -107,25 +134,38 @@ def _save(args: argparse.Namespace, trainer) -> None:
         trainer.history.plot(args.plot)
 
 
-def _report(args: argparse.Namespace, trainer, test) -> None:
+def _report(args: argparse.Namespace, trainer: Trainer, test: Dataset | None) -> None:
     """The results; `test` is a test set that training has not looked at, or None."""
-    history = trainer.history
+    from ..monitor import watched
+
+    history, monitor = trainer.history, args.monitor or MONITOR
     row = history.rows[-1]
     if args.patience is not None:  # the network saved is the best, not the last
-        best = min if args.monitor == "val_loss" else max
-        row = best(history, key=lambda row: row[args.monitor])
+        best = min if monitor == "val_loss" else max
+        row = best(history, key=lambda row: row[monitor])
     accuracy = row["val_accuracy"] if test is None else trainer.evaluate(test).accuracy
-    written = [path for path in (args.output, args.plot, args.history) if path is not None]
+    # Whether what was looked at in the training steered it.
+    steered = args.patience is not None or watched(trainer.schedule) is not None
+    chosen_by = None
+    if steered:
+        chosen_by = "test" if test is None else "validation"
     if args.json:
         results = {
             "model": os.fspath(args.output),
             "test_accuracy": accuracy,
+            "chosen_by": chosen_by,
             "epochs": len(history),
             "epoch": row,
             "checkpoint": args.checkpoint,
         }
-        print(json.dumps(results))
+        print(json_text(results))
         return
-    print(f"test accuracy {accuracy:.2%}")
-    for path in written:
-        print(f"wrote {path}")
+    text = f"test accuracy {accuracy:.2%}"
+    if args.patience is not None:
+        text += f" after epoch {row['epoch']}, the best of {len(history)}"
+    if chosen_by == "test":
+        text += "; chosen by the test set itself: --validation 0.1 leaves it out of the training"
+    print(text)
+    for path in (args.output, args.plot, args.history):
+        if path is not None:
+            print(f"wrote {path}")

@@ -5,21 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .common import (
-    INPUTS,
-    add_data,
-    add_data_options,
-    add_device,
-    add_threads,
-    not_negative_real,
-    positive,
-    positive_real,
-    share,
-)
+from .common import INPUTS, add_data, add_data_options, add_device, add_threads
+from .numbers import not_negative_real, positive, positive_real, share, share_or_none
 
 if TYPE_CHECKING:
     from ..network import Network
     from ..trainer import Trainer
+
+# What makes a network the best unless --monitor says otherwise.
+MONITOR = "val_accuracy"
 
 _SCHEDULES = ("constant", "step", "cosine", "one-cycle", "plateau")
 
@@ -41,7 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
     _add_checkpoints(parser.add_argument_group("to stop and go on"))
     _add_training(parser.add_argument_group("how to train; without these, as the recipe says"))
-    add_data_options(parser.add_argument_group("which pictures"))
+    pictures = parser.add_argument_group("which pictures")
+    add_data_options(pictures)
+    pictures.add_argument(
+        "--resize",
+        type=positive,
+        metavar="N",
+        help="bring the shorter side to N pixels before the centre is cut out; stored with the "
+        "network (default: the least that covers what the network takes)",
+    )
 
 
 def _add_checkpoints(group: Any) -> None:
@@ -58,7 +60,6 @@ def _add_checkpoints(group: Any) -> None:
     group.add_argument(
         "--checkpoint-every",
         type=_every,
-        default="10m",
         metavar="WHEN",
         help="checkpoints within an epoch: a number of steps, or a time such as 90s, 10m or 2h "
         "(default 10m; one is written at each epoch's end in any case)",
@@ -75,7 +76,7 @@ def _add_training(group: Any) -> None:
     group.add_argument("--epochs", type=positive, metavar="N", help="passes over the pictures")
     group.add_argument("--batch-size", type=positive, metavar="N", help="pictures a step")
     group.add_argument("--lr", type=positive_real, metavar="RATE", help="learning rate")
-    group.add_argument("--momentum", type=share, metavar="M", help="momentum, between 0 and 1")
+    group.add_argument("--momentum", type=share_or_none, metavar="M", help="momentum, below 1")
     group.add_argument(
         "--weight-decay", type=not_negative_real, metavar="D", help="decay of the kernels"
     )
@@ -83,7 +84,10 @@ def _add_training(group: Any) -> None:
         "--clip-norm", type=positive_real, metavar="NORM", help="limit the gradients' norm to this"
     )
     group.add_argument(
-        "--label-smoothing", type=share, metavar="E", help="share of the target spread over classes"
+        "--label-smoothing",
+        type=share_or_none,
+        metavar="E",
+        help="share of the target spread over classes; 0 for none",
     )
     group.add_argument(
         "--schedule",
@@ -92,7 +96,10 @@ def _add_training(group: Any) -> None:
         "held-out loss stands still for 3 epochs, each time to a tenth",
     )
     group.add_argument(
-        "--warmup", type=positive_real, metavar="EPOCHS", help="raise the rate from a tenth first"
+        "--warmup",
+        type=not_negative_real,
+        metavar="EPOCHS",
+        help="raise the rate from a tenth first; 0 for none",
     )
     group.add_argument(
         "--average",
@@ -124,8 +131,8 @@ def _add_training(group: Any) -> None:
     group.add_argument(
         "--monitor",
         choices=("val_accuracy", "val_loss"),
-        default="val_accuracy",
-        help="what makes a network the best (default val_accuracy)",
+        help="what makes a network the best, for --patience and in --checkpoint DIR "
+        f"(default {MONITOR})",
     )
 
 
@@ -138,7 +145,7 @@ def _every(text: str) -> int | str:
         Pace(every)
     except ArgumentError:
         raise argparse.ArgumentTypeError(
-            f"must be a number of steps or a time such as 90s, 10m or 2h, got {text}"
+            f"must be a number of steps or a time such as 90s, 10m or 2h, got {text!r}"
         ) from None
     return every
 
@@ -153,7 +160,7 @@ def _average(text: str) -> Any:
         return kind(float(number)) if number else kind()
     except (KeyError, ArgumentError, ValueError):
         raise argparse.ArgumentTypeError(
-            f"must be ema, ema:DECAY, swa or swa:START with a number between 0 and 1, got {text}"
+            f"must be ema, ema:DECAY, swa or swa:START with a number between 0 and 1, got {text!r}"
         ) from None
 
 
@@ -164,11 +171,13 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
 
     recipe = recipes.recipe(args.recipe)
     schedule = recipe.schedule if args.schedule is None else _schedule(args.schedule)
-    if args.warmup is not None:
+    if args.warmup:
         schedule = Warmup(args.warmup, then=schedule)
     smoothing = recipe.label_smoothing if args.label_smoothing is None else args.label_smoothing
     changed = {"momentum": args.momentum, "weight_decay": args.weight_decay}
     changed["clip_norm"] = args.clip_norm
+    if args.momentum == 0:
+        changed["nesterov"] = False  # without momentum there is nothing to look ahead by
     return recipe.trainer(
         network,
         None if args.no_augment else recipes.augmentation(args.model),
@@ -193,18 +202,34 @@ def _schedule(name: str) -> Any:
     }[name]()
 
 
-def fit_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of `Trainer.fit` beside the data."""
+def check_used(args: argparse.Namespace) -> None:
+    """Ends with a usage error where an option would be ignored."""
+    for option, given in (
+        ("--resume", args.resume),
+        ("--checkpoint-every", args.checkpoint_every is not None),
+    ):
+        if given and args.checkpoint is None:
+            args.parser.error(f"{option} needs --checkpoint DIR")
+    if args.monitor is not None and args.checkpoint is None and args.patience is None:
+        args.parser.error("--monitor needs --patience N or --checkpoint DIR")
+
+
+def fit_options(args: argparse.Namespace, pictures: bool = True) -> dict[str, Any]:
+    """The arguments of `Trainer.fit` beside the data; pictures: whether these are uint8."""
     from .. import recipes
 
     recipe = recipes.recipe(args.recipe)
+    preprocessing = args.preprocessing
+    if preprocessing is None:
+        preprocessing = recipes.preprocessing(args.recipe, args.model) if pictures else "normalize"
+    every = "10m" if args.checkpoint is not None else None
     return dict(
         epochs=args.epochs or recipe.epochs,
         batch_size=args.batch_size or recipe.batch_size,
         checkpoint_dir=args.checkpoint,
         resume=args.resume,
-        checkpoint_every=args.checkpoint_every,
+        checkpoint_every=args.checkpoint_every or every,
         patience=args.patience,
-        monitor=args.monitor,
-        preprocessing=args.preprocessing or recipes.preprocessing(args.recipe, args.model),
+        monitor=args.monitor or MONITOR,
+        preprocessing=preprocessing,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,12 @@ class Dataset:
 
     images: N×H×W×C uint8 pictures (C = 1 or 3), which the trainer normalises batch by batch; or
         N×C×H×W float32 arrays, which it takes as they are. An array, or anything that has shape,
-        dtype and a length and gives arrays when indexed by a slice or an array of whole numbers:
-        such data are read batch by batch.
+        dtype and a length and gives arrays when indexed by a slice or a rising array of whole
+        numbers, such as an HDF5 data set or a zarr array: such data are read batch by batch.
     labels: N whole numbers, the classes' indices.
     classes: the classes' names, in the order of the labels; "0", "1", ... where none are given.
     skipped: the files `load` left out because they are damaged.
+    resize: what `load` brought the pictures' shorter side to, before it cut out their centres.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Dataset:
             )
         if labels.dtype.kind not in "iu" and labels.size:
             raise DTypeError(f"Dataset: labels must be whole numbers, got {labels.dtype}")
-        self.images = images
+        self.images = images if isinstance(images, np.ndarray) else as_source(images)
         self.labels = labels.astype(np.int64)
         count = int(self.labels.max(initial=-1)) + 1
         self.classes = [str(c) for c in (range(count) if classes is None else classes)]
@@ -58,6 +59,7 @@ class Dataset:
         # Where images in memory came from, if they tell that by more than their pixels: the same
         # files have the same fingerprint, read as it goes or at once.
         self.origin: Source | None = None
+        self.resize: int | None = None
         self._check_labels()
 
     def _check_labels(self) -> None:
@@ -97,9 +99,9 @@ class Dataset:
         Images in memory are copied; what is read as it goes stays unread.
         """
         in_memory = isinstance(self.images, np.ndarray) and not isinstance(self.images, np.memmap)
-        images = self.images if in_memory else as_source(self.images)
-        chosen = images[indices] if in_memory else images.take(indices)
+        chosen = self.images[indices] if in_memory else as_source(self.images).take(indices)
         data = Dataset(chosen, self.labels[indices], self.classes)
+        data.resize = self.resize
         if self.origin is not None:
             data.origin = self.origin.take(indices)
         return data
@@ -128,7 +130,7 @@ class Dataset:
             )
         table = np.array([place[name] for name in self.classes], np.int64)
         data = Dataset(self.images, table[self.labels], classes)
-        data.origin, data.skipped = self.origin, self.skipped
+        data.origin, data.skipped, data.resize = self.origin, self.skipped, self.resize
         return data
 
     def fingerprint(self) -> str:
@@ -163,10 +165,36 @@ def held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return chosen
 
 
-def as_dataset(data: Dataset | tuple[np.ndarray, np.ndarray]) -> Dataset:
-    """A Dataset of a Dataset or of an (x, y) pair."""
+def first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
+    """The places of each class's first `count` labels, in order."""
+    of_each = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *of_each]))
+
+
+def as_dataset(data: Dataset | tuple[np.ndarray, np.ndarray], name: str = "data") -> Dataset:
+    """A Dataset of a Dataset or of an (x, y) pair; `name` is what messages call it."""
     if isinstance(data, Dataset):
         return data
+    if is_batches(data):
+        raise ArgumentError(
+            f"{name} must be a Dataset or a pair (x, y), got batches; np.concatenate makes arrays "
+            "of them"
+        )
     if isinstance(data, (tuple, list)) and len(data) == 2:
         return Dataset(*data)
-    raise ArgumentError(f"data must be a Dataset or a pair (x, y), got {type(data).__name__}")
+    raise ArgumentError(f"{name} must be a Dataset or a pair (x, y), got {type(data).__name__}")
+
+
+def is_batches(data: Any) -> bool:
+    """True for a list of (x, y) with x: N×..., and for any iterable that is neither list nor data.
+
+    [x, y] itself is none: there x is one array of images.
+    """
+    if isinstance(data, (list, tuple)):
+        return len(data) > 0 and all(
+            isinstance(batch, (list, tuple))
+            and len(batch) == 2
+            and getattr(batch[0], "ndim", None) == 4
+            for batch in data
+        )
+    return isinstance(data, Iterable) and not isinstance(data, (np.ndarray, Mapping, str, bytes))

@@ -45,6 +45,7 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
         options.threads,
         root=path,
         tolerant=options.on_error == "skip",
+        resize=options.resize,
     )
     return Part(images, np.array(labels, np.int64), classes)
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import LARGEST_SEED, whole
 from ..errors import ArgumentError, FileError, OutOfMemoryError
 from ..progress import Counter
 from . import cifar_binary, cifar_pickle, folder, idx, npz
-from .dataset import Dataset, held_out
+from .dataset import Dataset, first_of_each, held_out
 from .memory import available_memory, size_text
 from .part import Part
 from .pictures import FittedPictures
@@ -53,6 +54,7 @@ class LoadOptions:
     on_error: str = "raise"
     in_memory: bool | None = None
     cache: int | None = None
+    resize: int | None = None
 
 
 def load(
@@ -69,6 +71,7 @@ def load(
     on_error: str = "raise",
     in_memory: bool | None = None,
     cache: int | None = None,
+    resize: int | None = None,
 ) -> Dataset:
     """Reads labelled images, N×H×W×C uint8 unless a `.npz` holds N×C×H×W float32.
 
@@ -95,12 +98,26 @@ def load(
         and pickled arrays are unpacked into memory in any case.
     cache: bytes of pictures that may be kept once decoded when read as it goes; None is a quarter
         of the memory there is, 0 keeps none.
+    resize: what a picture's shorter side is brought to before `size` is cut out, such as 256 for
+        224×224; None: the least that covers `size`. Arrays of that size are cut out already. The
+        trainer stores it with the network.
 
     Raises FileError for data that is missing, damaged or not what it should be, by name,
     ArgumentError for an option out of range and OutOfMemoryError where `in_memory=True` cannot be.
     """
     options = LoadOptions(
-        split, size, channels, held_out, seed, limit, threads, progress, on_error, in_memory, cache
+        split,
+        size,
+        channels,
+        held_out,
+        whole("load", "seed", seed, 0, LARGEST_SEED),
+        _number("limit", limit),
+        _number("threads", threads),
+        progress,
+        on_error,
+        in_memory,
+        _number("cache", cache, 0),
+        _number("resize", resize),
     )
     _check(options)
     place = Path(path)
@@ -116,7 +133,9 @@ def load(
         raise FileError(f"{place}: no pictures left for {split!r}: too few a class")
     if len(chosen) < len(labels):
         images, labels = images.take(chosen), labels[chosen]
-    return _read(place, images, labels, classes, options)
+    data = _read(place, images, labels, classes, options)
+    data.resize = resize
+    return data
 
 
 def has_test(path: str | os.PathLike[str]) -> bool:
@@ -169,7 +188,7 @@ def _fitted(place: Path, images: Source, options: LoadOptions) -> Source:
         channels = options.channels or images.shape[3]
         if (*size, channels) == images.shape[1:]:
             return images
-        return FittedPictures(images, size, channels, options.threads)
+        return FittedPictures(images, size, channels, options.threads, options.resize)
     channels, *size = images.shape[1:]
     wanted = (options.channels or channels, *(options.size or size))
     if wanted != images.shape[1:]:
@@ -188,8 +207,7 @@ def _choose(labels: np.ndarray, options: LoadOptions, divided: bool) -> np.ndarr
         out = held_out(labels, options.held_out, options.seed)
         chosen = np.flatnonzero(out if options.split == "test" else ~out)
     if options.limit is not None:
-        of_each = [np.flatnonzero(labels[chosen] == c)[: options.limit] for c in np.unique(labels)]
-        chosen = chosen[np.sort(np.concatenate(of_each))]
+        chosen = chosen[first_of_each(labels[chosen], options.limit)]
     return chosen
 
 
@@ -245,6 +263,10 @@ def _without(place: Path, data: Dataset, images: Source, failed: Failed) -> Data
     return data
 
 
+def _number(name: str, value: int | None, lowest: int = 1) -> int | None:
+    return None if value is None else whole("load", name, value, lowest)
+
+
 def _check(options: LoadOptions) -> None:
     if options.split not in SPLITS:
         raise ArgumentError(f"split must be one of {', '.join(SPLITS)}, got {options.split!r}")
@@ -254,9 +276,10 @@ def _check(options: LoadOptions) -> None:
         raise ArgumentError(f"held_out must lie in 0..1, got {options.held_out}")
     if options.on_error not in ("raise", "skip"):
         raise ArgumentError(f"on_error must be 'raise' or 'skip', got {options.on_error!r}")
-    for name, least in (("limit", 1), ("threads", 1), ("cache", 0), ("seed", 0)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise ArgumentError(f"{name} must be at least {least}, got {value}")
     if options.size is not None and (len(options.size) != 2 or min(options.size) < 1):
         raise ArgumentError(f"size must be (height, width), got {options.size}")
+    if options.resize is not None and (not options.size or options.resize < max(options.size)):
+        raise ArgumentError(
+            f"resize must be at least both sides of size, got {options.resize} for size "
+            f"{options.size}"
+        )

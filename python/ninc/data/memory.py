@@ -1,20 +1,21 @@
-"""How much memory this process may still take: the machine's, or what a cgroup's limit leaves."""
+"""How much memory this process may still take, and what to say where that is too little."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from .. import _core
 from ..errors import OutOfMemoryError
 
-# Where the limits are told; another root only in tests.
-_ROOT = Path("/")
 
+def available_memory() -> int:
+    """Bytes: the least that the machine, control groups and NINC_MEMORY_LIMIT leave.
 
-def available_memory(root: Path = _ROOT) -> int:
-    """Bytes. Pages that only hold files the kernel can read again count as free."""
-    amounts = [_of_machine(root), *_of_cgroups(root)]
-    return max(0, min(amount for amount in amounts if amount is not None))
+    Pages that only hold files the kernel can read again count as free.
+    """
+    free = _core.free_memory()
+    # A system that does not say, such as macOS: what it has in all.
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if free is None else free
 
 
 def check_room(file: str | os.PathLike[str], count: int, advice: str) -> None:
@@ -33,47 +34,3 @@ def size_text(count: float) -> str:
         if count >= scale:
             return f"{count / scale:.3g} {unit}"
     return f"{count / 1e3:.3g} kB"
-
-
-def _of_machine(root: Path) -> int:
-    for line in _read(root / "proc/meminfo").splitlines():
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable":
-            return int(rest.split()[0]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _of_cgroups(root: Path) -> list[int | None]:
-    """What is left in each group this process is in, the groups around it included."""
-    mount = root / "sys/fs/cgroup"
-    left: list[int | None] = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers == "":
-            left += [_left(place, "max", "current", "inactive_file") for place in _up(mount, path)]
-        elif "memory" in controllers.split(","):
-            names = ("limit_in_bytes", "usage_in_bytes", "total_inactive_file")
-            left += [_left(place, *names) for place in _up(mount / "memory", path)]
-    return left
-
-
-def _up(mount: Path, path: str) -> list[Path]:
-    """The group's folder and those above it, up to the mount. A container may not see its own."""
-    parts = [part for part in path.split("/") if part not in ("", "..")]
-    return [mount.joinpath(*parts[:length]) for length in range(len(parts), -1, -1)]
-
-
-def _left(group: Path, limit: str, usage: str, reclaimable: str) -> int | None:
-    most, used = (_read(group / f"memory.{name}").strip() for name in (limit, usage))
-    if not (most.isdigit() and used.isdigit()):  # "max", or no such group here
-        return None
-    fields = dict(line.split()[:2] for line in _read(group / "memory.stat").splitlines() if line)
-    return int(most) - int(used) + int(fields.get(reclaimable, 0))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import FileError, ShapeError
 from ..preprocess import fit_picture, open_picture
-from .source import Advance, Source
+from .source import Advance, Digest, Source
 
 # Pictures decoded by one task: small enough to share a batch out evenly, large enough that handing
 # tasks over costs nothing beside some 50 us a small JPEG takes.
@@ -94,6 +94,7 @@ class PictureFiles(DecodedSource):
     files: their paths.
     size: (height, width) they are brought to, the shorter side resized and the centre cut out; None
         for files that are all of one size.
+    resize: what the shorter side is resized to; None: the least that covers `size`.
     channels: 3 for RGB, 1 for grey.
     threads: decode on so many; None uses what the process may.
     root: names in `identify` are told from here, so that they do not depend on where a folder lies.
@@ -110,9 +111,10 @@ class PictureFiles(DecodedSource):
         threads: int | None = None,
         root: str | os.PathLike[str] | None = None,
         tolerant: bool = False,
+        resize: int | None = None,
     ) -> None:
         self.files = [os.fspath(file) for file in files]
-        self.picture_size, self.channels = size, channels
+        self.picture_size, self.channels, self.resize = size, channels, resize
         self.root = None if root is None else os.fspath(root)
         self._model = ""  # the file the others are compared with
         if size is None:
@@ -137,7 +139,7 @@ class PictureFiles(DecodedSource):
 
     def decode(self, index: int) -> np.ndarray:
         file = self.files[index]
-        pixels = fit_picture(open_picture(file), self.picture_size, self.channels)
+        pixels = fit_picture(open_picture(file), self.picture_size, self.channels, self.resize)
         self._note(index)
         if pixels.shape != self.shape[1:]:
             height, width, _ = pixels.shape
@@ -152,7 +154,7 @@ class PictureFiles(DecodedSource):
 
     def identify(self, digest, indices):
         """Names, sizes and first bytes, not pixels: decoders differ in the last bit."""
-        digest.update(repr((self.picture_size, self.channels)).encode())
+        _identify_fit(digest, self)
         for index in indices:
             file = self.files[index]
             name = os.path.relpath(file, self.root) if self.root else os.path.basename(file)
@@ -184,24 +186,34 @@ class FittedPictures(DecodedSource):
         size: tuple[int, int] | None,
         channels: int | None,
         threads: int | None = None,
+        resize: int | None = None,
     ) -> None:
         size = size or base.shape[1:3]
         self.picture_size, self.channels = tuple(size), channels or base.shape[3]
+        self.resize = resize
         super().__init__((len(base), *self.picture_size, self.channels), threads)
         self._base = base
 
     def decode(self, index: int) -> np.ndarray:
         pixels = self._base.read(np.array([index]))[0]
         if pixels.shape[:2] == self.picture_size and pixels.shape[2] == 1:
-            return np.broadcast_to(pixels, self.shape[1:])  # grey as RGB, without Pillow
-        return fit_picture(open_picture(pixels), self.picture_size, self.channels)
+            # Grey as RGB, without Pillow; what has the size is taken as cut out already.
+            return np.broadcast_to(pixels, self.shape[1:])
+        return fit_picture(open_picture(pixels), self.picture_size, self.channels, self.resize)
 
     def name(self, index: int) -> str:
         return self._base.name(index)
 
     def identify(self, digest, indices):
-        digest.update(repr((self.picture_size, self.channels)).encode())
+        _identify_fit(digest, self)
         self._base.identify(digest, indices)
+
+
+def _identify_fit(digest: Digest, pictures: PictureFiles | FittedPictures) -> None:
+    """Adds to `digest` how the pictures were brought to their size."""
+    digest.update(repr((pictures.picture_size, pictures.channels)).encode())
+    if pictures.resize is not None:
+        digest.update(f" from {pictures.resize}".encode())
 
 
 def _in_parallel(

@@ -136,7 +136,11 @@ class Source:
 
 
 class ArraySource(Source):
-    """An array, or something that is indexed like one: np.memmap, an HDF5 data set."""
+    """An array, or something that is indexed like one: np.memmap, an HDF5 data set, a zarr array.
+
+    What is no numpy array is only asked for slices and for numbers that rise, none of them twice:
+    more HDF5 cannot do.
+    """
 
     def __init__(self, array: Any) -> None:
         super().__init__(array.shape, array.dtype)
@@ -146,15 +150,22 @@ class ArraySource(Source):
         consecutive = len(indices) > 0 and np.array_equal(
             indices, np.arange(indices[0], indices[0] + len(indices))
         )
-        # A slice is a view, and for a file one read.
-        chosen = slice(indices[0], indices[0] + len(indices)) if consecutive else indices
-        pixels = np.asarray(self._array[chosen])
+        if consecutive:  # a view, and for a file one read
+            first = int(indices[0])
+            pixels = np.asarray(self._array[first : first + len(indices)])
+        elif isinstance(self._array, np.ndarray):
+            pixels = np.asarray(self._array[indices])
+        elif len(indices):
+            rising, places = np.unique(indices, return_inverse=True)
+            pixels = np.asarray(self._array[rising])[places]
+        else:
+            pixels = np.empty((0, *self.shape[1:]), self.dtype)
         if advance is not None:
             advance(len(indices))
         return pixels
 
     def read_all(self, advance=None, failed=None):
-        return np.asarray(self._array)
+        return np.asarray(self._array[:])
 
 
 class WholeSource(Source):

@@ -43,6 +43,11 @@ class BatchStream:
         self._kind: tuple[np.dtype, tuple[int, ...]] | None = None
 
     @property
+    def one_epoch_only(self) -> bool:
+        """True for an iterator, which nobody can begin anew."""
+        return isinstance(self._batches, Iterator)
+
+    @property
     def steps(self) -> int | None:
         """Batches in an epoch, where the iterable can tell (`len`)."""
         try:

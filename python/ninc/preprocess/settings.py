@@ -218,8 +218,10 @@ class Preprocessing:
             parts.append("std " + ", ".join(f"{value:.4f}" for value in self.std))
         return ", ".join(parts)
 
-    def apply(self, images: np.ndarray) -> np.ndarray:
+    def apply(self, images: np.ndarray, threads: int | None = None) -> np.ndarray:
         """N×H×W×C uint8 -> N×C×H×W float32, normalised or whitened. Sizes are not changed here.
+
+        threads: whiten on so many; None uses what the process may. The bits are the same.
 
         Raises ShapeError for other arrays, and for another size than a whitening was fitted to.
         """
@@ -236,7 +238,7 @@ class Preprocessing:
                     f"{self.size[0]}×{self.size[1]}, got {images.shape[1]}×{images.shape[2]}; "
                     "bring them to that size first"
                 )
-            return self.whitening.apply(images)
+            return self.whitening.apply(images, threads)
         std = np.asarray(self.std, np.float64)
         factor = (1.0 / (self.scale * std)).astype(np.float32)
         shift = (-np.asarray(self.mean) / std).astype(np.float32)

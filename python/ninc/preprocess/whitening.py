@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .. import _core
 from ..errors import ArgumentError, ShapeError
 from ..progress import Counter, LiveLine
 
@@ -25,10 +26,6 @@ _MOST_VALUES = 12_288
 
 # Pictures worked on at a time: 25 MB of float64 for CIFAR's.
 _BLOCK = 1024
-
-# Pixels are whole numbers, so a picture that is not flat has a norm near 1 at least; one below this
-# is a flat picture's, all of whose values are 0 whatever they are divided by.
-_SMALLEST_NORM = 1e-8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,8 +73,11 @@ class Whitening:
     def fit(cls, images: np.ndarray, progress: bool = False) -> Whitening:
         """The whitening of `images`, N×H×W×C uint8, N at least 1, in float64, block by block.
 
-        Held in memory at a time: a block, and three D×D matrices for the eigenvectors. Fitting
-        twice may give other bits (LAPACK), so a fitted whitening is stored and never fitted again.
+        Held in memory at a time: a block, and three D×D matrices for the eigenvectors.
+
+        The sums of products and the eigenvectors are numpy's, float64 by its BLAS and LAPACK: with
+        another build of these, on another processor or on another number of their threads, P may
+        have other last bits. So a fitted whitening is stored and never fitted again.
         """
         values = int(np.prod(images.shape[1:]))
         if values > _MOST_VALUES:
@@ -110,17 +110,22 @@ class Whitening:
         # A covariance has no eigenvalue below 0, so none of these is below epsilon but by rounding.
         np.maximum(roots, EPSILON, out=roots)
         matrix = np.matmul(vectors / np.sqrt(roots), vectors.T, out=products)
+        matrix = 0.5 * (matrix + matrix.T)  # symmetric to the last bit
         return cls(mean.astype(np.float32), matrix.astype(np.float32))
 
-    def apply(self, images: np.ndarray) -> np.ndarray:
-        """N×H×W×C uint8, H*W*C = D -> N×C×H×W float32."""
+    def apply(self, images: np.ndarray, threads: int | None = None) -> np.ndarray:
+        """N×H×W×C uint8, H*W*C = D -> N×C×H×W float32; threads: see `Preprocessing.apply`.
+
+        All in whole numbers, in single roundings or by the core: for one instruction set and number
+        of pictures the bits are the same, whatever numpy works with and on however many threads.
+        """
         count, height, width, channels = images.shape
         out = np.empty((count, channels, height, width), np.float32)
         rows = out.reshape(count, height * width * channels)
         for start, block in zip(range(0, count, _BLOCK), _blocks(images)):
             normal = _normalised(block, self.scale, np.float32)
             normal -= self.mean
-            np.matmul(normal, self.matrix, out=rows[start : start + len(block)])
+            rows[start : start + len(block)] = _core.linear(normal, self.matrix, None, threads or 0)
         return out
 
 
@@ -132,11 +137,15 @@ def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
 def _normalised(images: np.ndarray, scale: float, dtype: type) -> np.ndarray:
     """Global contrast normalisation: N×H×W×C uint8 -> N×D of `dtype`."""
     rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
-    # Sums of whole numbers are exact, so that flat pictures become zeros and not rounding errors.
-    means = rows.sum(axis=1, dtype=np.int64) / rows.shape[1]
+    values = rows.shape[1]
+    # Exact, so that neither the order of sums counts nor a flat picture becomes rounding errors:
+    # the sum of squares is below 2^31 for the largest matrix that a model file can hold.
+    totals = rows.sum(axis=1, dtype=np.int64)
+    wide = rows.astype(np.int32)
+    squares = np.einsum("nd,nd->n", wide, wide).astype(np.int64)
+    norms = np.sqrt((values * squares - totals * totals) / values)
+    norms[norms == 0.0] = 1.0  # a flat picture: all its values are 0 whatever they are divided by
     normal = rows.astype(dtype)
-    normal -= means[:, None].astype(dtype)
-    norms = np.sqrt(np.einsum("nd,nd->n", normal, normal))
-    norms[norms < _SMALLEST_NORM] = 1.0
+    normal -= (totals / values)[:, None].astype(dtype)
     normal *= (scale / norms)[:, None].astype(dtype)
     return normal

@@ -1,0 +1,55 @@
+// Named arrays that the user sees in the process's memory and a backend computes on in its own: a
+// network's parameters, a trainer's velocities and averages. Where the backend shares the process's
+// memory there is one copy; else there are two, and this class knows which of them is newer.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "ninc/backend.h"
+#include "ninc/tensor.h"
+
+namespace ninc {
+
+// Not locked: its owner's lock keeps readers and writers apart.
+class DeviceTensors {
+ public:
+  DeviceTensors() = default;
+  explicit DeviceTensors(std::vector<Tensor> tensors) : host_(std::move(tensors)) {}
+
+  size_t size() const { return host_.size(); }
+  bool empty() const { return host_.empty(); }
+
+  // What the user sees, as last fetched. The tensors' memory stays where it is.
+  const std::vector<Tensor>& host() const { return host_; }
+  std::vector<Tensor>& mutable_host() { return host_; }
+  // Brings host() up to date.
+  Status Fetch();
+  // host() was written to, after Fetch where not all of it was.
+  void HostChanged() { device_stale_ = true; }
+
+  // Makes the arrays ready where `backend` computes, for calls of `stream`, which need not wait for
+  // its own. `what` they are, for a message.
+  Status Prepare(const std::shared_ptr<Backend>& backend, const Backend* stream, const char* what);
+  // After Prepare: the array's memory there.
+  float* data(size_t index) {
+    return device_.empty() ? host_[index].data.data() : device_.as<float>(offsets_[index]);
+  }
+  const float* data(size_t index) const { return const_cast<DeviceTensors*>(this)->data(index); }
+  // `stream` was told to write to data().
+  void DeviceChanged(std::shared_ptr<Backend> stream) { pending_ = std::move(stream); }
+
+ private:
+  Status Upload(Backend& backend);
+
+  std::vector<Tensor> host_;
+  std::shared_ptr<Backend> backend_;
+  DeviceMemory device_;          // empty where the backend shares the process's memory
+  std::vector<size_t> offsets_;  // by array, in bytes
+  bool device_stale_ = true;
+  std::shared_ptr<Backend> pending_;  // has work queued that makes the host's copy stale
+};
+
+}  // namespace ninc

@@ -1,0 +1,249 @@
+// A training step: one program run (forward, loss, backward), then the update, which alone writes
+// to the model. Everything a step needs lies in the memory of the device that computes it, so that
+// the host only says what is to be done, and waits where it wants to know the outcome.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "graph/staging.h"
+#include "graph/trainer_impl.h"
+
+namespace ninc {
+namespace {
+
+// What decides which operations a step comes to, for recordings.
+constexpr uint64_t kForwardBackward = 1, kUpdate = 2, kClipped = 4, kAveraged = 8;
+
+}  // namespace
+
+Status Trainer::Impl::CheckLabels(const Plan& plan, const int64_t* labels, int64_t count) {
+  const int64_t classes = plan.output_shape().c;
+  for (int64_t i = 0; i < count; ++i) {
+    if (labels[i] >= 0 && labels[i] < classes) continue;
+    return InvalidArgument("labels[" + std::to_string(i) + "] must be in [0, " +
+                           std::to_string(classes) + "), got " + std::to_string(labels[i]));
+  }
+  return {};
+}
+
+Status Trainer::Impl::CheckSettings(const StepSettings& settings) const {
+  if (settings.updates.size() != velocity.size()) {
+    return InvalidArgument("a step needs " + std::to_string(velocity.size()) +
+                           " updates, one for each trainable parameter, got " +
+                           std::to_string(settings.updates.size()));
+  }
+  if (!std::isfinite(settings.momentum)) return InvalidArgument("momentum must be finite");
+  if (!(settings.clip_norm >= 0)) {
+    return InvalidArgument("clip_norm must be 0 or more, got " +
+                           std::to_string(settings.clip_norm));
+  }
+  if (!(settings.average_rate >= 0 && settings.average_rate <= 1)) {
+    return InvalidArgument("average_rate must be in [0, 1], got " +
+                           std::to_string(settings.average_rate));
+  }
+  for (size_t i = 0; i < velocity.size(); ++i) {
+    const ParameterUpdate& update = settings.updates[i];
+    if (std::isfinite(update.lr) && std::isfinite(update.weight_decay)) continue;
+    return InvalidArgument(inner->specs[i].name + ": lr and weight_decay must be finite, got " +
+                           std::to_string(update.lr) + " and " +
+                           std::to_string(update.weight_decay));
+  }
+  return {};
+}
+
+StepLayout Trainer::Impl::LayoutOf(const Plan::Impl& plan) const {
+  StepLayout step{.run = plan.LayoutOf(plan.backend->Threads())};
+  step.bytes = step.run.bytes;
+  const auto place = [&](size_t bytes) {
+    return std::exchange(step.bytes, step.bytes + WorkspaceSize::Aligned(bytes));
+  };
+  step.labels = place(static_cast<size_t>(plan.input.n) * sizeof(int64_t));
+  step.state = place(sizeof(StepState));
+  step.updates = place(velocity.size() * sizeof(ParameterUpdate));
+  step.sums = place(plan.program.gradients.size() * sizeof(double));
+  if (!plan.backend->SharesMemory()) step.outcomes = place(kOutcomes * sizeof(StepState));
+  return step;
+}
+
+Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedView& x,
+                                            const int64_t* labels, const StepState& settings) {
+  if (input.n < 1) {
+    return InvalidShape("training needs a batch of at least 1, got input shape " +
+                        input.ToString());
+  }
+  const std::shared_ptr<Placement> where = inner->placement();
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
+                        inner->PlanFor(*where, input, {Mode::kTraining, -1, label_smoothing}));
+  if (labels != nullptr) NINC_RETURN_IF_ERROR(CheckLabels(*next, labels, input.n));
+  if (next != plan) {
+    ResolveAll();
+    plan = std::move(next);
+    place = where;
+    layout = LayoutOf(Inner());
+  }
+  NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
+  {
+    const std::lock_guard lock(inner->parameters_mutex);
+    NINC_RETURN_IF_ERROR(inner->parameters.Prepare(place->backend, &stream(), "parameters"));
+  }
+  NINC_RETURN_IF_ERROR(velocity.Prepare(place->backend, &stream(), "velocities"));
+  NINC_RETURN_IF_ERROR(averages.Prepare(place->backend, &stream(), "averages"));
+  RunArguments run{.x = x,
+                   .parameters = &inner->parameters,
+                   .arena = arena.data(),
+                   .workspace = Inner().WorkspaceIn(arena.data(), layout.run),
+                   .labels = At<int64_t>(layout.labels),
+                   .state = state()};
+  NINC_RETURN_IF_ERROR(stream().Write(state(), &settings, sizeof(settings)));
+  if (labels != nullptr) {
+    NINC_RETURN_IF_ERROR(
+        stream().Write(At<int64_t>(layout.labels), labels, input.n * sizeof(int64_t)));
+  }
+  if (!stream().SharesMemory()) {
+    NINC_RETURN_IF_ERROR(WriteInput(stream(), input, x, arena.data() + layout.run.input, &run.x));
+  }
+  return run;
+}
+
+// A gradient's sum of squares is taken parameter by parameter in double, each with sums over fixed
+// blocks: the same for any threads.
+Status Trainer::Impl::LimitGradients(const RunArguments& run, bool clip) {
+  auto* const sums = At<double>(layout.sums);
+  int64_t count = 0;
+  for (const ParameterValue& gradient : Inner().program.gradients) {
+    if (!clip) break;
+    NINC_RETURN_IF_ERROR(stream().SumOfSquares(CountOf(gradient), ValueData(gradient.value),
+                                               sums + count++, run.workspace));
+  }
+  return stream().LimitGradients(count, sums, state());
+}
+
+Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
+  const RecordingKey key{Inner().id, kForwardBackward | (clip ? kClipped : 0)};
+  return stream().Replay(key, [&]() -> Status {
+    NINC_RETURN_IF_ERROR(Execute(Inner().program, Inner().layout, stream(), run));
+    return LimitGradients(run, clip);
+  });
+}
+
+Status Trainer::Impl::Update(bool average) {
+  const std::lock_guard lock(inner->parameters_mutex);
+  DeviceTensors& parameters = inner->parameters;
+  const auto* const updates = At<ParameterUpdate>(layout.updates);
+  const int threads = layout.run.threads;
+  const RecordingKey key{Inner().id, kUpdate | (average ? kAveraged : 0)};
+  NINC_RETURN_IF_ERROR(stream().Replay(key, [&]() -> Status {
+    for (const ParameterValue& gradient : Inner().program.gradients) {
+      const auto i = static_cast<size_t>(gradient.parameter);
+      NINC_RETURN_IF_ERROR(stream().SgdUpdate(CountOf(gradient), state(), updates + i,
+                                              ValueData(gradient.value), velocity.data(i),
+                                              parameters.data(i), threads));
+    }
+    for (const ParameterValue& statistic : Inner().program.statistics) {
+      NINC_RETURN_IF_ERROR(stream().CopyUpdated(CountOf(statistic), state(),
+                                                ValueData(statistic.value),
+                                                parameters.data(statistic.parameter), threads));
+    }
+    for (size_t i = 0; average && i < averages.size(); ++i) {
+      NINC_RETURN_IF_ERROR(stream().AverageUpdate(averages.host()[i].size(), state(),
+                                                  parameters.data(i), averages.data(i), threads));
+    }
+    return {};
+  }));
+  parameters.DeviceChanged(arena.stream());
+  velocity.DeviceChanged(arena.stream());
+  if (average) averages.DeviceChanged(arena.stream());
+  ++inner->version;
+  return {};
+}
+
+Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64_t* labels,
+                           const StepSettings& settings) {
+  NINC_RETURN_IF_ERROR(CheckSettings(settings));
+  const bool average = settings.average_rate > 0, clip = settings.clip_norm > 0;
+  if (average && averages.empty()) {
+    averages = DeviceTensors(LikeParameters());  // before anything changes: memory may run out
+  }
+  NINC_ASSIGN_OR_RETURN(const RunArguments run, Prepare(input, x, labels,
+                                                        {.key = {settings.seed, settings.step},
+                                                         .momentum = settings.momentum,
+                                                         .nesterov = settings.nesterov,
+                                                         .clip_norm = settings.clip_norm,
+                                                         .average_rate = settings.average_rate}));
+  NINC_RETURN_IF_ERROR(stream().Write(At<ParameterUpdate>(layout.updates), settings.updates.data(),
+                                      settings.updates.size() * sizeof(ParameterUpdate)));
+  NINC_RETURN_IF_ERROR(ForwardBackward(run, clip));
+  // Elsewhere it is not known yet whether the update will do anything; here nothing need change.
+  if (stream().SharesMemory() && state()->updated == 0) return {};
+  return Update(average);
+}
+
+Result<StepResult> Trainer::Impl::ReadResult(const StepState* from) const {
+  StepState read;
+  NINC_RETURN_IF_ERROR(stream().Read(&read, from, sizeof(read)));
+  return StepResult{read.loss, read.correct, read.gradient_norm, read.updated != 0};
+}
+
+// ---- Outcomes -----------------------------------------------------------------------------------
+
+Status Trainer::Impl::Keep(const std::shared_ptr<Outcome>& outcome) {
+  if (stream().SharesMemory()) {
+    outcome->known_ = ReadResult(state());
+    return {};
+  }
+  outcome->slot_ = next_outcome;
+  std::weak_ptr<Outcome>& place = outcomes[next_outcome];
+  if (const std::shared_ptr<Outcome> older = place.lock()) Resolve(older.get());
+  place = outcome;
+  next_outcome = (next_outcome + 1) % kOutcomes;
+  // Bits, as floats: nothing computes with them.
+  constexpr int64_t kFloats = sizeof(StepState) / sizeof(float);
+  return stream().CopyChannels(1, kFloats, reinterpret_cast<const float*>(state()), kFloats, 0,
+                               At<float>(layout.outcomes + outcome->slot_ * sizeof(StepState)),
+                               kFloats, 0, layout.run.threads);
+}
+
+void Trainer::Impl::Resolve(Outcome* outcome) const {
+  if (outcome->known_) return;
+  outcome->known_ = ReadResult(At<StepState>(layout.outcomes) + outcome->slot_);
+}
+
+void Trainer::Impl::ResolveAll() {
+  for (std::weak_ptr<Outcome>& place : outcomes) {
+    if (const std::shared_ptr<Outcome> outcome = place.lock()) Resolve(outcome.get());
+    place.reset();
+  }
+}
+
+Result<StepResult> Outcome::Wait() {
+  const std::lock_guard lock(trainer_->inner->writer_mutex);
+  trainer_->Resolve(this);
+  return *known_;
+}
+
+std::vector<Tensor> Trainer::Impl::LikeParameters() const {
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < inner->specs.size() && inner->specs[i].trainable; ++i) {
+    const Tensor& parameter = inner->parameters.host()[i];
+    tensors.push_back({parameter.dims, std::vector<float>(parameter.data.size())});
+  }
+  return tensors;
+}
+
+Status Trainer::Impl::Replace(size_t index, const std::vector<float>& values, const char* what,
+                              DeviceTensors* tensors) const {
+  if (index >= tensors->size()) {
+    return InvalidArgument("there is no trainable parameter " + std::to_string(index));
+  }
+  NINC_RETURN_IF_ERROR(tensors->Fetch());
+  std::vector<float>& data = tensors->mutable_host()[index].data;
+  if (values.size() != data.size()) {
+    return InvalidShape(inner->specs[index].name + ": expected " + std::to_string(data.size()) +
+                        " values of " + what + ", got " + std::to_string(values.size()));
+  }
+  std::copy(values.begin(), values.end(), data.begin());
+  tensors->HostChanged();
+  return {};
+}
+
+}  // namespace ninc

@@ -1,0 +1,170 @@
+// Convolution, forward and data gradient, as a matrix product whose left operand is gathered while
+// it is copied (implicit GEMM). A block computes 32·kWarpRows pixels by 32·kWarpColumns channels;
+// warps whose columns lie past the last channel only help to copy, so that channels cost whole warp
+// tiles, not whole blocks.
+#include "conv2d.h"
+
+#include "conv2d_gather.cuh"
+#include "conv2d_tile.cuh"
+#include "vector.cuh"
+
+namespace ninc::cuda {
+namespace {
+
+// Writes a warp's accumulators: rows from `row`, columns from `column` on.
+__device__ __forceinline__ void WriteTile(const Conv2dArgs& args, int row, int column,
+                                          const Accumulators& acc) {
+  const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    const int n = column + 8 * j + 2 * t;
+    if (n >= args.columns) break;
+    const bool second = n + 1 < args.columns;
+    float2 bias = make_float2(0.0f, 0.0f);
+    if (args.bias != nullptr) bias = LoadPair(args.bias + n, false, second);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int m = row + 8 * i + g;
+      if (m >= args.gather.rows) break;
+      const int64_t at = static_cast<int64_t>(m) * args.columns + n;
+      const float* sum = &acc[i >> 1][j][2 * (i & 1)];
+      float2 v = make_float2(sum[0] + bias.x, sum[1] + bias.y);
+      if (args.mask != nullptr) {
+        const float2 mask = LoadPair(args.mask + at, args.pairs, second);
+        v = make_float2(Masked(args.limits, v.x, mask.x), Masked(args.limits, v.y, mask.y));
+      } else {
+        v = make_float2(Activated(args.limits, v.x), Activated(args.limits, v.y));
+      }
+      StorePair(args.y + at, v, args.pairs, second);
+    }
+  }
+}
+
+template <Precision kPrecision, int kWarpRows, int kWarpColumns>
+__device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
+  constexpr int kRows = kWarpTile * kWarpRows, kColumns = kWarpTile * kWarpColumns;
+  constexpr int kThreads = 32 * kWarpRows * kWarpColumns;
+  __shared__ __align__(16) float gathered[kStages][kRows * kDepth];
+  __shared__ __align__(16) float packed[kStages][kColumns * kDepth];
+  __shared__ int4 pixels[kRows];
+
+  const int block_row = blockIdx.x / args.column_tiles * kRows;
+  const int block_column = blockIdx.x % args.column_tiles * kColumns;
+  const int warp = threadIdx.x / 32;
+  const int warp_row = warp / kWarpColumns * kWarpTile;
+  const int warp_column = warp % kWarpColumns * kWarpTile;
+  const bool useful =
+      block_column + warp_column < args.packed_columns && block_row + warp_row < args.gather.rows;
+
+  GatherAlongDepth<kRows, kThreads> gather(args.gather, block_row, pixels);
+  __syncthreads();
+  PackedAlongDepth<kColumns, kThreads> weights(args.packed, args.packed_columns, block_column);
+  const uint32_t gathered_address = SharedAddress(gathered), packed_address = SharedAddress(packed);
+
+  // The first turns only copy: one place in the code is enough for that.
+  Accumulators acc = {};
+  int stage = 1, next = 0;
+#pragma unroll 1
+  for (int step = 1 - kStages; step < args.steps; ++step) {
+    WaitForCopies<kStages - 2>();
+    __syncthreads();  // the stage has arrived for all, and all are done with the one before it
+    if (step + kStages - 1 < args.steps) {
+      gather.Copy(gathered_address + next * sizeof(gathered[0]));
+      weights.Copy(packed_address + next * sizeof(packed[0]));
+    }
+    CommitCopies();
+    if (useful && step >= 0) {
+      AddAlongDepth<kPrecision>(gathered[stage] + warp_row * kDepth,
+                                packed[stage] + warp_column * kDepth, acc);
+    }
+    stage = stage + 1 == kStages ? 0 : stage + 1;
+    next = next + 1 == kStages ? 0 : next + 1;
+  }
+  if (useful) WriteTile(args, block_row + warp_row, block_column + warp_column, acc);
+}
+
+// acc(j) += sum over e < 16 of gathered(row, e) * packed(first + j, e) for j < count
+constexpr int kNarrow = 16;
+__device__ __forceinline__ void AddNarrow(const float* gathered, const float* packed, int row,
+                                          int first, int count, float (&acc)[kNarrow / 2]) {
+#pragma unroll
+  for (int chunk = 0; chunk < 4; ++chunk) {
+    const float4 a = Load4(gathered + SwizzledWord(row, chunk));
+#pragma unroll
+    for (int j = 0; j < kNarrow / 2; ++j) {
+      if (j >= count) break;
+      const float4 b = Load4(packed + SwizzledWord(first + j, chunk));
+      acc[j] = fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, fmaf(a.x, b.x, acc[j]))));
+    }
+  }
+}
+
+}  // namespace
+
+// At most 128 registers a thread: 16 warps in flight.
+#define NINC_CONVOLUTION(name, precision, warp_rows, warp_columns)              \
+  extern "C" __global__ void __launch_bounds__(32 * warp_rows * warp_columns,   \
+                                               16 / (warp_rows * warp_columns)) \
+      ninc_conv2d_##name(const __grid_constant__ Conv2dArgs args) {             \
+    Convolve<Precision::precision, warp_rows, warp_columns>(args);              \
+  }
+
+NINC_CONVOLUTION(strict_128x32, kStrict, 4, 1)
+NINC_CONVOLUTION(strict_128x64, kStrict, 4, 2)
+NINC_CONVOLUTION(strict_64x96, kStrict, 2, 3)
+NINC_CONVOLUTION(split_128x32, kSplit, 4, 1)
+NINC_CONVOLUTION(split_128x64, kSplit, 4, 2)
+NINC_CONVOLUTION(split_64x96, kSplit, 2, 3)
+NINC_CONVOLUTION(reduced_128x32, kReduced, 4, 1)
+NINC_CONVOLUTION(reduced_128x64, kReduced, 4, 2)
+NINC_CONVOLUTION(reduced_64x96, kReduced, 2, 3)
+
+// Up to 16 channels, a network's classes: a warp tile would be mostly padding. A thread computes
+// one pixel's first or second half of the channels by plain float32 products.
+extern "C" __global__ void __launch_bounds__(128, 4)
+    ninc_conv2d_narrow(const __grid_constant__ Conv2dArgs args) {
+  constexpr int kRows = 64, kThreads = 128;
+  __shared__ __align__(16) float gathered[kStages][kRows * kDepth];
+  __shared__ __align__(16) float packed[kStages][kNarrow * kDepth];
+  __shared__ int4 pixels[kRows];
+  const int first_row = blockIdx.x * kRows;
+  const int row = threadIdx.x % kRows;
+  const int half = (args.columns + 1) / 2;
+  const int first = threadIdx.x / kRows * half;
+  const int count = min(half, args.columns - first);
+
+  GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, pixels);
+  __syncthreads();
+  PackedAlongDepth<kNarrow, kThreads> weights(args.packed, args.packed_columns, 0);
+  const uint32_t gathered_address = SharedAddress(gathered), packed_address = SharedAddress(packed);
+
+  float acc[kNarrow / 2] = {};
+  int stage = 1, next = 0;
+#pragma unroll 1
+  for (int step = 1 - kStages; step < args.steps; ++step) {
+    WaitForCopies<kStages - 2>();
+    __syncthreads();
+    if (step + kStages - 1 < args.steps) {
+      gather.Copy(gathered_address + next * sizeof(gathered[0]));
+      weights.Copy(packed_address + next * sizeof(packed[0]));
+    }
+    CommitCopies();
+    if (step >= 0) AddNarrow(gathered[stage], packed[stage], row, first, count, acc);
+    stage = stage + 1 == kStages ? 0 : stage + 1;
+    next = next + 1 == kStages ? 0 : next + 1;
+  }
+  if (first_row + row >= args.gather.rows) return;
+#pragma unroll
+  for (int j = 0; j < kNarrow / 2; ++j) {
+    if (j >= count) break;
+    const int n = first + j;
+    const int64_t at = static_cast<int64_t>(first_row + row) * args.columns + n;
+    if (args.mask != nullptr) {
+      args.y[at] = Masked(args.limits, acc[j], args.mask[at]);
+    } else {
+      args.y[at] = Activated(args.limits, acc[j] + (args.bias != nullptr ? args.bias[n] : 0.0f));
+    }
+  }
+}
+
+}  // namespace ninc::cuda

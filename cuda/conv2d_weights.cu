@@ -1,0 +1,228 @@
+// The weight gradient: a matrix product that sums over pixels, of gathered pixels and dy, both with
+// channels side by side. A block adds up the products of one chunk of pixels; the chunks' sums go
+// to memory and are added in their order, so that the same bits come out every time.
+#include "conv2d.h"
+
+#include "conv2d_gather.cuh"
+#include "conv2d_tile.cuh"
+
+namespace ninc::cuda {
+namespace {
+
+// Copies of kSize values of each of 16 pixels to a tile across at this address of shared memory;
+// find(row, &from) says where a thread's values of the tile's pixel lie, or false for zeros.
+template <int kSize, int kThreads, int kWidth, class Find>
+__device__ __forceinline__ void CopyAcross(uint32_t tile, Find find) {
+  constexpr int kLanes = kSize / kWidth;  // threads side by side on one pixel
+  constexpr int kSweep = kThreads / kLanes;
+  static_assert(kThreads % kLanes == 0, "a thread keeps its channels from pixel to pixel");
+  const int first = threadIdx.x / kLanes;
+  const uint32_t to = tile + (first * AcrossPitch(kSize) + threadIdx.x % kLanes * kWidth) * 4;
+#pragma unroll
+  for (int i = 0; i < (kDepth + kSweep - 1) / kSweep; ++i) {
+    if (kDepth % kSweep != 0 && first + i * kSweep >= kDepth) break;
+    const float* from;
+    const bool inside = find(first + i * kSweep, &from);
+    if constexpr (kWidth == 4) {
+      CopyAsync16(to + i * kSweep * AcrossPitch(kSize) * 4, from, inside);
+    } else {
+      CopyAsync4(to + i * kSweep * AcrossPitch(kSize) * 4, from, inside);
+    }
+  }
+}
+
+// Both operands: gathered pixels, whose kernel position and channel a thread keeps, and dy.
+template <int kRows, int kColumns, int kThreads>
+class WeightsCopier {
+ public:
+  // origins: two times kDepth of shared memory. The block synchronises before each Copy.
+  __device__ __forceinline__ WeightsCopier(const Conv2dWeightsArgs& args, int row, int column,
+                                           int4* origins)
+      : args_(args), origins_(origins), pixel_(blockIdx.y * args.chunk), tap_(args.gather, 0) {
+    end_ = min(pixel_ + args.chunk, args.gather.rows);
+    const Gather& gather = args.gather;
+    const int e = row + (gather.vectors ? 4 * (threadIdx.x % (kRows / 4)) : threadIdx.x % kRows);
+    const int tap = e / gather.channels;
+    tap_.c = e - tap * gather.channels;
+    tap_.r = tap / gather.w.kernel;
+    tap_.s = tap - tap_.r * gather.w.kernel;
+    column += args.vectors ? 4 * (threadIdx.x % (kColumns / 4))
+                           : static_cast<int>(threadIdx.x % kColumns);
+    dy_ = args.dy + static_cast<int64_t>(pixel_) * args.columns + column;
+    dy_end_ = column < args.columns ? end_ : 0;
+    FindOrigins(0);
+  }
+
+  __device__ __forceinline__ int steps() const { return (end_ - pixel_ + kDepth - 1) / kDepth; }
+
+  // Starts copying the next 16 pixels, number `step`, and finds out where those after them lie.
+  __device__ __forceinline__ void Copy(int step, uint32_t gathered, uint32_t dy) {
+    const int4* origins = origins_ + step % 2 * kDepth;
+    const auto find_gathered = [&](int row, const float** from) {
+      const int4 v = origins[row];
+      int offset;
+      const bool inside = FindPixel(args_.gather, {v.x, v.y, v.z}, tap_, &offset);
+      *from = args_.gather.picture + offset;
+      return inside;
+    };
+    const auto find_dy = [&](int row, const float** from) {
+      *from = dy_ + row * args_.columns;
+      return pixel_ + row < dy_end_;
+    };
+    if (args_.gather.vectors) {
+      CopyAcross<kRows, kThreads, 4>(gathered, find_gathered);
+    } else {
+      CopyAcross<kRows, kThreads, 1>(gathered, find_gathered);
+    }
+    if (args_.vectors) {
+      CopyAcross<kColumns, kThreads, 4>(dy, find_dy);
+    } else {
+      CopyAcross<kColumns, kThreads, 1>(dy, find_dy);
+    }
+    pixel_ += kDepth;
+    dy_ += kDepth * args_.columns;
+    FindOrigins(step + 1);
+  }
+
+ private:
+  __device__ __forceinline__ void FindOrigins(int step) {
+    if (threadIdx.x >= kDepth) return;
+    Origin origin{0, kNowhere, 0};
+    const int m = pixel_ + static_cast<int>(threadIdx.x);
+    if (m < end_) origin = FindOrigin(args_.gather, m);
+    origins_[step % 2 * kDepth + threadIdx.x] = make_int4(origin.image, origin.h, origin.w, 0);
+  }
+
+  const Conv2dWeightsArgs& args_;
+  int4* origins_;
+  int pixel_, end_;  // the next pixel to copy, and the last of the chunk
+  Tap tap_;
+  const float* dy_;  // its dy
+  int dy_end_;       // the last pixel of which there is dy for this thread's column
+};
+
+template <Precision kPrecision, int kWarpRows, int kWarpColumns>
+__device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
+  constexpr int kRows = kWarpTile * kWarpRows, kColumns = kWarpTile * kWarpColumns;
+  constexpr int kThreads = 32 * kWarpRows * kWarpColumns;
+  constexpr int kPitchA = AcrossPitch(kRows), kPitchB = AcrossPitch(kColumns);
+  __shared__ __align__(16) float gathered[kStages][kDepth * kPitchA];
+  __shared__ __align__(16) float dy[kStages][kDepth * kPitchB];
+  __shared__ int4 origins[2 * kDepth];
+
+  const int block_row = blockIdx.x / args.column_tiles * kRows;
+  const int block_column = blockIdx.x % args.column_tiles * kColumns;
+  const int warp = threadIdx.x / 32;
+  const int warp_row = warp / kWarpColumns * kWarpTile;
+  const int warp_column = warp % kWarpColumns * kWarpTile;
+  const bool useful =
+      block_column + warp_column < args.packed_columns && block_row + warp_row < args.reduction;
+  const bool sums_dy = args.bias && block_row == 0 && threadIdx.x < kColumns;
+
+  WeightsCopier<kRows, kColumns, kThreads> copier(args, block_row, block_column, origins);
+  const uint32_t gathered_address = SharedAddress(gathered), dy_address = SharedAddress(dy);
+  const int steps = copier.steps();
+  Accumulators acc = {};
+  float dy_sum = 0.0f;
+  int stage = 1, next = 0;
+#pragma unroll 1
+  for (int step = 1 - kStages; step < steps; ++step) {
+    WaitForCopies<kStages - 2>();
+    __syncthreads();  // the stage has arrived for all, and all are done with the one before it
+    if (step + kStages - 1 < steps) {
+      copier.Copy(step + kStages - 1, gathered_address + next * sizeof(gathered[0]),
+                  dy_address + next * sizeof(dy[0]));
+    }
+    CommitCopies();
+    if (useful && step >= 0) {
+      AddAcross<kPrecision, kPitchA, kPitchB>(gathered[stage] + warp_row, dy[stage] + warp_column,
+                                              acc);
+    }
+    if (sums_dy && step >= 0) {
+      float sum = 0.0f;
+#pragma unroll 4
+      for (int row = 0; row < kDepth; ++row) sum += dy[stage][row * kPitchB + threadIdx.x];
+      dy_sum += sum;
+    }
+    stage = stage + 1 == kStages ? 0 : stage + 1;
+    next = next + 1 == kStages ? 0 : next + 1;
+  }
+
+  float* partial = args.partial +
+                   static_cast<int64_t>(blockIdx.y) * (args.reduction + 1) * args.packed_columns +
+                   block_column;
+  if (sums_dy && block_column + static_cast<int>(threadIdx.x) < args.packed_columns) {
+    partial[static_cast<int64_t>(args.reduction) * args.packed_columns + threadIdx.x] = dy_sum;
+  }
+  if (!useful) return;
+  const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+  for (int i = 0; i < 4; ++i) {
+    const int row = block_row + warp_row + 4 * Spread(g) + i;
+    if (row >= args.reduction) break;
+    float* to = partial + static_cast<int64_t>(row) * args.packed_columns + warp_column + 4 * t;
+    for (int side = 0; side < 2; ++side) {
+      const int e = 2 * (i & 1) + side;
+      *reinterpret_cast<float4*>(to + 16 * side) =
+          make_float4(acc[i >> 1][0][e], acc[i >> 1][1][e], acc[i >> 1][2][e], acc[i >> 1][3][e]);
+    }
+  }
+}
+
+}  // namespace
+
+// At most 128 registers a thread: 16 warps in flight.
+#define NINC_WEIGHTS(name, precision, warp_rows, warp_columns)                     \
+  extern "C" __global__ void __launch_bounds__(32 * warp_rows * warp_columns,      \
+                                               16 / (warp_rows * warp_columns))    \
+      ninc_conv2d_weights_##name(const __grid_constant__ Conv2dWeightsArgs args) { \
+    SumProducts<Precision::precision, warp_rows, warp_columns>(args);              \
+  }
+
+NINC_WEIGHTS(strict_128x32, kStrict, 4, 1)
+NINC_WEIGHTS(strict_128x64, kStrict, 4, 2)
+NINC_WEIGHTS(strict_64x96, kStrict, 2, 3)
+NINC_WEIGHTS(split_128x32, kSplit, 4, 1)
+NINC_WEIGHTS(split_128x64, kSplit, 4, 2)
+NINC_WEIGHTS(split_64x96, kSplit, 2, 3)
+NINC_WEIGHTS(reduced_128x32, kReduced, 4, 1)
+NINC_WEIGHTS(reduced_128x64, kReduced, 4, 2)
+NINC_WEIGHTS(reduced_64x96, kReduced, 2, 3)
+
+// A block adds up 32 weights of 32 output channels: neighbouring threads read neighbouring output
+// channels of a chunk's sums, and write neighbouring weights of one output channel.
+extern "C" __global__ void __launch_bounds__(256)
+    ninc_conv2d_sum(const __grid_constant__ Conv2dSumArgs args) {
+  __shared__ float sums[32][33];
+  const int lane = threadIdx.x % 32, line = threadIdx.x / 32;
+  const int tiles = (args.columns + 31) / 32;
+  const int first = blockIdx.x / tiles * 32, column = blockIdx.x % tiles * 32;
+  const int rows = args.reduction + (args.dbias != nullptr ? 1 : 0);
+  const int64_t chunk_size = static_cast<int64_t>(args.reduction + 1) * args.packed_columns;
+  float sum[4] = {};
+  if (column + lane < args.columns) {
+    const float* from[4];
+    for (int i = 0; i < 4; ++i) {
+      const int o = min(first + line + 8 * i, rows - 1);  // a weight's place in dweight(k, ...)
+      const int c = o / args.taps;
+      const int e = o == args.reduction ? o : (o - c * args.taps) * args.channels + c;
+      from[i] = args.partial + static_cast<int64_t>(e) * args.packed_columns + column + lane;
+    }
+    for (int chunk = 0; chunk < args.chunks; ++chunk) {
+      for (int i = 0; i < 4; ++i) sum[i] += from[i][chunk * chunk_size];
+    }
+  }
+  for (int i = 0; i < 4; ++i) sums[line + 8 * i][lane] = sum[i];
+  __syncthreads();
+  for (int i = 0; i < 4; ++i) {
+    const int k = column + line + 8 * i, o = first + lane;
+    if (k >= args.columns || o >= rows) continue;
+    const float value = sums[lane][line + 8 * i];
+    if (o < args.reduction) {
+      args.dweight[static_cast<int64_t>(k) * args.reduction + o] = value;
+    } else {
+      args.dbias[k] = value;
+    }
+  }
+}
+
+}  // namespace ninc::cuda

@@ -1,0 +1,131 @@
+#include "cuda/cuda_backend.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cuda/context.h"
+#include "cuda/convolution.h"
+#include "cuda/devices.h"
+
+namespace ninc::cuda {
+namespace {
+
+// A graph holds some kilobytes on the device for each kernel. More than this many different plans
+// on one stream is a program that changes its input's shape all the time and gains little by them.
+constexpr size_t kMaxRecordings = 64;
+
+void FreeMemory(std::byte* memory) {
+  const Result<Context*> context = Context::Get();
+  if (context.ok()) context.value()->Free(reinterpret_cast<DevicePointer>(memory));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Backend>> OpenBackend() { return CudaBackend::OnNewStream(); }
+
+Result<std::shared_ptr<Backend>> CudaBackend::OnNewStream() {
+  NINC_ASSIGN_OR_RETURN(Context * context, Context::Get());
+  NINC_ASSIGN_OR_RETURN(std::unique_ptr<Stream> stream, context->NewStream());
+  return std::shared_ptr<Backend>(std::make_shared<CudaBackend>(std::move(stream)));
+}
+
+Result<DeviceMemory> CudaBackend::Allocate(const char* what, size_t bytes) {
+  if (bytes == 0) return DeviceMemory();
+  NINC_ASSIGN_OR_RETURN(const DevicePointer pointer, stream_->context().Allocate(what, bytes));
+  return DeviceMemory(reinterpret_cast<std::byte*>(pointer), bytes, &FreeMemory);
+}
+
+Status CudaBackend::Write(void* to, const void* from, size_t bytes) {
+  const std::lock_guard lock(memory_mutex_);
+  return stream_->CopyIn(to, from, bytes);
+}
+
+Status CudaBackend::Read(void* to, const void* from, size_t bytes) {
+  const std::lock_guard lock(memory_mutex_);
+  return stream_->CopyOut(to, from, bytes);
+}
+
+Status CudaBackend::Synchronize() {
+  const std::lock_guard lock(memory_mutex_);
+  return stream_->Synchronize();
+}
+
+Status CudaBackend::Borrow(const char* what, const void* memory, uint64_t stream) {
+  NINC_RETURN_IF_ERROR(stream_->context().CheckDevicePointer(what, memory));
+  return stream == 0 ? Status() : stream_->context().WaitForForeignStream(stream);
+}
+
+Status CudaBackend::RunRecorded(const RecordingKey& key, Status (*body)(void*), void* context) {
+  const auto found = std::find_if(recordings_.begin(), recordings_.end(),
+                                  [&](const Recorded& recorded) { return recorded.key == key; });
+  if (found == recordings_.end()) {
+    // The first run loads modules and sets kernels' attributes, which a recording does not allow.
+    NINC_RETURN_IF_ERROR(body(context));
+    if (recordings_.size() == kMaxRecordings) recordings_.erase(recordings_.begin());
+    recordings_.push_back({key, nullptr});
+    return {};
+  }
+  if (found->recording == nullptr) {
+    NINC_ASSIGN_OR_RETURN(found->recording, stream_->Record([&] { return body(context); }));
+  }
+  return stream_->Replay(*found->recording);
+}
+
+size_t CudaBackend::PackedWeightBytes(const Conv2dProblem& problem, Pass pass) const {
+  return cuda::PackedWeightBytes(problem, pass);
+}
+
+Status CudaBackend::PackWeights(const Conv2dProblem& problem, Pass pass, const float* weight,
+                                const float* scale, float* packed, int) {
+  return cuda::PackWeights(*stream_, problem, pass, weight, scale, packed);
+}
+
+WorkspaceSize CudaBackend::Conv2dWorkspace(const Conv2dProblem& problem, Pass pass) const {
+  return cuda::Conv2dWorkspace(problem, pass);
+}
+
+std::string CudaBackend::Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) const {
+  return cuda::Conv2dAlgorithm(problem, pass);
+}
+
+Status CudaBackend::Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
+                                  const float* bias, Activation activation, float* y,
+                                  const Workspace&) {
+  return cuda::Conv2dForward(*stream_, problem, x, packed, bias, activation, y);
+}
+
+Status CudaBackend::Conv2dBackwardData(const Conv2dProblem& problem, const float* dy,
+                                       const float* packed, const float* x, Activation activation,
+                                       float* dx, const Workspace&) {
+  return cuda::Conv2dBackwardData(*stream_, problem, dy, packed, x, activation, dx);
+}
+
+Status CudaBackend::Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x,
+                                          const float* dy, float* dweight, float* dbias,
+                                          const Workspace& workspace) {
+  return cuda::Conv2dBackwardWeights(*stream_, problem, x, dy, dweight, dbias, workspace);
+}
+
+WorkspaceSize CudaBackend::MlpConvWorkspace(const MlpConvProblem& problem) const {
+  return cuda::MlpConvWorkspace(problem);
+}
+
+Status CudaBackend::MlpConvForward(const MlpConvProblem& problem, const float* x,
+                                   const MlpConvLayer* layers, float* y,
+                                   const Workspace& workspace) {
+  const float* map = nullptr;
+  NINC_RETURN_IF_ERROR(cuda::MlpConvForward(*stream_, problem, x, layers, y, workspace, &map));
+  switch (problem.tail) {
+    case MlpConvProblem::Tail::kNone:
+      return {};
+    case MlpConvProblem::Tail::kMaxPool:
+      return MaxPool2dForward(problem.pool, map, y, 1);
+    case MlpConvProblem::Tail::kAvgPool:
+      return AvgPool2dForward(problem.pool, map, y, 1);
+    case MlpConvProblem::Tail::kGlobalAvgPool:
+      return GlobalAvgPool2dForward(problem.layers.back().output(), map, y, 1);
+  }
+  return {};
+}
+
+}  // namespace ninc::cuda

@@ -1,0 +1,123 @@
+// An mlpconv (Lin, Chen, Yan 2013) in one kernel: a block takes its pixels through convolution and
+// 1×1 layers; what one layer makes of them stays in shared memory for the next, and only what is
+// wanted is written to memory. A pool behind the chain is a kernel of its own: its windows cross
+// the blocks' borders.
+//
+// Weights come through the same stages as in conv2d.cu, without a break from layer to layer: the
+// next layer's first stages arrive while this one's last are used. The sums are those of the single
+// layers, term by term.
+#include "mlpconv.h"
+
+#include "conv2d_gather.cuh"
+#include "conv2d_tile.cuh"
+#include "vector.cuh"
+
+namespace ninc::cuda {
+namespace {
+
+// Finishes a warp's accumulators and writes them: rows from `row` of the block on and columns from
+// `column` on into the map, of which 16 columns of all kRows pixels follow each other as a tile
+// along depth, and into the layer's y, whose rows the block has from `first_row` on.
+template <int kRows>
+__device__ __forceinline__ void WriteLayer(const ChainLayer& layer, int rows, int first_row,
+                                           int row, int column, const Accumulators& acc,
+                                           float* map) {
+  const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    const int n = column + 8 * j + 2 * t;
+    const bool first = n < layer.columns, second = n + 1 < layer.columns;
+    float2 bias = make_float2(0.0f, 0.0f);
+    if (layer.bias != nullptr && first) bias = LoadPair(layer.bias + n, false, second);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int m = row + 8 * i + g;
+      const float* sum = &acc[i >> 1][j][2 * (i & 1)];
+      const float2 v = make_float2(Activated(layer.limits, sum[0] + bias.x),
+                                   Activated(layer.limits, sum[1] + bias.y));
+      // Past the last channel the sums are of zeros: what the next layer's padding needs.
+      if (map != nullptr) {
+        float* tile = map + n / kDepth * (kRows * kDepth);
+        *reinterpret_cast<float2*>(tile + SwizzledWord(m, n % kDepth / 4) + n % 4) = v;
+      }
+      if (layer.y == nullptr || !first || first_row + m >= rows) continue;
+      float* to = layer.y + static_cast<int64_t>(first_row + m) * layer.columns + n;
+      StorePair(to, v, layer.pairs, second);
+    }
+  }
+}
+
+template <Precision kPrecision, int kWarpRows, int kWarpColumns>
+__device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
+  constexpr int kRows = kWarpTile * kWarpRows, kColumns = kWarpTile * kWarpColumns;
+  constexpr int kThreads = 32 * kWarpRows * kWarpColumns;
+  using Memory = ChainMemory<kRows, kColumns>;
+  extern __shared__ float4 dynamic[];
+  float* map = reinterpret_cast<float*>(dynamic);
+  float* packed = map + Memory::kPacked;
+  int4* pixels = reinterpret_cast<int4*>(map + Memory::kPixels);
+
+  const int first_row = blockIdx.x * kRows;
+  const int warp = threadIdx.x / 32;
+  const int warp_row = warp / kWarpColumns * kWarpTile;
+  const int warp_column = warp % kWarpColumns * kWarpTile;
+  const bool has_rows = first_row + warp_row < args.gather.rows;
+
+  GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, pixels);
+  PackedAlongDepth<kColumns, kThreads> weights(args.layer[0].packed, args.layer[0].packed_columns,
+                                               0);
+  const uint32_t map_address = SharedAddress(map), packed_address = SharedAddress(packed);
+  int copied_layer = 0, left = args.layer[0].steps;  // what is copied next
+  int stage = 1, next = 0;
+#pragma unroll 1
+  for (int layer = 0; layer < args.layers; ++layer) {
+    const bool useful = has_rows && warp_column < args.layer[layer].packed_columns;
+    const int steps = args.layer[layer].steps;
+    Accumulators acc = {};
+#pragma unroll 1
+    for (int step = layer == 0 ? 1 - kStages : 0; step < steps; ++step) {
+      WaitForCopies<kStages - 2>();
+      __syncthreads();  // the stage has arrived for all, and all are done with the one before it
+      if (copied_layer < args.layers) {
+        if (copied_layer == 0) gather.Copy(map_address + next * kRows * kDepth * 4);
+        weights.Copy(packed_address + next * kColumns * kDepth * 4);
+        if (--left == 0 && ++copied_layer < args.layers) {
+          const ChainLayer& from = args.layer[copied_layer];
+          left = from.steps;
+          weights = PackedAlongDepth<kColumns, kThreads>(from.packed, from.packed_columns, 0);
+        }
+      }
+      CommitCopies();
+      if (useful && step >= 0) {
+        const float* tile = map + (layer == 0 ? stage : step) * kRows * kDepth;
+        AddAlongDepth<kPrecision>(tile + warp_row * kDepth,
+                                  packed + (stage * kColumns + warp_column) * kDepth, acc);
+      }
+      stage = stage + 1 == kStages ? 0 : stage + 1;
+      next = next + 1 == kStages ? 0 : next + 1;
+    }
+    const bool last = layer + 1 == args.layers;
+    if (!last) __syncthreads();  // all have read the map that is written over now
+    if (useful) {
+      WriteLayer<kRows>(args.layer[layer], args.gather.rows, first_row, warp_row, warp_column, acc,
+                        last ? nullptr : map);
+    }
+  }
+}
+
+}  // namespace
+
+#define NINC_MLPCONV(name, precision, warp_rows, warp_columns)                   \
+  extern "C" __global__ void __launch_bounds__(32 * warp_rows * warp_columns, 1) \
+      ninc_mlpconv_##name(const __grid_constant__ MlpConvArgs args) {            \
+    RunChain<Precision::precision, warp_rows, warp_columns>(args);               \
+  }
+
+NINC_MLPCONV(strict_128x96, kStrict, 4, 3)
+NINC_MLPCONV(strict_64x192, kStrict, 2, 6)
+NINC_MLPCONV(split_128x96, kSplit, 4, 3)
+NINC_MLPCONV(split_64x192, kSplit, 2, 6)
+NINC_MLPCONV(reduced_128x96, kReduced, 4, 3)
+NINC_MLPCONV(reduced_64x192, kReduced, 2, 6)
+
+}  // namespace ninc::cuda

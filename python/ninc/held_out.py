@@ -1,0 +1,71 @@
+"""What was held out of the data a network was trained on, stored with it to be found again."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import reprlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .arguments import LARGEST, LARGEST_SEED, integer, real
+from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from .data import Dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """The pictures that `ninc.data.load(path, "test")` takes of data without a test set.
+
+    share, seed, limit: as `load` was given them (there the share is `held_out`); limit may be None.
+    images: how many pictures that were. fingerprint: theirs, see `Dataset.fingerprint`.
+    """
+
+    share: float
+    seed: int
+    limit: int | None
+    images: int
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        if not 0.0 < real("held_out", "share", self.share) < 1.0:
+            raise ArgumentError(f"held_out: share must lie between 0 and 1, got {self.share!r}")
+        integer("held_out", "seed", self.seed, 0, LARGEST_SEED)
+        integer("held_out", "images", self.images, 1, LARGEST)
+        if self.limit is not None:
+            integer("held_out", "limit", self.limit, 1, LARGEST)
+        digits = self.fingerprint
+        if not (isinstance(digits, str) and len(digits) == 32 and set(digits) <= _HEX):
+            raise ArgumentError(
+                f"held_out: fingerprint must be 32 hex digits, got {reprlib.repr(digits)}"
+            )
+
+    @classmethod
+    def of(cls, data: Dataset, share: float, seed: int, limit: int | None = None) -> HeldOut:
+        """The record of `data`, which were held out with these options."""
+        return cls(share, seed, limit, len(data), data.fingerprint())
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> HeldOut:
+        """The inverse of `to_dict`; ArgumentError where an entry is missing or makes no sense."""
+        try:
+            return cls(*operator.itemgetter(*_FIELDS)(stored))
+        except (KeyError, TypeError) as error:
+            raise ArgumentError(
+                f"held_out: bad record {reprlib.repr(stored)} (it needs {', '.join(_FIELDS)})"
+            ) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in a model file and in run.json."""
+        return dataclasses.asdict(self)
+
+    def describe(self) -> str:
+        """ "5,000 pictures (share 0.1, seed 0)"."""
+        limit = "" if self.limit is None else f", limit {self.limit}"
+        return f"{self.images:,} pictures (share {self.share:g}, seed {self.seed}{limit})"
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(HeldOut))
+_HEX = frozenset("0123456789abcdef")

@@ -1,0 +1,120 @@
+// The backend's own part: its memory, its streams and its recordings.
+#include "cuda/cuda_backend.h"
+
+#include "device.h"
+#include "device_call.h"
+
+namespace ninc::test {
+namespace {
+
+using emulator::Control;
+
+TEST(CudaBackendTest, MemoryIsWrittenReadAndGivenBack) {
+  EXPECT_EQ(Device().name(), "cuda");
+  EXPECT_FALSE(Device().SharesMemory());
+  const int64_t before = Control::LiveBytes();
+  {
+    DeviceMemory memory = std::move(Device().Allocate("test", 4000)).value();
+    EXPECT_EQ(memory.size(), 4000u);
+    EXPECT_GE(Control::LiveBytes(), before + 4000);
+    const std::vector<float> values = Random(1000, 1);
+    ExpectOk(Device().Write(memory.data(), values.data(), 4000));
+    std::vector<float> back(1000);
+    ExpectOk(Device().Read(back.data(), memory.data(), 4000));
+    EXPECT_TRUE(SameBits(back, values));
+  }
+  EXPECT_EQ(Control::LiveBytes(), before);
+  const Result<DeviceMemory> nothing = Device().Allocate("test", 0);
+  EXPECT_TRUE(nothing.ok() && nothing->empty());
+}
+
+TEST(CudaBackendTest, TooLittleMemoryIsAnErrorThatSaysHowMuch) {
+  const Result<DeviceMemory> memory = Device().Allocate("activations", size_t{1} << 50);
+  EXPECT_EQ(memory.status().code(), StatusCode::kDevice);
+  EXPECT_NE(memory.status().message().find("activations"), std::string::npos)
+      << memory.status().message();
+  DeviceCall call(0);  // nothing is broken by it
+  EXPECT_EQ(call.Read(call.Values<float>({1.0f})), 1.0f);
+}
+
+TEST(CudaBackendTest, ADeviceIsOpenedOnceAndHasManyStreams) {
+  const std::shared_ptr<Backend> again = std::move(OpenDevice("cuda")).value();
+  EXPECT_EQ(again.get(), &Device());
+  const std::shared_ptr<Backend> stream = std::move(Device().NewStream()).value();
+  ASSERT_NE(stream, nullptr);
+  EXPECT_NE(stream.get(), &Device());
+  DeviceCall call(0);
+  const std::vector<float> x = Random(50, 2);
+  const float* from = call.In(x);
+  ExpectOk(Device().Synchronize());
+  float* to = call.Out(50);
+  ExpectOk(stream->ActivationForward(50, kNone, from, to, 1));
+  ExpectOk(stream->Synchronize());
+  EXPECT_TRUE(SameBits(call.Finish()[0], x));
+}
+
+// y = x * 2^turns in place, counted by how often the body itself runs.
+struct Doubling {
+  Doubling() : stream(std::move(Device().NewStream()).value()) {
+    memory = std::move(stream->Allocate("test", 4 * sizeof(float))).value();
+    const std::vector<float> ones(4, 1.0f);
+    ExpectOk(stream->Write(memory.data(), ones.data(), 4 * sizeof(float)));
+  }
+  Status Run(uint64_t plan) {
+    return stream->Replay(RecordingKey{plan, 0}, [&] {
+      ++bodies;
+      return stream->Add(4, memory.as(), memory.as(), kNone, memory.as(), 1);
+    });
+  }
+  float Value() {
+    float value = 0.0f;
+    ExpectOk(stream->Read(&value, memory.data(), sizeof(float)));
+    return value;
+  }
+  std::shared_ptr<Backend> stream;
+  DeviceMemory memory;
+  int bodies = 0;
+};
+
+TEST(CudaBackendTest, TheSecondRunIsRecordedAndTheThirdReplayed) {
+  Doubling doubling;
+  for (int turn = 1; turn <= 5; ++turn) {
+    ExpectOk(doubling.Run(1));
+    EXPECT_EQ(doubling.Value(), static_cast<float>(1 << turn));
+    EXPECT_EQ(doubling.bodies, std::min(turn, 2));
+  }
+  ExpectOk(doubling.Run(2));  // another plan
+  EXPECT_EQ(doubling.bodies, 3);
+  doubling.stream->ForgetRecordings();
+  ExpectOk(doubling.Run(1));
+  EXPECT_EQ(doubling.bodies, 4);
+  EXPECT_EQ(doubling.Value(), 128.0f);
+}
+
+TEST(CudaBackendTest, ManyPlansOnOneStreamForgetTheOldest) {
+  Doubling doubling;
+  for (uint64_t plan = 0; plan < 65; ++plan) ExpectOk(doubling.Run(plan));
+  doubling.bodies = 0;
+  ExpectOk(doubling.Run(64));
+  ExpectOk(doubling.Run(64));
+  EXPECT_EQ(doubling.bodies, 1);  // recorded, then replayed
+  ExpectOk(doubling.Run(0));
+  ExpectOk(doubling.Run(0));
+  EXPECT_EQ(doubling.bodies, 3);  // as if it were new: run, then recorded
+}
+
+TEST(CudaBackendTest, AFailureOfTheBodyIsTheAnswerAndNothingIsKept) {
+  Doubling doubling;
+  const auto failing = [] { return InvalidArgument("of the body"); };
+  for (int turn = 0; turn < 2; ++turn) {
+    EXPECT_EQ(doubling.stream->Replay(RecordingKey{1, 0}, failing).message(), "of the body");
+  }
+  ExpectOk(doubling.Run(1));
+  EXPECT_EQ(doubling.stream->Replay(RecordingKey{1, 0}, failing).message(), "of the body");
+  ExpectOk(doubling.Run(1));
+  ExpectOk(doubling.Run(1));
+  EXPECT_EQ(doubling.Value(), 8.0f);
+}
+
+}  // namespace
+}  // namespace ninc::test

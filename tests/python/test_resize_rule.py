@@ -1,0 +1,75 @@
+"""The rule that brings pictures to size: the same in training, `eval` and `predict`, and stored."""
+
+import json
+
+import numpy as np
+import pytest
+
+import ninc
+from ninc import cli, data
+from ninc.errors import ArgumentError
+from ninc.preprocess import Preprocessing
+
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """CLASS/*.png: noise of mixed sizes, some of the size the network takes."""
+    rng = np.random.default_rng(2)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(12):
+            size = (28, 28) if number < 4 else rng.integers(20, 60, 2)
+            pixels = rng.integers(0, 256, size, dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{number:02d}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_load_follows_the_rule(pets, in_memory):
+    rule = Preprocessing((28, 28), 1, (0.0,), (1.0,), resize=40)
+    got = data.load(pets, "all", size=(28, 28), channels=1, resize=40, in_memory=in_memory)
+    files = sorted(pets.glob("*/*.png"))
+    expected = np.stack([rule.resize_and_crop(file) for file in files])
+    np.testing.assert_array_equal(got.images[:], expected)
+    assert got.resize == got.subset(np.arange(3)).resize == got.split(0.5)[1].resize == 40
+    assert got.with_classes(["dog", "cat"]).resize == 40
+    other = data.load(pets, "all", size=(28, 28), channels=1, in_memory=in_memory)
+    assert other.resize is None and other.fingerprint() != got.fingerprint()
+    assert (other.images[:] != expected).any()
+
+
+def test_arrays_of_another_size_follow_it_too(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (6, 50, 40, 3), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", x=images, y=np.arange(6) % 2)
+    rule = Preprocessing((16, 24), 3, (0.0,) * 3, (1.0,) * 3, resize=30)
+    got = data.load(tmp_path / "data.npz", "all", size=(16, 24), resize=30)
+    expected = np.stack([rule.resize_and_crop(Image.fromarray(image)) for image in images])
+    np.testing.assert_array_equal(got.images, expected)
+
+
+def test_it_is_stored_and_applied(pets, tmp_path, capsys):
+    out = tmp_path / "net"
+    command = ["train", str(pets), "-o", str(out), "--model", "nin-mnist", "--epochs", "1"]
+    command += ["--batch-size", "8", "--held-out", "0.25", "--json"]
+    assert cli.main([*command, "--resize", "36"]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    network = ninc.load(out)
+    assert network.preprocessing["resize"] == 36
+    assert cli.main(["eval", str(out), str(pets), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == trained["test_accuracy"]
+    held_out = data.load(pets, "test", size=(28, 28), channels=1, held_out=0.25, resize=36)
+    files = [held_out.origin.name(index) for index in range(len(held_out))]
+    right = (network.predict(files).argmax(axis=1) == held_out.labels).mean()
+    assert right == trained["test_accuracy"]
+
+
+def test_a_rule_that_makes_no_sense(pets, tmp_path, capsys):
+    for options in (dict(resize=20, size=(28, 8)), dict(resize=20)):
+        with pytest.raises(ArgumentError, match="resize must be at least both sides of size"):
+            data.load(pets, "all", **options)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", str(pets), "-o", str(tmp_path / "net"), "--resize", "16"])
+    assert stop.value.code == 2
+    assert "--resize: nin-cifar10 takes 32×32, got 16" in capsys.readouterr().err
