@@ -5,19 +5,13 @@
 namespace ninc::cuda {
 namespace {
 
-const char* PassName(Pass pass) {
-  return pass == Pass::kForward        ? "forward"
-         : pass == Pass::kBackwardData ? "backward data"
-                                       : "backward weights";
-}
-
 TEST(CudaConv2dCountsTest, LittleIsDoneBeyondTheProducts) {
   for (ConvMethod precision : kPrecisions) {
     for (const auto& [name, problem] : NinCifarConvolutions(2, precision)) {
       const bool first = problem.input.c == 3, last = problem.out_channels == 10;
       for (Pass pass : {Pass::kForward, Pass::kBackwardData, Pass::kBackwardWeights}) {
         if (first && pass == Pass::kBackwardData) continue;
-        SCOPED_TRACE(std::string(name) + ", " + PassName(pass) + " in " + NameOf(precision));
+        SCOPED_TRACE(std::string(name) + ", " + NameOf(pass) + " in " + NameOf(precision));
         Counts counts = CountPass(problem, pass);
         const Least least = LeastOf(problem, pass);
         // Each product of float32 values is three of TF32 values.
@@ -30,7 +24,7 @@ TEST(CudaConv2dCountsTest, LittleIsDoneBeyondTheProducts) {
           printf(
               "%-12s %-16s %-8s operations %.3f sectors %.3f conflicts %.3f instructions/mma "
               "%.2f\n",
-              name, PassName(pass), NameOf(precision), operations / least.multiply_adds,
+              name, NameOf(pass), NameOf(precision), operations / least.multiply_adds,
               sectors / least.sectors, conflicts,
               counts["warp_instructions"] * 1024 / std::max(1.0, counts["mma_operations"]));
         }
