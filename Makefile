@@ -21,7 +21,8 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: all demo test test-cpp test-python asan tsan fuzz bench cuda-report lint format wheel clean
+.PHONY: all demo test test-cpp test-python asan tsan fuzz gpu-check bench cuda-report lint format
+.PHONY: wheel clean
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -102,6 +103,14 @@ fuzz: $(VENV)/.fuzz-tools
 	    || { tail -n 60 build/fuzz/$$name.log; exit 1; }; \
 	  tail -n 1 build/fuzz/$$name.log; \
 	done
+
+# For a machine with a GPU. The binary needs a driver and nothing else, so that it may be built
+# elsewhere, copied and run by itself; the comparison with torch needs a torch for CUDA in $(VENV).
+gpu-check: $(VENV)/.test-tools $(VENV)/.installed
+	@$(BIN)/cmake --preset release --log-level=WARNING
+	@$(BIN)/cmake --build --preset release --target gpu_check
+	@build/release/tests/gpu_check/gpu_check
+	@$(BIN)/python -m benchmarks.gpu
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks.nin

@@ -9,8 +9,8 @@ Each pass takes as long as the busiest of five units would alone:
     memory              every array once
 
 divided by the share of multiprocessors that its blocks keep busy, and a launch for each kernel.
-Counts of a small batch are scaled to the full one by the ratio of their minima, those of the
-summing of weight gradients by the number of sums. The other layers are taken to cost their memory
+Counts of a small batch are scaled to the full one: operations and instructions by the multiply-adds
+of whole tiles, sectors by their minima, the summing of weight gradients by the number of sums. The other layers are taken to cost their memory
 traffic.
 """
 
@@ -89,7 +89,7 @@ class Cost(NamedTuple):
 
 def cost(row: dict, device: Device = H100) -> Cost:
     least, full = row["least"], row["full"]
-    grown = full["multiply_adds"] / least["multiply_adds"]
+    grown = full["tiled"] / least["tiled"]
     instructions = 0.0
     for name, counts in kernels(row).items():
         scale = full["blocks"] / least["blocks"] if name == "ninc_conv2d_sum" else grown

@@ -46,7 +46,7 @@ __device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
   constexpr int kThreads = 32 * kWarpRows * kWarpColumns;
   __shared__ __align__(16) float gathered[kStages][kRows * kDepth];
   __shared__ __align__(16) float packed[kStages][kColumns * kDepth];
-  __shared__ int4 origins[kRows];
+  __shared__ int4 pixels[kRows];
 
   const int block_row = blockIdx.x / args.column_tiles * kRows;
   const int block_column = blockIdx.x % args.column_tiles * kColumns;
@@ -56,16 +56,10 @@ __device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
   const bool useful =
       block_column + warp_column < args.packed_columns && block_row + warp_row < args.gather.rows;
 
-  GatherAlongDepth<kRows, kThreads> gather(args.gather, block_row, origins);
+  GatherAlongDepth<kRows, kThreads> gather(args.gather, block_row, pixels);
   __syncthreads();
-  const auto copy = [&](int step, int stage) {
-    if (step < args.steps) {
-      gather.Copy(gathered[stage]);
-      CopyPacked<kColumns, kThreads>(args.packed, args.packed_columns, step, block_column,
-                                     packed[stage]);
-    }
-    CommitCopies();
-  };
+  PackedAlongDepth<kColumns, kThreads> weights(args.packed, args.packed_columns, block_column);
+  const uint32_t gathered_address = SharedAddress(gathered), packed_address = SharedAddress(packed);
 
   // The first turns only copy: one place in the code is enough for that.
   Accumulators acc = {};
@@ -74,7 +68,11 @@ __device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
   for (int step = 1 - kStages; step < args.steps; ++step) {
     WaitForCopies<kStages - 2>();
     __syncthreads();  // the stage has arrived for all, and all are done with the one before it
-    copy(step + kStages - 1, next);
+    if (step + kStages - 1 < args.steps) {
+      gather.Copy(gathered_address + next * sizeof(gathered[0]));
+      weights.Copy(packed_address + next * sizeof(packed[0]));
+    }
+    CommitCopies();
     if (useful && step >= 0) {
       AddAlongDepth<kPrecision>(gathered[stage] + warp_row * kDepth,
                                 packed[stage] + warp_column * kDepth, acc);
@@ -123,27 +121,22 @@ NINC_CONVOLUTION(reduced_64x96, kReduced, 2, 3)
 
 // Up to 16 channels, a network's classes: a warp tile would be mostly padding. A thread computes
 // one pixel's first or second half of the channels by plain float32 products.
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
     ninc_conv2d_narrow(const __grid_constant__ Conv2dArgs args) {
   constexpr int kRows = 64, kThreads = 128;
   __shared__ __align__(16) float gathered[kStages][kRows * kDepth];
   __shared__ __align__(16) float packed[kStages][kNarrow * kDepth];
-  __shared__ int4 origins[kRows];
+  __shared__ int4 pixels[kRows];
   const int first_row = blockIdx.x * kRows;
   const int row = threadIdx.x % kRows;
   const int half = (args.columns + 1) / 2;
   const int first = threadIdx.x / kRows * half;
   const int count = min(half, args.columns - first);
 
-  GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, origins);
+  GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, pixels);
   __syncthreads();
-  const auto copy = [&](int step, int stage) {
-    if (step < args.steps) {
-      gather.Copy(gathered[stage]);
-      CopyPacked<kNarrow, kThreads>(args.packed, args.packed_columns, step, 0, packed[stage]);
-    }
-    CommitCopies();
-  };
+  PackedAlongDepth<kNarrow, kThreads> weights(args.packed, args.packed_columns, 0);
+  const uint32_t gathered_address = SharedAddress(gathered), packed_address = SharedAddress(packed);
 
   float acc[kNarrow / 2] = {};
   int stage = 1, next = 0;
@@ -151,7 +144,11 @@ extern "C" __global__ void __launch_bounds__(128)
   for (int step = 1 - kStages; step < args.steps; ++step) {
     WaitForCopies<kStages - 2>();
     __syncthreads();
-    copy(step + kStages - 1, next);
+    if (step + kStages - 1 < args.steps) {
+      gather.Copy(gathered_address + next * sizeof(gathered[0]));
+      weights.Copy(packed_address + next * sizeof(packed[0]));
+    }
+    CommitCopies();
     if (step >= 0) AddNarrow(gathered[stage], packed[stage], row, first, count, acc);
     stage = stage + 1 == kStages ? 0 : stage + 1;
     next = next + 1 == kStages ? 0 : next + 1;

@@ -65,74 +65,146 @@ __device__ __forceinline__ bool FindPixel(const Gather& gather, const Origin& or
          static_cast<unsigned>(w) < static_cast<unsigned>(gather.w.size);
 }
 
-// The gathered operand as a tile along depth: kRows output pixels from `first` on.
+// Outside of any picture, whatever is added.
+constexpr int kNowhere = -(1 << 30);
+
+// Bit r * S + s: whether the pixel at kernel position (r, s) lies in the picture.
+__device__ __forceinline__ unsigned PositionMask(const Gather& gather, const Origin& origin) {
+  unsigned columns = 0, mask = 0;
+  for (int s = 0; s < gather.w.kernel; ++s) {
+    const unsigned w = origin.w + s * gather.w.step;
+    if (w < static_cast<unsigned>(gather.w.size)) columns |= 1u << s;
+  }
+  for (int r = 0; r < gather.h.kernel; ++r) {
+    const unsigned h = origin.h + r * gather.h.step;
+    if (h < static_cast<unsigned>(gather.h.size)) mask |= columns << (r * gather.w.kernel);
+  }
+  return mask;
+}
+
+// The gathered operand as a tile along depth: kRows output pixels from `first` on. What is known of
+// a pixel lies in shared memory: where kernels are small, its offset and a bit for each kernel
+// position, so that a copy costs five instructions; else its Origin.
 template <int kRows, int kThreads>
 class GatherAlongDepth {
  public:
-  // origins: kRows of shared memory; the block synchronises before the first Copy.
-  __device__ __forceinline__ GatherAlongDepth(const Gather& gather, int first, int4* origins)
+  // pixels: kRows of shared memory; the block synchronises before the first Copy.
+  __device__ __forceinline__ GatherAlongDepth(const Gather& gather, int first, int4* pixels)
       : gather_(gather),
-        origins_(origins),
+        pixels_(pixels),
         tap_(gather, gather.vectors ? 4 * (threadIdx.x % 4) : threadIdx.x % kDepth) {
     for (int row = threadIdx.x; row < kRows; row += kThreads) {
       Origin origin{0, kNowhere, 0};
       if (first + row < gather.rows) origin = FindOrigin(gather, first + row);
-      origins[row] = make_int4(origin.image, origin.h, origin.w, 0);
+      if (gather.masked) {
+        const int pixel = origin.h * gather.w.size + origin.w;
+        const unsigned mask = PositionMask(gather, origin);
+        pixels[row] =
+            make_int4(origin.image + pixel * gather.channels, static_cast<int>(mask), 0, 0);
+      } else {
+        pixels[row] = make_int4(origin.image, origin.h, origin.w, 0);
+      }
     }
   }
 
-  // Starts copying the next 16 reduction indices.
-  __device__ __forceinline__ void Copy(float* tile) {
-    if (gather_.vectors) {
-      CopyRows<4>(tile);
+  // Starts copying the next 16 reduction indices to the tile at this address of shared memory.
+  __device__ __forceinline__ void Copy(uint32_t tile) {
+    if (gather_.masked) {
+      const int row = tap_.r * gather_.h.step * gather_.w.size;
+      const float* from =
+          gather_.picture + (row + tap_.s * gather_.w.step) * gather_.channels + tap_.c;
+      const unsigned bit =
+          tap_.r < gather_.h.kernel ? 1u << (tap_.r * gather_.w.kernel + tap_.s) : 0;
+      const auto find = [&](int at, const float** pixel) {
+        const int2 v = *reinterpret_cast<const int2*>(pixels_ + at);
+        *pixel = from + v.x;
+        return (static_cast<unsigned>(v.y) & bit) != 0;
+      };
+      if (gather_.vectors) {
+        CopyVectors(tile, find);
+      } else {
+        CopyScalars(tile, find);
+      }
     } else {
-      CopyRows<1>(tile);
+      const auto find = [&](int at, const float** pixel) {
+        const int4 v = pixels_[at];
+        int offset;
+        const bool inside = FindPixel(gather_, {v.x, v.y, v.z}, tap_, &offset);
+        *pixel = gather_.picture + offset;
+        return inside;
+      };
+      if (gather_.vectors) {
+        CopyVectors(tile, find);
+      } else {
+        CopyScalars(tile, find);
+      }
     }
     tap_.Advance(gather_);
   }
 
  private:
-  static constexpr int kNowhere = -(1 << 30);  // outside of any picture, whatever is added
-
-  template <int kWidth>
-  __device__ __forceinline__ void CopyRows(float* tile) {
-    constexpr int kLanes = kDepth / kWidth;  // threads side by side on one row
-    constexpr int kSweep = kThreads / kLanes;
-    const int lane = threadIdx.x % kLanes;
-#pragma unroll 2
+  // Four threads side by side on a row. find(row, &from): whether the row's pixel lies in the
+  // picture, and where.
+  template <class Find>
+  __device__ __forceinline__ void CopyVectors(uint32_t tile, Find find) {
+    constexpr int kSweep = kThreads / 4;
+    static_assert(kSweep % 8 == 0, "a thread's rows have one swizzle");
+    const int first = threadIdx.x / 4;
+    const uint32_t to = tile + SwizzledWord(first, threadIdx.x % 4) * 4;
+#pragma unroll
     for (int i = 0; i < (kRows + kSweep - 1) / kSweep; ++i) {
-      const int row = threadIdx.x / kLanes + i * kSweep;
+      const int row = first + i * kSweep;
       if (kRows % kSweep != 0 && row >= kRows) break;
-      const int4 v = origins_[row];
-      int offset;
-      const bool inside = FindPixel(gather_, {v.x, v.y, v.z}, tap_, &offset);
-      const float* from = inside ? gather_.picture + offset : gather_.picture;
-      if constexpr (kWidth == 4) {
-        CopyAsync16(tile + SwizzledWord(row, lane), from, inside);
-      } else {
-        CopyAsync4(tile + SwizzledWord(row, lane / 4) + lane % 4, from, inside);
-      }
+      const float* from;
+      const bool inside = find(row, &from);
+      CopyAsync16(to + i * kSweep * kDepth * 4, from, inside);
+    }
+  }
+
+  template <class Find>
+  __device__ __forceinline__ void CopyScalars(uint32_t tile, Find find) {
+    const int lane = threadIdx.x % kDepth;
+#pragma unroll 2
+    for (int row = threadIdx.x / kDepth; row < kRows; row += kThreads / kDepth) {
+      const float* from;
+      const bool inside = find(row, &from);
+      CopyAsync4(tile + (SwizzledWord(row, lane / 4) + lane % 4) * 4, from, inside);
     }
   }
 
   const Gather& gather_;
-  const int4* origins_;
+  const int4* pixels_;
   Tap tap_;
 };
 
-// Starts copying the packed weights of one stage: `rows` columns of the product from `first` on
-// (of `packed_columns` there are), as a tile along depth.
+// The packed weights of kRows columns of the product, from `first` on, as a tile along depth.
 template <int kRows, int kThreads>
-__device__ __forceinline__ void CopyPacked(const float* packed, int packed_columns, int step,
-                                           int first, float* tile) {
-  const float* from = packed + (static_cast<int64_t>(step) * packed_columns + first) * kDepth;
+class PackedAlongDepth {
+ public:
+  __device__ __forceinline__ PackedAlongDepth(const float* packed, int packed_columns, int first)
+      : from_(packed + first * kDepth + 4 * threadIdx.x),
+        rows_(packed_columns - first),
+        pitch_(packed_columns * kDepth) {}
+
+  // Starts copying the next 16 reduction indices to the tile at this address of shared memory.
+  __device__ __forceinline__ void Copy(uint32_t tile) {
+    constexpr int kSweep = kThreads / 4;
+    static_assert(kSweep % 8 == 0, "a thread's rows have one swizzle");
+    const int first = threadIdx.x / 4;
+    const uint32_t to = tile + SwizzledWord(first, threadIdx.x % 4) * 4;
 #pragma unroll
-  for (int i = 0; i < (4 * kRows + kThreads - 1) / kThreads; ++i) {
-    const int chunk = threadIdx.x + i * kThreads;
-    if (4 * kRows % kThreads != 0 && chunk >= 4 * kRows) break;
-    if (first + chunk / 4 >= packed_columns) break;
-    CopyAsync16(tile + SwizzledWord(chunk / 4, chunk % 4), from + 4 * chunk, true);
+    for (int i = 0; i < (kRows + kSweep - 1) / kSweep; ++i) {
+      const int row = first + i * kSweep;
+      if ((kRows % kSweep != 0 && row >= kRows) || row >= rows_) break;
+      CopyAsync16(to + i * kSweep * kDepth * 4, from_ + i * kSweep * kDepth, true);
+    }
+    from_ += pitch_;
   }
-}
+
+ private:
+  const float* from_;
+  int rows_;
+  int pitch_;
+};
 
 }  // namespace ninc::cuda

@@ -114,6 +114,7 @@ Gather MakeGather(const Conv2dProblem& p, Pass pass, const float* picture) {
   gather.columns = MakeDivisor(to.w);
   gather.image = MakeDivisor(to.h * to.w);
   gather.divided = gather.h.divisor.divisor != 1 || gather.w.divisor.divisor != 1;
+  gather.masked = gather.divided == 0 && p.kernel_h * p.kernel_w <= 32;
   gather.vectors = from.c % 4 == 0 && IsAligned(picture, 16);
   return gather;
 }

@@ -36,10 +36,11 @@ __device__ __forceinline__ int SwizzledWord(int row, int chunk) {
 __device__ __forceinline__ int Spread(int g) { return (g >> 1) + 4 * (g & 1); }
 __host__ __device__ constexpr int AcrossPitch(int size) { return size + 4; }
 
-// x = high + low to 22 bits. An infinite x has no finite low part: the product is NaN.
+// x = high + low exactly; what a tensor core ignores of low is less than 2^-21 of x. An infinite x
+// has no finite low part: the product is NaN.
 __device__ __forceinline__ void Split(float x, float* high, float* low) {
-  *high = RoundToTf32(x);
-  *low = RoundToTf32(x - *high);
+  *high = CutToTf32(x);
+  *low = x - *high;
 }
 
 // acc += a * b over 8 * kProducts reduction indices: those of a[e][i], row 16*(i/2) + 8*(i%2) + g,
@@ -48,24 +49,33 @@ template <Precision kPrecision, int kProducts>
 __device__ __forceinline__ void AddMma(const float (&a)[2 * kProducts][4],
                                        const float (&b)[2 * kProducts][4], Accumulators& acc) {
   constexpr bool kSplit = kPrecision == Precision::kSplit;
+  // Of the factors' parts only `high` is used where precision is reduced.
+  const auto part = [](float x, float* high, float* low) {
+    if constexpr (kSplit) {
+      Split(x, high, low);
+    } else {
+      *high = RoundToTf32(x);
+    }
+  };
   float a_high[kProducts][2][4], a_low[kProducts][2][4];
   for (int e = 0; e < 2 * kProducts; ++e) {
     for (int i = 0; i < 4; ++i) {
-      Split(a[e][i], &a_high[e >> 1][i >> 1][2 * (e & 1) + (i & 1)],
-            &a_low[e >> 1][i >> 1][2 * (e & 1) + (i & 1)]);
+      part(a[e][i], &a_high[e >> 1][i >> 1][2 * (e & 1) + (i & 1)],
+           &a_low[e >> 1][i >> 1][2 * (e & 1) + (i & 1)]);
     }
   }
   for (int j = 0; j < 4; ++j) {
     float b_high[kProducts][2], b_low[kProducts][2];
     for (int e = 0; e < 2 * kProducts; ++e) {
-      Split(b[e][j], &b_high[e >> 1][e & 1], &b_low[e >> 1][e & 1]);
+      part(b[e][j], &b_high[e >> 1][e & 1], &b_low[e >> 1][e & 1]);
     }
     for (int i = 0; i < 2; ++i) {
       if constexpr (kSplit) {
         // Tensor cores cut off where they add, and long sums would drift: the sum over more than
         // these few indices is made by float32 additions, which round. Small terms first.
-        float sum[4] = {};
-        for (int p = 0; p < kProducts; ++p) MmaTf32(a_low[p][i], b_high[p], sum);
+        float sum[4];
+        MmaTf32First(a_low[0][i], b_high[0], sum);
+        for (int p = 1; p < kProducts; ++p) MmaTf32(a_low[p][i], b_high[p], sum);
         for (int p = 0; p < kProducts; ++p) MmaTf32(a_high[p][i], b_low[p], sum);
         for (int p = 0; p < kProducts; ++p) MmaTf32(a_high[p][i], b_high[p], sum);
         for (int e = 0; e < 4; ++e) acc[i][j][e] += sum[e];

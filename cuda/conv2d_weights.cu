@@ -9,77 +9,96 @@
 namespace ninc::cuda {
 namespace {
 
-// Copies of kSize values of each of 16 pixels into a tile across; find(pixel, width, &from) says
-// where a thread's values of a pixel lie, or false for zeros.
+// Copies of kSize values of each of 16 pixels to a tile across at this address of shared memory;
+// find(row, &from) says where a thread's values of the tile's pixel lie, or false for zeros.
 template <int kSize, int kThreads, int kWidth, class Find>
-__device__ __forceinline__ void CopyAcross(int first_pixel, float* tile, Find find) {
+__device__ __forceinline__ void CopyAcross(uint32_t tile, Find find) {
   constexpr int kLanes = kSize / kWidth;  // threads side by side on one pixel
   constexpr int kSweep = kThreads / kLanes;
   static_assert(kThreads % kLanes == 0, "a thread keeps its channels from pixel to pixel");
-  const int lane = threadIdx.x % kLanes;
+  const int first = threadIdx.x / kLanes;
+  const uint32_t to = tile + (first * AcrossPitch(kSize) + threadIdx.x % kLanes * kWidth) * 4;
 #pragma unroll
   for (int i = 0; i < (kDepth + kSweep - 1) / kSweep; ++i) {
-    const int row = threadIdx.x / kLanes + i * kSweep;
-    if (kDepth % kSweep != 0 && row >= kDepth) break;
-    const float* from = nullptr;
-    const bool inside = find(first_pixel + row, &from);
-    float* to = tile + row * AcrossPitch(kSize) + lane * kWidth;
+    if (kDepth % kSweep != 0 && first + i * kSweep >= kDepth) break;
+    const float* from;
+    const bool inside = find(first + i * kSweep, &from);
     if constexpr (kWidth == 4) {
-      CopyAsync16(to, from, inside);
+      CopyAsync16(to + i * kSweep * AcrossPitch(kSize) * 4, from, inside);
     } else {
-      CopyAsync4(to, from, inside);
+      CopyAsync4(to + i * kSweep * AcrossPitch(kSize) * 4, from, inside);
     }
   }
 }
 
+// Both operands: gathered pixels, whose kernel position and channel a thread keeps, and dy.
 template <int kRows, int kColumns, int kThreads>
 class WeightsCopier {
  public:
-  __device__ __forceinline__ WeightsCopier(const Conv2dWeightsArgs& args, int row, int column)
-      : args_(args), begin_(blockIdx.y * args.chunk), tap_(args.gather, 0) {
-    end_ = min(begin_ + args.chunk, args.gather.rows);
+  // origins: two times kDepth of shared memory. The block synchronises before each Copy.
+  __device__ __forceinline__ WeightsCopier(const Conv2dWeightsArgs& args, int row, int column,
+                                           int4* origins)
+      : args_(args), origins_(origins), pixel_(blockIdx.y * args.chunk), tap_(args.gather, 0) {
+    end_ = min(pixel_ + args.chunk, args.gather.rows);
     const Gather& gather = args.gather;
     const int e = row + (gather.vectors ? 4 * (threadIdx.x % (kRows / 4)) : threadIdx.x % kRows);
     const int tap = e / gather.channels;
     tap_.c = e - tap * gather.channels;
     tap_.r = tap / gather.w.kernel;
     tap_.s = tap - tap_.r * gather.w.kernel;
-    column_ = column + (args.vectors ? 4 * (threadIdx.x % (kColumns / 4)) : threadIdx.x % kColumns);
+    column += args.vectors ? 4 * (threadIdx.x % (kColumns / 4))
+                           : static_cast<int>(threadIdx.x % kColumns);
+    dy_ = args.dy + static_cast<int64_t>(pixel_) * args.columns + column;
+    dy_end_ = column < args.columns ? end_ : 0;
+    FindOrigins(0);
   }
 
-  __device__ __forceinline__ int steps() const { return (end_ - begin_ + kDepth - 1) / kDepth; }
+  __device__ __forceinline__ int steps() const { return (end_ - pixel_ + kDepth - 1) / kDepth; }
 
-  __device__ __forceinline__ void Copy(int step, float* gathered, float* dy) const {
-    const int pixel = begin_ + step * kDepth;
-    const auto find_gathered = [&](int m, const float** from) {
-      int offset = 0;
-      const bool inside =
-          m < end_ && FindPixel(args_.gather, FindOrigin(args_.gather, m), tap_, &offset);
-      *from = args_.gather.picture + (inside ? offset : 0);
+  // Starts copying the next 16 pixels, number `step`, and finds out where those after them lie.
+  __device__ __forceinline__ void Copy(int step, uint32_t gathered, uint32_t dy) {
+    const int4* origins = origins_ + step % 2 * kDepth;
+    const auto find_gathered = [&](int row, const float** from) {
+      const int4 v = origins[row];
+      int offset;
+      const bool inside = FindPixel(args_.gather, {v.x, v.y, v.z}, tap_, &offset);
+      *from = args_.gather.picture + offset;
       return inside;
     };
-    const auto find_dy = [&](int m, const float** from) {
-      const bool inside = m < end_ && column_ < args_.columns;
-      *from = args_.dy + (inside ? static_cast<int64_t>(m) * args_.columns + column_ : 0);
-      return inside;
+    const auto find_dy = [&](int row, const float** from) {
+      *from = dy_ + row * args_.columns;
+      return pixel_ + row < dy_end_;
     };
     if (args_.gather.vectors) {
-      CopyAcross<kRows, kThreads, 4>(pixel, gathered, find_gathered);
+      CopyAcross<kRows, kThreads, 4>(gathered, find_gathered);
     } else {
-      CopyAcross<kRows, kThreads, 1>(pixel, gathered, find_gathered);
+      CopyAcross<kRows, kThreads, 1>(gathered, find_gathered);
     }
     if (args_.vectors) {
-      CopyAcross<kColumns, kThreads, 4>(pixel, dy, find_dy);
+      CopyAcross<kColumns, kThreads, 4>(dy, find_dy);
     } else {
-      CopyAcross<kColumns, kThreads, 1>(pixel, dy, find_dy);
+      CopyAcross<kColumns, kThreads, 1>(dy, find_dy);
     }
+    pixel_ += kDepth;
+    dy_ += kDepth * args_.columns;
+    FindOrigins(step + 1);
   }
 
  private:
+  __device__ __forceinline__ void FindOrigins(int step) {
+    if (threadIdx.x >= kDepth) return;
+    Origin origin{0, kNowhere, 0};
+    const int m = pixel_ + static_cast<int>(threadIdx.x);
+    if (m < end_) origin = FindOrigin(args_.gather, m);
+    origins_[step % 2 * kDepth + threadIdx.x] = make_int4(origin.image, origin.h, origin.w, 0);
+  }
+
   const Conv2dWeightsArgs& args_;
-  int begin_, end_;
+  int4* origins_;
+  int pixel_, end_;  // the next pixel to copy, and the last of the chunk
   Tap tap_;
-  int column_;
+  const float* dy_;  // its dy
+  int dy_end_;       // the last pixel of which there is dy for this thread's column
 };
 
 template <Precision kPrecision, int kWarpRows, int kWarpColumns>
@@ -89,6 +108,7 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
   constexpr int kPitchA = AcrossPitch(kRows), kPitchB = AcrossPitch(kColumns);
   __shared__ __align__(16) float gathered[kStages][kDepth * kPitchA];
   __shared__ __align__(16) float dy[kStages][kDepth * kPitchB];
+  __shared__ int4 origins[2 * kDepth];
 
   const int block_row = blockIdx.x / args.column_tiles * kRows;
   const int block_column = blockIdx.x % args.column_tiles * kColumns;
@@ -99,7 +119,8 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
       block_column + warp_column < args.packed_columns && block_row + warp_row < args.reduction;
   const bool sums_dy = args.bias && block_row == 0 && threadIdx.x < kColumns;
 
-  const WeightsCopier<kRows, kColumns, kThreads> copier(args, block_row, block_column);
+  WeightsCopier<kRows, kColumns, kThreads> copier(args, block_row, block_column, origins);
+  const uint32_t gathered_address = SharedAddress(gathered), dy_address = SharedAddress(dy);
   const int steps = copier.steps();
   Accumulators acc = {};
   float dy_sum = 0.0f;
@@ -108,7 +129,10 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
   for (int step = 1 - kStages; step < steps; ++step) {
     WaitForCopies<kStages - 2>();
     __syncthreads();  // the stage has arrived for all, and all are done with the one before it
-    if (step + kStages - 1 < steps) copier.Copy(step + kStages - 1, gathered[next], dy[next]);
+    if (step + kStages - 1 < steps) {
+      copier.Copy(step + kStages - 1, gathered_address + next * sizeof(gathered[0]),
+                  dy_address + next * sizeof(dy[0]));
+    }
     CommitCopies();
     if (useful && step >= 0) {
       AddAcross<kPrecision, kPitchA, kPitchB>(gathered[stage] + warp_row, dy[stage] + warp_column,

@@ -49,6 +49,7 @@ __device__ __forceinline__ void FirstMaximum(const Pool2dArgs& pool, const float
   for (int i = h.begin; i < h.end; ++i) {
     int at = i * pool.w.in + w.begin;
     const float* from = image + at * pool.channels;
+#pragma unroll 1
     for (int j = w.begin; j < w.end; ++j, ++at, from += pool.channels) {
       const Pack<kWidth> x = Load<kWidth>(from);
       for (int v = 0; v < kWidth; ++v) {
@@ -71,18 +72,20 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
   float* dx = pool.y + own.n * pixels * pool.channels + own.c;
 
   const Span p = Reaching(pool.h, own.h), q = Reaching(pool.w, own.w);
-  const int columns = q.end - q.begin, windows = (p.end - p.begin) * columns;
+  const int columns = max(q.end - q.begin, 0), windows = max(p.end - p.begin, 0) * columns;
   const int lines = static_cast<int>(Tile::kThreads >> args.lane_bits);
   // A window's maxima lie side by side, those of a thread together.
   const int round = static_cast<int>(Tile::kShared >> args.lane_bits) / kWidth;
   const auto slot = [&](int window) {
     return maxima + ((window << args.lane_bits) + static_cast<int>(own.lane)) * kWidth;
   };
+  const bool writes = own.inside && own.column < own.w.end;
   const Span q_own = Reaching(pool.w, {own.column, own.column + 1});
 
-  // One round, but for very large windows that lie close: later rounds go on from what stands in
-  // dx.
-  for (int first = 0; first < windows; first += round) {
+  // One round, also where no window reaches: zeros are to be written. More for very large windows
+  // that lie close: later rounds go on from what stands in dx.
+  int first = 0;
+  do {
     const int last = min(first + round, windows);
     if (first != 0) __syncthreads();
     for (int i = first + static_cast<int>(own.line); own.inside && i < last; i += lines) {
@@ -93,15 +96,15 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
       for (int v = 0; v < kWidth; ++v) slot(i - first)[v] = place[v];
     }
     __syncthreads();
-    if (!own.inside || own.column >= own.w.end) continue;
 #pragma unroll 1
-    for (int h = own.row; h < own.h.end; h += Tile::kStepRows) {
+    for (int h = own.row; writes && h < own.h.end; h += Tile::kStepRows) {
       const int place = h * pool.w.in + own.column;
       float* to = dx + place * pool.channels;
       Pack<kWidth> sum = {};
       if (first != 0) sum = Load<kWidth>(to);
       const Span p_own = Reaching(pool.h, {h, h + 1});
       for (int i = p_own.begin; i < p_own.end; ++i) {
+#pragma unroll 1
         for (int j = q_own.begin; j < q_own.end; ++j) {
           const int window = (i - p.begin) * columns + j - q.begin;
           if (window < first || window >= last) continue;
@@ -113,12 +116,12 @@ __device__ __forceinline__ void GatherTile(const MaxPool2dBackwardArgs& args, in
       }
       Store(sum, to);
     }
-  }
+  } while ((first += round) < windows);
 }
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(MaxPoolTile::kThreads, 3)
+extern "C" __global__ void __launch_bounds__(MaxPoolTile::kThreads, 4)
     ninc_max_pool2d_backward(const MaxPool2dBackwardArgs args) {
   __shared__ __align__(16) int maxima[MaxPoolTile::kShared];
   WithWidth(args.pool.vectors,

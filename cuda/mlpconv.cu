@@ -55,7 +55,7 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
   extern __shared__ float4 dynamic[];
   float* map = reinterpret_cast<float*>(dynamic);
   float* packed = map + Memory::kPacked;
-  int4* origins = reinterpret_cast<int4*>(map + Memory::kOrigins);
+  int4* pixels = reinterpret_cast<int4*>(map + Memory::kPixels);
 
   const int first_row = blockIdx.x * kRows;
   const int warp = threadIdx.x / 32;
@@ -63,8 +63,11 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
   const int warp_column = warp % kWarpColumns * kWarpTile;
   const bool has_rows = first_row + warp_row < args.gather.rows;
 
-  GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, origins);
-  int copied_layer = 0, copied_step = 0;  // what is copied next
+  GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, pixels);
+  PackedAlongDepth<kColumns, kThreads> weights(args.layer[0].packed, args.layer[0].packed_columns,
+                                               0);
+  const uint32_t map_address = SharedAddress(map), packed_address = SharedAddress(packed);
+  int copied_layer = 0, left = args.layer[0].steps;  // what is copied next
   int stage = 1, next = 0;
 #pragma unroll 1
   for (int layer = 0; layer < args.layers; ++layer) {
@@ -76,11 +79,13 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
       WaitForCopies<kStages - 2>();
       __syncthreads();  // the stage has arrived for all, and all are done with the one before it
       if (copied_layer < args.layers) {
-        const ChainLayer& from = args.layer[copied_layer];
-        if (copied_layer == 0) gather.Copy(map + next * kRows * kDepth);
-        CopyPacked<kColumns, kThreads>(from.packed, from.packed_columns, copied_step, 0,
-                                       packed + next * kColumns * kDepth);
-        if (++copied_step == from.steps) copied_step = 0, ++copied_layer;
+        if (copied_layer == 0) gather.Copy(map_address + next * kRows * kDepth * 4);
+        weights.Copy(packed_address + next * kColumns * kDepth * 4);
+        if (--left == 0 && ++copied_layer < args.layers) {
+          const ChainLayer& from = args.layer[copied_layer];
+          left = from.steps;
+          weights = PackedAlongDepth<kColumns, kThreads>(from.packed, from.packed_columns, 0);
+        }
       }
       CommitCopies();
       if (useful && step >= 0) {

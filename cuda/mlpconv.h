@@ -28,13 +28,13 @@ struct MlpConvArgs {
 
 // The shared memory of a block of kRows pixels whose layers have at most kColumns channels, in
 // floats: the map between two layers, with the gathered stages of the first layer in its place
-// before there is one; the stages of weights; where each pixel comes from. Few enough for one block
-// on every device (99 KB), for two on the largest.
+// before there is one; the stages of weights; where each pixel comes from (see GatherAlongDepth).
+// Few enough for one block on every device (99 KB), for two on the largest.
 template <int kRows, int kColumns>
 struct ChainMemory {
   static constexpr int kPacked = kRows * kColumns;
-  static constexpr int kOrigins = kPacked + kStages * kColumns * kDepth;
-  static constexpr int kBytes = (kOrigins + 4 * kRows) * 4;
+  static constexpr int kPixels = kPacked + kStages * kColumns * kDepth;
+  static constexpr int kBytes = (kPixels + 4 * kRows) * 4;
   static_assert(kStages * kDepth <= kColumns, "the gathered stages fit where the map will be");
   static_assert(kBytes <= 99 * 1024);
 };

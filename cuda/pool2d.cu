@@ -65,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(kPoolThreads, 8)
     ninc_avg_pool2d_forward(const Pool2dArgs args) {
   ForEachPixel(args, args.h.out, args.w.out, [&](auto width, int64_t n, int p, int q, int64_t c) {
     constexpr int kWidth = decltype(width)::value;
-    const float scale = InverseArea(args, p, q);
+    const float scale = 1.0f / (WindowExtent(args, args.h, p) * WindowExtent(args, args.w, q));
     Pack<kWidth> sum = {};
     ForEachInWindow<kWidth>(args, n, Window(args.h, p), Window(args.w, q), c,
                             [&](const Pack<kWidth>& x) {
@@ -83,10 +83,15 @@ extern "C" __global__ void __launch_bounds__(kPoolThreads, 8)
     constexpr int kWidth = decltype(width)::value;
     const Span p = Reaching(args.h, {h, h + 1}), q = Reaching(args.w, {w, w + 1});
     Pack<kWidth> sum = {};
+    // Few windows hold a pixel: more code would not make more loads at a time.
+#pragma unroll 1
     for (int i = p.begin; i < p.end; ++i) {
-      for (int j = q.begin; j < q.end; ++j) {
-        const float scale = InverseArea(args, i, j);
-        const Pack<kWidth> dy = Load<kWidth>(args.dy + OutputOffset(args, n, i, j) + c);
+      const float rows = WindowExtent(args, args.h, i);
+      const float* from = args.dy + OutputOffset(args, n, i, q.begin) + c;
+#pragma unroll 1
+      for (int j = q.begin; j < q.end; ++j, from += args.channels) {
+        const Pack<kWidth> dy = Load<kWidth>(from);
+        const float scale = 1.0f / (rows * WindowExtent(args, args.w, j));
         for (int v = 0; v < kWidth; ++v) sum.v[v] = fmaf(dy.v[v], scale, sum.v[v]);
       }
     }

@@ -26,16 +26,10 @@ __device__ __forceinline__ Span Reaching(const PoolAxis& axis, Span span) {
 }
 
 // What an average divides by along this axis.
-__device__ __forceinline__ int Extent(const PoolAxis& axis, int o, bool count_include_pad) {
+__device__ __forceinline__ float WindowExtent(const Pool2dArgs& pool, const PoolAxis& axis, int o) {
   const int begin = o * axis.stride - axis.padding;
-  if (count_include_pad) return min(begin + axis.kernel, axis.in + axis.padding) - begin;
-  return min(begin + axis.kernel, axis.in) - max(begin, 0);
-}
-
-__device__ __forceinline__ float InverseArea(const Pool2dArgs& pool, int p, int q) {
-  const bool include = pool.count_include_pad != 0;
-  return 1.0f / (static_cast<float>(Extent(pool.h, p, include)) *
-                 static_cast<float>(Extent(pool.w, q, include)));
+  const int margin = pool.count_include_pad ? axis.padding : 0;
+  return static_cast<float>(min(begin + axis.kernel, axis.in + margin) - max(begin, -margin));
 }
 
 // Whether a value takes the place of the largest so far: it is larger, or the first NaN.

@@ -32,7 +32,9 @@ __device__ __forceinline__ Pack<kWidth> Load(const float* from) {
 template <int kWidth>
 __device__ __forceinline__ void Store(const Pack<kWidth>& pack, float* to) {
   if constexpr (kWidth == 4) {
-    *reinterpret_cast<float4*>(to) = make_float4(pack.v[0], pack.v[1], pack.v[2], pack.v[3]);
+    // The plain store under its name: an assignment comes out as four stores behind long
+    // computations of its address.
+    __stwb(reinterpret_cast<float4*>(to), make_float4(pack.v[0], pack.v[1], pack.v[2], pack.v[3]));
   } else {
     *to = pack.v[0];
   }

@@ -2,10 +2,10 @@
 # Sees to the system packages a goal needs: as root on Debian or Ubuntu installs what is missing,
 # otherwise says in one line what that is.
 #
-#   tools/bootstrap.sh build|test|fuzz
+#   tools/bootstrap.sh build|test|fuzz|shells
 set -euo pipefail
 
-goal=${1:?usage: tools/bootstrap.sh build|test|fuzz}
+goal=${1:?usage: tools/bootstrap.sh build|test|fuzz|shells}
 python=${PYTHON:-python3}
 missing=()
 
@@ -44,6 +44,10 @@ fi
 if [[ $goal == fuzz ]]; then
   need clang command -v clang++
   need libclang-rt-14-dev has_fuzzer
+fi
+if [[ $goal == shells ]]; then  # whose completion is tested where they are
+  need zsh command -v zsh
+  need fish command -v fish
 fi
 
 if ((${#missing[@]} == 0)); then exit 0; fi

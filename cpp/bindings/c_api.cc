@@ -116,6 +116,14 @@ ninc_status ninc_model_load_memory(const void* data, size_t size, ninc_model** m
   });
 }
 
+ninc_status ninc_model_set_device(ninc_model* model, const char* device) {
+  return Guard([&]() -> Status {
+    NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_set_device", "model"));
+    NINC_RETURN_IF_ERROR(NotNull(device, "ninc_model_set_device", "device"));
+    return model->model->MoveTo(device);
+  });
+}
+
 ninc_status ninc_model_input_channels(const ninc_model* model, int64_t* channels) {
   return Guard([&]() -> Status {
     NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_input_channels", "model"));

@@ -1,5 +1,7 @@
 #include "bindings/device_arrays.h"
 
+#include <pybind11/stl.h>
+
 #include <utility>
 
 #include "bindings/dlpack.h"
@@ -84,10 +86,15 @@ void FromDlPack(const py::object& object, const Argument& argument, BorrowedImag
 }  // namespace
 
 BorrowedImages::BorrowedImages(const py::object& object, Argument argument) : kept(object) {
-  if (py::hasattr(object, kInterface)) {
-    FromInterface(object.attr(kInterface), argument, this);
-  } else {
+  if (!py::hasattr(object, kInterface)) {
     FromDlPack(object, argument, this);
+    return;
+  }
+  try {
+    FromInterface(object.attr(kInterface), argument, this);
+  } catch (const py::cast_error&) {  // an entry of another type, or none at all
+    Check(InvalidArgument(argument.ToString() + " has a malformed " + kInterface + ": " +
+                          py::repr(object.attr(kInterface)).cast<std::string>()));
   }
 }
 

@@ -95,6 +95,24 @@ py::array Run(Model& model, const py::object& x_object, const std::optional<std:
   return y;
 }
 
+py::array RunPictures(Model& model, const py::object& object, const py::object& scale_object,
+                      const py::object& shift_object) {
+  const auto pictures = py::array_t<uint8_t, py::array::c_style>::ensure(object);
+  if (!pictures || !py::isinstance<py::array_t<uint8_t>>(object) || pictures.ndim() != 4) {
+    throw DTypeError("network: pictures must be N×H×W×C uint8");
+  }
+  const Shape input{pictures.shape(0), pictures.shape(1), pictures.shape(2), pictures.shape(3)};
+  const py::array scale = Vector(scale_object, {"network", "scale"}, input.c);
+  const py::array shift = Vector(shift_object, {"network", "shift"}, input.c);
+  const Shape shape = Unwrap(model.OutputShape(input));
+  py::array_t<float> y = NewArray({shape.n, shape.c, shape.h, shape.w});
+  float* to = y.mutable_data();
+  const Pictures view{pictures.data(), Data(scale), Data(shift)};
+  const py::gil_scoped_release unlocked;
+  Check(model.RunPictures(input, view, to));
+  return y;
+}
+
 // The result's dimensions are those of a matrix where each map is one number.
 DeviceArray RunOnDevice(Model& model, const py::object& x_object) {
   const BorrowedImages x(x_object, {"network", "x"});
@@ -182,6 +200,7 @@ void DefineModel(py::module_& module) {
           arg("name"), arg("array"))
       .def("remove_extra", &Model::RemoveExtra, arg("name"))
       .def("run_on_device", &RunOnDevice, arg("x"))
+      .def("run_pictures", &RunPictures, arg("pictures"), arg("scale"), arg("shift"))
       .def("run", &Run, arg("x"), arg("output") = py::none())
       .def("output_shape", &OutputShape, arg("input_shape"), arg("output") = py::none())
       .def(

@@ -69,8 +69,7 @@ py::tuple Step(PyTrainer& self, const py::object& x, const py::object& labels, c
                const py::object& decay, float momentum, bool nesterov, uint64_t seed, uint64_t step,
                float clip_norm, float average_rate) {
   return ToTuple(WithArguments(
-      self, x, labels, lr, decay,
-      Settings(momentum, nesterov, seed, step, clip_norm, average_rate),
+      self, x, labels, lr, decay, Settings(momentum, nesterov, seed, step, clip_norm, average_rate),
       [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
 }
 
@@ -78,9 +77,9 @@ std::shared_ptr<PendingStep> Launch(PyTrainer& self, const py::object& x, const 
                                     const py::object& lr, const py::object& decay, float momentum,
                                     bool nesterov, uint64_t seed, uint64_t step, float clip_norm,
                                     float average_rate) {
-  return WithArguments(self, x, labels, lr, decay,
-                       Settings(momentum, nesterov, seed, step, clip_norm, average_rate),
-                       [&](const auto&... arguments) { return self.trainer->Launch(arguments...); });
+  return WithArguments(
+      self, x, labels, lr, decay, Settings(momentum, nesterov, seed, step, clip_norm, average_rate),
+      [&](const auto&... arguments) { return self.trainer->Launch(arguments...); });
 }
 
 py::tuple Gradients(PyTrainer& self, const py::object& x_object, const py::object& labels_object,

@@ -35,6 +35,18 @@ std::string Name(const Activation& activation) {
   return "";
 }
 
+std::string Name(Precision precision) {
+  switch (precision) {
+    case Precision::kFloat32:
+      return "float32";
+    case Precision::kStrict:
+      return "strict float32";
+    case Precision::kFast:
+      return "fast";
+  }
+  return "";
+}
+
 // "conv2d" -> "conv2d + relu"
 std::string With(const std::string& name, const Activation& activation) {
   return activation == Activation{} ? name : name + " + " + Name(activation);
@@ -166,18 +178,18 @@ std::string Table(const std::vector<Row>& rows) {
 
 std::string Plan::Describe() const {
   const bool training = options().mode == Mode::kTraining;
+  const bool here = impl_->backend->SharesMemory();  // the processor, with threads
   std::string text = std::string(training ? "training" : "inference") + ", input " +
-                     input_shape().ToString() + ", output " + output_shape().ToString() +
-                     (options().precision == Precision::kStrict ? ", strict" : ",") +
-                     " float32 on " + std::string(impl_->backend->name()) + " (" +
-                     std::string(TargetName(impl_->target)) + ")\n";
+                     input_shape().ToString() + ", output " + output_shape().ToString() + ", " +
+                     Name(options().precision) + " on " + std::string(impl_->backend->name()) +
+                     (here ? " (" + std::string(TargetName(impl_->target)) + ")" : "") + "\n";
   std::vector<Row> rows{{"step", "layers", "algorithm", "result", "MFLOP", "weights"}};
   for (size_t i = 0; i < impl_->program.steps.size(); ++i) rows.push_back(MakeRow(*impl_, i));
   text += Table(rows);
   text += std::to_string(impl_->program.steps.size()) + " steps, " + Megaflops(Flops()) +
           " MFLOP, arena " + Megabytes(ArenaBytes()) + ", scratch " +
-          Megabytes(impl_->workspace.shared) + " + " + Megabytes(impl_->workspace.per_thread) +
-          " a thread";
+          Megabytes(impl_->workspace.shared);
+  if (here) text += " + " + Megabytes(impl_->workspace.per_thread) + " a thread";
   if (!training) text += ", packed weights " + Megabytes(PackedBytes());
   return text + "\n";
 }

@@ -50,6 +50,10 @@ class Execution {
 
   Status operator()(const step::FromNchw& s) const {
     const Shape& to = shape(s.y);
+    if (kind(s.x) == ValueKind::kInput && run_.pictures.data != nullptr) {
+      const Pictures& from = run_.pictures;
+      return backend_.FromUint8(to, from.data, from.scale, from.shift, Out(s.y), threads());
+    }
     if (kind(s.x) == ValueKind::kInput) return backend_.FromNchw(to, run_.x, Out(s.y), threads());
     const StridedView x{In(s.x), {to.c * to.h * to.w, to.h * to.w, to.w, 1}};
     return backend_.FromNchw(to, x, Out(s.y), threads());

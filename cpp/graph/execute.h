@@ -17,6 +17,7 @@ namespace ninc {
 // What differs from one run of a program to the next. All memory is the backend's.
 struct RunArguments {
   StridedView x;
+  Pictures pictures;                          // in place of x where its data is not null
   const DeviceTensors* parameters = nullptr;  // training reads them as they are
   const PreparedSet* prepared = nullptr;      // inference has them prepared
   std::byte* arena = nullptr;                 // MemoryLayout::bytes

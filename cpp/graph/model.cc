@@ -93,23 +93,42 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
 }
 
 Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
-                        const StridedView& x, float* y) {
+                        const StridedView& x, const Pictures& pictures, float* y) {
   const RunLayout layout = plan.LayoutOf(plan.backend->Threads());  // threads may change meanwhile
   NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
   Backend& stream = arena.stream();
   RunArguments run{.x = x,
+                   .pictures = pictures,
                    .prepared = &prepared,
                    .arena = arena.data(),
                    .workspace = plan.WorkspaceIn(arena.data(), layout),
                    .y = y};
   if (stream.SharesMemory()) return Execute(plan.program, plan.layout, stream, run);
-  NINC_RETURN_IF_ERROR(WriteInput(stream, plan.input, x, arena.data() + layout.input, &run.x));
+  uint64_t variant = 2 * prepared.version;
+  if (pictures.data != nullptr) {
+    ++variant;
+    NINC_RETURN_IF_ERROR(WritePictures(stream, plan.input, arena.data(), layout, &run.pictures));
+  } else {
+    NINC_RETURN_IF_ERROR(WriteInput(stream, plan.input, x, arena.data() + layout.input, &run.x));
+  }
   run.y = reinterpret_cast<float*>(arena.data() + layout.output);
-  NINC_RETURN_IF_ERROR(stream.Replay({plan.id, prepared.version}, [&] {
-    return Execute(plan.program, plan.layout, stream, run);
-  }));
+  NINC_RETURN_IF_ERROR(stream.Replay(
+      {plan.id, variant}, [&] { return Execute(plan.program, plan.layout, stream, run); }));
   const auto count = static_cast<size_t>(plan.program.output_shape.size());
   return stream.Read(y, run.y, count * sizeof(float));
+}
+
+Status Model::Impl::PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures,
+                               float* y, NodeId output) {
+  const std::shared_ptr<Placement> place = placement();
+  NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
+                        PlanFor(*place, input, {.output = output}));
+  if (plan->output_shape().size() == 0) return {};
+  NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> set,
+                        PreparedFor(*place, plan->impl()));
+  NINC_RETURN_IF_ERROR(Run(*place, plan->impl(), *set, x, pictures, y));
+  place->Trim(cache_limit);
+  return {};
 }
 
 // Addresses differ from call to call, so nothing is recorded.
@@ -215,17 +234,11 @@ Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
 }
 
 Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId output) {
-  return CatchOutOfMemory("run", [&]() -> Status {
-    const std::shared_ptr<Placement> place = impl_->placement();
-    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
-                          impl_->PlanFor(*place, input, {.output = output}));
-    if (plan->output_shape().size() == 0) return {};
-    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
-                          impl_->PreparedFor(*place, plan->impl()));
-    NINC_RETURN_IF_ERROR(impl_->Run(*place, plan->impl(), *prepared, x, y));
-    place->Trim(impl_->cache_limit);
-    return {};
-  });
+  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, x, {}, y, output); });
+}
+
+Status Model::RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output) {
+  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, {}, pictures, y, output); });
 }
 
 Result<DeviceMemory> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,

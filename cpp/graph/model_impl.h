@@ -52,9 +52,12 @@ struct Model::Impl {
                                               const PlanOptions& options);
   // An inference plan's weights, as of now.
   Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan);
-  // x and y in the caller's memory.
+  // x, or pictures where they are not null, and y in the caller's memory.
   Status Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
-             const StridedView& x, float* y);
+             const StridedView& x, const Pictures& pictures, float* y);
+  // Finds plan and weights, then Run.
+  Status PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures, float* y,
+                    NodeId output);
   // x and y in the device's memory.
   Status RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
                   const StridedView& x, float* y);

@@ -75,6 +75,8 @@ RunLayout Plan::Impl::LayoutOf(int threads) const {
   if (!backend->SharesMemory()) {
     run.input = place(static_cast<size_t>(input.size()) * sizeof(float));
     if (options.mode == Mode::kInference) {
+      run.scale = place(static_cast<size_t>(input.c) * sizeof(float));
+      run.shift = place(static_cast<size_t>(input.c) * sizeof(float));
       run.output = place(static_cast<size_t>(program.output_shape.size()) * sizeof(float));
     }
   }

@@ -31,4 +31,17 @@ Status WriteInput(Backend& stream, const Shape& shape, const StridedView& x, std
   return stream.Write(to, Gather(shape, x).data(), bytes);
 }
 
+Status WritePictures(Backend& stream, const Shape& shape, std::byte* memory,
+                     const RunLayout& layout, Pictures* pictures) {
+  const size_t row = static_cast<size_t>(shape.c) * sizeof(float);
+  const auto count = static_cast<size_t>(shape.size());
+  NINC_RETURN_IF_ERROR(stream.Write(memory + layout.input, pictures->data, count));
+  NINC_RETURN_IF_ERROR(stream.Write(memory + layout.scale, pictures->scale, row));
+  NINC_RETURN_IF_ERROR(stream.Write(memory + layout.shift, pictures->shift, row));
+  *pictures = {reinterpret_cast<const uint8_t*>(memory + layout.input),
+               reinterpret_cast<const float*>(memory + layout.scale),
+               reinterpret_cast<const float*>(memory + layout.shift)};
+  return {};
+}
+
 }  // namespace ninc

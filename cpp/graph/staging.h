@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "graph/plan_impl.h"
 #include "ninc/backend.h"
 
 namespace ninc {
@@ -11,5 +12,10 @@ namespace ninc {
 // it is read there.
 Status WriteInput(Backend& stream, const Shape& shape, const StridedView& x, std::byte* to,
                   StridedView* view);
+
+// Copies pictures, their scales and their shifts to their places in a run's memory; *pictures is
+// then how they are read there.
+Status WritePictures(Backend& stream, const Shape& shape, std::byte* memory,
+                     const RunLayout& layout, Pictures* pictures);
 
 }  // namespace ninc

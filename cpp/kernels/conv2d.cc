@@ -32,10 +32,10 @@ void PackWeights(const Conv2dProblem& p, Pass pass, const float* weight, const f
 WorkspaceSize Conv2dWorkspace(const Conv2dProblem& p, Pass pass) {
   const WinogradShape shape = ChooseWinograd(p, pass);
   if (pass == Pass::kBackwardWeights) {
-    if (shape.tile == 0 && !IsDepthwise(p)) return BackwardWeightsWorkspace(p);
-    const WorkspaceSize size =
-        shape.tile > 0 ? WinogradWeightsWorkspace(shape) : DepthwiseWorkspace(p, pass);
-    return size.Max(ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
+    if (shape.tile > 0) return WinogradWeightsWorkspace(shape);
+    if (!IsDepthwise(p)) return BackwardWeightsWorkspace(p);
+    return DepthwiseWorkspace(p, pass).Max(
+        ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
   }
   if (shape.tile > 0) return WinogradRunWorkspace(p, pass, shape);
   if (IsDepthwise(p)) return DepthwiseWorkspace(p, pass);
@@ -83,15 +83,11 @@ void Conv2dBackwardData(const Conv2dProblem& p, const float* dy, const float* pa
 
 void Conv2dBackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, float* dweight,
                            float* dbias, const Workspace& workspace) {
-  const WinogradShape shape = ChooseWinograd(p, Pass::kBackwardWeights);
-  if (!IsDepthwise(p) && shape.tile == 0) {
-    return BackwardWeights(p, x, dy, dweight, dbias, workspace);
+  if (const WinogradShape shape = ChooseWinograd(p, Pass::kBackwardWeights); shape.tile > 0) {
+    return WinogradBackwardWeights(p, shape, x, dy, dweight, dbias, workspace);
   }
-  if (IsDepthwise(p)) {
-    DepthwiseBackwardWeights(p, x, dy, dweight, workspace);
-  } else {
-    WinogradBackwardWeights(p, shape, x, dy, dweight, workspace);
-  }
+  if (!IsDepthwise(p)) return BackwardWeights(p, x, dy, dweight, dbias, workspace);
+  DepthwiseBackwardWeights(p, x, dy, dweight, workspace);
   if (dbias == nullptr) return;
   ActivationBackward(p.output().pixels(), p.out_channels, {}, dy, nullptr, nullptr, dbias,
                      workspace);

@@ -76,11 +76,9 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
   }
 }
 
-int64_t RowPointers(const TapLattice& lattice) {
-  return (UsesPatches(lattice) ? 1 : lattice.taps()) * BlockRows();
-}
+int64_t RowPointers(const TapLattice& lattice) { return SumTaps(lattice) * BlockRows(); }
 int64_t PatchFloats(const TapLattice& lattice) {
-  return UsesPatches(lattice) ? BlockRows() * lattice.taps() * lattice.depth : 0;
+  return MergesTaps(lattice) ? RowPointers(lattice) * SumDepth(lattice) : 0;
 }
 
 }  // namespace
@@ -99,30 +97,29 @@ void MultiplyBlock(const ProductRows& source, const Panels& panels, int64_t pane
 
 size_t BlockScratch::Bytes(const TapLattice& lattice) {
   return Carver::Bytes<float*>(RowPointers(lattice)) + Carver::Bytes<float*>(BlockRows()) +
-         Carver::Bytes<float>(lattice.depth) + Carver::Bytes<float>(PatchFloats(lattice));
+         Carver::Bytes<float>(SumDepth(lattice)) + Carver::Bytes<float>(PatchFloats(lattice));
 }
 
 BlockScratch::BlockScratch(const TapLattice& lattice, std::byte* memory) {
   Carver carver(memory);
   rows = carver.Take<const float*>(RowPointers(lattice));
   out = carver.Take<float*>(BlockRows());
-  zeros = carver.Take<float>(lattice.depth);
+  zeros = carver.Take<float>(SumDepth(lattice));
   patches = carver.Take<float>(PatchFloats(lattice));
 }
 
 ProductRows PrepareRows(const TapLattice& lattice, const float* src, int64_t group, int64_t first,
                         int64_t pixels, const BlockScratch& scratch) {
   const int64_t channel0 = group * lattice.depth;
-  if (UsesPatches(lattice)) {
-    const int64_t depth = lattice.taps() * lattice.depth;
-    GatherPatches(lattice, src, channel0, first, pixels, scratch.patches);
-    for (int64_t m = 0; m < pixels; ++m) scratch.rows[m] = scratch.patches + m * depth;
-    return {scratch.rows, pixels, 1, depth};
+  std::fill_n(scratch.zeros, SumDepth(lattice), 0.0f);
+  if (MergesTaps(lattice)) {
+    MergedTapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps,
+                  BlockRows(), scratch.patches, scratch.rows);
+  } else {
+    TapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps, BlockRows(),
+            scratch.rows);
   }
-  std::fill_n(scratch.zeros, lattice.depth, 0.0f);
-  TapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps, BlockRows(),
-          scratch.rows);
-  return {scratch.rows, pixels, lattice.taps(), lattice.depth};
+  return {scratch.rows, pixels, SumTaps(lattice), SumDepth(lattice)};
 }
 
 }  // namespace ninc::cpu

@@ -41,14 +41,13 @@ struct BlockScratch {
   const float** rows;  // [taps][BlockRows]
   float** out;         // [BlockRows]
   float* zeros;        // [depth]
-  float* patches;      // [BlockRows][taps·depth], where UsesPatches
+  float* patches;      // [taps][BlockRows][depth], where MergesTaps
 
   static size_t Bytes(const TapLattice& lattice);
   BlockScratch(const TapLattice& lattice, std::byte* memory);
 };
 
-// Pixels [first, first + pixels) of a group: as taps through pointers, or as one tap of gathered
-// patches.
+// Pixels [first, first + pixels) of a group.
 ProductRows PrepareRows(const TapLattice& lattice, const float* src, int64_t group, int64_t first,
                         int64_t pixels, const BlockScratch& scratch);
 

@@ -84,12 +84,10 @@ double DirectCost(const Conv2dProblem& p, Pass pass) {
   const TileShape& tile = Tiles().shape;
   const TapLattice lattice = MakeLattice(p, gradient ? Pass::kForward : pass, 0);
   const int64_t vectors = CeilDiv(lattice.columns, tile.lanes);
-  const int64_t panels = UsesPatches(lattice) ? 1 : CeilDiv(vectors, tile.vectors);
-  const int64_t pixels = lattice.rows(), taps = lattice.taps(), depth = lattice.depth;
-  const double rows =
-      gradient ? Real(pixels) * (UsesPatches(lattice) ? PaidRows(taps * depth, tile.rows)
-                                                      : Real(taps) * PaidRows(depth, tile.rows))
-               : PaidRows(pixels, tile.rows) * Real(taps * depth);
+  const int64_t panels = CeilDiv(vectors, tile.vectors);
+  const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
+  const double rows = gradient ? Real(pixels * taps) * PaidRows(depth, tile.rows)
+                               : PaidRows(pixels, tile.rows) * Real(taps * depth);
   return speed.multiply * rows * Real(vectors) + speed.tap * Real(pixels * taps * panels) +
          speed.weight * Real(p.weight_size()) + speed.start;
 }

@@ -62,8 +62,8 @@ std::string DirectName(const Conv2dProblem& p, Pass pass) {
   const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width());
   if (p.IsPointwise()) return "matrix product " + shape;
   const Pass lattice_pass = pass == Pass::kBackwardData ? pass : Pass::kForward;
-  const bool patches = UsesPatches(MakeLattice(p, lattice_pass, 0));
-  return (patches ? "patch gemm " : "implicit gemm ") + shape;
+  const bool merges = MergesTaps(MakeLattice(p, lattice_pass, 0));
+  return (merges ? "implicit gemm of rows " : "implicit gemm ") + shape;
 }
 
 size_t DirectPackedBytes(const Conv2dProblem& p, Pass pass) {

@@ -31,17 +31,16 @@ constexpr int64_t kChunkPixels = 1024;
 constexpr int64_t kMaxChunks = 32;
 constexpr int64_t kChunkSumBytes = 4 << 20;
 
-// The rows of dW: kernel rows × taps in a row × channels of a tap. With patches all taps of all
-// kernel rows are one tap of taps·depth channels.
+// The rows of dW: kernel rows × taps in a row × channels of a tap. Merged taps are one tap.
 struct GradientRows {
-  explicit GradientRows(const TapLattice& lattice) : patches(UsesPatches(lattice)) {
-    kernel_rows = patches ? 1 : lattice.h.taps;
-    row_taps = patches ? 1 : lattice.w.taps;
-    channels = patches ? lattice.taps() * lattice.depth : lattice.depth;
-  }
+  explicit GradientRows(const TapLattice& lattice)
+      : merged(MergesTaps(lattice)),
+        kernel_rows(lattice.h.taps),
+        row_taps(merged ? 1 : lattice.w.taps),
+        channels(SumDepth(lattice)) {}
   int64_t all() const { return kernel_rows * row_taps * channels; }
 
-  bool patches;
+  bool merged;
   int64_t kernel_rows, row_taps, channels;
 };
 
@@ -92,23 +91,23 @@ struct TaskGrid {
 
 struct TaskScratch {
   const float** rows;  // [taps of the task][kBlockPixels]
-  float* zeros;        // [depth]
+  float* zeros;        // [channels of a tap]
   float* dy;           // [kBlockPixels][width]
-  float* patches;      // [kBlockPixels][taps·depth], where UsesPatches
+  float* patches;      // [taps of the task][kBlockPixels][channels], where taps are merged
 
-  static size_t Bytes(const TapLattice& lattice, const GradientRows& rows) {
+  static size_t Bytes(const GradientRows& rows) {
     return Carver::Bytes<float*>(rows.kernel_rows * rows.row_taps * kBlockPixels) +
-           Carver::Bytes<float>(lattice.depth) +
+           Carver::Bytes<float>(rows.channels) +
            Carver::Bytes<float>(kBlockPixels * Tiles().shape.width()) +
-           (rows.patches ? Carver::Bytes<float>(kBlockPixels * rows.channels) : 0);
+           (rows.merged ? Carver::Bytes<float>(kBlockPixels * rows.all()) : 0);
   }
-  TaskScratch(const TapLattice& lattice, const GradientRows& gradient, std::byte* memory) {
+  TaskScratch(const GradientRows& gradient, std::byte* memory) {
     Carver carver(memory);
     rows = carver.Take<const float*>(gradient.kernel_rows * gradient.row_taps * kBlockPixels);
-    zeros = carver.Take<float>(lattice.depth);
+    zeros = carver.Take<float>(gradient.channels);
     dy = carver.Take<float>(kBlockPixels * Tiles().shape.width());
-    patches = carver.Take<float>(gradient.patches ? kBlockPixels * gradient.channels : 0);
-    std::fill_n(zeros, lattice.depth, 0.0f);
+    patches = carver.Take<float>(gradient.merged ? kBlockPixels * gradient.all() : 0);
+    std::fill_n(zeros, gradient.channels, 0.0f);
   }
 };
 
@@ -212,7 +211,7 @@ void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& 
   float total[kMaxTileVectors * kMaxLanes];
   for (int64_t t = share.kernel0 * rows.row_taps; t < share.kernel1 * rows.row_taps; ++t) {
     for (int64_t c = share.channel0; c < share.channel1; ++c) {
-      const int64_t term = t * rows.channels + c;  // = tap·depth + channel, with patches too
+      const int64_t term = t * rows.channels + c;  // = tap·depth + channel, merged or not
       const float* from = sums + term * width;
       if (chunks > 1) {
         std::copy_n(from, width, total);
@@ -237,7 +236,7 @@ WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& p) {
   const int64_t chunks = TaskGrid::Chunks(p, rows, panels, lattice.rows());
   return {.shared = Carver::Bytes<float>(
               chunks * (TaskGrid::Sums(p, rows, panels) + p.groups * panels.padded_columns())),
-          .per_thread = TaskScratch::Bytes(lattice, rows)};
+          .per_thread = TaskScratch::Bytes(rows)};
 }
 
 void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, float* dweight,
@@ -264,7 +263,7 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
   };
   ParallelFor(workspace.threads(), grid.count(), [&](int64_t task, int thread) {
     const Share share = ShareOf(grid, rows, panels, task);
-    const TaskScratch scratch(lattice, rows, workspace.thread<std::byte>(thread));
+    const TaskScratch scratch(rows, workspace.thread<std::byte>(thread));
     const bool sums_bias = dbias != nullptr && share.kernel0 == 0 && share.channel0 == 0;
     for (int64_t panel = share.panel0; sums_bias && panel < share.panel1; ++panel) {
       std::fill_n(bias_sums(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
@@ -272,9 +271,9 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
     for (int64_t block = share.block0; block < share.block1; ++block) {
       const int64_t first = block * kBlockPixels;
       const int64_t count = std::min(kBlockPixels, pixels - first);
-      if (rows.patches) {
-        GatherPatches(lattice, x, share.group * lattice.depth, first, count, scratch.patches);
-        for (int64_t m = 0; m < count; ++m) scratch.rows[m] = scratch.patches + m * rows.channels;
+      if (rows.merged) {
+        MergedTapRows(lattice, x, scratch.zeros, share.group * lattice.depth, first, count,
+                      share.kernel0, share.kernel1, kBlockPixels, scratch.patches, scratch.rows);
       } else {
         TapRows(lattice, x, scratch.zeros, share.group * lattice.depth, first, count, share.kernel0,
                 share.kernel1, kBlockPixels, scratch.rows);

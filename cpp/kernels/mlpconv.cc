@@ -3,8 +3,11 @@
 // next one reads it, and what nobody asked to keep never leaves it. A pool behind the chain works
 // on the unit's map, in L2 too. A plain layer at a time would write and read every map in memory.
 //
-// Few units (small batches) are not worth a task each: then layer follows layer, each split among
-// the threads in its own way. Every output is the same sum either way, so the bits are too.
+// Few units (small batches) are not worth a task each. Then layers whose weights are far away, in
+// the third-level cache, follow one another, each split among the threads by output channels so
+// that a thread reads its share of the weights alone; from where all weights are near, a task takes
+// a piece of the map through the rest of the chain, and what it made stays in its own cache. Every
+// output is the same sum either way, so the bits are too.
 #include "kernels/mlpconv.h"
 
 #include <algorithm>
@@ -25,6 +28,10 @@ namespace {
 
 // Tiles a block of Winograd's: its products, its map and the next layers' weights share L2.
 constexpr int64_t kChainTiles = 32;
+// Weights of this many bytes are near: a core's L2 holds them beside a block.
+constexpr size_t kNearBytes = 1 << 20;
+// Pieces a thread of a map cut up: more even out what they take, fewer read weights less often.
+constexpr int64_t kPiecesPerThread = 2;
 // From so many units on every machine gets a task for each thread, and no memory is set aside for
 // whole maps between the layers.
 constexpr int64_t kManyUnits = 64;
@@ -38,6 +45,12 @@ struct Destination {
   float* Row(int64_t m, int64_t pixel) const {
     return map != nullptr ? map + (pixel - first) * channels : scratch + m * channels;
   }
+};
+
+// The last layer's map, which begins at pixel `first`: the tail's or the caller's.
+struct LastMap {
+  float* map;
+  int64_t first;
 };
 
 class Chain {
@@ -76,23 +89,51 @@ class Chain {
                std::byte* memory) const {
     const Scratch scratch(*this, memory);
     const int64_t image0 = unit * images_, image1 = std::min(map_.n, image0 + images_);
-    const int64_t pixel0 = image0 * map_.h * map_.w, pixel1 = image1 * map_.h * map_.w;
-    if (winograd_) {
-      const int64_t tiles = winograd_->grid().rows * winograd_->grid().columns;
-      for (int64_t tile = image0 * tiles; tile < image1 * tiles; tile += winograd_->tiles()) {
-        const int64_t count = std::min(winograd_->tiles(), image1 * tiles - tile);
-        RunTiles(tile, count, x, layers, y, pixel0, scratch);
-      }
-    } else {
-      for (int64_t pixel = pixel0; pixel < pixel1; pixel += block_pixels_) {
-        const int64_t count = std::min(block_pixels_, pixel1 - pixel);
-        RunPixels(pixel, count, x, layers, y, pixel0, scratch);
-      }
+    const int64_t pixel0 = image0 * map_.h * map_.w;
+    const LastMap last = HasTail() ? LastMap{scratch.unit_map, pixel0} : LastMap{y, 0};
+    const int64_t in_image =
+        winograd_ ? winograd_->grid().rows * winograd_->grid().columns : map_.h * map_.w;
+    const int64_t step = winograd_ ? winograd_->tiles() : block_pixels_;
+    for (int64_t first = image0 * in_image; first < image1 * in_image; first += step) {
+      RunBlock(first, std::min(step, image1 * in_image - first), x, layers, last, scratch);
     }
     if (HasTail()) {
       const Shape out = problem_.output();
       RunTail(image1 - image0, scratch.unit_map, y + image0 * out.h * out.w * out.c, 1);
     }
+  }
+
+  // The first layer from which on all weights are near; as many as there are where a single layer
+  // would be left, which is better split in its own way.
+  size_t FirstNear() const {
+    size_t layer = problem_.layers.size();
+    while (layer > 0 &&
+           PackedWeightBytes(problem_.layers[layer - 1], Pass::kForward) <= kNearBytes) {
+      --layer;
+    }
+    return layer == last() ? last() + 1 : layer;
+  }
+
+  // All layers from `layer` on, a piece of the map a task. x is the layer's input, `map` all of the
+  // last layer's.
+  void RunPieces(size_t layer, const float* x, const MlpConvLayer* layers, float* map,
+                 const Workspace& workspace) const {
+    const bool tiles = layer == 0 && winograd_;
+    const int64_t count = tiles ? winograd_->grid().count() : map_.pixels();
+    const int64_t most = tiles ? winograd_->tiles() : BlockRows(), rows = Tiles().shape.rows;
+    const int64_t even = CeilDiv(count, kPiecesPerThread * workspace.threads());
+    const int64_t piece = std::min(most, CeilDiv(even, rows) * rows);
+    ParallelFor(workspace.threads(), CeilDiv(count, piece), [&](int64_t task, int thread) {
+      const Scratch scratch(*this, workspace.thread<std::byte>(thread));
+      const int64_t first = task * piece, end = std::min(count, first + piece);
+      if (layer == 0) return RunBlock(first, end - first, x, layers, {map, 0}, scratch);
+      const int64_t channels = problem_.layers[layer].input.c;
+      for (int64_t m = first; m < end; ++m) {
+        scratch.pixels[m - first] = m;
+        scratch.outputs[m - first] = const_cast<float*>(x + m * channels);  // read alone
+      }
+      RunRest(layer, end - first, layers, {map, 0}, scratch);
+    });
   }
 
   // The pool behind `images` maps.
@@ -139,12 +180,12 @@ class Chain {
   int64_t last_channels() const { return problem_.layers.back().out_channels; }
   size_t last() const { return problem_.layers.size() - 1; }
 
-  Destination DestinationOf(size_t layer, const MlpConvLayer* layers, float* y, int64_t pixel0,
+  Destination DestinationOf(size_t layer, const MlpConvLayer* layers, const LastMap& last_map,
                             const Scratch& scratch) const {
     Destination to{.channels = problem_.layers[layer].out_channels};
     if (layer == last()) {
-      to.map = HasTail() ? scratch.unit_map : y;
-      to.first = HasTail() ? pixel0 : 0;
+      to.map = last_map.map;
+      to.first = last_map.first;
     } else if (layers[layer].kept != nullptr) {
       to.map = layers[layer].kept;
     } else {
@@ -153,10 +194,20 @@ class Chain {
     return to;
   }
 
-  // One block of pixels in a row through direct convolution, then the rest.
-  void RunPixels(int64_t first, int64_t count, const float* x, const MlpConvLayer* layers, float* y,
-                 int64_t pixel0, const Scratch& scratch) const {
-    const Destination to = DestinationOf(0, layers, y, pixel0, scratch);
+  // One block of tiles or of pixels in a row.
+  void RunBlock(int64_t first, int64_t count, const float* x, const MlpConvLayer* layers,
+                const LastMap& last_map, const Scratch& scratch) const {
+    if (winograd_) {
+      RunTiles(first, count, x, layers, last_map, scratch);
+    } else {
+      RunPixels(first, count, x, layers, last_map, scratch);
+    }
+  }
+
+  // Pixels through direct convolution, then the rest.
+  void RunPixels(int64_t first, int64_t count, const float* x, const MlpConvLayer* layers,
+                 const LastMap& last_map, const Scratch& scratch) const {
+    const Destination to = DestinationOf(0, layers, last_map, scratch);
     for (int64_t m = 0; m < count; ++m) {
       scratch.pixels[m] = first + m;
       scratch.outputs[m] = to.Row(m, first + m);
@@ -166,13 +217,13 @@ class Chain {
         PrepareRows(lattice_, x, 0, first, count, BlockScratch(lattice_, scratch.first));
     MultiplyBlock(source, panels, 0, panels.count(), layers[0].packed,
                   {layers[0].bias, problem_.activations[0]}, scratch.outputs);
-    RunRest(count, layers, y, pixel0, scratch);
+    RunRest(1, count, layers, last_map, scratch);
   }
 
-  // One block of tiles through Winograd's convolution, then the rest.
-  void RunTiles(int64_t first, int64_t count, const float* x, const MlpConvLayer* layers, float* y,
-                int64_t pixel0, const Scratch& scratch) const {
-    const Destination to = DestinationOf(0, layers, y, pixel0, scratch);
+  // Tiles through Winograd's convolution, then the rest.
+  void RunTiles(int64_t first, int64_t count, const float* x, const MlpConvLayer* layers,
+                const LastMap& last_map, const Scratch& scratch) const {
+    const Destination to = DestinationOf(0, layers, last_map, scratch);
     int64_t pixels = 0, index[kMaxTilePixels];
     float** out = scratch.tiles;
     for (int64_t tile = first; tile < first + count; ++tile) {
@@ -187,18 +238,18 @@ class Chain {
     }
     winograd_->Run(x, layers[0].packed, layers[0].bias, problem_.activations[0], first, count,
                    scratch.tiles, scratch.first);
-    RunRest(pixels, layers, y, pixel0, scratch);
+    RunRest(1, pixels, layers, last_map, scratch);
   }
 
-  // The 1×1 layers on the block that the first layer wrote.
-  void RunRest(int64_t pixels, const MlpConvLayer* layers, float* y, int64_t pixel0,
+  // The 1×1 layers from `first` on; scratch has the rows that the one before it wrote.
+  void RunRest(size_t first, int64_t pixels, const MlpConvLayer* layers, const LastMap& last_map,
                const Scratch& scratch) const {
     for (int64_t m0 = 0; m0 < pixels; m0 += BlockRows()) {
       const int64_t count = std::min(BlockRows(), pixels - m0);
       float** rows = scratch.outputs + m0;  // what the last layer wrote
-      for (size_t layer = 1; layer <= last(); ++layer) {
+      for (size_t layer = first; layer <= last(); ++layer) {
         const Conv2dProblem& p = problem_.layers[layer];
-        const Destination to = DestinationOf(layer, layers, y, pixel0, scratch);
+        const Destination to = DestinationOf(layer, layers, last_map, scratch);
         for (int64_t m = 0; m < count; ++m) {
           scratch.rows[m] = to.Row(m, scratch.pixels[m0 + m]);
         }
@@ -220,38 +271,45 @@ class Chain {
   int64_t widest_ = 0;        // channels
 };
 
-// Layer after layer. The maps between them that nobody keeps take turns in two buffers.
-struct LayerByLayer {
-  explicit LayerByLayer(const MlpConvProblem& p) {
-    int64_t largest = 0;
-    for (const Conv2dProblem& layer : p.layers) {
-      largest = std::max(largest, layer.output().size());
-      size = size.Max(Conv2dWorkspace(layer, Pass::kForward));
+// Far layers one after the other, then the rest in pieces. The maps that nobody keeps take turns in
+// two buffers.
+struct FewUnits {
+  FewUnits(const MlpConvProblem& p, const Chain& chain) : near(chain.FirstNear()) {
+    int64_t largest = chain.HasTail() ? p.layers.back().output().size() : 0;
+    for (size_t i = 0; i < near; ++i) {
+      largest = std::max(largest, p.layers[i].output().size());
+      size = size.Max(Conv2dWorkspace(p.layers[i], Pass::kForward));
     }
+    size.per_thread = std::max(size.per_thread, chain.ScratchBytes());
     map_bytes = WorkspaceSize::Aligned(static_cast<size_t>(largest) * sizeof(float));
   }
   WorkspaceSize Total() const { return {2 * map_bytes + size.shared, size.per_thread}; }
 
+  size_t near;  // the first layer of the pieces
   size_t map_bytes = 0;
   WorkspaceSize size;  // of any one layer
 };
 
-void RunLayers(const MlpConvProblem& p, const Chain& chain, const float* x,
-               const MlpConvLayer* layers, float* y, const Workspace& workspace) {
-  const LayerByLayer plan(p);
+void RunFewUnits(const MlpConvProblem& p, const Chain& chain, const float* x,
+                 const MlpConvLayer* layers, float* y, const Workspace& workspace) {
+  const FewUnits plan(p, chain);
   std::byte* const base = workspace.shared<std::byte>();
   const Workspace inner(base + 2 * plan.map_bytes, {plan.size.shared, workspace.size().per_thread},
                         workspace.threads());
-  for (size_t i = 0; i < p.layers.size(); ++i) {
-    const bool goes_out = i + 1 == p.layers.size() && !chain.HasTail();
-    float* to = goes_out ? y
-                : layers[i].kept != nullptr
-                    ? layers[i].kept
-                    : reinterpret_cast<float*>(base + i % 2 * plan.map_bytes);
-    Conv2dForward(p.layers[i], x, layers[i].packed, layers[i].bias, p.activations[i], to, inner);
-    x = to;
+  const size_t last = p.layers.size() - 1;
+  const auto map_of = [&](size_t layer, size_t buffer) {
+    if (layer == last && !chain.HasTail()) return y;
+    if (layers[layer].kept != nullptr) return layers[layer].kept;
+    return reinterpret_cast<float*>(base + buffer % 2 * plan.map_bytes);
+  };
+  for (size_t i = 0; i < plan.near; ++i) {
+    float* map = map_of(i, i);
+    Conv2dForward(p.layers[i], x, layers[i].packed, layers[i].bias, p.activations[i], map, inner);
+    x = map;
   }
-  chain.RunTail(p.layers[0].input.n, x, y, workspace.threads());
+  float* const last_map = map_of(last, std::min(plan.near, last));
+  if (plan.near <= last) chain.RunPieces(plan.near, x, layers, last_map, inner);
+  chain.RunTail(p.layers[0].input.n, last_map, y, workspace.threads());
 }
 
 }  // namespace
@@ -259,7 +317,7 @@ void RunLayers(const MlpConvProblem& p, const Chain& chain, const float* x,
 WorkspaceSize MlpConvWorkspace(const MlpConvProblem& p) {
   const Chain chain(p);
   WorkspaceSize size{.per_thread = chain.ScratchBytes()};
-  return chain.units() < kManyUnits ? size.Max(LayerByLayer(p).Total()) : size;
+  return chain.units() < kManyUnits ? size.Max(FewUnits(p, chain).Total()) : size;
 }
 
 void MlpConvForward(const MlpConvProblem& p, const float* x, const MlpConvLayer* layers, float* y,
@@ -267,7 +325,7 @@ void MlpConvForward(const MlpConvProblem& p, const float* x, const MlpConvLayer*
   if (p.output().size() == 0) return;
   const Chain chain(p);
   if (chain.units() < kManyUnits && chain.units() < 2 * workspace.threads()) {
-    return RunLayers(p, chain, x, layers, y, workspace);
+    return RunFewUnits(p, chain, x, layers, y, workspace);
   }
   ParallelFor(workspace.threads(), chain.units(), [&](int64_t unit, int thread) {
     chain.RunUnit(unit, x, layers, y, workspace.thread<std::byte>(thread));

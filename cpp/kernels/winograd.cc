@@ -116,13 +116,73 @@ void StoreSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& si
   }
 }
 
+// MultiplySlice and StoreSlice of few channels, a vector of columns at a time. So many tiles'
+// pixels and the vector's weights share the first-level cache.
+void RunFewSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
+                 int64_t count, const float* packed, const float* bias, Activation activation,
+                 float* const* out, const BlockScratch& scratch) {
+  constexpr int64_t kTiles = 16;
+  const ProductKernels& kernels = Products();
+  const Panels& panels = slices.panels();
+  const int64_t depth = grid.src.c, lanes = kernels.shape.lanes;
+  const int64_t outputs = grid.shape.outputs() * grid.shape.outputs();
+  const auto transform = Transforms(grid.shape).outputs;
+  const auto run = [&](int64_t first, int64_t tiles, int64_t column, const float* weights,
+                       int64_t weights_row) {
+    for (int64_t t = first; t < first + tiles; t += kFewTiles) {
+      const int64_t together = std::min<int64_t>(kFewTiles, first + tiles - t);
+      kernels.few[depth - 1][together - 1]({.pixels = scratch.pixels + t * sizes.row,
+                                            .pixels_row = sizes.row,
+                                            .pixels_stride = sizes.pixel_stride,
+                                            .weights = weights,
+                                            .weights_row = weights_row,
+                                            .weights_stride = depth * slices.Width(slice),
+                                            .frequencies = sizes.frequencies,
+                                            .products = scratch.products});
+      for (int64_t i = 0; i < together; ++i) {
+        float* pixels[kMaxTilePixels];
+        float* const* tile_out = out + (t + i) * outputs;
+        for (int64_t k = 0; k < outputs; ++k) {
+          pixels[k] = tile_out[k] == nullptr ? scratch.unread : tile_out[k] + column;
+        }
+        transform(scratch.products + i * sizes.frequencies * lanes, lanes,
+                  std::min(lanes, grid.dst.c - column), bias == nullptr ? nullptr : bias + column,
+                  activation, pixels);
+      }
+    }
+  };
+  for (int64_t first = 0; first < count; first += kTiles) {
+    const float* weights = packed + sizes.frequencies * depth * slices.Column(slice);
+    for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
+      for (int64_t v = 0; v < panels.Vectors(panel); ++v) {
+        run(first, std::min(kTiles, count - first), panels.Column(panel) + v * lanes,
+            weights + v * lanes, panels.Width(panel));
+      }
+      weights += depth * panels.Width(panel);
+    }
+  }
+}
+
+// A block's pixels are transformed: one slice of its outputs.
+void RunSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
+              int64_t count, const float* packed, const float* bias, Activation activation,
+              float* const* out, const BlockScratch& scratch) {
+  if (sizes.few) {
+    return RunFewSlice(grid, slices, sizes, slice, count, packed, bias, activation, out, scratch);
+  }
+  MultiplySlice(grid, slices, sizes, slice, count, packed, scratch);
+  StoreSlice(grid, slices, sizes, slice, count, bias, activation, out, scratch);
+}
+
 }  // namespace
 
 WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slices,
                                        int64_t max_tiles)
-    : frequencies(grid.shape.frequencies()), row(RoundUp(grid.src.c, 16)) {
+    : few(grid.src.c <= kFewChannels),
+      frequencies(grid.shape.frequencies()),
+      row(RoundUp(grid.src.c, few ? kFewChannels : 16)) {
   const int64_t rows = Products().shape.rows;
-  const int64_t bytes = frequencies * (row + slices.widest()) * int64_t{sizeof(float)};
+  const int64_t bytes = frequencies * (row + (few ? 0 : slices.widest())) * int64_t{sizeof(float)};
   const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / bytes;
   tiles = RoundUp(std::clamp(fitting / rows * rows, std::min(kFewestTiles, max_tiles), max_tiles),
                   rows);
@@ -130,7 +190,7 @@ WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slice
   // A cache line more than full: a power of two would put all frequencies of a tile into a few
   // sets of the cache.
   pixel_stride = tiles * row + 16;
-  product_stride = tiles * slices.widest() + 16;
+  product_stride = few ? kFewTiles * Products().shape.lanes : tiles * slices.widest() + 16;
 }
 
 std::string WinogradName(const WinogradShape& shape) {
@@ -177,8 +237,7 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
     }
     for (int64_t slice = slices.count() * split / splits;
          slice < slices.count() * (split + 1) / splits; ++slice) {
-      MultiplySlice(grid, slices, sizes, slice, count, packed, scratch);
-      StoreSlice(grid, slices, sizes, slice, count, bias, activation, scratch.out, scratch);
+      RunSlice(grid, slices, sizes, slice, count, packed, bias, activation, scratch.out, scratch);
     }
   });
 }
@@ -198,8 +257,7 @@ void WinogradBlocks::Run(const float* x, const float* packed, const float* bias,
   std::fill_n(scratch.zeros, grid_.src.c, 0.0f);
   TransformBlock(grid_, sizes_, x, first, count, scratch);
   for (int64_t slice = 0; slice < slices_.count(); ++slice) {
-    MultiplySlice(grid_, slices_, sizes_, slice, count, packed, scratch);
-    StoreSlice(grid_, slices_, sizes_, slice, count, bias, activation, out, scratch);
+    RunSlice(grid_, slices_, sizes_, slice, count, packed, bias, activation, out, scratch);
   }
 }
 

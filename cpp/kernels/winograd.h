@@ -23,6 +23,7 @@ namespace ninc::cpu {
 struct WinogradBlockSizes {
   WinogradBlockSizes(const TileGrid& grid, const Slices& slices, int64_t max_tiles);
 
+  bool few;  // channels: products are turned back at once, see winograd_product.h
   int64_t frequencies;
   int64_t row;             // of one tile's channels
   int64_t tiles;           // of a block
@@ -65,7 +66,7 @@ class WinogradBlocks {
 inline int64_t WinogradSumTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
 WorkspaceSize WinogradWeightsWorkspace(const WinogradShape& shape);
 void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,
-                             const float* x, const float* dy, float* dweight,
+                             const float* x, const float* dy, float* dweight, float* dbias,
                              const Workspace& workspace);
 
 }  // namespace ninc::cpu

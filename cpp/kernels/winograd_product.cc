@@ -86,6 +86,33 @@ void Sum(const SumArgs& args) {
   }
 }
 
+template <int kChannels, int kTiles>
+void Few(const FewArgs& args) {
+  const float* HWY_RESTRICT pixels = args.pixels;
+  const float* HWY_RESTRICT weights = args.weights;
+  const int64_t row = args.pixels_row, weights_row = args.weights_row;
+  const int64_t pixels_stride = args.pixels_stride, weights_stride = args.weights_stride;
+  float* HWY_RESTRICT products = args.products;
+  const int64_t frequencies = args.frequencies;
+  for (int64_t f = 0; f < frequencies; ++f, pixels += pixels_stride, weights += weights_stride) {
+    V sums[kTiles];
+    for (int c = 0; c < kChannels; ++c) {
+      const V w = hn::LoadU(D(), weights + c * weights_row);
+      for (int t = 0; t < kTiles; ++t) {
+        const V x = hn::Set(D(), pixels[t * row + c]);
+        sums[t] = c == 0 ? hn::Mul(x, w) : hn::MulAdd(x, w, sums[t]);
+      }
+    }
+    for (int t = 0; t < kTiles; ++t) {
+      hn::StoreU(sums[t], D(), products + (t * frequencies + f) * kLanes);
+    }
+  }
+}
+
+template <int... kC>
+void FillFew(ProductKernels& table, std::integer_sequence<int, kC...>) {
+  ((table.few[kC][0] = &Few<kC + 1, 1>, table.few[kC][1] = &Few<kC + 1, 2>), ...);
+}
 template <int kR, int... kV>
 void FillRow(ProductKernels& table, std::integer_sequence<int, kV...>) {
   ((table.first[kR - 1][kV] = &Product<kR, kV + 1, true>,
@@ -97,6 +124,7 @@ ProductKernels MakeTable(std::integer_sequence<int, kR...>) {
   ProductKernels table = {};
   table.shape = {kRows, kVectors, kLanes};
   (FillRow<kR + 1>(table, std::make_integer_sequence<int, kVectors>()), ...);
+  FillFew(table, std::make_integer_sequence<int, kFewChannels>());
   return table;
 }
 

@@ -1,4 +1,4 @@
-"""ninc: Network in Network, trained and run fast on plain processors.
+"""ninc: Network in Network, trained and run fast without a framework.
 
 Networks: `ninc.models`, `ninc.nn`, `ninc.load`. Training: `ninc.Trainer`, `ninc.SGD`,
 `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`. Operations on arrays:

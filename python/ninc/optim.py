@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .arguments import real
 from .errors import ArgumentError
 
 _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
@@ -42,11 +43,12 @@ class SGD:
         groups: Sequence[tuple[str, Mapping[str, float]]] = (),
         clip_norm: float | None = None,
     ) -> None:
-        for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
-            if not (np.isfinite(value) and value >= 0):
-                raise ArgumentError(f"SGD: {name} must be a number of 0 or more, got {value}")
-        if clip_norm is not None and not (np.isfinite(clip_norm) and clip_norm > 0):
-            raise ArgumentError(f"SGD: clip_norm must be a number above 0, got {clip_norm}")
+        self.lr = _not_negative("SGD", "lr", lr)
+        self.momentum = _not_negative("SGD", "momentum", momentum)
+        self.weight_decay = _not_negative("SGD", "weight_decay", weight_decay)
+        self.clip_norm = None if clip_norm is None else _not_negative("SGD", "clip_norm", clip_norm)
+        if self.clip_norm == 0:
+            raise ArgumentError(f"SGD: clip_norm must be above 0, got {clip_norm}")
         if nesterov and momentum == 0:
             raise ArgumentError("SGD: nesterov needs a momentum above 0")
         for pattern, settings in groups:
@@ -56,11 +58,9 @@ class SGD:
                     f"SGD: group {pattern!r} knows lr_mult and weight_decay, "
                     f"got {', '.join(sorted(unknown))}"
                 )
-        self.lr = float(lr)
-        self.momentum = float(momentum)
+            for name, value in settings.items():
+                _not_negative(f"SGD: group {pattern!r}", name, value)
         self.nesterov = bool(nesterov)
-        self.weight_decay = float(weight_decay)
-        self.clip_norm = None if clip_norm is None else float(clip_norm)
         self.groups = [(pattern, dict(settings)) for pattern, settings in groups]
 
     def vectors(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,3 +101,10 @@ class SGD:
             f"weight_decay={self.weight_decay:g}, groups={self.groups}, "
             f"clip_norm={self.clip_norm})"
         )
+
+
+def _not_negative(where: str, name: str, value: float) -> float:
+    number = real(where, name, value)
+    if not (np.isfinite(number) and number >= 0):
+        raise ArgumentError(f"{where}: {name} must be a number of 0 or more, got {value}")
+    return number

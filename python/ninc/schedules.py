@@ -66,7 +66,7 @@ class Cosine:
 
     def __call__(self, epoch: float, epochs: int) -> float:
         t = min(epoch / epochs, 1.0)
-        return self.floor + (1.0 - self.floor) * 0.5 * (1.0 + math.cos(math.pi * t))
+        return _half_cosine(t, self.floor)
 
     def __repr__(self) -> str:
         return f"Cosine(floor={self.floor:g})"
@@ -103,7 +103,7 @@ class OneCycle:
         s = (t - self.warmup) / (1.0 - self.warmup)
         if self.anneal == "linear":
             return 1.0 + (self.end - 1.0) * s
-        return self.end + (1.0 - self.end) * 0.5 * (1.0 + math.cos(math.pi * s))
+        return _half_cosine(s, self.end)
 
     def __repr__(self) -> str:
         return (
@@ -206,3 +206,8 @@ class Warmup:
 
     def __repr__(self) -> str:
         return f"Warmup({self.epochs_up:g}, then={self.then!r}, start={self.start:g})"
+
+
+def _half_cosine(t: float, end: float) -> float:
+    """From 1 at t = 0 down to `end` at t = 1, flat at both."""
+    return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * t))

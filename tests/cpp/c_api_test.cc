@@ -119,6 +119,15 @@ TEST_F(CApiTest, NullPointersAreErrors) {
   EXPECT_EQ(ninc_model_free(nullptr), NINC_OK);
 }
 
+// On the GPU itself: tests/cuda/model_test.cc.
+TEST_F(CApiTest, DevicesByName) {
+  EXPECT_EQ(ninc_model_set_device(model_, "cpu"), NINC_OK);
+  EXPECT_EQ(ninc_model_set_device(model_, "tpu"), NINC_DEVICE);
+  ExpectLastError("expected cpu or cuda, got 'tpu'");
+  EXPECT_EQ(ninc_model_set_device(nullptr, "cpu"), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_set_device(model_, nullptr), NINC_INVALID_ARGUMENT);
+}
+
 TEST_F(CApiTest, LoadErrorsHaveTheirStatus) {
   ninc_model* other = model_;
   EXPECT_EQ(ninc_model_load("/no/such/file", &other), NINC_IO);

@@ -42,7 +42,7 @@ std::vector<Conv2dProblem> WinogradProblems() {
         // More tiles than a block has.
         {.n = 9, .c = 17, .h = 13, .w = 12, .k = 18, .r = r, .s = r, .padding = Same(half)},
     };
-    for (int64_t channels : {1, 2, 7, 8, 15, 16, 31, 33, 47, 48, 49, 65}) {
+    for (int64_t channels : {1, 2, 3, 4, 7, 8, 15, 16, 31, 33, 47, 48, 49, 65}) {
       cases.push_back({.n = 1, .c = 5, .h = 7, .w = 6, .k = channels, .r = r, .s = r});
       cases.push_back({.n = 1, .c = channels, .h = 6, .w = 7, .k = 6, .r = r, .s = r});
     }
@@ -137,17 +137,28 @@ TEST(WinogradTest, BackwardWeights) {
     const std::vector<float> x = Random(p.input.size(), ++seed);
     const std::vector<float> dy = Random(p.output().size(), seed + 1);
     const std::vector<double> want = reference::Conv2dBackwardWeights(p, x, dy);
+    std::vector<double> want_bias(p.out_channels), bias_magnitude(p.out_channels);
+    for (size_t i = 0; i < dy.size(); ++i) {
+      want_bias[i % p.out_channels] += dy[i];
+      bias_magnitude[i % p.out_channels] += std::abs(dy[i]);
+    }
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
+          const WorkspaceSize size = cpu::Conv2dWorkspace(p, Pass::kBackwardWeights);
+          float* dweight = call.Out(p.weight_size());
+          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), dweight, call.Out(p.out_channels),
+                                     call.Scratch(size));
           cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), call.Out(p.weight_size()), nullptr,
-                                     call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardWeights)));
+                                     call.Scratch(size));
         },
         [&](const Outputs& got) {
           const cpu::WinogradShape shape = ShapeOf(p, Pass::kBackwardWeights);
           const int64_t m = shape.outputs();
           const int64_t tiles = p.input.n * ((p.out_h() + m - 1) / m) * ((p.out_w() + m - 1) / m);
           ExpectClose(got[0], want, WinogradWeightsRms(p, shape, x, dy), Terms(tiles, shape));
+          ExpectClose(got[1], want_bias, bias_magnitude, static_cast<double>(p.output().pixels()));
+          EXPECT_TRUE(SameBits(got[2], got[0]));
         });
   }
 }

@@ -80,6 +80,30 @@ TEST(ContextTest, ForeignPointers) {
   });
 }
 
+// A thread that works on another device, with another library, and calls ninc in between.
+TEST(ContextTest, LeavesOtherContextsCurrent) {
+  InOwnProcess([] {
+    Control::Set("devices", 2);
+    Context* context = Value(Context::Get());
+    const Driver& driver = context->driver();
+    const auto stream = Value(context->NewStream());
+    abi::Context other = nullptr;
+    abi::Context now = nullptr;
+    abi::DevicePointer elsewhere = 0;
+    ASSERT_EQ(driver.DevicePrimaryCtxRetain(&other, 1), abi::kSuccess);
+    ASSERT_EQ(driver.CtxSetCurrent(other), abi::kSuccess);
+    ASSERT_EQ(driver.MemAlloc(&elsewhere, 64), abi::kSuccess);
+    EXPECT_OK(stream->Synchronize());
+    ExpectDeviceFailure(context->CheckDevicePointer("x", reinterpret_cast<const void*>(elsewhere)),
+                        {"x: the array is on device 1, and ninc uses device 0"});
+    EXPECT_EQ(driver.CtxGetCurrent(&now), abi::kSuccess);
+    EXPECT_EQ(now, other);
+    EXPECT_EQ(driver.MemFree(elsewhere), abi::kSuccess);
+    EXPECT_EQ(driver.CtxSetCurrent(nullptr), abi::kSuccess);
+    EXPECT_EQ(driver.DevicePrimaryCtxRelease(1), abi::kSuccess);
+  });
+}
+
 TEST(ContextTest, EveryModuleLoads) {
   InOwnProcess([] {
     Context* context = Value(Context::Get());

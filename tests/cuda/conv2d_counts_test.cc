@@ -10,7 +10,7 @@ void ExpectLittleBeyond(const Least& least, Counts counts, ConvMethod precision,
   // Each product of float32 values is three of TF32 values.
   const double operations = counts["fma_operations"] +
                             counts["mma_operations"] / (precision == ConvMethod::kAuto ? 3 : 1);
-  EXPECT_GE(operations, least.multiply_adds);
+  EXPECT_EQ(operations, least.tiled);
   EXPECT_LE(operations, most_operations * least.multiply_adds);
   EXPECT_LT(counts["global_load_sectors"] + counts["global_store_sectors"], 1.5 * least.sectors);
   EXPECT_LT(counts["bank_conflicts"], 0.05 * counts["shared_accesses"]);

@@ -4,12 +4,11 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "convolutions.h"
+#include "counts.h"
 #include "cuda/conv2d_shape.h"
 
 namespace ninc::cuda {
@@ -45,26 +44,6 @@ inline std::vector<NamedConvolution> NinCifarConvolutions(int64_t batch, ConvMet
           {"cccp5", layer(8, 192, 192, 1)},         {"cccp6", layer(8, 192, 10, 1)}};
 }
 
-// Sums over all kernels of a pass but the packing of weights.
-using Counts = std::map<std::string, double>;
-
-inline Counts ReadCounts(const std::string& report) {
-  Counts counts;
-  std::istringstream lines(report);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find("\"ninc_conv2d_pack\"") != std::string::npos) continue;
-    const size_t begin = line.find('{', line.find('"') + 1);
-    if (line.find('"') == std::string::npos || begin == std::string::npos) continue;
-    for (size_t at = line.find('"', begin); at != std::string::npos; at = line.find('"', at)) {
-      const size_t end = line.find('"', at + 1);
-      const std::string key = line.substr(at + 1, end - at - 1);
-      counts[key] += std::strtod(line.c_str() + end + 2, nullptr);
-      at = end + 1;
-    }
-  }
-  return counts;
-}
-
 // Of a kernel's positions over all rows of the pass's product, those that fall into the picture:
 // what lies outside is zeros that nobody reads.
 inline double ShareInside(const Conv2dProblem& p, Pass pass) {
@@ -90,6 +69,7 @@ struct Least {
   double multiply_adds;  // once a product, however many tensor-core products it takes
   double sectors;        // of 32 bytes: every block's operands once, and the results
   double memory_bytes;   // every array once, as if caches were without end
+  double tiled;          // multiply-adds where warp tiles and stages are filled up with zeros
   double blocks;         // of the kernel that multiplies
 };
 
@@ -117,11 +97,15 @@ inline Least LeastOf(const Conv2dProblem& p, Pass pass) {
   } else {
     floats += static_cast<double>(rows * shape.columns);
   }
+  const auto tiled = static_cast<double>(
+      weights  ? RoundUp(rows, kWarpTile) * shape.packed_columns() * RoundUp(depth, kDepth)
+      : narrow ? rows * shape.columns * shape.steps() * kDepth
+               : RoundUp(rows, kWarpTile) * shape.packed_columns() * shape.steps() * kDepth);
   if (pass == Pass::kBackwardData) {  // and what says where gradients stop
     floats += static_cast<double>(p.input.size());
     arrays += static_cast<double>(p.input.size());
   }
-  return {products, floats * sizeof(float) / 32, arrays * sizeof(float), blocks};
+  return {products, floats * sizeof(float) / 32, arrays * sizeof(float), tiled, blocks};
 }
 
 // Runs one pass on the emulated driver as training does, on arrays of ones, and returns the

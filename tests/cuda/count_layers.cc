@@ -12,8 +12,8 @@ namespace {
 void PrintLeast(const char* key, const Least& least) {
   std::printf(
       "\"%s\": {\"multiply_adds\": %.0f, \"sectors\": %.0f, \"memory_bytes\": %.0f, "
-      "\"blocks\": %.0f}, ",
-      key, least.multiply_adds, least.sectors, least.memory_bytes, least.blocks);
+      "\"tiled\": %.0f, \"blocks\": %.0f}, ",
+      key, least.multiply_adds, least.sectors, least.memory_bytes, least.tiled, least.blocks);
 }
 
 // chained: whether a chain computes this forward, all of a network's forward passes being the

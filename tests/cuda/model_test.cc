@@ -159,6 +159,35 @@ TEST(CudaModel, ReadsArraysOfOtherLibrariesWhereTheyAre) {
   });
 }
 
+TEST(CudaModel, TakesPicturesAsBytes) {
+  InOwnProcess([] {
+    const Network network = Networks()[0];
+    const Shape shape = network.input;
+    const std::shared_ptr<Model> here = RandomModel(network), there = RandomModel(network);
+    EXPECT_OK(there->MoveTo("cuda"));
+    std::vector<uint8_t> bytes(static_cast<size_t>(shape.size()));
+    for (int round = 0; round < 4; ++round) {  // recorded and replayed with other values
+      for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 37 + round);
+      const float scale[] = {0.01f, 0.02f, 0.015f};
+      const float shift[] = {-1.0f, 0.5f, 0.1f * static_cast<float>(round)};
+      const Pictures pictures{bytes.data(), scale, shift};
+      std::vector<float> x(bytes.size());
+      for (int64_t i = 0; i < shape.size(); ++i) {
+        const int64_t c = i % shape.c, pixels = shape.h * shape.w;
+        const int64_t n = i / shape.c / pixels, pixel = i / shape.c % pixels;
+        x[(n * shape.c + c) * pixels + pixel] = bytes[i] * scale[c] + shift[c];
+      }
+      const std::vector<float> want = RunModel(*here, shape, x);
+      std::vector<float> got(want.size());
+      EXPECT_OK(here->RunPictures(shape, pictures, got.data()));
+      ExpectNear(got, want, 1e-6);
+      EXPECT_OK(there->RunPictures(shape, pictures, got.data()));
+      ExpectNear(got, want, 2e-5);
+      ExpectNear(RunModel(*there, shape, x), want, 2e-5);
+    }
+  });
+}
+
 // Back where it came from, a model has given all of the device's memory back.
 TEST(CudaModel, GivesItsMemoryBack) {
   InOwnProcess([] {

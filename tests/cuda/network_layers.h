@@ -86,8 +86,11 @@ inline Least LeastOfChain(const MlpConvProblem& chain, bool kept) {
     const Conv2dProblem& layer = chain.layers[i];
     const auto weights = static_cast<double>(layer.weight_size());
     const auto outputs = static_cast<double>(layer.output().size());
+    const ProductShape product = ShapeOf(layer, Pass::kForward);
     const bool written = kept || i + 1 == chain.layers.size();
     least.multiply_adds += static_cast<double>(pixels) * weights;
+    least.tiled += static_cast<double>(RoundUp(pixels, kWarpTile) * product.packed_columns() *
+                                       product.steps() * kDepth);
     floats += weights * static_cast<double>(row_tiles) + (written ? outputs : 0);
     arrays += weights + (written ? outputs : 0);
   }

@@ -115,7 +115,7 @@ std::string Block::ThreadName(uint32_t thread) const {
 
 void Block::Fail(const Instruction& instruction, uint32_t thread, const std::string& what) {
   if (fault_) return;
-  const auto number = static_cast<size_t>(&instruction - function().code.data());
+  const uint32_t number = instruction.number;
   fault_ =
       Fault{"kernel " + function().name + ", block (" + std::to_string(index_[0]) + "," +
             std::to_string(index_[1]) + "," + std::to_string(index_[2]) + "), " +

@@ -66,6 +66,21 @@ TEST(ControlTest, NestedLoopsWithBreaks) {
   }
 }
 
+// Where the join stands before the sides that lead to it, and a loop's end before its body.
+TEST(ControlTest, BlocksMayStandInAnyOrder) {
+  const auto results = LanesOf<uint32_t>(
+      "mov.u32 %to, 0; mov.u32 %r0, 0; bra $START;"
+      "$JOIN: activemask.b32 %r1; popc.b32 %r1, %r1; mad.lo.u32 %to, %r1, 100, %to; bra $HEAD;"
+      "$END: activemask.b32 %r1; popc.b32 %r1, %r1; mad.lo.u32 %to, %r1, 10000, %to; bra $OUT;"
+      "$ODD: add.u32 %to, %to, 1; bra $JOIN;"
+      "$START: and.b32 %r2, %a, 1; setp.ne.u32 %p0, %r2, 0; @%p0 bra $ODD; bra $JOIN;"
+      "$BODY: add.u32 %r0, %r0, 1; bra $HEAD;"
+      "$HEAD: setp.lt.u32 %p1, %r0, %a; @%p1 bra $BODY; bra $END;"
+      "$OUT:",
+      LaneNumbers<uint32_t>());
+  for (uint32_t lane = 0; lane < 32; ++lane) EXPECT_EQ(results[lane], 323200 + lane % 2) << lane;
+}
+
 TEST(ControlTest, EarlyExitsLeaveTheOthersRunning) {
   GlobalMemory memory;
   const uint64_t out = memory.Allocate(64 * 4);

@@ -167,7 +167,7 @@ Type Decoder::TakeType() {
     for (const auto& [name, type] : kTypes) {
       if (name != *modifier) continue;
       modifiers_.erase(modifier);
-      return last_type_ = type;
+      return type;
     }
   }
   Fail("no type that is known");
@@ -186,6 +186,9 @@ Operand Decoder::Resolve(const SourceOperand& source, Type type, bool wider, boo
     if (type == Type::kPred) {
       Fail("a number in the place of a predicate");
       return {};
+    }
+    if (source.float_bytes != 0 && source.float_bytes != width) {
+      Fail("a floating-point literal of another width");
     }
     // Bytes have no registers of their own: their values live in 16-bit ones.
     const int slot = std::max(width, 2);

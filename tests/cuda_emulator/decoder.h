@@ -48,7 +48,7 @@ struct SourceOperand {
   std::string_view name;
   std::string_view second;  // the predicate of `%r1|%p2`
   uint64_t bits = 0;
-  bool is_float32 = false;
+  int float_bytes = 0;   // of a floating-point literal, else 0
   bool negated = false;  // !%p
   std::vector<SourceOperand> parts;
 };
@@ -142,7 +142,6 @@ class Decoder {
   Instruction out_;
   size_t tos_ = 0;
   size_t froms_ = 0;
-  Type last_type_ = Type::kNone;
   std::string error_;
 };
 

@@ -64,13 +64,22 @@ abi::Result Enter(const char* function, Need need,
   // Before the lock, which a fork may have left closed for ever.
   if (need != Need::kNothing && driver.owner != getpid()) return abi::kNotInitialized;
   const std::lock_guard<std::mutex> lock(driver.mutex);
-  if (need == Need::kContext) {
-    if (driver.retained == 0 || CurrentContext() != driver.context()) {
-      return driver.Misuse(function, "no context is current in this thread", abi::kInvalidContext);
+  if (need == Need::kContext || need == Need::kAnyContext) {
+    const abi::Device device = driver.DeviceOf(CurrentContext());
+    if (device < 0 || (device > 0 && need == Need::kContext)) {
+      return driver.Misuse(function, "the context is not current in this thread",
+                           abi::kInvalidContext);
     }
     if (driver.sticky != abi::kSuccess) return driver.sticky;
   }
   return body(driver);
+}
+
+abi::Device FakeDriver::DeviceOf(abi::Context context) {
+  for (const auto& [device, count] : retained) {
+    if (count > 0 && context == ContextOf(device)) return device;
+  }
+  return -1;
 }
 
 abi::Result FakeDriver::Misuse(const char* function, const std::string& what, abi::Result code) {
@@ -138,7 +147,9 @@ int FakeDriver::Leaks() const {
   count(modules.size(), "modules");
   count(graphs.size(), "graphs");
   count(executables.size(), "executable graphs");
-  count(static_cast<size_t>(retained), "times the primary context");
+  for (const auto& [device, times] : retained) {
+    count(static_cast<size_t>(times), "times a primary context");
+  }
   return leaks;
 }
 

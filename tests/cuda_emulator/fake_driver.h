@@ -122,14 +122,15 @@ struct FakeDriver {
 
   std::mutex mutex;
   Settings settings;
-  pid_t owner = 0;  // the process that called cuInit
-  int retained = 0;
-  abi::Result sticky = abi::kSuccess;  // once lost, the answer to everything
+  pid_t owner = 0;                      // the process that called cuInit
+  std::map<abi::Device, int> retained;  // primary contexts
+  abi::Result sticky = abi::kSuccess;   // once lost, the answer to everything
   std::string last_fault;
   int misuses = 0;
   int64_t launches = 0;
 
   GlobalMemory memory;
+  std::map<abi::DevicePointer, abi::Device> elsewhere;  // memory of other devices than the first
   std::map<const std::byte*, std::unique_ptr<std::byte[]>> pinned;
   std::map<const std::byte*, size_t> pinned_bytes;
   Handles<FakeStream, abi::Stream> streams;
@@ -140,8 +141,13 @@ struct FakeDriver {
   Handles<FakeGraphExec, abi::GraphExec> executables;
   std::map<std::string, KernelReport> reports;
 
-  // The only context there can be.
-  abi::Context context() { return reinterpret_cast<abi::Context>(this); }
+  // A device's primary context: nothing but a handle. Only the first device's can do work; others
+  // have memory, and are there for programs to meet.
+  abi::Context ContextOf(abi::Device device) {
+    return reinterpret_cast<abi::Context>(reinterpret_cast<char*>(this) + device);
+  }
+  // The device whose retained context that is; -1: none.
+  abi::Device DeviceOf(abi::Context context);
 
   // Tells a mistake of the caller that a real driver need not notice, and returns `code`.
   abi::Result Misuse(const char* function, const std::string& what, abi::Result code);
@@ -159,7 +165,7 @@ struct FakeDriver {
   std::string Report() const;  // JSON
 };
 
-enum class Need { kNothing, kInitialised, kContext };
+enum class Need { kNothing, kInitialised, kAnyContext, kContext };
 
 // Around every function of the driver: the lock, and the checks that come before all others.
 abi::Result Enter(const char* function, Need need,

@@ -169,8 +169,8 @@ NINC_FAKE cuDeviceTotalMem_v2(size_t* bytes, abi::Device device) {
 NINC_FAKE cuDevicePrimaryCtxRetain(abi::Context* context, abi::Device device) {
   return Enter("cuDevicePrimaryCtxRetain", Need::kInitialised, [&](FakeDriver& driver) {
     if (!IsDevice(driver, device)) return abi::kInvalidDevice;
-    ++driver.retained;
-    *context = driver.context();
+    ++driver.retained[device];
+    *context = driver.ContextOf(device);
     return abi::kSuccess;
   });
 }
@@ -178,11 +178,11 @@ NINC_FAKE cuDevicePrimaryCtxRetain(abi::Context* context, abi::Device device) {
 NINC_FAKE cuDevicePrimaryCtxRelease_v2(abi::Device device) {
   return Enter("cuDevicePrimaryCtxRelease", Need::kInitialised, [&](FakeDriver& driver) {
     if (!IsDevice(driver, device)) return abi::kInvalidDevice;
-    if (driver.retained == 0) {
+    if (driver.retained[device] == 0) {
       return driver.Misuse("cuDevicePrimaryCtxRelease", "not retained", abi::kInvalidContext);
     }
     driver.RunAll();
-    --driver.retained;
+    --driver.retained[device];
     return abi::kSuccess;
   });
 }
@@ -196,7 +196,7 @@ NINC_FAKE cuCtxGetCurrent(abi::Context* context) {
 
 NINC_FAKE cuCtxSetCurrent(abi::Context context) {
   return Enter("cuCtxSetCurrent", Need::kInitialised, [&](FakeDriver& driver) {
-    if (context != nullptr && (context != driver.context() || driver.retained == 0)) {
+    if (context != nullptr && driver.DeviceOf(context) < 0) {
       return driver.Misuse("cuCtxSetCurrent", "there is no such context", abi::kInvalidContext);
     }
     CurrentContext() = context;

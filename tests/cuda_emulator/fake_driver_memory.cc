@@ -35,7 +35,7 @@ NINC_FAKE cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
 }
 
 NINC_FAKE cuMemAlloc_v2(abi::DevicePointer* pointer, size_t bytes) {
-  return Enter("cuMemAlloc", Need::kContext, [&](FakeDriver& driver) {
+  return Enter("cuMemAlloc", Need::kAnyContext, [&](FakeDriver& driver) {
     if (bytes == 0) return driver.Misuse("cuMemAlloc", "0 bytes", abi::kInvalidValue);
     if (FakeDriver::Turn(&driver.settings.fail_allocation)) return abi::kOutOfMemory;
     const auto total = static_cast<size_t>(driver.settings.memory);
@@ -43,12 +43,15 @@ NINC_FAKE cuMemAlloc_v2(abi::DevicePointer* pointer, size_t bytes) {
       return abi::kOutOfMemory;
     }
     *pointer = driver.memory.Allocate(bytes);
-    return *pointer != 0 ? abi::kSuccess : abi::kOutOfMemory;
+    if (*pointer == 0) return abi::kOutOfMemory;
+    const abi::Device device = driver.DeviceOf(CurrentContext());
+    if (device != 0) driver.elsewhere[*pointer] = device;
+    return abi::kSuccess;
   });
 }
 
 NINC_FAKE cuMemFree_v2(abi::DevicePointer pointer) {
-  return Enter("cuMemFree", Need::kContext, [&](FakeDriver& driver) {
+  return Enter("cuMemFree", Need::kAnyContext, [&](FakeDriver& driver) {
     // As the real one: work that may use the memory is done first.
     if (const abi::Result code = driver.RunAll(); code != abi::kSuccess) return code;
     if (!driver.memory.Free(pointer)) {
@@ -154,6 +157,10 @@ NINC_FAKE cuPointerGetAttribute(void* value, abi::PointerAttribute attribute,
         return abi::kSuccess;
       case abi::kPointerDeviceOrdinal:
         *static_cast<int*>(value) = 0;
+        if (on_device) {
+          const auto found = driver.elsewhere.find(block->address);
+          if (found != driver.elsewhere.end()) *static_cast<int*>(value) = found->second;
+        }
         return abi::kSuccess;
     }
     return driver.Misuse("cuPointerGetAttribute", "an attribute that is not emulated",

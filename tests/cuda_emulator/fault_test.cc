@@ -177,7 +177,7 @@ TEST_F(FaultTest, RacesBetweenWarps) {
   EXPECT_TRUE(
       Has(OfBody(read + "@%p0 st.shared.u32 [%r2], 1;"),
           "thread (40,0,0), instruction 8 `@%p0 st.shared.u32 [%r2], 1;` (line 8): writes 4 "
-          "bytes of shared memory at 0x0: a race, writes what threads of other warps read"));
+          "bytes of shared memory at 0x0: a race, writes what threads of several warps read"));
   EXPECT_EQ(OfBody(read + "bar.sync 0; @%p0 st.shared.u32 [%r2], 1;"), "");
   // Atomics do not race with each other, but with a plain access.
   const std::string add =

@@ -35,10 +35,13 @@ struct Instruction {
   bool guard_negated = false;
   OpClass op_class = OpClass::kInteger;
   Space space = Space::kGeneric;
-  uint8_t elements = 1;     // of a vector access
-  uint8_t variant = 0;      // what the executor's comment says
-  uint32_t target = kNone;  // of a branch: index of an instruction
-  int64_t immediate = 0;    // offset of an address, or what the executor's comment says
+  uint8_t elements = 1;       // of a vector access
+  uint8_t variant = 0;        // what the executor's comment says
+  uint32_t target = kNone;    // of a branch: where it leads in the code
+  uint32_t next = kNone;      // where the code goes on otherwise
+  uint32_t number = 0;        // among the function's instructions as written
+  int64_t immediate = 0;      // offset of an address, or what the executor's comment says
+  int32_t source_offset = 0;  // of an asynchronous copy's second address
   std::array<Operand, 4> to{};
   std::array<Operand, 10> from{};
   int line = 0;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstddef>
 #include <charconv>
 #include <string>
 
@@ -55,8 +54,8 @@ Result<std::vector<Token>> Lex(std::string_view ptx) {
     }
     if (ptx.substr(at, 2) == "/*") {
       const size_t end = std::min(ptx.find("*/", at + 2), ptx.size());
-      line += static_cast<int>(std::count(ptx.begin() + static_cast<std::ptrdiff_t>(at),
-                                          ptx.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
+      const std::string_view comment = ptx.substr(at, end - at);
+      line += static_cast<int>(std::count(comment.begin(), comment.end(), '\n'));
       at = std::min(end + 2, ptx.size());
       continue;
     }

@@ -12,13 +12,14 @@ namespace ninc::emulator {
 namespace {
 
 // `variant`: bytes written to shared memory; from[0] its address, from[1] that of the source, whose
-// offset is in `target`; from[2], where present, the number of bytes read, the others become zero.
+// offset is `source_offset`; from[2], where present, the number of bytes read, the others become
+// zero.
 void Copy(Warp& warp, const Instruction& instruction, uint32_t lanes) {
   uint64_t to[kLanes];
   warp.Addresses(instruction, 0, to);
   const uint32_t bytes = instruction.variant;
   const uint64_t* from = warp.Lanes<uint64_t>(instruction.from[1]);
-  const auto source_offset = static_cast<uint64_t>(static_cast<int32_t>(instruction.target));
+  const auto source_offset = static_cast<uint64_t>(int64_t{instruction.source_offset});
   SharedMemory& shared = warp.block().shared();
   uint64_t read_addresses[kLanes];
   uint32_t reading = 0;
@@ -120,7 +121,7 @@ void DecodeCp(Decoder& d) {
   d.FromAddress(0);
   const int64_t offset = d.out().immediate;
   d.FromAddress(1);
-  d.out().target = static_cast<uint32_t>(d.out().immediate);
+  d.out().source_offset = static_cast<int32_t>(d.out().immediate);
   d.out().immediate = offset;
   if (d.out().from[1].width != 8) return d.Fail("a source with an address of 32 bits");
   if (d.operands() == 4) d.From(3, Type::kU32);

@@ -6,11 +6,13 @@
 namespace ninc::emulator {
 namespace {
 
-void Wait(Warp& warp, const Instruction&, uint32_t lanes) { warp.WaitAtBarrier(lanes); }
+void Wait(Warp& warp, const Instruction& instruction, uint32_t lanes) {
+  warp.WaitAtBarrier(instruction, lanes);
+}
 
 void WaitAndReduce(Warp& warp, const Instruction& instruction, uint32_t lanes) {
   warp.block().Arrive(lanes, warp.PredicateBits(instruction.from[0]));
-  warp.WaitAtBarrier(lanes);
+  warp.WaitAtBarrier(instruction, lanes);
 }
 
 void WarpBarrier(Warp& warp, const Instruction& instruction, uint32_t lanes) {

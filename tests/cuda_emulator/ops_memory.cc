@@ -21,6 +21,19 @@ void Count(Warp& warp, const Instruction& instruction, bool store, const uint64_
   }
 }
 
+// Warp::ReachShared of a read, with what is right dealt with here: of all accesses, kernels make
+// this one most.
+inline const std::byte* ReachShared(Warp& warp, const Instruction& instruction, int lane,
+                                    uint64_t address, uint32_t bytes) {
+  SharedMemory& shared = warp.block().shared();
+  if (shared.bytes() >= bytes && address <= shared.bytes() - bytes &&
+      (address & (bytes - 1)) == 0 &&
+      shared.Touch(Access::kRead, warp.Thread(lane), address, bytes)) {
+    return shared.data() + address;
+  }
+  return warp.ReachShared(instruction, Access::kRead, lane, address, bytes);
+}
+
 // M: what memory holds; R: an unsigned number of the registers' width.
 template <typename M, typename R>
 void Load(Warp& warp, const Instruction& instruction, uint32_t lanes) {
@@ -33,8 +46,10 @@ void Load(Warp& warp, const Instruction& instruction, uint32_t lanes) {
   for (int i = 0; i < elements; ++i) to[i] = warp.Lanes<R>(instruction.to[i]);
   for (; lanes != 0; lanes &= lanes - 1) {
     const int lane = std::countr_zero(lanes);
-    const std::byte* from =
-        warp.Reach(instruction, instruction.space, Access::kRead, lane, addresses[lane], bytes);
+    const std::byte* from = instruction.space == Space::kShared
+                                ? ReachShared(warp, instruction, lane, addresses[lane], bytes)
+                                : warp.Reach(instruction, instruction.space, Access::kRead, lane,
+                                             addresses[lane], bytes);
     if (from == nullptr) return;
     for (int i = 0; i < elements; ++i) {
       M value;

@@ -1,6 +1,7 @@
 // mma.sync on TF32 operands, D = A * B + C with D, C: 16×8, A: 16×K, B: K×8 and K = 4 or 8. Lane
 // 4 * g + t holds, of A, rows g and g + 8 at columns t (and t + 4); of B, column g at rows t (and
 // t + 4); of C and D, rows g and g + 8 at columns 2 t and 2 t + 1.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -13,13 +14,13 @@ namespace ninc::emulator {
 namespace {
 
 // Tensor cores read the upper 19 bits of an operand, whatever the rest holds.
-float Tf32(uint32_t bits) { return std::bit_cast<float>(bits & 0xffffe000); }
+double Tf32(uint32_t bits) { return std::bit_cast<float>(bits & 0xffffe000); }
 
 // Their sums are cut towards zero, not rounded to nearest: measured on every generation, and worth
 // imitating, as it is the larger error.
 float Cut(double sum) {
   const auto nearest = static_cast<float>(sum);
-  if (std::isnan(nearest) || std::fabs(static_cast<double>(nearest)) <= std::fabs(sum)) {
+  if (!std::isfinite(nearest) || std::fabs(static_cast<double>(nearest)) <= std::fabs(sum)) {
     return nearest;
   }
   return std::bit_cast<float>(std::bit_cast<uint32_t>(nearest) - 1);
@@ -33,8 +34,8 @@ void Mma(Warp& warp, const Instruction& instruction, uint32_t lanes) {
   }
   if (warp.block().counting()) warp.block().counters().mma_operations += 16 * 8 * kDepth;
   constexpr int kHalves = kDepth / 4;
-  float a[16][kDepth];
-  float b[kDepth][8];
+  double a[16][kDepth];
+  double b[kDepth][8];
   double sums[16][8];
   const uint32_t* a_lanes[2 * kHalves];
   const uint32_t* b_lanes[kHalves];
@@ -57,13 +58,15 @@ void Mma(Warp& warp, const Instruction& instruction, uint32_t lanes) {
     sums[g + 8][2 * t] = c_lanes[2][lane];
     sums[g + 8][2 * t + 1] = c_lanes[3][lane];
   }
-  // Products of 11-bit mantissas are exact in float32.
+  // Products of 11-bit mantissas are exact, and their sums nearly so.
   for (int row = 0; row < 16; ++row) {
+    double sum[8];
+    std::copy_n(sums[row], 8, sum);
+#pragma GCC unroll 8
     for (int k = 0; k < kDepth; ++k) {
-      for (int column = 0; column < 8; ++column) {
-        sums[row][column] += static_cast<double>(a[row][k] * b[k][column]);
-      }
+      for (int column = 0; column < 8; ++column) sum[column] += a[row][k] * b[k][column];
     }
+    std::copy_n(sum, 8, sums[row]);
   }
   float* d_lanes[4];
   for (int i = 0; i < 4; ++i) d_lanes[i] = warp.Lanes<float>(instruction.to[i]);

@@ -1,6 +1,7 @@
 // Bodies of entries: registers, labels and instructions.
 #include <algorithm>
 
+#include "cuda_emulator/control_flow.h"
 #include "cuda_emulator/opcodes.h"
 #include "cuda_emulator/parser.h"
 
@@ -146,6 +147,7 @@ Status Parser::ParseInstruction(Body* body) {
   if (decoder.opcode() == "bra") {
     body->branches.push_back({body->function->code.size(), std::string(decoder.Label(0)), line});
   }
+  decoder.out().number = static_cast<uint32_t>(body->function->code.size());
   body->function->code.push_back(decoder.out());
 
   std::string text(ptx_.substr(tokens_[first].position, end - tokens_[first].position));
@@ -196,7 +198,7 @@ Result<SourceOperand> Parser::ParseOperand(std::string_view mnemonic) {
   }
   operand.kind = SourceOperand::kNumber;
   if (token.kind == Token::kFloat32 || token.kind == Token::kFloat64) {
-    operand.is_float32 = token.kind == Token::kFloat32;
+    operand.float_bytes = token.kind == Token::kFloat32 ? 4 : 8;
     operand.bits = Next().bits;
     return operand;
   }
@@ -220,6 +222,7 @@ Status Parser::FinishBody(Body* body) {
   if (!EndsFlow(function->code.back())) {
     return Error("entry " + function->name + " does not end with ret, exit, trap or a branch");
   }
+  ArrangeBlocks(function);
   // Dynamic shared memory begins at a multiple of 16, the strictest alignment of an access.
   function->dynamic_shared_offset = (function->static_shared_bytes + 15) & ~15u;
   for (const uint32_t slot : body->scopes->dynamic_slots()) {

@@ -63,6 +63,8 @@ TEST(ParserTest, UnknownOpcodesAndModifiersAreErrors) {
   EXPECT_EQ(ErrorOf("add.u32 %r0, %r1;"), "PTX line 7: add.u32: 2 operands");
   EXPECT_EQ(ErrorOf("add.u32 %r0, %rd1, %r2;"),
             "PTX line 7: add.u32: register %rd1 has 64 bits where the type has 32");
+  EXPECT_EQ(ErrorOf("add.f64 %d0, %d1, 0f3F800000;"),
+            "PTX line 7: add.f64: a floating-point literal of another width");
   EXPECT_EQ(ErrorOf("add.u32 %r0, %r99, %r2;"), "PTX line 7: add.u32: unknown name %r99");
   EXPECT_EQ(ErrorOf("mov.u32 %r0, %clock;"), "PTX line 7: mov.u32: unknown name %clock");
   EXPECT_EQ(ErrorOf("bar.sync 1;"), "PTX line 7: bar.sync: a barrier other than 0");

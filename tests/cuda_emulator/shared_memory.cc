@@ -1,21 +1,8 @@
 #include "cuda_emulator/shared_memory.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace ninc::emulator {
-namespace {
-
-constexpr uint16_t kAtomicWriter = 0x8000;
-constexpr uint16_t kManyWriters = 0xffff;
-constexpr uint16_t kWarpReaders = 0x8000;
-constexpr uint16_t kManyReaders = 0xffff;
-constexpr uint16_t kThreadBits = 0x7fff;
-
-uint32_t WarpOf(uint32_t thread) { return thread / 32; }
-
-}  // namespace
-
 void SharedMemory::Start(size_t bytes, uint32_t threads, bool by_bytes) {
   granule_bits_ = by_bytes ? 0 : 2;
   bytes_ = bytes;
@@ -33,82 +20,39 @@ void SharedMemory::Start(size_t bytes, uint32_t threads, bool by_bytes) {
   BlockBarrier();
 }
 
-std::optional<SharedMemory::Problem> SharedMemory::TouchWord(Access access, uint32_t thread,
-                                                             Word& word) const {
-  const uint32_t warp = WarpOf(thread);
-  const bool atomic_before = word.writer >= kAtomicWriter;
-  const uint32_t writer = word.writer & kThreadBits;
-  // A write by somebody else that no barrier separates from this access.
-  if (word.write_stamp >= block_stamp_ && !(access == Access::kAtomic && atomic_before) &&
-      (word.writer == kManyWriters ||
-       (writer != thread && !Ordered(word.write_stamp, WarpOf(writer), warp)))) {
-    const char* verb = access == Access::kRead ? "reads what " : "writes what ";
-    if (word.writer == kManyWriters) return Problem{verb, -1, "atomics of several threads wrote"};
-    return Problem{verb, static_cast<int>(writer), " wrote"};
+SharedMemory::Problem SharedMemory::Explain(Access access, uint32_t thread, uint64_t address,
+                                            uint32_t bytes) const {
+  const bool reads = access == Access::kRead;
+  const uint8_t* state = state_.data() + address;
+  if (const auto* pending = static_cast<const uint8_t*>(std::memchr(state, kPending, bytes))) {
+    const auto at = static_cast<uint64_t>(pending - state_.data());
+    return {reads ? "reads bytes of an asynchronous copy of "
+                  : "writes bytes of an asynchronous copy of ",
+            words_[at >> granule_bits_].writer, " that has not been waited for"};
   }
-  if (access == Access::kRead) {
-    const bool fresh = word.read_stamp < block_stamp_;
-    const uint32_t reader = word.reader & kThreadBits;
-    const uint32_t reader_warp = word.reader >= kWarpReaders ? reader : WarpOf(reader);
-    if (fresh || (word.reader != kManyReaders && Ordered(word.read_stamp, reader_warp, warp))) {
-      word.reader = static_cast<uint16_t>(thread);
-    } else if (word.reader != thread && word.reader != kManyReaders) {
-      word.reader = reader_warp == warp ? static_cast<uint16_t>(kWarpReaders | warp) : kManyReaders;
-    }
-    word.read_stamp = clock_;
-    return {};
-  }
-  if (word.read_stamp >= block_stamp_ && word.reader != thread) {
-    if (word.reader == kManyReaders) return Problem{"writes what threads of other warps read"};
-    const uint32_t reader = word.reader & kThreadBits;
-    const uint32_t reader_warp = word.reader >= kWarpReaders ? reader : WarpOf(reader);
-    if (!Ordered(word.read_stamp, reader_warp, warp)) {
-      if (word.reader >= kWarpReaders) return Problem{"writes what other threads of a warp read"};
-      return Problem{"writes what ", static_cast<int>(reader), " read"};
-    }
-  }
-  if (access == Access::kWrite) {
-    word.writer = static_cast<uint16_t>(thread);
-  } else {
-    const bool others = word.write_stamp >= block_stamp_ && atomic_before && writer != thread;
-    word.writer = others ? kManyWriters : static_cast<uint16_t>(kAtomicWriter | thread);
-  }
-  word.write_stamp = clock_;
-  return {};
-}
-
-std::optional<SharedMemory::Problem> SharedMemory::Touch(Access access, uint32_t thread,
-                                                         uint64_t address, uint32_t bytes) {
-  uint8_t* state = state_.data() + address;
-  const auto with = [&](uint8_t value) {
-    return std::find(state, state + bytes, value) != state + bytes;
-  };
-  uint32_t first_state;
-  std::memcpy(&first_state, state, 4);
-  if (bytes != 4 || first_state != 0x01010101) {
-    if (with(kPending)) {
-      const Word& word =
-          words_[(std::find(state, state + bytes, kPending) - state_.data()) >> granule_bits_];
-      return Problem{access == Access::kRead ? "reads bytes of an asynchronous copy of "
-                                             : "writes bytes of an asynchronous copy of ",
-                     word.writer, " that has not been waited for"};
-    }
-  }
+  constexpr char kEnd[] = ", with no barrier between";
+  const std::string verb = reads ? "a race, reads what " : "a race, writes what ";
   const uint64_t last = (address + bytes - 1) >> granule_bits_;
-  for (uint64_t word = address >> granule_bits_; word <= last; ++word) {
-    if (auto problem = TouchWord(access, thread, words_[word])) {
-      problem->before = "a race, " + problem->before;
-      problem->after += ", with no barrier between";
-      return problem;
+  for (uint64_t i = address >> granule_bits_; i <= last; ++i) {
+    const Word& word = words_[i];
+    if (RacesWithWriter(access, thread, word)) {
+      if (word.writer == kManyWriters)
+        return {verb, -1, std::string("several threads wrote") + kEnd};
+      return {verb, word.writer & kThreadBits, std::string(" wrote") + kEnd};
+    }
+    if (RacesWithReader(access, thread, word)) {
+      if (word.reader == kManyReaders) {
+        return {verb, -1, std::string("threads of several warps read") + kEnd};
+      }
+      if (word.reader >= kWarpReaders) {
+        return {verb, -1, "threads of warp " + std::to_string(ReaderWarp(word)) + " read" + kEnd};
+      }
+      return {verb, word.reader, std::string(" read") + kEnd};
     }
   }
-  if (access != Access::kWrite && with(kNever)) {
-    Problem problem{kNeverWritten};
-    problem.never_written = true;
-    return problem;
-  }
-  if (access != Access::kRead) std::memset(state, kWritten, bytes);
-  return {};
+  Problem problem{kNeverWritten};
+  problem.never_written = true;
+  return problem;
 }
 
 void SharedMemory::Begin(uint64_t address, uint32_t bytes) {

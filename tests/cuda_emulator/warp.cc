@@ -131,7 +131,7 @@ void Warp::Run() {
       ++counters.warp_instructions[static_cast<size_t>(instruction.op_class)];
       counters.lane_instructions += static_cast<uint64_t>(std::popcount(lanes));
     }
-    ++pc_;
+    pc_ = instruction.next;
     if (lanes != 0) instruction.run(*this, instruction, lanes);
     if (pc_ >= switch_pc_) Regroup();
   }
@@ -175,26 +175,23 @@ void Warp::Exit(uint32_t lanes) {
   if (active_ == 0) Regroup();
 }
 
-void Warp::WaitAtBarrier(uint32_t lanes) {
-  if (waiting_ != 0 && waiting_pc_ != pc_) {
-    return Fail(function_->code[pc_ - 1], std::countr_zero(lanes),
+void Warp::WaitAtBarrier(const Instruction& instruction, uint32_t lanes) {
+  if (waiting_ != 0 && barrier_ != &instruction) {
+    return Fail(instruction, std::countr_zero(lanes),
                 "divergent barrier: " + block_->ThreadName(Thread(std::countr_zero(waiting_))) +
-                    " of the same warp waits at line " +
-                    std::to_string(function_->code[waiting_pc_ - 1].line));
+                    " of the same warp waits at line " + std::to_string(barrier_->line));
   }
   waiting_ |= lanes;
-  waiting_pc_ = pc_;
+  barrier_ = &instruction;
   active_ &= ~lanes;
   if (active_ == 0) Regroup();
 }
 
 void Warp::ReleaseFromBarrier() {
-  others_.push_back({waiting_pc_, waiting_});
+  others_.push_back({barrier_->next, waiting_});
   waiting_ = 0;
   Regroup();
 }
-
-const Instruction& Warp::barrier() const { return function_->code[waiting_pc_ - 1]; }
 
 bool Warp::CheckMask(const Instruction& instruction, uint32_t lanes, uint32_t mask) {
   if (const uint32_t strange = lanes & ~mask; strange != 0) {
@@ -233,13 +230,6 @@ void Warp::Addresses(const Instruction& instruction, size_t index, uint64_t* add
 void Warp::CountFma(uint32_t lanes) {
   if (!block_->counting()) return;
   block_->counters().fma_operations += static_cast<uint64_t>(std::popcount(lanes));
-}
-
-uint64_t Warp::Value(const Operand& operand, int lane) const {
-  uint64_t value = 0;
-  std::copy_n(registers_ + operand.offset + static_cast<uint32_t>(lane) * operand.width,
-              operand.width, reinterpret_cast<std::byte*>(&value));
-  return value;
 }
 
 }  // namespace ninc::emulator

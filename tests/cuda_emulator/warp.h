@@ -1,7 +1,6 @@
 // A warp: 32 lanes that run in lockstep where they agree on the way. Lanes that part at a branch
 // become fragments; of all fragments the one whose next instruction comes first in the code runs,
-// and fragments that meet at an instruction become one again. As compilers lay out code so that
-// joins come after what leads to them, lanes meet again as soon as they can.
+// and fragments that meet at an instruction become one again (see ArrangeBlocks).
 #pragma once
 
 #include <bit>
@@ -53,12 +52,10 @@ class Warp {
   }
   // Addresses of an instruction's from[index] plus its offset.
   void Addresses(const Instruction& instruction, size_t index, uint64_t* addresses);
-  // The value in `lane` of a register read as an unsigned number of its own width.
-  uint64_t Value(const Operand& operand, int lane) const;
 
   void Branch(uint32_t lanes, uint32_t target);
   void Exit(uint32_t lanes);
-  void WaitAtBarrier(uint32_t lanes);
+  void WaitAtBarrier(const Instruction& instruction, uint32_t lanes);
   // False, with a fault, unless the lanes of `mask` are exactly those that execute.
   bool CheckMask(const Instruction& instruction, uint32_t lanes, uint32_t mask);
   void Fail(const Instruction& instruction, int lane, const std::string& what);
@@ -96,7 +93,7 @@ class Warp {
   uint32_t live() const { return live_; }
   uint32_t exited() const { return exited_; }
   uint32_t waiting() const { return waiting_; }
-  const Instruction& barrier() const;  // where lanes wait
+  const Instruction& barrier() const { return *barrier_; }  // where lanes wait
   bool done() const { return exited_ == live_; }
   uint32_t Thread(int lane) const { return number_ * kLanes + static_cast<uint32_t>(lane); }
 
@@ -126,7 +123,7 @@ class Warp {
   uint32_t live_ = 0;  // lanes that have a thread
   uint32_t exited_ = 0;
   uint32_t waiting_ = 0;
-  uint32_t waiting_pc_ = 0;  // the instruction after the barrier
+  const Instruction* barrier_ = nullptr;  // where lanes wait
   uint64_t budget_ = 0;
   bool stopped_ = false;
 

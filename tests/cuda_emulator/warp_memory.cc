@@ -15,13 +15,17 @@ std::string Hex(uint64_t value) {
   return text;
 }
 
+// Sizes of accesses are powers of two.
+bool Misaligned(uint64_t address, uint32_t bytes) { return (address & (bytes - 1)) != 0; }
+
 bool Written(const uint8_t* shadow, uint32_t bytes) {
-  if (bytes == 4) {
+  if (bytes % 4 != 0) return std::all_of(shadow, shadow + bytes, [](uint8_t b) { return b == 1; });
+  for (uint32_t i = 0; i < bytes; i += 4) {
     uint32_t four;
-    std::memcpy(&four, shadow, 4);
-    return four == 0x01010101;
+    std::memcpy(&four, shadow + i, 4);
+    if (four != 0x0101'0101) return false;
   }
-  return std::all_of(shadow, shadow + bytes, [](uint8_t byte) { return byte == 1; });
+  return true;
 }
 
 }  // namespace
@@ -58,7 +62,7 @@ std::byte* Warp::ReachGlobal(const Instruction& instruction, Access access, int 
                 why + block_->memory().Describe(address));
     return nullptr;
   };
-  if (address % bytes != 0) return failed("misaligned, ");
+  if (Misaligned(address, bytes)) return failed("misaligned, ");
   uint8_t* written = block->written.get() + offset;
   if (access == Access::kWrite) {
     std::memset(written, 1, bytes);
@@ -90,13 +94,14 @@ std::byte* Warp::ReachShared(const Instruction& instruction, Access access, int 
   if (address >= size || address + bytes > size) {
     return failed("out of bounds, the block has " + std::to_string(size) + " bytes");
   }
-  if (address % bytes != 0) return failed("misaligned");
+  if (Misaligned(address, bytes)) return failed("misaligned");
   if (access == Access::kWrite) block_->CheckSuspect(Thread(lane), address, bytes);
-  if (const auto problem = shared.Touch(access, Thread(lane), address, bytes)) {
+  if (!shared.Touch(access, Thread(lane), address, bytes)) {
+    const SharedMemory::Problem problem = shared.Explain(access, Thread(lane), address, bytes);
     const std::string other =
-        problem->other < 0 ? "" : block_->ThreadName(static_cast<uint32_t>(problem->other));
-    if (problem->never_written) block_->Suspect(Thread(lane), address, bytes);
-    return failed(problem->before + other + problem->after);
+        problem.other < 0 ? "" : block_->ThreadName(static_cast<uint32_t>(problem.other));
+    if (problem.never_written) block_->Suspect(Thread(lane), address, bytes);
+    return failed(problem.before + other + problem.after);
   }
   return shared.data() + address;
 }
@@ -111,7 +116,7 @@ std::byte* Warp::ReachLocal(const Instruction& instruction, Access access, int l
   if (address >= size || address + bytes > size) {
     return failed("out of bounds, a thread has " + std::to_string(size) + " bytes");
   }
-  if (address % bytes != 0) return failed("misaligned");
+  if (Misaligned(address, bytes)) return failed("misaligned");
   const size_t offset = static_cast<size_t>(lane) * size + address;
   if (access == Access::kRead && !Written(local_written_.data() + offset, bytes)) {
     return failed("never written");

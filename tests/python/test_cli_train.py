@@ -1,9 +1,7 @@
-"""`ninc train`'s options, what programs may read of every command, and shell completion."""
+"""`ninc train`'s options, and what programs may read of every command."""
 
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -203,51 +201,3 @@ def test_info_and_bench_print_json(capsys, monkeypatch):
     assert cli.main(["bench", "nin-mnist", "--batch", "2", "--training", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["batch"] == 2 and result["training"] and result["images_per_second"] > 0
-
-
-# ---- Completion ----------------------------------------------------------------------------------
-
-
-def script(shell, capsys):
-    assert cli.main(["completion", shell]) == 0
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_every_command_and_option(shell, capsys, tmp_path):
-    text = script(shell, capsys)
-    for name in cli.COMMANDS:
-        assert name in text
-    for option in ("--checkpoint-every", "--label-smoothing", "--on-corrupt", "--top"):
-        assert (option if shell != "fish" else f"-l {option[2:]}") in text
-    if shutil.which(shell):
-        path = tmp_path / "script"
-        path.write_text(text)
-        subprocess.run([shell, "-n", str(path)], check=True)
-
-
-@pytest.mark.parametrize(
-    "words, expected",
-    [
-        (["ninc", "tr"], ["train"]),
-        (["ninc", "train", "--rec"], ["--recipe"]),
-        (["ninc", "train", "data", "--recipe", ""], ["original", "fast"]),
-        (["ninc", "train", "--model", "nin-c"], ["nin-cifar10", "nin-cifar100"]),
-        (["ninc", "train", "--checkpoint", ""], []),
-        (["ninc", "train", ""], []),
-        (["ninc", "completion", "z"], ["zsh"]),
-        (["ninc", "eval", "net", "data", "--split", "t"], ["train", "test"]),
-    ],
-)
-def test_bash_completes(words, expected, capsys, tmp_path):
-    if not shutil.which("bash"):
-        pytest.skip("no bash here")
-    path = tmp_path / "script"
-    path.write_text(script("bash", capsys))
-    line = " ".join(f"'{word}'" for word in words)
-    asked = (
-        f"source '{path}'; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _ninc; "
-        'printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
-    assert sorted(done.stdout.split()) == sorted(expected)

@@ -63,7 +63,11 @@ def test_one_cycle_without_warm_up_starts_at_the_top():
         lambda: SGD(-1),
         lambda: SGD(0.1, momentum=float("nan")),
         lambda: SGD(0.1, nesterov=True),
+        lambda: SGD("fast"),
+        lambda: SGD(0.1, clip_norm=0),
         lambda: SGD(0.1, groups=[("*", dict(rate=1))]),
+        lambda: SGD(0.1, groups=[("*", dict(lr_mult=float("nan")))]),
+        lambda: SGD(0.1, groups=[("*", dict(weight_decay=-1))]),
     ],
 )
 def test_settings_are_checked(make):

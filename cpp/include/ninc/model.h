@@ -62,6 +62,8 @@ class NINC_API Model {
   // y holds OutputShape(...).size() floats, contiguous N×C×H×W.
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
   Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1);
+  // The same for pictures, which become floats where the network runs.
+  Status RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output = -1);
   // The same for x in the memory of the device the network runs on, written by another library
   // whose `stream` may still be at it (see Backend::Borrow). The result stays there.
   Result<DeviceMemory> RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,

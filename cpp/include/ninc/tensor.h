@@ -34,6 +34,14 @@ struct StridedView {
   std::array<int64_t, 4> strides{};  // N, C, H, W
 };
 
+// Pictures as they come out of files, N×H×W×C bytes, contiguous, and what they mean to a network:
+// pixel * scale(c) + shift(c), with one scale and one shift a channel.
+struct Pictures {
+  const uint8_t* data = nullptr;
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+};
+
 // A named array of the network, in the layout users see (convolutions O×I×H×W, linear O×I).
 struct Tensor {
   std::vector<int64_t> dims;

@@ -29,7 +29,7 @@ COMMANDS = {
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ninc",
-        description="Network in Network, trained and run fast on plain processors.",
+        description="Network in Network, trained and run fast without a framework.",
         epilog="`ninc demo` shows it all in a minute or two. `ninc COMMAND --help` says more.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from ..plain_json import json_text
-from .common import add_threads, file_or_named_network, use_threads, usual_input
+from .common import add_device, add_threads, file_or_named_network, use_threads, usual_input
 from .numbers import positive
 
 # Long enough for the clock and for a processor to reach its lasting speed.
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", metavar="NAME", help="instruction set, as `ninc info` lists")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_device(parser)
     add_threads(parser)
 
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target is not None:
         ninc.set_target(args.target)
     use_threads(args)
-    network = file_or_named_network(args.model)
+    network = file_or_named_network(args.model).to(args.device)
     shape = (args.batch, *usual_input(network, args.model))
     rng = np.random.default_rng(0)
     x = rng.standard_normal(shape, np.float32)
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         labels = rng.integers(0, outputs, args.batch)
         # A rate of almost nothing: the work is the same, and the weights cannot run away.
         trainer = ninc.Trainer(network, ninc.SGD(1e-9, momentum=0.9))
-        seconds = _median_seconds(lambda: trainer.step(x, labels))
+        seconds = _median_seconds(lambda: float(trainer.step(x, labels)))
     else:
         seconds = _median_seconds(lambda: network(x))
     flops = network._model.plan_info(shape, training=args.training)["flops"]
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             "model": args.model,
             "training": args.training,
             "batch": args.batch,
+            "device": args.device,
             "threads": ninc.get_num_threads(),
             "target": ninc.target(),
             "seconds": seconds,
@@ -75,9 +77,10 @@ def run(args: argparse.Namespace) -> int:
         }
         print(json_text(results))
         return 0
+    where = f"{ninc.get_num_threads()} threads" if args.device == "cpu" else args.device
     print(
         f"{args.model} {'training' if args.training else 'inference'}, batch {args.batch}, "
-        f"{ninc.get_num_threads()} threads: {args.batch / seconds:,.1f} images/s, "
+        f"{where}: {args.batch / seconds:,.1f} images/s, "
         f"{1e3 * seconds:,.2f} ms a run, {flops / seconds / 1e9:,.1f} GFLOP/s"
     )
     return 0

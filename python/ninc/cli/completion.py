@@ -27,12 +27,13 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """names: "-o", "--output"; values: those there are to choose from."""
+    """names: "-o", "--output"; values: those there are to choose from; files: it takes a file."""
 
     names: tuple[str, ...]
     summary: str
     takes_value: bool
     values: tuple[str, ...]
+    files: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,8 @@ def _option(command: argparse.ArgumentParser, action: argparse.Action) -> Option
     # As the help shows it: "(default %(default)s)" filled in, "%%" a percent sign.
     summary = (action.help or "") % {**vars(action), "prog": command.prog}
     values = tuple(str(value) for value in action.choices or ())
-    return Option(tuple(action.option_strings), summary, action.nargs != 0, values)
+    files = action.metavar in ("FILE", "DIR")
+    return Option(tuple(action.option_strings), summary, action.nargs != 0, values, files)
 
 
 def _bash(known: list[Command]) -> str:
@@ -78,11 +80,11 @@ def _bash(known: list[Command]) -> str:
             for option in command.options
             if option.values
         ]
-        files = [
-            name for o in command.options if o.takes_value and not o.values for name in o.names
-        ]
-        if files:
-            values.append(f'            {"|".join(files)}) words="" ;;')
+        for option in command.options:
+            if option.takes_value and not option.values:
+                # Nothing where file names make no sense either.
+                then = "" if option.files else "compopt +o default 2> /dev/null; "
+                values.append(f"            {'|'.join(option.names)}) {then}return ;;")
         values.append(f'            *) words="{" ".join(command.values)}"; options="{names}" ;;')
         cases.append(
             f"    {command.name})\n        case $previous in\n"
@@ -115,10 +117,10 @@ def _zsh(known: list[Command]) -> str:
         for option in command.options:
             for name in option.names:
                 value = ""
-                if option.takes_value:
-                    value = (
-                        f":value:({' '.join(option.values)})" if option.values else ":value:_files"
-                    )
+                if option.values:
+                    value = f":value:({' '.join(option.values)})"
+                elif option.takes_value:
+                    value = ":value:_files" if option.files else ":value: "
                 lines.append(_quoted(f"{name}[{_escaped(option.summary)}]{value}"))
         rest = f"({' '.join(command.values)})" if command.values else "_files"
         lines.append(_quoted(f"*:argument:{rest}"))
@@ -156,13 +158,20 @@ def _escaped(text: str) -> str:
 
 
 def _fish(known: list[Command]) -> str:
-    lines = ["# fish completion of ninc"]
+    # fish's own __fish_seen_subcommand_from would also find a command's name among file names.
+    lines = [
+        "# fish completion of ninc",
+        "function __ninc_command",
+        "    set -l words (commandline -opc)",
+        "    test (count $words) -gt 1; and test $words[2] = $argv[1]",
+        "end",
+    ]
     for command in known:
         lines.append(
-            "complete -c ninc -n __fish_use_subcommand -f "
+            "complete -c ninc -n 'test (count (commandline -opc)) -eq 1' -f "
             f"-a {command.name} -d {_quoted(command.summary)}"
         )
-        seen = f"-n '__fish_seen_subcommand_from {command.name}'"
+        seen = f"-n '__ninc_command {command.name}'"
         for option in command.options:
             words = [f"complete -c ninc {seen}"]
             for name in option.names:
@@ -170,7 +179,7 @@ def _fish(known: list[Command]) -> str:
             if option.values:
                 words.append(f"-x -a {_quoted(' '.join(option.values))}")
             elif option.takes_value:
-                words.append("-r")
+                words.append("-r -F" if option.files else "-x")
             words.append(f"-d {_quoted(option.summary)}")
             lines.append(" ".join(words))
         if command.values:

@@ -18,6 +18,7 @@ from ..plain_json import json_text
 from .common import (
     add_data,
     add_data_options,
+    add_device,
     add_threads,
     load_for,
     load_network,
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_data_options(parser, "as in training")
+    add_device(parser)
     add_threads(parser)
 
 
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluate import evaluate
 
     use_threads(args)
-    network = load_network(args.model)
+    network = load_network(args.model).to(args.device)
     data, words = load_for(network, args.data, args)
     result = evaluate(network, data, args.batch_size, progress=True)
     if args.json:

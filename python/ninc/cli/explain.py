@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from .common import add_threads, load_network, use_threads
+from .common import add_device, add_threads, load_network, use_threads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="explain this class, by name or number (default: the likeliest)",
     )
+    add_device(parser)
     add_threads(parser)
 
 
@@ -33,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
 
     check_writable(args.output)
     use_threads(args)
-    explanation = explain(load_network(args.model), args.image, args.label)
+    network = load_network(args.model).to(args.device)
+    explanation = explain(network, args.image, args.label)
     explanation.save(args.output)
     print(f"{args.image}: {explanation.name} {explanation.probability:.1%}")
     print(f"wrote {args.output}")

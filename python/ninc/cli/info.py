@@ -39,12 +39,14 @@ def run(args: argparse.Namespace) -> int:
 def _build() -> dict[str, Any]:
     import ninc
 
+    from ..control import device_info
+
     return {
         "version": ninc.__version__,
         "build": ninc.build_info(),
         "targets": ninc.targets(),
         "target": ninc.target(),
-        "devices": ninc.control.device_info(),
+        "devices": device_info(),
         "threads": ninc.get_num_threads(),
     }
 
@@ -68,11 +70,13 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
 def _print_build() -> None:
     import ninc
 
+    from ..control import device_info
+
     print(f"ninc {ninc.__version__}")
     for name, value in ninc.build_info().items():
         print(f"{name}: {value}")
     print(f"targets of this processor: {', '.join(ninc.targets())}")
-    for device in ninc.control.device_info():
+    for device in device_info():
         state = f"not usable: {device['problem']}" if device["problem"] else device["description"]
         print(f"device {device['name']}: {state}")
     print(f"threads: {ninc.get_num_threads()}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from ..plain_json import json_text
-from .common import add_threads, load_network, use_threads
+from .common import add_device, add_threads, load_network, use_threads
 from .numbers import positive
 
 
@@ -23,12 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object a picture, a line each"
     )
+    add_device(parser)
     add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     use_threads(args)
-    network = load_network(args.model)
+    network = load_network(args.model).to(args.device)
     probabilities = network.predict(args.images)  # N×classes
     names = network._class_names(probabilities.shape[1])
     for image, row in zip(args.images, probabilities):
