@@ -10,8 +10,8 @@ Each pass takes as long as the busiest of five units would alone:
 
 divided by the share of multiprocessors that its blocks keep busy, and a launch for each kernel.
 Counts of a small batch are scaled to the full one: operations and instructions by the multiply-adds
-of whole tiles, sectors by their minima, the summing of weight gradients by the number of sums. The other layers are taken to cost their memory
-traffic.
+of whole tiles, sectors by their minima, the summing of weight gradients by the number of sums. The
+other layers are taken to cost their memory traffic.
 """
 
 from __future__ import annotations

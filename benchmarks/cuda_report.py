@@ -5,6 +5,7 @@ counts, and prints the counts beside what ptxas says of each architecture's mach
 roofline estimate of whole networks on an H100. Needs a build with tests:
 
     python -m benchmarks.cuda_report [--batch 32] [--precision float32] [--build build/release]
+    python -m benchmarks.cuda_report --write docs/cuda.md   # puts it between the marks there, too
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _CLASSES = {
     "global": "global",
     "barrier": "barrier",
 }
+_BEGIN, _END = "<!-- cuda-report begins -->", "<!-- cuda-report ends -->"
 _COUNTED_BATCH = {"nin-cifar10": 32, "nin-imagenet": 1}
 
 
@@ -138,20 +140,47 @@ def estimate_table(rows: list[dict], training: bool) -> tuple[str, float]:
     return table(head, lines, 1), sum(c.seconds for c in costs)
 
 
-def print_estimate(name: str, rows: list[dict], precision: str, batch: int) -> None:
+def estimate(name: str, rows: list[dict], precision: str, batch: int) -> str:
+    """Inference and a training step of a network, each a table and the sum of its parts."""
     network = cuda_estimate.NETWORKS[name]
+    parts = []
     for training in (False, True):
         what = "training step" if training else "inference"
         lines, convolutions = estimate_table(rows, training)
         others = cuda_estimate.others(network, rows, training)
         seconds = convolutions + others
-        print(
-            f"\n### Estimate: {network.title} {what}, batch {network.full_batch}, {precision}, "
+        parts.append(
+            f"### Estimate: {network.title} {what}, batch {network.full_batch}, {precision}, "
             f"counted at batch {batch}\n\n{lines}\n\n"
             f"Convolutions {1e6 * convolutions:.0f} µs + other layers {1e6 * others:.0f} µs = "
             f"{1e3 * seconds:.2f} ms: {network.full_batch / seconds:,.0f} images/s on an "
             f"{cuda_estimate.H100.name}, estimated, never measured."
         )
+    return "\n\n".join(parts)
+
+
+def report(rows: dict[str, list[dict]], batches: dict[str, int], precision: str, logs: Path) -> str:
+    """All of it, as Markdown. rows: by network, counted at its batch."""
+    cifar = rows["nin-cifar10"]
+    title = f"NIN-CIFAR, batch {batches['nin-cifar10']}, {precision}"
+    beyond = cuda_counts.beyond_limits(cifar, precision)
+    parts = [
+        f"### Work beside the least: {title}\n\n{pass_table(cifar, precision)}",
+        "Beyond the limits, the first layer aside: " + ("; ".join(beyond) or "nothing") + ".",
+        f"### Warp instructions, thousands: {title}\n\n{kernel_table(cifar)}",
+        "### Machine code: registers / bytes spilled / occupancy\n\n" + static_table(cifar, logs),
+        *(estimate(name, rows[name], precision, batches[name]) for name in rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_between_marks(path: Path, text: str) -> None:
+    """Replaces what stands between the two marks of a document."""
+    before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise SystemExit(f"{path}: needs the lines '{_BEGIN}' and '{_END}'")
+    path.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -159,25 +188,19 @@ def main() -> None:
     parser.add_argument("--build", type=Path, default=Path("build/release"))
     parser.add_argument("--batch", type=int, default=_COUNTED_BATCH["nin-cifar10"])
     parser.add_argument("--precision", choices=cuda_counts.PRECISIONS, default="float32")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="a document with the marks")
     arguments = parser.parse_args()
-    precision = arguments.precision
-    rows = {}
-    for name, network in cuda_estimate.NETWORKS.items():
-        batch = arguments.batch if name == "nin-cifar10" else _COUNTED_BATCH[name]
-        full_batch = network.full_batch
-        rows[name] = cuda_counts.count(arguments.build, name, batch, precision, full_batch)
-
-    cifar = rows["nin-cifar10"]
-    title = f"NIN-CIFAR, batch {arguments.batch}, {precision}"
-    print(f"### Work beside the least: {title}\n\n{pass_table(cifar, precision)}\n")
-    beyond = cuda_counts.beyond_limits(cifar, precision)
-    print("Beyond the limits, the first layer aside: " + ("; ".join(beyond) or "nothing") + ".\n")
-    print(f"### Warp instructions, thousands: {title}\n\n{kernel_table(cifar)}\n")
-    print("### Machine code: registers / bytes spilled / occupancy\n")
-    print(static_table(cifar, arguments.build / "cuda"))
-    for name in cuda_estimate.NETWORKS:
-        batch = arguments.batch if name == "nin-cifar10" else _COUNTED_BATCH[name]
-        print_estimate(name, rows[name], precision, batch)
+    batches = dict(_COUNTED_BATCH, **{"nin-cifar10": arguments.batch})
+    rows = {
+        name: cuda_counts.count(
+            arguments.build, name, batches[name], arguments.precision, network.full_batch
+        )
+        for name, network in cuda_estimate.NETWORKS.items()
+    }
+    text = report(rows, batches, arguments.precision, arguments.build / "cuda")
+    print(text, end="")
+    if arguments.write:
+        write_between_marks(arguments.write, text)
 
 
 if __name__ == "__main__":
