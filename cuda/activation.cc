@@ -10,7 +10,7 @@ Status CudaBackend::ActivationForward(int64_t count, Activation activation, cons
   if (activation.kind == Activation::Kind::kNone) {
     return x == y ? Status() : stream_->CopyWithin(y, x, static_cast<size_t>(count) * sizeof(*x));
   }
-  const ActivationForwardArgs args{x, y, count, LimitsOf(activation), VectorsFit(x, y)};
+  const ActivationForwardArgs args{x, y, count, MakeLimits(activation), VectorsFit(x, y)};
   return stream_->Launch({"activation", "ninc_activation_forward"}, ElementGrid(count), args);
 }
 
@@ -22,7 +22,7 @@ WorkspaceSize CudaBackend::ActivationBackwardWorkspace(int64_t rows, int64_t cha
 Status CudaBackend::ActivationBackward(int64_t rows, int64_t channels, Activation activation,
                                        const float* dy, const float* y, float* dx, float* dbias,
                                        const Workspace& workspace) {
-  const Limits limits = LimitsOf(activation);
+  const Limits limits = MakeLimits(activation);
   if (activation.kind == Activation::Kind::kNone) {
     y = dy;  // without limits nothing depends on it, and it may be null
     if (dx == dy) dx = nullptr;

@@ -9,7 +9,7 @@ Status CudaBackend::ScaleShift(int64_t rows, int64_t channels, const float* x, c
                                const float* shift, Activation activation, float* y, int) {
   const RowSplit split(rows, channels, channels % 4 == 0 && VectorsFit(x, scale, shift, y),
                        RowSplit::kMaxRuns);
-  const ScaleShiftArgs args{split, x, scale, shift, y, LimitsOf(activation)};
+  const ScaleShiftArgs args{split, x, scale, shift, y, MakeLimits(activation)};
   return stream_->Launch({"batch_norm", "ninc_scale_shift"}, RowGrid(split), args);
 }
 
@@ -42,7 +42,7 @@ Status CudaBackend::BatchNormForward(int64_t rows, int64_t channels, const float
   const bool vectors = channels % 4 == 0 && VectorsFit(x, save_mean, save_inv_std, weight, bias, y);
   const RowSplit split(rows, channels, vectors, RowSplit::kMaxRuns);
   const BatchNormNormalizeArgs normalize{split,  x,    save_mean, save_inv_std,
-                                         weight, bias, y,         LimitsOf(activation)};
+                                         weight, bias, y,         MakeLimits(activation)};
   return stream_->Launch({"batch_norm", "ninc_batch_norm_normalize"}, RowGrid(split), normalize);
 }
 
@@ -57,7 +57,7 @@ Status CudaBackend::BatchNormBackward(int64_t rows, int64_t channels, const floa
     return stream_->Zero(dbias, bytes);
   }
   if (activation.kind == Activation::Kind::kNone) y = dy;  // nothing depends on it; may be null
-  const Limits limits = LimitsOf(activation);
+  const Limits limits = MakeLimits(activation);
   float* partial = workspace.shared();
   const RowSplit sums(rows, channels, channels % 4 == 0 && VectorsFit(dy, x, y, save_mean),
                       RowSplit::kMaxSums);

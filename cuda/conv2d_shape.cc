@@ -119,19 +119,6 @@ Gather MakeGather(const Conv2dProblem& p, Pass pass, const float* picture) {
   return gather;
 }
 
-Limits MakeLimits(Activation activation) {
-  constexpr float kNoLimit = std::numeric_limits<float>::quiet_NaN();
-  switch (activation.kind) {
-    case Activation::Kind::kNone:
-      return {kNoLimit, kNoLimit};
-    case Activation::Kind::kRelu:
-      return {0.0f, kNoLimit};
-    case Activation::Kind::kRelu6:
-      return {0.0f, 6.0f};
-  }
-  return {};
-}
-
 Chunks SplitPixels(int64_t pixels, int64_t blocks, int64_t least) {
   constexpr int64_t kWantedBlocks = 264;  // two for each multiprocessor of a large device
   const int64_t count =

@@ -5,12 +5,12 @@
 #include <cstdint>
 
 #include "cuda/conv2d.h"
+#include "cuda/launch.h"
 #include "ninc/problem.h"
 #include "ninc/status.h"
 
 namespace ninc::cuda {
 
-inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 
 // Blocks of warp tiles, most columns last. Which one is a matter of the columns alone: the fewest
@@ -50,10 +50,6 @@ Status CheckSize(const Conv2dProblem& problem);
 FastDivisor MakeDivisor(int64_t divisor);
 // For kForward and kBackwardWeights x is gathered, for kBackwardData dy.
 Gather MakeGather(const Conv2dProblem& problem, Pass pass, const float* picture);
-Limits MakeLimits(Activation activation);
-inline bool IsAligned(const void* pointer, uintptr_t bytes) {
-  return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
-}
 
 // Chunks of pixels that a weight gradient is summed in: of `chunk` pixels each, with so many blocks
 // for each chunk. It follows from the shape alone, so that sums are the same on every device.

@@ -21,18 +21,7 @@ void FreeMemory(std::byte* memory) {
 
 }  // namespace
 
-Result<std::shared_ptr<Backend>> OpenBackend() {
-  // First, so that at the process's end the context goes after the backend.
-  NINC_RETURN_IF_ERROR(Context::Get().status());
-  // One for the process: models that have come to the device share it.
-  static std::mutex mutex;
-  static std::shared_ptr<Backend> backend;
-  const std::lock_guard lock(mutex);
-  if (backend == nullptr) {
-    NINC_ASSIGN_OR_RETURN(backend, CudaBackend::OnNewStream());
-  }
-  return backend;
-}
+Result<std::shared_ptr<Backend>> OpenBackend() { return CudaBackend::OnNewStream(); }
 
 Result<std::shared_ptr<Backend>> CudaBackend::OnNewStream() {
   NINC_ASSIGN_OR_RETURN(Context * context, Context::Get());

@@ -7,7 +7,7 @@ namespace ninc::cuda {
 
 Status CudaBackend::Add(int64_t count, const float* a, const float* b, Activation activation,
                         float* y, int) {
-  const AddArgs args{a, b, y, count, LimitsOf(activation), VectorsFit(a, b, y)};
+  const AddArgs args{a, b, y, count, MakeLimits(activation), VectorsFit(a, b, y)};
   return stream_->Launch({"elementwise", "ninc_add"}, ElementGrid(count), args);
 }
 

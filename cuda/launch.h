@@ -17,7 +17,7 @@ namespace ninc::cuda {
 // once.
 inline constexpr int64_t kMaxElementBlocks = 2048;
 
-inline int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // A number of blocks for a grid. One beyond its type stays beyond what a grid may have, so that the
 // driver refuses it.
@@ -28,7 +28,7 @@ inline uint32_t Blocks(int64_t count) {
 // For kernels over `count` elements, four of them a thread and a turn.
 inline Grid ElementGrid(int64_t count) {
   Grid grid;
-  grid.x = Blocks(std::min(DivideUp(count, 4 * grid.threads), kMaxElementBlocks));
+  grid.x = Blocks(std::min(CeilDiv(count, 4 * grid.threads), kMaxElementBlocks));
   return grid;
 }
 
@@ -47,18 +47,18 @@ inline int64_t MaxSumRuns(int64_t rows, int64_t channels) {
   return std::max(single.runs(), RowSplit(rows, channels, true, RowSplit::kMaxSums).runs());
 }
 
-inline bool Allows16Bytes(const void* address) {
-  return reinterpret_cast<uintptr_t>(address) % 16 == 0;
+inline bool IsAligned(const void* address, uintptr_t bytes) {
+  return reinterpret_cast<uintptr_t>(address) % bytes == 0;
 }
 
 // Whether all these arrays may be read and written four floats at once. Null ones may.
 template <class... Address>
 bool VectorsFit(const Address*... addresses) {
-  return (Allows16Bytes(addresses) && ...);
+  return (IsAligned(addresses, 16) && ...);
 }
 
 // See Limits.
-inline Limits LimitsOf(Activation activation) {
+inline Limits MakeLimits(Activation activation) {
   constexpr float kNoLimit = std::numeric_limits<float>::quiet_NaN();
   switch (activation.kind) {
     case Activation::Kind::kNone:

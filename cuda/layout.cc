@@ -15,9 +15,9 @@ TransposeTile MakeTile(int64_t pixels, int64_t channels) {
   tile.pixel_bits = 5;  // no fewer pixels than a warp has lanes
   while ((tile.tile_channels << (tile.pixel_bits + 1)) <= TransposeTile::kSize) ++tile.pixel_bits;
   tile.row = (1u << tile.pixel_bits) +
-             static_cast<uint32_t>(DivideUp(TransposeTile::kMaxChannels, tile.tile_channels));
-  tile.pixel_tiles = static_cast<uint32_t>(DivideUp(pixels, int64_t{1} << tile.pixel_bits));
-  tile.channel_tiles = static_cast<uint32_t>(DivideUp(channels, tile.tile_channels));
+             static_cast<uint32_t>(CeilDiv(TransposeTile::kMaxChannels, tile.tile_channels));
+  tile.pixel_tiles = static_cast<uint32_t>(CeilDiv(pixels, int64_t{1} << tile.pixel_bits));
+  tile.channel_tiles = static_cast<uint32_t>(CeilDiv(channels, tile.tile_channels));
   return tile;
 }
 
@@ -66,7 +66,7 @@ Status CudaBackend::ToNchw(const Shape& shape, const float* x, float* y, int) {
 
 Status CudaBackend::FromUint8(const Shape& shape, const uint8_t* x, const float* scale,
                               const float* shift, float* y, int) {
-  const bool vectors = reinterpret_cast<uintptr_t>(x) % 4 == 0 && VectorsFit(y);
+  const bool vectors = IsAligned(x, 4) && VectorsFit(y);
   const FromUint8Args args{shape.size(), static_cast<uint32_t>(shape.c), x, scale, shift, y,
                            vectors};
   return stream_->Launch({"layout", "ninc_from_uint8"}, ElementGrid(args.count), args);

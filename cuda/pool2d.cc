@@ -47,7 +47,7 @@ Pool2dArgs Arguments(const Pool2dProblem& p, const float* x, const float* dy, fl
 Grid PixelGrid(const Pool2dArgs& args, int64_t rows, int64_t columns) {
   constexpr int64_t kMax = 65535;  // in y and z; the kernels go on from there
   Grid grid;
-  grid.x = Blocks(DivideUp(columns * args.channels / (args.vectors ? 4 : 1), kPoolThreads));
+  grid.x = Blocks(CeilDiv(columns * args.channels / (args.vectors ? 4 : 1), kPoolThreads));
   grid.y = Blocks(std::min(rows, kMax));
   grid.z = Blocks(std::min(args.images, kMax));
   grid.threads = kPoolThreads;
@@ -72,10 +72,10 @@ Status CudaBackend::MaxPool2dBackward(const Pool2dProblem& problem, const float*
   while (args.lane_bits < MaxPoolTile::kMaxLaneBits && int64_t{1} << args.lane_bits < columns) {
     ++args.lane_bits;
   }
-  const int64_t tiles_c = DivideUp(columns, int64_t{1} << args.lane_bits);
-  const int64_t tiles_h = DivideUp(problem.input.h, MaxPoolTile::kHeight);
+  const int64_t tiles_c = CeilDiv(columns, int64_t{1} << args.lane_bits);
+  const int64_t tiles_h = CeilDiv(problem.input.h, MaxPoolTile::kHeight);
   const int64_t tiles_w =
-      DivideUp(problem.input.w, int64_t{1} << (MaxPoolTile::kColumnBits - args.lane_bits));
+      CeilDiv(problem.input.w, int64_t{1} << (MaxPoolTile::kColumnBits - args.lane_bits));
   args.tiles_c = static_cast<uint32_t>(tiles_c);
   args.tiles_h = static_cast<uint32_t>(tiles_h);
   args.tiles_w = static_cast<uint32_t>(tiles_w);

@@ -8,7 +8,7 @@ namespace {
 
 Grid WarpGrid(int64_t rows) {
   Grid grid;
-  grid.x = Blocks(std::min(DivideUp(rows, kSoftmaxRowsPerBlock), kMaxElementBlocks));
+  grid.x = Blocks(std::min(CeilDiv(rows, kSoftmaxRowsPerBlock), kMaxElementBlocks));
   grid.threads = 32 * kSoftmaxRowsPerBlock;
   return grid;
 }

@@ -82,6 +82,9 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
   std::shared_ptr<const PreparedSet>& set = plan.prepared.set;
   if (set != nullptr && set->version == version) return set;
   {
+    // A trainer's stream, which Fetch waits for, is its own while it queues a step.
+    std::unique_lock<std::mutex> writer_lock(writer_mutex, std::defer_lock);
+    if (!place.backend->SharesMemory()) writer_lock.lock();
     const std::lock_guard lock(parameters_mutex);
     NINC_RETURN_IF_ERROR(parameters.Fetch());
     NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));

@@ -106,14 +106,14 @@ def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
     closed = threading.Event()
 
     def fetch() -> None:
-        entry: tuple[Item | object, BaseException | None] = (_END, None)
-        while entry[1] is None and not closed.is_set():
+        while not closed.is_set():
+            error = None
             try:
-                entry = (next(iterator, _END), None)
-            except BaseException as error:
-                entry = (_END, error)
-            ready.put(entry)
-            if entry[0] is _END:
+                item = next(iterator, _END)
+            except BaseException as raised:
+                item, error = _END, raised
+            ready.put((item, error))
+            if item is _END:
                 return
 
     # A daemon: one that hangs in somebody's iterator must not keep the program from ending.

@@ -269,8 +269,9 @@ class Network:
         """How exactly it computes: "float32" (the default), "strict" or "fast".
 
         "float32": within 2e-5 of the output's largest magnitude. "strict": plain float32 without
-        algorithms that trade digits for speed (Winograd's convolution), training included. "fast":
-        what the device does fastest with about three digits; a processor does as for "float32".
+        algorithms that trade digits for speed (Winograd's convolution, tensor cores), training
+        included. "fast": what the device does fastest with about three digits, TF32 on a GPU; a
+        processor does as for "float32".
         The environment's NINC_PRECISION sets what networks begin with; files do not store it.
         """
         return self._precision

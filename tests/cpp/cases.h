@@ -280,6 +280,9 @@ struct MatrixCase {
 // More blocks than a sum over rows has tasks; large, so used sparingly.
 inline constexpr MatrixCase kManyBlocks{70000, 33};
 
+// More runs than a device's sum over rows has partial sums, with the fewest values for that.
+inline constexpr MatrixCase kManyRuns{17000, 31};
+
 inline std::vector<MatrixCase> MatrixCases() {
   std::vector<MatrixCase> cases = {{0, 8}, {1, 1}, {1, 10}, {2, 3}, {128, 10}};
   cases.push_back({200, 192});  // several blocks of rows

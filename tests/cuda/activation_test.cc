@@ -62,6 +62,7 @@ TEST(CudaActivationTest, BackwardMasksAndSumsColumns) {
   for (const MatrixCase& m : MatrixCases()) {
     for (Activation activation : kActivations) ExpectBackward(m, activation);
   }
+  ExpectBackward(kManyRuns, kRelu);
 }
 
 TEST(CudaElementwiseTest, AddThenActivate) {

@@ -48,6 +48,7 @@ TEST(CudaBatchNormTest, Forward) {
     if (m.rows == 0) continue;
     for (Activation activation : kActivations) ExpectForward(m, BatchNormLayer(m), activation);
   }
+  ExpectForward(kManyRuns, BatchNormLayer(kManyRuns), kRelu);
 }
 
 // E[x²] - E[x]² in float32 has no digit left here.
@@ -126,6 +127,7 @@ TEST(CudaBatchNormTest, Backward) {
     if (m.rows == 0) continue;
     for (Activation activation : kActivations) ExpectBackward(m, activation);
   }
+  ExpectBackward(kManyRuns, kRelu);
 }
 
 TEST(CudaBatchNormTest, ScaleShift) {

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "device.h"
@@ -166,6 +168,40 @@ TEST(CudaTrainer, OutcomesWaitToBeAskedFor) {
                                    pair.there.labels.data(), settings));
     pair.there.trainer.reset();
     EXPECT_TRUE(std::isfinite(cuda::Value(last->Wait()).loss));
+  });
+}
+
+// Runs beside steps compute with all of the weights from before a step or all from after it, on
+// streams of their own, while the trainer records and replays on its.
+TEST(CudaTrainer, RunsGoOnBesideSteps) {
+  InOwnProcess([] {
+    const Network network = Networks()[1];
+    constexpr int kSteps = 8;
+    std::vector<std::vector<float>> allowed;  // the output after each number of steps
+    {
+      Problem problem(network);
+      EXPECT_OK(problem.model->MoveTo("cuda"));
+      allowed.push_back(RunModel(*problem.model, problem.input, problem.x));
+      for (int step = 0; step < kSteps; ++step) {
+        cuda::Value(problem.Step(problem.Settings(0.1f, 0.9f)));
+        allowed.push_back(RunModel(*problem.model, problem.input, problem.x));
+      }
+    }
+    Problem problem(network);
+    EXPECT_OK(problem.model->MoveTo("cuda"));
+    std::atomic<bool> done{false};
+    std::thread reader([&] {
+      do {
+        const std::vector<float> got = RunModel(*problem.model, problem.input, problem.x);
+        EXPECT_TRUE(std::any_of(allowed.begin(), allowed.end(),
+                                [&](const auto& want) { return SameBits(got, want); }));
+      } while (!done);
+    });
+    for (int step = 0; step < kSteps; ++step) {
+      cuda::Value(problem.Step(problem.Settings(0.1f, 0.9f)));
+    }
+    done = true;
+    reader.join();
   });
 }
 

@@ -47,8 +47,9 @@ NINC_API ninc_status ninc_model_load(const char* path, ninc_model** model);
 /* The same from `size` bytes in memory, which may be freed afterwards. */
 NINC_API ninc_status ninc_model_load_memory(const void* data, size_t size, ninc_model** model);
 
-/* Where the model runs from now on, "cpu" (at first) or "cuda"; arrays go in and come out as before.
- * NINC_DEVICE, with the reason, where there is no such device: the model then runs where it did. */
+/* Where the model runs from now on, "cpu" (at first) or "cuda"; arrays go in and come out as
+ * before. NINC_DEVICE, with the reason, where there is no such device: the model then runs where it
+ * did. */
 NINC_API ninc_status ninc_model_set_device(ninc_model* model, const char* device);
 
 /* C of the N×C×H×W input. */
