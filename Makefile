@@ -21,7 +21,8 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: all demo test test-cpp test-python asan tsan fuzz gpu-check bench lint format wheel clean
+.PHONY: all demo test test-cpp test-python asan tsan fuzz gpu-check bench cuda-report lint format
+.PHONY: wheel clean
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -114,6 +115,16 @@ gpu-check: $(VENV)/.test-tools $(VENV)/.installed
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks.nin
 	@$(BIN)/python -m benchmarks.compare
+
+# What the CUDA kernels cost, counted on the emulated device: no GPU is needed, nvcc is.
+CUDA_REPORT_BATCH ?= 32
+CUDA_REPORT_PRECISION ?= float32
+cuda-report: $(VENV)/.test-tools
+	@$(BIN)/cmake --preset release --log-level=WARNING
+	@$(BIN)/cmake --build --preset release --target cuda_count_layers >build/cuda-report.log 2>&1 \
+	  || { tail -n 40 build/cuda-report.log; exit 1; }
+	@$(BIN)/python -m benchmarks.cuda_report --batch $(CUDA_REPORT_BATCH) \
+	  --precision $(CUDA_REPORT_PRECISION)
 
 # clang-format as in Debian 12: another version would lay out the same code otherwise.
 $(VENV)/.lint-tools: $(VENV)/.tools

@@ -1,14 +1,19 @@
 // What makes convolutions fast on a device, counted: few operations beyond the products themselves,
-// little memory read twice, no bank conflicts.
-#include "conv2d_layers.h"
+// little memory read twice, no bank conflicts. `make cuda-report` prints the same for batch 32.
+#include "network_layers.h"
 
 namespace ninc::cuda {
 namespace {
 
-const char* PassName(Pass pass) {
-  return pass == Pass::kForward        ? "forward"
-         : pass == Pass::kBackwardData ? "backward data"
-                                       : "backward weights";
+void ExpectLittleBeyond(const Least& least, Counts counts, ConvMethod precision,
+                        double most_operations) {
+  // Each product of float32 values is three of TF32 values.
+  const double operations = counts["fma_operations"] +
+                            counts["mma_operations"] / (precision == ConvMethod::kAuto ? 3 : 1);
+  EXPECT_EQ(operations, least.tiled);
+  EXPECT_LE(operations, most_operations * least.multiply_adds);
+  EXPECT_LT(counts["global_load_sectors"] + counts["global_store_sectors"], 1.5 * least.sectors);
+  EXPECT_LT(counts["bank_conflicts"], 0.05 * counts["shared_accesses"]);
 }
 
 TEST(CudaConv2dCountsTest, LittleIsDoneBeyondTheProducts) {
@@ -17,33 +22,29 @@ TEST(CudaConv2dCountsTest, LittleIsDoneBeyondTheProducts) {
       const bool first = problem.input.c == 3, last = problem.out_channels == 10;
       for (Pass pass : {Pass::kForward, Pass::kBackwardData, Pass::kBackwardWeights}) {
         if (first && pass == Pass::kBackwardData) continue;
-        SCOPED_TRACE(std::string(name) + ", " + PassName(pass) + " in " + NameOf(precision));
-        Counts counts = CountPass(problem, pass);
-        const Least least = LeastOf(problem, pass);
-        // Each product of float32 values is three of TF32 values.
-        const double operations =
-            counts["fma_operations"] +
-            counts["mma_operations"] / (precision == ConvMethod::kAuto ? 3 : 1);
-        const double sectors = counts["global_load_sectors"] + counts["global_store_sectors"];
-        const double conflicts = counts["bank_conflicts"] / counts["shared_accesses"];
-        if (std::getenv("NINC_PRINT_COUNTS")) {
-          printf(
-              "%-12s %-16s %-8s operations %.3f sectors %.3f conflicts %.3f instructions/mma "
-              "%.2f\n",
-              name, PassName(pass), NameOf(precision), operations / least.multiply_adds,
-              sectors / least.sectors, conflicts,
-              counts["warp_instructions"] * 1024 / std::max(1.0, counts["mma_operations"]));
-        }
-        EXPECT_LT(conflicts, 0.05);
-        // Ten channels fill no tile, nor do three of a picture.
-        if (!(last && pass != Pass::kForward) && !first) {
-          EXPECT_LT(operations, 1.15 * least.multiply_adds);
-        }
-        if (!first && !last) {
-          EXPECT_LT(sectors, 1.5 * least.sectors);
-        }
+        SCOPED_TRACE(std::string(name) + ", " + NameOf(pass) + " in " + NameOf(precision));
+        // Sums come 16 terms at a time and results 32 by 32. So pictures of 3 channels (75 rows
+        // take 96) and 10 classes cost more; the classes' layer is less than a thousandth
+        // of the network's arithmetic.
+        double most = 1.15;
+        if (first && pass == Pass::kBackwardWeights) most = 1.28;
+        if (last && pass == Pass::kBackwardData) most = 1.6;
+        if (last && pass == Pass::kBackwardWeights) most = 3.2;
+        ExpectLittleBeyond(LeastOf(problem, pass), CountPass(problem, pass), precision, most);
       }
     }
+  }
+}
+
+TEST(CudaConv2dCountsTest, ChainsDoLittleMore) {
+  const CountedNetwork network = NetworkNamed("nin-cifar10", 2, ConvMethod::kAuto);
+  for (const NamedChain& named : network.chains) {
+    SCOPED_TRACE(named.name);
+    const MlpConvProblem chain = ChainOf(network, named);
+    const Least least = LeastOfChain(chain, /*kept=*/true);
+    Counts counts = ReadCounts(ReportOfChain(chain, /*kept=*/true));
+    EXPECT_EQ(counts["blocks"], least.blocks);
+    ExpectLittleBeyond(least, counts, ConvMethod::kAuto, 1.15);
   }
 }
 

@@ -18,28 +18,59 @@ struct NamedConvolution {
   Conv2dProblem problem;
 };
 
-// One of each shape; the first layers see pictures, so their data gradient is never asked for.
+// A convolution of square pictures; 1×1, or with the padding that keeps the size, or of stride 4.
+inline Conv2dProblem Convolution(int64_t batch, ConvMethod precision, int64_t size,
+                                 int64_t channels, int64_t out_channels, int64_t kernel,
+                                 int64_t stride = 1) {
+  Conv2dProblem p;
+  p.input = {batch, size, size, channels};
+  p.out_channels = out_channels;
+  p.kernel_h = p.kernel_w = kernel;
+  p.stride_h = p.stride_w = stride;
+  const int64_t padding = stride == 1 ? kernel / 2 : 0;
+  p.padding = {padding, padding, padding, padding};
+  p.method = precision;
+  return p;
+}
+
+// One of each shape; the first layer sees pictures, so its data gradient is never asked for.
 inline std::vector<NamedConvolution> NinCifarConvolutions(int64_t batch, ConvMethod precision) {
   const auto layer = [&](int64_t size, int64_t channels, int64_t out_channels, int64_t kernel) {
-    Conv2dProblem p;
-    p.input = {batch, size, size, channels};
-    p.out_channels = out_channels;
-    p.kernel_h = p.kernel_w = kernel;
-    const int64_t padding = kernel / 2;
-    p.padding = {padding, padding, padding, padding};
-    p.method = precision;
-    return p;
+    return Convolution(batch, precision, size, channels, out_channels, kernel);
   };
-  return {{"conv1", layer(32, 3, 192, 5)},         {"1x1 192-160", layer(32, 192, 160, 1)},
-          {"1x1 160-96", layer(32, 160, 96, 1)},   {"conv2", layer(16, 96, 192, 5)},
-          {"1x1 192-192", layer(16, 192, 192, 1)}, {"conv3", layer(8, 192, 192, 3)},
-          {"1x1 192-10", layer(8, 192, 10, 1)}};
+  return {{"conv1", layer(32, 3, 192, 5)},          {"cccp1", layer(32, 192, 160, 1)},
+          {"cccp2", layer(32, 160, 96, 1)},         {"conv2", layer(16, 96, 192, 5)},
+          {"cccp3, cccp4", layer(16, 192, 192, 1)}, {"conv3", layer(8, 192, 192, 3)},
+          {"cccp5", layer(8, 192, 192, 1)},         {"cccp6", layer(8, 192, 10, 1)}};
+}
+
+// Of a kernel's positions over all rows of the pass's product, those that fall into the picture:
+// what lies outside is zeros that nobody reads.
+inline double ShareInside(const Conv2dProblem& p, Pass pass) {
+  const bool data = pass == Pass::kBackwardData;
+  const auto axis = [&](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation,
+                        int64_t padding) {
+    int64_t inside = 0;
+    for (int64_t o = 0; o < out; ++o) {
+      for (int64_t r = 0; r < kernel; ++r) {
+        const int64_t at = o * stride + r * dilation - padding;
+        inside += at >= 0 && at < in;
+      }
+    }
+    return static_cast<double>(inside) / static_cast<double>((data ? in : out) * kernel);
+  };
+  const Shape out = p.output();
+  return axis(p.input.h, out.h, p.kernel_h, p.stride_h, p.dilation_h, p.padding.top) *
+         axis(p.input.w, out.w, p.kernel_w, p.stride_w, p.dilation_w, p.padding.left);
 }
 
 // What a pass must do at the least.
 struct Least {
   double multiply_adds;  // once a product, however many tensor-core products it takes
   double sectors;        // of 32 bytes: every block's operands once, and the results
+  double memory_bytes;   // every array once, as if caches were without end
+  double tiled;          // multiply-adds where warp tiles and stages are filled up with zeros
+  double blocks;         // of the kernel that multiplies
 };
 
 inline Least LeastOf(const Conv2dProblem& p, Pass pass) {
@@ -55,49 +86,71 @@ inline Least LeastOf(const Conv2dProblem& p, Pass pass) {
   const int64_t depth = weights ? shape.rows : shape.reduction();
   const int64_t row_tiles = CeilDiv(rows, block.rows);
   const int64_t column_tiles = CeilDiv(shape.columns, block.columns);
-  double floats = static_cast<double>(depth) * (column_tiles * rows + row_tiles * shape.columns);
+  double floats = static_cast<double>(depth * rows * column_tiles) * ShareInside(p, pass) +
+                  static_cast<double>(depth * row_tiles * shape.columns);
+  double arrays = static_cast<double>(p.input.size() + p.output().size() + p.weight_size());
+  double blocks = static_cast<double>(row_tiles * column_tiles);
   if (weights) {  // chunks' sums are written and read, then the gradient is written
     const double partial = static_cast<double>(Conv2dWorkspace(p, pass).shared) / sizeof(float);
     floats += 2 * partial + static_cast<double>(p.weight_size());
+    blocks *= partial / static_cast<double>((shape.reduction() + 1) * shape.packed_columns());
   } else {
     floats += static_cast<double>(rows * shape.columns);
   }
-  return {products, floats * sizeof(float) / 32};
+  const auto tiled = static_cast<double>(
+      weights  ? RoundUp(rows, kWarpTile) * shape.packed_columns() * RoundUp(depth, kDepth)
+      : narrow ? rows * shape.columns * shape.steps() * kDepth
+               : RoundUp(rows, kWarpTile) * shape.packed_columns() * shape.steps() * kDepth);
+  if (pass == Pass::kBackwardData) {  // and what says where gradients stop
+    floats += static_cast<double>(p.input.size());
+    arrays += static_cast<double>(p.input.size());
+  }
+  return {products, floats * sizeof(float) / 32, arrays * sizeof(float), tiled, blocks};
 }
 
-// Runs one pass on the emulated driver, on arrays of ones.
-inline Counts CountPass(const Conv2dProblem& p, Pass pass) {
+// Runs one pass on the emulated driver as training does, on arrays of ones, and returns the
+// driver's report.
+inline std::string ReportOfPass(const Conv2dProblem& p, Pass pass) {
   Arrays arrays;
-  const std::vector<float> x(p.input.size(), 1.0f), dy(p.output().size(), 1.0f);
+  const float* x = arrays.In(std::vector<float>(p.input.size(), 1.0f));
+  const std::vector<float> other(p.output().size(), 1.0f);
+  const float* dy = pass == Pass::kForward ? nullptr : arrays.In(other);
   const float* weight = arrays.In(std::vector<float>(p.weight_size(), 1.0f));
+  const float* bias = arrays.In(std::vector<float>(p.out_channels, 1.0f));
   float* packed = arrays.Packed(PackedWeightBytes(p, pass));
   const Workspace workspace = arrays.Scratch(Conv2dWorkspace(p, pass));
-  const float* picture = arrays.In(pass == Pass::kBackwardData ? dy : x);
-  const float* other = pass == Pass::kBackwardWeights ? arrays.In(dy) : nullptr;
   const int64_t results = pass == Pass::kForward        ? p.output().size()
                           : pass == Pass::kBackwardData ? p.input.size()
                                                         : p.weight_size();
   float* result = arrays.Out(results);
+  float* dbias = arrays.Out(p.out_channels);
   emulator::Control::Set("count", 1);
   emulator::Control::ResetCounters();
   EXPECT_OK(PackWeights(arrays.stream(), p, pass, weight, nullptr, packed));
   switch (pass) {
     case Pass::kForward:
-      EXPECT_OK(Conv2dForward(arrays.stream(), p, picture, packed, nullptr, test::kRelu, result));
+      EXPECT_OK(Conv2dForward(arrays.stream(), p, x, packed, bias, test::kRelu, result));
       break;
     case Pass::kBackwardData:
-      EXPECT_OK(
-          Conv2dBackwardData(arrays.stream(), p, picture, packed, nullptr, test::kNone, result));
+      EXPECT_OK(Conv2dBackwardData(arrays.stream(), p, dy, packed, x, test::kRelu, result));
       break;
     case Pass::kBackwardWeights:
-      EXPECT_OK(
-          Conv2dBackwardWeights(arrays.stream(), p, picture, other, result, nullptr, workspace));
+      EXPECT_OK(Conv2dBackwardWeights(arrays.stream(), p, x, dy, result, dbias, workspace));
       break;
   }
   EXPECT_OK(arrays.stream().Synchronize());
-  const Counts counts = ReadCounts(emulator::Control::Report());
   emulator::Control::Set("count", 0);
-  return counts;
+  return emulator::Control::Report();
+}
+
+inline Counts CountPass(const Conv2dProblem& p, Pass pass) {
+  return ReadCounts(ReportOfPass(p, pass));
+}
+
+inline const char* NameOf(Pass pass) {
+  return pass == Pass::kForward        ? "forward"
+         : pass == Pass::kBackwardData ? "backward data"
+                                       : "backward weights";
 }
 
 }  // namespace ninc::cuda
