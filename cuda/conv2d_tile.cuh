@@ -118,15 +118,20 @@ __device__ __forceinline__ void AddAlongDepth(const float* packed, const float* 
                                               Accumulators& acc) {
   const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
   if constexpr (kPrecision == Precision::kStrict) {
+#pragma unroll 1
     for (int chunk = 0; chunk < 4; ++chunk) {
       float4 weights[2][2];
+#pragma unroll
       for (int i = 0; i < 4; ++i) {
         weights[i >> 1][i & 1] = Load4(packed + i * 8 * kDepth + (4 * g + chunk) * 4);
       }
+#pragma unroll
       for (int j = 0; j < 8; ++j) {
         const float4 pixel =
             Load4(pixels + 8 * (j >> 1) * kDepth + SwizzledWord(2 * t + (j & 1), chunk));
+#pragma unroll
         for (int e = 0; e < 4; ++e) {
+#pragma unroll
           for (int i = 0; i < 4; ++i) {
             float& sum = acc[i >> 1][j >> 1][2 * (i & 1) + (j & 1)];
             sum = fmaf(Part(weights[i >> 1][e >> 1], 2 * (e & 1) + (i & 1)), Part(pixel, e), sum);
