@@ -56,7 +56,7 @@ $(VENV)/.digits: $(VENV)/.tools
 
 $(VENV)/.test-tools: $(VENV)/.tools
 	@tools/bootstrap.sh test
-	@$(PIP) install pytest hypothesis
+	@$(PIP) install pytest hypothesis h5py zarr
 	@touch $@
 
 # ---- Goals ---------------------------------------------------------------------------------------

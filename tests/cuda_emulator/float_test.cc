@@ -1,4 +1,4 @@
-// Floating-point arithmetic, comparisons, selections and conversions, opcode by opcode.
+// Floating-point arithmetic and conversions, opcode by opcode.
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -28,6 +28,12 @@ TEST(FloatTest, AddSubMulRoundToNearest) {
   EXPECT_EQ(LanesOf<double>("add.rn.f64 %to, %a, %b;", F64{1}, F64{2}), (F64{3}));
   EXPECT_EQ(LanesOf<double>("sub.f64 %to, %a, %b;", F64{1}, F64{3}), (F64{-2}));
   EXPECT_EQ(LanesOf<double>("mul.f64 %to, %a, 0d4000000000000000;", F64{3}), (F64{6}));
+}
+
+TEST(FloatTest, TypesAloneMeanToNearest) {
+  EXPECT_EQ(LanesOf<float>("mul.f32 %to, %a, %b;", F32{1 + 0x1p-12f}, F32{1 + 0x1p-12f}),
+            (F32{1 + 0x1p-11f}));
+  EXPECT_EQ(LanesOf<float>("mov.f32 %f0, %a; neg.f32 %to, %f0;", F32{3}), (F32{-3}));
 }
 
 TEST(FloatTest, DirectedRoundings) {
@@ -134,85 +140,6 @@ TEST(FloatTest, Signs) {
   EXPECT_EQ(LanesOf<double>("neg.f64 %to, %a;", F64{-1}), (F64{1}));
   EXPECT_EQ(LanesOf<float>("copysign.f32 %to, %a, %b;", F32{-1}, F32{5}), (F32{-5}));
   EXPECT_EQ(LanesOf<double>("copysign.f64 %to, %a, %b;", F64{-1}, F64{5}), (F64{-5}));
-}
-
-// 1 for each lane where the comparison of %a and %b holds.
-template <typename T>
-U32 Setp(const std::string& opcode, const std::vector<T>& a, const std::vector<T>& b) {
-  return LanesOf<uint32_t>(opcode + " %p0, %a, %b; selp.b32 %to, 1, 0, %p0;", a, b);
-}
-
-TEST(CompareTest, OrderedAndUnordered) {
-  const F32 a{1, 2, 1, kNan};
-  const F32 b{1, 1, 2, 1};
-  EXPECT_EQ(Setp("setp.eq.f32", a, b), (U32{1, 0, 0, 0}));
-  EXPECT_EQ(Setp("setp.ne.f32", a, b), (U32{0, 1, 1, 0}));
-  EXPECT_EQ(Setp("setp.lt.f32", a, b), (U32{0, 0, 1, 0}));
-  EXPECT_EQ(Setp("setp.le.f32", a, b), (U32{1, 0, 1, 0}));
-  EXPECT_EQ(Setp("setp.gt.f32", a, b), (U32{0, 1, 0, 0}));
-  EXPECT_EQ(Setp("setp.ge.f32", a, b), (U32{1, 1, 0, 0}));
-  EXPECT_EQ(Setp("setp.equ.f32", a, b), (U32{1, 0, 0, 1}));
-  EXPECT_EQ(Setp("setp.neu.f32", a, b), (U32{0, 1, 1, 1}));
-  EXPECT_EQ(Setp("setp.ltu.f32", a, b), (U32{0, 0, 1, 1}));
-  EXPECT_EQ(Setp("setp.leu.f32", a, b), (U32{1, 0, 1, 1}));
-  EXPECT_EQ(Setp("setp.gtu.f32", a, b), (U32{0, 1, 0, 1}));
-  EXPECT_EQ(Setp("setp.geu.f32", a, b), (U32{1, 1, 0, 1}));
-  EXPECT_EQ(Setp("setp.num.f32", a, b), (U32{1, 1, 1, 0}));
-  EXPECT_EQ(Setp("setp.nan.f32", a, b), (U32{0, 0, 0, 1}));
-  EXPECT_EQ(Setp("setp.lt.f64", F64{1, 2}, F64{2, 1}), (U32{1, 0}));
-}
-
-TEST(CompareTest, SignedAndUnsigned) {
-  const U32 a{0xffffffff, 1, 5};
-  const U32 b{1, 0xffffffff, 5};
-  EXPECT_EQ(Setp("setp.lt.u32", a, b), (U32{0, 1, 0}));
-  EXPECT_EQ(Setp("setp.lt.s32", a, b), (U32{1, 0, 0}));
-  EXPECT_EQ(Setp("setp.le.s32", a, b), (U32{1, 0, 1}));
-  EXPECT_EQ(Setp("setp.ge.s32", a, b), (U32{0, 1, 1}));
-  EXPECT_EQ(Setp("setp.gt.s32", a, b), (U32{0, 1, 0}));
-  EXPECT_EQ(Setp("setp.lo.u32", a, b), (U32{0, 1, 0}));
-  EXPECT_EQ(Setp("setp.ls.u32", a, b), (U32{0, 1, 1}));
-  EXPECT_EQ(Setp("setp.hi.u32", a, b), (U32{1, 0, 0}));
-  EXPECT_EQ(Setp("setp.hs.u32", a, b), (U32{1, 0, 1}));
-  EXPECT_EQ(Setp("setp.eq.b32", a, b), (U32{0, 0, 1}));
-  EXPECT_EQ(Setp("setp.ne.s64", U64{1, 2}, U64{1, 3}), (U32{0, 1}));
-  EXPECT_EQ(Setp("setp.lt.s64", U64{~0ull}, U64{0}), (U32{1}));
-  EXPECT_EQ(Setp("setp.gt.u64", U64{~0ull}, U64{0}), (U32{1}));
-  EXPECT_EQ(Setp("setp.lt.s16", std::vector<uint16_t>{0xffff}, std::vector<uint16_t>{0}), (U32{1}));
-  EXPECT_EQ(Setp("setp.eq.u16", std::vector<uint16_t>{3}, std::vector<uint16_t>{3}), (U32{1}));
-}
-
-TEST(CompareTest, CombinedWithAPredicate) {
-  const U32 a{1, 1, 2, 2};
-  const U32 b{0, 1, 0, 1};
-  const std::string head = "setp.ne.u32 %p1, %b, 0; ";
-  const auto combined = [&](const std::string& how, const std::string& predicate) {
-    return LanesOf<uint32_t>(head + "setp.eq." + how + ".u32 %p2|%p3, %a, 1, " + predicate +
-                                 "; selp.u32 %to, 1, 0, %p2; selp.u32 %r0, 2, 0, %p3;"
-                                 " or.b32 %to, %to, %r0;",
-                             a, b);
-  };
-  // Bit 0: a == 1 combined with the predicate; bit 1: a != 1 combined with it.
-  EXPECT_EQ(combined("and", "%p1"), (U32{0, 1, 0, 2}));
-  EXPECT_EQ(combined("or", "%p1"), (U32{1, 3, 2, 3}));
-  EXPECT_EQ(combined("xor", "%p1"), (U32{1, 2, 2, 1}));
-  EXPECT_EQ(combined("and", "!%p1"), (U32{1, 0, 2, 0}));
-}
-
-TEST(CompareTest, SetAndSelp) {
-  EXPECT_EQ(LanesOf<uint32_t>("set.lt.u32.f32 %to, %a, %b;", F32{1, 2}, F32{2, 1}),
-            (U32{0xffffffff, 0}));
-  EXPECT_EQ(LanesOf<float>("set.gt.f32.s32 %to, %a, %b;", S32{1, 2}, S32{2, 1}), (F32{0, 1}));
-  const std::string head = "setp.eq.u32 %p0, %b, 0; ";
-  const U32 which{0, 1};
-  EXPECT_EQ(LanesOf<float>(head + "selp.f32 %to, %a, 0f3F800000, %p0;", F32{5, 5}, which),
-            (F32{5, 1}));
-  EXPECT_EQ(LanesOf<double>(head + "selp.f64 %to, %a, %a, %p0;", F64{5, 6}, which), (F64{5, 6}));
-  EXPECT_EQ(LanesOf<uint64_t>(head + "selp.b64 %to, %a, -1, %p0;", U64{5, 5}, which),
-            (U64{5, ~0ull}));
-  EXPECT_EQ(
-      LanesOf<uint16_t>(head + "selp.u16 %to, %a, 7, %p0;", std::vector<uint16_t>{5, 5}, which),
-      (std::vector<uint16_t>{5, 7}));
 }
 
 TEST(ConvertTest, BetweenIntegers) {

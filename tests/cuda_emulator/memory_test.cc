@@ -83,6 +83,40 @@ TEST(LoadStoreTest, EveryWidthAndVector) {
             (F32{10}));
 }
 
+// Words go through each space as each type in vectors of each length, and come back as they were.
+TEST(LoadStoreTest, EverySpaceTypeAndVector) {
+  const U32 data{0x80000001, 0x7fffffff, 3, 0xfffffffc, 5, 6, 7, 8};
+  for (const std::string type : {"b32", "u32", "s32", "f32", "b64", "u64", "s64", "f64"}) {
+    const bool wide = type.substr(1) == "64";
+    const std::string name = type[0] == 'f' ? (wide ? "%d" : "%f") : (wide ? "%rd" : "%r");
+    const auto registers = [&](int first, int count) {
+      std::string text = "{" + name + std::to_string(first);
+      for (int i = 1; i < count; ++i) text += ", " + name + std::to_string(first + i);
+      return count == 1 ? text.substr(1) : text + "}";
+    };
+    for (const int count : {1, 2, 4}) {
+      if (wide && count == 4) continue;
+      const std::string access =
+          (count == 1 ? "" : ".v" + std::to_string(count)) + "." + type + " ";
+      for (const std::string space : {"global", "shared", "local"}) {
+        const std::string place = space == "global" ? "[%rd0+16]" : "[place]";
+        const std::string declared =
+            space == "global" ? "" : "." + space + " .align 16 .b8 place[16]; ";
+        U32 expected = data;
+        for (int i = 0; i < count * (wide ? 2 : 1); ++i) expected[4 + i] = data[i];
+        EXPECT_EQ(After<uint32_t>(declared + "ld.global" + access + registers(10, count) +
+                                      ", [%rd0]; st." + space + access + place + ", " +
+                                      registers(10, count) + "; ld." + space + access +
+                                      registers(20, count) + ", " + place + "; st.global.wb" +
+                                      access + "[%rd0+16], " + registers(20, count) + ";",
+                                  data),
+                  expected)
+            << space << access;
+      }
+    }
+  }
+}
+
 TEST(LoadStoreTest, ParametersConstantsAndVariables) {
   GlobalMemory memory;
   const uint64_t out = memory.Allocate(16);

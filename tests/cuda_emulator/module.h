@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -102,7 +101,6 @@ class Module {
   const Function* Find(std::string_view entry) const;  // null if there is no such entry
   const std::vector<std::unique_ptr<Function>>& functions() const { return functions_; }
   const Variable* FindVariable(std::string_view name) const;
-  const std::vector<Variable>& variables() const { return variables_; }
 
  private:
   friend class Parser;

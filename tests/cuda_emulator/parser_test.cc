@@ -97,7 +97,7 @@ TEST(ParserTest, BrokenTextIsAnError) {
 // A row of the table that no test of this folder names has not been tested.
 TEST(ParserTest, EveryOpcodeHasATest) {
   std::string tests;
-  for (const char* name : {"integer", "float", "control", "memory", "mma", "fault"}) {
+  for (const char* name : {"integer", "float", "compare", "control", "memory", "mma", "fault"}) {
     std::ifstream file(std::string(NINC_EMULATOR_FAULTS) + "/../" + name + "_test.cc");
     ASSERT_TRUE(file.is_open()) << name;
     std::stringstream text;

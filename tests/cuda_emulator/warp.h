@@ -90,7 +90,6 @@ class Warp {
 
   Block& block() { return *block_; }
   uint32_t number() const { return number_; }
-  uint32_t live() const { return live_; }
   uint32_t exited() const { return exited_; }
   uint32_t waiting() const { return waiting_; }
   const Instruction& barrier() const { return *barrier_; }  // where lanes wait
