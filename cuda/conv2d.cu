@@ -16,19 +16,19 @@ __device__ __forceinline__ void WriteTile(const Conv2dArgs& args, int row, int c
                                           const Accumulators& acc) {
   const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
 #pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    const int n = column + 8 * j + 2 * t;
+  for (int i = 0; i < 2; ++i) {
+    const int n = column + 16 * i + 2 * g;
     if (n >= args.columns) break;
     const bool second = n + 1 < args.columns;
     float2 bias = make_float2(0.0f, 0.0f);
     if (args.bias != nullptr) bias = LoadPair(args.bias + n, false, second);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int m = row + 8 * i + g;
+    for (int j = 0; j < 8; ++j) {
+      const int m = row + 8 * (j >> 1) + 2 * t + (j & 1);
       if (m >= args.gather.rows) break;
       const int64_t at = static_cast<int64_t>(m) * args.columns + n;
-      const float* sum = &acc[i >> 1][j][2 * (i & 1)];
-      float2 v = make_float2(sum[0] + bias.x, sum[1] + bias.y);
+      const float* sum = acc[i][j >> 1] + (j & 1);
+      float2 v = make_float2(sum[0] + bias.x, sum[2] + bias.y);
       if (args.mask != nullptr) {
         const float2 mask = LoadPair(args.mask + at, args.pairs, second);
         v = make_float2(Masked(args.limits, v.x, mask.x), Masked(args.limits, v.y, mask.y));
@@ -58,7 +58,7 @@ __device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
 
   GatherAlongDepth<kRows, kThreads> gather(args.gather, block_row, pixels);
   __syncthreads();
-  PackedAlongDepth<kColumns, kThreads> weights(args.packed, args.packed_columns, block_column);
+  PackedCopier<kColumns, kThreads> weights(args.packed, args.packed_columns, block_column);
   const uint32_t gathered_address = SharedAddress(gathered), packed_address = SharedAddress(packed);
 
   // The first turns only copy: one place in the code is enough for that.
@@ -74,8 +74,8 @@ __device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
     }
     CommitCopies();
     if (useful && step >= 0) {
-      AddAlongDepth<kPrecision>(gathered[stage] + warp_row * kDepth,
-                                packed[stage] + warp_column * kDepth, acc);
+      AddAlongDepth<kPrecision>(packed[stage] + warp_column * kDepth,
+                                gathered[stage] + warp_row * kDepth, acc);
     }
     stage = stage + 1 == kStages ? 0 : stage + 1;
     next = next + 1 == kStages ? 0 : next + 1;
@@ -83,18 +83,23 @@ __device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
   if (useful) WriteTile(args, block_row + warp_row, block_column + warp_column, acc);
 }
 
-// acc(j) += sum over e < 16 of gathered(row, e) * packed(first + j, e) for j < count
+// acc(n) += sum over half of a stage's e of gathered(row, e) * packed(e, n) for n < columns
 constexpr int kNarrow = 16;
 __device__ __forceinline__ void AddNarrow(const float* gathered, const float* packed, int row,
-                                          int first, int count, float (&acc)[kNarrow / 2]) {
+                                          int half, int columns, float (&acc)[kNarrow]) {
 #pragma unroll
-  for (int chunk = 0; chunk < 4; ++chunk) {
-    const float4 a = Load4(gathered + SwizzledWord(row, chunk));
+  for (int i = 0; i < 2; ++i) {
+    const int chunk = 2 * half + i;
+    const float4 pixel = Load4(gathered + SwizzledWord(row, chunk));
 #pragma unroll
-    for (int j = 0; j < kNarrow / 2; ++j) {
-      if (j >= count) break;
-      const float4 b = Load4(packed + SwizzledWord(first + j, chunk));
-      acc[j] = fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, fmaf(a.x, b.x, acc[j]))));
+    for (int n = 0; n < kNarrow; n += 2) {
+      if (n >= columns) break;
+      const float4 first = Load4(packed + (2 * n + chunk) * 4);
+      const float4 second = Load4(packed + 8 * kDepth + (2 * n + chunk) * 4);
+      acc[n] = fmaf(pixel.x, first.x, fmaf(pixel.y, first.z, acc[n]));
+      acc[n + 1] = fmaf(pixel.x, first.y, fmaf(pixel.y, first.w, acc[n + 1]));
+      acc[n] = fmaf(pixel.z, second.x, fmaf(pixel.w, second.z, acc[n]));
+      acc[n + 1] = fmaf(pixel.z, second.y, fmaf(pixel.w, second.w, acc[n + 1]));
     }
   }
 }
@@ -119,8 +124,8 @@ NINC_CONVOLUTION(reduced_128x32, kReduced, 4, 1)
 NINC_CONVOLUTION(reduced_128x64, kReduced, 4, 2)
 NINC_CONVOLUTION(reduced_64x96, kReduced, 2, 3)
 
-// Up to 16 channels, a network's classes: a warp tile would be mostly padding. A thread computes
-// one pixel's first or second half of the channels by plain float32 products.
+// Up to 16 channels, a network's classes: a warp tile would be mostly padding. A thread sums one
+// pixel's channels over half of each stage by plain float32 products.
 extern "C" __global__ void __launch_bounds__(128, 4)
     ninc_conv2d_narrow(const __grid_constant__ Conv2dArgs args) {
   constexpr int kRows = 64, kThreads = 128;
@@ -128,17 +133,13 @@ extern "C" __global__ void __launch_bounds__(128, 4)
   __shared__ __align__(16) float packed[kStages][kNarrow * kDepth];
   __shared__ int4 pixels[kRows];
   const int first_row = blockIdx.x * kRows;
-  const int row = threadIdx.x % kRows;
-  const int half = (args.columns + 1) / 2;
-  const int first = threadIdx.x / kRows * half;
-  const int count = min(half, args.columns - first);
+  const int row = threadIdx.x % kRows, half = threadIdx.x / kRows;
 
   GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, pixels);
-  __syncthreads();
-  PackedAlongDepth<kNarrow, kThreads> weights(args.packed, args.packed_columns, 0);
+  PackedCopier<kNarrow, kThreads> weights(args.packed, args.packed_columns, 0);
   const uint32_t gathered_address = SharedAddress(gathered), packed_address = SharedAddress(packed);
 
-  float acc[kNarrow / 2] = {};
+  float acc[kNarrow] = {};
   int stage = 1, next = 0;
 #pragma unroll 1
   for (int step = 1 - kStages; step < args.steps; ++step) {
@@ -149,20 +150,33 @@ extern "C" __global__ void __launch_bounds__(128, 4)
       weights.Copy(packed_address + next * sizeof(packed[0]));
     }
     CommitCopies();
-    if (step >= 0) AddNarrow(gathered[stage], packed[stage], row, first, count, acc);
+    if (step >= 0) AddNarrow(gathered[stage], packed[stage], row, half, args.columns, acc);
     stage = stage + 1 == kStages ? 0 : stage + 1;
     next = next + 1 == kStages ? 0 : next + 1;
   }
-  if (first_row + row >= args.gather.rows) return;
+
+  // The halves are joined where the stages were, and written side by side.
+  float* sums = gathered[0];  // [channel][row]
+  __syncthreads();
 #pragma unroll
-  for (int j = 0; j < kNarrow / 2; ++j) {
-    if (j >= count) break;
-    const int n = first + j;
-    const int64_t at = static_cast<int64_t>(first_row + row) * args.columns + n;
+  for (int n = 0; n < kNarrow; ++n) {
+    if (half == 1) sums[n * kRows + row] = acc[n];
+  }
+  __syncthreads();
+#pragma unroll
+  for (int n = 0; n < kNarrow; ++n) {
+    if (half == 0) sums[n * kRows + row] += acc[n];
+  }
+  __syncthreads();
+  const int count = min(kRows, args.gather.rows - first_row) * args.columns;
+  for (int i = threadIdx.x; i < count; i += kThreads) {
+    const int m = i / args.columns, n = i - m * args.columns;
+    const int64_t at = static_cast<int64_t>(first_row) * args.columns + i;
+    const float sum = sums[n * kRows + m];
     if (args.mask != nullptr) {
-      args.y[at] = Masked(args.limits, acc[j], args.mask[at]);
+      args.y[at] = Masked(args.limits, sum, args.mask[at]);
     } else {
-      args.y[at] = Activated(args.limits, acc[j] + (args.bias != nullptr ? args.bias[n] : 0.0f));
+      args.y[at] = Activated(args.limits, sum + (args.bias != nullptr ? args.bias[n] : 0.0f));
     }
   }
 }

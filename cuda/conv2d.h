@@ -64,8 +64,11 @@ struct Conv2dArgs {
   uint32_t pairs;          // whether y and mask allow two floats at once
 };
 
-// packed[e / 16][n][e % 16], n padded to whole warp tiles and e to whole stages with zeros: a block
-// copies one consecutive run for each stage, and no copy needs a check.
+// Weights by stages of 16 reduction indices e, in these blocks of 16 channels n, both padded with
+// zeros: a block of threads copies one consecutive run for each stage, no copy needs a check, and a
+// lane loads what it needs for a tensor-core product at once:
+//     packed[e / 16][n / 16][product p][lane (g, t)][q], n % 16 = 2g + q % 2,
+//                                                        e % 16 = 4t + 2p + q / 2
 // With groups packed[e][n], e = (r, s, channel within the group).
 struct PackArgs {
   const float* weight;  // O×I×R×S

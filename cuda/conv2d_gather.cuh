@@ -177,33 +177,31 @@ class GatherAlongDepth {
   Tap tap_;
 };
 
-// The packed weights of kRows columns of the product, from `first` on, as a tile along depth.
-template <int kRows, int kThreads>
-class PackedAlongDepth {
+// The packed weights of kColumns channels, from `first` on.
+template <int kColumns, int kThreads>
+class PackedCopier {
  public:
-  __device__ __forceinline__ PackedAlongDepth(const float* packed, int packed_columns, int first)
+  __device__ __forceinline__ PackedCopier(const float* packed, int packed_columns, int first)
       : from_(packed + first * kDepth + 4 * threadIdx.x),
-        rows_(packed_columns - first),
+        columns_(packed_columns - first),
         pitch_(packed_columns * kDepth) {}
 
-  // Starts copying the next 16 reduction indices to the tile at this address of shared memory.
+  // Starts copying the next 16 reduction indices to this address of shared memory.
   __device__ __forceinline__ void Copy(uint32_t tile) {
-    constexpr int kSweep = kThreads / 4;
-    static_assert(kSweep % 8 == 0, "a thread's rows have one swizzle");
+    constexpr int kSweep = kThreads / 4;  // channels' worth of what all threads copy at once
     const int first = threadIdx.x / 4;
-    const uint32_t to = tile + SwizzledWord(first, threadIdx.x % 4) * 4;
 #pragma unroll
-    for (int i = 0; i < (kRows + kSweep - 1) / kSweep; ++i) {
-      const int row = first + i * kSweep;
-      if ((kRows % kSweep != 0 && row >= kRows) || row >= rows_) break;
-      CopyAsync16(to + i * kSweep * kDepth * 4, from_ + i * kSweep * kDepth, true);
+    for (int i = 0; i < (kColumns + kSweep - 1) / kSweep; ++i) {
+      const int column = first + i * kSweep;
+      if ((kColumns % kSweep != 0 && column >= kColumns) || column >= columns_) break;
+      CopyAsync16(tile + (threadIdx.x + i * kThreads) * 16, from_ + i * kThreads * 4, true);
     }
     from_ += pitch_;
   }
 
  private:
   const float* from_;
-  int rows_;
+  int columns_;
   int pitch_;
 };
 

@@ -11,10 +11,11 @@ extern "C" __global__ void __launch_bounds__(256)
   const int index = static_cast<int>(i);
   int e, n;
   if (args.stages) {
-    const int row = index / kDepth;  // stage * packed_columns + n
+    const int row = index / kDepth;  // stage * packed_columns + n, but for the order within 16
     const int stage = row / args.packed_columns;
-    n = row - stage * args.packed_columns;
-    e = stage * kDepth + index % kDepth;
+    const int lane = index / 4 % 32, product = index / 128 % 2, q = index % 4;
+    n = (row - stage * args.packed_columns) / 16 * 16 + lane / 4 * 2 + q % 2;
+    e = stage * kDepth + lane % 4 * 4 + product * 2 + q / 2;
   } else {
     e = index / args.packed_columns;
     n = index - e * args.packed_columns;

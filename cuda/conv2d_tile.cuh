@@ -1,13 +1,14 @@
 // What a warp does with two tiles in shared memory: adds their product to its 32×32 accumulators,
 // in one of three precisions.
 //
-// A tile "along depth" holds rows of 16 reduction indices; its 16-byte chunks are swizzled so that
-// every access here and every 16-byte copy into it is free of bank conflicts. A tile "across" holds
-// 16 reduction indices with the rows or columns of the product side by side.
+// A tile of pixels "along depth" holds rows of 16 reduction indices; its 16-byte chunks are
+// swizzled so that every access here and every 16-byte copy into it is free of bank conflicts. A
+// tile of packed weights holds values in the order in which lanes need them (see PackArgs). A tile
+// "across" holds 16 reduction indices with the rows or columns of the product side by side.
 //
 // With g = lane / 4, t = lane % 4 the accumulator v[i][j][2*h + e] of a lane is element
-//     along depth: row 16i + 8h + g,            column 8j + 2t + e
-//     across:      row 4*Spread(g) + 2i + h,    column 4t + 16e + j
+//     packed weights by pixels: channel 16i + 2g + h, pixel 8j + 2t + e
+//     across:                   row 16i + 2g + h, column 8j + 2t + e
 // so all precisions share loads and epilogues.
 #pragma once
 
@@ -30,11 +31,9 @@ __device__ __forceinline__ int SwizzledWord(int row, int chunk) {
   return row * kDepth + ((chunk ^ ((row & 2) | ((row >> 2) & 1))) << 2);
 }
 
-// Which four neighbours of 32 a lane takes in a tile across. Lanes g and g + 1 are 16 words apart,
-// and rows of the tile 4 modulo 32 (AcrossPitch): eight lanes reach all banks. The results' columns
-// are whole sectors.
-__device__ __forceinline__ int Spread(int g) { return (g >> 1) + 4 * (g & 1); }
-__host__ __device__ constexpr int AcrossPitch(int size) { return size + 4; }
+// Rows of a tile across are 8 words apart modulo the 32 banks: half a warp's pairs at (t, 2g) and a
+// warp's words at (t, g) reach every bank once.
+__host__ __device__ constexpr int AcrossPitch(int size) { return size + 8; }
 
 // x = high + low exactly; what a tensor core ignores of low is less than 2^-21 of x. An infinite x
 // has no finite low part: the product is NaN.
@@ -43,8 +42,8 @@ __device__ __forceinline__ void Split(float x, float* high, float* low) {
   *low = x - *high;
 }
 
-// acc += a * b over 8 * kProducts reduction indices: those of a[e][i], row 16*(i/2) + 8*(i%2) + g,
-// and of b[e][j], column 8j + g, serve as t + 4*(e%2) of product e/2.
+// acc += a * b over 8 * kProducts reduction indices: those of a[e][i], row 16*(i/2) + 8*(i%2) + g
+// of the products, and of b[e][j], column 8j + g, serve as t + 4*(e%2) of product e/2.
 template <Precision kPrecision, int kProducts>
 __device__ __forceinline__ void AddMma(const float (&a)[2 * kProducts][4],
                                        const float (&b)[2 * kProducts][4], Accumulators& acc) {
@@ -93,6 +92,10 @@ __device__ __forceinline__ float4 Load4(const float* from) {
   return *reinterpret_cast<const float4*>(from);
 }
 
+__device__ __forceinline__ float2 Load2(const float* from) {
+  return *reinterpret_cast<const float2*>(from);
+}
+
 // Two neighbours in memory, or the first alone: at once where all pairs of an array are aligned.
 __device__ __forceinline__ float2 LoadPair(const float* from, bool aligned, bool second) {
   if (aligned) return *reinterpret_cast<const float2*>(from);
@@ -107,39 +110,47 @@ __device__ __forceinline__ void StorePair(float* to, float2 v, bool aligned, boo
   }
 }
 
-// acc(m,n) += sum over e < 16 of a(m,e) * b(n,e), both along depth; a and b point to the warp's
-// first rows, multiples of 32.
+// acc(n,m) += sum over e < 16 of packed(e,n) * pixels(m,e); both point to the warp's first channel
+// or pixel, multiples of 32. Channels are the rows of tensor-core products because only weights can
+// be packed so that one load brings a lane's four values of a product in their order.
 template <Precision kPrecision>
-__device__ __forceinline__ void AddAlongDepth(const float* a, const float* b, Accumulators& acc) {
-  const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+__device__ __forceinline__ void AddAlongDepth(const float* packed, const float* pixels,
+                                              Accumulators& acc) {
+  const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
   if constexpr (kPrecision == Precision::kStrict) {
+#pragma unroll 1
     for (int chunk = 0; chunk < 4; ++chunk) {
-      float4 a_chunk[4];
+      float4 weights[2][2];
+#pragma unroll
       for (int i = 0; i < 4; ++i) {
-        a_chunk[i] = Load4(a + 8 * i * kDepth + SwizzledWord(g, chunk));
+        weights[i >> 1][i & 1] = Load4(packed + i * 8 * kDepth + (4 * g + chunk) * 4);
       }
+#pragma unroll
       for (int j = 0; j < 8; ++j) {
-        const float4 b_chunk =
-            Load4(b + 8 * (j >> 1) * kDepth + SwizzledWord(2 * t + (j & 1), chunk));
+        const float4 pixel =
+            Load4(pixels + 8 * (j >> 1) * kDepth + SwizzledWord(2 * t + (j & 1), chunk));
+#pragma unroll
         for (int e = 0; e < 4; ++e) {
+#pragma unroll
           for (int i = 0; i < 4; ++i) {
             float& sum = acc[i >> 1][j >> 1][2 * (i & 1) + (j & 1)];
-            sum = fmaf(Part(a_chunk[i], e), Part(b_chunk, e), sum);
+            sum = fmaf(Part(weights[i >> 1][e >> 1], 2 * (e & 1) + (i & 1)), Part(pixel, e), sum);
           }
         }
       }
     }
   } else {
-    // A lane's chunk serves as its columns t and t + 4 of two products: the order of reduction
-    // indices within a product is free as long as both operands have the same.
+    // A lane's chunk serves as its rows t and t + 4 of two products: the order of reduction indices
+    // within a product is free as long as both operands have the same.
     const int word = SwizzledWord(g, t);
     float a_parts[4][4], b_parts[4][4];
     for (int i = 0; i < 4; ++i) {
-      const float4 row = Load4(a + 8 * i * kDepth + word);
-      const float4 column = Load4(b + 8 * i * kDepth + word);
+      const float4 weights =
+          Load4(packed + i * 8 * kDepth + lane * 4);  // tile i / 2, product i % 2
+      const float4 pixel = Load4(pixels + 8 * i * kDepth + word);
       for (int e = 0; e < 4; ++e) {
-        a_parts[e][i] = Part(row, e);
-        b_parts[e][i] = Part(column, e);
+        a_parts[2 * (i & 1) + (e >> 1)][2 * (i >> 1) + (e & 1)] = Part(weights, e);
+        b_parts[e][i] = Part(pixel, e);
       }
     }
     AddMma<kPrecision, 2>(a_parts, b_parts, acc);
@@ -147,37 +158,38 @@ __device__ __forceinline__ void AddAlongDepth(const float* a, const float* b, Ac
 }
 
 // acc(m,n) += sum over e < 16 of a(e,m) * b(e,n), both across; a and b point to the warp's first
-// row and column.
+// row and column. Values are loaded in the order in which products hold them: loading four at once
+// costs a move for each.
 template <Precision kPrecision, int kPitchA, int kPitchB>
 __device__ __forceinline__ void AddAcross(const float* a, const float* b, Accumulators& acc) {
   const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
-  const float* a_lane = a + 4 * Spread(g);
   if constexpr (kPrecision == Precision::kStrict) {
     for (int e = 0; e < kDepth; ++e) {
-      const float4 rows = Load4(a_lane + e * kPitchA);
-      for (int side = 0; side < 2; ++side) {
-        const float4 columns = Load4(b + e * kPitchB + 4 * t + 16 * side);
-        for (int i = 0; i < 4; ++i) {
-          for (int j = 0; j < 4; ++j) {
-            float& sum = acc[i >> 1][j][2 * (i & 1) + side];
-            sum = fmaf(Part(rows, i), Part(columns, j), sum);
-          }
+      float2 rows[2];
+      for (int i = 0; i < 2; ++i) rows[i] = Load2(a + e * kPitchA + 16 * i + 2 * g);
+      for (int j = 0; j < 4; ++j) {
+        const float2 columns = Load2(b + e * kPitchB + 8 * j + 2 * t);
+        for (int i = 0; i < 2; ++i) {
+          float(&sum)[4] = acc[i][j];
+          sum[0] = fmaf(rows[i].x, columns.x, sum[0]);
+          sum[1] = fmaf(rows[i].x, columns.y, sum[1]);
+          sum[2] = fmaf(rows[i].y, columns.x, sum[2]);
+          sum[3] = fmaf(rows[i].y, columns.y, sum[3]);
         }
       }
     }
   } else {
-    const float* b_lane = b + 4 * Spread(g);
     // Unrolled, both turns' loads come first, and registers do not suffice.
 #pragma unroll 1
     for (int first = t; first < kDepth; first += 8) {
       float a_parts[2][4], b_parts[2][4];
       for (int e = 0; e < 2; ++e) {
-        const float4 rows = Load4(a_lane + (first + 4 * e) * kPitchA);
-        const float4 columns = Load4(b_lane + (first + 4 * e) * kPitchB);
-        for (int i = 0; i < 4; ++i) {
-          a_parts[e][i] = Part(rows, i);
-          b_parts[e][i] = Part(columns, i);
+        for (int i = 0; i < 2; ++i) {
+          const float2 rows = Load2(a + (first + 4 * e) * kPitchA + 16 * i + 2 * g);
+          a_parts[e][2 * i] = rows.x;
+          a_parts[e][2 * i + 1] = rows.y;
         }
+        for (int j = 0; j < 4; ++j) b_parts[e][j] = b[(first + 4 * e) * kPitchB + 8 * j + g];
       }
       AddMma<kPrecision, 1>(a_parts, b_parts, acc);
     }

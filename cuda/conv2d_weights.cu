@@ -157,13 +157,12 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
   if (!useful) return;
   const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
   for (int i = 0; i < 4; ++i) {
-    const int row = block_row + warp_row + 4 * Spread(g) + i;
+    const int row = block_row + warp_row + 16 * (i >> 1) + 2 * g + (i & 1);
     if (row >= args.reduction) break;
-    float* to = partial + static_cast<int64_t>(row) * args.packed_columns + warp_column + 4 * t;
-    for (int side = 0; side < 2; ++side) {
-      const int e = 2 * (i & 1) + side;
-      *reinterpret_cast<float4*>(to + 16 * side) =
-          make_float4(acc[i >> 1][0][e], acc[i >> 1][1][e], acc[i >> 1][2][e], acc[i >> 1][3][e]);
+    float* to = partial + static_cast<int64_t>(row) * args.packed_columns + warp_column + 2 * t;
+    for (int j = 0; j < 4; ++j) {
+      const float* sum = &acc[i >> 1][j][2 * (i & 1)];
+      *reinterpret_cast<float2*>(to + 8 * j) = make_float2(sum[0], sum[1]);
     }
   }
 }

@@ -24,17 +24,20 @@ __device__ __forceinline__ void WriteLayer(const ChainLayer& layer, int rows, in
                                            float* map) {
   const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
 #pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    const int n = column + 8 * j + 2 * t;
+  for (int i = 0; i < 2; ++i) {
+    const int n = column + 16 * i + 2 * g;
     const bool first = n < layer.columns, second = n + 1 < layer.columns;
     float2 bias = make_float2(0.0f, 0.0f);
     if (layer.bias != nullptr && first) bias = LoadPair(layer.bias + n, false, second);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int m = row + 8 * i + g;
-      const float* sum = &acc[i >> 1][j][2 * (i & 1)];
-      const float2 v = make_float2(Activated(layer.limits, sum[0] + bias.x),
-                                   Activated(layer.limits, sum[1] + bias.y));
+    for (int j = 0; j < 8; ++j) {
+      // Half of the lanes take the second pixel first: then rows of both halves of the banks are
+      // written at a time.
+      const bool odd = ((j & 1) ^ (t >> 1)) != 0;
+      const int m = row + 8 * (j >> 1) + 2 * t + (odd ? 1 : 0);
+      const float(&sum)[4] = acc[i][j >> 1];
+      const float2 v = make_float2(Activated(layer.limits, (odd ? sum[1] : sum[0]) + bias.x),
+                                   Activated(layer.limits, (odd ? sum[3] : sum[2]) + bias.y));
       // Past the last channel the sums are of zeros: what the next layer's padding needs.
       if (map != nullptr) {
         float* tile = map + n / kDepth * (kRows * kDepth);
@@ -64,8 +67,7 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
   const bool has_rows = first_row + warp_row < args.gather.rows;
 
   GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, pixels);
-  PackedAlongDepth<kColumns, kThreads> weights(args.layer[0].packed, args.layer[0].packed_columns,
-                                               0);
+  PackedCopier<kColumns, kThreads> weights(args.layer[0].packed, args.layer[0].packed_columns, 0);
   const uint32_t map_address = SharedAddress(map), packed_address = SharedAddress(packed);
   int copied_layer = 0, left = args.layer[0].steps;  // what is copied next
   int stage = 1, next = 0;
@@ -84,14 +86,14 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
         if (--left == 0 && ++copied_layer < args.layers) {
           const ChainLayer& from = args.layer[copied_layer];
           left = from.steps;
-          weights = PackedAlongDepth<kColumns, kThreads>(from.packed, from.packed_columns, 0);
+          weights = PackedCopier<kColumns, kThreads>(from.packed, from.packed_columns, 0);
         }
       }
       CommitCopies();
       if (useful && step >= 0) {
         const float* tile = map + (layer == 0 ? stage : step) * kRows * kDepth;
-        AddAlongDepth<kPrecision>(tile + warp_row * kDepth,
-                                  packed + (stage * kColumns + warp_column) * kDepth, acc);
+        AddAlongDepth<kPrecision>(packed + (stage * kColumns + warp_column) * kDepth,
+                                  tile + warp_row * kDepth, acc);
       }
       stage = stage + 1 == kStages ? 0 : stage + 1;
       next = next + 1 == kStages ? 0 : next + 1;

@@ -1,4 +1,5 @@
 // A chain in one kernel gives what its layers give one after another.
+#include "conv2d_layers.h"
 #include "convolutions.h"
 #include "kernels/reference/conv2d.h"
 
@@ -134,7 +135,8 @@ TEST(CudaMlpConvTest, WhatItsLayersGive) {
   }
 }
 
-// One launch for a chain of a network, and no memory for the maps between its layers.
+// One launch for a chain of a network, no memory for the maps between its layers, and hardly a bank
+// conflict in shared memory, where they are.
 TEST(CudaMlpConvTest, ChainsOfNetworksAreOneKernel) {
   if (!Control::Present()) GTEST_SKIP() << "only the emulated driver counts launches";
   for (const ChainCase& c : Cases()) {
@@ -144,8 +146,15 @@ TEST(CudaMlpConvTest, ChainsOfNetworksAreOneKernel) {
     Chain chain(p, Random(p.layers[0].input.size(), 1));
     EXPECT_OK(chain.arrays.stream().Synchronize());
     const int64_t before = Control::Launches();
+    Control::Set("count", 1);
+    Control::ResetCounters();
     chain.Run();
+    Counts counts = ReadCounts(Control::Report());
+    Control::Set("count", 0);
     EXPECT_EQ(Control::Launches(), before + 1);
+    if (c.name == "wide") {  // as networks are; tiny chains mostly write maps
+      EXPECT_LT(counts["bank_conflicts"], 0.05 * counts["shared_accesses"]);
+    }
     const size_t map = p.layers.back().output().size() * sizeof(float);
     EXPECT_EQ(MlpConvWorkspace(p).shared, c.tail == Tail::kNone ? 0 : WorkspaceSize::Aligned(map));
   }
