@@ -1,8 +1,8 @@
 // The schedule of the gradients of 1×1 layers in a row. A block of pixels of dy meets a layer's x
 // while both are in L2: they give the block's share of dw and its dx, which is the next layer's dy
 // and never leaves the cache. One by one, a layer reads x and dy twice each and writes dx; at large
-// batches that is memory's speed, not the multiply-adds': cccp1 and cccp2 of NIN-CIFAR at batch 128 take
-// 77 ms so and 95 ms one by one.
+// batches that is memory's speed, not the multiply-adds': cccp1 and cccp2 of NIN-CIFAR at batch
+// 128 take 77 ms so and 95 ms one by one.
 //
 // A task is a chunk of the pixels with sums of its own, as many as the shapes give, added in order
 // afterwards: the bits do not depend on the threads.
