@@ -29,7 +29,7 @@ struct MlpConvArgs {
 // The shared memory of a block of kRows pixels whose layers have at most kColumns channels, in
 // floats: the map between two layers, with the gathered stages of the first layer in its place
 // before there is one; the stages of weights; where each pixel comes from (see GatherAlongDepth).
-// Few enough for one block on every device (99 KB), for two on the largest.
+// Few enough for a block on every device, 99 KB.
 template <int kRows, int kColumns>
 struct ChainMemory {
   static constexpr int kPacked = kRows * kColumns;

@@ -6,6 +6,7 @@
 #include "cuda/current.h"
 
 namespace ninc::cuda {
+
 Result<std::unique_ptr<Staging>> Staging::Make(Context& context) {
   constexpr char kWhat[] = "cuda: pinned memory for copies";
   const Driver& driver = context.driver();
@@ -14,6 +15,7 @@ Result<std::unique_ptr<Staging>> Staging::Make(Context& context) {
     void* memory = nullptr;
     NINC_RETURN_IF_ERROR(context.Check(driver.MemHostAlloc(&memory, kHalfBytes, 0), kWhat));
     half.memory = static_cast<std::byte*>(memory);
+    half.bytes = kHalfBytes;
     NINC_RETURN_IF_ERROR(
         context.Check(driver.EventCreate(&half.done, abi::kEventDisableTiming), kWhat));
   }
@@ -34,17 +36,32 @@ Staging::~Staging() {
     if (const abi::Result code = (call); code != abi::kSuccess) return code; \
   } while (false)
 
+abi::Result Staging::Grow(Half* half, size_t bytes) {
+  const Driver& driver = context_.driver();
+  NINC_CUDA_TRY(driver.MemFreeHost(half->memory));
+  half->memory = nullptr;
+  half->bytes = 0;
+  void* memory = nullptr;
+  NINC_CUDA_TRY(driver.MemHostAlloc(&memory, bytes, 0));
+  half->memory = static_cast<std::byte*>(memory);
+  half->bytes = bytes;
+  return abi::kSuccess;
+}
+
 abi::Result Staging::CopyIn(abi::Stream stream, abi::DevicePointer to, const void* from,
                             size_t bytes) {
   const Driver& driver = context_.driver();
-  for (size_t begin = 0; begin < bytes; begin += kHalfBytes) {
-    const size_t part = std::min(kHalfBytes, bytes - begin);
+  for (size_t begin = 0; begin < bytes;) {
     Half& half = NextHalf();
     // An event that was never recorded counts as done.
     NINC_CUDA_TRY(driver.EventSynchronize(half.done));
+    const size_t wanted = std::min(bytes - begin, kLargestHalf);
+    if (half.bytes < wanted) NINC_CUDA_TRY(Grow(&half, std::max(wanted, kHalfBytes)));
+    const size_t part = std::min(bytes - begin, half.bytes);
     std::memcpy(half.memory, static_cast<const std::byte*>(from) + begin, part);
     NINC_CUDA_TRY(driver.MemcpyHtoDAsync(to + begin, half.memory, part, stream));
     NINC_CUDA_TRY(driver.EventRecord(half.done, stream));
+    begin += part;
   }
   return abi::kSuccess;
 }

@@ -14,8 +14,11 @@ namespace ninc::cuda {
 // Belongs to one stream and is used as the stream is: by one thread at a time.
 class Staging {
  public:
-  // Large enough that a copy's fixed costs, some microseconds, vanish beside its transfer.
+  // At first: large enough that a copy's fixed costs, some microseconds, vanish beside its transfer.
   static constexpr size_t kHalfBytes = size_t{2} << 20;
+  // A half grows to hold a whole batch up to this size: in pieces, a batch would wait for all that
+  // its stream has queued, since a half is free again only once its last transfer has been made.
+  static constexpr size_t kLargestHalf = size_t{64} << 20;
 
   static Result<std::unique_ptr<Staging>> Make(Context& context);
   ~Staging();  // the stream has no work left
@@ -29,11 +32,13 @@ class Staging {
  private:
   struct Half {
     std::byte* memory = nullptr;
+    size_t bytes = 0;
     abi::Event done = nullptr;  // recorded after the half's last transfer
   };
 
   explicit Staging(Context& context) : context_(context) {}
   Half& NextHalf() { return halves_[next_ ^= 1]; }
+  abi::Result Grow(Half* half, size_t bytes);  // one that no transfer uses
 
   Context& context_;
   std::array<Half, 2> halves_;

@@ -33,7 +33,8 @@ Stream::~Stream() {
 Status Stream::Failed(abi::Result code, const char* what) {
   std::string where = std::string("cuda: ") + what;
   // Kernels fail after their launch has returned: the one at fault is not known, the last one is.
-  if (IsLost(code) && last_kernel_) where += std::string(" after ") + last_kernel_;
+  const char* const last = last_kernel_;
+  if (IsLost(code) && last != nullptr) where += std::string(" after ") + last;
   return context_.Check(code, where);
 }
 
@@ -124,17 +125,30 @@ Result<std::unique_ptr<Recording>> Stream::Record(const std::function<Status()>&
   // Relaxed: other threads allocate and load kernels as they like meanwhile, and so may this one.
   NINC_RETURN_IF_ERROR(Failed(driver.StreamBeginCapture(stream_, abi::kCaptureRelaxed), kWhat));
   recording_ = true;
-  const Status queued = body();
-  recording_ = false;
+  Status made;
+  try {
+    made = body();
+  } catch (...) {  // no memory: the stream must not stay a recorder
+    FinishRecording(nullptr);
+    throw;
+  }
   abi::Graph graph = nullptr;
-  const abi::Result ended = driver.StreamEndCapture(stream_, &graph);
+  const abi::Result ended = FinishRecording(&graph);
   abi::GraphExec executable = nullptr;
-  Status made = queued;
   if (made.ok()) made = Failed(ended, kWhat);
   if (made.ok()) made = Failed(driver.GraphInstantiate(&executable, graph, 0), kWhat);
   if (graph != nullptr) driver.GraphDestroy(graph);
   NINC_RETURN_IF_ERROR(made);
   return std::make_unique<Recording>(context_, executable);
+}
+
+abi::Result Stream::FinishRecording(abi::Graph* graph) {
+  recording_ = false;
+  abi::Graph unwanted = nullptr;
+  const abi::Result ended =
+      context_.driver().StreamEndCapture(stream_, graph != nullptr ? graph : &unwanted);
+  if (unwanted != nullptr) context_.driver().GraphDestroy(unwanted);
+  return ended;
 }
 
 Status Stream::Replay(const Recording& recording) {

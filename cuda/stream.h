@@ -1,6 +1,7 @@
 // A queue of work on the device: launches and copies run in the order they were given.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -77,12 +78,13 @@ class Stream {
  private:
   Status LaunchRaw(const KernelId& kernel, const Grid& grid, const void* args, size_t bytes);
   Result<Staging*> GetStaging();
+  abi::Result FinishRecording(abi::Graph* graph);  // null: the graph is not wanted
   Status Failed(abi::Result code, const char* what);
 
   Context& context_;
   abi::Stream stream_;
   std::unique_ptr<Staging> staging_;   // made at the first copy
-  const char* last_kernel_ = nullptr;  // named when a failure shows only later
+  std::atomic<const char*> last_kernel_{nullptr};  // named when a failure shows only later
   bool recording_ = false;
 };
 

@@ -27,6 +27,9 @@ void SetView(const Argument& argument, const std::vector<int64_t>& dims,
   if (dims.size() != 4) {
     Check(InvalidShape(argument.ToString() + " must be N×C×H×W, got shape " + DimsToString(dims)));
   }
+  if (reinterpret_cast<uintptr_t>(data) % sizeof(float) != 0) {
+    Check(InvalidArgument(argument.ToString() + " begins at an address that is no multiple of 4"));
+  }
   images->shape = {dims[0], dims[2], dims[3], dims[1]};
   images->view.data = static_cast<const float*>(data);
   int64_t step = 1;
@@ -54,6 +57,8 @@ void FromInterface(const py::dict& info, const Argument& argument, BorrowedImage
           reinterpret_cast<const void*>(address), images);
   if (info.contains("stream") && !info["stream"].is_none()) {
     images->stream = info["stream"].cast<uint64_t>();
+  } else if (info["version"].cast<int>() < 3) {
+    images->stream = kDefaultStream;  // before version 3 an exporter could not say
   }
 }
 
@@ -86,7 +91,8 @@ void FromDlPack(const py::object& object, const Argument& argument, BorrowedImag
 }  // namespace
 
 BorrowedImages::BorrowedImages(const py::object& object, Argument argument) : kept(object) {
-  if (!py::hasattr(object, kInterface)) {
+  // DLPack first: it puts whatever stream the exporter works on in order with ours.
+  if (py::hasattr(object, "__dlpack__")) {
     FromDlPack(object, argument, this);
     return;
   }

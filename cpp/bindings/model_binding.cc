@@ -120,8 +120,8 @@ DeviceArray RunOnDevice(Model& model, const py::object& x_object) {
   std::vector<int64_t> dims{shape.n, shape.c};
   if (shape.h != 1 || shape.w != 1) dims.insert(dims.end(), {shape.h, shape.w});
   const py::gil_scoped_release unlocked;
-  DeviceMemory y = Unwrap(model.RunOnDevice(x.shape, x.view, x.stream));
-  return DeviceArray(model.backend(), std::move(y), std::move(dims));
+  DeviceResult y = Unwrap(model.RunOnDevice(x.shape, x.view, x.stream));
+  return DeviceArray(std::move(y.backend), std::move(y.memory), std::move(dims));
 }
 
 py::tuple OutputShape(Model& model, const Nchw& input, const std::optional<std::string>& output) {

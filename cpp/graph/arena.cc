@@ -61,7 +61,8 @@ size_t ArenaPool::idle_bytes() const {
 
 void ArenaPool::Trim(size_t bytes) {
   const std::lock_guard lock(mutex_);
-  while (idle_bytes_ > bytes && !idle_.empty()) {
+  const size_t fewest = backend_->SharesMemory() ? 0 : 1;
+  while (idle_bytes_ > bytes && idle_.size() > fewest) {
     idle_bytes_ -= idle_.back().size();
     idle_.pop_back();
   }

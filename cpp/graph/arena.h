@@ -55,7 +55,8 @@ class ArenaPool {
   // The smallest idle arena of at least `bytes`, else a new one.
   Result<Lease> Acquire(size_t bytes);
   size_t idle_bytes() const;
-  // Frees idle arenas, the largest first, until at most `bytes` are idle.
+  // Frees idle arenas, the largest first, until at most `bytes` are idle. On a device of its own
+  // memory one arena stays: with it go a stream and what was recorded there, dear to make again.
   void Trim(size_t bytes);
 
  private:

@@ -3,12 +3,13 @@
 namespace ninc {
 
 Status DeviceTensors::Fetch() {
-  const std::shared_ptr<Backend> stream = std::exchange(pending_, nullptr);
-  if (stream == nullptr || device_.empty()) return {};
-  for (size_t i = 0; i < host_.size(); ++i) {
-    std::vector<float>& data = host_[i].data;
-    NINC_RETURN_IF_ERROR(stream->Read(data.data(), this->data(i), data.size() * sizeof(float)));
+  if (pending_ != nullptr && !device_.empty()) {
+    for (size_t i = 0; i < host_.size(); ++i) {
+      std::vector<float>& data = host_[i].data;
+      NINC_RETURN_IF_ERROR(pending_->Read(data.data(), this->data(i), data.size() * sizeof(float)));
+    }
   }
+  pending_ = nullptr;  // only now: after a failure host() is still old
   return {};
 }
 

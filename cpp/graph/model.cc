@@ -244,19 +244,20 @@ Status Model::RunPictures(const Shape& input, const Pictures& pictures, float* y
   return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, {}, pictures, y, output); });
 }
 
-Result<DeviceMemory> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
+Result<DeviceResult> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
                                         NodeId output) {
-  return CatchOutOfMemory("run", [&]() -> Result<DeviceMemory> {
+  return CatchOutOfMemory("run", [&]() -> Result<DeviceResult> {
     const std::shared_ptr<Placement> place = impl_->placement();
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
                           impl_->PlanFor(*place, input, {.output = output}));
     const auto bytes = static_cast<size_t>(plan->output_shape().size()) * sizeof(float);
     if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
-    NINC_ASSIGN_OR_RETURN(DeviceMemory y, place->backend->Allocate("output", bytes));
+    DeviceResult y{place->backend, {}};
+    NINC_ASSIGN_OR_RETURN(y.memory, place->backend->Allocate("output", bytes));
     if (bytes == 0) return y;
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
                           impl_->PreparedFor(*place, plan->impl()));
-    NINC_RETURN_IF_ERROR(impl_->RunThere(*place, plan->impl(), *prepared, x, y.as()));
+    NINC_RETURN_IF_ERROR(impl_->RunThere(*place, plan->impl(), *prepared, x, y.memory.as()));
     place->Trim(impl_->cache_limit);
     return y;
   });

@@ -102,7 +102,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   }
   FuseMlpConvs(&impl->program);
   FuseGradients(&impl->program);
-  FusePointwiseGradients(backend, &impl->program);
+  FusePointwiseGradients(*backend, &impl->program);
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->program, *backend);
   for (const Step& step : impl->program.steps) {

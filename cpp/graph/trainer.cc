@@ -41,6 +41,7 @@ Result<std::shared_ptr<PendingStep>> Trainer::Launch(const Shape& input, const S
   return CatchOutOfMemory("training step", [&]() -> Result<std::shared_ptr<PendingStep>> {
     auto outcome = std::make_shared<Outcome>(impl_);
     const std::lock_guard lock(impl_->inner->writer_mutex);
+    if (impl_->next_outcome == 0) impl_->ResolveAll();  // before this step is in their way
     NINC_RETURN_IF_ERROR(impl_->Step(input, x, labels, settings));
     NINC_RETURN_IF_ERROR(impl_->Keep(outcome));
     return std::shared_ptr<PendingStep>(std::move(outcome));

@@ -53,6 +53,7 @@ struct Trainer::Impl {
   // The steps of which somebody holds an outcome that has not been read.
   std::array<std::weak_ptr<Outcome>, kOutcomes> outcomes;
   size_t next_outcome = 0;
+  std::vector<std::byte> settings_block;  // what WriteSettings copies from
   Arena arena;  // kept from step to step; a pool shared with inference might drop it
 
   const Plan::Impl& Inner() const { return plan->impl(); }
@@ -73,7 +74,10 @@ struct Trainer::Impl {
   // Makes `plan`, `arena` and the parameters ready for a batch and copies it to the device; the
   // caller adds what its run needs beside it. labels: null for a run without a loss.
   Result<RunArguments> Prepare(const Shape& input, const StridedView& x, const int64_t* labels,
-                               const StepState& settings);
+                               const StepState& settings,
+                               const std::vector<ParameterUpdate>& updates = {});
+  Status WriteSettings(int64_t batch, const int64_t* labels, const StepState& settings,
+                       const std::vector<ParameterUpdate>& updates);
   // Afterwards the arena holds the gradients and new statistics of `plan`.
   Status ForwardBackward(const RunArguments& run, bool clip);
   Status LimitGradients(const RunArguments& run, bool clip);

@@ -3,6 +3,7 @@
 // the host only says what is to be done, and waits where it wants to know the outcome.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "graph/staging.h"
@@ -13,6 +14,10 @@ namespace {
 
 // What decides which operations a step comes to, for recordings.
 constexpr uint64_t kForwardBackward = 1, kUpdate = 2, kClipped = 4, kAveraged = 8;
+
+StepResult ToResult(const StepState& state) {
+  return {state.loss, state.correct, state.gradient_norm, state.updated != 0};
+}
 
 }  // namespace
 
@@ -66,7 +71,8 @@ StepLayout Trainer::Impl::LayoutOf(const Plan::Impl& plan) const {
 }
 
 Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedView& x,
-                                            const int64_t* labels, const StepState& settings) {
+                                            const int64_t* labels, const StepState& settings,
+                                            const std::vector<ParameterUpdate>& updates) {
   if (input.n < 1) {
     return InvalidShape("training needs a batch of at least 1, got input shape " +
                         input.ToString());
@@ -94,15 +100,24 @@ Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedVie
                    .workspace = Inner().WorkspaceIn(arena.data(), layout.run),
                    .labels = At<int64_t>(layout.labels),
                    .state = state()};
-  NINC_RETURN_IF_ERROR(stream().Write(state(), &settings, sizeof(settings)));
-  if (labels != nullptr) {
-    NINC_RETURN_IF_ERROR(
-        stream().Write(At<int64_t>(layout.labels), labels, input.n * sizeof(int64_t)));
-  }
+  NINC_RETURN_IF_ERROR(WriteSettings(input.n, labels, settings, updates));
   if (!stream().SharesMemory()) {
     NINC_RETURN_IF_ERROR(WriteInput(stream(), input, x, arena.data() + layout.run.input, &run.x));
   }
   return run;
+}
+
+// One copy for all, since each would wait for the one before it.
+Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const StepState& settings,
+                                    const std::vector<ParameterUpdate>& updates) {
+  settings_block.resize(layout.sums - layout.labels);
+  const auto put = [&](size_t offset, const void* from, size_t bytes) {
+    if (bytes > 0) std::memcpy(settings_block.data() + offset - layout.labels, from, bytes);
+  };
+  put(layout.labels, labels, labels == nullptr ? 0 : batch * sizeof(int64_t));
+  put(layout.state, &settings, sizeof(settings));
+  put(layout.updates, updates.data(), updates.size() * sizeof(ParameterUpdate));
+  return stream().Write(At<std::byte>(layout.labels), settings_block.data(), settings_block.size());
 }
 
 // A gradient's sum of squares is taken parameter by parameter in double, each with sums over fixed
@@ -132,7 +147,12 @@ Status Trainer::Impl::Update(bool average) {
   const auto* const updates = At<ParameterUpdate>(layout.updates);
   const int threads = layout.run.threads;
   const RecordingKey key{Inner().id, kUpdate | (average ? kAveraged : 0)};
-  NINC_RETURN_IF_ERROR(stream().Replay(key, [&]() -> Status {
+  // First: a failure in the middle may have changed some of them.
+  parameters.DeviceChanged(arena.stream());
+  velocity.DeviceChanged(arena.stream());
+  if (average) averages.DeviceChanged(arena.stream());
+  ++inner->version;
+  return stream().Replay(key, [&]() -> Status {
     for (const ParameterValue& gradient : Inner().program.gradients) {
       const auto i = static_cast<size_t>(gradient.parameter);
       NINC_RETURN_IF_ERROR(stream().SgdUpdate(CountOf(gradient), state(), updates + i,
@@ -149,12 +169,7 @@ Status Trainer::Impl::Update(bool average) {
                                                   parameters.data(i), averages.data(i), threads));
     }
     return {};
-  }));
-  parameters.DeviceChanged(arena.stream());
-  velocity.DeviceChanged(arena.stream());
-  if (average) averages.DeviceChanged(arena.stream());
-  ++inner->version;
-  return {};
+  });
 }
 
 Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64_t* labels,
@@ -169,9 +184,8 @@ Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64
                                                          .momentum = settings.momentum,
                                                          .nesterov = settings.nesterov,
                                                          .clip_norm = settings.clip_norm,
-                                                         .average_rate = settings.average_rate}));
-  NINC_RETURN_IF_ERROR(stream().Write(At<ParameterUpdate>(layout.updates), settings.updates.data(),
-                                      settings.updates.size() * sizeof(ParameterUpdate)));
+                                                         .average_rate = settings.average_rate},
+                                                        settings.updates));
   NINC_RETURN_IF_ERROR(ForwardBackward(run, clip));
   // Elsewhere it is not known yet whether the update will do anything; here nothing need change.
   if (stream().SharesMemory() && state()->updated == 0) return {};
@@ -181,7 +195,7 @@ Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64
 Result<StepResult> Trainer::Impl::ReadResult(const StepState* from) const {
   StepState read;
   NINC_RETURN_IF_ERROR(stream().Read(&read, from, sizeof(read)));
-  return StepResult{read.loss, read.correct, read.gradient_norm, read.updated != 0};
+  return ToResult(read);
 }
 
 // ---- Outcomes -----------------------------------------------------------------------------------
@@ -192,9 +206,7 @@ Status Trainer::Impl::Keep(const std::shared_ptr<Outcome>& outcome) {
     return {};
   }
   outcome->slot_ = next_outcome;
-  std::weak_ptr<Outcome>& place = outcomes[next_outcome];
-  if (const std::shared_ptr<Outcome> older = place.lock()) Resolve(older.get());
-  place = outcome;
+  outcomes[next_outcome] = outcome;
   next_outcome = (next_outcome + 1) % kOutcomes;
   // Bits, as floats: nothing computes with them.
   constexpr int64_t kFloats = sizeof(StepState) / sizeof(float);
@@ -209,9 +221,19 @@ void Trainer::Impl::Resolve(Outcome* outcome) const {
 }
 
 void Trainer::Impl::ResolveAll() {
-  for (std::weak_ptr<Outcome>& place : outcomes) {
-    if (const std::shared_ptr<Outcome> outcome = place.lock()) Resolve(outcome.get());
-    place.reset();
+  std::array<std::shared_ptr<Outcome>, kOutcomes> asked;
+  bool any = false;
+  for (size_t i = 0; i < kOutcomes; ++i) {
+    asked[i] = outcomes[i].lock();
+    outcomes[i].reset();
+    any = any || (asked[i] != nullptr && !asked[i]->known_);
+  }
+  if (!any) return;
+  std::array<StepState, kOutcomes> states;  // all at once: each read would wait for the device
+  const Status read = stream().Read(states.data(), At<StepState>(layout.outcomes), sizeof(states));
+  for (size_t i = 0; i < kOutcomes; ++i) {
+    if (asked[i] == nullptr || asked[i]->known_) continue;
+    asked[i]->known_ = read.ok() ? Result<StepResult>(ToResult(states[i])) : read;
   }
 }
 

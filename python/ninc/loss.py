@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import numpy as np
+
 from . import _core
 
 
@@ -33,12 +35,25 @@ class PendingLoss:
     def __bool__(self) -> bool:
         return bool(float(self))
 
+    def __int__(self) -> int:
+        return int(float(self))
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(float(self), digits)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(float(self), dtype)
+
+    def __reduce__(self) -> tuple[type, tuple[float]]:
+        return float, (float(self),)  # a copy, or one in a file, is the number
+
 
 def _forward(name: str) -> None:
     compute = getattr(operator, name)
 
-    def method(self: PendingLoss, other: Any) -> Any:
-        return compute(float(self), float(other) if isinstance(other, PendingLoss) else other)
+    def method(self: PendingLoss, *others: Any) -> Any:
+        numbers = (float(x) if isinstance(x, PendingLoss) else x for x in others)
+        return compute(float(self), *numbers)
 
     setattr(PendingLoss, f"__{name}__", method)
 
@@ -48,7 +63,8 @@ def _forward_reflected(name: str) -> None:
     setattr(PendingLoss, f"__r{name}__", lambda self, other: compute(other, float(self)))
 
 
-for _name in ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv"):
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+for _name in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", *_ARITHMETIC):
     _forward(_name)
-for _name in ("add", "sub", "mul", "truediv"):
+for _name in _ARITHMETIC:
     _forward_reflected(_name)

@@ -20,7 +20,7 @@ from .predict import predict
 from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
 
-_DLPACK_CUDA = 2  # DLPack's number for memory of an NVIDIA GPU
+_DLPACK_CUDA = (2, 13)  # DLPack's numbers for memory of an NVIDIA GPU, and for managed memory
 PRECISIONS = ("float32", "strict", "fast")
 
 
@@ -46,7 +46,8 @@ class Network:
     def state_dict(self) -> dict[str, np.ndarray]:
         """Name -> float32 array: parameters in order of appearance, then batch norm's buffers.
 
-        Arrays are read-only views of the weights and change with them; copy what is to stay.
+        Arrays are read-only views of the weights and change with them; copy what is to stay. With
+        the network on a GPU they are the weights as of this call.
         """
         return {name: self._model.parameter(name) for name, _, _ in self._model.specs()}
 
@@ -354,9 +355,9 @@ def _on_gpu(x: Any) -> bool:
     """Whether `x` is an array of another library in a GPU's memory."""
     if isinstance(x, np.ndarray):
         return False
-    if hasattr(x, "__cuda_array_interface__"):
-        return True
-    return hasattr(x, "__dlpack_device__") and x.__dlpack_device__()[0] == _DLPACK_CUDA
+    if hasattr(x, "__dlpack_device__"):
+        return x.__dlpack_device__()[0] in _DLPACK_CUDA
+    return hasattr(x, "__cuda_array_interface__")
 
 
 def _is_name(name: object) -> bool:

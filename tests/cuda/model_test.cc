@@ -134,7 +134,7 @@ TEST(CudaModel, ReadsArraysOfOtherLibrariesWhereTheyAre) {
     const Network network = Networks()[0];
     const std::shared_ptr<Model> model = RandomModel(network);
     const std::vector<float> x = Random(network.input.size(), 3);
-    const Result<DeviceMemory> refused =
+    const Result<DeviceResult> refused =
         model->RunOnDevice(network.input, View(network.input, x), 0);
     cuda::ExpectDeviceFailure(refused.status(), {"x is in a GPU's memory", "on cpu"});
 
@@ -148,9 +148,9 @@ TEST(CudaModel, ReadsArraysOfOtherLibrariesWhereTheyAre) {
     StridedView view = View(network.input, x);
     view.data = there.as();
     for (uint64_t stream : {0, 1}) {
-      const DeviceMemory y = cuda::Value(model->RunOnDevice(network.input, view, stream));
+      const DeviceResult y = cuda::Value(model->RunOnDevice(network.input, view, stream));
       std::vector<float> got(want.size());
-      EXPECT_OK(backend->Read(got.data(), y.data(), got.size() * sizeof(float)));
+      EXPECT_OK(backend->Read(got.data(), y.memory.data(), got.size() * sizeof(float)));
       EXPECT_TRUE(SameBits(got, want));
     }
     // The process's own memory is no memory of the device.

@@ -59,6 +59,7 @@ Status PrintRow(const Options& options, const Net& net, int64_t batch, bool trai
 
   std::printf("%-13s %-9s %5lld", net.name, training ? "training" : "inference",
               static_cast<long long>(batch));
+  size_t memory = 0;
   for (const auto& [precision, name] : kPrecisions) {
     net.model->SetPrecision(precision);
     NINC_ASSIGN_OR_RETURN(
@@ -75,6 +76,7 @@ Status PrintRow(const Options& options, const Net& net, int64_t batch, bool trai
                               return trainer->Step(input, view, labels.data(), settings).status();
                             return net.model->Run(input, view, y.data());
                           }));
+    memory = std::max(memory, context->memory().bytes);
     std::printf("  %s %9.3f ms %6.2f TFLOP/s", name, seconds * 1e3, plan->Flops() / seconds / 1e12);
     if (!training && precision == Precision::kFloat32) {
       NINC_ASSIGN_OR_RETURN(const double inside, MedianSeconds(options.quick ? 0 : 1, [&] {
@@ -83,7 +85,7 @@ Status PrintRow(const Options& options, const Net& net, int64_t batch, bool trai
       std::printf(" (on device %9.3f ms)", inside * 1e3);
     }
   }
-  std::printf("  memory %.0f MB\n", Megabytes(context->memory().bytes));
+  std::printf("  memory %.0f MB\n", Megabytes(memory));
   return {};
 }
 

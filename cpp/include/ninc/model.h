@@ -23,6 +23,12 @@ namespace ninc {
 // changed, only replaced, so that copies share it.
 using Extras = std::map<std::string, std::shared_ptr<const Tensor>>;
 
+// A result that stays on the device that computed it.
+struct DeviceResult {
+  std::shared_ptr<Backend> backend;
+  DeviceMemory memory;
+};
+
 // Thread safety: several threads may Run one model at once. What writes parameters (SetParameters,
 // Trainer::Step) waits for its turn; a Run beside it computes with all of the weights from before a
 // write or all from after it, never with a mixture. What parameter() returns may change under a
@@ -66,7 +72,7 @@ class NINC_API Model {
   Status RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output = -1);
   // The same for x in the memory of the device the network runs on, written by another library
   // whose `stream` may still be at it (see Backend::Borrow). The result stays there.
-  Result<DeviceMemory> RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
+  Result<DeviceResult> RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
                                    NodeId output = -1);
 
   // From now on runs and trains on "cpu" or "cuda"; runs under way end where they began.
