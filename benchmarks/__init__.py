@@ -1,5 +1,6 @@
-"""Measurements: `nin` (each layer against the machine's limit), `compare` (against peers) and
-`feeding` (whether a trainer waits for its pictures).
+"""Measurements: `nin` (each layer against the machine's limit), `compare` (against peers),
+`regret` (whether the algorithms chosen are the best) and `feeding` (whether a trainer waits for its
+pictures).
 
 Speed claims of this project are ratios against a peer in one run; docs/results.md names the
 commands.

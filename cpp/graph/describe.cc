@@ -108,6 +108,12 @@ struct Summarise {
             {},
             DimsToString({p.out_channels, p.group_in(), p.kernel_h, p.kernel_w})};
   }
+  Summary operator()(const step::PointwiseBackward& s) const {
+    Summary summary{"1×1 convolutions backward", s.dx};
+    for (const Conv2dProblem& problem : s.problems) summary.flops += 2 * problem.Flops();
+    for (const auto& layer : s.layers) summary.packed.push_back(layer.packed);
+    return summary;
+  }
   Summary operator()(const step::ActivationBackward& s) const {
     if (s.dx == kNoValue) return {"bias backward", s.dbias};
     return {std::string("activation") + (s.dbias == kNoValue ? "" : " and bias") + " backward",

@@ -23,6 +23,9 @@ struct StepWorkspace {
   WorkspaceSize operator()(const step::Conv2dBackwardWeights& s) const {
     return backend.Conv2dWorkspace(s.problem, Pass::kBackwardWeights);
   }
+  WorkspaceSize operator()(const step::PointwiseBackward& s) const {
+    return backend.PointwiseBackwardWorkspace(s.problems);
+  }
   WorkspaceSize operator()(const step::ActivationBackward& s) const {
     return backend.ActivationBackwardWorkspace(shape(s.dy).pixels(), shape(s.dy).c);
   }
@@ -84,6 +87,16 @@ class Execution {
   Status operator()(const step::Conv2dBackwardWeights& s) const {
     return backend_.Conv2dBackwardWeights(s.problem, In(s.x), In(s.dy), Out(s.dweight),
                                           Out(s.dbias), run_.workspace);
+  }
+  Status operator()(const step::PointwiseBackward& s) const {
+    std::array<PointwiseGradient, MlpConvProblem::kMaxLayers> layers;
+    for (size_t i = 0; i < s.layers.size(); ++i) {
+      const step::PointwiseBackward::Layer& layer = s.layers[i];
+      layers[i] = {In(layer.x), In(layer.packed), layer.activation, Out(layer.dweight),
+                   Out(layer.dbias)};
+    }
+    return backend_.PointwiseBackward(s.problems, In(s.dy), layers.data(), Out(s.dx),
+                                      run_.workspace);
   }
 
   Status operator()(const step::ActivationForward& s) const {

@@ -13,4 +13,8 @@ void FuseMlpConvs(Program* program);
 // gradient that reads the same dy.
 void FuseGradients(Program* program);
 
+// Both gradients of 1×1 convolutions in a row become one step::PointwiseBackward where the backend
+// finds that it pays.
+void FusePointwiseGradients(const Backend& backend, Program* program);
+
 }  // namespace ninc

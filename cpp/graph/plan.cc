@@ -31,6 +31,13 @@ ConvolutionPasses FindConvolutions(const StepOp& op) {
   if (const auto* s = std::get_if<step::Conv2dBackwardWeights>(&op)) {
     return {{&s->problem}, Pass::kBackwardWeights};
   }
+  if (const auto* s = std::get_if<step::PointwiseBackward>(&op)) {
+    ConvolutionPasses passes{{}, Pass::kBackwardData};
+    for (const Conv2dProblem& problem : s->problems) {
+      passes.problems.insert(passes.problems.end(), {&problem, &problem});  // both gradients
+    }
+    return passes;
+  }
   return {};
 }
 
@@ -95,6 +102,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   }
   FuseMlpConvs(&impl->program);
   FuseGradients(&impl->program);
+  FusePointwiseGradients(backend, &impl->program);
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->program, *backend);
   for (const Step& step : impl->program.steps) {

@@ -173,6 +173,26 @@ struct Conv2dBackwardWeights {
   ValueId dbias = kNoValue;
   Operands operands() const { return {{x, dy}, {dweight, dbias}}; }
 };
+// Both gradients of 1×1 convolutions in a row, made by fuse.cc: a layer's dx, masked by the
+// activation that gave x, is the next one's dy and has no memory.
+struct PointwiseBackward {
+  struct Layer {
+    ValueId x, packed;
+    Activation activation;
+    ValueId dweight, dbias;
+  };
+  std::vector<Conv2dProblem> problems;
+  std::vector<Layer> layers;  // the network's last first
+  ValueId dy, dx;
+  Operands operands() const {
+    Operands operands{{dy}, {dx}};
+    for (const Layer& layer : layers) {
+      operands.reads.insert(operands.reads.end(), {layer.x, layer.packed});
+      operands.writes.insert(operands.writes.end(), {layer.dweight, layer.dbias});
+    }
+    return operands;
+  }
+};
 struct ActivationBackward {  // dx = dy where the activation let x through; dbias = its column sums
   Activation activation;
   ValueId dy, y, dx, dbias;
@@ -212,9 +232,9 @@ using StepOp =
                  step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
                  step::Dropout, step::ScaleShift, step::BatchNorm, step::Add, step::CopyChannels,
                  step::Softmax, step::SoftmaxCrossEntropy, step::Conv2dBackwardData,
-                 step::Conv2dBackwardWeights, step::ActivationBackward, step::MaxPool2dBackward,
-                 step::AvgPool2dBackward, step::GlobalAvgPool2dBackward, step::BatchNormBackward,
-                 step::SoftmaxBackward>;
+                 step::Conv2dBackwardWeights, step::PointwiseBackward, step::ActivationBackward,
+                 step::MaxPool2dBackward, step::AvgPool2dBackward, step::GlobalAvgPool2dBackward,
+                 step::BatchNormBackward, step::SoftmaxBackward>;
 
 struct Step {
   StepOp op;

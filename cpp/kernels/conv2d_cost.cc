@@ -4,10 +4,12 @@
 //                gradients, bringing the sums into the weights' layout
 //   Winograd     multiply-adds of vectors; transforms, by vectors of one frequency made from pixels
 //                and turned back; calls of the register tile, whose sums are short; bytes of
-//                weights where they are too many for L2, once for each block of tiles
+//                weights where they are too many for L2, once for each block of tiles, and no less
+//                than it takes to stream them
 //
-// A target's figures were fitted to measured times of shapes from 3 to 384 channels, maps of 6 to
-// 28 and batches of 1 to 16 on one core (docs/numerics.md has the command); only ratios matter.
+// A target's figures were fitted to measured times of the 200 shapes of `python -m
+// benchmarks.regret`, its three passes on one core, where the algorithms come within a factor of
+// two of each other; only ratios matter. That prints what is lost by the choice.
 #include "kernels/conv2d_cost.h"
 
 #include <algorithm>
@@ -26,17 +28,19 @@ namespace {
 
 // Nanoseconds.
 struct DirectSpeed {
-  double multiply;  // a multiply-add of vectors
-  double tap;       // a tap of a pixel, for each panel
-  double weight;    // a weight's gradient brought into place
-  double start;     // once
+  double multiply;   // a multiply-add of vectors
+  double tap;        // a tap of a pixel, for each panel
+  double weight;     // a weight's gradient brought into place
+  double start = 0;  // once
 };
 struct WinogradSpeed {
   double multiply;
-  double to;    // a vector of one frequency, from pixels
-  double from;  // the same, to pixels; for gradients a number of one frequency, to taps
-  double call;  // of the register tile
-  double byte;  // of weights
+  double to;        // a vector of one frequency, from pixels
+  double from;      // the same, to pixels; for gradients a number of one frequency, to taps
+  double call;      // of the register tile
+  double near = 0;  // weights of so many bytes are read from L2
+  double byte = 0, stream = 0;            // of others, read beside other work and alone
+  double few_multiply = 0, few_from = 0;  // of few channels
 };
 struct Speeds {
   DirectSpeed direct, direct_gradient;
@@ -46,25 +50,39 @@ struct Speeds {
 Speeds SpeedsOf(Target target) {
   switch (target) {
     case Target::kAvx512:
-      return {.direct = {.multiply = 0.186, .tap = 2.9, .weight = 0, .start = 750},
-              .direct_gradient = {.multiply = 0.183, .tap = 3.1, .weight = 2.0, .start = 1300},
-              .winograd = {.multiply = 0.152, .to = 3.0, .from = 0.7, .call = 26, .byte = 0.0155},
-              .winograd_gradient = {.multiply = 0.17, .to = 2.0, .from = 0.13, .call = 40}};
+      return {.direct = {.multiply = 0.098, .tap = 23.4, .weight = 0},
+              .direct_gradient = {.multiply = 0.188, .tap = 1.85, .weight = 0.306, .start = 16200},
+              .winograd = {.multiply = 0.0865,
+                           .to = 3.2,
+                           .from = 3.06,
+                           .call = 46.6,
+                           .near = 2.0e6,
+                           .byte = 0.0077,
+                           .stream = 0.0211,
+                           .few_multiply = 0.803,
+                           .few_from = 2.36},
+              .winograd_gradient = {.multiply = 0.162, .to = 2.04, .from = 0.0748, .call = 15.7}};
     case Target::kAvx2:
     case Target::kNeon:
     case Target::kScalar:
       break;
   }
   // Fitted on AVX2; nearly the same in vectors of any width.
-  return {.direct = {.multiply = 0.148, .tap = 1.9, .weight = 0, .start = 1500},
-          .direct_gradient = {.multiply = 0.158, .tap = 1.1, .weight = 1.6, .start = 2300},
-          .winograd = {.multiply = 0.118, .to = 1.4, .from = 1.3, .call = 17, .byte = 0.017},
-          .winograd_gradient = {.multiply = 0.125, .to = 2.0, .from = 0.05, .call = 30}};
+  return {.direct = {.multiply = 0.117, .tap = 3.81, .weight = 0, .start = 1220},
+          .direct_gradient = {.multiply = 0.162, .tap = 28.5, .weight = 1.54},
+          .winograd = {.multiply = 0.0933,
+                       .to = 1.22,
+                       .from = 1.74,
+                       .call = 7.77,
+                       .near = 2.3e6,
+                       .byte = 0.003,
+                       .stream = 0.0275,
+                       .few_multiply = 0.469,
+                       .few_from = 0.64},
+          .winograd_gradient = {.multiply = 0.212, .to = 1.87, .from = 0, .call = 35.9}};
 }
 
-// Weights of this many bytes are read from L2 however often.
-constexpr double kNearBytes = 1 << 20;
-constexpr int64_t kBlockTiles = 16;
+constexpr int64_t kBlockTiles = 16, kMostBlockTiles = 64;
 
 double Real(int64_t value) { return static_cast<double>(value); }
 
@@ -86,9 +104,11 @@ double DirectCost(const Conv2dProblem& p, Pass pass) {
   const int64_t vectors = CeilDiv(lattice.columns, tile.lanes);
   const int64_t panels = CeilDiv(vectors, tile.vectors);
   const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
-  const double rows = gradient ? Real(pixels * taps) * PaidRows(depth, tile.rows)
+  const double rows = gradient ? Real(pixels * taps) * std::max(6.0, PaidRows(depth, tile.rows))
                                : PaidRows(pixels, tile.rows) * Real(taps * depth);
-  return speed.multiply * rows * Real(vectors) + speed.tap * Real(pixels * taps * panels) +
+  // A gradient packs its panels and finds its taps apart.
+  const int64_t visits = pixels * (gradient ? taps + panels : taps * panels);
+  return speed.multiply * rows * Real(vectors) + speed.tap * Real(visits) +
          speed.weight * Real(p.weight_size()) + speed.start;
 }
 
@@ -102,6 +122,8 @@ double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shap
   const int64_t vectors = CeilDiv(grid.dst.c, tile.lanes);
   const int64_t depth_vectors = CeilDiv(grid.src.c, tile.lanes);
   const int64_t panels = CeilDiv(vectors, tile.vectors);
+  // Transforms of more points have longer sums.
+  const double points = Real(shape.tile + 2) / 10;
   double per_frequency = 0;
   if (gradient) {
     constexpr int64_t kSquare = Slices::kColumns;  // channels of a task, either way
@@ -109,16 +131,28 @@ double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shap
         depth_vectors * CeilDiv(grid.dst.c, kSquare) + vectors * CeilDiv(grid.src.c, kSquare);
     const int64_t calls =
         CeilDiv(tiles, WinogradSumTiles(shape)) * panels * CeilDiv(grid.src.c, tile.rows);
-    per_frequency = speed.multiply * Real(tiles) * PaidRows(grid.src.c, tile.rows) * Real(vectors) +
-                    speed.to * Real(tiles * transformed) +
-                    speed.from * Real(grid.src.c * grid.dst.c) + speed.call * Real(calls);
+    // Of few rows, or of one vector, a tile waits for its own results and its loads.
+    const double rows =
+        std::max(3.0 + Real(std::min<int64_t>(grid.src.c, 3)), PaidRows(grid.src.c, tile.rows));
+    const double paid_vectors = vectors == 1 ? 1.5 : Real(vectors);
+    per_frequency = speed.multiply * Real(tiles) * rows * paid_vectors +
+                    speed.to * points * Real(tiles * transformed) +
+                    speed.from * points * Real(grid.src.c * grid.dst.c) + speed.call * Real(calls);
+  } else if (grid.src.c <= kFewChannels) {
+    per_frequency = speed.few_multiply * Real(tiles * vectors * (grid.src.c + 1)) +
+                    speed.to * points * Real(tiles) +
+                    speed.few_from * points * points * Real(tiles * vectors);
   } else {
     const double bytes = sizeof(float) * Real(grid.src.c * vectors * tile.lanes);
-    const bool far = bytes * Real(frequencies) > kNearBytes;
     per_frequency = speed.multiply * PaidRows(tiles, tile.rows) * Real(grid.src.c * vectors) +
-                    speed.to * Real(tiles * depth_vectors) + speed.from * Real(tiles * vectors) +
-                    speed.call * Real(panels * CeilDiv(tiles, tile.rows)) +
-                    (far ? speed.byte * bytes * Real(CeilDiv(tiles, kBlockTiles)) : 0.0);
+                    speed.to * points * Real(tiles * depth_vectors) +
+                    speed.from * points * Real(tiles * vectors) +
+                    speed.call * Real(panels * CeilDiv(tiles, tile.rows));
+    if (bytes * Real(frequencies) > speed.near) {
+      per_frequency += speed.byte * bytes * Real(CeilDiv(tiles, kBlockTiles));
+      per_frequency =
+          std::max(per_frequency, speed.stream * bytes * Real(CeilDiv(tiles, kMostBlockTiles)));
+    }
   }
   return per_frequency * Real(frequencies);
 }

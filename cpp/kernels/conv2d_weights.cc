@@ -20,6 +20,7 @@
 #include "kernels/blocks.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
+#include "kernels/fetch.h"
 #include "kernels/tile.h"
 
 namespace ninc::cpu {
@@ -148,35 +149,6 @@ Share ShareOf(const TaskGrid& grid, const GradientRows& rows, const Panels& pane
           cut(channel + 1)};
 }
 
-// The next block's pixels, brought closer while this block is multiplied: every tile takes an even
-// share of their cache lines. All at once would hold up the loads of the sums, and a hardware
-// prefetcher does not see the next block coming (large batches of 1×1 layers gain half).
-class Fetch {
- public:
-  Fetch() = default;
-  // `tiles` calls of Take are expected.
-  Fetch(const float* x, int64_t x_floats, const float* dy, int64_t dy_floats, int64_t tiles)
-      : parts_{{x, x_floats / kLineFloats}, {dy, dy_floats / kLineFloats}} {
-    const int64_t share = CeilDiv(parts_[0].lines + parts_[1].lines, std::max<int64_t>(1, tiles));
-    share_ = std::min(share, kBlockPixels / 2);
-  }
-  struct Lines {
-    const float* from = nullptr;
-    int64_t lines = 0;
-  };
-  Lines Take() {
-    Lines& part = parts_[0].lines > 0 ? parts_[0] : parts_[1];
-    const Lines taken{part.from, std::min(share_, part.lines)};
-    part.from += taken.lines * kLineFloats;
-    part.lines -= taken.lines;
-    return taken;
-  }
-
- private:
-  Lines parts_[2];
-  int64_t share_ = 0;
-};
-
 // Adds one block of pixels to one panel of a task's sums.
 void AddBlock(const Share& share, const GradientRows& rows, int vectors, int64_t pixels,
               const TaskScratch& scratch, bool first, float* sums, Fetch* fetch) {
@@ -282,10 +254,13 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
       if (block + 1 < share.block1 && p.IsPointwise() && p.groups == 1) {
         const int64_t next = first + kBlockPixels;
         const int64_t next_count = std::min(kBlockPixels, pixels - next);
-        fetch = {x + next * p.input.c, next_count * p.input.c, dy + next * p.out_channels,
+        fetch = {x + next * p.input.c,
+                 next_count * p.input.c,
+                 dy + next * p.out_channels,
                  next_count * p.out_channels,
                  (share.panel1 - share.panel0) *
-                     CeilDiv(share.channel1 - share.channel0, Tiles().shape.rows)};
+                     CeilDiv(share.channel1 - share.channel0, Tiles().shape.rows),
+                 kBlockPixels / 2};
       }
       for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
         const float* gradient =

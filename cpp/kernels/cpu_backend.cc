@@ -14,6 +14,7 @@
 #include "kernels/global_avg_pool.h"
 #include "kernels/layout.h"
 #include "kernels/mlpconv.h"
+#include "kernels/pointwise_backward.h"
 #include "kernels/pool2d.h"
 #include "kernels/sgd.h"
 #include "kernels/softmax.h"
@@ -85,6 +86,20 @@ class Cpu final : public Backend {
   Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy,
                                float* dweight, float* dbias, const Workspace& workspace) override {
     cpu::Conv2dBackwardWeights(problem, x, dy, dweight, dbias, workspace);
+    return {};
+  }
+
+  bool PointwiseBackwardPays(const Conv2dProblem& problem) const override {
+    return cpu::PointwiseBackwardPays(problem);
+  }
+  WorkspaceSize PointwiseBackwardWorkspace(
+      const std::vector<Conv2dProblem>& problems) const override {
+    return cpu::PointwiseBackwardWorkspace(problems);
+  }
+  Status PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* dy,
+                           const PointwiseGradient* layers, float* dx,
+                           const Workspace& workspace) override {
+    cpu::PointwiseBackward(problems, dy, layers, dx, workspace);
     return {};
   }
 

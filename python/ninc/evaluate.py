@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -87,13 +88,17 @@ def evaluate(
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)
     try:
-        for x, labels in batches_in_order(data, preprocessing, batch_size, check):
-            if check is not None:
-                check()
-            logits = network(x)
-            loss += cross_entropy_sum(logits, labels)
-            np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
-            counter.advance(len(labels))
+        # Closed here: left to the collector, what `check` raises meanwhile would go astray.
+        with contextlib.closing(
+            batches_in_order(data, preprocessing, batch_size, check)
+        ) as batches:
+            for x, labels in batches:
+                if check is not None:
+                    check()
+                logits = network(x)
+                loss += cross_entropy_sum(logits, labels)
+                np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+                counter.advance(len(labels))
     finally:
         counter.close()
     names = network._class_names(classes)

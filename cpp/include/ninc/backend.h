@@ -141,6 +141,15 @@ struct MlpConvLayer {
   float* kept = nullptr;        // where the layer's output is wanted too (a backward pass), or null
 };
 
+// One layer's arrays of a PointwiseBackward.
+struct PointwiseGradient {
+  const float* x = nullptr;
+  const float* packed = nullptr;  // for kBackwardData
+  Activation activation = {};     // that gave x: dx = 0 where it stopped what it was given
+  float* dweight = nullptr;
+  float* dbias = nullptr;  // or null
+};
+
 class NINC_API Backend {
  public:
   virtual ~Backend() = default;
@@ -204,6 +213,20 @@ class NINC_API Backend {
   virtual Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x,
                                        const float* dy, float* dweight_oihw, float* dbias,
                                        const Workspace& workspace) = 0;
+
+  // All gradients of 1×1 convolutions in a row, the network's last first: dy is the first
+  // problem's, a layer's dx the next one's dy, and the last one's alone is written. Called for
+  // layers where it pays; their weights' gradients may differ in the last digits from
+  // Conv2dBackwardWeights'.
+  virtual bool PointwiseBackwardPays(const Conv2dProblem&) const { return false; }
+  virtual WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>&) const {
+    return {};
+  }
+  virtual Status PointwiseBackward(const std::vector<Conv2dProblem>&, const float* /*dy*/,
+                                   const PointwiseGradient* /*layers*/, float* /*dx*/,
+                                   const Workspace&) {
+    return InvalidArgument("PointwiseBackward: this backend computes gradients one by one");
+  }
 
   // A chain in one step: blocks of pixels go through all layers while they are in cache, and only
   // what is asked for is written to memory. layers: one for each of problem.layers. y: the tail's

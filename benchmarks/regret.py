@@ -1,0 +1,233 @@
+"""How far the algorithm that a convolution takes is behind the best of ours, over 200 shapes.
+
+python -m benchmarks.regret                            # all shapes, one thread: some minutes
+python -m benchmarks.regret --shapes 0:50 --json regret.json      # or in pieces
+python -m benchmarks.regret --report --json regret.json
+python -m benchmarks.regret --target avx2 --passes forward
+
+Every method that applies to a shape and keeps to 2e-5 is timed beside "auto", in turns; a shape
+whose choice looks wrong is timed again, longer, and the second time counts. A regret is how much
+longer auto takes than the fastest of them. Where direct convolution alone applies (strides, 1×1 and
+large kernels) there is no choice and no regret, so the mean is printed for the others too.
+
+The choice depends on shape, batch and target, never on threads; one thread is the quietest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import statistics
+import sys
+
+import ninc
+from ninc import _core
+
+PASSES = ("forward", "backward_data", "backward_weights")
+SHAPES = 200
+# A regret above this is measured again.
+_SUSPICIOUS = 0.03
+# Some milliseconds of a core, and what a shape's arrays may take, in floats.
+_MOST_FLOPS = 1.2e9
+_MOST_FLOATS = 8e6
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """A convolution, padded so that a stride of 1 keeps the map's size."""
+
+    batch: int
+    channels: int
+    size: int
+    out_channels: int
+    kernel: int
+    stride: int
+
+    @property
+    def out_size(self) -> int:
+        return (self.size - 1) // self.stride + 1
+
+    @property
+    def flops(self) -> float:
+        pixels = self.batch * self.out_size**2
+        return 2.0 * pixels * self.kernel**2 * self.channels * self.out_channels
+
+    @property
+    def floats(self) -> int:
+        x = self.batch * self.channels * self.size**2
+        y = self.batch * self.out_channels * self.out_size**2
+        return x + y + 4 * self.kernel**2 * self.channels * self.out_channels
+
+    @property
+    def has_choice(self) -> bool:
+        return self.kernel in (3, 5) and self.stride == 1
+
+    def __str__(self) -> str:
+        return (
+            f"{self.batch}×{self.channels}×{self.size}×{self.size} -> {self.out_channels}, "
+            f"{self.kernel}×{self.kernel} stride {self.stride}"
+        )
+
+
+# Maps so large that few of them fit by chance.
+_LARGE = (
+    Shape(1, 3, 224, 32, 3, 1),
+    Shape(1, 16, 224, 32, 3, 1),
+    Shape(1, 3, 224, 64, 7, 2),
+    Shape(1, 3, 224, 96, 11, 4),
+    Shape(1, 16, 224, 24, 1, 1),
+)
+
+
+def shapes() -> list[Shape]:
+    """The same 200 every time; for 120 of them Winograd's convolution is a choice."""
+    rng = random.Random(4)
+    channels = (1, 3, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512)
+    sizes = (4, 5, 6, 7, 8, 10, 12, 13, 14, 16, 20, 24, 27, 28, 32, 56, 64, 112, 224)
+    found = dict.fromkeys(_LARGE)
+    choices = sum(shape.has_choice for shape in found)
+    while len(found) < SHAPES:
+        shape = Shape(
+            batch=rng.choice((1, 1, 1, 2, 4, 8, 16, 32, 64)),
+            channels=rng.choice(channels),
+            size=rng.choice(sizes),
+            out_channels=rng.choice(channels),
+            kernel=rng.choice((1, 3, 3, 5, 5, 7, 11)),
+            stride=rng.choice((1, 1, 2, 4)),
+        )
+        wanted = choices < 120 if shape.has_choice else len(found) - choices < SHAPES - 120
+        fits = 1e6 <= shape.flops <= _MOST_FLOPS and shape.floats <= _MOST_FLOATS
+        if wanted and fits and shape not in found:
+            found[shape] = None
+            choices += shape.has_choice
+    return list(found)
+
+
+def methods(shape: Shape, which: str) -> list[str]:
+    """What may be chosen: the limits on channels are WinogradIsPrecise's (conv2d_cost.cc)."""
+    if not shape.has_choice:
+        return ["direct"]
+    summed = shape.out_channels if which == "backward_data" else shape.channels
+    limits = {"winograd4": 1 << 30, "winograd6": 512 if shape.kernel == 3 else 2048}
+    limits["winograd8"] = 256
+    names = [n for n, most in limits.items() if which == "backward_weights" or summed <= most]
+    if shape.kernel == 5:
+        names.remove("winograd4")  # a tile of 4×4 has no output
+    return ["direct", *names]
+
+
+def timed(shape: Shape, which: str, method: str, threads: int, repeats: int) -> float:
+    """Median seconds of one run."""
+    padding = [shape.kernel // 2] * 4
+    _, seconds = _core.time_conv2d(
+        [shape.batch, shape.channels, shape.size, shape.size],
+        shape.out_channels,
+        [shape.kernel] * 2,
+        [shape.stride] * 2,
+        padding,
+        [1, 1],
+        1,
+        which,
+        repeats,
+        threads,
+        method,
+    )
+    return statistics.median(seconds)
+
+
+def measure(shape: Shape, which: str, threads: int, time=timed) -> dict:
+    """The row of one shape and pass: median seconds of auto and of each method."""
+    names = ["auto", *methods(shape, which)]
+    row = {"shape": dataclasses.asdict(shape), "pass": which, "threads": threads}
+    for rounds in (3, 12):
+        seconds: dict[str, list[float]] = {name: [] for name in names}
+        first = {name: time(shape, which, name, threads, 1) for name in names}
+        for turn in range(rounds):
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                repeats = max(3, min(50, int(2e-3 / first[name])))
+                seconds[name].append(time(shape, which, name, threads, repeats))
+        row["seconds"] = {name: statistics.median(values) for name, values in seconds.items()}
+        if regret(row) <= _SUSPICIOUS or len(names) == 2:
+            break
+    return row
+
+
+def regret(row: dict) -> float:
+    """How much longer auto takes than the fastest method; 0 where there is no choice."""
+    others = {name: value for name, value in row["seconds"].items() if name != "auto"}
+    if len(others) == 1:
+        return 0.0
+    return max(0.0, row["seconds"]["auto"] / min(others.values()) - 1.0)
+
+
+def summary(rows: list[dict]) -> list[str]:
+    """Mean and worst regret of each pass, and the shapes that are worst."""
+    lines = []
+    for which in PASSES:
+        regrets = [regret(row) for row in rows if row["pass"] == which]
+        chosen = [regret(r) for r in rows if r["pass"] == which and len(r["seconds"]) > 2]
+        if not regrets:
+            continue
+        lines.append(
+            f"{which:16}  {len(regrets):3} shapes: mean {statistics.mean(regrets):5.1%}, "
+            f"worst {max(regrets):5.1%}"
+            + (
+                f"; the {len(chosen)} with a choice: {statistics.mean(chosen):5.1%}"
+                if chosen
+                else ""
+            )
+        )
+    for row in sorted(rows, key=regret, reverse=True)[:10]:
+        if regret(row) == 0:
+            break
+        cells = ", ".join(f"{n} {1e6 * s:.0f}" for n, s in row["seconds"].items())
+        lines.append(f"{regret(row):6.1%}  {Shape(**row['shape'])}, {row['pass']}: {cells} us")
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.regret", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES))
+    parser.add_argument("--shapes", metavar="FROM:TO", default=f"0:{SHAPES}", help="default: all")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--target", help="instruction set, for example avx2")
+    parser.add_argument("--json", metavar="FILE", help="add the results to those in the file")
+    parser.add_argument("--report", action="store_true", help="measure nothing, show the file")
+    options = parser.parse_args(arguments)
+    try:
+        first, last = (int(part) for part in options.shapes.split(":"))
+    except ValueError:
+        parser.error(f"--shapes wants two numbers such as 0:50, got {options.shapes!r}")
+    if options.report and not options.json:
+        parser.error("--report needs --json FILE, the results to show")
+    if options.target:
+        ninc.set_target(options.target)
+
+    rows: dict[str, dict] = {}
+    if options.json and os.path.exists(options.json):
+        with open(options.json) as file:
+            rows = json.load(file)
+    for shape in [] if options.report else shapes()[first:last]:
+        for which in options.passes:
+            if sys.stderr.isatty():
+                print(f"\r\x1b[K{shape}, {which}", end="", file=sys.stderr, flush=True)
+            key = f"{_core.target()} {options.threads} {shape} {which}"
+            rows[key] = {"target": _core.target(), **measure(shape, which, options.threads)}
+            if options.json:
+                with open(options.json, "w") as file:
+                    json.dump(rows, file, indent=1)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    for setting in dict.fromkeys((row["target"], row["threads"]) for row in rows.values()):
+        print(f"{setting[0]}, threads: {setting[1]}")
+        chosen = [row for row in rows.values() if (row["target"], row["threads"]) == setting]
+        print("\n".join(summary(chosen)))
+
+
+if __name__ == "__main__":
+    main()
