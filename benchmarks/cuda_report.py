@@ -140,10 +140,12 @@ def estimate_table(rows: list[dict], training: bool) -> tuple[str, float]:
     return table(head, lines, 1), sum(c.seconds for c in costs)
 
 
-def estimate(name: str, rows: list[dict], precision: str, batch: int) -> str:
-    """Inference and a training step of a network, each a table and the sum of its parts."""
+def estimate(
+    name: str, rows: list[dict], precision: str, batch: int
+) -> tuple[str, list[tuple[str, str, str]]]:
+    """Inference and a training step of a network: tables, and the sums as rows of a summary."""
     network = cuda_estimate.NETWORKS[name]
-    parts = []
+    parts, sums = [], []
     for training in (False, True):
         what = "training step" if training else "inference"
         lines, convolutions = estimate_table(rows, training)
@@ -156,7 +158,9 @@ def estimate(name: str, rows: list[dict], precision: str, batch: int) -> str:
             f"{1e3 * seconds:.2f} ms: {network.full_batch / seconds:,.0f} images/s on an "
             f"{cuda_estimate.H100.name}, estimated, never measured."
         )
-    return "\n\n".join(parts)
+        what = f"{network.title} {what}, batch {network.full_batch}"
+        sums.append((what, f"{1e3 * seconds:.2f}", f"{network.full_batch / seconds:,.0f}"))
+    return "\n\n".join(parts), sums
 
 
 def report(rows: dict[str, list[dict]], batches: dict[str, int], precision: str, logs: Path) -> str:
@@ -169,8 +173,14 @@ def report(rows: dict[str, list[dict]], batches: dict[str, int], precision: str,
         "Beyond the limits, the first layer aside: " + ("; ".join(beyond) or "nothing") + ".",
         f"### Warp instructions, thousands: {title}\n\n{kernel_table(cifar)}",
         "### Machine code: registers / bytes spilled / occupancy\n\n" + static_table(cifar, logs),
-        *(estimate(name, rows[name], precision, batches[name]) for name in rows),
     ]
+    summary = []
+    for name in rows:
+        text, sums = estimate(name, rows[name], precision, batches[name])
+        parts.append(text)
+        summary += sums
+    head = (f"estimated for an {cuda_estimate.H100.name}, {precision}", "ms", "images/s")
+    parts.append("### Estimates in short, none of them measured\n\n" + table(head, summary, 1))
     return "\n\n".join(parts) + "\n"
 
 
