@@ -10,6 +10,8 @@
 namespace ninc::cuda {
 namespace {
 
+static_assert(kMaxChain == MlpConvProblem::kMaxLayers, "a chain's layers fit its arguments");
+
 struct ChainKernel {
   int64_t rows, columns;  // pixels of a block, and the most channels
   uint32_t shared_bytes;

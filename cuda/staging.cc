@@ -38,14 +38,12 @@ Staging::~Staging() {
 
 abi::Result Staging::Grow(Half* half, size_t bytes) {
   const Driver& driver = context_.driver();
-  NINC_CUDA_TRY(driver.MemFreeHost(half->memory));
-  half->memory = nullptr;
-  half->bytes = 0;
   void* memory = nullptr;
   NINC_CUDA_TRY(driver.MemHostAlloc(&memory, bytes, 0));
+  const abi::Result freed = driver.MemFreeHost(half->memory);
   half->memory = static_cast<std::byte*>(memory);
   half->bytes = bytes;
-  return abi::kSuccess;
+  return freed;
 }
 
 abi::Result Staging::CopyIn(abi::Stream stream, abi::DevicePointer to, const void* from,

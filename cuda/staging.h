@@ -14,7 +14,8 @@ namespace ninc::cuda {
 // Belongs to one stream and is used as the stream is: by one thread at a time.
 class Staging {
  public:
-  // At first: large enough that a copy's fixed costs, some microseconds, vanish beside its transfer.
+  // At first: large enough that a copy's fixed costs, some microseconds, vanish beside its
+  // transfer.
   static constexpr size_t kHalfBytes = size_t{2} << 20;
   // A half grows to hold a whole batch up to this size: in pieces, a batch would wait for all that
   // its stream has queued, since a half is free again only once its last transfer has been made.

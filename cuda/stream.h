@@ -83,7 +83,7 @@ class Stream {
 
   Context& context_;
   abi::Stream stream_;
-  std::unique_ptr<Staging> staging_;   // made at the first copy
+  std::unique_ptr<Staging> staging_;               // made at the first copy
   std::atomic<const char*> last_kernel_{nullptr};  // named when a failure shows only later
   bool recording_ = false;
 };
