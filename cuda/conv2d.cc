@@ -56,6 +56,27 @@ Status RunGroups(Stream& stream, const Conv2dProblem& problem, Pass pass, const 
   return stream.Launch({"conv2d_groups", "ninc_conv2d_groups"}, GridOf(args.count), args);
 }
 
+Status RunNarrow(Stream& stream, const Conv2dProblem& problem, const float* dy, const float* packed,
+                 const Epilogue& epilogue, float* dx) {
+  NarrowDataArgs args{};
+  args.dy = dy;
+  args.packed = packed;
+  args.mask = epilogue.mask;
+  args.dx = dx;
+  args.limits = epilogue.limits;
+  args.rows = static_cast<int32_t>(problem.input.pixels());
+  args.channels = static_cast<int32_t>(problem.input.c);
+  args.outputs = static_cast<int32_t>(problem.out_channels);
+  args.chunk = kNarrowPixels;
+  Grid grid;
+  grid.threads = NarrowThreads(problem.input.c);
+  grid.x = static_cast<uint32_t>(CeilDiv(problem.input.c, grid.threads));
+  // At most 65,535 blocks in this direction.
+  while (CeilDiv(args.rows, args.chunk) > 4096) args.chunk += kNarrowPixels;
+  grid.y = static_cast<uint32_t>(CeilDiv(args.rows, args.chunk));
+  return stream.Launch({"conv2d_narrow", "ninc_conv2d_narrow_data"}, grid, args);
+}
+
 Status Run(Stream& stream, const Conv2dProblem& problem, Pass pass, const float* picture,
            const float* packed, const Epilogue& epilogue, float* y) {
   NINC_RETURN_IF_ERROR(CheckSize(problem));
@@ -63,6 +84,9 @@ Status Run(Stream& stream, const Conv2dProblem& problem, Pass pass, const float*
   if (shape.rows == 0) return Status();
   if (problem.groups > 1) {
     return RunGroups(stream, problem, pass, picture, packed, epilogue, y);
+  }
+  if (IsNarrowGradient(problem, pass)) {
+    return RunNarrow(stream, problem, picture, packed, epilogue, y);
   }
   Conv2dArgs args{};
   args.gather = MakeGather(problem, pass, picture);
@@ -91,12 +115,18 @@ Status Run(Stream& stream, const Conv2dProblem& problem, Pass pass, const float*
                        args);
 }
 
+// Whether weights are packed by stages, for the kernels of conv2d.cu.
+bool IsStaged(const Conv2dProblem& problem, Pass pass) {
+  return problem.groups == 1 && !IsNarrowGradient(problem, pass);
+}
+
 }  // namespace
 
 size_t PackedWeightBytes(const Conv2dProblem& problem, Pass pass) {
   if (pass == Pass::kBackwardWeights) return 0;
   const ProductShape shape = ShapeOf(problem, pass);
-  const int64_t size = problem.groups > 1 ? shape.reduction() * shape.columns : shape.packed_size();
+  const int64_t size =
+      IsStaged(problem, pass) ? shape.packed_size() : shape.reduction() * shape.columns;
   return static_cast<size_t>(size) * sizeof(float);
 }
 
@@ -111,7 +141,7 @@ Status PackWeights(Stream& stream, const Conv2dProblem& problem, Pass pass, cons
   args.packed = packed;
   args.count = static_cast<int32_t>(PackedWeightBytes(problem, pass) / sizeof(float));
   args.columns = static_cast<int32_t>(shape.columns);
-  args.stages = problem.groups == 1;
+  args.stages = IsStaged(problem, pass);
   args.packed_columns = static_cast<int32_t>(args.stages ? shape.packed_columns() : shape.columns);
   args.channels = static_cast<int32_t>(shape.channels);
   args.reduction = static_cast<int32_t>(shape.reduction());
@@ -124,6 +154,7 @@ Status PackWeights(Stream& stream, const Conv2dProblem& problem, Pass pass, cons
 
 std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) {
   if (problem.groups > 1) return "direct by groups, float32";
+  if (IsNarrowGradient(problem, pass)) return "direct 1×1, float32";
   const int64_t columns = ShapeOf(problem, pass).columns;
   if (pass != Pass::kBackwardWeights && columns <= kNarrowColumns) {
     return "implicit gemm 64×16, float32";

@@ -69,7 +69,7 @@ struct Conv2dArgs {
 // lane loads what it needs for a tensor-core product at once:
 //     packed[e / 16][n / 16][product p][lane (g, t)][q], n % 16 = 2g + q % 2,
 //                                                        e % 16 = 4t + 2p + q / 2
-// With groups packed[e][n], e = (r, s, channel within the group).
+// With groups, and for conv2d_narrow.cu, packed[e][n], e = (r, s, channel within the group).
 struct PackArgs {
   const float* weight;  // O×I×R×S
   const float* scale;   // a factor for each output channel, or null

@@ -42,6 +42,15 @@ BlockTile ChooseBlockTile(int64_t columns) {
   return best;
 }
 
+bool IsNarrowGradient(const Conv2dProblem& problem, Pass pass) {
+  return pass != Pass::kForward && problem.groups == 1 && problem.IsPointwise() &&
+         problem.out_channels <= kNarrowOutputs;
+}
+
+uint32_t NarrowThreads(int64_t channels) {
+  return static_cast<uint32_t>(std::min<int64_t>(256, RoundUp(channels, 32)));
+}
+
 int PrecisionIndex(ConvMethod method) {
   if (method == ConvMethod::kDirect) return 0;
   return method == ConvMethod::kReduced ? 2 : 1;

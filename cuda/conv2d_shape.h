@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "cuda/conv2d.h"
+#include "cuda/conv2d_narrow.h"
 #include "cuda/launch.h"
 #include "ninc/problem.h"
 #include "ninc/status.h"
@@ -28,6 +29,11 @@ const char* NameOf(BlockTile tile);  // "64×96"
 // Columns that ninc_conv2d_narrow takes.
 inline constexpr int64_t kNarrowColumns = 16;
 inline constexpr int64_t kNarrowRows = 64;
+
+// Whether a gradient is conv2d_narrow.cu's: of a 1×1 layer with at most kNarrowOutputs channels.
+bool IsNarrowGradient(const Conv2dProblem& problem, Pass pass);
+// Threads of its blocks, one an input channel.
+uint32_t NarrowThreads(int64_t channels);
 
 // 0 strict, 1 split, 2 reduced: the order of the kernels' tables.
 int PrecisionIndex(ConvMethod method);

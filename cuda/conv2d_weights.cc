@@ -40,6 +40,13 @@ struct Schedule {
       chunks = SplitPixels(shape.rows, blocks, 64);
       return;
     }
+    if (IsNarrowGradient(problem, Pass::kBackwardWeights)) {
+      packed_columns = shape.columns;
+      column_tiles = 1;
+      blocks = CeilDiv(shape.channels, NarrowThreads(shape.channels));
+      chunks = SplitPixels(shape.rows, blocks, 2 * kNarrowPixels);
+      return;
+    }
     packed_columns = shape.packed_columns();
     column_tiles = CeilDiv(shape.columns, SizeOf(tile).columns);
     blocks = CeilDiv(shape.reduction(), SizeOf(tile).rows) * column_tiles;
@@ -88,6 +95,24 @@ Status SumGroups(Stream& stream, const Conv2dProblem& problem, const Schedule& s
   return stream.Launch({"conv2d_groups", "ninc_conv2d_groups_weights"}, grid, args);
 }
 
+Status SumNarrow(Stream& stream, const Schedule& schedule, const float* x, const float* dy,
+                 bool bias, float* partial) {
+  NarrowWeightsArgs args{};
+  args.x = x;
+  args.dy = dy;
+  args.partial = partial;
+  args.rows = static_cast<int32_t>(schedule.shape.rows);
+  args.channels = static_cast<int32_t>(schedule.shape.channels);
+  args.outputs = static_cast<int32_t>(schedule.shape.columns);
+  args.chunk = static_cast<int32_t>(schedule.chunks.chunk);
+  args.bias = bias;
+  Grid grid;
+  grid.x = static_cast<uint32_t>(schedule.blocks);
+  grid.y = static_cast<uint32_t>(schedule.chunks.count);
+  grid.threads = NarrowThreads(schedule.shape.channels);
+  return stream.Launch({"conv2d_narrow", "ninc_conv2d_narrow_weights"}, grid, args);
+}
+
 }  // namespace
 
 WorkspaceSize Conv2dWorkspace(const Conv2dProblem& problem, Pass pass) {
@@ -103,10 +128,12 @@ Status Conv2dBackwardWeights(Stream& stream, const Conv2dProblem& problem, const
   float* partial = workspace.shared();
   if (schedule.chunks.count > 0) {  // else sums of nothing: zeros
     const Gather gather = MakeGather(problem, Pass::kBackwardWeights, x);
-    NINC_RETURN_IF_ERROR(
-        problem.groups > 1
-            ? SumGroups(stream, problem, schedule, gather, dy, partial)
-            : SumProducts(stream, problem, schedule, gather, dy, dbias != nullptr, partial));
+    const bool bias = dbias != nullptr;
+    NINC_RETURN_IF_ERROR(problem.groups > 1
+                             ? SumGroups(stream, problem, schedule, gather, dy, partial)
+                         : IsNarrowGradient(problem, Pass::kBackwardWeights)
+                             ? SumNarrow(stream, schedule, x, dy, bias, partial)
+                             : SumProducts(stream, problem, schedule, gather, dy, bias, partial));
   }
   const ProductShape& shape = schedule.shape;
   Conv2dSumArgs args{};

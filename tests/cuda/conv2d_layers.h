@@ -73,11 +73,32 @@ struct Least {
   double blocks;         // of the kernel that multiplies
 };
 
+// conv2d_narrow.cu: channels of x for columns, no padding, dy once for each block beside another.
+inline Least LeastOfNarrow(const Conv2dProblem& p, Pass pass) {
+  const auto x = static_cast<double>(p.input.size()), dy = static_cast<double>(p.output().size());
+  const auto weight = static_cast<double>(p.weight_size());
+  const int64_t beside = CeilDiv(p.input.c, NarrowThreads(p.input.c));
+  const double products = dy * static_cast<double>(p.input.c);
+  double floats = x + dy * static_cast<double>(beside), arrays = x + dy + weight;
+  double chunks = static_cast<double>(CeilDiv(p.input.pixels(), kNarrowPixels));
+  if (pass == Pass::kBackwardWeights) {
+    const double partial = static_cast<double>(Conv2dWorkspace(p, pass).shared) / sizeof(float);
+    chunks = partial / static_cast<double>((p.input.c + 1) * p.out_channels);
+    floats += 2 * partial + weight;
+  } else {  // each block reads the weights; and what says where gradients stop
+    floats += weight * chunks + x;
+    arrays += x;
+  }
+  return {products, floats * sizeof(float) / 32, arrays * sizeof(float), products,
+          chunks * static_cast<double>(beside)};
+}
+
 inline Least LeastOf(const Conv2dProblem& p, Pass pass) {
   const ProductShape shape = ShapeOf(p, pass);
   const double products =
       static_cast<double>(shape.rows) * static_cast<double>(shape.columns) * shape.reduction();
   const bool weights = pass == Pass::kBackwardWeights;
+  if (IsNarrowGradient(p, pass)) return LeastOfNarrow(p, pass);
   const bool narrow = !weights && shape.columns <= kNarrowColumns;
   const BlockSize block =
       narrow ? BlockSize{kNarrowRows, kNarrowColumns} : SizeOf(ChooseBlockTile(shape.columns));
