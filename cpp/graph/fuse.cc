@@ -4,9 +4,7 @@
 #include <vector>
 
 namespace ninc {
-namespace {
 
-// By value: how many steps read it, or the caller does.
 std::vector<int> CountReaders(const Program& program) {
   std::vector<int> readers(program.values.size());
   for (const Step& step : program.steps) {
@@ -17,6 +15,8 @@ std::vector<int> CountReaders(const Program& program) {
   ++readers[program.output];
   return readers;
 }
+
+namespace {
 
 class ChainFusion {
  public:

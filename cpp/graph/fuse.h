@@ -1,9 +1,14 @@
 // Joins steps that are faster as one.
 #pragma once
 
+#include <vector>
+
 #include "graph/program.h"
 
 namespace ninc {
+
+// By value: how many steps read it, or the caller does.
+std::vector<int> CountReaders(const Program& program);
 
 // A convolution, the 1×1 convolutions behind it and, where nobody else reads their output, the pool
 // behind those become one step::MlpConv. Results stay the same to the bit.

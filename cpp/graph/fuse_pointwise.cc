@@ -9,13 +9,7 @@ namespace {
 class PointwiseFusion {
  public:
   PointwiseFusion(const Backend& backend, Program* program)
-      : backend_(backend), program_(*program), readers_(program->values.size()) {
-    for (const Step& step : program_.steps) {
-      for (ValueId v : step.operands().reads) {
-        if (v != kNoValue) ++readers_[v];
-      }
-    }
-  }
+      : backend_(backend), program_(*program), readers_(CountReaders(*program)) {}
 
   void Run() {
     while (next_ < program_.steps.size()) {

@@ -9,6 +9,7 @@
 #include "kernels/pointwise_backward.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/thread_pool.h"
 #include "kernels/blocks.h"
@@ -49,18 +50,21 @@ struct Layer {
 };
 
 struct Chain {
-  explicit Chain(const std::vector<Conv2dProblem>& problems)
-      : pixels(problems[0].output().pixels()), chunks(Chunks(pixels)) {
-    for (const Conv2dProblem& p : problems) {
-      layers.emplace_back(p);
-      offsets.push_back(floats);
-      floats += layers.back().sums();
-      widest = std::max(widest, p.input.c);
+  explicit Chain(const std::vector<Conv2dProblem>& all)
+      : problems(all), pixels(all[0].output().pixels()), chunks(Chunks(pixels)) {
+    for (size_t i = 0; i < size(); ++i) {
+      offsets[i] = floats;
+      floats += layer(i).sums();
+      widest = std::max(widest, problems[i].input.c);
     }
   }
-  std::vector<Layer> layers;     // the last of the network first
-  std::vector<int64_t> offsets;  // of a layer's sums in a chunk
-  int64_t floats = 0;            // of a chunk
+  size_t size() const { return problems.size(); }
+  Layer layer(size_t i) const { return Layer(problems[i]); }
+
+  const std::vector<Conv2dProblem>& problems;  // the last of the network first
+  // Of a layer's sums in a chunk. No vector: a run allocates nothing.
+  std::array<int64_t, MlpConvProblem::kMaxLayers> offsets{};
+  int64_t floats = 0;  // of a chunk
   int64_t pixels, chunks, widest = 0;
 };
 
@@ -117,8 +121,8 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
   const int64_t blocks = CeilDiv(chain.pixels, BlockRows());
   const int64_t block0 = blocks * chunk / chain.chunks,
                 block1 = blocks * (chunk + 1) / chain.chunks;
-  for (size_t i = 0; i < chain.layers.size(); ++i) {
-    const Layer& layer = chain.layers[i];
+  for (size_t i = 0; i < chain.size(); ++i) {
+    const Layer layer = chain.layer(i);
     std::fill_n(sums + chain.offsets[i] + layer.bias(), layer.sums() - layer.bias(), 0.0f);
   }
   for (int64_t block = block0; block < block1; ++block) {
@@ -126,11 +130,11 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
     const int64_t count = std::min(BlockRows(), chain.pixels - first);
     const int64_t next =
         block + 1 < block1 ? std::min(BlockRows(), chain.pixels - first - count) : 0;
-    const float* from = dy + first * chain.layers[0].out;
-    for (size_t i = 0; i < chain.layers.size(); ++i) {
-      const Layer& layer = chain.layers[i];
+    const float* from = dy + first * chain.layer(0).out;
+    for (size_t i = 0; i < chain.size(); ++i) {
+      const Layer layer = chain.layer(i);
       const float* x = layers[i].x + first * layer.in;
-      const bool last = i + 1 == chain.layers.size();
+      const bool last = i + 1 == chain.size();
       float* to = last ? dx + first * layer.in : scratch.between[i % 2];
       for (int64_t m = 0; m < count; ++m) {
         scratch.x[m] = x + m * layer.in;
@@ -155,7 +159,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
 // One panel of one layer: the chunks' sums to dweight(k, c).
 void StorePanel(const Chain& chain, size_t index, int64_t panel, const float* sums,
                 const PointwiseGradient& gradient) {
-  const Layer& layer = chain.layers[index];
+  const Layer layer = chain.layer(index);
   const Panels& panels = layer.weight_panels;
   const int64_t width = panels.Width(panel), column = panels.Column(panel);
   float total[kMaxTileVectors * kMaxLanes];
@@ -199,8 +203,8 @@ void PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* 
     RunChunk(chain, chunk, dy, layers, dx, sums + chunk * chain.floats,
              TaskScratch(chain, workspace.thread<std::byte>(thread)));
   });
-  for (size_t i = 0; i < chain.layers.size(); ++i) {
-    ParallelFor(workspace.threads(), chain.layers[i].weight_panels.count(),
+  for (size_t i = 0; i < chain.size(); ++i) {
+    ParallelFor(workspace.threads(), chain.layer(i).weight_panels.count(),
                 [&](int64_t panel, int) { StorePanel(chain, i, panel, sums, layers[i]); });
   }
 }

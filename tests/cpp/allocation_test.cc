@@ -84,7 +84,9 @@ TEST_P(Allocations, NoneInASecondRun) {
 }
 
 TEST_P(Allocations, NoneInASecondTrainingStep) {
-  for (const Network& network : Networks()) {
+  std::vector<Network> networks = Networks();
+  networks.push_back(LargeMaps());
+  for (const Network& network : networks) {
     SCOPED_TRACE(network.name);
     const std::shared_ptr<Model> model = RandomModel(network);
     const std::unique_ptr<Trainer> trainer = Trainer::Create(model, 0.1f).value();

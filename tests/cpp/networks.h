@@ -97,6 +97,19 @@ inline std::vector<Network> Networks() {
   };
 }
 
+// Maps so large that the gradients of its 1×1 layers are taken in one walk.
+inline Network LargeMaps() {
+  return {"large maps", {1, 128, 130, 3}, R"(
+        {"name": "x", "op": "Input", "channels": 3},
+        {"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 6,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1]},
+        {"name": "relu1", "op": "Relu", "inputs": ["conv1"]},
+        {"name": "cccp1", "op": "Conv2d", "inputs": ["relu1"], "in_channels": 6, "out_channels": 7},
+        {"name": "relu2", "op": "Relu", "inputs": ["cccp1"]},
+        {"name": "cccp2", "op": "Conv2d", "inputs": ["relu2"], "in_channels": 7, "out_channels": 5},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["cccp2"]})"};
+}
+
 inline std::string Json(const Network& network) { return "{\"nodes\": [" + network.nodes + "]}"; }
 
 // All of the network's values, parameters and statistics, random; scales and variances positive.
