@@ -62,7 +62,8 @@ TEST(Trainer, GradientsOfLargeMapsAreThoseOfTheLoss) {
   Problem problem(LargeMaps());
   std::vector<Tensor> gradients;
   ASSERT_TRUE(problem.Gradients(&gradients).ok());
-  EXPECT_NE(problem.trainer->plan()->Describe().find("1×1 convolutions backward"), std::string::npos)
+  EXPECT_NE(problem.trainer->plan()->Describe().find("1×1 convolutions backward"),
+            std::string::npos)
       << problem.trainer->plan()->Describe();
   const auto weights = problem.Parameters();
   const auto loss_at = [&](size_t i, double step) {
