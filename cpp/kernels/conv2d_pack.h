@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/blocks.h"
 #include "kernels/conv2d_taps.h"
 #include "kernels/tile.h"
 #include "ninc/problem.h"
@@ -22,7 +23,7 @@ namespace ninc::cpu {
 class Panels {
  public:
   Panels(int64_t columns, const TileShape& tile)
-      : columns_(columns), lanes_(tile.lanes), widest_(tile.vectors) {
+      : columns_(columns), shape_(tile), lanes_(tile.lanes), widest_(tile.vectors) {
     const int64_t vectors = (columns + tile.lanes - 1) / tile.lanes;
     count_ = (vectors + widest_ - 1) / widest_;
     last_ = vectors - (count_ - 1) * widest_;
@@ -44,9 +45,19 @@ class Panels {
     const int64_t end = Column(panel + 1);
     return (end < columns_ ? end : columns_) - Column(panel);
   }
+  // Register tiles that cover `rows` rows of panels [first, end).
+  int64_t Tiles(int64_t first, int64_t end, int64_t rows) const {
+    int64_t tiles = 0;
+    for (int64_t panel = first; panel < end; ++panel) {
+      tiles += CeilDiv(rows, shape_.RowsOf(Vectors(panel)));
+    }
+    return tiles;
+  }
 
  private:
-  int64_t columns_, lanes_, widest_;
+  int64_t columns_;
+  TileShape shape_;
+  int64_t lanes_, widest_;
   int64_t count_ = 0, last_ = 0;
   bool borrowed_ = false;
 };

@@ -157,8 +157,9 @@ void AddBlock(const Share& share, const GradientRows& rows, int vectors, int64_t
   const int64_t taps = (share.kernel1 - share.kernel0) * rows.row_taps;
   for (int64_t t = 0; t < taps; ++t) {
     float* tap_sums = sums + (share.kernel0 * rows.row_taps + t) * rows.channels * width;
-    for (int64_t c = share.channel0; c < share.channel1; c += kernels.shape.rows) {
-      const int64_t count = std::min<int64_t>(kernels.shape.rows, share.channel1 - c);
+    const int64_t tile_rows = kernels.shape.RowsOf(vectors);
+    for (int64_t c = share.channel0; c < share.channel1; c += tile_rows) {
+      const int64_t count = std::min<int64_t>(tile_rows, share.channel1 - c);
       const Fetch::Lines lines = fetch->Take();
       kernels.outer[count - 1][vectors - 1]({.rows = scratch.rows + t * kBlockPixels,
                                              .row_offset = c,
@@ -258,8 +259,7 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
                  next_count * p.input.c,
                  dy + next * p.out_channels,
                  next_count * p.out_channels,
-                 (share.panel1 - share.panel0) *
-                     CeilDiv(share.channel1 - share.channel0, Tiles().shape.rows),
+                 panels.Tiles(share.panel0, share.panel1, share.channel1 - share.channel0),
                  kBlockPixels / 2};
       }
       for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {

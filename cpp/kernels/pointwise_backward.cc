@@ -101,8 +101,9 @@ void AddWeights(const Layer& layer, const float* dy, int64_t pixels, bool first,
     kernels.pack[vectors - 1](dy + panels.Column(panel), layer.out, pixels, panels.Columns(panel),
                               scratch.packed, sums + layer.bias() + panels.Column(panel));
     float* panel_sums = sums + layer.in * panels.Column(panel);
-    for (int64_t c = 0; c < layer.in; c += kernels.shape.rows) {
-      const int64_t rows = std::min<int64_t>(kernels.shape.rows, layer.in - c);
+    const int64_t tile_rows = kernels.shape.RowsOf(vectors);
+    for (int64_t c = 0; c < layer.in; c += tile_rows) {
+      const int64_t rows = std::min<int64_t>(tile_rows, layer.in - c);
       const Fetch::Lines lines = fetch->Take();
       kernels.outer[rows - 1][vectors - 1]({.rows = scratch.x,
                                             .row_offset = c,
@@ -143,7 +144,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
       }
       Fetch fetch(x + count * layer.in, next * layer.in, from + count * layer.out,
                   i == 0 ? next * layer.out : 0,
-                  layer.weight_panels.count() * CeilDiv(layer.in, Tiles().shape.rows),
+                  layer.weight_panels.Tiles(0, layer.weight_panels.count(), layer.in),
                   BlockRows() / 2);
       AddWeights(layer, from, count, block == block0, sums + chain.offsets[i], &fetch, scratch);
       const bool masked = layers[i].activation != Activation{};

@@ -32,13 +32,13 @@ HWY_INLINE void StoreColumns(V v, float* to, int64_t left) {
 
 // See TileShape for the register arithmetic.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
-constexpr int kRows = 8, kVectors = 3;
+constexpr TileShape kShape = {8, 3, kLanes};
 #elif HWY_TARGET == HWY_AVX2
-constexpr int kRows = 6, kVectors = 2;
+constexpr TileShape kShape = {6, 2, kLanes};
 #else
-constexpr int kRows = 4, kVectors = 2;
+constexpr TileShape kShape = {4, 2, kLanes};
 #endif
-static_assert(kRows <= kMaxTileRows && kVectors <= kMaxTileVectors && kLanes <= kMaxLanes);
+static_assert(kShape.vectors <= kMaxTileVectors && kLanes <= kMaxLanes);
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -182,27 +182,23 @@ void PackRows(const float* from, int64_t stride, int64_t rows, int64_t columns, 
   }
 }
 
-// Fills table[r - 1][v - 1] for every r and v the target's tile allows.
-template <int kR, int... kV>
-void FillRow(TileKernels& table, std::integer_sequence<int, kV...>) {
-  ((table.tile[kR - 1][kV] = &Tile<kR, kV + 1>, table.outer[kR - 1][kV] = &OuterTile<kR, kV + 1>),
+// Fills table[r - 1][v - 1] for every v and each r that its registers allow.
+template <int kV, int... kR>
+void FillRows(TileKernels& table, std::integer_sequence<int, kR...>) {
+  ((table.tile[kR][kV - 1] = &Tile<kR + 1, kV>, table.outer[kR][kV - 1] = &OuterTile<kR + 1, kV>),
    ...);
+  table.pack[kV - 1] = &PackRows<kV>;
 }
 template <int... kV>
-void FillPack(TileKernels& table, std::integer_sequence<int, kV...>) {
-  ((table.pack[kV] = &PackRows<kV + 1>), ...);
-}
-template <int... kR>
-TileKernels MakeTable(std::integer_sequence<int, kR...>) {
+TileKernels MakeTable(std::integer_sequence<int, kV...>) {
   TileKernels table = {};
-  table.shape = {kRows, kVectors, kLanes};
-  (FillRow<kR + 1>(table, std::make_integer_sequence<int, kVectors>()), ...);
-  FillPack(table, std::make_integer_sequence<int, kVectors>());
+  table.shape = kShape;
+  (FillRows<kV + 1>(table, std::make_integer_sequence<int, kShape.RowsOf(kV + 1)>()), ...);
   return table;
 }
 
 const TileKernels& Tiles() {
-  static const TileKernels table = MakeTable(std::make_integer_sequence<int, kRows>());
+  static const TileKernels table = MakeTable(std::make_integer_sequence<int, kShape.vectors>());
   return table;
 }
 

@@ -80,8 +80,9 @@ void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes&
   for (int64_t f = 0; f < sizes.frequencies; ++f) {
     for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
       const int64_t column = panels.Column(panel) - slices.Column(slice);
-      for (int64_t t = 0; t < count; t += kernels.shape.rows) {
-        const int64_t rows = std::min<int64_t>(kernels.shape.rows, count - t);
+      const int64_t tile_rows = kernels.shape.RowsOf(panels.Vectors(panel));
+      for (int64_t t = 0; t < count; t += tile_rows) {
+        const int64_t rows = std::min<int64_t>(tile_rows, count - t);
         const auto& table = t == 0 ? kernels.first : kernels.next;
         const float* pixels = scratch.pixels + f * sizes.pixel_stride + t * sizes.row;
         table[rows - 1][panels.Vectors(panel) - 1]({

@@ -16,11 +16,11 @@ namespace ninc::cpu::HWY_NAMESPACE {
 
 // The register arithmetic is TileShape's.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
-constexpr int kRows = 8, kVectors = 3;
+constexpr TileShape kShape = {8, 3, kLanes};
 #elif HWY_TARGET == HWY_AVX2
-constexpr int kRows = 6, kVectors = 2;
+constexpr TileShape kShape = {6, 2, kLanes};
 #else
-constexpr int kRows = 4, kVectors = 2;
+constexpr TileShape kShape = {4, 2, kLanes};
 #endif
 
 // Rows of weights between their fetch and their use: 3 KiB on AVX-512, time enough for the
@@ -113,23 +113,23 @@ template <int... kC>
 void FillFew(ProductKernels& table, std::integer_sequence<int, kC...>) {
   ((table.few[kC][0] = &Few<kC + 1, 1>, table.few[kC][1] = &Few<kC + 1, 2>), ...);
 }
-template <int kR, int... kV>
-void FillRow(ProductKernels& table, std::integer_sequence<int, kV...>) {
-  ((table.first[kR - 1][kV] = &Product<kR, kV + 1, true>,
-    table.next[kR - 1][kV] = &Product<kR, kV + 1, false>, table.sum[kR - 1][kV] = &Sum<kR, kV + 1>),
+template <int kV, int... kR>
+void FillRows(ProductKernels& table, std::integer_sequence<int, kR...>) {
+  ((table.first[kR][kV - 1] = &Product<kR + 1, kV, true>,
+    table.next[kR][kV - 1] = &Product<kR + 1, kV, false>, table.sum[kR][kV - 1] = &Sum<kR + 1, kV>),
    ...);
 }
-template <int... kR>
-ProductKernels MakeTable(std::integer_sequence<int, kR...>) {
+template <int... kV>
+ProductKernels MakeTable(std::integer_sequence<int, kV...>) {
   ProductKernels table = {};
-  table.shape = {kRows, kVectors, kLanes};
-  (FillRow<kR + 1>(table, std::make_integer_sequence<int, kVectors>()), ...);
+  table.shape = kShape;
+  (FillRows<kV + 1>(table, std::make_integer_sequence<int, kShape.RowsOf(kV + 1)>()), ...);
   FillFew(table, std::make_integer_sequence<int, kFewChannels>());
   return table;
 }
 
 const ProductKernels& Products() {
-  static const ProductKernels table = MakeTable(std::make_integer_sequence<int, kRows>());
+  static const ProductKernels table = MakeTable(std::make_integer_sequence<int, kShape.vectors>());
   return table;
 }
 

@@ -115,8 +115,9 @@ void AddBlock(int64_t frequencies, const Panels& panels, const Share& share, int
   for (int64_t f = 0; f < frequencies; ++f) {
     for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
       const int64_t column = panels.Column(panel) - share.column0;
-      for (int64_t c = 0; c < share.channels; c += kernels.shape.rows) {
-        const int64_t rows = std::min<int64_t>(kernels.shape.rows, share.channels - c);
+      const int64_t tile_rows = kernels.shape.RowsOf(panels.Vectors(panel));
+      for (int64_t c = 0; c < share.channels; c += tile_rows) {
+        const int64_t rows = std::min<int64_t>(tile_rows, share.channels - c);
         kernels.sum[rows - 1][panels.Vectors(panel) - 1]({
             .pixels = scratch.pixels + f * share.pixel_stride + c,
             .pixels_row = share.channels,
