@@ -3,6 +3,10 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <atomic>
 #include <cstdlib>
@@ -38,6 +42,26 @@ bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
 }
 #endif
 
+#if defined(__x86_64__) && defined(__linux__)
+// Matrix units with bfloat16, and the operating system's leave to use their registers, which it
+// gives a process that asks (its signal frames grow by 8 KiB).
+bool HasAmx() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & kBf16) == 0 || (edx & kTile) == 0) return false;
+  constexpr unsigned kAvx512Bf16 = 1u << 5;
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0 || (eax & kAvx512Bf16) == 0) {
+    return false;
+  }
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  static const bool permitted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return permitted;
+}
+#else
+bool HasAmx() { return false; }
+#endif
+
 std::string SupportedNames() {
   std::string names;
   for (Target target : SupportedTargets()) {
@@ -51,7 +75,8 @@ Result<Target> FindTarget(std::string_view name) {
   for (Target target : SupportedTargets()) {
     if (TargetName(target) == name) return target;
   }
-  for (Target target : {Target::kScalar, Target::kNeon, Target::kAvx2, Target::kAvx512}) {
+  for (Target target : {Target::kScalar, Target::kNeon, Target::kAvx2, Target::kAvx512,
+                        Target::kAmx}) {
     if (TargetName(target) != name) continue;
     return InvalidArgument("this processor does not run target '" + std::string(name) +
                            "'; it runs: " + SupportedNames());
@@ -87,6 +112,8 @@ std::string_view TargetName(Target target) {
       return "avx2";
     case Target::kAvx512:
       return "avx512";
+    case Target::kAmx:
+      return "amx";
   }
   return "unknown";
 }
@@ -94,6 +121,7 @@ std::string_view TargetName(Target target) {
 std::vector<Target> SupportedTargets() {
   std::vector<Target> targets;
 #if defined(__x86_64__) || defined(__i386__)
+  if (HasAvx512() && HasAmx()) targets.push_back(Target::kAmx);
   if (HasAvx512()) targets.push_back(Target::kAvx512);
   if (HasAvx2()) targets.push_back(Target::kAvx2);
   targets.push_back(Target::kScalar);

@@ -28,7 +28,11 @@ struct ProductRows {
   const float* const* rows;
   int64_t pixels;
   int64_t taps, depth;
+  std::byte* split;  // SplitScratchBytes, where the product is split
 };
+
+// Scratch memory of a split product of a block.
+size_t SplitScratchBytes(int64_t taps, int64_t depth, const Panels& panels);
 
 // out[m](j) = epilogue(sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the columns j of
 // panels [panel0, panel1). A panel's slice of weights (at most kPanelBytes, so that it stays in L2)
@@ -42,9 +46,10 @@ struct BlockScratch {
   float** out;         // [BlockRows]
   float* zeros;        // [depth]
   float* patches;      // [taps][BlockRows][depth], where MergesTaps
+  std::byte* split;    // for ProductRows
 
-  static size_t Bytes(const TapLattice& lattice);
-  BlockScratch(const TapLattice& lattice, std::byte* memory);
+  static size_t Bytes(const TapLattice& lattice, const Panels& panels);
+  BlockScratch(const TapLattice& lattice, const Panels& panels, std::byte* memory);
 };
 
 // Pixels [first, first + pixels) of a group.

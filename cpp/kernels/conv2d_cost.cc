@@ -49,6 +49,7 @@ struct Speeds {
 
 Speeds SpeedsOf(Target target) {
   switch (target) {
+    case Target::kAmx:
     case Target::kAvx512:
       return {.direct = {.multiply = 0.098, .tap = 23.4, .weight = 0},
               .direct_gradient = {.multiply = 0.188, .tap = 1.85, .weight = 0.306, .start = 16200},

@@ -31,7 +31,7 @@ void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* s
                 const float* packed, const Epilogue& epilogue, float* dst,
                 const Workspace& workspace) {
   const TapLattice lattice = MakeLattice(p, pass, index);
-  const Panels panels(lattice.columns, Tiles().shape);
+  const Panels panels(lattice.columns, ProductShape(p, pass));
   const int64_t blocks = (lattice.rows() + BlockRows() - 1) / BlockRows();
   // Few blocks (small maps, batch 1): split the panels too, until every thread has some tasks.
   const int64_t wanted = 4 * workspace.threads();
@@ -44,7 +44,7 @@ void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* s
     const int64_t group = task / splits % p.groups;
     const int64_t first = task / splits / p.groups * BlockRows();
     const int64_t pixels = std::min(BlockRows(), lattice.rows() - first);
-    const BlockScratch scratch(lattice, workspace.thread<std::byte>(thread));
+    const BlockScratch scratch(lattice, panels, workspace.thread<std::byte>(thread));
     const ProductRows source = PrepareRows(lattice, src, group, first, pixels, scratch);
     PrepareOutput(lattice, dst, group, first, pixels, scratch.out);
     const float* group_packed = packed + PackedOffset(p, pass, group, index);
@@ -58,8 +58,9 @@ void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* s
 }  // namespace
 
 std::string DirectName(const Conv2dProblem& p, Pass pass) {
-  const TileShape& tile = Tiles().shape;
-  const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width());
+  const TileShape tile = ProductShape(p, pass);
+  const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width()) +
+                            (tile.split ? " of split bfloat16" : "");
   if (p.IsPointwise()) return "matrix product " + shape;
   const Pass lattice_pass = pass == Pass::kBackwardData ? pass : Pass::kForward;
   const bool merges = MergesTaps(MakeLattice(p, lattice_pass, 0));
@@ -73,7 +74,9 @@ size_t DirectPackedBytes(const Conv2dProblem& p, Pass pass) {
 WorkspaceSize DirectWorkspace(const Conv2dProblem& p, Pass pass) {
   WorkspaceSize size;
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(MakeLattice(p, pass, i)));
+    const TapLattice lattice = MakeLattice(p, pass, i);
+    const Panels panels(lattice.columns, ProductShape(p, pass));
+    size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(lattice, panels));
   }
   return size;
 }

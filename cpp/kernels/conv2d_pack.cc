@@ -1,69 +1,116 @@
 #include "kernels/conv2d_pack.h"
 
+#include <algorithm>
+
 #include "base/thread_pool.h"
+#include "kernels/conv2d_rows.h"
+#include "kernels/split_tile.h"
 
 namespace ninc::cpu {
 namespace {
 
-// Each row of the kernel belongs to exactly one lattice of a pass, so all lattices of a group
-// together hold R·S·depth padded rows.
-size_t GroupSize(const Conv2dProblem& p, const TapLattice& lattice, const Panels& panels) {
-  return static_cast<size_t>(p.kernel_h * p.kernel_w * lattice.depth * panels.padded_columns());
+// Splits of smaller products are not worth their padding.
+constexpr int64_t kFewestSplitTerms = 16, kFewestSplitColumns = 8;
+
+size_t LatticeSize(const TapLattice& lattice, const Panels& panels) {
+  return static_cast<size_t>(PackedTerms(lattice, panels.shape()) * panels.padded_columns());
 }
 
-void PackPanel(const Conv2dProblem& p, Pass pass, const TapLattice& lattice, int64_t group,
-               int64_t column0, int64_t columns, int64_t width, const float* weight,
-               const float* scale, float* out) {
+// A panel's columns of one group.
+struct PanelWeights {
+  int64_t group, column0, columns, width;
+};
+
+// Terms [first, first + count) of tap `tap` of a sum, one row of a panel each.
+void PackTerms(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
+               const PanelWeights& panel, int64_t tap, int64_t first, int64_t count,
+               const float* weight, const float* scale, float* out) {
   const int64_t window = p.kernel_h * p.kernel_w;
-  const bool forward = pass == Pass::kForward;
+  const bool forward = pass == Pass::kForward, merged = MergesTaps(lattice);
   // weight(k, c, r, s): forward walks depth over c and columns over k, backward the other way.
   const int64_t depth_stride = forward ? window : p.group_in() * window;
   const int64_t column_stride = forward ? p.group_in() * window : window;
-  const int64_t group_k0 = group * p.group_out();
-  const float* base = weight + group_k0 * p.group_in() * window + column0 * column_stride;
-  for (int64_t a = 0; a < lattice.h.taps; ++a) {
-    for (int64_t b = 0; b < lattice.w.taps; ++b) {
-      const int64_t r = lattice.h.kernel0 + a * lattice.h.kernel_step;
-      const int64_t s = lattice.w.kernel0 + b * lattice.w.kernel_step;
-      const float* tap = base + r * p.kernel_w + s;
-      for (int64_t d = 0; d < lattice.depth; ++d, out += width) {
-        const float* from = tap + d * depth_stride;
-        for (int64_t j = 0; j < columns; ++j) {
-          const int64_t k = group_k0 + (forward ? column0 + j : d);
-          out[j] = from[j * column_stride] * (scale != nullptr ? scale[k] : 1.0f);
-        }
-        for (int64_t j = columns; j < width; ++j) out[j] = 0.0f;
-      }
+  const int64_t group_k0 = panel.group * p.group_out();
+  const float* base = weight + group_k0 * p.group_in() * window + panel.column0 * column_stride;
+  for (int64_t term = first; term < first + count; ++term, out += panel.width) {
+    const int64_t a = merged ? tap : tap / lattice.w.taps;
+    const int64_t b = merged ? term / lattice.depth : tap % lattice.w.taps;
+    const int64_t d = merged ? term % lattice.depth : term;
+    const int64_t r = lattice.h.kernel0 + a * lattice.h.kernel_step;
+    const int64_t s = lattice.w.kernel0 + b * lattice.w.kernel_step;
+    const float* from = base + r * p.kernel_w + s + d * depth_stride;
+    for (int64_t j = 0; j < panel.columns; ++j) {
+      const int64_t k = group_k0 + (forward ? panel.column0 + j : d);
+      out[j] = from[j * column_stride] * (scale != nullptr ? scale[k] : 1.0f);
     }
+    std::fill(out + panel.columns, out + panel.width, 0.0f);
+  }
+}
+
+// A step of terms at a time, laid out as above and split.
+void PackSplitTap(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
+                  const PanelWeights& panel, int64_t tap, const float* weight, const float* scale,
+                  float* out) {
+  alignas(64) float terms[kSplitTerms * kMaxTileVectors * kMaxLanes];
+  const int64_t depth = SumDepth(lattice);
+  const int vectors = static_cast<int>(panel.width / SplitShape().lanes);
+  for (int64_t first = 0; first < depth; first += kSplitTerms, out += kSplitTerms * panel.width) {
+    const int64_t count = std::min(kSplitTerms, depth - first);
+    PackTerms(p, pass, lattice, panel, tap, first, count, weight, scale, terms);
+    SplitRight(terms, panel.width, count, panel.width, vectors, reinterpret_cast<std::byte*>(out),
+               nullptr);
   }
 }
 
 }  // namespace
 
+TileShape ProductShape(const Conv2dProblem& p, Pass pass) {
+  const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
+  if (!may || !HasSplitTiles()) return Tiles().shape;
+  const bool gradient = pass == Pass::kBackwardWeights;
+  const TapLattice lattice = MakeLattice(p, gradient ? Pass::kForward : pass, 0);
+  const int64_t terms = gradient ? lattice.rows() : SumTaps(lattice) * SumDepth(lattice);
+  const bool large = terms >= kFewestSplitTerms && lattice.columns >= kFewestSplitColumns;
+  return large ? SplitShape() : Tiles().shape;
+}
+
+int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape) {
+  const int64_t depth = SumDepth(lattice);
+  return SumTaps(lattice) * (shape.split ? SplitSteps(depth) * kSplitTerms : depth);
+}
+
+// All lattices of a group, group after group.
 size_t PackedOffset(const Conv2dProblem& p, Pass pass, int64_t group, int64_t index) {
-  const TapLattice any = MakeLattice(p, pass, 0);
-  const Panels panels(any.columns, Tiles().shape);
-  size_t offset = static_cast<size_t>(group) * GroupSize(p, any, panels);
-  for (int64_t i = 0; i < index; ++i) {
-    const TapLattice lattice = MakeLattice(p, pass, i);
-    offset += static_cast<size_t>(lattice.taps() * lattice.depth * panels.padded_columns());
+  const Panels panels(MakeLattice(p, pass, 0).columns, ProductShape(p, pass));
+  size_t offset = 0, group_size = 0;
+  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
+    if (i == index) offset = group_size;
+    group_size += LatticeSize(MakeLattice(p, pass, i), panels);
   }
-  return offset;
+  return static_cast<size_t>(group) * group_size + offset;
 }
 
 void PackPanels(const Conv2dProblem& p, Pass pass, const float* weight, const float* scale,
                 float* packed, int threads) {
   const int64_t lattices = LatticeCount(p, pass);
-  const Panels panels(MakeLattice(p, pass, 0).columns, Tiles().shape);
+  const TileShape shape = ProductShape(p, pass);
+  const Panels panels(MakeLattice(p, pass, 0).columns, shape);
   ParallelFor(threads, p.groups * lattices * panels.count(), [&](int64_t task, int) {
     const int64_t panel = task % panels.count();
     const int64_t index = task / panels.count() % lattices;
     const int64_t group = task / panels.count() / lattices;
     const TapLattice lattice = MakeLattice(p, pass, index);
-    const int64_t panel_rows = lattice.taps() * lattice.depth;
-    PackPanel(p, pass, lattice, group, panels.Column(panel), panels.Columns(panel),
-              panels.Width(panel), weight, scale,
-              packed + PackedOffset(p, pass, group, index) + panel_rows * panels.Column(panel));
+    const PanelWeights part{group, panels.Column(panel), panels.Columns(panel),
+                            panels.Width(panel)};
+    const int64_t terms = PackedTerms(lattice, shape), taps = SumTaps(lattice);
+    float* to = packed + PackedOffset(p, pass, group, index) + terms * part.column0;
+    for (int64_t tap = 0; tap < taps; ++tap, to += terms / taps * part.width) {
+      if (shape.split) {
+        PackSplitTap(p, pass, lattice, part, tap, weight, scale, to);
+      } else {
+        PackTerms(p, pass, lattice, part, tap, 0, SumDepth(lattice), weight, scale, to);
+      }
+    }
   });
 }
 

@@ -30,6 +30,7 @@ class Panels {
     borrowed_ = last_ == 1 && count_ > 1 && widest_ > 2;
   }
   int64_t count() const { return count_; }
+  const TileShape& shape() const { return shape_; }
   int64_t padded_columns() const { return Column(count_); }
   // First column of a panel; Column(count()) is the padded end.
   int64_t Column(int64_t panel) const {
@@ -61,6 +62,12 @@ class Panels {
   int64_t count_ = 0, last_ = 0;
   bool borrowed_ = false;
 };
+
+// The register tile that multiplies a pass of a problem: a split product (split_tile.h) where the
+// target has it and the problem is neither strict nor too small.
+TileShape ProductShape(const Conv2dProblem& problem, Pass pass);
+// Terms of a lattice's sum as they are packed.
+int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape);
 
 // Floats before lattice `index` of group `group`.
 size_t PackedOffset(const Conv2dProblem& problem, Pass pass, int64_t group, int64_t index);

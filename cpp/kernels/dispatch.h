@@ -38,7 +38,7 @@
 // The address of Function in the namespace of the target in use.
 #if HWY_ARCH_X86
 #define NINC_DISPATCH(Function)                                          \
-  (::ninc::ChosenTarget() == ::ninc::Target::kAvx512 ? &N_AVX3::Function \
+  (::ninc::ChosenTarget() >= ::ninc::Target::kAvx512 ? &N_AVX3::Function \
    : ::ninc::ChosenTarget() == ::ninc::Target::kAvx2 ? &N_AVX2::Function \
                                                      : NINC_BASELINE(Function))
 #else

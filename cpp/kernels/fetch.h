@@ -39,4 +39,10 @@ class Fetch {
   int64_t share_ = 0;
 };
 
+inline void FetchLines(const Fetch::Lines& lines) {
+  for (int64_t i = 0; i < lines.lines; ++i) {
+    __builtin_prefetch(lines.from + i * kLineFloats, 0, 2);  // to L2
+  }
+}
+
 }  // namespace ninc::cpu

@@ -58,7 +58,8 @@ class Chain {
   explicit Chain(const MlpConvProblem& p)
       : problem_(p),
         map_(p.layers[0].output()),
-        lattice_(MakeLattice(p.layers[0], Pass::kForward, 0)) {
+        lattice_(MakeLattice(p.layers[0], Pass::kForward, 0)),
+        panels_(PanelsOf(0)) {
     const WinogradShape shape = ChooseWinograd(p.layers[0], Pass::kForward);
     int64_t images = BlockRows() / std::max<int64_t>(1, map_.h * map_.w);
     if (shape.tile > 0) {
@@ -69,7 +70,11 @@ class Chain {
     }
     images_ = std::clamp<int64_t>(images, 1, std::max<int64_t>(1, map_.n));
     block_pixels_ = winograd_ ? winograd_->tiles() * tile_pixels_ : BlockRows();
-    for (const Conv2dProblem& layer : p.layers) widest_ = std::max(widest_, layer.out_channels);
+    for (size_t i = 0; i < p.layers.size(); ++i) {
+      widest_ = std::max(widest_, p.layers[i].out_channels);
+      const size_t bytes = SplitScratchBytes(1, p.layers[i].input.c, PanelsOf(i));
+      if (i > 0) split_bytes_ = std::max(split_bytes_, static_cast<int64_t>(bytes));
+    }
   }
 
   int64_t units() const { return CeilDiv(map_.n, images_); }
@@ -78,7 +83,8 @@ class Chain {
   size_t ScratchBytes() const {
     const int64_t unit_map = HasTail() ? images_ * map_.h * map_.w * last_channels() : 0;
     return (winograd_ ? Carver::Bytes<std::byte>(winograd_->ScratchBytes())
-                      : Carver::Bytes<std::byte>(BlockScratch::Bytes(lattice_))) +
+                      : Carver::Bytes<std::byte>(BlockScratch::Bytes(lattice_, panels_))) +
+           Carver::Bytes<std::byte>(split_bytes_) +
            Carver::Bytes<int64_t>(block_pixels_) + Carver::Bytes<float*>(block_pixels_) +
            Carver::Bytes<float*>(block_pixels_) + Carver::Bytes<float*>(BlockRows()) +
            Carver::Bytes<float>(block_pixels_ * map_.c) +
@@ -155,6 +161,7 @@ class Chain {
  private:
   struct Scratch {
     std::byte* first;   // the first layer's own
+    std::byte* split;   // of the later layers' products
     int64_t* pixels;    // [block_pixels]: which pixel of all a row is
     float** outputs;    // [block_pixels]: where the first layer writes them
     float** tiles;      // [block_pixels]: the same in the order of tiles, null for none
@@ -166,7 +173,8 @@ class Chain {
     Scratch(const Chain& chain, std::byte* memory) {
       Carver carver(memory);
       first = carver.Take<std::byte>(static_cast<int64_t>(
-          chain.winograd_ ? chain.winograd_->ScratchBytes() : BlockScratch::Bytes(chain.lattice_)));
+          chain.winograd_ ? chain.winograd_->ScratchBytes() : BlockScratch::Bytes(chain.lattice_, chain.panels_)));
+      split = carver.Take<std::byte>(chain.split_bytes_);
       pixels = carver.Take<int64_t>(chain.block_pixels_);
       outputs = carver.Take<float*>(chain.block_pixels_);
       tiles = carver.Take<float*>(chain.block_pixels_);
@@ -177,6 +185,10 @@ class Chain {
     }
   };
 
+  Panels PanelsOf(size_t layer) const {
+    const Conv2dProblem& p = problem_.layers[layer];
+    return {p.out_channels, ProductShape(p, Pass::kForward)};
+  }
   int64_t last_channels() const { return problem_.layers.back().out_channels; }
   size_t last() const { return problem_.layers.size() - 1; }
 
@@ -212,10 +224,9 @@ class Chain {
       scratch.pixels[m] = first + m;
       scratch.outputs[m] = to.Row(m, first + m);
     }
-    const Panels panels(lattice_.columns, Tiles().shape);
     const ProductRows source =
-        PrepareRows(lattice_, x, 0, first, count, BlockScratch(lattice_, scratch.first));
-    MultiplyBlock(source, panels, 0, panels.count(), layers[0].packed,
+        PrepareRows(lattice_, x, 0, first, count, BlockScratch(lattice_, panels_, scratch.first));
+    MultiplyBlock(source, panels_, 0, panels_.count(), layers[0].packed,
                   {layers[0].bias, problem_.activations[0]}, scratch.outputs);
     RunRest(1, count, layers, last_map, scratch);
   }
@@ -253,8 +264,8 @@ class Chain {
         for (int64_t m = 0; m < count; ++m) {
           scratch.rows[m] = to.Row(m, scratch.pixels[m0 + m]);
         }
-        const Panels panels(p.out_channels, Tiles().shape);
-        MultiplyBlock({rows, count, 1, p.input.c}, panels, 0, panels.count(), layers[layer].packed,
+        const Panels panels = PanelsOf(layer);
+        MultiplyBlock({rows, count, 1, p.input.c, scratch.split}, panels, 0, panels.count(), layers[layer].packed,
                       {layers[layer].bias, problem_.activations[layer]}, scratch.rows);
         std::copy_n(scratch.rows, count, rows);
       }
@@ -264,6 +275,8 @@ class Chain {
   const MlpConvProblem& problem_;
   const Shape map_;  // of the first layer, and but for the channels of all
   const TapLattice lattice_;
+  const Panels panels_;      // of the first layer
+  int64_t split_bytes_ = 0;  // of a later layer's products
   std::optional<WinogradBlocks> winograd_;
   int64_t tile_pixels_ = 0;
   int64_t images_ = 1;        // of a unit

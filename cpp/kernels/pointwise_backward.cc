@@ -17,6 +17,7 @@
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/fetch.h"
+#include "kernels/split_tile.h"
 #include "kernels/tile.h"
 
 namespace ninc::cpu {
@@ -39,8 +40,8 @@ struct Layer {
   explicit Layer(const Conv2dProblem& p)
       : in(p.input.c),
         out(p.out_channels),
-        weight_panels(out, Tiles().shape),
-        data_panels(in, Tiles().shape) {}
+        weight_panels(out, ProductShape(p, Pass::kBackwardWeights)),
+        data_panels(in, ProductShape(p, Pass::kBackwardData)) {}
   // Floats of a chunk: dw as panel → input channel → column, then the bias's sums.
   int64_t sums() const { return (in + 1) * weight_panels.padded_columns(); }
   int64_t bias() const { return in * weight_panels.padded_columns(); }
@@ -56,6 +57,10 @@ struct Chain {
       offsets[i] = floats;
       floats += layer(i).sums();
       widest = std::max(widest, problems[i].input.c);
+      const size_t bytes = SplitScratchBytes(1, layer(i).out, layer(i).data_panels);
+      split_bytes = std::max(split_bytes, static_cast<int64_t>(bytes));
+      if (!layer(i).weight_panels.shape().split) continue;
+      columns_bytes = std::max(columns_bytes, SplitBytes(layer(i).in, BlockRows()));
     }
   }
   size_t size() const { return problems.size(); }
@@ -66,6 +71,7 @@ struct Chain {
   std::array<int64_t, MlpConvProblem::kMaxLayers> offsets{};
   int64_t floats = 0;  // of a chunk
   int64_t pixels, chunks, widest = 0;
+  int64_t columns_bytes = 0, split_bytes = 0;
 };
 
 struct TaskScratch {
@@ -73,11 +79,15 @@ struct TaskScratch {
   const float** dy;   // the same of its dy
   float** dx;         // the same of its dx
   float* packed;      // [BlockRows][width of a panel] of dy
+  std::byte* columns;  // of x, of a split weight gradient
+  std::byte* split;    // of a split data gradient
   float* between[2];  // [BlockRows][widest]: what one layer gives the next
 
   static size_t Bytes(const Chain& chain) {
     return 3 * Carver::Bytes<float*>(BlockRows()) +
            Carver::Bytes<float>(BlockRows() * Tiles().shape.width()) +
+           Carver::Bytes<std::byte>(chain.columns_bytes) +
+           Carver::Bytes<std::byte>(chain.split_bytes) +
            2 * Carver::Bytes<float>(BlockRows() * chain.widest);
   }
   TaskScratch(const Chain& chain, std::byte* memory) {
@@ -86,15 +96,46 @@ struct TaskScratch {
     dy = carver.Take<const float*>(BlockRows());
     dx = carver.Take<float*>(BlockRows());
     packed = carver.Take<float>(BlockRows() * Tiles().shape.width());
+    columns = carver.Take<std::byte>(chain.columns_bytes);
+    split = carver.Take<std::byte>(chain.split_bytes);
     for (float*& buffer : between) buffer = carver.Take<float>(BlockRows() * chain.widest);
   }
 };
+
+void AddSplitWeights(const Layer& layer, const float* dy, int64_t pixels, bool first, float* sums,
+                     Fetch* fetch, const TaskScratch& scratch) {
+  const Panels& panels = layer.weight_panels;
+  const int64_t steps = SplitSteps(pixels);
+  const int64_t group_bytes = SplitBytes(kSplitRows, pixels);
+  std::byte* const right = reinterpret_cast<std::byte*>(scratch.packed);
+  const SplitTiles tiles;
+  SplitLeftColumns(scratch.x, 0, layer.in, pixels, group_bytes, scratch.columns);
+  for (int64_t panel = 0; panel < panels.count(); ++panel) {
+    const int64_t column = panels.Column(panel);
+    SplitRight(dy + column, layer.out, pixels, panels.Columns(panel), panels.Vectors(panel), right,
+               sums + layer.bias() + column);
+    for (int64_t c = 0; c < layer.in; c += 2 * kSplitRows) {
+      FetchLines(fetch->Take());
+      SplitOuter({.left = scratch.columns + c / kSplitRows * group_bytes,
+                  .group_bytes = group_bytes,
+                  .right = right,
+                  .steps = steps,
+                  .rows = std::min(2 * kSplitRows, layer.in - c),
+                  .vectors = panels.Vectors(panel),
+                  .sums = sums + layer.in * column + c * panels.Width(panel),
+                  .first = first});
+    }
+  }
+}
 
 // sums(c, k) += sum over the block's pixels m of x(m, c) * dy(m, k), and the bias's.
 void AddWeights(const Layer& layer, const float* dy, int64_t pixels, bool first, float* sums,
                 Fetch* fetch, const TaskScratch& scratch) {
   const TileKernels& kernels = Tiles();
   const Panels& panels = layer.weight_panels;
+  if (panels.shape().split) {
+    return AddSplitWeights(layer, dy, pixels, first, sums, fetch, scratch);
+  }
   for (int64_t panel = 0; panel < panels.count(); ++panel) {
     const int64_t width = panels.Width(panel);
     const int vectors = panels.Vectors(panel);
@@ -148,7 +189,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
                   BlockRows() / 2);
       AddWeights(layer, from, count, block == block0, sums + chain.offsets[i], &fetch, scratch);
       const bool masked = layers[i].activation != Activation{};
-      MultiplyBlock({scratch.dy, count, 1, layer.out}, layer.data_panels, 0,
+      MultiplyBlock({scratch.dy, count, 1, layer.out, scratch.split}, layer.data_panels, 0,
                     layer.data_panels.count(), layers[i].packed,
                     {.activation = layers[i].activation, .x = masked ? x : nullptr, .dx = to},
                     scratch.dx);

@@ -37,9 +37,10 @@ struct TileShape {
   int rows;  // of the widest tile
   int vectors;
   int lanes;
+  bool split = false;  // of split_tile.h, not these
   constexpr int width() const { return vectors * lanes; }
   constexpr int RowsOf(int narrower) const {
-    return std::min(kMaxTileRows, rows * vectors / narrower);
+    return split ? rows : std::min(kMaxTileRows, rows * vectors / narrower);
   }
 };
 

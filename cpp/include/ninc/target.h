@@ -9,9 +9,11 @@
 
 namespace ninc {
 
-enum class Target { kScalar, kNeon, kAvx2, kAvx512 };
+// kAmx is AVX-512 with matrix units that multiply bfloat16 numbers: it splits float32 into two of
+// them where precision allows (Precision::kFloat32).
+enum class Target { kScalar, kNeon, kAvx2, kAvx512, kAmx };
 
-NINC_API std::string_view TargetName(Target target);  // "scalar", "neon", "avx2", "avx512"
+NINC_API std::string_view TargetName(Target target);  // "scalar", "neon", "avx2", ...
 // Those this build has and this processor runs, the fastest first.
 NINC_API std::vector<Target> SupportedTargets();
 // The one in use: the fastest supported, or what NINC_TARGET or SetTarget asked for.

@@ -1,0 +1,96 @@
+// Products of float32 numbers on matrix units that multiply bfloat16 ones (Intel AMX).
+//
+// A number is split into two of 8 bits each, x = x1 + x2 + rest with |rest| <= 2^-18 |x|, and a
+// product into three:
+//
+//     x·w ~ x1·w1 + x1·w2 + x2·w1
+//
+// What is left out, x2·w2 and the rests, is at most 3·2^-18 of |x·w|: some 2e-6 of a sum's size
+// (docs/numerics.md), as much as Winograd's transforms lose. All sums are float32. A core multiplies
+// 16 times as many bfloat16 as float32 numbers, so that three products for one leave a factor of
+// five. An infinite factor gives NaN, since infinity minus infinity has no number.
+//
+// The units multiply tiles of 16 rows × 32 terms by 32 terms × 16 columns. Both sides are laid out
+// for them here, from rows of float32:
+//
+//     left   [group of 16 rows][step of 32 terms][x1, x2][row][term]
+//     right  [step][w2, w1][16 columns][pair of terms][column][term of the pair], a panel at a time
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/tile.h"
+
+namespace ninc::cpu {
+
+inline constexpr int64_t kSplitTerms = 32;  // of a step
+inline constexpr int64_t kSplitRows = 16;   // of a tile
+
+// Whether the target in use has such units.
+bool HasSplitTiles();
+// Panels of 32 columns, two tiles.
+TileShape SplitShape();
+
+inline int64_t SplitSteps(int64_t terms) { return (terms + kSplitTerms - 1) / kSplitTerms; }
+// Bytes of the left side; both halves of a number take as much as the number.
+inline int64_t SplitBytes(int64_t rows, int64_t terms) {
+  return (rows + kSplitRows - 1) / kSplitRows * kSplitRows * SplitSteps(terms) * kSplitTerms *
+         int64_t{sizeof(float)};
+}
+
+// The left side of rows[i] + offset, i < count, `terms` each; groups lie `group_bytes` apart.
+void SplitLeft(const float* const* rows, int64_t offset, int64_t count, int64_t terms,
+               int64_t group_bytes, std::byte* to);
+// The same of columns: term m of row i is rows[m][offset + i].
+void SplitLeftColumns(const float* const* rows, int64_t offset, int64_t count, int64_t terms,
+                      int64_t group_bytes, std::byte* to);
+// The right side: term m at from + m·stride, `columns` of them exist, of `vectors` tiles. Unless
+// null, sums(j) += sum over m of column j.
+void SplitRight(const float* from, int64_t stride, int64_t terms, int64_t columns, int vectors,
+                std::byte* to, float* sums);
+
+// Sums of one panel and up to 32 rows, in float32, row after row of 16·vectors columns.
+inline constexpr int64_t kSplitSums = 2 * kSplitRows * 2 * kSplitRows;
+struct SplitArgs {
+  const std::byte* left;  // of the first group
+  int64_t group_bytes;    // to the next
+  const std::byte* right;
+  int64_t steps;
+  int groups;   // of 16 rows: 1 or 2
+  int vectors;  // of 16 columns: 1 or 2
+  float* sums;
+  bool first;  // sums = ..., else sums += ...
+};
+void SplitProduct(const SplitArgs& args);
+
+// The same for a gradient's sums, up to 32 rows of 16·vectors columns that lie in memory one after the
+// other: a block is summed from zero before it is added, see tile.h.
+struct SplitOuterArgs {
+  const std::byte* left;
+  int64_t group_bytes;
+  const std::byte* right;
+  int64_t steps;
+  int64_t rows;
+  int vectors;
+  float* sums;
+  bool first;
+};
+void SplitOuter(const SplitOuterArgs& args);
+
+void SetUpTiles();
+void ReleaseTiles();
+// While it lives, this thread's tile registers are set up.
+class SplitTiles {
+ public:
+  SplitTiles() { SetUpTiles(); }
+  ~SplitTiles() { ReleaseTiles(); }
+  SplitTiles(const SplitTiles&) = delete;
+  SplitTiles& operator=(const SplitTiles&) = delete;
+};
+
+// What a tile of tile.h does to its sums before it stores them: rows [0, count) of `sums` to
+// out[i] + column.
+void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, int64_t count);
+
+}  // namespace ninc::cpu
