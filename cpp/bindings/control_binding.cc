@@ -41,9 +41,10 @@ ConvMethod MethodNamed(const std::string& name) {
   if (name == "winograd4") return ConvMethod::kWinograd4;
   if (name == "winograd6") return ConvMethod::kWinograd6;
   if (name == "winograd8") return ConvMethod::kWinograd8;
+  if (name == "split") return ConvMethod::kSplit;
   throw StatusError(InvalidArgument(
-      "time_conv2d: expected method auto, direct, winograd4, winograd6 or winograd8, got '" + name +
-      "'"));
+      "time_conv2d: expected method auto, direct, winograd4, winograd6, winograd8 or split, got '" +
+      name + "'"));
 }
 
 // -> FLOPs counted as direct convolution, seconds of each run

@@ -65,7 +65,8 @@ void PackSplitTap(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
 }  // namespace
 
 TileShape ProductShape(const Conv2dProblem& p, Pass pass) {
-  const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
+  const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced ||
+                   p.method == ConvMethod::kSplit;
   if (!may || !HasSplitTiles()) return Tiles().shape;
   const bool gradient = pass == Pass::kBackwardWeights;
   const TapLattice lattice = MakeLattice(p, gradient ? Pass::kForward : pass, 0);

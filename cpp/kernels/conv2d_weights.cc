@@ -21,6 +21,7 @@
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/fetch.h"
+#include "kernels/split_tile.h"
 #include "kernels/tile.h"
 
 namespace ninc::cpu {
@@ -95,19 +96,31 @@ struct TaskScratch {
   float* zeros;        // [channels of a tap]
   float* dy;           // [kBlockPixels][width]
   float* patches;      // [taps of the task][kBlockPixels][channels], where taps are merged
+  std::byte* left;     // of a split product: a tap's channels
+  std::byte* right;    // the same: dy's columns, panel after panel
 
-  static size_t Bytes(const GradientRows& rows) {
+  static int64_t LeftBytes(const GradientRows& rows, const Panels& panels) {
+    return panels.shape().split ? SplitBytes(rows.channels, kBlockPixels) : 0;
+  }
+  static int64_t RightBytes(const Panels& panels) {
+    return panels.shape().split ? SplitBytes(panels.padded_columns(), kBlockPixels) : 0;
+  }
+  static size_t Bytes(const GradientRows& rows, const Panels& panels) {
     return Carver::Bytes<float*>(rows.kernel_rows * rows.row_taps * kBlockPixels) +
            Carver::Bytes<float>(rows.channels) +
            Carver::Bytes<float>(kBlockPixels * Tiles().shape.width()) +
-           (rows.merged ? Carver::Bytes<float>(kBlockPixels * rows.all()) : 0);
+           (rows.merged ? Carver::Bytes<float>(kBlockPixels * rows.all()) : 0) +
+           Carver::Bytes<std::byte>(LeftBytes(rows, panels)) +
+           Carver::Bytes<std::byte>(RightBytes(panels));
   }
-  TaskScratch(const GradientRows& gradient, std::byte* memory) {
+  TaskScratch(const GradientRows& gradient, const Panels& panels, std::byte* memory) {
     Carver carver(memory);
     rows = carver.Take<const float*>(gradient.kernel_rows * gradient.row_taps * kBlockPixels);
     zeros = carver.Take<float>(gradient.channels);
     dy = carver.Take<float>(kBlockPixels * Tiles().shape.width());
     patches = carver.Take<float>(gradient.merged ? kBlockPixels * gradient.all() : 0);
+    left = carver.Take<std::byte>(LeftBytes(gradient, panels));
+    right = carver.Take<std::byte>(RightBytes(panels));
     std::fill_n(zeros, gradient.channels, 0.0f);
   }
 };
@@ -173,6 +186,35 @@ void AddBlock(const Share& share, const GradientRows& rows, int vectors, int64_t
   }
 }
 
+// The same by split products, to all of the share's panels: sums(panel) are a panel's.
+template <class Sums>
+void AddSplitBlock(const Share& share, const GradientRows& rows, const Panels& panels,
+                   int64_t pixels, const TaskScratch& scratch, bool first, Sums sums,
+                   Fetch* fetch) {
+  const int64_t group_bytes = SplitBytes(kSplitRows, pixels);
+  const int64_t taps = (share.kernel1 - share.kernel0) * rows.row_taps;
+  const int64_t channels = share.channel1 - share.channel0;
+  const SplitTiles tiles;
+  for (int64_t t = 0; t < taps; ++t) {
+    const int64_t row = (share.kernel0 * rows.row_taps + t) * rows.channels + share.channel0;
+    SplitLeftColumns(scratch.rows + t * kBlockPixels, share.channel0, channels, pixels, group_bytes,
+                     scratch.left);
+    for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
+      for (int64_t c = 0; c < channels; c += 2 * kSplitRows) {
+        FetchLines(fetch->Take());
+        SplitOuter({.left = scratch.left + c / kSplitRows * group_bytes,
+                    .group_bytes = group_bytes,
+                    .right = scratch.right + SplitBytes(panels.Column(panel), kBlockPixels),
+                    .steps = SplitSteps(pixels),
+                    .rows = std::min(2 * kSplitRows, channels - c),
+                    .vectors = panels.Vectors(panel),
+                    .sums = sums(panel) + (row + c) * panels.Width(panel),
+                    .first = first});
+      }
+    }
+  }
+}
+
 // One panel of a share from the tiles' layout to dweight(k, c, r, s). The sums of `chunks` chunks,
 // `chunk_stride` floats apart, are added in order.
 void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& rows,
@@ -205,18 +247,18 @@ void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& 
 WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& p) {
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const GradientRows rows(lattice);
-  const Panels panels(lattice.columns, Tiles().shape);
+  const Panels panels(lattice.columns, ProductShape(p, Pass::kBackwardWeights));
   const int64_t chunks = TaskGrid::Chunks(p, rows, panels, lattice.rows());
   return {.shared = Carver::Bytes<float>(
               chunks * (TaskGrid::Sums(p, rows, panels) + p.groups * panels.padded_columns())),
-          .per_thread = TaskScratch::Bytes(rows)};
+          .per_thread = TaskScratch::Bytes(rows, panels)};
 }
 
 void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, float* dweight,
                      float* dbias, const Workspace& workspace) {
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const GradientRows rows(lattice);
-  const Panels panels(lattice.columns, Tiles().shape);
+  const Panels panels(lattice.columns, ProductShape(p, Pass::kBackwardWeights));
   const int64_t pixels = lattice.rows();
   if (pixels == 0) {
     std::fill_n(dweight, p.weight_size(), 0.0f);
@@ -236,7 +278,7 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
   };
   ParallelFor(workspace.threads(), grid.count(), [&](int64_t task, int thread) {
     const Share share = ShareOf(grid, rows, panels, task);
-    const TaskScratch scratch(rows, workspace.thread<std::byte>(thread));
+    const TaskScratch scratch(rows, panels, workspace.thread<std::byte>(thread));
     const bool sums_bias = dbias != nullptr && share.kernel0 == 0 && share.channel0 == 0;
     for (int64_t panel = share.panel0; sums_bias && panel < share.panel1; ++panel) {
       std::fill_n(bias_sums(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
@@ -265,11 +307,21 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
       for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
         const float* gradient =
             dy + first * p.out_channels + share.group * p.group_out() + panels.Column(panel);
-        Tiles().pack[panels.Vectors(panel) - 1](
-            gradient, p.out_channels, count, panels.Columns(panel), scratch.dy,
-            sums_bias ? bias_sums(share.chunk, share.group, panel) : nullptr);
+        float* const bias = sums_bias ? bias_sums(share.chunk, share.group, panel) : nullptr;
+        if (panels.shape().split) {
+          SplitRight(gradient, p.out_channels, count, panels.Columns(panel), panels.Vectors(panel),
+                     scratch.right + SplitBytes(panels.Column(panel), kBlockPixels), bias);
+          continue;
+        }
+        Tiles().pack[panels.Vectors(panel) - 1](gradient, p.out_channels, count,
+                                                panels.Columns(panel), scratch.dy, bias);
         AddBlock(share, rows, panels.Vectors(panel), count, scratch, block == share.block0,
                  sums(share.chunk, share.group, panel), &fetch);
+      }
+      if (panels.shape().split) {
+        AddSplitBlock(
+            share, rows, panels, count, scratch, block == share.block0,
+            [&](int64_t panel) { return sums(share.chunk, share.group, panel); }, &fetch);
       }
     }
     for (int64_t panel = share.panel0; grid.chunks == 1 && panel < share.panel1; ++panel) {
