@@ -84,7 +84,7 @@ constexpr int64_t kSplitStretch = 32;  // steps
 // The steps of a product: whole taps, each of them padded.
 struct SplitSum {
   SplitSum(int64_t taps, int64_t depth)
-      : tap_steps(SplitSteps(depth)), steps(taps * tap_steps), stretch(std::min(steps, kSplitStretch)) {}
+      : tap_steps(SplitSteps(depth)), steps(taps * tap_steps), stretch(std::clamp<int64_t>(steps, 1, kSplitStretch)) {}
   int64_t group_bytes() const { return SplitBytes(kSplitRows, stretch * kSplitTerms); }
 
   int64_t tap_steps, steps, stretch;
@@ -111,7 +111,8 @@ void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t pane
   float* const sums = reinterpret_cast<float*>(source.split + CeilDiv(BlockRows(), kSplitRows) *
                                                                   sum.group_bytes());
   const SplitTiles tiles;
-  for (int64_t first = 0; first < sum.steps; first += sum.stretch) {
+  // At least once: a sum without terms still writes its zeros.
+  for (int64_t first = 0; first == 0 || first < sum.steps; first += sum.stretch) {
     const int64_t end = std::min(sum.steps, first + sum.stretch);
     const bool last = end == sum.steps;
     SplitRows(source, sum, first, end);

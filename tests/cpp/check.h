@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ninc/backend.h"
+#include "ninc/problem.h"
 #include "ninc/target.h"
 
 namespace ninc::test {
@@ -58,9 +59,11 @@ std::vector<float> ToFloat(const std::vector<T>& values) {
 // with high probability they stay within a small multiple of
 //     sqrt(terms) * u * sum |term|
 // (Higham, Mary, "A new approach to probabilistic rounding error analysis", 2019); the certain
-// bound, terms * u * sum |term|, would let a lost term pass.
+// bound, terms * u * sum |term|, would let a lost term pass. Each term may besides be a product that
+// is off by product_error of itself.
 inline void ExpectClose(const std::vector<float>& got, const std::vector<double>& want,
-                        const std::vector<double>& magnitude, double terms) {
+                        const std::vector<double>& magnitude, double terms,
+                        double product_error = 0.0) {
   ASSERT_EQ(got.size(), want.size());
   ASSERT_EQ(got.size(), magnitude.size());
   size_t wrong = 0, worst = 0;
@@ -69,7 +72,8 @@ inline void ExpectClose(const std::vector<float>& got, const std::vector<double>
     if (std::isnan(want[i]) && std::isnan(got[i])) continue;
     if (want[i] == got[i]) continue;
     // Twice the smallest normal float: results below it may be flushed to zero.
-    const double bound = 4.0 * (std::sqrt(terms) + 1.0) * kUnitRoundoff * magnitude[i] + 0x1p-125;
+    const double bound =
+        (4.0 * (std::sqrt(terms) + 1.0) * kUnitRoundoff + product_error) * magnitude[i] + 0x1p-125;
     const double ratio = std::abs(got[i] - want[i]) / bound;
     if (ratio <= 1.0) continue;
     ++wrong;
@@ -81,6 +85,12 @@ inline void ExpectClose(const std::vector<float>& got, const std::vector<double>
   EXPECT_EQ(wrong, 0u) << "of " << got.size() << " values; worst at " << worst << ": got "
                        << got[worst] << ", want " << want[worst] << ", " << worst_ratio
                        << " times the bound";
+}
+
+// Of products that the target in use makes of two halves, see kernels/split_tile.h.
+inline double ProductError(const Conv2dProblem& problem) {
+  const bool split = ChosenTarget() == Target::kAmx && problem.method != ConvMethod::kDirect;
+  return split ? 0x3p-18 : 0.0;
 }
 
 // Values that no rounding may touch: copies, maxima.

@@ -7,10 +7,17 @@
 namespace ninc::test {
 namespace {
 
-// The table's problems, all by direct convolution; winograd_test has the other algorithm's.
+// The table's problems, all by direct convolution, by split products too where this processor has
+// them; winograd_test has the other algorithm's.
 std::vector<Conv2dProblem> DirectProblems() {
-  std::vector<Conv2dProblem> problems = ConvProblems();
-  for (Conv2dProblem& p : problems) p.method = ConvMethod::kDirect;
+  std::vector<Conv2dProblem> problems;
+  for (ConvMethod method : {ConvMethod::kDirect, ConvMethod::kSplit}) {
+    if (method == ConvMethod::kSplit && SupportedTargets().front() != Target::kAmx) continue;
+    for (Conv2dProblem p : ConvProblems()) {
+      p.method = method;
+      problems.push_back(p);
+    }
+  }
   return problems;
 }
 
@@ -51,7 +58,7 @@ TEST(Conv2dTest, Forward) {
                              activation, call.Out(p.output().size()),
                              call.Scratch(cpu::Conv2dWorkspace(p, Pass::kForward)));
         },
-        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, ForwardTerms(p)); });
+        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, ForwardTerms(p), ProductError(p)); });
   }
 }
 
@@ -101,7 +108,7 @@ TEST(Conv2dTest, BackwardData) {
           }
         },
         [&](const Outputs& got) {
-          ExpectClose(got[0], want, magnitude, BackwardDataTerms(p));
+          ExpectClose(got[0], want, magnitude, BackwardDataTerms(p), ProductError(p));
           for (size_t i = 0; i < got[1].size(); ++i) {
             const bool stopped =
                 activation.kind != Activation::Kind::kNone &&
@@ -136,7 +143,7 @@ TEST(Conv2dTest, BackwardWeightsAndBias) {
                                      call.Scratch(size));
         },
         [&](const Outputs& got) {
-          ExpectClose(got[0], want, magnitude, BackwardWeightsTerms(p));
+          ExpectClose(got[0], want, magnitude, BackwardWeightsTerms(p), ProductError(p));
           ExpectClose(got[1], want_bias, bias_magnitude, BackwardWeightsTerms(p));
           EXPECT_TRUE(SameBits(got[2], got[0]));
         });
