@@ -1,0 +1,42 @@
+// What products of split numbers (kernels/split_tile.h) cost in digits on layers of the published
+// networks, 1×1 ones foremost. Prints a table of docs/numerics.md; all must stay within 2e-5.
+#include "accuracy.h"
+#include "kernels/conv2d_pack.h"
+
+namespace ninc::test {
+namespace {
+
+constexpr Layer kLayers[] = {
+    {"CIFAR conv1", 1, 3, 32, 192, 5},      {"CIFAR cccp1", 1, 192, 32, 160, 1},
+    {"CIFAR cccp2", 1, 160, 32, 96, 1},     {"CIFAR conv2", 1, 96, 16, 192, 5},
+    {"CIFAR cccp3", 4, 192, 16, 192, 1},    {"CIFAR conv3", 4, 192, 8, 192, 3},
+    {"CIFAR cccp6", 16, 192, 8, 10, 1},     {"ImageNet cccp3", 1, 256, 27, 256, 1},
+    {"ImageNet conv3", 1, 256, 13, 384, 3}, {"ImageNet cccp7", 4, 1024, 6, 1024, 1},
+    {"ImageNet cccp8", 4, 1024, 6, 1000, 1}};
+
+TEST(SplitAccuracyTest, StaysWithinTwoInAHundredThousand) {
+  if (SupportedTargets().front() != Target::kAmx) {
+    GTEST_SKIP() << "this processor has no units for products of split numbers";
+  }
+  std::printf("| layer | pass | direct | split |\n|---|---|---|---|\n");
+  for (const Layer& layer : kLayers) {
+    Conv2dProblem p = layer.problem();
+    const Data data(p);
+    for (const auto& [pass, name] : {std::pair(Pass::kForward, "forward"),
+                                     {Pass::kBackwardData, "backward data"},
+                                     {Pass::kBackwardWeights, "backward weights"}}) {
+      p.method = ConvMethod::kSplit;
+      if (!cpu::ProductShape(p, pass).split) continue;  // too few terms or columns
+      const std::vector<double> want = ReferenceOf(p, pass, data);
+      p.method = ConvMethod::kDirect;
+      const double direct = ErrorOf(p, pass, data, want);
+      p.method = ConvMethod::kSplit;
+      const double split = ErrorOf(p, pass, data, want);
+      std::printf("| %s | %s | %.1e | %.1e |\n", layer.name, name, direct, split);
+      EXPECT_LE(split, kAllowed) << layer.name << ", " << name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ninc::test
