@@ -162,11 +162,16 @@ def measure(shape: Shape, which: str, threads: int, time=timed) -> dict:
 def _in_turns(
     shape: Shape, which: str, names: list[str], threads: int, time, rounds: int, longer: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each method: each has a turn of some milliseconds in every round."""
+    """Median seconds of each method: each has a turn of some milliseconds in every round.
+
+    Rounds are shuffled: behind a method with much scratch memory the next one may be slower by 9 %,
+    which must not always be the same one.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in names}
     first = {name: time(shape, which, name, threads, 1) for name in names}
-    for turn in range(rounds):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+    rng = random.Random(4)
+    for _ in range(rounds):
+        for name in rng.sample(names, len(names)):
             repeats = longer * max(3, min(50, int(2e-3 / first[name])))
             seconds[name].append(time(shape, which, name, threads, repeats))
     return {name: statistics.median(values) for name, values in seconds.items()}

@@ -13,7 +13,8 @@ difference of their test accuracies is one of rounding (as often up as down, its
 spread of seeds) or a loss.
 
 Each finished training is a line of the JSON file at once, and a command given again goes on behind
-the last of them. A file of other settings is refused.
+the last of them. A file of other settings is refused. Seeds may be shared out between machines of
+one instruction set with --first-seed; their files put behind each other are one.
 """
 
 from __future__ import annotations
@@ -229,7 +230,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, default=10000, help="to train on (default 10000)")
     parser.add_argument("--test-images", type=int, default=10000, help="default 10000")
     parser.add_argument("--epochs", type=int, default=4, help="default 4")
-    parser.add_argument("--seeds", type=int, default=5, help="how many (default 5: 0 to 4)")
+    parser.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="the seeds begin with (default 0)"
+    )
     parser.add_argument("--batch", type=int, default=128, help="default 128")
     parser.add_argument("--lr", type=float, help="the peak rate (default: the recipe's)")
     parser.add_argument("--no-batch-norm", action="store_true", help="the network without it")
@@ -286,8 +290,9 @@ def _train(options: argparse.Namespace) -> None:
     }
     rows = stored(options.json)
     check_same(options.json, rows, settings)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     line = LiveLine()
-    for seed, mode in missing(rows, range(options.seeds)):
+    for seed, mode in missing(rows, seeds):
 
         def show(text: str) -> None:
             if line.due():
