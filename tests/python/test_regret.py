@@ -15,6 +15,7 @@ PLAIN = regret.Shape(1, 16, 8, 16, 1, 1)
 def test_the_shapes_are_fixed_and_of_every_kind():
     shapes = regret.shapes()
     assert shapes == regret.shapes()
+    assert shapes[5:] != regret.shapes(5)[5:]
     assert len(set(shapes)) == regret.SHAPES
     assert sum(shape.has_choice for shape in shapes) == 120
     assert {shape.kernel for shape in shapes} == {1, 3, 5, 7, 11}
