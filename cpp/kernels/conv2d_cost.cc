@@ -79,7 +79,7 @@ Speeds SpeedsOf(Target target) {
                            .to = 3.2,
                            .from = 3.06,
                            .call = 46.6,
-                           .near = 2.0e6,
+                           .near = 1.8e6,
                            .byte = 0.0077,
                            .stream = 0.0211,
                            .few_multiply = 0.803,
