@@ -4,11 +4,14 @@ python -m benchmarks.regret                            # all shapes, one thread:
 python -m benchmarks.regret --shapes 0:50 --json regret.json      # or in pieces
 python -m benchmarks.regret --report --json regret.json
 python -m benchmarks.regret --target avx2 --passes forward
+python -m benchmarks.regret --seed 5                   # other shapes than those of the cost model
 
 Every method that applies to a shape and keeps to 2e-5 is timed beside "auto", in turns; a shape
-whose choice looks wrong is timed again, longer, and the second time counts. A regret is how much
-longer auto takes than the fastest of them. Where direct convolution alone applies (strides, 1×1 and
-large kernels) there is no choice and no regret, so the mean is printed for the others too.
+whose choice looks wrong is timed again, longer, and the second time counts. Where that still says
+more than 10 %, auto and the fastest alone are timed ten times as long once more: what is left is
+the choice's and not the clock's. A regret is how much longer auto takes than the fastest of them.
+Where direct convolution alone applies (strides, 1×1 and large kernels) there is no choice and no
+regret, so the mean is printed for the others too.
 
 The choice depends on shape, batch and target, never on threads; one thread is the quietest.
 """
@@ -28,8 +31,13 @@ from ninc import _core
 
 PASSES = ("forward", "backward_data", "backward_weights")
 SHAPES = 200
+# Of the shapes that the cost model's figures were fitted to.
+_SEED = 4
 # A regret above this is measured again.
 _SUSPICIOUS = 0.03
+# A regret above this is settled by a timing that is longer by such a factor.
+_WRONG = 0.10
+_LONGER = 10
 # Some milliseconds of a core, and what a shape's arrays may take, in floats.
 _MOST_FLOPS = 1.2e9
 _MOST_FLOATS = 8e6
@@ -82,9 +90,9 @@ _LARGE = (
 )
 
 
-def shapes() -> list[Shape]:
+def shapes(seed: int = _SEED) -> list[Shape]:
     """The same 200 every time; for 120 of them Winograd's convolution is a choice."""
-    rng = random.Random(4)
+    rng = random.Random(seed)
     channels = (1, 3, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512)
     sizes = (4, 5, 6, 7, 8, 10, 12, 13, 14, 16, 20, 24, 27, 28, 32, 56, 64, 112, 224)
     found = dict.fromkeys(_LARGE)
@@ -143,24 +151,46 @@ def measure(shape: Shape, which: str, threads: int, time=timed) -> dict:
     names = ["auto", *methods(shape, which)]
     row = {"shape": dataclasses.asdict(shape), "pass": which, "threads": threads}
     for rounds in (3, 12):
-        seconds: dict[str, list[float]] = {name: [] for name in names}
-        first = {name: time(shape, which, name, threads, 1) for name in names}
-        for turn in range(rounds):
-            for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                repeats = max(3, min(50, int(2e-3 / first[name])))
-                seconds[name].append(time(shape, which, name, threads, repeats))
-        row["seconds"] = {name: statistics.median(values) for name, values in seconds.items()}
+        row["seconds"] = _in_turns(shape, which, names, threads, time, rounds)
         if regret(row) <= _SUSPICIOUS or len(names) == 2:
-            break
+            return row
+    settled = set()
+    while regret(row) > _WRONG and _fastest(row) not in settled:
+        settled.add(_fastest(row))
+        pair = ["auto", _fastest(row)]
+        row["seconds"].update(_in_turns(shape, which, pair, threads, time, rounds, _LONGER))
     return row
+
+
+def _in_turns(
+    shape: Shape, which: str, names: list[str], threads: int, time, rounds: int, longer: int = 1
+) -> dict[str, float]:
+    """Median seconds of each method: each has a turn of some milliseconds in every round.
+
+    Rounds are shuffled: behind a method with much scratch memory the next one may be slower by 9 %,
+    which must not always be the same one.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    first = {name: time(shape, which, name, threads, 1) for name in names}
+    rng = random.Random(_SEED)
+    for _ in range(rounds):
+        for name in rng.sample(names, len(names)):
+            repeats = longer * max(3, min(50, int(2e-3 / first[name])))
+            seconds[name].append(time(shape, which, name, threads, repeats))
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _fastest(row: dict) -> str:
+    """The fastest method, auto aside."""
+    others = {name: value for name, value in row["seconds"].items() if name != "auto"}
+    return min(others, key=others.get)
 
 
 def regret(row: dict) -> float:
     """How much longer auto takes than the fastest method; 0 where there is no choice."""
-    others = {name: value for name, value in row["seconds"].items() if name != "auto"}
-    if len(others) == 1:
+    if len(row["seconds"]) == 2:
         return 0.0
-    return max(0.0, row["seconds"]["auto"] / min(others.values()) - 1.0)
+    return max(0.0, row["seconds"]["auto"] / row["seconds"][_fastest(row)] - 1.0)
 
 
 def summary(rows: list[dict]) -> list[str]:
@@ -194,6 +224,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--passes", nargs="+", choices=PASSES, default=list(PASSES))
     parser.add_argument("--shapes", metavar="FROM:TO", default=f"0:{SHAPES}", help="default: all")
+    parser.add_argument(
+        "--seed", type=int, default=_SEED, help="another number: 200 shapes that are not the fixed"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", help="instruction set, for example avx2")
     parser.add_argument("--json", metavar="FILE", help="add the results to those in the file")
@@ -212,7 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.json and os.path.exists(options.json):
         with open(options.json) as file:
             rows = json.load(file)
-    for shape in [] if options.report else shapes()[first:last]:
+    for shape in [] if options.report else shapes(options.seed)[first:last]:
         for which in options.passes:
             if sys.stderr.isatty():
                 print(f"\r\x1b[K{shape}, {which}", end="", file=sys.stderr, flush=True)

@@ -2,10 +2,15 @@
 // x(n, p·stride_h + r·dilation_h - padding.top, q·stride_w + s·dilation_w - padding.left, c).
 #pragma once
 
+#include <cstdint>
+
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
+
+// Pixels that are summed up in registers before they are added to the rest.
+inline constexpr int64_t kSumPixels = 128;
 
 WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& problem);
 // x: N×H×W×C, dy: N×P×Q×K, dweight: K×(C/groups)×R×S, written; dbias: K, written, or null.
