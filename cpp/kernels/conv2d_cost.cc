@@ -21,6 +21,7 @@
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/conv2d_weights.h"
+#include "kernels/split_tile.h"
 #include "kernels/tile.h"
 #include "kernels/winograd.h"
 #include "kernels/winograd_points.h"
@@ -201,7 +202,20 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
 
 }  // namespace
 
+// Direct convolution by split products: tiles, and splitting a pixel once for each tap. A gradient
+// splits columns, which turn on their way. Nanoseconds on the one processor that has such units.
+double SplitCost(const Conv2dProblem& p, Pass pass, const TileShape& tile) {
+  const bool gradient = pass == Pass::kBackwardWeights;
+  const double multiply = 0.03, term = gradient ? 1.5 : 0.32, tap = gradient ? 0 : 20;
+  const TapLattice lattice = MakeLattice(p, gradient ? Pass::kForward : pass, 0);
+  const double vectors = Real(CeilDiv(lattice.columns, tile.lanes));
+  const double pixels = Real(lattice.rows()), taps = Real(SumTaps(lattice));
+  const double split = Real(SplitSteps(SumDepth(lattice)) * kSplitTerms);
+  return pixels * taps * (multiply * split * vectors + term * split + tap);
+}
+
 double DirectCost(const Conv2dProblem& p, Pass pass) {
+  if (const TileShape tile = ProductShape(p, pass); tile.split) return SplitCost(p, pass, tile);
   if (pass == Pass::kBackwardWeights) return DirectGradientCost(p);
   const DirectSpeed speed = SpeedsOf(ChosenTarget()).direct;
   const TileShape& tile = Tiles().shape;
