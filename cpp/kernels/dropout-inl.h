@@ -1,0 +1,94 @@
+// Dropout over a stretch of positions, for the kernels that drop what they read or write anyway.
+//
+// Included once for each target, as simd-inl.h.
+#if defined(NINC_KERNELS_DROPOUT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef NINC_KERNELS_DROPOUT_INL_H_
+#undef NINC_KERNELS_DROPOUT_INL_H_
+#else
+#define NINC_KERNELS_DROPOUT_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "kernels/dropout.h"
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ninc::cpu::HWY_NAMESPACE {
+namespace {
+
+using DU = hn::RebindToUnsigned<D>;
+using U = hn::Vec<DU>;
+
+// Positions whose words are drawn at once.
+constexpr int64_t kDrawn = 4 * kLanes;
+
+// words[4·b + j] = Philox(block + b)[j] for b < kLanes.
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void DrawWords(const DropoutMask& mask, uint64_t block, uint32_t* words) {
+  const PhiloxCounter drawn = Philox4x32(BlockCounter(block, mask.step), mask.keys[0]);
+  std::copy(drawn.begin(), drawn.end(), words);
+}
+#else
+// Half of them. A counter's word stands in the lower half of 64 bits, the upper half is of no
+// account: so a product's halves are where the next round wants them but for one shift. Counters
+// are in such an order that what comes out needs no more than an interleaving.
+HWY_INLINE void DrawHalf(const DropoutMask& mask, uint64_t block, uint32_t* words) {
+  const hn::RepartitionToWide<DU> wide;
+  const auto narrow = [](auto v) HWY_ATTR { return hn::BitCast(DU(), v); };
+  const auto lane = hn::Iota(wide, 0);
+  const auto second = hn::And(lane, hn::Set(wide, 1));  // 0, 1, 0, 1: of a pair
+  const auto order = hn::Add(hn::ShiftRight<1>(lane),
+                             hn::IfThenElseZero(hn::Ne(second, hn::Zero(wide)),
+                                                hn::Set(wide, static_cast<uint64_t>(kLanes / 4))));
+  // Blocks of one call share their upper 32 bits: `block` is a multiple of half of kLanes.
+  const PhiloxCounter first = BlockCounter(block, mask.step);
+  auto c0 = hn::Add(hn::Set(wide, first[0]), order), c1 = hn::Set(wide, first[1]);
+  auto c2 = hn::Set(wide, first[2]), c3 = hn::Set(wide, first[3]);
+  const U m0 = hn::Set(DU(), kPhiloxM0), m1 = hn::Set(DU(), kPhiloxM1);
+  for (const PhiloxKey& key : mask.keys) {
+    const auto p0 = hn::MulEven(narrow(c0), m0), p1 = hn::MulEven(narrow(c2), m1);
+    c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1), hn::Set(wide, key[0]));
+    c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3), hn::Set(wide, key[1]));
+    c1 = p1;
+    c3 = p0;
+  }
+  const auto c01 =
+      hn::BitCast(wide, hn::OddEven(narrow(hn::ShiftLeft<32>(c1)), narrow(c0)));
+  const auto c23 =
+      hn::BitCast(wide, hn::OddEven(narrow(hn::ShiftLeft<32>(c3)), narrow(c2)));
+  hn::StoreU(narrow(hn::InterleaveLower(wide, c01, c23)), DU(), words);
+  hn::StoreU(narrow(hn::InterleaveUpper(wide, c01, c23)), DU(), words + kLanes);
+}
+
+// `block` is a multiple of kLanes.
+HWY_INLINE void DrawWords(const DropoutMask& mask, uint64_t block, uint32_t* words) {
+  DrawHalf(mask, block, words);
+  DrawHalf(mask, block + kLanes / 2, words + 2 * kLanes);
+}
+#endif
+
+// to(i) = dropped(from(i)) for i < count, where position 0 is `first` of all; `to` may be `from`.
+HWY_INLINE void DropStretch(const DropoutMask& mask, int64_t first, int64_t count,
+                            const float* from, float* to) {
+  HWY_ALIGN uint32_t words[kDrawn + kLanes] = {};  // a last slice loads past what was drawn
+  const V factor = hn::Set(D(), mask.scale);
+  const U limit = hn::Set(DU(), mask.threshold);
+  for (int64_t i = 0; i < count;) {
+    const int64_t skip = (first + i) % kDrawn;
+    DrawWords(mask, static_cast<uint64_t>(first + i - skip) / 4, words);
+    const int64_t drawn = std::min(count - i, kDrawn - skip);
+    ForEachSlice<1>(drawn, [&](int64_t j, auto slice) HWY_ATTR {
+      const auto dropped = hn::RebindMask(D(), hn::Lt(hn::LoadU(DU(), words + skip + j), limit));
+      const V kept = hn::Mul(slice.Load(from + i + j), factor);
+      slice.Store(hn::IfThenZeroElse(dropped, kept), to + i + j);
+    });
+    i += drawn;
+  }
+}
+
+}  // namespace
+}  // namespace ninc::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
