@@ -30,41 +30,46 @@ HWY_INLINE void DrawWords(const DropoutMask& mask, uint64_t block, uint32_t* wor
   std::copy(drawn.begin(), drawn.end(), words);
 }
 #else
-// Half of them. A counter's word stands in the lower half of 64 bits, the upper half is of no
-// account: so a product's halves are where the next round wants them but for one shift. Counters
-// are in such an order that what comes out needs no more than an interleaving.
-HWY_INLINE void DrawHalf(const DropoutMask& mask, uint64_t block, uint32_t* words) {
+// A counter's word stands in the lower half of 64 bits, the upper half is of no account: so a
+// product's halves are where the next round wants them but for one shift. Counters are in such an
+// order that what comes out needs no more than an interleaving. Two vectors of them hide each
+// other's latencies. `block` is a multiple of kLanes.
+HWY_INLINE void DrawWords(const DropoutMask& mask, uint64_t block, uint32_t* words) {
   const hn::RepartitionToWide<DU> wide;
   const auto narrow = [](auto v) HWY_ATTR { return hn::BitCast(DU(), v); };
   const auto lane = hn::Iota(wide, 0);
-  const auto second = hn::And(lane, hn::Set(wide, 1));  // 0, 1, 0, 1: of a pair
-  const auto order = hn::Add(hn::ShiftRight<1>(lane),
-                             hn::IfThenElseZero(hn::Ne(second, hn::Zero(wide)),
-                                                hn::Set(wide, static_cast<uint64_t>(kLanes / 4))));
-  // Blocks of one call share their upper 32 bits: `block` is a multiple of half of kLanes.
+  const auto odd = hn::Ne(hn::And(lane, hn::Set(wide, 1)), hn::Zero(wide));
+  const auto half = hn::IfThenElseZero(odd, hn::Set(wide, static_cast<uint64_t>(kLanes / 4)));
+  // Blocks of one call share their upper 32 bits.
   const PhiloxCounter first = BlockCounter(block, mask.step);
-  auto c0 = hn::Add(hn::Set(wide, first[0]), order), c1 = hn::Set(wide, first[1]);
-  auto c2 = hn::Set(wide, first[2]), c3 = hn::Set(wide, first[3]);
+  const auto low = hn::Add(hn::Set(wide, first[0]), hn::Add(hn::ShiftRight<1>(lane), half));
+  using W = hn::Vec<decltype(wide)>;
+  W c0[2] = {low, hn::Add(low, hn::Set(wide, static_cast<uint64_t>(kLanes / 2)))};
+  W c1[2], c2[2], c3[2];
+  for (int v = 0; v < 2; ++v) {
+    c1[v] = hn::Set(wide, first[1]);
+    c2[v] = hn::Set(wide, first[2]);
+    c3[v] = hn::Set(wide, first[3]);
+  }
   const U m0 = hn::Set(DU(), kPhiloxM0), m1 = hn::Set(DU(), kPhiloxM1);
   for (const PhiloxKey& key : mask.keys) {
-    const auto p0 = hn::MulEven(narrow(c0), m0), p1 = hn::MulEven(narrow(c2), m1);
-    c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1), hn::Set(wide, key[0]));
-    c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3), hn::Set(wide, key[1]));
-    c1 = p1;
-    c3 = p0;
+    const W k0 = hn::Set(wide, key[0]), k1 = hn::Set(wide, key[1]);
+    for (int v = 0; v < 2; ++v) {
+      const W p0 = hn::MulEven(narrow(c0[v]), m0), p1 = hn::MulEven(narrow(c2[v]), m1);
+      c0[v] = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), c1[v]), k0);
+      c2[v] = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), c3[v]), k1);
+      c1[v] = p1;
+      c3[v] = p0;
+    }
   }
-  const auto c01 =
-      hn::BitCast(wide, hn::OddEven(narrow(hn::ShiftLeft<32>(c1)), narrow(c0)));
-  const auto c23 =
-      hn::BitCast(wide, hn::OddEven(narrow(hn::ShiftLeft<32>(c3)), narrow(c2)));
-  hn::StoreU(narrow(hn::InterleaveLower(wide, c01, c23)), DU(), words);
-  hn::StoreU(narrow(hn::InterleaveUpper(wide, c01, c23)), DU(), words + kLanes);
-}
-
-// `block` is a multiple of kLanes.
-HWY_INLINE void DrawWords(const DropoutMask& mask, uint64_t block, uint32_t* words) {
-  DrawHalf(mask, block, words);
-  DrawHalf(mask, block + kLanes / 2, words + 2 * kLanes);
+  for (int v = 0; v < 2; ++v, words += 2 * kLanes) {
+    const auto pair = [&](W even, W after) HWY_ATTR {
+      return hn::BitCast(wide, hn::OddEven(narrow(hn::ShiftLeft<32>(after)), narrow(even)));
+    };
+    const W c01 = pair(c0[v], c1[v]), c23 = pair(c2[v], c3[v]);
+    hn::StoreU(narrow(hn::InterleaveLower(wide, c01, c23)), DU(), words);
+    hn::StoreU(narrow(hn::InterleaveUpper(wide, c01, c23)), DU(), words + kLanes);
+  }
 }
 #endif
 

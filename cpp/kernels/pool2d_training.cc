@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "kernels/blocks.h"
+#include "kernels/conv2d_rows.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/pool2d_training.cc"
@@ -146,7 +147,7 @@ namespace {
 
 // Maps from this size on are written past the caches: their lines would be read before they are
 // written, and be gone before anybody reads them.
-constexpr size_t kPastCachesBytes = 16 << 20;
+constexpr size_t kPastCachesBytes = 32 << 20;
 
 struct Cached {
   template <class Slice>
@@ -164,46 +165,51 @@ struct PastCaches {  // whole vectors of whole lines only
   }
 };
 
-// The rows of dropped dy that reach the row of dx under way, in turns.
-class DroppedRows {
- public:
-  DroppedRows(const PoolWindows& windows, const DropoutMask* mask, const float* dy, float* memory)
-      : windows_(windows), mask_(mask), dy_(dy), memory_(memory) {}
-
-  // Row p of image n.
-  const float* Row(int64_t n, int64_t p) const {
-    return mask_ == nullptr ? dy_ + First(n, p) : Slot(p);
-  }
-  void Load(int64_t n, int64_t p) const {
-    if (mask_ == nullptr) return;
-    DropStretch(*mask_, First(n, p), RowSize(), dy_ + First(n, p), Slot(p));
-  }
-
- private:
-  int64_t RowSize() const { return windows_.out.w * windows_.out.c; }
-  int64_t First(int64_t n, int64_t p) const { return (n * windows_.out.h + p) * RowSize(); }
-  float* Slot(int64_t p) const { return memory_ + p % windows_.h.ReachingAtMost() * RowSize(); }
-
-  const PoolWindows& windows_;
-  const DropoutMask* mask_;
-  const float* dy_;
-  float* memory_;
+// The rows of y that reach the row of dx under way, and a thread's copies of them, in turns.
+struct ReachingRows {
+  Span p;
+  const float* const* dropped;  // [p.end - p.begin]: dropped dy, Q×C
 };
 
-// Calls row(n, h, windows' rows p) for each row of dx once the rows p are loaded, a band a task.
+struct TaskScratch {
+  const float** rows;  // [ReachingAtMost]
+  float* dropped;      // [ReachingAtMost][Q×C], where anything is dropped
+
+  static size_t Bytes(const PoolWindows& windows, bool drops) {
+    const int64_t most = windows.h.ReachingAtMost();
+    return Carver::Bytes<float*>(most) +
+           (drops ? Carver::Bytes<float>(most * windows.out.w * windows.out.c) : 0);
+  }
+  TaskScratch(const PoolWindows& windows, std::byte* memory) {
+    Carver carver(memory);
+    rows = carver.Take<const float*>(windows.h.ReachingAtMost());
+    dropped = carver.Take<float>(0);
+  }
+};
+
+// Calls row(n, h, rows of y) for each row of dx, a band a task.
 template <class Row>
 void ForEachInputRow(const PoolWindows& windows, const DropoutMask* mask, const float* dy,
                      const Workspace& workspace, Row row) {
-  const int64_t bands = windows.Bands();
+  const int64_t bands = windows.Bands(), slots = windows.h.ReachingAtMost();
+  const int64_t row_size = windows.out.w * windows.out.c;
   ParallelFor(workspace.threads(), windows.images * bands, [&](int64_t task, int thread) HWY_ATTR {
+    const TaskScratch scratch(windows, workspace.thread<std::byte>(thread));
     const int64_t n = task / bands;
     const Span band = windows.Band(task % bands);
-    const DroppedRows rows(windows, mask, dy, workspace.thread(thread));
-    int64_t loaded = windows.ReachingRows(band).begin;
+    int64_t next = windows.ReachingRows(band).begin;  // the first row not dropped yet
     for (int64_t h = band.begin; h < band.end; ++h) {
       const Span p = windows.ReachingRows({h, h + 1});
-      for (; loaded < p.end; ++loaded) rows.Load(n, loaded);
-      row(n, h, p, rows);
+      for (int64_t i = p.begin; i < p.end; ++i) {
+        const int64_t first = (n * windows.out.h + i) * row_size;
+        float* copy = scratch.dropped + i % slots * row_size;
+        if (mask != nullptr && i == next) {
+          DropStretch(*mask, first, row_size, dy + first, copy);
+          ++next;
+        }
+        scratch.rows[i - p.begin] = mask == nullptr ? dy + first : copy;
+      }
+      row(n, h, ReachingRows{p, scratch.rows});
     }
     hwy::FlushStream();
   });
@@ -216,16 +222,16 @@ void GatherFromMaxima(const TrainingPoolProblem& problem, const DropoutMask* mas
   const Shape &in = problem.pool.input, &out = windows.out;
   ForEachInputRow(
       windows, mask, dy, workspace,
-      [&](int64_t n, int64_t h, Span p, const DroppedRows& rows) HWY_ATTR {
+      [&](int64_t n, int64_t h, const ReachingRows& rows) HWY_ATTR {
         float* to = dx + (n * in.h + h) * in.w * in.c;
         for (int64_t w = 0; w < in.w; ++w, to += in.c) {
           const Span q = windows.ReachingColumns({w, w + 1});
-          ForEachSlice<2>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
+          ForEachSlice<6>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
             constexpr int kV = decltype(slice)::kVectors;
             V sum[kV];
             for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
-            for (int64_t i = p.begin; i < p.end; ++i) {
-              const float* from = rows.Row(n, i) + c;
+            for (int64_t i = rows.p.begin; i < rows.p.end; ++i) {
+              const float* from = rows.dropped[i - rows.p.begin] + c;
               const uint8_t* places = trace + (n * out.h + i) * out.w * out.c + c;
               const int64_t place = (h - windows.h.Start(i)) * windows.w.kernel + w;
               for (int64_t j = q.begin; j < q.end; ++j) {
@@ -255,7 +261,7 @@ void GatherFromAverages(const TrainingPoolProblem& problem, const DropoutMask* m
   const int64_t pixel_bytes = PixelTraceBytes(in.c);
   ForEachInputRow(
       windows, mask, dy, workspace,
-      [&](int64_t n, int64_t h, Span p, const DroppedRows& rows) HWY_ATTR {
+      [&](int64_t n, int64_t h, const ReachingRows& rows) HWY_ATTR {
         const int64_t pixel = (n * in.h + h) * in.w;
         for (int64_t w = 0; w < in.w; ++w) {
           const Span q = windows.ReachingColumns({w, w + 1});
@@ -265,8 +271,8 @@ void GatherFromAverages(const TrainingPoolProblem& problem, const DropoutMask* m
             constexpr int kV = decltype(slice)::kVectors;
             V sum[kV];
             for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
-            for (int64_t i = p.begin; i < p.end; ++i) {
-              const float* from = rows.Row(n, i) + c;
+            for (int64_t i = rows.p.begin; i < rows.p.end; ++i) {
+              const float* from = rows.dropped[i - rows.p.begin] + c;
               for (int64_t j = q.begin; j < q.end; ++j) {
                 const V scale = hn::Set(D(), windows.InverseArea(i, j));
                 for (int v = 0; v < kV; ++v) {
@@ -305,6 +311,10 @@ void DropAndRoute(const TrainingPoolProblem& problem, const DropoutMask* mask, c
   } else {
     run(Cached());
   }
+}
+
+size_t ScratchBytes(const TrainingPoolProblem& problem) {
+  return TaskScratch::Bytes(PoolWindows(problem.pool), problem.dropout != 0.0f);
 }
 
 size_t TraceBytes(const TrainingPoolProblem& problem) {
@@ -350,10 +360,7 @@ void TrainingPoolForward(const TrainingPoolProblem& problem, const DropoutKey* k
 }
 
 WorkspaceSize TrainingPoolBackwardWorkspace(const TrainingPoolProblem& problem) {
-  if (problem.dropout == 0.0f) return {};
-  const PoolWindows windows(problem.pool);
-  const int64_t floats = windows.h.ReachingAtMost() * windows.out.w * windows.out.c;
-  return {.per_thread = static_cast<size_t>(floats) * sizeof(float)};
+  return {.per_thread = NINC_DISPATCH(ScratchBytes)(problem)};
 }
 
 void TrainingPoolBackward(const TrainingPoolProblem& problem, const DropoutKey* key,
