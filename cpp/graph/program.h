@@ -246,11 +246,12 @@ struct SoftmaxBackward {
 using StepOp =
     std::variant<step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d, step::MlpConv,
                  step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
-                 step::TrainingPool, step::Dropout, step::ScaleShift, step::BatchNorm, step::Add, step::CopyChannels,
-                 step::Softmax, step::SoftmaxCrossEntropy, step::Conv2dBackwardData,
-                 step::Conv2dBackwardWeights, step::PointwiseBackward, step::ActivationBackward,
-                 step::MaxPool2dBackward, step::AvgPool2dBackward, step::TrainingPoolBackward, step::GlobalAvgPool2dBackward,
-                 step::BatchNormBackward, step::SoftmaxBackward>;
+                 step::TrainingPool, step::Dropout, step::ScaleShift, step::BatchNorm, step::Add,
+                 step::CopyChannels, step::Softmax, step::SoftmaxCrossEntropy,
+                 step::Conv2dBackwardData, step::Conv2dBackwardWeights, step::PointwiseBackward,
+                 step::ActivationBackward, step::MaxPool2dBackward, step::AvgPool2dBackward,
+                 step::TrainingPoolBackward, step::GlobalAvgPool2dBackward, step::BatchNormBackward,
+                 step::SoftmaxBackward>;
 
 struct Step {
   StepOp op;

@@ -113,31 +113,30 @@ void PoolAndDrop(const TrainingPoolProblem& problem, const DropoutMask* mask, Sp
   const int64_t row_size = in.w * in.c, y_row = out.w * out.c;
   const auto trace_row = [&](int64_t row) { return row * in.w * PixelTraceBytes(in.c); };
   WithKind(problem.activation, [&](auto kind) HWY_ATTR {
-    ParallelBlocks(
-        threads, (images.end - images.begin) * out.h, RowsInBlock(y_row),
-        [&](int64_t begin, int64_t end) HWY_ATTR {
-          for (int64_t row = begin; row < end; ++row) {
-            const int64_t p = row % out.h, n = images.begin + row / out.h;
-            const int64_t at = (n * out.h + p) * y_row;
-            const float* image = x + row / out.h * in.h * row_size;
-            for (int64_t q = 0; q < out.w; ++q) {
-              const int64_t to = at + q * out.c;
-              if (problem.kind == TrainingPoolProblem::Kind::kMax) {
-                TraceMaximum(kind, windows, p, q, image, y + to, trace + to);
-              } else {
-                AverageWindow(windows, p, q, image, y + to);
-              }
-            }
-            if constexpr (decltype(kind)::value != Activation::Kind::kNone) {
-              if (problem.kind == TrainingPoolProblem::Kind::kAvg) {
-                const int64_t from = p * in.h / out.h, until = (p + 1) * in.h / out.h;
-                TracePassed(kind, (until - from) * in.w, in.c, image + from * row_size,
-                            trace + trace_row(n * in.h + from));
-              }
-            }
-            if (mask != nullptr) DropStretch(*mask, at, y_row, y + at, y + at);
-          }
-        });
+    ParallelBlocks(threads, (images.end - images.begin) * out.h, RowsInBlock(y_row),
+                   [&](int64_t begin, int64_t end) HWY_ATTR {
+                     for (int64_t row = begin; row < end; ++row) {
+                       const int64_t p = row % out.h, n = images.begin + row / out.h;
+                       const int64_t at = (n * out.h + p) * y_row;
+                       const float* image = x + row / out.h * in.h * row_size;
+                       for (int64_t q = 0; q < out.w; ++q) {
+                         const int64_t to = at + q * out.c;
+                         if (problem.kind == TrainingPoolProblem::Kind::kMax) {
+                           TraceMaximum(kind, windows, p, q, image, y + to, trace + to);
+                         } else {
+                           AverageWindow(windows, p, q, image, y + to);
+                         }
+                       }
+                       if constexpr (decltype(kind)::value != Activation::Kind::kNone) {
+                         if (problem.kind == TrainingPoolProblem::Kind::kAvg) {
+                           const int64_t from = p * in.h / out.h, until = (p + 1) * in.h / out.h;
+                           TracePassed(kind, (until - from) * in.w, in.c, image + from * row_size,
+                                       trace + trace_row(n * in.h + from));
+                         }
+                       }
+                       if (mask != nullptr) DropStretch(*mask, at, y_row, y + at, y + at);
+                     }
+                   });
   });
 }
 
@@ -221,8 +220,7 @@ void GatherFromMaxima(const TrainingPoolProblem& problem, const DropoutMask* mas
   const PoolWindows windows(problem.pool);
   const Shape &in = problem.pool.input, &out = windows.out;
   ForEachInputRow(
-      windows, mask, dy, workspace,
-      [&](int64_t n, int64_t h, const ReachingRows& rows) HWY_ATTR {
+      windows, mask, dy, workspace, [&](int64_t n, int64_t h, const ReachingRows& rows) HWY_ATTR {
         float* to = dx + (n * in.h + h) * in.w * in.c;
         for (int64_t w = 0; w < in.w; ++w, to += in.c) {
           const Span q = windows.ReachingColumns({w, w + 1});
@@ -235,14 +233,13 @@ void GatherFromMaxima(const TrainingPoolProblem& problem, const DropoutMask* mas
               const uint8_t* places = trace + (n * out.h + i) * out.w * out.c + c;
               const int64_t place = (h - windows.h.Start(i)) * windows.w.kernel + w;
               for (int64_t j = q.begin; j < q.end; ++j) {
-                const auto here =
-                    hn::Set(DI(), static_cast<int32_t>(place - windows.w.Start(j)));
+                const auto here = hn::Set(DI(), static_cast<int32_t>(place - windows.w.Start(j)));
                 for (int v = 0; v < kV; ++v) {
-                  const auto at = hn::PromoteTo(
-                      DI(), hn::LoadU(DByte(), places + j * out.c + v * kLanes));
+                  const auto at =
+                      hn::PromoteTo(DI(), hn::LoadU(DByte(), places + j * out.c + v * kLanes));
                   const M taken = hn::RebindMask(D(), hn::Eq(at, here));
-                  sum[v] = hn::IfThenElse(
-                      taken, hn::Add(sum[v], slice.Load(from + j * out.c, v)), sum[v]);
+                  sum[v] = hn::IfThenElse(taken, hn::Add(sum[v], slice.Load(from + j * out.c, v)),
+                                          sum[v]);
                 }
               }
             }
@@ -258,38 +255,38 @@ void GatherFromAverages(const TrainingPoolProblem& problem, const DropoutMask* m
                         const Workspace& workspace) {
   const PoolWindows windows(problem.pool);
   const Shape &in = problem.pool.input, &out = windows.out;
+  const bool masked = problem.activation != Activation{};
   const int64_t pixel_bytes = PixelTraceBytes(in.c);
-  ForEachInputRow(
-      windows, mask, dy, workspace,
-      [&](int64_t n, int64_t h, const ReachingRows& rows) HWY_ATTR {
-        const int64_t pixel = (n * in.h + h) * in.w;
-        for (int64_t w = 0; w < in.w; ++w) {
-          const Span q = windows.ReachingColumns({w, w + 1});
-          const uint8_t* bits = trace == nullptr ? nullptr : trace + (pixel + w) * pixel_bytes;
-          float* to = dx + (pixel + w) * in.c;
-          ForEachSlice<4>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
-            constexpr int kV = decltype(slice)::kVectors;
-            V sum[kV];
-            for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
-            for (int64_t i = rows.p.begin; i < rows.p.end; ++i) {
-              const float* from = rows.dropped[i - rows.p.begin] + c;
-              for (int64_t j = q.begin; j < q.end; ++j) {
-                const V scale = hn::Set(D(), windows.InverseArea(i, j));
-                for (int v = 0; v < kV; ++v) {
-                  sum[v] = hn::MulAdd(slice.Load(from + j * out.c, v), scale, sum[v]);
-                }
-              }
-            }
-            for (int v = 0; v < kV; ++v) {
-              if (bits != nullptr) {
-                const M passed = LoadBits(bits + (c / kLanes + v) * kMaskBytes);
-                sum[v] = hn::IfThenElseZero(passed, sum[v]);
-              }
-              store(slice, sum[v], to + c, v);
-            }
-          });
-        }
-      });
+  ForEachInputRow(windows, mask, dy, workspace,
+                  [&](int64_t n, int64_t h, const ReachingRows& rows) HWY_ATTR {
+                    const int64_t pixel = (n * in.h + h) * in.w;
+                    for (int64_t w = 0; w < in.w; ++w) {
+                      const Span q = windows.ReachingColumns({w, w + 1});
+                      const uint8_t* bits = masked ? trace + (pixel + w) * pixel_bytes : nullptr;
+                      float* to = dx + (pixel + w) * in.c;
+                      ForEachSlice<4>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
+                        constexpr int kV = decltype(slice)::kVectors;
+                        V sum[kV];
+                        for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
+                        for (int64_t i = rows.p.begin; i < rows.p.end; ++i) {
+                          const float* from = rows.dropped[i - rows.p.begin] + c;
+                          for (int64_t j = q.begin; j < q.end; ++j) {
+                            const V scale = hn::Set(D(), windows.InverseArea(i, j));
+                            for (int v = 0; v < kV; ++v) {
+                              sum[v] = hn::MulAdd(slice.Load(from + j * out.c, v), scale, sum[v]);
+                            }
+                          }
+                        }
+                        for (int v = 0; v < kV; ++v) {
+                          if (masked) {
+                            const M passed = LoadBits(bits + (c / kLanes + v) * kMaskBytes);
+                            sum[v] = hn::IfThenElseZero(passed, sum[v]);
+                          }
+                          store(slice, sum[v], to + c, v);
+                        }
+                      });
+                    }
+                  });
 }
 
 }  // namespace

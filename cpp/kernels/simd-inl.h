@@ -143,8 +143,10 @@ HWY_INLINE M Stopped(Kind, V y) {
 // The gradient behind the activation that gave y.
 template <class Kind>
 HWY_INLINE V Masked(Kind kind, V dy, V y) {
-  if constexpr (Kind::value == Activation::Kind::kNone) return dy;
-  else return hn::IfThenZeroElse(Stopped(kind, y), dy);
+  if constexpr (Kind::value == Activation::Kind::kNone)
+    return dy;
+  else
+    return hn::IfThenZeroElse(Stopped(kind, y), dy);
 }
 
 // sums(c) = sum over tasks of partial(task, c), in the tasks' order.
