@@ -29,9 +29,6 @@ struct StepWorkspace {
   WorkspaceSize operator()(const step::ActivationBackward& s) const {
     return backend.ActivationBackwardWorkspace(shape(s.dy).pixels(), shape(s.dy).c);
   }
-  WorkspaceSize operator()(const step::TrainingPoolBackward& s) const {
-    return backend.TrainingPoolBackwardWorkspace(s.problem);
-  }
   WorkspaceSize operator()(const step::BatchNorm& s) const {
     return backend.BatchNormWorkspace(shape(s.x).pixels(), shape(s.x).c);
   }
@@ -130,8 +127,8 @@ class Execution {
                                         threads());
   }
   Status operator()(const step::TrainingPoolBackward& s) const {
-    return backend_.TrainingPoolBackward(s.problem, Key(), In(s.dy), Bytes(s.trace), Out(s.dx),
-                                         run_.workspace);
+    return backend_.TrainingPoolBackward(s.problem, Key() != nullptr, In(s.dy), Bytes(s.trace),
+                                         Out(s.dx), threads());
   }
   Status operator()(const step::GlobalAvgPool2d& s) const {
     return backend_.GlobalAvgPool2dForward(shape(s.x), In(s.x), Out(s.y), threads());

@@ -171,13 +171,9 @@ class Cpu final : public Backend {
     cpu::TrainingPoolForward(problem, key, {0, problem.pool.input.n}, x, y, trace, threads);
     return {};
   }
-  WorkspaceSize TrainingPoolBackwardWorkspace(const TrainingPoolProblem& problem) const override {
-    return cpu::TrainingPoolBackwardWorkspace(problem);
-  }
-  Status TrainingPoolBackward(const TrainingPoolProblem& problem, const DropoutKey* key,
-                              const float* dy, const uint8_t* trace, float* dx,
-                              const Workspace& workspace) override {
-    cpu::TrainingPoolBackward(problem, key, dy, trace, dx, workspace);
+  Status TrainingPoolBackward(const TrainingPoolProblem& problem, bool dropped, const float* dy,
+                              const uint8_t* trace, float* dx, int threads) override {
+    cpu::TrainingPoolBackward(problem, dropped, dy, trace, dx, threads);
     return {};
   }
 

@@ -73,20 +73,19 @@ HWY_INLINE void DrawWords(const DropoutMask& mask, uint64_t block, uint32_t* wor
 }
 #endif
 
-// to(i) = dropped(from(i)) for i < count, where position 0 is `first` of all; `to` may be `from`.
-HWY_INLINE void DropStretch(const DropoutMask& mask, int64_t first, int64_t count,
-                            const float* from, float* to) {
+// Calls step(i, lanes, slice, dropped) for slices of `lanes` lanes that cover [0, count), where
+// position 0 is `first` of all.
+template <class Step>
+HWY_INLINE void DrawStretch(const DropoutMask& mask, int64_t first, int64_t count, Step step) {
   HWY_ALIGN uint32_t words[kDrawn + kLanes] = {};  // a last slice loads past what was drawn
-  const V factor = hn::Set(D(), mask.scale);
   const U limit = hn::Set(DU(), mask.threshold);
   for (int64_t i = 0; i < count;) {
     const int64_t skip = (first + i) % kDrawn;
     DrawWords(mask, static_cast<uint64_t>(first + i - skip) / 4, words);
     const int64_t drawn = std::min(count - i, kDrawn - skip);
     ForEachSlice<1>(drawn, [&](int64_t j, auto slice) HWY_ATTR {
-      const auto dropped = hn::RebindMask(D(), hn::Lt(hn::LoadU(DU(), words + skip + j), limit));
-      const V kept = hn::Mul(slice.Load(from + i + j), factor);
-      slice.Store(hn::IfThenZeroElse(dropped, kept), to + i + j);
+      const M dropped = hn::RebindMask(D(), hn::Lt(hn::LoadU(DU(), words + skip + j), limit));
+      step(i + j, std::min(kLanes, drawn - j), slice, dropped);
     });
     i += drawn;
   }

@@ -16,7 +16,11 @@ namespace ninc::cpu::HWY_NAMESPACE {
 
 void DropAll(int64_t count, const DropoutMask& mask, const float* x, float* y, int threads) {
   ParallelBlocks(threads, count, kElementBlock, [&](int64_t begin, int64_t end) HWY_ATTR {
-    DropStretch(mask, begin, end - begin, x + begin, y + begin);
+    const V factor = hn::Set(D(), mask.scale);
+    DrawStretch(mask, begin, end - begin, [&](int64_t i, int64_t, auto slice, M dropped) HWY_ATTR {
+      const V kept = hn::Mul(slice.Load(x + begin + i), factor);
+      slice.Store(hn::IfThenZeroElse(dropped, kept), y + begin + i);
+    });
   });
 }
 

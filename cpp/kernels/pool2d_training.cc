@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "kernels/blocks.h"
-#include "kernels/conv2d_rows.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/pool2d_training.cc"
@@ -39,6 +38,36 @@ HWY_INLINE M LoadBits(const uint8_t* from) {
   uint8_t bits[8] = {};
   std::memcpy(bits, from, kMaskBytes);
   return hn::LoadMaskBits(D(), bits);
+}
+
+// A byte of the trace for each lane.
+HWY_INLINE hn::Vec<DI> LoadBytes(const uint8_t* from) {
+  return hn::PromoteTo(DI(), hn::LoadU(DByte(), from));
+}
+// All bits of a lane where its byte is kKept, none where it is 0.
+HWY_INLINE V LoadLaneMask(const uint8_t* from) {
+  const hn::RebindToSigned<DByte> signed_bytes;
+  return hn::BitCast(D(), hn::PromoteTo(DI(), hn::BitCast(signed_bytes, hn::LoadU(DByte(), from))));
+}
+// Of the first `lanes` lanes; the bytes behind may be another task's.
+HWY_INLINE hn::Vec<DI> LoadBytes(int64_t lanes, const uint8_t* from) {
+  if (lanes == kLanes) return LoadBytes(from);
+  uint8_t bytes[kLanes] = {};
+  std::memcpy(bytes, from, static_cast<size_t>(lanes));
+  return LoadBytes(bytes);
+}
+HWY_INLINE void StoreBytes(hn::Vec<DI> value, int64_t lanes, uint8_t* to) {
+  const auto bytes = hn::DemoteTo(DByte(), value);
+  if (lanes == kLanes) return hn::StoreU(bytes, DByte(), to);
+  uint8_t all[kLanes];
+  hn::StoreU(bytes, DByte(), all);
+  std::memcpy(to, all, static_cast<size_t>(lanes));
+}
+
+// Where the bits for x begin in the trace of an average: behind the bytes for y. A last vector's
+// worth of bytes is read past their end.
+int64_t BitsBegin(const TrainingPoolProblem& problem) {
+  return problem.dropout == 0.0f ? 0 : problem.pool.output().size() + kLanes;
 }
 
 // ---- Forward ------------------------------------------------------------------------------------
@@ -79,15 +108,7 @@ HWY_INLINE void TraceMaximum(Kind kind, const PoolWindows& windows, int64_t p, i
         const auto stopped = hn::RebindMask(DI(), Stopped(kind, best[v]));
         place[v] = hn::IfThenElse(stopped, hn::Set(DI(), kStopped), place[v]);
       }
-      const int64_t left = channels - (c + v * kLanes);
-      const auto bytes = hn::DemoteTo(DByte(), place[v]);
-      if (left >= kLanes) {
-        hn::StoreU(bytes, DByte(), trace + c + v * kLanes);
-      } else {
-        uint8_t lanes[kLanes];
-        hn::StoreU(bytes, DByte(), lanes);
-        std::memcpy(trace + c + v * kLanes, lanes, static_cast<size_t>(left));
-      }
+      StoreBytes(place[v], std::min(kLanes, channels - (c + v * kLanes)), trace + c + v * kLanes);
     }
   });
 }
@@ -103,6 +124,23 @@ HWY_INLINE void TracePassed(Kind kind, int64_t pixels, int64_t channels, const f
   }
 }
 
+// Drops from a stretch of y and stops its gradients.
+HWY_INLINE void DropAndTrace(const DropoutMask& mask, bool maximum, int64_t first, int64_t count,
+                             float* y, uint8_t* trace) {
+  const V factor = hn::Set(D(), mask.scale);
+  const auto stopped = hn::Set(DI(), kStopped), kept_byte = hn::Set(DI(), kKept);
+  y += first;
+  trace += first;
+  DrawStretch(mask, first, count, [&](int64_t i, int64_t lanes, auto slice, M dropped) HWY_ATTR {
+    const V kept = hn::Mul(slice.Load(y + i), factor);
+    slice.Store(hn::IfThenZeroElse(dropped, kept), y + i);
+    const auto drops = hn::RebindMask(DI(), dropped);
+    const auto after = maximum ? hn::IfThenElse(drops, stopped, LoadBytes(lanes, trace + i))
+                               : hn::IfThenZeroElse(drops, kept_byte);
+    StoreBytes(after, lanes, trace + i);
+  });
+}
+
 }  // namespace
 
 // A task takes whole rows of y; those of x are traced by the row of y nearest to them.
@@ -111,7 +149,8 @@ void PoolAndDrop(const TrainingPoolProblem& problem, const DropoutMask* mask, Sp
   const PoolWindows windows(problem.pool);
   const Shape &in = problem.pool.input, &out = windows.out;
   const int64_t row_size = in.w * in.c, y_row = out.w * out.c;
-  const auto trace_row = [&](int64_t row) { return row * in.w * PixelTraceBytes(in.c); };
+  const bool maximum = problem.kind == TrainingPoolProblem::Kind::kMax;
+  uint8_t* const bits = maximum ? nullptr : trace + BitsBegin(problem);
   WithKind(problem.activation, [&](auto kind) HWY_ATTR {
     ParallelBlocks(threads, (images.end - images.begin) * out.h, RowsInBlock(y_row),
                    [&](int64_t begin, int64_t end) HWY_ATTR {
@@ -121,20 +160,24 @@ void PoolAndDrop(const TrainingPoolProblem& problem, const DropoutMask* mask, Sp
                        const float* image = x + row / out.h * in.h * row_size;
                        for (int64_t q = 0; q < out.w; ++q) {
                          const int64_t to = at + q * out.c;
-                         if (problem.kind == TrainingPoolProblem::Kind::kMax) {
+                         if (maximum) {
                            TraceMaximum(kind, windows, p, q, image, y + to, trace + to);
                          } else {
                            AverageWindow(windows, p, q, image, y + to);
                          }
                        }
                        if constexpr (decltype(kind)::value != Activation::Kind::kNone) {
-                         if (problem.kind == TrainingPoolProblem::Kind::kAvg) {
+                         if (!maximum) {
                            const int64_t from = p * in.h / out.h, until = (p + 1) * in.h / out.h;
                            TracePassed(kind, (until - from) * in.w, in.c, image + from * row_size,
-                                       trace + trace_row(n * in.h + from));
+                                       bits + (n * in.h + from) * in.w * PixelTraceBytes(in.c));
                          }
                        }
-                       if (mask != nullptr) DropStretch(*mask, at, y_row, y + at, y + at);
+                       if (mask != nullptr) {
+                         DropAndTrace(*mask, maximum, at, y_row, y, trace);
+                       } else if (!maximum && problem.dropout != 0.0f) {
+                         std::memset(trace + at, kKept, static_cast<size_t>(y_row));
+                       }
                      }
                    });
   });
@@ -164,140 +207,101 @@ struct PastCaches {  // whole vectors of whole lines only
   }
 };
 
-// The rows of y that reach the row of dx under way, and a thread's copies of them, in turns.
-struct ReachingRows {
-  Span p;
-  const float* const* dropped;  // [p.end - p.begin]: dropped dy, Q×C
-};
+// Calls pixel(n, h, w, windows' rows, windows' columns) for every pixel of dx, a task taking whole
+// rows.
+template <class Pixel>
+void ForEachInput(const PoolWindows& windows, int threads, Pixel pixel) {
+  const int64_t rows = windows.h.in, columns = windows.w.in;
+  ParallelBlocks(threads, windows.images * rows, RowsInBlock(columns * windows.out.c),
+                 [&](int64_t begin, int64_t end) HWY_ATTR {
+                   for (int64_t row = begin; row < end; ++row) {
+                     const int64_t h = row % rows;
+                     const Span p = windows.ReachingRows({h, h + 1});
+                     for (int64_t w = 0; w < columns; ++w) {
+                       pixel(row / rows, h, w, p, windows.ReachingColumns({w, w + 1}));
+                     }
+                   }
+                   hwy::FlushStream();
+                 });
+}
 
-struct TaskScratch {
-  const float** rows;  // [ReachingAtMost]
-  float* dropped;      // [ReachingAtMost][Q×C], where anything is dropped
-
-  static size_t Bytes(const PoolWindows& windows, bool drops) {
-    const int64_t most = windows.h.ReachingAtMost();
-    return Carver::Bytes<float*>(most) +
-           (drops ? Carver::Bytes<float>(most * windows.out.w * windows.out.c) : 0);
-  }
-  TaskScratch(const PoolWindows& windows, std::byte* memory) {
-    Carver carver(memory);
-    rows = carver.Take<const float*>(windows.h.ReachingAtMost());
-    dropped = carver.Take<float>(0);
-  }
-};
-
-// Calls row(n, h, rows of y) for each row of dx, a band a task.
-template <class Row>
-void ForEachInputRow(const PoolWindows& windows, const DropoutMask* mask, const float* dy,
-                     const Workspace& workspace, Row row) {
-  const int64_t bands = windows.Bands(), slots = windows.h.ReachingAtMost();
-  const int64_t row_size = windows.out.w * windows.out.c;
-  ParallelFor(workspace.threads(), windows.images * bands, [&](int64_t task, int thread) HWY_ATTR {
-    const TaskScratch scratch(windows, workspace.thread<std::byte>(thread));
-    const int64_t n = task / bands;
-    const Span band = windows.Band(task % bands);
-    int64_t next = windows.ReachingRows(band).begin;  // the first row not dropped yet
-    for (int64_t h = band.begin; h < band.end; ++h) {
-      const Span p = windows.ReachingRows({h, h + 1});
+template <class Store>
+void GatherFromMaxima(const TrainingPoolProblem& problem, float scale, const float* dy,
+                      const uint8_t* trace, float* dx, Store store, int threads) {
+  const PoolWindows windows(problem.pool);
+  const Shape &in = problem.pool.input, &out = windows.out;
+  const V factor = hn::Set(D(), scale);
+  ForEachInput(windows, threads, [&](int64_t n, int64_t h, int64_t w, Span p, Span q) HWY_ATTR {
+    float* to = dx + ((n * in.h + h) * in.w + w) * in.c;
+    // Channels of networks are multiples of 96 more often than not.
+    ForEachSlice<6>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
+      constexpr int kV = decltype(slice)::kVectors;
+      V sum[kV];
+      for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
       for (int64_t i = p.begin; i < p.end; ++i) {
-        const int64_t first = (n * windows.out.h + i) * row_size;
-        float* copy = scratch.dropped + i % slots * row_size;
-        if (mask != nullptr && i == next) {
-          DropStretch(*mask, first, row_size, dy + first, copy);
-          ++next;
+        const int64_t row = (n * out.h + i) * out.w;
+        const int64_t place = (h - windows.h.Start(i)) * windows.w.kernel + w;
+        for (int64_t j = q.begin; j < q.end; ++j) {
+          const int64_t at = (row + j) * out.c + c;
+          const auto here = hn::Set(DI(), static_cast<int32_t>(place - windows.w.Start(j)));
+          for (int v = 0; v < kV; ++v) {
+            const M taken = hn::RebindMask(D(), hn::Eq(LoadBytes(trace + at + v * kLanes), here));
+            const V gradient = hn::Mul(slice.Load(dy + at, v), factor);
+            sum[v] = hn::IfThenElse(taken, hn::Add(sum[v], gradient), sum[v]);
+          }
         }
-        scratch.rows[i - p.begin] = mask == nullptr ? dy + first : copy;
       }
-      row(n, h, ReachingRows{p, scratch.rows});
-    }
-    hwy::FlushStream();
+      for (int v = 0; v < kV; ++v) store(slice, sum[v], to + c, v);
+    });
   });
 }
 
 template <class Store>
-void GatherFromMaxima(const TrainingPoolProblem& problem, const DropoutMask* mask, const float* dy,
-                      const uint8_t* trace, float* dx, Store store, const Workspace& workspace) {
+void GatherFromAverages(const TrainingPoolProblem& problem, float scale, const float* dy,
+                        const uint8_t* trace, float* dx, Store store, int threads) {
   const PoolWindows windows(problem.pool);
   const Shape &in = problem.pool.input, &out = windows.out;
-  ForEachInputRow(
-      windows, mask, dy, workspace, [&](int64_t n, int64_t h, const ReachingRows& rows) HWY_ATTR {
-        float* to = dx + (n * in.h + h) * in.w * in.c;
-        for (int64_t w = 0; w < in.w; ++w, to += in.c) {
-          const Span q = windows.ReachingColumns({w, w + 1});
-          ForEachSlice<6>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
-            constexpr int kV = decltype(slice)::kVectors;
-            V sum[kV];
-            for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
-            for (int64_t i = rows.p.begin; i < rows.p.end; ++i) {
-              const float* from = rows.dropped[i - rows.p.begin] + c;
-              const uint8_t* places = trace + (n * out.h + i) * out.w * out.c + c;
-              const int64_t place = (h - windows.h.Start(i)) * windows.w.kernel + w;
-              for (int64_t j = q.begin; j < q.end; ++j) {
-                const auto here = hn::Set(DI(), static_cast<int32_t>(place - windows.w.Start(j)));
-                for (int v = 0; v < kV; ++v) {
-                  const auto at =
-                      hn::PromoteTo(DI(), hn::LoadU(DByte(), places + j * out.c + v * kLanes));
-                  const M taken = hn::RebindMask(D(), hn::Eq(at, here));
-                  sum[v] = hn::IfThenElse(taken, hn::Add(sum[v], slice.Load(from + j * out.c, v)),
-                                          sum[v]);
-                }
-              }
-            }
-            for (int v = 0; v < kV; ++v) store(slice, sum[v], to + c, v);
-          });
+  const V factor = hn::Set(D(), scale);
+  const bool drops = problem.dropout != 0.0f, masked = problem.activation != Activation{};
+  const uint8_t* const bits = masked ? trace + BitsBegin(problem) : nullptr;
+  ForEachInput(windows, threads, [&](int64_t n, int64_t h, int64_t w, Span p, Span q) HWY_ATTR {
+    const int64_t pixel = (n * in.h + h) * in.w + w;
+    ForEachSlice<4>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
+      constexpr int kV = decltype(slice)::kVectors;
+      V sum[kV];
+      for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
+      for (int64_t i = p.begin; i < p.end; ++i) {
+        for (int64_t j = q.begin; j < q.end; ++j) {
+          const int64_t at = ((n * out.h + i) * out.w + j) * out.c + c;
+          const V share = hn::Set(D(), windows.InverseArea(i, j));
+          for (int v = 0; v < kV; ++v) {
+            V gradient = hn::Mul(slice.Load(dy + at, v), factor);
+            if (drops) gradient = hn::And(gradient, LoadLaneMask(trace + at + v * kLanes));
+            sum[v] = hn::MulAdd(gradient, share, sum[v]);
+          }
         }
-      });
-}
-
-template <class Store>
-void GatherFromAverages(const TrainingPoolProblem& problem, const DropoutMask* mask,
-                        const float* dy, const uint8_t* trace, float* dx, Store store,
-                        const Workspace& workspace) {
-  const PoolWindows windows(problem.pool);
-  const Shape &in = problem.pool.input, &out = windows.out;
-  const bool masked = problem.activation != Activation{};
-  const int64_t pixel_bytes = PixelTraceBytes(in.c);
-  ForEachInputRow(windows, mask, dy, workspace,
-                  [&](int64_t n, int64_t h, const ReachingRows& rows) HWY_ATTR {
-                    const int64_t pixel = (n * in.h + h) * in.w;
-                    for (int64_t w = 0; w < in.w; ++w) {
-                      const Span q = windows.ReachingColumns({w, w + 1});
-                      const uint8_t* bits = masked ? trace + (pixel + w) * pixel_bytes : nullptr;
-                      float* to = dx + (pixel + w) * in.c;
-                      ForEachSlice<4>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
-                        constexpr int kV = decltype(slice)::kVectors;
-                        V sum[kV];
-                        for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
-                        for (int64_t i = rows.p.begin; i < rows.p.end; ++i) {
-                          const float* from = rows.dropped[i - rows.p.begin] + c;
-                          for (int64_t j = q.begin; j < q.end; ++j) {
-                            const V scale = hn::Set(D(), windows.InverseArea(i, j));
-                            for (int v = 0; v < kV; ++v) {
-                              sum[v] = hn::MulAdd(slice.Load(from + j * out.c, v), scale, sum[v]);
-                            }
-                          }
-                        }
-                        for (int v = 0; v < kV; ++v) {
-                          if (masked) {
-                            const M passed = LoadBits(bits + (c / kLanes + v) * kMaskBytes);
-                            sum[v] = hn::IfThenElseZero(passed, sum[v]);
-                          }
-                          store(slice, sum[v], to + c, v);
-                        }
-                      });
-                    }
-                  });
+      }
+      for (int v = 0; v < kV; ++v) {
+        if (masked) {
+          const int64_t at = pixel * PixelTraceBytes(in.c) + (c / kLanes + v) * kMaskBytes;
+          sum[v] = hn::IfThenElseZero(LoadBits(bits + at), sum[v]);
+        }
+        store(slice, sum[v], dx + pixel * in.c + c, v);
+      }
+    });
+  });
 }
 
 }  // namespace
 
-void DropAndRoute(const TrainingPoolProblem& problem, const DropoutMask* mask, const float* dy,
-                  const uint8_t* trace, float* dx, const Workspace& workspace) {
+// scale: of what was kept.
+void Route(const TrainingPoolProblem& problem, float scale, const float* dy, const uint8_t* trace,
+           float* dx, int threads) {
   const auto run = [&](auto store) HWY_ATTR {
     if (problem.kind == TrainingPoolProblem::Kind::kMax) {
-      GatherFromMaxima(problem, mask, dy, trace, dx, store, workspace);
+      GatherFromMaxima(problem, scale, dy, trace, dx, store, threads);
     } else {
-      GatherFromAverages(problem, mask, dy, trace, dx, store, workspace);
+      GatherFromAverages(problem, scale, dy, trace, dx, store, threads);
     }
   };
   const Shape& in = problem.pool.input;
@@ -310,18 +314,14 @@ void DropAndRoute(const TrainingPoolProblem& problem, const DropoutMask* mask, c
   }
 }
 
-size_t ScratchBytes(const TrainingPoolProblem& problem) {
-  return TaskScratch::Bytes(PoolWindows(problem.pool), problem.dropout != 0.0f);
-}
-
 size_t TraceBytes(const TrainingPoolProblem& problem) {
   const Shape& in = problem.pool.input;
-  const size_t beyond = static_cast<size_t>(kLanes);  // a last vector's worth is read past the end
   if (problem.kind == TrainingPoolProblem::Kind::kMax) {
-    return static_cast<size_t>(problem.pool.output().size()) + beyond;
+    return static_cast<size_t>(problem.pool.output().size() + kLanes);
   }
-  if (problem.activation == Activation{}) return 0;
-  return static_cast<size_t>(in.pixels() * PixelTraceBytes(in.c));
+  const bool masked = problem.activation != Activation{};
+  const int64_t bits = masked ? in.pixels() * PixelTraceBytes(in.c) : 0;
+  return static_cast<size_t>(BitsBegin(problem) + bits);
 }
 
 }  // namespace ninc::cpu::HWY_NAMESPACE
@@ -356,15 +356,10 @@ void TrainingPoolForward(const TrainingPoolProblem& problem, const DropoutKey* k
   (problem, mask ? &*mask : nullptr, images, x, y, trace, threads);
 }
 
-WorkspaceSize TrainingPoolBackwardWorkspace(const TrainingPoolProblem& problem) {
-  return {.per_thread = NINC_DISPATCH(ScratchBytes)(problem)};
-}
-
-void TrainingPoolBackward(const TrainingPoolProblem& problem, const DropoutKey* key,
-                          const float* dy, const uint8_t* trace, float* dx,
-                          const Workspace& workspace) {
-  const std::optional<DropoutMask> mask = MaskOf(problem, key);
-  NINC_DISPATCH(DropAndRoute)(problem, mask ? &*mask : nullptr, dy, trace, dx, workspace);
+void TrainingPoolBackward(const TrainingPoolProblem& problem, bool dropped, const float* dy,
+                          const uint8_t* trace, float* dx, int threads) {
+  const float scale = dropped ? 1.0f / (1.0f - problem.dropout) : 1.0f;
+  NINC_DISPATCH(Route)(problem, scale, dy, trace, dx, threads);
 }
 
 }  // namespace ninc::cpu

@@ -3,11 +3,12 @@
 // (=). x, dx: N×H×W×C; y, dy: N×P×Q×C.
 //
 // The backward pass reads no map: what it has to know of x, forward writes down in the trace,
-//   maximum   a byte for each y, where y's arrangement has it: the place in the window, row by row,
-//             of the first maximum, or kStopped where the activation in front stopped that
-//   average   a bit for each x, whether the activation passed it; nothing without an activation
-// which is an eighth of what x and its zeros would take to read, and lets a chain that ends in a
-// pool never write x at all.
+//   maximum   a byte for each y: the place in the window, row by row, of the first maximum, or
+//             kStopped where the activation in front stopped that, or y was dropped
+//   average   with dropout, a byte for each y: kKept, or 0 where it was dropped; then, with
+//             an activation in front, a bit for each x: whether it was passed
+// which is little beside x, lets a chain that ends in a pool never write x at all, and leaves no
+// random numbers to be drawn again.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@
 
 namespace ninc::cpu {
 
-inline constexpr uint8_t kStopped = 255;
+inline constexpr uint8_t kStopped = 255, kKept = 255;
 
 // Whether all places of a window fit a byte, and there is anything to gain.
 bool TrainingPoolPays(const TrainingPoolProblem& problem);
@@ -30,10 +31,8 @@ void TrainingPoolForward(const TrainingPoolProblem& problem, const DropoutKey* k
                          const float* x, float* y, uint8_t* trace, int threads);
 
 // dx(n, h, w, c) = the sum that MaxPool2dBackward or AvgPool2dBackward give of dropout(dy), or 0
-// where the activation in front stopped x(n, h, w, c).
-WorkspaceSize TrainingPoolBackwardWorkspace(const TrainingPoolProblem& problem);
-void TrainingPoolBackward(const TrainingPoolProblem& problem, const DropoutKey* key,
-                          const float* dy, const uint8_t* trace, float* dx,
-                          const Workspace& workspace);
+// where the activation in front stopped x(n, h, w, c). dropped: whether forward had a key.
+void TrainingPoolBackward(const TrainingPoolProblem& problem, bool dropped, const float* dy,
+                          const uint8_t* trace, float* dx, int threads);
 
 }  // namespace ninc::cpu

@@ -29,8 +29,6 @@ struct PoolAxis {
     const int64_t begin = before < 0 ? 0 : before / stride + 1;
     return {begin, std::min(out, (span.end - 1 + padding) / stride + 1)};
   }
-  // How many outputs one input may reach.
-  int64_t ReachingAtMost() const { return std::min(out, (kernel + stride - 1) / stride); }
   // What an average divides by along this axis.
   int64_t Extent(int64_t o, bool count_include_pad) const {
     const int64_t begin = Start(o);

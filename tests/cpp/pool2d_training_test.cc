@@ -66,14 +66,9 @@ std::vector<double> Gradient(const TrainingPoolProblem& p, const std::vector<flo
   return dx;
 }
 
-// A trace and a workspace to run both passes with.
-struct Passes {
-  Passes(Call& call, const TrainingPoolProblem& p)
-      : trace(reinterpret_cast<uint8_t*>(call.Aligned(cpu::PoolTraceBytes(p)))),
-        scratch(call.Scratch(cpu::TrainingPoolBackwardWorkspace(p))) {}
-  uint8_t* trace;
-  Workspace scratch;
-};
+uint8_t* Trace(Call& call, const TrainingPoolProblem& p) {
+  return reinterpret_cast<uint8_t*>(call.Aligned(cpu::PoolTraceBytes(p)));
+}
 
 TEST(TrainingPoolTest, MatchesTheReferences) {
   for (const TrainingPoolProblem& p : Problems()) {
@@ -86,12 +81,11 @@ TEST(TrainingPoolTest, MatchesTheReferences) {
       OnEveryTarget(
           Name(p),
           [&](Call& call) {
-            const Passes passes(call, p);
+            uint8_t* trace = Trace(call, p);
             cpu::TrainingPoolForward(p, &kKey, {0, p.pool.input.n}, call.In(x),
-                                     call.Out(p.pool.output().size()), passes.trace,
-                                     call.threads());
-            cpu::TrainingPoolBackward(p, &kKey, call.In(dy), passes.trace,
-                                      call.Out(p.pool.input.size()), passes.scratch);
+                                     call.Out(p.pool.output().size()), trace, call.threads());
+            cpu::TrainingPoolBackward(p, true, call.In(dy), trace, call.Out(p.pool.input.size()),
+                                      call.threads());
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], y, y_size, WindowSize(p.pool));
@@ -109,14 +103,14 @@ TEST(TrainingPoolTest, SameBitsAsOneByOne) {
     OnEveryTarget(
         Name(p),
         [&](Call& call) {
-          const Passes passes(call, p);
+          uint8_t* trace = Trace(call, p);
           const float *map = call.In(x), *gradient = call.In(dy);
           float *y = call.Out(out.size()), *dx = call.Out(in.size());
           for (int64_t n = 0; n < in.n; ++n) {
-            cpu::TrainingPoolForward(p, &kKey, {n, n + 1}, map + n * in.h * in.w * in.c, y,
-                                     passes.trace, call.threads());
+            cpu::TrainingPoolForward(p, &kKey, {n, n + 1}, map + n * in.h * in.w * in.c, y, trace,
+                                     call.threads());
           }
-          cpu::TrainingPoolBackward(p, &kKey, gradient, passes.trace, dx, passes.scratch);
+          cpu::TrainingPoolBackward(p, true, gradient, trace, dx, call.threads());
 
           float *pooled = call.Out(out.size()), *routed = call.Out(in.size());
           float* dropped = call.Out(out.size());
@@ -147,11 +141,11 @@ TEST(TrainingPoolTest, WithoutAKeyNothingIsDropped) {
   OnEveryTarget(
       Name(p),
       [&](Call& call) {
-        const Passes passes(call, p);
+        uint8_t* trace = Trace(call, p);
         cpu::TrainingPoolForward(p, nullptr, {0, p.pool.input.n}, call.In(x),
-                                 call.Out(p.pool.output().size()), passes.trace, call.threads());
-        cpu::TrainingPoolBackward(p, nullptr, call.In(dy), passes.trace,
-                                  call.Out(p.pool.input.size()), passes.scratch);
+                                 call.Out(p.pool.output().size()), trace, call.threads());
+        cpu::TrainingPoolBackward(p, false, call.In(dy), trace, call.Out(p.pool.input.size()),
+                                  call.threads());
       },
       [&](const Outputs& got) {
         ExpectExact(got[0], Pooled(p, x));
@@ -173,13 +167,13 @@ TEST(TrainingPoolTest, LargeMapsAreTheSameOnAndOffCacheLines) {
     for (Kind kind : {Kind::kMax, Kind::kAvg}) {
       const TrainingPoolProblem p{kind, pool, kRelu, 0.5f, 1};
       Call call(2, 0);
-      const Passes passes(call, p);
-      cpu::TrainingPoolForward(p, &kKey, {0, 1}, x.data(), call.Out(pool.output().size()),
-                               passes.trace, 2);
+      uint8_t* trace = Trace(call, p);
+      cpu::TrainingPoolForward(p, &kKey, {0, 1}, x.data(), call.Out(pool.output().size()), trace,
+                               2);
       float* on = call.Aligned((count + 1) * sizeof(float));
-      cpu::TrainingPoolBackward(p, &kKey, dy.data(), passes.trace, on, passes.scratch);
+      cpu::TrainingPoolBackward(p, true, dy.data(), trace, on, 2);
       const std::vector<float> want(on, on + count);
-      cpu::TrainingPoolBackward(p, &kKey, dy.data(), passes.trace, on + 1, passes.scratch);
+      cpu::TrainingPoolBackward(p, true, dy.data(), trace, on + 1, 2);
       EXPECT_TRUE(SameBits(std::vector<float>(on + 1, on + 1 + count), want)) << TargetName(target);
       EXPECT_NE(std::count(want.begin(), want.end(), 0.0f), static_cast<int64_t>(count));
       call.Finish();

@@ -282,12 +282,10 @@ class NINC_API Backend {
                                      int /*threads*/) {
     return InvalidArgument("TrainingPoolForward: this backend pools and drops one by one");
   }
-  virtual WorkspaceSize TrainingPoolBackwardWorkspace(const TrainingPoolProblem&) const {
-    return {};
-  }
-  virtual Status TrainingPoolBackward(const TrainingPoolProblem&, const DropoutKey* /*key*/,
+  // dropped: whether the forward pass had a key.
+  virtual Status TrainingPoolBackward(const TrainingPoolProblem&, bool /*dropped*/,
                                       const float* /*dy*/, const uint8_t* /*trace*/, float* /*dx*/,
-                                      const Workspace&) {
+                                      int /*threads*/) {
     return InvalidArgument("TrainingPoolBackward: this backend pools and drops one by one");
   }
 
