@@ -111,8 +111,9 @@ WorkspaceSize CudaBackend::MlpConvWorkspace(const MlpConvProblem& problem) const
 }
 
 Status CudaBackend::MlpConvForward(const MlpConvProblem& problem, const float* x,
-                                   const MlpConvLayer* layers, float* y,
-                                   const Workspace& workspace) {
+                                   const MlpConvLayer* layers,
+                                   const MlpConvTail* /*training*/,  // TrainingPoolPays: never
+                                   float* y, const Workspace& workspace) {
   const float* map = nullptr;
   NINC_RETURN_IF_ERROR(cuda::MlpConvForward(*stream_, problem, x, layers, y, workspace, &map));
   switch (problem.tail) {

@@ -53,7 +53,7 @@ class CudaBackend final : public Backend {
                                float* dweight, float* dbias, const Workspace& workspace) override;
   WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const override;
   Status MlpConvForward(const MlpConvProblem& problem, const float* x, const MlpConvLayer* layers,
-                        float* y, const Workspace& workspace) override;
+                        const MlpConvTail* training, float* y, const Workspace& workspace) override;
 
   Status ActivationForward(int64_t count, Activation activation, const float* x, float* y,
                            int threads) override;

@@ -35,6 +35,10 @@ std::string Name(const Activation& activation) {
   return "";
 }
 
+std::string Name(TrainingPoolProblem::Kind kind) {
+  return kind == TrainingPoolProblem::Kind::kMax ? "max_pool2d" : "avg_pool2d";
+}
+
 std::string Name(Precision precision) {
   switch (precision) {
     case Precision::kFloat32:
@@ -73,7 +77,8 @@ struct Summarise {
   }
   Summary operator()(const step::MlpConv& s) const {
     const char* pooled = s.problem.tail == MlpConvProblem::Tail::kNone ? "" : " + pool";
-    Summary summary{std::string("mlpconv") + pooled, s.y};
+    const char* dropped = s.training && s.training->dropout != 0.0f ? " + dropout" : "";
+    Summary summary{std::string("mlpconv") + pooled + dropped, s.y};
     for (const Conv2dProblem& layer : s.problem.layers) summary.flops += layer.Flops();
     for (const auto& layer : s.layers) summary.packed.push_back(layer.packed);
     return summary;
@@ -82,6 +87,9 @@ struct Summarise {
   Summary operator()(const step::MaxPool2d& s) const { return {"max_pool2d", s.y}; }
   Summary operator()(const step::AvgPool2d& s) const { return {"avg_pool2d", s.y}; }
   Summary operator()(const step::GlobalAvgPool2d& s) const { return {"global_avg_pool2d", s.y}; }
+  Summary operator()(const step::TrainingPool& s) const {
+    return {Name(s.problem.kind) + (s.problem.dropout == 0.0f ? "" : " + dropout"), s.y};
+  }
   Summary operator()(const step::Dropout& s) const { return {"dropout", s.y}; }
   Summary operator()(const step::ScaleShift& s) const {
     return {With("scale, shift", s.activation), s.y};
@@ -124,6 +132,11 @@ struct Summarise {
   }
   Summary operator()(const step::AvgPool2dBackward& s) const {
     return {"avg_pool2d backward", s.dx};
+  }
+  Summary operator()(const step::TrainingPoolBackward& s) const {
+    const std::string drop = s.problem.dropout == 0.0f ? "" : "dropout + ";
+    const bool masked = s.problem.activation != Activation{};
+    return {drop + Name(s.problem.kind) + (masked ? " + activation" : "") + " backward", s.dx};
   }
   Summary operator()(const step::GlobalAvgPool2dBackward& s) const {
     return {"global_avg_pool2d backward", s.dx};

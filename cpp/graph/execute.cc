@@ -78,7 +78,9 @@ class Execution {
       const step::MlpConv::Layer& layer = s.layers[i];
       layers[i] = {In(layer.packed), In(layer.bias), layer.kept ? Out(layer.y) : nullptr};
     }
-    return backend_.MlpConvForward(s.problem, In(s.x), layers.data(), Out(s.y), run_.workspace);
+    const MlpConvTail training{s.training ? &*s.training : nullptr, Key(), Bytes(s.trace)};
+    return backend_.MlpConvForward(s.problem, In(s.x), layers.data(),
+                                   s.training ? &training : nullptr, Out(s.y), run_.workspace);
   }
   Status operator()(const step::Conv2dBackwardData& s) const {
     return backend_.Conv2dBackwardData(s.problem, In(s.dy), In(s.packed), In(s.x), s.activation,
@@ -119,6 +121,14 @@ class Execution {
   }
   Status operator()(const step::AvgPool2dBackward& s) const {
     return backend_.AvgPool2dBackward(s.problem, In(s.dy), Out(s.dx), threads());
+  }
+  Status operator()(const step::TrainingPool& s) const {
+    return backend_.TrainingPoolForward(s.problem, Key(), In(s.x), Out(s.y), Bytes(s.trace),
+                                        threads());
+  }
+  Status operator()(const step::TrainingPoolBackward& s) const {
+    return backend_.TrainingPoolBackward(s.problem, Key() != nullptr, In(s.dy), Bytes(s.trace),
+                                         Out(s.dx), threads());
   }
   Status operator()(const step::GlobalAvgPool2d& s) const {
     return backend_.GlobalAvgPool2dForward(shape(s.x), In(s.x), Out(s.y), threads());
@@ -195,6 +205,12 @@ class Execution {
     if (v == kNoValue) return nullptr;
     if (kind(v) == ValueKind::kOutput) return run_.y;
     return reinterpret_cast<float*>(run_.arena + layout_.offsets[v]);
+  }
+
+  uint8_t* Bytes(ValueId v) const { return reinterpret_cast<uint8_t*>(Out(v)); }
+  // Of a training step's random numbers; null where nothing is dropped.
+  const DropoutKey* Key() const {
+    return run_.state != nullptr && run_.dropout ? &run_.state->key : nullptr;
   }
 
   Status CopyRow(int64_t count, ValueId from, ValueId to) const {

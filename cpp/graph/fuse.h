@@ -10,6 +10,14 @@ namespace ninc {
 // By value: how many steps read it, or the caller does.
 std::vector<int> CountReaders(const Program& program);
 
+// Sets program->forward_steps, which end at the loss, after steps have been joined.
+void CountForwardSteps(Program* program);
+
+// A training step's pool, the dropout behind it, and backward the gradient of the activation in
+// front become one step::TrainingPool and one step::TrainingPoolBackward where the backend finds
+// that it pays. Results stay the same to the bit.
+void FuseTrainingPools(const Backend& backend, Program* program);
+
 // A convolution, the 1×1 convolutions behind it and, where nobody else reads their output, the pool
 // behind those become one step::MlpConv. Results stay the same to the bit.
 void FuseMlpConvs(Program* program);

@@ -100,6 +100,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
     NINC_RETURN_IF_ERROR(AppendLossAndBackward(options.label_smoothing, *backend, &impl->program)
                              .At(graph->Label(options.output)));
   }
+  FuseTrainingPools(*backend, &impl->program);
   FuseMlpConvs(&impl->program);
   FuseGradients(&impl->program);
   FusePointwiseGradients(*backend, &impl->program);

@@ -88,8 +88,11 @@ struct MlpConv {  // Conv2d steps in a row and maybe a pool, see MlpConvProblem;
   ValueId x;
   std::vector<Layer> layers;
   ValueId y;
+  // A training step's pool, see TrainingPool.
+  std::optional<TrainingPoolProblem> training = {};
+  ValueId trace = kNoValue;
   Operands operands() const {
-    Operands operands{{x}, {y}};
+    Operands operands{{x}, {y, trace}};
     for (const Layer& layer : layers) {
       operands.reads.insert(operands.reads.end(), {layer.packed, layer.bias});
       if (layer.kept) operands.writes.push_back(layer.y);
@@ -115,6 +118,12 @@ struct AvgPool2d {
 struct GlobalAvgPool2d {
   ValueId x, y;
   Operands operands() const { return {{x}, {y}}; }
+};
+struct TrainingPool {  // y = dropout(pool(x)), see Backend; made by fuse_pool.cc
+  TrainingPoolProblem problem = {};
+  ValueId x, y;
+  ValueId trace = kNoValue;  // bytes for the backward pass, or none
+  Operands operands() const { return {{x}, {y, trace}}; }
 };
 struct Dropout {  // its own backward pass, x = dy, y = dx
   float p;
@@ -208,6 +217,13 @@ struct AvgPool2dBackward {
   ValueId dy, dx;
   Operands operands() const { return {{dy}, {dx}}; }
 };
+struct TrainingPoolBackward {  // dx masked by the activation that gave x; made by fuse_pool.cc
+  TrainingPoolProblem problem = {};
+  ValueId dy;
+  ValueId trace = kNoValue;
+  ValueId dx;
+  Operands operands() const { return {{dy, trace}, {dx}}; }
+};
 struct GlobalAvgPool2dBackward {
   ValueId dy, dx;
   Operands operands() const { return {{dy}, {dx}}; }
@@ -230,11 +246,12 @@ struct SoftmaxBackward {
 using StepOp =
     std::variant<step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d, step::MlpConv,
                  step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
-                 step::Dropout, step::ScaleShift, step::BatchNorm, step::Add, step::CopyChannels,
-                 step::Softmax, step::SoftmaxCrossEntropy, step::Conv2dBackwardData,
-                 step::Conv2dBackwardWeights, step::PointwiseBackward, step::ActivationBackward,
-                 step::MaxPool2dBackward, step::AvgPool2dBackward, step::GlobalAvgPool2dBackward,
-                 step::BatchNormBackward, step::SoftmaxBackward>;
+                 step::TrainingPool, step::Dropout, step::ScaleShift, step::BatchNorm, step::Add,
+                 step::CopyChannels, step::Softmax, step::SoftmaxCrossEntropy,
+                 step::Conv2dBackwardData, step::Conv2dBackwardWeights, step::PointwiseBackward,
+                 step::ActivationBackward, step::MaxPool2dBackward, step::AvgPool2dBackward,
+                 step::TrainingPoolBackward, step::GlobalAvgPool2dBackward, step::BatchNormBackward,
+                 step::SoftmaxBackward>;
 
 struct Step {
   StepOp op;

@@ -16,6 +16,7 @@
 #include "kernels/mlpconv.h"
 #include "kernels/pointwise_backward.h"
 #include "kernels/pool2d.h"
+#include "kernels/pool2d_training.h"
 #include "kernels/sgd.h"
 #include "kernels/softmax.h"
 #include "ninc/backend.h"
@@ -107,8 +108,9 @@ class Cpu final : public Backend {
     return cpu::MlpConvWorkspace(problem);
   }
   Status MlpConvForward(const MlpConvProblem& problem, const float* x, const MlpConvLayer* layers,
-                        float* y, const Workspace& workspace) override {
-    cpu::MlpConvForward(problem, x, layers, y, workspace);
+                        const MlpConvTail* training, float* y,
+                        const Workspace& workspace) override {
+    cpu::MlpConvForward(problem, x, layers, training, y, workspace);
     return {};
   }
 
@@ -155,6 +157,23 @@ class Cpu final : public Backend {
   Status GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx,
                                  int threads) override {
     cpu::GlobalAvgPool2dBackward(input, dy, dx, threads);
+    return {};
+  }
+
+  bool TrainingPoolPays(const TrainingPoolProblem& problem) const override {
+    return cpu::TrainingPoolPays(problem);
+  }
+  size_t PoolTraceBytes(const TrainingPoolProblem& problem) const override {
+    return cpu::PoolTraceBytes(problem);
+  }
+  Status TrainingPoolForward(const TrainingPoolProblem& problem, const DropoutKey* key,
+                             const float* x, float* y, uint8_t* trace, int threads) override {
+    cpu::TrainingPoolForward(problem, key, {0, problem.pool.input.n}, x, y, trace, threads);
+    return {};
+  }
+  Status TrainingPoolBackward(const TrainingPoolProblem& problem, bool dropped, const float* dy,
+                              const uint8_t* trace, float* dx, int threads) override {
+    cpu::TrainingPoolBackward(problem, dropped, dy, trace, dx, threads);
     return {};
   }
 

@@ -21,6 +21,7 @@
 #include "kernels/conv2d_rows.h"
 #include "kernels/global_avg_pool.h"
 #include "kernels/pool2d.h"
+#include "kernels/pool2d_training.h"
 #include "kernels/winograd.h"
 
 namespace ninc::cpu {
@@ -55,8 +56,9 @@ struct LastMap {
 
 class Chain {
  public:
-  explicit Chain(const MlpConvProblem& p)
+  explicit Chain(const MlpConvProblem& p, const MlpConvTail* training = nullptr)
       : problem_(p),
+        training_(training),
         map_(p.layers[0].output()),
         lattice_(MakeLattice(p.layers[0], Pass::kForward, 0)),
         panels_(PanelsOf(0)) {
@@ -103,10 +105,7 @@ class Chain {
     for (int64_t first = image0 * in_image; first < image1 * in_image; first += step) {
       RunBlock(first, std::min(step, image1 * in_image - first), x, layers, last, scratch);
     }
-    if (HasTail()) {
-      const Shape out = problem_.output();
-      RunTail(image1 - image0, scratch.unit_map, y + image0 * out.h * out.w * out.c, 1);
-    }
+    if (HasTail()) RunTail({image0, image1}, scratch.unit_map, y, 1);
   }
 
   // The first layer from which on all weights are near; as many as there are where a single layer
@@ -142,17 +141,23 @@ class Chain {
     });
   }
 
-  // The pool behind `images` maps.
-  void RunTail(int64_t images, const float* map, float* y, int threads) const {
+  // The pool behind the maps of some images; y is that of all.
+  void RunTail(Span images, const float* map, float* y, int threads) const {
+    if (training_ != nullptr) {
+      return TrainingPoolForward(*training_->pool, training_->key, images, map, y, training_->trace,
+                                 threads);
+    }
+    const Shape out = problem_.output();
     Pool2dProblem pool = problem_.pool;
-    pool.input.n = images;
+    const int64_t count = pool.input.n = images.end - images.begin;
+    y += images.begin * out.h * out.w * out.c;
     switch (problem_.tail) {
       case MlpConvProblem::Tail::kMaxPool:
         return MaxPool2dForward(pool, map, y, threads);
       case MlpConvProblem::Tail::kAvgPool:
         return AvgPool2dForward(pool, map, y, threads);
       case MlpConvProblem::Tail::kGlobalAvgPool:
-        return GlobalAvgPool2dForward({images, map_.h, map_.w, last_channels()}, map, y, threads);
+        return GlobalAvgPool2dForward({count, map_.h, map_.w, last_channels()}, map, y, threads);
       case MlpConvProblem::Tail::kNone:
         return;
     }
@@ -273,6 +278,7 @@ class Chain {
   }
 
   const MlpConvProblem& problem_;
+  const MlpConvTail* const training_;
   const Shape map_;  // of the first layer, and but for the channels of all
   const TapLattice lattice_;
   const Panels panels_;      // of the first layer
@@ -322,7 +328,7 @@ void RunFewUnits(const MlpConvProblem& p, const Chain& chain, const float* x,
   }
   float* const last_map = map_of(last, std::min(plan.near, last));
   if (plan.near <= last) chain.RunPieces(plan.near, x, layers, last_map, inner);
-  chain.RunTail(p.layers[0].input.n, last_map, y, workspace.threads());
+  chain.RunTail({0, p.layers[0].input.n}, last_map, y, workspace.threads());
 }
 
 }  // namespace
@@ -333,10 +339,10 @@ WorkspaceSize MlpConvWorkspace(const MlpConvProblem& p) {
   return chain.units() < kManyUnits ? size.Max(FewUnits(p, chain).Total()) : size;
 }
 
-void MlpConvForward(const MlpConvProblem& p, const float* x, const MlpConvLayer* layers, float* y,
-                    const Workspace& workspace) {
+void MlpConvForward(const MlpConvProblem& p, const float* x, const MlpConvLayer* layers,
+                    const MlpConvTail* training, float* y, const Workspace& workspace) {
   if (p.output().size() == 0) return;
-  const Chain chain(p);
+  const Chain chain(p, training);
   if (chain.units() < kManyUnits && chain.units() < 2 * workspace.threads()) {
     return RunFewUnits(p, chain, x, layers, y, workspace);
   }

@@ -9,6 +9,6 @@ namespace ninc::cpu {
 WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem);
 // y = tail(activation_L(conv_L(... activation_1(conv_1(x))))), see Backend::MlpConvForward.
 void MlpConvForward(const MlpConvProblem& problem, const float* x, const MlpConvLayer* layers,
-                    float* y, const Workspace& workspace);
+                    const MlpConvTail* training, float* y, const Workspace& workspace);
 
 }  // namespace ninc::cpu

@@ -37,6 +37,16 @@ inline PhiloxKey LayerKey(uint64_t seed, uint32_t layer) {
   return {words[0], words[1]};
 }
 
+// The key of each round.
+inline std::array<PhiloxKey, kPhiloxRounds> RoundKeys(PhiloxKey k) {
+  std::array<PhiloxKey, kPhiloxRounds> keys;
+  for (PhiloxKey& key : keys) {
+    key = k;
+    k = {k[0] + kPhiloxW0, k[1] + kPhiloxW1};
+  }
+  return keys;
+}
+
 // Words for positions 4·block to 4·block + 3 in step `step`.
 inline PhiloxCounter BlockCounter(uint64_t block, uint64_t step) {
   return {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32),

@@ -9,16 +9,12 @@
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
+#include "kernels/pool2d-inl.h"
 #include "kernels/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 namespace {
-
-// Whether a value takes the place of the largest so far: it is larger, or the first NaN.
-HWY_INLINE M Beats(V value, V best) {
-  return hn::AndNot(hn::IsNaN(best), hn::Not(hn::Le(value, best)));
-}
 
 // Calls pixel(n, p, q, y offset) for every output pixel, a task taking whole output rows.
 template <class Pixel>
@@ -144,21 +140,7 @@ void AvgPool2dForward(const Pool2dProblem& problem, const float* x, float* y, in
   const PoolWindows windows(problem);
   const Shape& in = problem.input;
   ForEachOutput(windows, threads, [&](int64_t n, int64_t p, int64_t q, int64_t to) HWY_ATTR {
-    const Span h = windows.Rows(p), w = windows.Columns(q);
-    const float* image = x + n * in.h * in.w * in.c;
-    const V scale = hn::Set(D(), windows.InverseArea(p, q));
-    ForEachSlice<4>(in.c, [&](int64_t c, auto slice) HWY_ATTR {
-      constexpr int kV = decltype(slice)::kVectors;
-      V sum[kV];
-      for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
-      for (int64_t i = h.begin; i < h.end; ++i) {
-        const float* from = image + (i * in.w + w.begin) * in.c + c;
-        for (int64_t j = w.begin; j < w.end; ++j, from += in.c) {
-          for (int v = 0; v < kV; ++v) sum[v] = hn::Add(sum[v], slice.Load(from, v));
-        }
-      }
-      for (int v = 0; v < kV; ++v) slice.Store(hn::Mul(sum[v], scale), y + to + c, v);
-    });
+    AverageWindow(windows, p, q, x + n * in.h * in.w * in.c, y + to);
   });
 }
 

@@ -14,8 +14,8 @@ namespace ninc::cpu {
 void MaxPool2dForward(const Pool2dProblem& problem, const float* x, float* y, int threads);
 
 // dx(n, h, w, c) = sum of dy(n, p, q, c) over the windows whose first maximum, row by row, is
-// (h, w). The maxima are looked for again in x: that costs less memory traffic than indices kept
-// from the forward pass.
+// (h, w). The maxima are looked for again in x; a training step's pools have a trace instead, see
+// pool2d_training.h.
 void MaxPool2dBackward(const Pool2dProblem& problem, const float* dy, const float* x, float* dx,
                        int threads);
 

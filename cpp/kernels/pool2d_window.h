@@ -16,9 +16,11 @@ struct Span {  // [begin, end)
 struct PoolAxis {
   int64_t in, out, kernel, stride, padding;
 
+  // Where the window of output o begins, were there no border.
+  int64_t Start(int64_t o) const { return o * stride - padding; }
   // The window of output o, clipped to the picture; never empty.
   Span Window(int64_t o) const {
-    const int64_t begin = o * stride - padding;
+    const int64_t begin = Start(o);
     return {std::max<int64_t>(begin, 0), std::min(begin + kernel, in)};
   }
   // The outputs whose windows meet [span.begin, span.end).
@@ -29,7 +31,7 @@ struct PoolAxis {
   }
   // What an average divides by along this axis.
   int64_t Extent(int64_t o, bool count_include_pad) const {
-    const int64_t begin = o * stride - padding;
+    const int64_t begin = Start(o);
     if (count_include_pad) return std::min(begin + kernel, in + padding) - begin;
     return std::min(begin + kernel, in) - std::max<int64_t>(begin, 0);
   }

@@ -129,15 +129,24 @@ HWY_INLINE V Clamped(V x, V low, V high) {
 #endif
 }
 
-// The gradient behind the activation that gave y: dy, or zero where y stands at a limit.
+// Whether the activation that gave y stopped what it was given: y stands at a limit.
 template <class Kind>
-HWY_INLINE V Masked(Kind, V dy, V y) {
-  if constexpr (Kind::value == Activation::Kind::kNone) return dy;
-  dy = hn::IfThenZeroElse(hn::Le(y, hn::Zero(D())), dy);
+HWY_INLINE M Stopped(Kind, V y) {
+  static_assert(Kind::value != Activation::Kind::kNone);
+  M stopped = hn::Le(y, hn::Zero(D()));
   if constexpr (Kind::value == Activation::Kind::kRelu6) {
-    dy = hn::IfThenZeroElse(hn::Ge(y, hn::Set(D(), 6.0f)), dy);
+    stopped = hn::Or(stopped, hn::Ge(y, hn::Set(D(), 6.0f)));
   }
-  return dy;
+  return stopped;
+}
+
+// The gradient behind the activation that gave y.
+template <class Kind>
+HWY_INLINE V Masked(Kind kind, V dy, V y) {
+  if constexpr (Kind::value == Activation::Kind::kNone)
+    return dy;
+  else
+    return hn::IfThenZeroElse(Stopped(kind, y), dy);
 }
 
 // sums(c) = sum over tasks of partial(task, c), in the tasks' order.

@@ -118,7 +118,7 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
             arrays.push_back(
                 {packed[i], bias[i], kept ? call.Out(p.layers[i].output().size()) : nullptr});
           }
-          cpu::MlpConvForward(p, call.In(x), arrays.data(), call.Out(p.output().size()),
+          cpu::MlpConvForward(p, call.In(x), arrays.data(), nullptr, call.Out(p.output().size()),
                               call.Scratch(cpu::MlpConvWorkspace(p)));
         },
         [&](const Outputs& got) {

@@ -94,6 +94,38 @@ inline std::vector<Network> Networks() {
         {"name": "fc2", "op": "Linear", "inputs": ["flat1"], "in_features": 7, "out_features": 4,
          "bias": false},
         {"name": "prob", "op": "Softmax", "inputs": ["fc2"]})"},
+      // Pools behind a convolution that two read, each with an activation of its own to pass the
+      // gradient through; behind a chain; behind batch norm; without dropout, and with one that
+      // drops nearly all.
+      {"pools", {3, 13, 11, 3}, R"(
+        {"name": "x", "op": "Input", "channels": 3},
+        {"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 5,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1]},
+        {"name": "relu1", "op": "Relu", "inputs": ["conv1"]},
+        {"name": "pool1", "op": "MaxPool2d", "inputs": ["relu1"], "kernel_size": [3, 3],
+         "stride": [1, 1]},
+        {"name": "conv2", "op": "Conv2d", "inputs": ["pool1"], "in_channels": 5, "out_channels": 4},
+        {"name": "relu2", "op": "Relu6", "inputs": ["conv2"]},
+        {"name": "pool2", "op": "AvgPool2d", "inputs": ["relu2"], "kernel_size": [3, 2],
+         "stride": [2, 2], "padding": [1, 1], "ceil_mode": true},
+        {"name": "drop2", "op": "Dropout", "inputs": ["pool2"], "p": 0.4},
+        {"name": "conv3", "op": "Conv2d", "inputs": ["drop2"], "in_channels": 4, "out_channels": 6,
+         "bias": false},
+        {"name": "bn3", "op": "BatchNorm2d", "inputs": ["conv3"], "channels": 6},
+        {"name": "relu3", "op": "Relu", "inputs": ["bn3"]},
+        {"name": "max3", "op": "MaxPool2d", "inputs": ["relu3"], "kernel_size": [2, 2],
+         "stride": [2, 2]},
+        {"name": "drop3", "op": "Dropout", "inputs": ["max3"], "p": 0.2},
+        {"name": "avg3", "op": "AvgPool2d", "inputs": ["relu3"], "kernel_size": [2, 2],
+         "stride": [2, 2]},
+        {"name": "drop4", "op": "Dropout", "inputs": ["avg3"], "p": 0.2},
+        {"name": "sum", "op": "Add", "inputs": ["drop3", "drop4"]},
+        {"name": "conv4", "op": "Conv2d", "inputs": ["sum"], "in_channels": 6, "out_channels": 4},
+        {"name": "relu4", "op": "Relu", "inputs": ["conv4"]},
+        {"name": "max4", "op": "MaxPool2d", "inputs": ["relu4"], "kernel_size": [2, 2],
+         "stride": [1, 1]},
+        {"name": "both", "op": "Concat", "inputs": ["max4", "max4"]},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["both"]})"},
   };
 }
 

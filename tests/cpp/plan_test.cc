@@ -145,18 +145,24 @@ TEST(Plan, TrainsWithoutGradientsOfTheInput) {
   EXPECT_EQ(CountSteps<step::Conv2dBackwardData>(*plan), 2);
 }
 
-// A training step's chains keep the maps that the backward pass reads; their pools stay steps.
+// A training step's chains keep the maps that the backward pass reads, and not the one that their
+// pool leaves a trace of.
 TEST(Plan, TrainsThroughChains) {
   const Network network = Networks()[0];
   const auto plan = RandomModel(network)->PlanFor(network.input, {Mode::kTraining}).value();
-  EXPECT_EQ(CountSteps<step::MlpConv>(*plan), 1);  // conv1 and cccp1
-  EXPECT_EQ(CountSteps<step::MaxPool2d>(*plan), 1);
+  EXPECT_EQ(CountSteps<step::MlpConv>(*plan), 1);  // conv1, cccp1, pool1 and drop1
+  EXPECT_EQ(CountSteps<step::MaxPool2d>(*plan), 0);
+  EXPECT_EQ(CountSteps<step::Dropout>(*plan), 2);  // drop2, behind a convolution, both ways
+  EXPECT_EQ(CountSteps<step::TrainingPoolBackward>(*plan), 1);
+  EXPECT_EQ(CountSteps<step::ActivationBackward>(*plan), 0);
   for (const Step& step : plan->impl().program.steps) {
     const auto* chain = std::get_if<step::MlpConv>(&step.op);
     if (chain == nullptr) continue;
     ASSERT_EQ(chain->layers.size(), 2u);
     EXPECT_TRUE(chain->layers[0].kept);
-    EXPECT_FALSE(chain->layers[1].kept);  // the chain's own output
+    EXPECT_FALSE(chain->layers[1].kept);
+    EXPECT_TRUE(chain->training.has_value());
+    EXPECT_NE(chain->trace, kNoValue);
   }
 }
 

@@ -150,6 +150,13 @@ struct PointwiseGradient {
   float* dbias = nullptr;  // or null
 };
 
+// A training step's pool behind an mlpconv, see Backend::TrainingPoolForward.
+struct MlpConvTail {
+  const TrainingPoolProblem* pool = nullptr;
+  const DropoutKey* key = nullptr;
+  uint8_t* trace = nullptr;
+};
+
 class NINC_API Backend {
  public:
   virtual ~Backend() = default;
@@ -230,10 +237,11 @@ class NINC_API Backend {
 
   // A chain in one step: blocks of pixels go through all layers while they are in cache, and only
   // what is asked for is written to memory. layers: one for each of problem.layers. y: the tail's
-  // output, or the last layer's. The same bits as the layers one after another.
+  // output, or the last layer's. The same bits as the layers one after another. training: null, or
+  // what makes a training step's pool of problem.tail.
   virtual WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const = 0;
   virtual Status MlpConvForward(const MlpConvProblem& problem, const float* x,
-                                const MlpConvLayer* layers, float* y,
+                                const MlpConvLayer* layers, const MlpConvTail* training, float* y,
                                 const Workspace& workspace) = 0;
 
   // y = activation(x), in place allowed.
@@ -261,6 +269,25 @@ class NINC_API Backend {
                                         int threads) = 0;
   virtual Status GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx,
                                          int threads) = 0;
+
+  // A training step's pool with its neighbours, where the backend finds that it pays:
+  // y = dropout(pool(x)), and dx = the gradient of what the activation that gave x was given. What
+  // the backward pass has to know of x the forward one leaves in a trace, bytes of the backend's
+  // own making, so that x itself need not be kept; null where PoolTraceBytes is 0. key: null where
+  // nothing is to be dropped this time.
+  virtual bool TrainingPoolPays(const TrainingPoolProblem&) const { return false; }
+  virtual size_t PoolTraceBytes(const TrainingPoolProblem&) const { return 0; }
+  virtual Status TrainingPoolForward(const TrainingPoolProblem&, const DropoutKey* /*key*/,
+                                     const float* /*x*/, float* /*y*/, uint8_t* /*trace*/,
+                                     int /*threads*/) {
+    return InvalidArgument("TrainingPoolForward: this backend pools and drops one by one");
+  }
+  // dropped: whether the forward pass had a key.
+  virtual Status TrainingPoolBackward(const TrainingPoolProblem&, bool /*dropped*/,
+                                      const float* /*dy*/, const uint8_t* /*trace*/, float* /*dx*/,
+                                      int /*threads*/) {
+    return InvalidArgument("TrainingPoolBackward: this backend pools and drops one by one");
+  }
 
   // y(i) = x(i) * mask(i) / (1 - p), mask drawn for position i; in place allowed. The backward
   // pass is the same call on dy.

@@ -112,6 +112,17 @@ struct NINC_API Pool2dProblem {
   }
 };
 
+// A pool of a training step and what stands around it: the activation that gave x, whose share of
+// the backward pass is the pool's, and the dropout behind the pool.
+struct TrainingPoolProblem {
+  enum class Kind : uint8_t { kMax, kAvg };
+  Kind kind = Kind::kMax;
+  Pool2dProblem pool;
+  Activation activation;
+  float dropout = 0.0f;  // p in [0, 1)
+  uint32_t layer = 0;    // the dropout's number
+};
+
 // An mlpconv (Lin, Chen, Yan 2013, section 3.1): a convolution, 1×1 convolutions on its output,
 // each with its activation, and maybe a pool. Every layer reads the output of the one before.
 struct MlpConvProblem {
