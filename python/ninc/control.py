@@ -23,7 +23,10 @@ def set_num_threads(count: int) -> None:
 
 
 def targets() -> list[str]:
-    """Instruction sets that processor and build share, the best first: "avx512", "scalar"."""
+    """Instruction sets that processor and build share, the best first.
+
+    Out of "amx" (AVX-512 with matrix units), "avx512", "avx2", "neon" and "scalar".
+    """
     return _core.targets()
 
 
