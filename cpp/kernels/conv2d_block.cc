@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/blocks.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/tile.h"
 
@@ -46,13 +47,16 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
                    const float* packed, const Epilogue& epilogue, float* const* out, bool fetch) {
   const TileKernels& kernels = Tiles();
   const int64_t width = panels.Width(panel);
+  // Of about as many rows each: a last one of few rows would wait for its own results.
+  const int64_t tiles = CeilDiv(source.pixels, kernels.shape.rows);
   const Stretches stretches(source.taps, source.depth, width);
   const float* weights = packed + source.taps * source.depth * panels.Column(panel);
   for (int64_t index = 0; index < stretches.count(); ++index) {
     const Stretch stretch = stretches[index];
     const float* b = weights + (stretch.tap * source.depth + stretch.offset) * width;
-    for (int64_t m = 0; m < source.pixels; m += kernels.shape.rows) {
-      const int64_t rows = std::min<int64_t>(kernels.shape.rows, source.pixels - m);
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t m = source.pixels * tile / tiles;
+      const int64_t rows = source.pixels * (tile + 1) / tiles - m;
       const bool next = fetch && m + rows + kNextRows <= source.pixels;
       kernels.tile[rows - 1][panels.Vectors(panel) - 1]({
           .rows = source.rows + stretch.tap * BlockRows() + m,

@@ -13,6 +13,7 @@
 
 #include "base/processors.h"
 #include "base/thread_pool.h"
+#include "kernels/blocks.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/winograd_product.h"
 #include "kernels/winograd_tiles.h"
@@ -76,12 +77,14 @@ void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes&
   const ProductKernels& kernels = Products();
   const Panels& panels = slices.panels();
   const int64_t width = slices.Width(slice), depth = grid.src.c;
+  // Of about as many rows each: a last one of few rows would wait for its own results.
+  const int64_t calls = CeilDiv(count, kernels.shape.rows);
   const float* weights = packed + sizes.frequencies * depth * slices.Column(slice);
   for (int64_t f = 0; f < sizes.frequencies; ++f) {
     for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
       const int64_t column = panels.Column(panel) - slices.Column(slice);
-      for (int64_t t = 0; t < count; t += kernels.shape.rows) {
-        const int64_t rows = std::min<int64_t>(kernels.shape.rows, count - t);
+      for (int64_t call = 0; call < calls; ++call) {
+        const int64_t t = count * call / calls, rows = count * (call + 1) / calls - t;
         const auto& table = t == 0 ? kernels.first : kernels.next;
         const float* pixels = scratch.pixels + f * sizes.pixel_stride + t * sizes.row;
         table[rows - 1][panels.Vectors(panel) - 1]({
@@ -212,7 +215,8 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
   const TileGrid grid(p, pass, shape);
   const Slices slices(grid.dst.c, Products().shape);
   const BlockSizes sizes(grid, slices, kMostTiles);
-  const int64_t blocks = (grid.count() + sizes.tiles - 1) / sizes.tiles;
+  const int64_t block_tiles = EvenBlock(grid.count(), sizes.tiles);
+  const int64_t blocks = CeilDiv(grid.count(), block_tiles);
   const int64_t tile_pixels = shape.outputs() * shape.outputs();
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits =
@@ -225,8 +229,8 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
   ParallelFor(workspace.threads(), blocks * splits, [&](int64_t task, int thread) {
     const BlockScratch scratch = scratch_of(thread);
     const int64_t block = task / splits, split = task % splits;
-    const int64_t first = block * sizes.tiles;
-    const int64_t count = std::min(sizes.tiles, grid.count() - first);
+    const int64_t first = block * block_tiles;
+    const int64_t count = std::min(block_tiles, grid.count() - first);
     if (*scratch.block != block) {
       if (*scratch.block < 0) std::fill_n(scratch.zeros, grid.src.c, 0.0f);
       TransformBlock(grid, sizes, src, first, count, scratch);
