@@ -22,7 +22,8 @@ namespace {
 constexpr int kMaxThreads = 512;
 // How long a thread without work stays awake: a few times what being woken costs (35 to 55 µs on a
 // virtual machine), and longer than a thread waits for the last task of a step to end on another.
-// With 30 µs a network of some milliseconds lost a twentieth to threads that had just gone to sleep.
+// With 30 µs a network of some milliseconds lost a twentieth to threads that had just gone to
+// sleep.
 constexpr std::chrono::microseconds kSpin{150};
 
 using Body = FunctionRef<void(int64_t task, int thread)>;

@@ -16,6 +16,7 @@
 #include "kernels/blocks.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/winograd_product.h"
+#include "kernels/winograd_stream.h"
 #include "kernels/winograd_tiles.h"
 
 namespace ninc::cpu {
@@ -102,6 +103,39 @@ void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes&
   }
 }
 
+// The same where weights are too many to stay in L2.
+void StreamSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
+                 int64_t count, const float* packed, const BlockScratch& scratch) {
+  const StreamKernels& kernels = Streams();
+  const Panels& panels = slices.panels();
+  const int64_t width = slices.Width(slice), depth = grid.src.c;
+  const int64_t calls = CeilDiv(count, kernels.rows);
+  const float* weights = packed + sizes.frequencies * depth * slices.Column(slice);
+  for (int64_t f = 0; f < sizes.frequencies; ++f) {
+    for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
+      const int64_t column = panels.Column(panel) - slices.Column(slice);
+      const int64_t lines = CeilDiv(panels.Width(panel), kLineFloats);
+      const float* const next_weights = weights + depth * panels.Width(panel);
+      for (int64_t call = 0; call < calls; ++call) {
+        const int64_t t = count * call / calls, rows = count * (call + 1) / calls - t;
+        const int64_t line = lines * call / calls, fetched = lines * (call + 1) / calls - line;
+        const float* pixels = scratch.pixels + f * sizes.pixel_stride + t * sizes.row;
+        kernels.product[rows - 1][panels.Vectors(panel) - 1][fetched]({
+            .pixels = pixels,
+            .pixels_row = sizes.row,
+            .depth = depth,
+            .weights = weights,
+            .products = scratch.products + f * sizes.product_stride + t * width + column,
+            .products_row = width,
+            .next_pixels = pixels + rows * sizes.row,
+            .fetch = next_weights + depth * kLineFloats * line,
+        });
+      }
+      weights = next_weights;
+    }
+  }
+}
+
 // A slice's products to outputs; out[t·m² + i] is null for pixels that do not exist.
 void StoreSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
                 int64_t count, const float* bias, Activation activation, float* const* out,
@@ -173,7 +207,7 @@ void RunSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& size
   if (sizes.few) {
     return RunFewSlice(grid, slices, sizes, slice, count, packed, bias, activation, out, scratch);
   }
-  MultiplySlice(grid, slices, sizes, slice, count, packed, scratch);
+  (sizes.far ? StreamSlice : MultiplySlice)(grid, slices, sizes, slice, count, packed, scratch);
   StoreSlice(grid, slices, sizes, slice, count, bias, activation, out, scratch);
 }
 
@@ -182,6 +216,9 @@ void RunSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& size
 WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slices,
                                        int64_t max_tiles)
     : few(grid.src.c <= kFewChannels),
+      far(grid.shape.frequencies() * grid.src.c * slices.panels().padded_columns() *
+              int64_t{sizeof(float)} >
+          SecondLevelCacheBytes() / 2),
       frequencies(grid.shape.frequencies()),
       row(RoundUp(grid.src.c, few ? kFewChannels : 16)) {
   const int64_t rows = Products().shape.rows;

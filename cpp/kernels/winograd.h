@@ -24,6 +24,7 @@ struct WinogradBlockSizes {
   WinogradBlockSizes(const TileGrid& grid, const Slices& slices, int64_t max_tiles);
 
   bool few;  // channels: products are turned back at once, see winograd_product.h
+  bool far;  // weights: too many to stay in L2, see winograd_stream.h
   int64_t frequencies;
   int64_t row;             // of one tile's channels
   int64_t tiles;           // of a block

@@ -10,6 +10,12 @@ namespace {
 // The table's problems, all by direct convolution; winograd_test has the other algorithm's.
 std::vector<Conv2dProblem> DirectProblems() {
   std::vector<Conv2dProblem> problems = ConvProblems();
+  // Weights too many to stay in L2, of few pixels and of more than a block's; a panel's too.
+  for (const ConvCase& c : {ConvCase{.n = 1, .c = 520, .h = 6, .w = 6, .k = 530, .r = 1, .s = 1},
+                            {.n = 1, .c = 560, .h = 13, .w = 11, .k = 500, .r = 1, .s = 1},
+                            {.n = 1, .c = 3000, .h = 3, .w = 7, .k = 100, .r = 1, .s = 1}}) {
+    problems.push_back(c.problem());
+  }
   for (Conv2dProblem& p : problems) p.method = ConvMethod::kDirect;
   return problems;
 }
