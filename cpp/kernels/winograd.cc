@@ -220,7 +220,7 @@ WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slice
     : few(grid.src.c <= kFewChannels),
       far(grid.shape.frequencies() * grid.src.c * slices.panels().padded_columns() *
               int64_t{sizeof(float)} >
-          SecondLevelCacheBytes() / 2),
+          SecondLevelCacheBytes()),
       frequencies(grid.shape.frequencies()),
       row(RoundUp(grid.src.c, few ? kFewChannels : 16)) {
   const int64_t rows = Products().shape.rows;
