@@ -2,8 +2,8 @@
 //
 // No OpenMP: its duplicate runtimes and its hangs after fork are what users of other engines
 // complain about. This pool is created when first used, sized by the affinity mask and the cgroup's
-// CPU limit, spins for some microseconds after a region and then sleeps, and is made anew in the
-// child of a fork.
+// CPU limit, stays awake for a fraction of a millisecond after a region and then sleeps, and is
+// made anew in the child of a fork.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,8 @@ class FunctionRef<R(Args...)> {
 };
 
 // Calls body(task, thread) once for each task in [0, tasks), in any order, on at most `threads`
-// threads; `thread` is below `threads` and no two calls with the same value overlap. Returns when
+// threads; `thread` is below `threads` and no two calls with the same value overlap. Each thread
+// begins with consecutive tasks of its own and then takes from what others have left. Returns when
 // all are done. The calling thread takes part. Where another region holds the pool (two Python
 // threads running two plans), all tasks run on the caller: nothing waits. Every thread that takes
 // part rounds to nearest and flushes denormals while it does, and then has its own mode back.

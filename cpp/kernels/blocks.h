@@ -11,6 +11,11 @@ namespace ninc::cpu {
 
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// The size of each of the fewest blocks of at most `most` that hold `count`: none is nearly empty.
+inline int64_t EvenBlock(int64_t count, int64_t most) {
+  return std::max<int64_t>(1, CeilDiv(count, std::max<int64_t>(1, CeilDiv(count, most))));
+}
+
 // Elements a task of an element-wise kernel takes: 64 KiB an array, long enough to hide the cost of
 // handing out a task, short enough to share a small array.
 inline constexpr int64_t kElementBlock = 16384;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/processors.h"
+#include "kernels/blocks.h"
 #include "kernels/conv2d_rows.h"
-#include "kernels/split_tile.h"
+#include "kernels/conv2d_split.h"
 #include "kernels/tile.h"
 
 namespace ninc::cpu {
@@ -42,25 +44,53 @@ class Stretches {
   int64_t taps_, depth_, taps_step_, depth_step_;
 };
 
-// All tiles of one block and one panel. fetch: each tile fetches the next one's rows.
+// What the tiles of a block and a panel fetch meanwhile. A 1×1 layer's rows come from memory the
+// first time (large batches gain 15 %), each tile fetching the next one's; a larger kernel's
+// neighbours have read most of them already. Weights too many to stay in L2 come from the
+// third-level cache each time, and all tiles together fetch the next panel's: of few pixels, those
+// of NIN-ImageNet's last layers at batch 1, it takes a quarter less time.
+enum class Ahead { kNothing, kRows, kWeights };
+
+Ahead AheadOf(const ProductRows& source, const Panels& panels, bool first_panel) {
+  if (source.taps > 1) return Ahead::kNothing;
+  const int64_t bytes = source.depth * panels.padded_columns() * int64_t{sizeof(float)};
+  if (bytes > SecondLevelCacheBytes() / 4) return Ahead::kWeights;
+  return first_panel ? Ahead::kRows : Ahead::kNothing;
+}
+
+// All tiles of one block and one panel.
 void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t panel,
-                   const float* packed, const Epilogue& epilogue, float* const* out, bool fetch) {
+                   const float* packed, const Epilogue& epilogue, float* const* out, Ahead ahead) {
   const TileKernels& kernels = Tiles();
   const int64_t width = panels.Width(panel);
-  const int64_t tile_rows = kernels.shape.RowsOf(panels.Vectors(panel));
+  // Of about as many rows each: a last one of few rows would wait for its own results.
+  const int64_t tiles = CeilDiv(source.pixels, kernels.shape.RowsOf(panels.Vectors(panel)));
   const Stretches stretches(source.taps, source.depth, width);
   const float* weights = packed + source.taps * source.depth * panels.Column(panel);
+  // The next panel as rows of `depth` floats: a tile fetches kNextRows of them.
+  const float* const next_panel = weights + source.taps * source.depth * width;
+  const int64_t next_rows = panel + 1 < panels.count() ? panels.Width(panel + 1) : 0;
   for (int64_t index = 0; index < stretches.count(); ++index) {
     const Stretch stretch = stretches[index];
     const float* b = weights + (stretch.tap * source.depth + stretch.offset) * width;
-    for (int64_t m = 0; m < source.pixels; m += tile_rows) {
-      const int64_t rows = std::min<int64_t>(tile_rows, source.pixels - m);
-      const bool next = fetch && m + rows + kNextRows <= source.pixels;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t m = source.pixels * tile / tiles;
+      const int64_t rows = source.pixels * (tile + 1) / tiles - m;
+      const float* const* next = nullptr;
+      const float* next_weights[kNextRows];
+      if (ahead == Ahead::kRows && m + rows + kNextRows <= source.pixels) {
+        next = source.rows + m + rows;
+      } else if (ahead == Ahead::kWeights && (tile + 1) * kNextRows <= next_rows) {
+        for (int64_t i = 0; i < kNextRows; ++i) {
+          next_weights[i] = next_panel + (tile * kNextRows + i) * source.depth + stretch.offset;
+        }
+        next = next_weights;
+      }
       kernels.tile[rows - 1][panels.Vectors(panel) - 1]({
           .rows = source.rows + stretch.tap * BlockRows() + m,
           .row_stride = BlockRows(),
           .row_offset = stretch.offset,
-          .next = next ? source.rows + m + rows : nullptr,
+          .next = next,
           .taps = stretch.taps,
           .depth = stretch.depth,
           .b = b,
@@ -78,90 +108,12 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
   }
 }
 
-// The terms of a split sum that are taken at a time: a block of them and a panel's share L2.
-constexpr int64_t kSplitStretch = 32;  // steps
-
-// The steps of a product: whole taps, each of them padded.
-struct SplitSum {
-  SplitSum(int64_t taps, int64_t depth)
-      : tap_steps(SplitSteps(depth)), steps(taps * tap_steps), stretch(std::clamp<int64_t>(steps, 1, kSplitStretch)) {}
-  int64_t group_bytes() const { return SplitBytes(kSplitRows, stretch * kSplitTerms); }
-
-  int64_t tap_steps, steps, stretch;
-};
-
-// Steps [first, end) of the block's rows.
-void SplitRows(const ProductRows& source, const SplitSum& sum, int64_t first, int64_t end) {
-  for (int64_t step = first; step < end;) {
-    const int64_t tap = step / sum.tap_steps, offset = step % sum.tap_steps;
-    const int64_t count = std::min(end - step, sum.tap_steps - offset);
-    const int64_t term = offset * kSplitTerms;
-    SplitLeft(source.rows + tap * BlockRows(), term, source.pixels,
-              std::min(source.depth - term, count * kSplitTerms), sum.group_bytes(),
-              source.split + SplitBytes(kSplitRows, (step - first) * kSplitTerms));
-    step += count;
-  }
-}
-
-// MultiplyBlock with split products. Sums of more than one stretch wait in float32.
-void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
-                   const float* packed, const Epilogue& epilogue, float* const* out) {
-  const SplitSum sum(source.taps, source.depth);
-  const int64_t groups = CeilDiv(source.pixels, kSplitRows);
-  float* const sums = reinterpret_cast<float*>(source.split + CeilDiv(BlockRows(), kSplitRows) *
-                                                                  sum.group_bytes());
-  const SplitTiles tiles;
-  // At least once: a sum without terms still writes its zeros.
-  for (int64_t first = 0; first == 0 || first < sum.steps; first += sum.stretch) {
-    const int64_t end = std::min(sum.steps, first + sum.stretch);
-    const bool last = end == sum.steps;
-    SplitRows(source, sum, first, end);
-    for (int64_t panel = panel0; panel < panel1; ++panel) {
-      const int64_t width = panels.Width(panel);
-      const float* right = packed + sum.steps * kSplitTerms * panels.Column(panel) +
-                           first * kSplitTerms * width;
-      for (int64_t group = 0; group < groups; group += 2) {
-        const bool kept = sum.steps > sum.stretch;
-        float* const to =
-            sums + (kept ? (panel * CeilDiv(groups, 2) + group / 2) * kSplitSums : 0);
-        SplitProduct({.left = source.split + group * sum.group_bytes(),
-                      .group_bytes = sum.group_bytes(),
-                      .right = reinterpret_cast<const std::byte*>(right),
-                      .steps = end - first,
-                      .groups = static_cast<int>(std::min<int64_t>(2, groups - group)),
-                      .vectors = panels.Vectors(panel),
-                      .sums = to,
-                      .first = first == 0});
-        if (!last) continue;
-        const int64_t m = group * kSplitRows;
-        SplitEpilogue({.out = out + m,
-                       .column = panels.Column(panel),
-                       .columns = panels.Columns(panel),
-                       .bias = epilogue.bias,
-                       .activation = epilogue.activation,
-                       .mask_base = epilogue.x,
-                       .out_base = epilogue.dx},
-                      to, width, std::min(2 * kSplitRows, source.pixels - m));
-      }
-    }
-  }
-}
-
 int64_t RowPointers(const TapLattice& lattice) { return SumTaps(lattice) * BlockRows(); }
 int64_t PatchFloats(const TapLattice& lattice) {
   return MergesTaps(lattice) ? RowPointers(lattice) * SumDepth(lattice) : 0;
 }
 
 }  // namespace
-
-size_t SplitScratchBytes(int64_t taps, int64_t depth, const Panels& panels) {
-  if (!panels.shape().split) return 0;
-  const SplitSum sum(taps, depth);
-  const int64_t groups = CeilDiv(BlockRows(), kSplitRows);
-  const int64_t sums = sum.steps > sum.stretch ? panels.count() * CeilDiv(groups, 2) : 1;
-  return Carver::Bytes<std::byte>(groups * sum.group_bytes()) +
-         Carver::Bytes<float>(sums * kSplitSums);
-}
 
 int64_t BlockRows() { return kTilesPerBlock * Tiles().shape.rows; }
 
@@ -171,10 +123,8 @@ void MultiplyBlock(const ProductRows& source, const Panels& panels, int64_t pane
     return MultiplySplit(source, panels, panel0, panel1, packed, epilogue, out);
   }
   for (int64_t panel = panel0; panel < panel1; ++panel) {
-    // A 1×1 layer's rows come from memory the first time (large batches gain 15 %); a larger
-    // kernel's neighbours have read most of them already.
-    const bool fetch = source.taps == 1 && panel == panel0;
-    MultiplyPanel(source, panels, panel, packed, epilogue, out, fetch);
+    MultiplyPanel(source, panels, panel, packed, epilogue, out,
+                  AheadOf(source, panels, panel == panel0));
   }
 }
 

@@ -82,7 +82,7 @@ Speeds SpeedsOf(Target target) {
                            .from = 3.06,
                            .call = 46.6,
                            .near = 1.8e6,
-                           .byte = 0.0077,
+                           .byte = 0.002,
                            .stream = 0.0211,
                            .few_multiply = 0.803,
                            .few_from = 2.36},

@@ -11,6 +11,17 @@ namespace {
 // and written the other.
 constexpr int64_t kTilePixels = 16;
 
+// A line of contiguous RGB, the input of every network on pictures: compiled for three channels
+// alone it takes two thirds of the time.
+void InterleaveThree(const float* red, const float* green, const float* blue, int64_t width,
+                     float* __restrict y) {
+  for (int64_t w = 0; w < width; ++w) {
+    y[3 * w] = red[w];
+    y[3 * w + 1] = green[w];
+    y[3 * w + 2] = blue[w];
+  }
+}
+
 }  // namespace
 
 void FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) {
@@ -22,6 +33,10 @@ void FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) {
         for (int64_t row = begin; row < end; ++row) {
           const float* line = x.data + row / shape.h * stride_n + row % shape.h * stride_h;
           float* to = y + row * shape.w * channels;
+          if (channels == 3 && stride_w == 1) {
+            InterleaveThree(line, line + stride_c, line + 2 * stride_c, shape.w, to);
+            continue;
+          }
           for (int64_t w0 = 0; w0 < shape.w; w0 += kTilePixels) {
             const int64_t w1 = std::min(shape.w, w0 + kTilePixels);
             for (int64_t c = 0; c < channels; ++c) {

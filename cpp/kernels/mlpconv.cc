@@ -31,7 +31,8 @@ namespace {
 constexpr int64_t kChainTiles = 32;
 // Weights of this many bytes are near: a core's L2 holds them beside a block.
 constexpr size_t kNearBytes = 1 << 20;
-// Pieces a thread of a map cut up: more even out what they take, fewer read weights less often.
+// Pieces a thread of a map cut up, at least, and the same number for each: more even out what they
+// take, fewer read weights less often.
 constexpr int64_t kPiecesPerThread = 2;
 // From so many units on every machine gets a task for each thread, and no memory is set aside for
 // whole maps between the layers.
@@ -101,9 +102,11 @@ class Chain {
     const LastMap last = HasTail() ? LastMap{scratch.unit_map, pixel0} : LastMap{y, 0};
     const int64_t in_image =
         winograd_ ? winograd_->grid().rows * winograd_->grid().columns : map_.h * map_.w;
-    const int64_t step = winograd_ ? winograd_->tiles() : block_pixels_;
-    for (int64_t first = image0 * in_image; first < image1 * in_image; first += step) {
-      RunBlock(first, std::min(step, image1 * in_image - first), x, layers, last, scratch);
+    const int64_t most = winograd_ ? winograd_->tiles() : block_pixels_;
+    const int64_t first = image0 * in_image, count = image1 * in_image - first;
+    const int64_t step = EvenBlock(count, most);
+    for (int64_t done = 0; done < count; done += step) {
+      RunBlock(first + done, std::min(step, count - done), x, layers, last, scratch);
     }
     if (HasTail()) RunTail({image0, image1}, scratch.unit_map, y, 1);
   }
@@ -126,11 +129,11 @@ class Chain {
     const bool tiles = layer == 0 && winograd_;
     const int64_t count = tiles ? winograd_->grid().count() : map_.pixels();
     const int64_t most = tiles ? winograd_->tiles() : BlockRows(), rows = Tiles().shape.rows;
-    const int64_t even = CeilDiv(count, kPiecesPerThread * workspace.threads());
-    const int64_t piece = std::min(most, CeilDiv(even, rows) * rows);
-    ParallelFor(workspace.threads(), CeilDiv(count, piece), [&](int64_t task, int thread) {
+    const int64_t each = std::max(kPiecesPerThread, CeilDiv(count, most * workspace.threads()));
+    const int64_t pieces = std::min(each * workspace.threads(), CeilDiv(count, rows));
+    ParallelFor(workspace.threads(), pieces, [&](int64_t task, int thread) {
       const Scratch scratch(*this, workspace.thread<std::byte>(thread));
-      const int64_t first = task * piece, end = std::min(count, first + piece);
+      const int64_t first = count * task / pieces, end = count * (task + 1) / pieces;
       if (layer == 0) return RunBlock(first, end - first, x, layers, {map, 0}, scratch);
       const int64_t channels = problem_.layers[layer].input.c;
       for (int64_t m = first; m < end; ++m) {

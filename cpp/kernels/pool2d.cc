@@ -20,7 +20,7 @@ namespace {
 template <class Pixel>
 void ForEachOutput(const PoolWindows& windows, int threads, Pixel pixel) {
   const Shape& out = windows.out;
-  ParallelBlocks(threads, out.n * out.h, RowsInBlock(out.w * out.c),
+  ParallelBlocks(threads, out.n * out.h, std::max<int64_t>(1, RowsInBlock(out.w * out.c) / 8),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t row = begin; row < end; ++row) {
                      for (int64_t q = 0; q < out.w; ++q) {

@@ -5,16 +5,20 @@
 // included. The block is as large as leaves its frequencies and a slice's products in L2, but at
 // least kFewestTiles: weights stream through once a block, and they are n²/r² times those of a
 // direct convolution. Few blocks (batch 1) are shared out by slices too; a thread transforms a
-// block once for all the slices it takes. An output is one sum over channels in one order whatever
-// the blocks, so its bits depend on neither them nor the threads.
+// block once for all the slices it takes (a block transformed once for all threads, in shared
+// memory, lost 5 % of NIN-CIFAR: half of it was then in the other core's cache). An output is one
+// sum over channels in one order whatever the blocks, so its bits depend on neither them nor the
+// threads.
 #include "kernels/winograd.h"
 
 #include <algorithm>
 
 #include "base/processors.h"
 #include "base/thread_pool.h"
+#include "kernels/blocks.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/winograd_product.h"
+#include "kernels/winograd_stream.h"
 #include "kernels/winograd_tiles.h"
 
 namespace ninc::cpu {
@@ -80,9 +84,10 @@ void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes&
   for (int64_t f = 0; f < sizes.frequencies; ++f) {
     for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
       const int64_t column = panels.Column(panel) - slices.Column(slice);
-      const int64_t tile_rows = kernels.shape.RowsOf(panels.Vectors(panel));
-      for (int64_t t = 0; t < count; t += tile_rows) {
-        const int64_t rows = std::min<int64_t>(tile_rows, count - t);
+      // Of about as many rows each: a last one of few rows would wait for its own results.
+      const int64_t calls = CeilDiv(count, kernels.shape.RowsOf(panels.Vectors(panel)));
+      for (int64_t call = 0; call < calls; ++call) {
+        const int64_t t = count * call / calls, rows = count * (call + 1) / calls - t;
         const auto& table = t == 0 ? kernels.first : kernels.next;
         const float* pixels = scratch.pixels + f * sizes.pixel_stride + t * sizes.row;
         table[rows - 1][panels.Vectors(panel) - 1]({
@@ -96,6 +101,39 @@ void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes&
         });
       }
       weights += depth * panels.Width(panel);
+    }
+  }
+}
+
+// The same where weights are too many to stay in L2.
+void StreamSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
+                 int64_t count, const float* packed, const BlockScratch& scratch) {
+  const StreamKernels& kernels = Streams();
+  const Panels& panels = slices.panels();
+  const int64_t width = slices.Width(slice), depth = grid.src.c;
+  const int64_t calls = CeilDiv(count, kernels.rows);
+  const float* weights = packed + sizes.frequencies * depth * slices.Column(slice);
+  for (int64_t f = 0; f < sizes.frequencies; ++f) {
+    for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
+      const int64_t column = panels.Column(panel) - slices.Column(slice);
+      const int64_t lines = CeilDiv(panels.Width(panel), kLineFloats);
+      const float* const next_weights = weights + depth * panels.Width(panel);
+      for (int64_t call = 0; call < calls; ++call) {
+        const int64_t t = count * call / calls, rows = count * (call + 1) / calls - t;
+        const int64_t line = lines * call / calls, fetched = lines * (call + 1) / calls - line;
+        const float* pixels = scratch.pixels + f * sizes.pixel_stride + t * sizes.row;
+        kernels.product[rows - 1][panels.Vectors(panel) - 1][fetched]({
+            .pixels = pixels,
+            .pixels_row = sizes.row,
+            .depth = depth,
+            .weights = weights,
+            .products = scratch.products + f * sizes.product_stride + t * width + column,
+            .products_row = width,
+            .next_pixels = pixels + rows * sizes.row,
+            .fetch = next_weights + depth * kLineFloats * line,
+        });
+      }
+      weights = next_weights;
     }
   }
 }
@@ -171,7 +209,7 @@ void RunSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& size
   if (sizes.few) {
     return RunFewSlice(grid, slices, sizes, slice, count, packed, bias, activation, out, scratch);
   }
-  MultiplySlice(grid, slices, sizes, slice, count, packed, scratch);
+  (sizes.far ? StreamSlice : MultiplySlice)(grid, slices, sizes, slice, count, packed, scratch);
   StoreSlice(grid, slices, sizes, slice, count, bias, activation, out, scratch);
 }
 
@@ -180,6 +218,9 @@ void RunSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& size
 WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slices,
                                        int64_t max_tiles)
     : few(grid.src.c <= kFewChannels),
+      far(grid.shape.frequencies() * grid.src.c * slices.panels().padded_columns() *
+              int64_t{sizeof(float)} >
+          SecondLevelCacheBytes()),
       frequencies(grid.shape.frequencies()),
       row(RoundUp(grid.src.c, few ? kFewChannels : 16)) {
   const int64_t rows = Products().shape.rows;
@@ -213,7 +254,8 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
   const TileGrid grid(p, pass, shape);
   const Slices slices(grid.dst.c, Products().shape);
   const BlockSizes sizes(grid, slices, kMostTiles);
-  const int64_t blocks = (grid.count() + sizes.tiles - 1) / sizes.tiles;
+  const int64_t block_tiles = EvenBlock(grid.count(), sizes.tiles);
+  const int64_t blocks = CeilDiv(grid.count(), block_tiles);
   const int64_t tile_pixels = shape.outputs() * shape.outputs();
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits =
@@ -226,8 +268,8 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
   ParallelFor(workspace.threads(), blocks * splits, [&](int64_t task, int thread) {
     const BlockScratch scratch = scratch_of(thread);
     const int64_t block = task / splits, split = task % splits;
-    const int64_t first = block * sizes.tiles;
-    const int64_t count = std::min(sizes.tiles, grid.count() - first);
+    const int64_t first = block * block_tiles;
+    const int64_t count = std::min(block_tiles, grid.count() - first);
     if (*scratch.block != block) {
       if (*scratch.block < 0) std::fill_n(scratch.zeros, grid.src.c, 0.0f);
       TransformBlock(grid, sizes, src, first, count, scratch);

@@ -5,8 +5,9 @@
 // outputs: n² multiplications a channel where direct convolution has m²·r². Rounding errors grow by
 // the transforms' constants, to some 1e-6 of the output's largest magnitude (docs/numerics.md).
 //
-// Transforms (winograd_transform), layout of weights (winograd_pack), the register tile (tile) and
-// the schedules (winograd.cc, winograd_weights.cc) are apart. Whether it pays is conv2d_cost's.
+// Transforms (winograd_transform), layout of weights (winograd_pack), the register tiles
+// (winograd_product, and winograd_stream where weights come from far away) and the schedules
+// (winograd.cc, winograd_weights.cc) are apart. Whether it pays is conv2d_cost's.
 #pragma once
 
 #include <string>
@@ -24,6 +25,7 @@ struct WinogradBlockSizes {
   WinogradBlockSizes(const TileGrid& grid, const Slices& slices, int64_t max_tiles);
 
   bool few;  // channels: products are turned back at once, see winograd_product.h
+  bool far;  // weights: too many to stay in L2, see winograd_stream.h
   int64_t frequencies;
   int64_t row;             // of one tile's channels
   int64_t tiles;           // of a block

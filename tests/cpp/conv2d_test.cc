@@ -10,13 +10,18 @@ namespace {
 // The table's problems, all by direct convolution, by split products too where this processor has
 // them; winograd_test has the other algorithm's.
 std::vector<Conv2dProblem> DirectProblems() {
-  std::vector<Conv2dProblem> problems;
-  for (ConvMethod method : {ConvMethod::kDirect, ConvMethod::kSplit}) {
-    if (method == ConvMethod::kSplit && SupportedTargets().front() != Target::kAmx) continue;
-    for (Conv2dProblem p : ConvProblems()) {
-      p.method = method;
-      problems.push_back(p);
-    }
+  std::vector<Conv2dProblem> problems = ConvProblems();
+  // Weights too many to stay in L2, of few pixels and of more than a block's; a panel's too.
+  for (const ConvCase& c : {ConvCase{.n = 1, .c = 520, .h = 6, .w = 6, .k = 530, .r = 1, .s = 1},
+                            {.n = 1, .c = 560, .h = 13, .w = 11, .k = 500, .r = 1, .s = 1},
+                            {.n = 1, .c = 3000, .h = 3, .w = 7, .k = 100, .r = 1, .s = 1}}) {
+    problems.push_back(c.problem());
+  }
+  for (Conv2dProblem& p : problems) p.method = ConvMethod::kDirect;
+  if (SupportedTargets().front() != Target::kAmx) return problems;
+  for (size_t i = 0, count = problems.size(); i < count; ++i) {
+    problems.push_back(problems[i]);
+    problems.back().method = ConvMethod::kSplit;
   }
   return problems;
 }

@@ -7,6 +7,8 @@
 #include "kernels/conv2d.h"
 #include "kernels/conv2d_cost.h"
 #include "kernels/reference/conv2d.h"
+#include "kernels/winograd_product.h"
+#include "kernels/winograd_stream.h"
 #include "winograd_matrices.h"
 
 namespace ninc::test {
@@ -39,6 +41,8 @@ std::vector<Conv2dProblem> WinogradProblems() {
         {.n = 1, .c = 9, .h = 1, .w = 1, .k = 10, .r = r, .s = r, .padding = Same(half)},
         // Several slices of output channels and, in the weight gradient, blocks of input channels.
         {.n = 1, .c = 100, .h = 6, .w = 6, .k = 120, .r = r, .s = r, .padding = Same(half)},
+        // Weights too many to stay in L2, and more tiles than a register tile or a block has.
+        {.n = 3, .c = 130, .h = 9, .w = 14, .k = 150, .r = r, .s = r, .padding = Same(half)},
         // More tiles than a block has.
         {.n = 9, .c = 17, .h = 13, .w = 12, .k = 18, .r = r, .s = r, .padding = Same(half)},
     };
@@ -90,6 +94,62 @@ TEST(WinogradTest, Forward) {
           ExpectClose(got[0], want, rms, Terms(p.input.c, shape));
         });
   }
+}
+
+// Every register tile that streams weights, with each number of lines it may fetch.
+TEST(WinogradTest, StreamedProducts) {
+  constexpr int64_t kDepth = 5;
+  const std::vector<float> pixels = Random(cpu::kMaxStreamRows * kDepth, 1);
+  const std::vector<float> weights = Random(kDepth * cpu::kMaxTileVectors * cpu::kMaxLanes, 2);
+  OnEveryTarget(
+      "streamed products",
+      [&](Call& call) {
+        const cpu::StreamKernels& kernels = cpu::Streams();
+        for (int rows = 1; rows <= kernels.rows; ++rows) {
+          for (int vectors = 1; vectors <= cpu::Products().shape.vectors; ++vectors) {
+            for (int lines = 0; lines <= cpu::kMaxStreamLines; ++lines) {
+              const int64_t width = vectors * cpu::Products().shape.lanes;
+              const auto product = kernels.product[rows - 1][vectors - 1][lines];
+              const int64_t most = (width + cpu::kLineFloats - 1) / cpu::kLineFloats;
+              ASSERT_EQ(product != nullptr, lines <= most);
+              if (product == nullptr) continue;
+              const float* const b = call.In(weights);
+              const float* const a = call.In(pixels);
+              product({.pixels = a,
+                       .pixels_row = kDepth,
+                       .depth = kDepth,
+                       .weights = b,
+                       .products = call.Out(rows * width),
+                       .products_row = width,
+                       .next_pixels = a,
+                       .fetch = b});
+            }
+          }
+        }
+      },
+      [&](const Outputs& got) {
+        size_t output = 0;
+        const int64_t lanes = cpu::Products().shape.lanes;
+        for (int64_t rows = 1; rows <= cpu::Streams().rows; ++rows) {
+          for (int64_t vectors = 1; vectors <= cpu::Products().shape.vectors; ++vectors) {
+            const int64_t width = vectors * lanes;
+            std::vector<double> want(rows * width), magnitude(rows * width);
+            for (int64_t i = 0; i < rows * width; ++i) {
+              for (int64_t c = 0; c < kDepth; ++c) {
+                const double term =
+                    double{pixels[i / width * kDepth + c]} * double{weights[c * width + i % width]};
+                want[i] += term;
+                magnitude[i] += std::abs(term);
+              }
+            }
+            const int64_t most = (width + cpu::kLineFloats - 1) / cpu::kLineFloats;
+            for (int64_t lines = 0; lines <= most; ++lines) {
+              ExpectClose(got[output++], want, magnitude, kDepth);
+            }
+          }
+        }
+        EXPECT_EQ(output, got.size());
+      });
 }
 
 TEST(WinogradTest, BackwardData) {

@@ -1,0 +1,15 @@
+// The schedule of a block's split products (split_tile.h): its rows are split once, a stretch of
+// terms at a time, and meet all panels of weights, which were split as they were packed. Sums of more
+// than one stretch wait in float32.
+#pragma once
+
+#include "kernels/conv2d_block.h"
+#include "kernels/conv2d_pack.h"
+
+namespace ninc::cpu {
+
+// MultiplyBlock where panels.shape().split.
+void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
+                   const float* packed, const Epilogue& epilogue, float* const* out);
+
+}  // namespace ninc::cpu
