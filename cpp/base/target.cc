@@ -75,8 +75,8 @@ Result<Target> FindTarget(std::string_view name) {
   for (Target target : SupportedTargets()) {
     if (TargetName(target) == name) return target;
   }
-  for (Target target : {Target::kScalar, Target::kNeon, Target::kAvx2, Target::kAvx512,
-                        Target::kAmx}) {
+  for (Target target :
+       {Target::kScalar, Target::kNeon, Target::kAvx2, Target::kAvx512, Target::kAmx}) {
     if (TargetName(target) != name) continue;
     return InvalidArgument("this processor does not run target '" + std::string(name) +
                            "'; it runs: " + SupportedNames());

@@ -140,8 +140,8 @@ BlockScratch::BlockScratch(const TapLattice& lattice, const Panels& panels, std:
   out = carver.Take<float*>(BlockRows());
   zeros = carver.Take<float>(SumDepth(lattice));
   patches = carver.Take<float>(PatchFloats(lattice));
-  split = carver.Take<std::byte>(static_cast<int64_t>(
-      SplitScratchBytes(SumTaps(lattice), SumDepth(lattice), panels)));
+  split = carver.Take<std::byte>(
+      static_cast<int64_t>(SplitScratchBytes(SumTaps(lattice), SumDepth(lattice), panels)));
 }
 
 ProductRows PrepareRows(const TapLattice& lattice, const float* src, int64_t group, int64_t first,

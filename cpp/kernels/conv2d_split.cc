@@ -15,7 +15,9 @@ constexpr int64_t kSplitStretch = 32;  // steps
 // The steps of a product: whole taps, each of them padded.
 struct SplitSum {
   SplitSum(int64_t taps, int64_t depth)
-      : tap_steps(SplitSteps(depth)), steps(taps * tap_steps), stretch(std::clamp<int64_t>(steps, 1, kSplitStretch)) {}
+      : tap_steps(SplitSteps(depth)),
+        steps(taps * tap_steps),
+        stretch(std::clamp<int64_t>(steps, 1, kSplitStretch)) {}
   int64_t group_bytes() const { return SplitBytes(kSplitRows, stretch * kSplitTerms); }
 
   int64_t tap_steps, steps, stretch;
@@ -49,8 +51,8 @@ void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t pane
                    const float* packed, const Epilogue& epilogue, float* const* out) {
   const SplitSum sum(source.taps, source.depth);
   const int64_t groups = CeilDiv(source.pixels, kSplitRows);
-  float* const sums = reinterpret_cast<float*>(source.split + CeilDiv(BlockRows(), kSplitRows) *
-                                                                  sum.group_bytes());
+  float* const sums =
+      reinterpret_cast<float*>(source.split + CeilDiv(BlockRows(), kSplitRows) * sum.group_bytes());
   const SplitTiles tiles;
   // At least once: a sum without terms still writes its zeros.
   for (int64_t first = 0; first == 0 || first < sum.steps; first += sum.stretch) {
@@ -59,12 +61,11 @@ void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t pane
     SplitRows(source, sum, first, end);
     for (int64_t panel = panel0; panel < panel1; ++panel) {
       const int64_t width = panels.Width(panel);
-      const float* right = packed + sum.steps * kSplitTerms * panels.Column(panel) +
-                           first * kSplitTerms * width;
+      const float* right =
+          packed + sum.steps * kSplitTerms * panels.Column(panel) + first * kSplitTerms * width;
       for (int64_t group = 0; group < groups; group += 2) {
         const bool kept = sum.steps > sum.stretch;
-        float* const to =
-            sums + (kept ? (panel * CeilDiv(groups, 2) + group / 2) * kSplitSums : 0);
+        float* const to = sums + (kept ? (panel * CeilDiv(groups, 2) + group / 2) * kSplitSums : 0);
         SplitProduct({.left = source.split + group * sum.group_bytes(),
                       .group_bytes = sum.group_bytes(),
                       .right = reinterpret_cast<const std::byte*>(right),

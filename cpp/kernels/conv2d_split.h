@@ -1,6 +1,6 @@
 // The schedule of a block's split products (split_tile.h): its rows are split once, a stretch of
-// terms at a time, and meet all panels of weights, which were split as they were packed. Sums of more
-// than one stretch wait in float32.
+// terms at a time, and meet all panels of weights, which were split as they were packed. Sums of
+// more than one stretch wait in float32.
 #pragma once
 
 #include "kernels/conv2d_block.h"

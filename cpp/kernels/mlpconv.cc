@@ -87,10 +87,9 @@ class Chain {
     const int64_t unit_map = HasTail() ? images_ * map_.h * map_.w * last_channels() : 0;
     return (winograd_ ? Carver::Bytes<std::byte>(winograd_->ScratchBytes())
                       : Carver::Bytes<std::byte>(BlockScratch::Bytes(lattice_, panels_))) +
-           Carver::Bytes<std::byte>(split_bytes_) +
-           Carver::Bytes<int64_t>(block_pixels_) + Carver::Bytes<float*>(block_pixels_) +
-           Carver::Bytes<float*>(block_pixels_) + Carver::Bytes<float*>(BlockRows()) +
-           Carver::Bytes<float>(block_pixels_ * map_.c) +
+           Carver::Bytes<std::byte>(split_bytes_) + Carver::Bytes<int64_t>(block_pixels_) +
+           Carver::Bytes<float*>(block_pixels_) + Carver::Bytes<float*>(block_pixels_) +
+           Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(block_pixels_ * map_.c) +
            2 * Carver::Bytes<float>(BlockRows() * widest_) + Carver::Bytes<float>(unit_map);
   }
 
@@ -181,7 +180,8 @@ class Chain {
     Scratch(const Chain& chain, std::byte* memory) {
       Carver carver(memory);
       first = carver.Take<std::byte>(static_cast<int64_t>(
-          chain.winograd_ ? chain.winograd_->ScratchBytes() : BlockScratch::Bytes(chain.lattice_, chain.panels_)));
+          chain.winograd_ ? chain.winograd_->ScratchBytes()
+                          : BlockScratch::Bytes(chain.lattice_, chain.panels_)));
       split = carver.Take<std::byte>(chain.split_bytes_);
       pixels = carver.Take<int64_t>(chain.block_pixels_);
       outputs = carver.Take<float*>(chain.block_pixels_);
@@ -273,8 +273,9 @@ class Chain {
           scratch.rows[m] = to.Row(m, scratch.pixels[m0 + m]);
         }
         const Panels panels = PanelsOf(layer);
-        MultiplyBlock({rows, count, 1, p.input.c, scratch.split}, panels, 0, panels.count(), layers[layer].packed,
-                      {layers[layer].bias, problem_.activations[layer]}, scratch.rows);
+        MultiplyBlock({rows, count, 1, p.input.c, scratch.split}, panels, 0, panels.count(),
+                      layers[layer].packed, {layers[layer].bias, problem_.activations[layer]},
+                      scratch.rows);
         std::copy_n(scratch.rows, count, rows);
       }
     }

@@ -75,13 +75,13 @@ struct Chain {
 };
 
 struct TaskScratch {
-  const float** x;    // [BlockRows]: rows of a layer's x
-  const float** dy;   // the same of its dy
-  float** dx;         // the same of its dx
-  float* packed;      // [BlockRows][width of a panel] of dy
+  const float** x;     // [BlockRows]: rows of a layer's x
+  const float** dy;    // the same of its dy
+  float** dx;          // the same of its dx
+  float* packed;       // [BlockRows][width of a panel] of dy
   std::byte* columns;  // of x, of a split weight gradient
   std::byte* split;    // of a split data gradient
-  float* between[2];  // [BlockRows][widest]: what one layer gives the next
+  float* between[2];   // [BlockRows][widest]: what one layer gives the next
 
   static size_t Bytes(const Chain& chain) {
     return 3 * Carver::Bytes<float*>(BlockRows()) +

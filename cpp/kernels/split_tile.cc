@@ -65,14 +65,12 @@ inline Pairs SplitPairs(__m512 even, __m512 odd) {
       _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
                        21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   Pairs pairs;
-  pairs.first =
-      _mm512_permutexvar_epi16(interleave, Bits(_mm512_cvtne2ps_pbh(odd, even)));
+  pairs.first = _mm512_permutexvar_epi16(interleave, Bits(_mm512_cvtne2ps_pbh(odd, even)));
   const __m512 even1 = _mm512_castsi512_ps(_mm512_slli_epi32(pairs.first, 16));
   const __m512 odd1 = _mm512_castsi512_ps(
       _mm512_and_si512(pairs.first, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
   pairs.second = _mm512_permutexvar_epi16(
-      interleave,
-      Bits(_mm512_cvtne2ps_pbh(_mm512_sub_ps(odd, odd1), _mm512_sub_ps(even, even1))));
+      interleave, Bits(_mm512_cvtne2ps_pbh(_mm512_sub_ps(odd, odd1), _mm512_sub_ps(even, even1))));
   return pairs;
 }
 
@@ -274,13 +272,11 @@ void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, in
   const Activation::Kind kind = args.activation.kind;
   const bool masked = args.mask_base != nullptr;
   const float infinity = std::numeric_limits<float>::infinity();
-  const __m512 low =
-      _mm512_set1_ps(kind == Activation::Kind::kNone ? -infinity : 0.0f);
+  const __m512 low = _mm512_set1_ps(kind == Activation::Kind::kNone ? -infinity : 0.0f);
   const __m512 high = _mm512_set1_ps(kind == Activation::Kind::kRelu6 ? 6.0f : infinity);
   // No number is at least NaN: a ReLU has no upper limit.
-  const __m512 limit = _mm512_set1_ps(kind == Activation::Kind::kRelu6
-                                          ? 6.0f
-                                          : std::numeric_limits<float>::quiet_NaN());
+  const __m512 limit = _mm512_set1_ps(
+      kind == Activation::Kind::kRelu6 ? 6.0f : std::numeric_limits<float>::quiet_NaN());
   for (int64_t j = 0; j < args.columns; j += kLanes) {
     const __mmask16 exist = FirstLanes(args.columns - j);
     const __m512 bias = args.bias == nullptr
@@ -293,7 +289,8 @@ void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, in
         const __m512 y = _mm512_maskz_loadu_ps(exist, args.mask_base + (out - args.out_base));
         const __mmask16 stopped = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_LE_OQ) |
                                   _mm512_cmp_ps_mask(y, limit, _CMP_GE_OQ);
-        _mm512_mask_storeu_ps(out, exist, _mm512_maskz_mov_ps(static_cast<__mmask16>(~stopped), sum));
+        _mm512_mask_storeu_ps(out, exist,
+                              _mm512_maskz_mov_ps(static_cast<__mmask16>(~stopped), sum));
       } else {
         // The second operand is given where one is NaN.
         const __m512 y = _mm512_min_ps(high, _mm512_max_ps(low, _mm512_add_ps(sum, bias)));

@@ -6,9 +6,9 @@
 //     x·w ~ x1·w1 + x1·w2 + x2·w1
 //
 // What is left out, x2·w2 and the rests, is at most 3·2^-18 of |x·w|: some 2e-6 of a sum's size
-// (docs/numerics.md), as much as Winograd's transforms lose. All sums are float32. A core multiplies
-// 16 times as many bfloat16 as float32 numbers, so that three products for one leave a factor of
-// five. An infinite factor gives NaN, since infinity minus infinity has no number.
+// (docs/numerics.md), as much as Winograd's transforms lose. All sums are float32. A core
+// multiplies 16 times as many bfloat16 as float32 numbers, so that three products for one leave a
+// factor of five. An infinite factor gives NaN, since infinity minus infinity has no number.
 //
 // The units multiply tiles of 16 rows × 32 terms by 32 terms × 16 columns. Both sides are laid out
 // for them here, from rows of float32:
@@ -64,8 +64,8 @@ struct SplitArgs {
 };
 void SplitProduct(const SplitArgs& args);
 
-// The same for a gradient's sums, up to 32 rows of 16·vectors columns that lie in memory one after the
-// other: a block is summed from zero before it is added, see tile.h.
+// The same for a gradient's sums, up to 32 rows of 16·vectors columns that lie in memory one after
+// the other: a block is summed from zero before it is added, see tile.h.
 struct SplitOuterArgs {
   const std::byte* left;
   int64_t group_bytes;

@@ -61,7 +61,7 @@ inline std::vector<double> ReferenceOf(const Conv2dProblem& p, Pass pass, const 
 
 // The largest error over the largest magnitude.
 inline double ErrorOf(const Conv2dProblem& p, Pass pass, const Data& data,
-               const std::vector<double>& want) {
+                      const std::vector<double>& want) {
   Call call(2, 0);
   const Workspace workspace = call.Scratch(cpu::Conv2dWorkspace(p, pass));
   float* out = call.Out(static_cast<int64_t>(want.size()));

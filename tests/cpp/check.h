@@ -59,8 +59,8 @@ std::vector<float> ToFloat(const std::vector<T>& values) {
 // with high probability they stay within a small multiple of
 //     sqrt(terms) * u * sum |term|
 // (Higham, Mary, "A new approach to probabilistic rounding error analysis", 2019); the certain
-// bound, terms * u * sum |term|, would let a lost term pass. Each term may besides be a product that
-// is off by product_error of itself.
+// bound, terms * u * sum |term|, would let a lost term pass. Each term may besides be a product
+// that is off by product_error of itself.
 inline void ExpectClose(const std::vector<float>& got, const std::vector<double>& want,
                         const std::vector<double>& magnitude, double terms,
                         double product_error = 0.0) {

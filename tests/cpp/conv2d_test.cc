@@ -63,7 +63,9 @@ TEST(Conv2dTest, Forward) {
                              activation, call.Out(p.output().size()),
                              call.Scratch(cpu::Conv2dWorkspace(p, Pass::kForward)));
         },
-        [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, ForwardTerms(p), ProductError(p)); });
+        [&](const Outputs& got) {
+          ExpectClose(got[0], want, magnitude, ForwardTerms(p), ProductError(p));
+        });
   }
 }
 
