@@ -16,6 +16,14 @@ std::vector<int> CountReaders(const Program& program) {
   return readers;
 }
 
+void CountForwardSteps(Program* program) {
+  for (size_t i = 0; i < program->steps.size(); ++i) {
+    if (std::holds_alternative<step::SoftmaxCrossEntropy>(program->steps[i].op)) {
+      program->forward_steps = i;
+    }
+  }
+}
+
 namespace {
 
 class ChainFusion {
@@ -31,19 +39,10 @@ class ChainFusion {
       fused.push_back(std::move(step));
     }
     program_.steps = std::move(fused);
-    CountForwardSteps();
+    CountForwardSteps(&program_);
   }
 
  private:
-  // A training program's, which end at the loss.
-  void CountForwardSteps() {
-    for (size_t i = 0; i < program_.steps.size(); ++i) {
-      if (std::holds_alternative<step::SoftmaxCrossEntropy>(program_.steps[i].op)) {
-        program_.forward_steps = i;
-      }
-    }
-  }
-
   template <typename Op>
   const Op* Next() const {
     return next_ < program_.steps.size() ? std::get_if<Op>(&program_.steps[next_].op) : nullptr;

@@ -10,6 +10,9 @@ namespace ninc {
 // By value: how many steps read it, or the caller does.
 std::vector<int> CountReaders(const Program& program);
 
+// Sets program->forward_steps, which end at the loss, after steps have been joined.
+void CountForwardSteps(Program* program);
+
 // A convolution, the 1×1 convolutions behind it and, where nobody else reads their output, the pool
 // behind those become one step::MlpConv. Results stay the same to the bit.
 void FuseMlpConvs(Program* program);
@@ -17,6 +20,11 @@ void FuseMlpConvs(Program* program);
 // The gradient of an activation goes into the data gradient that it masks, a bias's into the weight
 // gradient that reads the same dy.
 void FuseGradients(Program* program);
+
+// Batch norms behind convolutions become parts of the steps around them where the backend finds
+// that it pays: NormConv2d takes their statistics, and a 1×1 convolution that alone reads one's
+// result normalises for itself, forward and backward, so that the result has no memory.
+void FuseBatchNorms(const Backend& backend, Program* program);
 
 // Both gradients of 1×1 convolutions in a row become one step::PointwiseBackward where the backend
 // finds that it pays.

@@ -41,7 +41,8 @@ class Stretches {
   int64_t taps_, depth_, taps_step_, depth_step_;
 };
 
-// All tiles of one block and one panel. fetch: each tile fetches the next one's rows.
+// All tiles of one block and one panel. fetch: each tile fetches the next one's rows, or its share
+// of the next block's.
 void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t panel,
                    const float* packed, const Epilogue& epilogue, float* const* out, bool fetch) {
   const TileKernels& kernels = Tiles();
@@ -53,12 +54,13 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
     const float* b = weights + (stretch.tap * source.depth + stretch.offset) * width;
     for (int64_t m = 0; m < source.pixels; m += kernels.shape.rows) {
       const int64_t rows = std::min<int64_t>(kernels.shape.rows, source.pixels - m);
-      const bool next = fetch && m + rows + kNextRows <= source.pixels;
+      const float* const* next = source.next != nullptr ? source.next + m : source.rows + m + rows;
+      const int64_t last = source.next != nullptr ? m + kNextRows : m + rows + kNextRows;
       kernels.tile[rows - 1][panels.Vectors(panel) - 1]({
           .rows = source.rows + stretch.tap * BlockRows() + m,
           .row_stride = BlockRows(),
           .row_offset = stretch.offset,
-          .next = next ? source.rows + m + rows : nullptr,
+          .next = fetch && last <= source.pixels ? next : nullptr,
           .taps = stretch.taps,
           .depth = stretch.depth,
           .b = b,

@@ -28,6 +28,7 @@ struct ProductRows {
   const float* const* rows;
   int64_t pixels;
   int64_t taps, depth;
+  const float* const* next = nullptr;  // [pixels] of the block after it, fetched meanwhile; or null
 };
 
 // out[m](j) = epilogue(sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the columns j of

@@ -43,7 +43,7 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
         float* out = call.Out(first.input.size());
         for (int i = 0; i < 2; ++i) layers[i].dweight = call.Out(problems[i].weight_size());
         for (int i = 0; i < 2; ++i) layers[i].dbias = call.Out(problems[i].out_channels);
-        cpu::PointwiseBackward(problems, call.In(dy), layers, out,
+        cpu::PointwiseBackward(problems, call.In(dy), layers, nullptr, out,
                                call.Scratch(cpu::PointwiseBackwardWorkspace(problems)));
       },
       [&](const Outputs& got) {

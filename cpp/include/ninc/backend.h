@@ -150,6 +150,41 @@ struct PointwiseGradient {
   float* dbias = nullptr;  // or null
 };
 
+// How a batch norm and the activation behind it make y of z, C values each:
+//     y(c) = activation((z(c) - mean(c)) * scale(c) + bias(c))
+struct Normalization {
+  const float* mean = nullptr;
+  const float* scale = nullptr;  // weight * inv_std
+  const float* bias = nullptr;
+  Activation activation = {};
+};
+
+// What a training batch norm takes of the batch it sees, C values each; as BatchNormForward.
+struct NormStatistics {
+  const float* weight = nullptr;
+  float eps = 0.0f, momentum = 0.0f;
+  float* running_mean = nullptr;  // updated
+  float* running_var = nullptr;
+  float* mean = nullptr;  // written
+  float* inv_std = nullptr;
+  float* scale = nullptr;  // weight * inv_std
+};
+
+// The arrays of a batch norm's backward pass.
+struct NormGradient {
+  const float* z = nullptr;  // what it normalised
+  Normalization norm = {};   // without an activation where the gradient has been masked
+  const float* inv_std = nullptr;
+  float* dweight = nullptr;
+  float* dbias = nullptr;
+};
+
+// The batch norms around a PointwiseBackward.
+struct PointwiseNorms {
+  NormGradient behind;  // the first problem: dy is the gradient of its y, whose sums are there
+  NormGradient ahead;   // of the last problem, whose x it makes of z: its sums are written
+};
+
 class NINC_API Backend {
  public:
   virtual ~Backend() = default;
@@ -217,13 +252,14 @@ class NINC_API Backend {
   // All gradients of 1×1 convolutions in a row, the network's last first: dy is the first
   // problem's, a layer's dx the next one's dy, and the last one's alone is written. Called for
   // layers where it pays; their weights' gradients may differ in the last digits from
-  // Conv2dBackwardWeights'.
+  // Conv2dBackwardWeights'. norms: null but for one layer between two batch norms.
   virtual bool PointwiseBackwardPays(const Conv2dProblem&) const { return false; }
   virtual WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>&) const {
     return {};
   }
   virtual Status PointwiseBackward(const std::vector<Conv2dProblem>&, const float* /*dy*/,
-                                   const PointwiseGradient* /*layers*/, float* /*dx*/,
+                                   const PointwiseGradient* /*layers*/,
+                                   const PointwiseNorms* /*norms*/, float* /*dx*/,
                                    const Workspace&) {
     return InvalidArgument("PointwiseBackward: this backend computes gradients one by one");
   }
@@ -285,6 +321,31 @@ class NINC_API Backend {
                                    const float* y, Activation activation, const float* weight,
                                    const float* save_mean, const float* save_inv_std, float* dx,
                                    float* dweight, float* dbias, const Workspace& workspace) = 0;
+
+  // Batch norm in training as part of the convolutions around it, where the backend finds that it
+  // pays: statistics are taken of a convolution's output while it is in cache, and a 1×1
+  // convolution normalises what it reads.
+  virtual bool NormConv2dPays(const Conv2dProblem&) const { return false; }
+  virtual WorkspaceSize NormConv2dWorkspace(const Conv2dProblem&) const { return {}; }
+  // y = conv(x) + bias and its statistics. With `source`, for 1×1 convolutions alone, x is
+  // normalised first.
+  virtual Status NormConv2dForward(const Conv2dProblem&, const float* /*x*/,
+                                   const Normalization* /*source*/, const float* /*packed*/,
+                                   const float* /*bias*/, float* /*y*/, const NormStatistics&,
+                                   const Workspace&) {
+    return InvalidArgument("NormConv2d: this backend takes statistics in a step of their own");
+  }
+  // y = activation((z - mean) * scale + bias)
+  virtual Status Normalize(int64_t /*rows*/, int64_t /*channels*/, const float* /*z*/,
+                           const Normalization&, float* /*y*/, int /*threads*/) {
+    return InvalidArgument("Normalize: this backend takes statistics in a step of their own");
+  }
+  // dweight and dbias with `sums`, else they are there; dx unless it is null, in place of dy
+  // allowed. dy is masked by what z gives. Workspace: BatchNormWorkspace.
+  virtual Status NormBackward(int64_t /*rows*/, int64_t /*channels*/, const float* /*dy*/,
+                              const NormGradient&, bool /*sums*/, float* /*dx*/, const Workspace&) {
+    return InvalidArgument("NormBackward: this backend takes statistics in a step of their own");
+  }
 
   // y = activation(a + b), in place of either allowed.
   virtual Status Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
