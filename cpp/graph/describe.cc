@@ -97,6 +97,14 @@ struct Summarise {
   Summary operator()(const step::BatchNorm& s) const {
     return {With("batch_norm2d", s.activation), s.y};
   }
+  Summary operator()(const step::NormConv2d& s) const {
+    const std::string source = s.source ? With("normalize", s.source->activation) + " + " : "";
+    const char* bias = s.bias == kNoValue ? "" : " + bias";
+    return {source + "conv2d" + bias + " + statistics", s.y, s.problem.Flops(), {s.packed}};
+  }
+  Summary operator()(const step::Normalize& s) const {
+    return {With("normalize", s.norm.activation), s.y};
+  }
   Summary operator()(const step::Add& s) const { return {With("add", s.activation), s.y}; }
   Summary operator()(const step::CopyChannels& s) const { return {"copy channels", s.y}; }
   Summary operator()(const step::Softmax& s) const { return {"softmax", s.y}; }
@@ -117,7 +125,8 @@ struct Summarise {
             DimsToString({p.out_channels, p.group_in(), p.kernel_h, p.kernel_w})};
   }
   Summary operator()(const step::PointwiseBackward& s) const {
-    Summary summary{"1×1 convolutions backward", s.dx};
+    Summary summary{
+        s.norms ? "batch_norm2d and 1×1 convolution backward" : "1×1 convolutions backward", s.dx};
     for (const Conv2dProblem& problem : s.problems) summary.flops += 2 * problem.Flops();
     for (const auto& layer : s.layers) summary.packed.push_back(layer.packed);
     return summary;
@@ -143,6 +152,10 @@ struct Summarise {
   }
   Summary operator()(const step::BatchNormBackward& s) const {
     return {"batch_norm2d backward", s.dx};
+  }
+  Summary operator()(const step::NormBackward& s) const {
+    if (s.dx == kNoValue) return {"batch_norm2d parameters backward", s.values.dweight};
+    return {s.sums ? "batch_norm2d backward" : "batch_norm2d data backward", s.dx};
   }
   Summary operator()(const step::SoftmaxBackward& s) const { return {"softmax backward", s.dx}; }
 };

@@ -76,7 +76,10 @@ class Diagnosis {
       }
       if (step.nodes.empty()) return std::string("the loss");
       // The first of the layers a step computes: those fused behind it pass on what it made.
-      const std::string layer = plan_.graph->Label(step.nodes.front());
+      NodeId node = step.nodes.front();
+      const auto* conv = std::get_if<step::NormConv2d>(&step.op);
+      if (conv != nullptr && v != conv->y) node = BatchNormOf(step);
+      const std::string layer = plan_.graph->Label(node);
       return index < program_.forward_steps ? OutputOf(layer) : "a gradient behind " + layer;
     }
     return std::string();
@@ -92,6 +95,13 @@ class Diagnosis {
     std::vector<float> values(static_cast<size_t>(count));
     NINC_RETURN_IF_ERROR(stream_.Read(values.data(), data, values.size() * sizeof(float)));
     return AllFinite(values.data(), count);
+  }
+
+  // The one whose statistics a convolution's step takes.
+  NodeId BatchNormOf(const Step& step) const {
+    return *std::find_if(step.nodes.begin(), step.nodes.end(), [&](NodeId node) {
+      return std::holds_alternative<op::BatchNorm2d>(plan_.graph->node(node).op);
+    });
   }
 
   // The label of a chain's convolution number i.

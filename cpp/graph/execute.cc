@@ -35,6 +35,12 @@ struct StepWorkspace {
   WorkspaceSize operator()(const step::BatchNormBackward& s) const {
     return backend.BatchNormWorkspace(shape(s.x).pixels(), shape(s.x).c);
   }
+  WorkspaceSize operator()(const step::NormConv2d& s) const {
+    return backend.NormConv2dWorkspace(s.problem);
+  }
+  WorkspaceSize operator()(const step::NormBackward& s) const {
+    return backend.BatchNormWorkspace(shape(s.values.z).pixels(), shape(s.values.z).c);
+  }
   WorkspaceSize operator()(const step::SoftmaxCrossEntropy& s) const {
     return backend.SoftmaxCrossEntropyWorkspace(shape(s.logits).n);
   }
@@ -97,8 +103,10 @@ class Execution {
       layers[i] = {In(layer.x), In(layer.packed), layer.activation, Out(layer.dweight),
                    Out(layer.dbias)};
     }
-    return backend_.PointwiseBackward(s.problems, In(s.dy), layers.data(), Out(s.dx),
-                                      run_.workspace);
+    PointwiseNorms norms;
+    if (s.norms) norms = {ToGradient(s.norms->behind), ToGradient(s.norms->ahead)};
+    return backend_.PointwiseBackward(s.problems, In(s.dy), layers.data(),
+                                      s.norms ? &norms : nullptr, Out(s.dx), run_.workspace);
   }
 
   Status operator()(const step::ActivationForward& s) const {
@@ -165,6 +173,33 @@ class Execution {
                                       run_.workspace);
   }
 
+  Status operator()(const step::NormConv2d& s) const {
+    const int64_t channels = shape(s.y).c;
+    NINC_RETURN_IF_ERROR(CopyRow(channels, s.running_mean, s.new_mean));
+    NINC_RETURN_IF_ERROR(CopyRow(channels, s.running_var, s.new_var));
+    const Normalization source = s.source ? ToNormalization(*s.source) : Normalization{};
+    return backend_.NormConv2dForward(s.problem, In(s.x), s.source ? &source : nullptr,
+                                      In(s.packed), In(s.bias), Out(s.y),
+                                      {.weight = In(s.weight),
+                                       .eps = s.eps,
+                                       .momentum = run_.norm_momentum.value_or(s.momentum),
+                                       .running_mean = Out(s.new_mean),
+                                       .running_var = Out(s.new_var),
+                                       .mean = Out(s.mean),
+                                       .inv_std = Out(s.inv_std),
+                                       .scale = Out(s.scale)},
+                                      run_.workspace);
+  }
+  Status operator()(const step::Normalize& s) const {
+    return backend_.Normalize(shape(s.z).pixels(), shape(s.z).c, In(s.z), ToNormalization(s.norm),
+                              Out(s.y), threads());
+  }
+  Status operator()(const step::NormBackward& s) const {
+    const Shape& z = shape(s.values.z);
+    return backend_.NormBackward(z.pixels(), z.c, In(s.dy), ToGradient(s.values), s.sums, Out(s.dx),
+                                 run_.workspace);
+  }
+
   Status operator()(const step::Add& s) const {
     return backend_.Add(shape(s.y).size(), In(s.a), In(s.b), s.activation, Out(s.y), threads());
   }
@@ -211,6 +246,13 @@ class Execution {
   // Of a training step's random numbers; null where nothing is dropped.
   const DropoutKey* Key() const {
     return run_.state != nullptr && run_.dropout ? &run_.state->key : nullptr;
+  }
+  Normalization ToNormalization(const step::Norm& norm) const {
+    return {In(norm.mean), In(norm.scale), In(norm.bias), norm.activation};
+  }
+  NormGradient ToGradient(const step::NormValues& values) const {
+    return {In(values.z), ToNormalization(values.norm), In(values.inv_std), Out(values.dweight),
+            Out(values.dbias)};
   }
 
   Status CopyRow(int64_t count, ValueId from, ValueId to) const {

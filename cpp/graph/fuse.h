@@ -26,6 +26,11 @@ void FuseMlpConvs(Program* program);
 // gradient that reads the same dy.
 void FuseGradients(Program* program);
 
+// Batch norms behind convolutions become parts of the steps around them where the backend finds
+// that it pays: NormConv2d takes their statistics, and a 1×1 convolution that alone reads one's
+// result normalises for itself, forward and backward, so that the result has no memory.
+void FuseBatchNorms(const Backend& backend, Program* program);
+
 // Both gradients of 1×1 convolutions in a row become one step::PointwiseBackward where the backend
 // finds that it pays.
 void FusePointwiseGradients(const Backend& backend, Program* program);

@@ -20,6 +20,7 @@ struct ConvolutionPasses {
 
 ConvolutionPasses FindConvolutions(const StepOp& op) {
   if (const auto* s = std::get_if<step::Conv2d>(&op)) return {{&s->problem}, Pass::kForward};
+  if (const auto* s = std::get_if<step::NormConv2d>(&op)) return {{&s->problem}, Pass::kForward};
   if (const auto* s = std::get_if<step::MlpConv>(&op)) {
     ConvolutionPasses passes;
     for (const Conv2dProblem& layer : s->problem.layers) passes.problems.push_back(&layer);
@@ -103,6 +104,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   FuseTrainingPools(*backend, &impl->program);
   FuseMlpConvs(&impl->program);
   FuseGradients(&impl->program);
+  FuseBatchNorms(*backend, &impl->program);
   FusePointwiseGradients(*backend, &impl->program);
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->program, *backend);

@@ -55,6 +55,17 @@ struct Operands {
 
 namespace step {
 
+// What a batch norm makes y of z with, see Normalization.
+struct Norm {
+  ValueId mean, scale, bias;
+  Activation activation;
+};
+// A batch norm in a backward pass, see NormGradient.
+struct NormValues {
+  Norm norm;
+  ValueId z, inv_std, dweight, dbias;
+};
+
 // ---- Forward ------------------------------------------------------------------------------------
 
 struct FromNchw {  // N×C×H×W (strided where x is the caller's) -> N×H×W×C
@@ -146,6 +157,30 @@ struct BatchNorm {  // training; new_mean and new_var are the running statistics
             {y, save_mean, save_inv_std, new_mean, new_var}};
   }
 };
+// y = conv(x) + bias and the statistics of the batch norm behind it; with `source`, x is what the
+// one ahead normalises, whose result has no memory. Made by fuse_batch_norm.cc, as the next two.
+struct NormConv2d {
+  Conv2dProblem problem;
+  ValueId x, packed, bias;
+  std::optional<Norm> source;
+  ValueId y;
+  float eps, momentum;
+  ValueId weight, running_mean, running_var;  // of the batch norm behind
+  ValueId mean, inv_std, scale, new_mean, new_var;
+  Operands operands() const {
+    Operands operands{{x, packed, bias, weight, running_mean, running_var},
+                      {y, mean, inv_std, scale, new_mean, new_var}};
+    if (source) {
+      operands.reads.insert(operands.reads.end(), {source->mean, source->scale, source->bias});
+    }
+    return operands;
+  }
+};
+struct Normalize {
+  Norm norm;
+  ValueId z, y;
+  Operands operands() const { return {{z, norm.mean, norm.scale, norm.bias}, {y}}; }
+};
 struct Add {  // y = activation(a + b); also joins gradients
   Activation activation;
   ValueId a, b, y;
@@ -182,8 +217,9 @@ struct Conv2dBackwardWeights {
   ValueId dbias = kNoValue;
   Operands operands() const { return {{x, dy}, {dweight, dbias}}; }
 };
-// Both gradients of 1×1 convolutions in a row, made by fuse.cc: a layer's dx, masked by the
-// activation that gave x, is the next one's dy and has no memory.
+// Both gradients of 1×1 convolutions in a row, made by fuse_pointwise.cc: a layer's dx, masked by
+// the activation that gave x, is the next one's dy and has no memory. Or of one between two batch
+// norms, made by fuse_batch_norm.cc: neither does the dy of the one behind.
 struct PointwiseBackward {
   struct Layer {
     ValueId x, packed;
@@ -193,8 +229,20 @@ struct PointwiseBackward {
   std::vector<Conv2dProblem> problems;
   std::vector<Layer> layers;  // the network's last first
   ValueId dy, dx;
+  struct Norms {
+    NormValues behind, ahead;
+  };
+  std::optional<Norms> norms = {};
   Operands operands() const {
     Operands operands{{dy}, {dx}};
+    if (norms) {
+      const NormValues &behind = norms->behind, &ahead = norms->ahead;
+      operands.reads.insert(operands.reads.end(),
+                            {behind.z, behind.norm.mean, behind.norm.scale, behind.norm.bias,
+                             behind.inv_std, behind.dweight, behind.dbias, ahead.norm.mean,
+                             ahead.norm.scale, ahead.norm.bias, ahead.inv_std});
+      operands.writes.insert(operands.writes.end(), {ahead.dweight, ahead.dbias});
+    }
     for (const Layer& layer : layers) {
       operands.reads.insert(operands.reads.end(), {layer.x, layer.packed});
       operands.writes.insert(operands.writes.end(), {layer.dweight, layer.dbias});
@@ -236,6 +284,20 @@ struct BatchNormBackward {
     return {{dy, x, y, weight, save_mean, save_inv_std}, {dx, dweight, dbias}, {dy}};
   }
 };
+// Of a batch norm whose sums the step ahead may have taken, and whose dx the step behind may make.
+struct NormBackward {
+  NormValues values;
+  ValueId dy;
+  bool sums;   // writes dweight and dbias, else reads them
+  ValueId dx;  // or none
+  Operands operands() const {
+    const Norm& norm = values.norm;
+    Operands operands{{dy, values.z, norm.mean, norm.scale, norm.bias, values.inv_std}, {dx}, {dy}};
+    std::vector<ValueId>& list = sums ? operands.writes : operands.reads;
+    list.insert(list.end(), {values.dweight, values.dbias});
+    return operands;
+  }
+};
 struct SoftmaxBackward {
   ValueId dy, y, dx;
   Operands operands() const { return {{dy, y}, {dx}}; }
@@ -246,11 +308,12 @@ struct SoftmaxBackward {
 using StepOp =
     std::variant<step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d, step::MlpConv,
                  step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
-                 step::TrainingPool, step::Dropout, step::ScaleShift, step::BatchNorm, step::Add,
-                 step::CopyChannels, step::Softmax, step::SoftmaxCrossEntropy,
-                 step::Conv2dBackwardData, step::Conv2dBackwardWeights, step::PointwiseBackward,
-                 step::ActivationBackward, step::MaxPool2dBackward, step::AvgPool2dBackward,
-                 step::TrainingPoolBackward, step::GlobalAvgPool2dBackward, step::BatchNormBackward,
+                 step::TrainingPool, step::Dropout, step::ScaleShift, step::BatchNorm,
+                 step::NormConv2d, step::Normalize, step::Add, step::CopyChannels, step::Softmax,
+                 step::SoftmaxCrossEntropy, step::Conv2dBackwardData, step::Conv2dBackwardWeights,
+                 step::PointwiseBackward, step::ActivationBackward, step::MaxPool2dBackward,
+                 step::AvgPool2dBackward, step::TrainingPoolBackward,
+                 step::GlobalAvgPool2dBackward, step::BatchNormBackward, step::NormBackward,
                  step::SoftmaxBackward>;
 
 struct Step {

@@ -33,4 +33,15 @@ void BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const fl
                        const float* save_mean, const float* save_inv_std, float* dx, float* dweight,
                        float* dbias, const Workspace& workspace);
 
+// The parts of it, for batch norms whose statistics are taken elsewhere.
+// From the sums of squared deviations and statistics.mean: all else that is written there.
+void FinishStatistics(int64_t rows, int64_t channels, const float* squares,
+                      const NormStatistics& statistics);
+// y = activation((z - mean) * scale + bias); y may be z
+void Normalize(int64_t rows, int64_t channels, const float* z, const Normalization& norm, float* y,
+               int threads);
+// See Backend::NormBackward.
+void NormBackward(int64_t rows, int64_t channels, const float* dy, const NormGradient& gradient,
+                  bool sums, float* dx, const Workspace& workspace);
+
 }  // namespace ninc::cpu

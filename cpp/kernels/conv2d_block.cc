@@ -78,7 +78,9 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
       const int64_t rows = source.pixels * (tile + 1) / tiles - m;
       const float* const* next = nullptr;
       const float* next_weights[kNextRows];
-      if (ahead == Ahead::kRows && m + rows + kNextRows <= source.pixels) {
+      if (ahead == Ahead::kRows && source.next != nullptr) {
+        if (m + kNextRows <= source.pixels) next = source.next + m;
+      } else if (ahead == Ahead::kRows && m + rows + kNextRows <= source.pixels) {
         next = source.rows + m + rows;
       } else if (ahead == Ahead::kWeights && (tile + 1) * kNextRows <= next_rows) {
         for (int64_t i = 0; i < kNextRows; ++i) {

@@ -29,6 +29,7 @@ struct ProductRows {
   int64_t pixels;
   int64_t taps, depth;
   std::byte* split;  // SplitScratchBytes, where the product is split
+  const float* const* next = nullptr;  // [pixels] of the block after it, fetched meanwhile; or null
 };
 
 // Scratch memory of a split product of a block.

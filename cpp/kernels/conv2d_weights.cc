@@ -297,10 +297,8 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
       if (block + 1 < share.block1 && p.IsPointwise() && p.groups == 1) {
         const int64_t next = first + kBlockPixels;
         const int64_t next_count = std::min(kBlockPixels, pixels - next);
-        fetch = {x + next * p.input.c,
-                 next_count * p.input.c,
-                 dy + next * p.out_channels,
-                 next_count * p.out_channels,
+        fetch = {{{{x + next * p.input.c, next_count * p.input.c},
+                   {dy + next * p.out_channels, next_count * p.out_channels}}},
                  panels.Tiles(share.panel0, share.panel1, share.channel1 - share.channel0),
                  kBlockPixels / 2};
       }

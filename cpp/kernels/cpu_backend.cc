@@ -14,6 +14,7 @@
 #include "kernels/global_avg_pool.h"
 #include "kernels/layout.h"
 #include "kernels/mlpconv.h"
+#include "kernels/norm_conv2d.h"
 #include "kernels/pointwise_backward.h"
 #include "kernels/pool2d.h"
 #include "kernels/pool2d_training.h"
@@ -98,9 +99,9 @@ class Cpu final : public Backend {
     return cpu::PointwiseBackwardWorkspace(problems);
   }
   Status PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* dy,
-                           const PointwiseGradient* layers, float* dx,
+                           const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
                            const Workspace& workspace) override {
-    cpu::PointwiseBackward(problems, dy, layers, dx, workspace);
+    cpu::PointwiseBackward(problems, dy, layers, norms, dx, workspace);
     return {};
   }
 
@@ -205,6 +206,30 @@ class Cpu final : public Backend {
                            float* dweight, float* dbias, const Workspace& workspace) override {
     cpu::BatchNormBackward(rows, channels, dy, x, y, activation, weight, save_mean, save_inv_std,
                            dx, dweight, dbias, workspace);
+    return {};
+  }
+
+  bool NormConv2dPays(const Conv2dProblem& problem) const override {
+    return cpu::NormConv2dPays(problem);
+  }
+  WorkspaceSize NormConv2dWorkspace(const Conv2dProblem& problem) const override {
+    return cpu::NormConv2dWorkspace(problem);
+  }
+  Status NormConv2dForward(const Conv2dProblem& problem, const float* x,
+                           const Normalization* source, const float* packed, const float* bias,
+                           float* y, const NormStatistics& statistics,
+                           const Workspace& workspace) override {
+    cpu::NormConv2dForward(problem, x, source, packed, bias, y, statistics, workspace);
+    return {};
+  }
+  Status Normalize(int64_t rows, int64_t channels, const float* z, const Normalization& norm,
+                   float* y, int threads) override {
+    cpu::Normalize(rows, channels, z, norm, y, threads);
+    return {};
+  }
+  Status NormBackward(int64_t rows, int64_t channels, const float* dy, const NormGradient& gradient,
+                      bool sums, float* dx, const Workspace& workspace) override {
+    cpu::NormBackward(rows, channels, dy, gradient, sums, dx, workspace);
     return {};
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "kernels/blocks.h"
@@ -14,28 +15,37 @@ namespace ninc::cpu {
 // prefetcher does not see the next block coming (large batches of 1×1 layers gain half).
 class Fetch {
  public:
+  // Floats in a row.
+  struct Part {
+    const float* from = nullptr;
+    int64_t floats = 0;
+  };
+  using Parts = std::array<Part, 3>;
   Fetch() = default;
   // `tiles` calls of Take are expected, which give at most `most` lines each.
-  Fetch(const float* x, int64_t x_floats, const float* dy, int64_t dy_floats, int64_t tiles,
-        int64_t most)
-      : parts_{{x, x_floats / kLineFloats}, {dy, dy_floats / kLineFloats}} {
-    const int64_t share = CeilDiv(parts_[0].lines + parts_[1].lines, std::max<int64_t>(1, tiles));
-    share_ = std::min(share, most);
+  Fetch(const Parts& parts, int64_t tiles, int64_t most) {
+    int64_t lines = 0;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      lines_[i] = {parts[i].from, parts[i].floats / kLineFloats};
+      lines += lines_[i].lines;
+    }
+    share_ = std::min(CeilDiv(lines, std::max<int64_t>(1, tiles)), most);
   }
   struct Lines {
     const float* from = nullptr;
     int64_t lines = 0;
   };
   Lines Take() {
-    Lines& part = parts_[0].lines > 0 ? parts_[0] : parts_[1];
-    const Lines taken{part.from, std::min(share_, part.lines)};
-    part.from += taken.lines * kLineFloats;
-    part.lines -= taken.lines;
+    size_t i = 0;
+    while (i + 1 < lines_.size() && lines_[i].lines == 0) ++i;
+    const Lines taken{lines_[i].from, std::min(share_, lines_[i].lines)};
+    lines_[i].from += taken.lines * kLineFloats;
+    lines_[i].lines -= taken.lines;
     return taken;
   }
 
  private:
-  Lines parts_[2];
+  std::array<Lines, 3> lines_{};
   int64_t share_ = 0;
 };
 

@@ -4,12 +4,18 @@
 // batches that is memory's speed, not the multiply-adds': cccp1 and cccp2 of NIN-CIFAR at batch
 // 128 take 77 ms so and 95 ms one by one.
 //
+// Between two batch norms a layer's blocks are made of what these read: dz of the gradient g behind
+// the one and what it normalised, x of what the other one normalises. dx, masked, is that one's g,
+// and its sums are taken while it is in L2. Such a batch norm costs one more reading of what it
+// normalised each way.
+//
 // A task is a chunk of the pixels with sums of its own, as many as the shapes give, added in order
 // afterwards: the bits do not depend on the threads.
 #include "kernels/pointwise_backward.h"
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/thread_pool.h"
 #include "kernels/blocks.h"
@@ -17,12 +23,15 @@
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/fetch.h"
+#include "kernels/norm_rows.h"
 #include "kernels/split_tile.h"
 #include "kernels/tile.h"
 
 namespace ninc::cpu {
 namespace {
 
+// A split product takes as many cache lines along as there are: it is soon done.
+constexpr int64_t kAnyLines = 1 << 20;
 // As in conv2d_weights.cc.
 constexpr int64_t kChunkPixels = 1024;
 constexpr int64_t kMostChunks = 32;
@@ -62,6 +71,8 @@ struct Chain {
       if (!layer(i).weight_panels.shape().split) continue;
       columns_bytes = std::max(columns_bytes, SplitBytes(layer(i).in, BlockRows()));
     }
+    norm_sums = floats;
+    floats += 2 * problems.back().input.c;
   }
   size_t size() const { return problems.size(); }
   Layer layer(size_t i) const { return Layer(problems[i]); }
@@ -69,7 +80,8 @@ struct Chain {
   const std::vector<Conv2dProblem>& problems;  // the last of the network first
   // Of a layer's sums in a chunk. No vector: a run allocates nothing.
   std::array<int64_t, MlpConvProblem::kMaxLayers> offsets{};
-  int64_t floats = 0;  // of a chunk
+  int64_t norm_sums = 0;  // the offset of those of the batch norm ahead
+  int64_t floats = 0;     // of a chunk
   int64_t pixels, chunks, widest = 0;
   int64_t columns_bytes = 0, split_bytes = 0;
 };
@@ -82,13 +94,16 @@ struct TaskScratch {
   std::byte* columns;  // of x, of a split weight gradient
   std::byte* split;    // of a split data gradient
   float* between[2];   // [BlockRows][widest]: what one layer gives the next
+  float* gradient;     // [BlockRows][out of the first]: dz of the batch norm behind it
+  float* normal;       // [BlockRows][widest]: x of the batch norm ahead
 
   static size_t Bytes(const Chain& chain) {
     return 3 * Carver::Bytes<float*>(BlockRows()) +
            Carver::Bytes<float>(BlockRows() * Tiles().shape.width()) +
            Carver::Bytes<std::byte>(chain.columns_bytes) +
            Carver::Bytes<std::byte>(chain.split_bytes) +
-           2 * Carver::Bytes<float>(BlockRows() * chain.widest);
+           3 * Carver::Bytes<float>(BlockRows() * chain.widest) +
+           Carver::Bytes<float>(BlockRows() * chain.problems[0].out_channels);
   }
   TaskScratch(const Chain& chain, std::byte* memory) {
     Carver carver(memory);
@@ -99,6 +114,8 @@ struct TaskScratch {
     columns = carver.Take<std::byte>(chain.columns_bytes);
     split = carver.Take<std::byte>(chain.split_bytes);
     for (float*& buffer : between) buffer = carver.Take<float>(BlockRows() * chain.widest);
+    normal = carver.Take<float>(BlockRows() * chain.widest);
+    gradient = carver.Take<float>(BlockRows() * chain.problems[0].out_channels);
   }
 };
 
@@ -158,8 +175,15 @@ void AddWeights(const Layer& layer, const float* dy, int64_t pixels, bool first,
   }
 }
 
+// The batch norms around a layer, and the factors of the gradient of the one behind.
+struct Norms {
+  const PointwiseNorms& around;
+  const float* offset;
+  const float* slope;
+};
+
 void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const PointwiseGradient* layers,
-              float* dx, float* sums, const TaskScratch& scratch) {
+              const Norms* norms, float* dx, float* sums, const TaskScratch& scratch) {
   const int64_t blocks = CeilDiv(chain.pixels, BlockRows());
   const int64_t block0 = blocks * chunk / chain.chunks,
                 block1 = blocks * (chunk + 1) / chain.chunks;
@@ -167,6 +191,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
     const Layer layer = chain.layer(i);
     std::fill_n(sums + chain.offsets[i] + layer.bias(), layer.sums() - layer.bias(), 0.0f);
   }
+  std::fill(sums + chain.norm_sums, sums + chain.floats, 0.0f);
   for (int64_t block = block0; block < block1; ++block) {
     const int64_t first = block * BlockRows();
     const int64_t count = std::min(BlockRows(), chain.pixels - first);
@@ -175,7 +200,19 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
     const float* from = dy + first * chain.layer(0).out;
     for (size_t i = 0; i < chain.size(); ++i) {
       const Layer layer = chain.layer(i);
-      const float* x = layers[i].x + first * layer.in;
+      const float* const z = layers[i].x + first * layer.in;
+      const float* const g = from;
+      const float* x = z;
+      const float* behind = nullptr;
+      if (norms != nullptr) {
+        const NormGradient& norm = norms->around.behind;
+        behind = norm.z + first * layer.out;
+        InputGradientRows(norm.norm, {count, layer.out, g, behind}, norms->offset, norms->slope,
+                          scratch.gradient);
+        NormalizeRows(norms->around.ahead.norm, count, layer.in, z, scratch.normal);
+        from = scratch.gradient;
+        x = scratch.normal;
+      }
       const bool last = i + 1 == chain.size();
       float* to = last ? dx + first * layer.in : scratch.between[i % 2];
       for (int64_t m = 0; m < count; ++m) {
@@ -183,16 +220,25 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
         scratch.dy[m] = from + m * layer.out;
         scratch.dx[m] = to + m * layer.in;
       }
-      Fetch fetch(x + count * layer.in, next * layer.in, from + count * layer.out,
-                  i == 0 ? next * layer.out : 0,
+      const int64_t next_out = i == 0 ? next * layer.out : 0;
+      Fetch::Part next_behind;
+      if (behind != nullptr) next_behind = {behind + count * layer.out, next_out};
+      Fetch fetch({{{z + count * layer.in, next * layer.in},
+                    {g + count * layer.out, next_out},
+                    next_behind}},
                   layer.weight_panels.Tiles(0, layer.weight_panels.count(), layer.in),
-                  BlockRows() / 2);
+                  layer.weight_panels.shape().split ? kAnyLines : BlockRows() / 2);
       AddWeights(layer, from, count, block == block0, sums + chain.offsets[i], &fetch, scratch);
       const bool masked = layers[i].activation != Activation{};
       MultiplyBlock({scratch.dy, count, 1, layer.out, scratch.split}, layer.data_panels, 0,
                     layer.data_panels.count(), layers[i].packed,
                     {.activation = layers[i].activation, .x = masked ? x : nullptr, .dx = to},
                     scratch.dx);
+      if (norms != nullptr) {
+        Normalization unmasked = norms->around.ahead.norm;
+        unmasked.activation = {};
+        AddGradientSums(unmasked, {count, layer.in, to, z}, sums + chain.norm_sums);
+      }
       from = to;
     }
   }
@@ -233,22 +279,38 @@ bool PointwiseBackwardPays(const Conv2dProblem& p) {
 
 WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>& problems) {
   const Chain chain(problems);
-  return {.shared = Carver::Bytes<float>(chain.chunks * chain.floats),
+  return {.shared = Carver::Bytes<float>(chain.chunks * chain.floats) +
+                    Carver::Bytes<float>(2 * problems[0].out_channels),
           .per_thread = TaskScratch::Bytes(chain)};
 }
 
 void PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* dy,
-                       const PointwiseGradient* layers, float* dx, const Workspace& workspace) {
+                       const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
+                       const Workspace& workspace) {
   const Chain chain(problems);
-  float* const sums = workspace.shared();
+  Carver carver(workspace.shared<std::byte>());
+  float* const sums = carver.Take<float>(chain.chunks * chain.floats);
+  float* const offset = carver.Take<float>(2 * problems[0].out_channels);
+  float* const slope = offset + problems[0].out_channels;
+  std::optional<Norms> around;
+  if (norms != nullptr) {
+    const NormGradient& behind = norms->behind;
+    InputGradientFactors(chain.pixels, problems[0].out_channels, behind.inv_std, behind.dweight,
+                         behind.dbias, offset, slope);
+    around.emplace(Norms{*norms, offset, slope});
+  }
   ParallelFor(workspace.threads(), chain.chunks, [&](int64_t chunk, int thread) {
-    RunChunk(chain, chunk, dy, layers, dx, sums + chunk * chain.floats,
+    RunChunk(chain, chunk, dy, layers, around ? &*around : nullptr, dx, sums + chunk * chain.floats,
              TaskScratch(chain, workspace.thread<std::byte>(thread)));
   });
   for (size_t i = 0; i < chain.size(); ++i) {
     ParallelFor(workspace.threads(), chain.layer(i).weight_panels.count(),
                 [&](int64_t panel, int) { StorePanel(chain, i, panel, sums, layers[i]); });
   }
+  if (norms == nullptr) return;
+  const NormGradient& ahead = norms->ahead;
+  StoreGradientSums(chain.chunks, sums + chain.norm_sums, chain.floats, problems.back().input.c,
+                    ahead.inv_std, ahead.dweight, ahead.dbias);
 }
 
 }  // namespace ninc::cpu

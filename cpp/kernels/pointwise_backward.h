@@ -14,6 +14,7 @@ bool PointwiseBackwardPays(const Conv2dProblem& problem);
 WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>& problems);
 // See Backend::PointwiseBackward.
 void PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* dy,
-                       const PointwiseGradient* layers, float* dx, const Workspace& workspace);
+                       const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
+                       const Workspace& workspace);
 
 }  // namespace ninc::cpu

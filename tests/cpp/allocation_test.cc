@@ -86,6 +86,7 @@ TEST_P(Allocations, NoneInASecondRun) {
 TEST_P(Allocations, NoneInASecondTrainingStep) {
   std::vector<Network> networks = Networks();
   networks.push_back(LargeMaps());
+  networks.push_back(LargeNorms());
   for (const Network& network : networks) {
     SCOPED_TRACE(network.name);
     const std::shared_ptr<Model> model = RandomModel(network);

@@ -1,5 +1,7 @@
 #include "kernels/batch_norm.h"
 
+#include <limits>
+
 #include "batch_norm_case.h"
 #include "cases.h"
 #include "check.h"
@@ -110,6 +112,59 @@ TEST(BatchNormTest, Backward) {
     for (Activation activation : kActivations) ExpectBackward(m, activation);
   }
   ExpectBackward(kManyBlocks, kRelu);
+}
+
+// The parts of it: sums and dx by two calls and by one, without looking at y.
+void ExpectParts(const MatrixCase& m, Activation activation) {
+  const BatchNormBackwardCase c(m, activation);
+  std::vector<float> scale(m.channels);
+  for (int64_t i = 0; i < m.channels; ++i) scale[i] = c.layer.weight[i] * c.inv_std[i];
+  const auto rows = static_cast<double>(m.rows);
+  OnEveryTarget(
+      m.ToString(),
+      [&](Call& call) {
+        const Workspace workspace = call.Scratch(cpu::BatchNormWorkspace(m.rows, m.channels));
+        const NormGradient gradient{
+            .z = call.In(c.layer.x),
+            .norm = {call.In(c.mean), call.In(scale), call.In(c.layer.bias), activation},
+            .inv_std = call.In(c.inv_std),
+            .dweight = call.Out(m.channels),
+            .dbias = call.Out(m.channels)};
+        const float* dy = call.In(c.dy);
+        cpu::NormBackward(m.rows, m.channels, dy, gradient, true, nullptr, workspace);
+        cpu::NormBackward(m.rows, m.channels, dy, gradient, false, call.Out(m.size()), workspace);
+        float* in_place = call.InOut(c.dy);
+        cpu::NormBackward(m.rows, m.channels, in_place, gradient, true, in_place, workspace);
+      },
+      [&](const Outputs& got) {
+        ExpectClose(got[0], c.want.dweight, c.dweight, rows);
+        ExpectClose(got[1], c.want.dbias, c.dbias, rows);
+        ExpectClose(got[2], c.want.dx, c.dx, rows);
+        EXPECT_TRUE(SameBits(got[3], got[2]));
+      });
+}
+
+TEST(BatchNormTest, BackwardInParts) {
+  for (const MatrixCase& m : MatrixCases()) {
+    if (m.rows == 0) continue;
+    for (Activation activation : kActivations) ExpectParts(m, activation);
+  }
+  ExpectParts(kManyBlocks, kRelu);
+}
+
+// A NaN is seen in all that depends on it.
+TEST(BatchNormTest, NanComesThrough) {
+  const MatrixCase m{300, 20};
+  BatchNormLayer layer(m);
+  layer.x[57 * m.channels + 3] = std::numeric_limits<float>::quiet_NaN();
+  OnEveryTarget(
+      m.ToString(), [&](Call& call) { RunForward(call, m, layer, kRelu); },
+      [&](const Outputs& got) {
+        for (int64_t i = 0; i < m.size(); ++i) {
+          EXPECT_EQ(std::isnan(got[4][i]), i % m.channels == 3) << i;
+        }
+        for (int i : {0, 1, 2, 3}) EXPECT_TRUE(std::isnan(got[i][3])) << i;
+      });
 }
 
 TEST(BatchNormTest, ScaleShift) {

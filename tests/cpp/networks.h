@@ -142,6 +142,34 @@ inline Network LargeMaps() {
         {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["cccp2"]})"};
 }
 
+// The same with batch norms, two of which are parts of the 1×1 layers behind them. One is read by a
+// pool too, so that its result has memory. The global average is taken of averages: in one sum over
+// such a map a loss has four digits.
+inline Network LargeNorms() {
+  return {"large norms", {1, 128, 130, 3}, R"(
+        {"name": "x", "op": "Input", "channels": 3},
+        {"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 6,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1], "bias": false},
+        {"name": "bn1", "op": "BatchNorm2d", "inputs": ["conv1"], "channels": 6},
+        {"name": "relu1", "op": "Relu", "inputs": ["bn1"]},
+        {"name": "cccp1", "op": "Conv2d", "inputs": ["relu1"], "in_channels": 6, "out_channels": 17,
+         "bias": false},
+        {"name": "bn2", "op": "BatchNorm2d", "inputs": ["cccp1"], "channels": 17},
+        {"name": "relu2", "op": "Relu6", "inputs": ["bn2"]},
+        {"name": "cccp2", "op": "Conv2d", "inputs": ["relu2"], "in_channels": 17, "out_channels": 5},
+        {"name": "bn3", "op": "BatchNorm2d", "inputs": ["cccp2"], "channels": 5},
+        {"name": "cccp3", "op": "Conv2d", "inputs": ["bn3"], "in_channels": 5, "out_channels": 5,
+         "bias": false},
+        {"name": "bn4", "op": "BatchNorm2d", "inputs": ["cccp3"], "channels": 5},
+        {"name": "relu4", "op": "Relu", "inputs": ["bn4"]},
+        {"name": "pool", "op": "MaxPool2d", "inputs": ["bn3"], "kernel_size": [3, 3],
+         "stride": [1, 1], "padding": [1, 1]},
+        {"name": "sum", "op": "Add", "inputs": ["relu4", "pool"]},
+        {"name": "avg", "op": "AvgPool2d", "inputs": ["sum"], "kernel_size": [8, 8],
+         "stride": [8, 8]},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["avg"]})"};
+}
+
 inline std::string Json(const Network& network) { return "{\"nodes\": [" + network.nodes + "]}"; }
 
 // All of the network's values, parameters and statistics, random; scales and variances positive.

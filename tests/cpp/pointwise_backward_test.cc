@@ -1,5 +1,6 @@
 #include "kernels/pointwise_backward.h"
 
+#include "batch_norm_case.h"
 #include "cases.h"
 #include "check.h"
 #include "kernels/conv2d.h"
@@ -43,7 +44,7 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
         float* out = call.Out(first.input.size());
         for (int i = 0; i < 2; ++i) layers[i].dweight = call.Out(problems[i].weight_size());
         for (int i = 0; i < 2; ++i) layers[i].dbias = call.Out(problems[i].out_channels);
-        cpu::PointwiseBackward(problems, call.In(dy), layers, out,
+        cpu::PointwiseBackward(problems, call.In(dy), layers, nullptr, out,
                                call.Scratch(cpu::PointwiseBackwardWorkspace(problems)));
       },
       [&](const Outputs& got) {
@@ -64,6 +65,85 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
           }
           ExpectClose(got[3 + i], sum, size, pixels);
         }
+      });
+}
+
+// One layer between two batch norms: what it is given and gives is what they would read and write
+// one by one.
+TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
+  const Conv2dProblem p =
+      ConvCase{.n = 1, .c = 33, .h = 53, .w = 41, .k = 20, .r = 1, .s = 1}.problem();
+  const MatrixCase in{p.input.pixels(), p.input.c}, out{p.input.pixels(), p.out_channels};
+  const BatchNormBackwardCase behind(out, kRelu);
+  const BatchNormLayer ahead(in);
+  const reference::BatchNormOutput forward = ahead.Forward(in, kRelu6);
+  const std::vector<float> x = ToFloat(forward.y), mean = ToFloat(forward.mean),
+                           inv_std = ToFloat(forward.inv_std);
+  const std::vector<float> weight = Random(p.weight_size(), 4);
+  const std::vector<float> dz = ToFloat(behind.want.dx), dz_size = ToFloat(behind.dx);
+  const auto masked = [&](std::vector<double> dx) {
+    for (size_t i = 0; i < dx.size(); ++i) dx[i] = x[i] > 0 && x[i] < 6 ? dx[i] : 0.0;
+    return dx;
+  };
+  const std::vector<double> dx = masked(reference::Conv2dBackwardData(p, dz, weight));
+  const std::vector<double> dx_size =
+      masked(reference::Conv2dBackwardData(p, dz_size, Absolute(weight)));
+  std::vector<double> dweight(in.channels), dbias(in.channels), dweight_size(in.channels),
+      dbias_size(in.channels);
+  for (int64_t i = 0; i < in.size(); ++i) {
+    const int64_t c = i % in.channels;
+    const double normal = (ahead.x[i] - forward.mean[c]) * forward.inv_std[c];
+    const double size = (std::abs(ahead.x[i]) + std::abs(forward.mean[c])) * forward.inv_std[c];
+    dbias[c] += dx[i];
+    dbias_size[c] += dx_size[i];
+    dweight[c] += dx[i] * normal;
+    dweight_size[c] += dx_size[i] * size;
+  }
+  const auto scale = [](const std::vector<float>& norm_weight, const std::vector<float>& by) {
+    std::vector<float> product(by.size());
+    for (size_t c = 0; c < by.size(); ++c) product[c] = norm_weight[c] * by[c];
+    return product;
+  };
+  const auto pixels = static_cast<double>(in.rows);
+  OnEveryTarget(
+      "between batch norms",
+      [&](Call& call) {
+        float* packed = call.Aligned(cpu::PackedWeightBytes(p, Pass::kBackwardData));
+        cpu::PackWeights(p, Pass::kBackwardData, call.In(weight), nullptr, packed, call.threads());
+        const PointwiseGradient layer{.x = call.In(ahead.x),
+                                      .packed = packed,
+                                      .activation = kRelu6,
+                                      .dweight = call.Out(p.weight_size()),
+                                      .dbias = call.Out(p.out_channels)};
+        std::vector<float> sums = ToFloat(behind.want.dweight), more = ToFloat(behind.want.dbias);
+        const PointwiseNorms norms{
+            {.z = call.In(behind.layer.x),
+             .norm = {call.In(behind.mean), call.In(scale(behind.layer.weight, behind.inv_std)),
+                      call.In(behind.layer.bias), kRelu},
+             .inv_std = call.In(behind.inv_std),
+             .dweight = sums.data(),
+             .dbias = more.data()},
+            {.z = layer.x,
+             .norm = {call.In(mean), call.In(scale(ahead.weight, inv_std)), call.In(ahead.bias),
+                      kRelu6},
+             .inv_std = call.In(inv_std),
+             .dweight = call.Out(in.channels),
+             .dbias = call.Out(in.channels)}};
+        cpu::PointwiseBackward({p}, call.In(behind.dy), &layer, &norms, call.Out(in.size()),
+                               call.Scratch(cpu::PointwiseBackwardWorkspace({p})));
+      },
+      [&](const Outputs& got) {
+        ExpectClose(got[0], reference::Conv2dBackwardWeights(p, x, dz),
+                    reference::Conv2dBackwardWeights(p, Absolute(x), dz_size), pixels);
+        std::vector<double> bias(p.out_channels), bias_size(p.out_channels);
+        for (size_t i = 0; i < dz.size(); ++i) {
+          bias[i % bias.size()] += dz[i];
+          bias_size[i % bias.size()] += dz_size[i];
+        }
+        ExpectClose(got[1], bias, bias_size, pixels);
+        ExpectClose(got[2], dweight, dweight_size, pixels);
+        ExpectClose(got[3], dbias, dbias_size, pixels);
+        ExpectClose(got[4], dx, dx_size, pixels);
       });
 }
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "ninc/export.h"
+#include "ninc/layer_arrays.h"
 #include "ninc/problem.h"
 #include "ninc/status.h"
 #include "ninc/tensor.h"
@@ -134,29 +135,6 @@ struct RecordingKey {
   bool operator==(const RecordingKey&) const = default;
 };
 
-// One layer's arrays of an mlpconv.
-struct MlpConvLayer {
-  const float* packed = nullptr;
-  const float* bias = nullptr;  // or null
-  float* kept = nullptr;        // where the layer's output is wanted too (a backward pass), or null
-};
-
-// One layer's arrays of a PointwiseBackward.
-struct PointwiseGradient {
-  const float* x = nullptr;
-  const float* packed = nullptr;  // for kBackwardData
-  Activation activation = {};     // that gave x: dx = 0 where it stopped what it was given
-  float* dweight = nullptr;
-  float* dbias = nullptr;  // or null
-};
-
-// A training step's pool behind an mlpconv, see Backend::TrainingPoolForward.
-struct MlpConvTail {
-  const TrainingPoolProblem* pool = nullptr;
-  const DropoutKey* key = nullptr;
-  uint8_t* trace = nullptr;
-};
-
 class NINC_API Backend {
  public:
   virtual ~Backend() = default;
@@ -224,13 +202,14 @@ class NINC_API Backend {
   // All gradients of 1×1 convolutions in a row, the network's last first: dy is the first
   // problem's, a layer's dx the next one's dy, and the last one's alone is written. Called for
   // layers where it pays; their weights' gradients may differ in the last digits from
-  // Conv2dBackwardWeights'.
+  // Conv2dBackwardWeights'. norms: null but for one layer between two batch norms.
   virtual bool PointwiseBackwardPays(const Conv2dProblem&) const { return false; }
   virtual WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>&) const {
     return {};
   }
   virtual Status PointwiseBackward(const std::vector<Conv2dProblem>&, const float* /*dy*/,
-                                   const PointwiseGradient* /*layers*/, float* /*dx*/,
+                                   const PointwiseGradient* /*layers*/,
+                                   const PointwiseNorms* /*norms*/, float* /*dx*/,
                                    const Workspace&) {
     return InvalidArgument("PointwiseBackward: this backend computes gradients one by one");
   }
@@ -312,6 +291,31 @@ class NINC_API Backend {
                                    const float* y, Activation activation, const float* weight,
                                    const float* save_mean, const float* save_inv_std, float* dx,
                                    float* dweight, float* dbias, const Workspace& workspace) = 0;
+
+  // Batch norm in training as part of the convolutions around it, where the backend finds that it
+  // pays: statistics are taken of a convolution's output while it is in cache, and a 1×1
+  // convolution normalises what it reads.
+  virtual bool NormConv2dPays(const Conv2dProblem&) const { return false; }
+  virtual WorkspaceSize NormConv2dWorkspace(const Conv2dProblem&) const { return {}; }
+  // y = conv(x) + bias and its statistics. With `source`, for 1×1 convolutions alone, x is
+  // normalised first.
+  virtual Status NormConv2dForward(const Conv2dProblem&, const float* /*x*/,
+                                   const Normalization* /*source*/, const float* /*packed*/,
+                                   const float* /*bias*/, float* /*y*/, const NormStatistics&,
+                                   const Workspace&) {
+    return InvalidArgument("NormConv2d: this backend takes statistics in a step of their own");
+  }
+  // y = activation((z - mean) * scale + bias)
+  virtual Status Normalize(int64_t /*rows*/, int64_t /*channels*/, const float* /*z*/,
+                           const Normalization&, float* /*y*/, int /*threads*/) {
+    return InvalidArgument("Normalize: this backend takes statistics in a step of their own");
+  }
+  // dweight and dbias with `sums`, else they are there; dx unless it is null, in place of dy
+  // allowed. dy is masked by what z gives. Workspace: BatchNormWorkspace.
+  virtual Status NormBackward(int64_t /*rows*/, int64_t /*channels*/, const float* /*dy*/,
+                              const NormGradient&, bool /*sums*/, float* /*dx*/, const Workspace&) {
+    return InvalidArgument("NormBackward: this backend takes statistics in a step of their own");
+  }
 
   // y = activation(a + b), in place of either allowed.
   virtual Status Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
