@@ -8,8 +8,9 @@ from ninc import functional as F
 torch = pytest.importorskip("torch")
 T = torch.nn.functional
 
-# Sums of some hundred products of standard normal numbers, in another order.
-TOLERANCE = dict(rtol=1e-4, atol=1e-4)
+# Sums of some hundred products of standard normal numbers, in another order, each off by 1e-5 where
+# it is made of two halves (docs/numerics.md).
+TOLERANCE = dict(rtol=1e-4, atol=5e-4)
 
 
 def tensors(*arrays):

@@ -103,7 +103,7 @@ def test_python_runs_on_while_the_core_works(threads):
     """The GIL is released: another thread counts during one long run."""
     threads(1)
     net = ninc.models.nin_cifar10()
-    x = np.zeros((4, 3, 32, 32), np.float32)
+    x = np.zeros((16, 3, 32, 32), np.float32)
     net(x)
     begun = threading.Event()
     done, counts = [], []
