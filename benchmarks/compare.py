@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.compare", description=__doc__.splitlines()[0]
     )
     threads = sorted({ninc.get_num_threads(), 1}, reverse=True)
-    targets = list(dict.fromkeys(("best", *(t for t in ninc.targets() if t == "avx2"))))
+    narrower = [name for name in ninc.targets()[1:] if name in ("avx512", "avx2")]
+    targets = ["best", *narrower]
     parser.add_argument(
         "--rows",
         "--only",
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=targets,
         choices=["best", *ninc.targets()],
-        help="instruction sets; default: best and avx2",
+        help="instruction sets; default: best, avx512 and avx2",
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="an engine a row; default: 2")
     parser.add_argument("--rounds", type=int, default=5, help="turns of an engine; default: 5")
