@@ -312,9 +312,8 @@ using StepOp =
                  step::NormConv2d, step::Normalize, step::Add, step::CopyChannels, step::Softmax,
                  step::SoftmaxCrossEntropy, step::Conv2dBackwardData, step::Conv2dBackwardWeights,
                  step::PointwiseBackward, step::ActivationBackward, step::MaxPool2dBackward,
-                 step::AvgPool2dBackward, step::TrainingPoolBackward,
-                 step::GlobalAvgPool2dBackward, step::BatchNormBackward, step::NormBackward,
-                 step::SoftmaxBackward>;
+                 step::AvgPool2dBackward, step::TrainingPoolBackward, step::GlobalAvgPool2dBackward,
+                 step::BatchNormBackward, step::NormBackward, step::SoftmaxBackward>;
 
 struct Step {
   StepOp op;

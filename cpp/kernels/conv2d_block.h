@@ -28,7 +28,7 @@ struct ProductRows {
   const float* const* rows;
   int64_t pixels;
   int64_t taps, depth;
-  std::byte* split;  // SplitScratchBytes, where the product is split
+  std::byte* split;                    // SplitScratchBytes, where the product is split
   const float* const* next = nullptr;  // [pixels] of the block after it, fetched meanwhile; or null
 };
 
