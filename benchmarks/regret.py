@@ -116,15 +116,16 @@ def shapes(seed: int = _SEED) -> list[Shape]:
 
 def methods(shape: Shape, which: str) -> list[str]:
     """What may be chosen: the limits on channels are WinogradIsPrecise's (conv2d_cost.cc)."""
+    direct = ["direct", "split"] if _core.target() == "amx" else ["direct"]
     if not shape.has_choice:
-        return ["direct"]
+        return direct
     summed = shape.out_channels if which == "backward_data" else shape.channels
     limits = {"winograd4": 1 << 30, "winograd6": 512 if shape.kernel == 3 else 2048}
     limits["winograd8"] = 256
     names = [n for n, most in limits.items() if which == "backward_weights" or summed <= most]
     if shape.kernel == 5:
         names.remove("winograd4")  # a tile of 4×4 has no output
-    return ["direct", *names]
+    return [*direct, *names]
 
 
 def timed(shape: Shape, which: str, method: str, threads: int, repeats: int) -> float:

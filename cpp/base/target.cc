@@ -9,6 +9,7 @@
 #endif
 
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 
@@ -43,23 +44,33 @@ bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
 #endif
 
 #if defined(__x86_64__) && defined(__linux__)
-// Matrix units with bfloat16, and the operating system's leave to use their registers, which it
-// gives a process that asks (its signal frames grow by 8 KiB).
+constexpr long kTileData = 18;  // the registers' state component
+
+// Matrix units with bfloat16, in a processor and an operating system that saves their registers.
 bool HasAmx() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kAvx512Bf16 = 1u << 5;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
   if ((edx & kBf16) == 0 || (edx & kTile) == 0) return false;
-  constexpr unsigned kAvx512Bf16 = 1u << 5;
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0 || (eax & kAvx512Bf16) == 0) {
-    return false;
-  }
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
-  static const bool permitted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-  return permitted;
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((eax & kAvx512Bf16) == 0) return false;
+  constexpr long kGetSupported = 0x1021;  // ARCH_GET_XCOMP_SUPP
+  uint64_t supported = 0;
+  return syscall(SYS_arch_prctl, kGetSupported, &supported) == 0 &&
+         (supported >> kTileData & 1) != 0;
 }
-#else
+
+// The operating system gives their registers to a process that asks: its signal frames grow by
+// 8 KiB, which an alternate signal stack may be too small for.
+bool MayUse(Target target) {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  return target != Target::kAmx || syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#elif defined(__x86_64__) || defined(__i386__)
 bool HasAmx() { return false; }
+bool MayUse(Target) { return true; }
+#else
+bool MayUse(Target) { return true; }
 #endif
 
 std::string SupportedNames() {
@@ -85,17 +96,24 @@ Result<Target> FindTarget(std::string_view name) {
                          "'; this processor runs: " + SupportedNames());
 }
 
+Target Fastest() {
+  for (Target target : SupportedTargets()) {
+    if (MayUse(target)) return target;
+  }
+  return Target::kScalar;
+}
+
 // What NINC_TARGET asks for; unset or empty means the fastest.
 Result<Target> EnvironmentTarget() {
   const char* name = std::getenv("NINC_TARGET");
-  if (name == nullptr || *name == '\0') return SupportedTargets().front();
+  if (name == nullptr || *name == '\0') return Fastest();
   return FindTarget(name);
 }
 
 Target ChooseFirstTime() {
   const Result<Target> wanted = EnvironmentTarget();
   int expected = kUndecided;  // a SetTarget on another thread goes before the environment
-  const Target target = wanted.ok() ? wanted.value() : SupportedTargets().front();
+  const Target target = wanted.ok() ? wanted.value() : Fastest();
   chosen.compare_exchange_strong(expected, static_cast<int>(target), std::memory_order_relaxed);
   return static_cast<Target>(chosen.load(std::memory_order_relaxed));
 }

@@ -70,7 +70,8 @@ class NormFusion {
   // one walk.
   void FindReader(Site* site) {
     const ValueId y = site->forward.y;
-    if (readers_[y] != 3) return;  // both batch norm's own backward pass and the convolution's
+    if (readers_[y] != 3)
+      return;  // batch norm's backward pass, the convolution and its weight gradient
     for (Site& reader : sites_) {
       const Conv2dProblem& problem = reader.conv.problem;
       const ValueId dz = reader.backward.dx;

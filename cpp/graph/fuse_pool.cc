@@ -40,14 +40,15 @@ class PoolFusion {
     if (backward == nullptr) return;
     TrainingPoolProblem problem{.kind = kind, .pool = forward.problem};
     step::TrainingPool pool{.x = forward.x, .y = forward.y};
-    step::TrainingPoolBackward gradient{.dy = backward->dy, .dx = backward->dx};
+    const ValueId dy = backward->dy, dx = backward->dx;
+    step::TrainingPoolBackward gradient{.dy = dy, .dx = dx};
 
     const auto [drop, dropout] = Find<step::Dropout>(
         [&](const Step&, const step::Dropout& s) { return s.x == forward.y && s.p < 1.0f; });
-    const auto [undrop, dropout_backward] = Find<step::Dropout>(
-        [&](const Step&, const step::Dropout& s) { return s.y == backward->dy; });
+    const auto [undrop, dropout_backward] =
+        Find<step::Dropout>([&](const Step&, const step::Dropout& s) { return s.y == dy; });
     const bool drops = dropout != nullptr && dropout_backward != nullptr &&
-                       readers_[forward.y] == 1 && readers_[backward->dy] == 1 &&
+                       readers_[forward.y] == 1 && readers_[dy] == 1 &&
                        dropout->layer == dropout_backward->layer;
     if (drops) {
       problem.dropout = dropout->p;
@@ -57,9 +58,9 @@ class PoolFusion {
     }
     const auto [mask, activation] =
         Find<step::ActivationBackward>([&](const Step&, const step::ActivationBackward& s) {
-          return s.dy == backward->dx && s.y == forward.x && s.dx != kNoValue;
+          return s.dy == dx && s.y == forward.x && s.dx != kNoValue;
         });
-    const bool masks = activation != nullptr && readers_[backward->dx] == 1;
+    const bool masks = activation != nullptr && readers_[dx] == 1;
     if (masks) {
       problem.activation = activation->activation;
       gradient.dx = activation->dx;

@@ -32,9 +32,6 @@ struct ProductRows {
   const float* const* next = nullptr;  // [pixels] of the block after it, fetched meanwhile; or null
 };
 
-// Scratch memory of a split product of a block.
-size_t SplitScratchBytes(int64_t taps, int64_t depth, const Panels& panels);
-
 // out[m](j) = epilogue(sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the columns j of
 // panels [panel0, panel1). A panel's slice of weights (at most kPanelBytes, so that it stays in L2)
 // is read once for each tile of rows. An output is one sum in one order, whatever the block.

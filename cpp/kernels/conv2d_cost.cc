@@ -5,6 +5,7 @@
 //                and turned back; calls of the register tile, whose sums are short; bytes of
 //                weights where they are too many for L2, once for each block of tiles, and no less
 //                than it takes to stream them
+//   split        direct convolution by split products: conv2d_split_cost.cc
 //   gradients    of weights, either way: multiply-adds; what makes pixels ready for them (pointers,
 //                gathering and packing, or transforms); sums of blocks added to those before; sums
 //                brought into the weights' layout; lines of pictures that are too large for L2
@@ -20,8 +21,8 @@
 #include "kernels/blocks.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
+#include "kernels/conv2d_split_cost.h"
 #include "kernels/conv2d_weights.h"
-#include "kernels/split_tile.h"
 #include "kernels/tile.h"
 #include "kernels/winograd.h"
 #include "kernels/winograd_points.h"
@@ -202,20 +203,7 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
 
 }  // namespace
 
-// Direct convolution by split products: tiles, and splitting a pixel once for each tap. A gradient
-// splits columns, which turn on their way. Nanoseconds on the one processor that has such units.
-double SplitCost(const Conv2dProblem& p, Pass pass, const TileShape& tile) {
-  const bool gradient = pass == Pass::kBackwardWeights;
-  const double multiply = 0.03, term = gradient ? 1.5 : 0.32, tap = gradient ? 0 : 20;
-  const TapLattice lattice = MakeLattice(p, gradient ? Pass::kForward : pass, 0);
-  const double vectors = Real(CeilDiv(lattice.columns, tile.lanes));
-  const double pixels = Real(lattice.rows()), taps = Real(SumTaps(lattice));
-  const double split = Real(SplitSteps(SumDepth(lattice)) * kSplitTerms);
-  return pixels * taps * (multiply * split * vectors + term * split + tap);
-}
-
-double DirectCost(const Conv2dProblem& p, Pass pass) {
-  if (const TileShape tile = ProductShape(p, pass); tile.split) return SplitCost(p, pass, tile);
+double PlainCost(const Conv2dProblem& p, Pass pass) {
   if (pass == Pass::kBackwardWeights) return DirectGradientCost(p);
   const DirectSpeed speed = SpeedsOf(ChosenTarget()).direct;
   const TileShape& tile = Tiles().shape;
@@ -225,6 +213,10 @@ double DirectCost(const Conv2dProblem& p, Pass pass) {
   const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
   return speed.multiply * PaidRows(pixels, tile.rows) * Real(taps * depth * vectors) +
          speed.tap * Real(pixels * taps * panels) + speed.start;
+}
+
+double DirectCost(const Conv2dProblem& p, Pass pass) {
+  return ProductShape(p, pass).split ? SplitCost(p, pass) : PlainCost(p, pass);
 }
 
 double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {

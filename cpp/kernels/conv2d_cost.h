@@ -18,6 +18,9 @@ WinogradShape ChooseWinograd(const Conv2dProblem& problem, Pass pass);
 bool WinogradIsPrecise(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
 
 // Estimated nanoseconds on one core, up to a factor that all algorithms of a target share.
+// Direct convolution by the tiles of tile.h.
+double PlainCost(const Conv2dProblem& problem, Pass pass);
+// The same, or by split products where ProductShape says so.
 double DirectCost(const Conv2dProblem& problem, Pass pass);
 double WinogradCost(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
 

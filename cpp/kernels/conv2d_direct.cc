@@ -1,6 +1,6 @@
 // The schedule of direct convolution: which block of pixels meets which panel of weights, when, and
-// on which thread. The arithmetic is the register tile's (tile.cc), the layout of the weights
-// conv2d_pack's.
+// on which thread. The arithmetic is a register tile's (tile.cc, split_tile.cc), the layout of the
+// weights conv2d_pack's.
 //
 // For each lattice (conv2d_taps.h): tasks are blocks of pixels × ranges of panels. Inside a task
 // the block's pixels stay in L2 from panel to panel. Threads take tasks in any order; every output

@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "base/thread_pool.h"
+#include "kernels/conv2d_cost.h"
 #include "kernels/conv2d_rows.h"
+#include "kernels/conv2d_split_cost.h"
 #include "kernels/split_tile.h"
 
 namespace ninc::cpu {
 namespace {
-
-// Splits of smaller products are not worth their padding.
-constexpr int64_t kFewestSplitTerms = 16, kFewestSplitColumns = 8;
 
 size_t LatticeSize(const TapLattice& lattice, const Panels& panels) {
   return static_cast<size_t>(PackedTerms(lattice, panels.shape()) * panels.padded_columns());
@@ -65,14 +64,10 @@ void PackSplitTap(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
 }  // namespace
 
 TileShape ProductShape(const Conv2dProblem& p, Pass pass) {
-  const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced ||
-                   p.method == ConvMethod::kSplit;
-  if (!may || !HasSplitTiles()) return Tiles().shape;
-  const bool gradient = pass == Pass::kBackwardWeights;
-  const TapLattice lattice = MakeLattice(p, gradient ? Pass::kForward : pass, 0);
-  const int64_t terms = gradient ? lattice.rows() : SumTaps(lattice) * SumDepth(lattice);
-  const bool large = terms >= kFewestSplitTerms && lattice.columns >= kFewestSplitColumns;
-  return large ? SplitShape() : Tiles().shape;
+  if (!HasSplitTiles()) return Tiles().shape;
+  const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
+  const bool pays = may && SplitCost(p, pass) < PlainCost(p, pass);
+  return pays || p.method == ConvMethod::kSplit ? SplitShape() : Tiles().shape;
 }
 
 int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape) {

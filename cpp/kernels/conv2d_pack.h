@@ -5,6 +5,9 @@
 // after the other in the order the tile reads them, zeros where columns are missing:
 //
 //     packed: group → lattice → panel → tap → depth → column
+//
+// For split products a tap's depth is padded to whole steps, each laid out as split_tile.h's right
+// side.
 #pragma once
 
 #include <cstddef>
@@ -64,7 +67,7 @@ class Panels {
 };
 
 // The register tile that multiplies a pass of a problem: a split product (split_tile.h) where the
-// target has it and the problem is neither strict nor too small.
+// target has it, precision allows and it costs less, by a pass's first lattice.
 TileShape ProductShape(const Conv2dProblem& problem, Pass pass);
 // Terms of a lattice's sum as they are packed.
 int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape);

@@ -59,7 +59,7 @@ struct TaskGrid {
         panel_splits(panels.count()) {
     constexpr int64_t kSumBytes = 384 << 10;
     const int64_t wanted = CeilDiv(2 * threads, groups * chunks);
-    const int64_t tiles = CeilDiv(rows.channels, Tiles().shape.rows);
+    const int64_t tiles = CeilDiv(rows.channels, panels.shape().rows);
     int64_t least = -1;
     for (int64_t cut = 1; cut <= panels.count(); ++cut) {
       const int64_t kernel = std::clamp<int64_t>(CeilDiv(wanted, cut), 1, rows.kernel_rows);
@@ -145,7 +145,7 @@ Share ShareOf(const TaskGrid& grid, const GradientRows& rows, const Panels& pane
   const int64_t group = task % grid.groups;
   const int64_t chunk = task / grid.groups;
   // Channels are cut at whole tiles.
-  const int64_t tile = Tiles().shape.rows;
+  const int64_t tile = panels.shape().rows;
   const int64_t tiles = (rows.channels + tile - 1) / tile;
   const auto cut = [&](int64_t part) {
     return std::min(tiles * part / grid.channel_splits * tile, rows.channels);
@@ -300,7 +300,7 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
         fetch = {{{{x + next * p.input.c, next_count * p.input.c},
                    {dy + next * p.out_channels, next_count * p.out_channels}}},
                  panels.Tiles(share.panel0, share.panel1, share.channel1 - share.channel0),
-                 kBlockPixels / 2};
+                 panels.shape().split ? kAnyLines : kBlockPixels / 2};
       }
       for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
         const float* gradient =

@@ -49,6 +49,9 @@ class Fetch {
   int64_t share_ = 0;
 };
 
+// Of a split product, which is soon done: as many as there are.
+inline constexpr int64_t kAnyLines = 1 << 20;
+
 inline void FetchLines(const Fetch::Lines& lines) {
   for (int64_t i = 0; i < lines.lines; ++i) {
     __builtin_prefetch(lines.from + i * kLineFloats, 0, 2);  // to L2

@@ -11,6 +11,7 @@
 #include "kernels/mlpconv.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/thread_pool.h"
@@ -19,6 +20,7 @@
 #include "kernels/conv2d_block.h"
 #include "kernels/conv2d_cost.h"
 #include "kernels/conv2d_rows.h"
+#include "kernels/conv2d_split.h"
 #include "kernels/global_avg_pool.h"
 #include "kernels/pool2d.h"
 #include "kernels/pool2d_training.h"
@@ -37,6 +39,14 @@ constexpr int64_t kPiecesPerThread = 2;
 // From so many units on every machine gets a task for each thread, and no memory is set aside for
 // whole maps between the layers.
 constexpr int64_t kManyUnits = 64;
+
+std::array<TileShape, MlpConvProblem::kMaxLayers> ShapesOf(const MlpConvProblem& p) {
+  std::array<TileShape, MlpConvProblem::kMaxLayers> shapes{};
+  for (size_t i = 0; i < p.layers.size(); ++i) {
+    shapes[i] = ProductShape(p.layers[i], Pass::kForward);
+  }
+  return shapes;
+}
 
 // What a layer writes to: its kept map, the tail's or the caller's, else scratch rows.
 struct Destination {
@@ -62,6 +72,7 @@ class Chain {
         training_(training),
         map_(p.layers[0].output()),
         lattice_(MakeLattice(p.layers[0], Pass::kForward, 0)),
+        shapes_(ShapesOf(p)),
         panels_(PanelsOf(0)) {
     const WinogradShape shape = ChooseWinograd(p.layers[0], Pass::kForward);
     int64_t images = BlockRows() / std::max<int64_t>(1, map_.h * map_.w);
@@ -194,8 +205,7 @@ class Chain {
   };
 
   Panels PanelsOf(size_t layer) const {
-    const Conv2dProblem& p = problem_.layers[layer];
-    return {p.out_channels, ProductShape(p, Pass::kForward)};
+    return {problem_.layers[layer].out_channels, shapes_[layer]};
   }
   int64_t last_channels() const { return problem_.layers.back().out_channels; }
   size_t last() const { return problem_.layers.size() - 1; }
@@ -285,8 +295,9 @@ class Chain {
   const MlpConvTail* const training_;
   const Shape map_;  // of the first layer, and but for the channels of all
   const TapLattice lattice_;
-  const Panels panels_;      // of the first layer
-  int64_t split_bytes_ = 0;  // of a later layer's products
+  const std::array<TileShape, MlpConvProblem::kMaxLayers> shapes_;  // by layer
+  const Panels panels_;                                             // of the first layer
+  int64_t split_bytes_ = 0;                                         // of a later layer's products
   std::optional<WinogradBlocks> winograd_;
   int64_t tile_pixels_ = 0;
   int64_t images_ = 1;        // of a unit

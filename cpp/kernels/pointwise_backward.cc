@@ -22,6 +22,7 @@
 #include "kernels/conv2d_block.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
+#include "kernels/conv2d_split.h"
 #include "kernels/fetch.h"
 #include "kernels/norm_rows.h"
 #include "kernels/split_tile.h"
@@ -30,8 +31,6 @@
 namespace ninc::cpu {
 namespace {
 
-// A split product takes as many cache lines along as there are: it is soon done.
-constexpr int64_t kAnyLines = 1 << 20;
 // As in conv2d_weights.cc.
 constexpr int64_t kChunkPixels = 1024;
 constexpr int64_t kMostChunks = 32;
@@ -63,6 +62,7 @@ struct Chain {
   explicit Chain(const std::vector<Conv2dProblem>& all)
       : problems(all), pixels(all[0].output().pixels()), chunks(Chunks(pixels)) {
     for (size_t i = 0; i < size(); ++i) {
+      layers[i].emplace(problems[i]);
       offsets[i] = floats;
       floats += layer(i).sums();
       widest = std::max(widest, problems[i].input.c);
@@ -75,9 +75,10 @@ struct Chain {
     floats += 2 * problems.back().input.c;
   }
   size_t size() const { return problems.size(); }
-  Layer layer(size_t i) const { return Layer(problems[i]); }
+  const Layer& layer(size_t i) const { return *layers[i]; }
 
   const std::vector<Conv2dProblem>& problems;  // the last of the network first
+  std::array<std::optional<Layer>, MlpConvProblem::kMaxLayers> layers;
   // Of a layer's sums in a chunk. No vector: a run allocates nothing.
   std::array<int64_t, MlpConvProblem::kMaxLayers> offsets{};
   int64_t norm_sums = 0;  // the offset of those of the batch norm ahead
@@ -90,16 +91,18 @@ struct TaskScratch {
   const float** x;     // [BlockRows]: rows of a layer's x
   const float** dy;    // the same of its dy
   float** dx;          // the same of its dx
-  float* packed;       // [BlockRows][width of a panel] of dy
+  float* packed;       // [BlockRows][width of a panel] of dy, or a split one
   std::byte* columns;  // of x, of a split weight gradient
   std::byte* split;    // of a split data gradient
   float* between[2];   // [BlockRows][widest]: what one layer gives the next
   float* gradient;     // [BlockRows][out of the first]: dz of the batch norm behind it
   float* normal;       // [BlockRows][widest]: x of the batch norm ahead
 
+  static int64_t PackedFloats() {
+    return BlockRows() * std::max(Tiles().shape.width(), SplitShape().width());
+  }
   static size_t Bytes(const Chain& chain) {
-    return 3 * Carver::Bytes<float*>(BlockRows()) +
-           Carver::Bytes<float>(BlockRows() * Tiles().shape.width()) +
+    return 3 * Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(PackedFloats()) +
            Carver::Bytes<std::byte>(chain.columns_bytes) +
            Carver::Bytes<std::byte>(chain.split_bytes) +
            3 * Carver::Bytes<float>(BlockRows() * chain.widest) +
@@ -110,7 +113,7 @@ struct TaskScratch {
     x = carver.Take<const float*>(BlockRows());
     dy = carver.Take<const float*>(BlockRows());
     dx = carver.Take<float*>(BlockRows());
-    packed = carver.Take<float>(BlockRows() * Tiles().shape.width());
+    packed = carver.Take<float>(PackedFloats());
     columns = carver.Take<std::byte>(chain.columns_bytes);
     split = carver.Take<std::byte>(chain.split_bytes);
     for (float*& buffer : between) buffer = carver.Take<float>(BlockRows() * chain.widest);
@@ -188,7 +191,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
   const int64_t block0 = blocks * chunk / chain.chunks,
                 block1 = blocks * (chunk + 1) / chain.chunks;
   for (size_t i = 0; i < chain.size(); ++i) {
-    const Layer layer = chain.layer(i);
+    const Layer& layer = chain.layer(i);
     std::fill_n(sums + chain.offsets[i] + layer.bias(), layer.sums() - layer.bias(), 0.0f);
   }
   std::fill(sums + chain.norm_sums, sums + chain.floats, 0.0f);
@@ -199,7 +202,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
         block + 1 < block1 ? std::min(BlockRows(), chain.pixels - first - count) : 0;
     const float* from = dy + first * chain.layer(0).out;
     for (size_t i = 0; i < chain.size(); ++i) {
-      const Layer layer = chain.layer(i);
+      const Layer& layer = chain.layer(i);
       const float* const z = layers[i].x + first * layer.in;
       const float* const g = from;
       const float* x = z;
@@ -247,7 +250,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
 // One panel of one layer: the chunks' sums to dweight(k, c).
 void StorePanel(const Chain& chain, size_t index, int64_t panel, const float* sums,
                 const PointwiseGradient& gradient) {
-  const Layer layer = chain.layer(index);
+  const Layer& layer = chain.layer(index);
   const Panels& panels = layer.weight_panels;
   const int64_t width = panels.Width(panel), column = panels.Column(panel);
   float total[kMaxTileVectors * kMaxLanes];

@@ -102,6 +102,12 @@ inline void Transpose(const __m512i* in, std::byte* to) {
   }
 }
 
+// Sixteen columns of a term, zero where there is no such term.
+inline __m512 ColumnsOf(const float* const* rows, int64_t terms, int64_t term, int64_t column,
+                        __mmask16 exist) {
+  return term < terms ? _mm512_maskz_loadu_ps(exist, rows[term] + column) : _mm512_setzero_ps();
+}
+
 struct TileConfiguration {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
@@ -199,11 +205,8 @@ void SplitLeftColumns(const float* const* rows, int64_t offset, int64_t count, i
       __m512i first[16], second[16];
       for (int64_t pair = 0; pair < 16; ++pair) {
         const int64_t term = m + 2 * pair;
-        const auto load = [&](int64_t t) {
-          return t < terms ? _mm512_maskz_loadu_ps(exist, rows[t] + offset + i)
-                           : _mm512_setzero_ps();
-        };
-        const Pairs pairs = SplitPairs(load(term), load(term + 1));
+        const Pairs pairs = SplitPairs(ColumnsOf(rows, terms, term, offset + i, exist),
+                                       ColumnsOf(rows, terms, term + 1, offset + i, exist));
         first[pair] = pairs.first;
         second[pair] = pairs.second;
       }

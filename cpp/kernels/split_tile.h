@@ -1,14 +1,16 @@
 // Products of float32 numbers on matrix units that multiply bfloat16 ones (Intel AMX).
 //
-// A number is split into two of 8 bits each, x = x1 + x2 + rest with |rest| <= 2^-18 |x|, and a
-// product into three:
+// A number is split into two of 8 bits each, x = x1 + x2 + rest, and a product into three:
 //
 //     x·w ~ x1·w1 + x1·w2 + x2·w1
 //
-// What is left out, x2·w2 and the rests, is at most 3·2^-18 of |x·w|: some 2e-6 of a sum's size
-// (docs/numerics.md), as much as Winograd's transforms lose. All sums are float32. A core
-// multiplies 16 times as many bfloat16 as float32 numbers, so that three products for one leave a
-// factor of five. An infinite factor gives NaN, since infinity minus infinity has no number.
+// |x2| is at most 2^-8 |x| and |rest| 2^-17 |x|, so what is left out, x2·w2 and the rests, is at
+// most 2^-15 of |x·w|, a seventh of that on average: some 5e-6 of an output's largest magnitude on
+// values as networks have them (docs/numerics.md), as much as Winograd's transforms lose. All sums
+// are float32. A core multiplies 16 times as many bfloat16 as float32 numbers, so that three
+// products for one leave a factor of five. A factor that is infinite, or rounds to infinity
+// (from 3.39e38), gives NaN, since infinity minus infinity has no number; of one below 2^-110 only
+// x1 counts.
 //
 // The units multiply tiles of 16 rows × 32 terms by 32 terms × 16 columns. Both sides are laid out
 // for them here, from rows of float32:

@@ -1,4 +1,5 @@
-// The register tile: the one place where convolutions, forward and backward, multiply.
+// The register tile: where convolutions multiply, forward and backward, but for Winograd's products
+// (winograd_product.h) and split ones (split_tile.h).
 //
 // A tile is kRows×(kVectors·lanes) outputs held in registers while a sum runs over its terms:
 //
@@ -34,9 +35,9 @@ inline constexpr int kNextRows = 8;
 // A narrower tile takes more rows: with 8·2 accumulators it would wait for its loads, with 12·2 it
 // is as fast as with 8·3 (160 columns, which are 3 + 3 + 2 + 2 vectors, gain 8 %).
 struct TileShape {
-  int rows;  // of the widest tile
-  int vectors;
-  int lanes;
+  int rows = 0;  // of the widest tile
+  int vectors = 0;
+  int lanes = 0;
   bool split = false;  // of split_tile.h, not these
   constexpr int width() const { return vectors * lanes; }
   constexpr int RowsOf(int narrower) const {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/conv2d_pack.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"
@@ -88,9 +89,8 @@ inline void ExpectClose(const std::vector<float>& got, const std::vector<double>
 }
 
 // Of products that the target in use makes of two halves, see kernels/split_tile.h.
-inline double ProductError(const Conv2dProblem& problem) {
-  const bool split = ChosenTarget() == Target::kAmx && problem.method != ConvMethod::kDirect;
-  return split ? 0x3p-18 : 0.0;
+inline double ProductError(const Conv2dProblem& problem, Pass pass) {
+  return cpu::ProductShape(problem, pass).split ? 0x1p-15 : 0.0;
 }
 
 // Values that no rounding may touch: copies, maxima.

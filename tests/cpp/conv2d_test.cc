@@ -64,7 +64,7 @@ TEST(Conv2dTest, Forward) {
                              call.Scratch(cpu::Conv2dWorkspace(p, Pass::kForward)));
         },
         [&](const Outputs& got) {
-          ExpectClose(got[0], want, magnitude, ForwardTerms(p), ProductError(p));
+          ExpectClose(got[0], want, magnitude, ForwardTerms(p), ProductError(p, Pass::kForward));
         });
   }
 }
@@ -115,7 +115,8 @@ TEST(Conv2dTest, BackwardData) {
           }
         },
         [&](const Outputs& got) {
-          ExpectClose(got[0], want, magnitude, BackwardDataTerms(p), ProductError(p));
+          ExpectClose(got[0], want, magnitude, BackwardDataTerms(p),
+                      ProductError(p, Pass::kBackwardData));
           for (size_t i = 0; i < got[1].size(); ++i) {
             const bool stopped =
                 activation.kind != Activation::Kind::kNone &&
@@ -150,7 +151,8 @@ TEST(Conv2dTest, BackwardWeightsAndBias) {
                                      call.Scratch(size));
         },
         [&](const Outputs& got) {
-          ExpectClose(got[0], want, magnitude, BackwardWeightsTerms(p), ProductError(p));
+          ExpectClose(got[0], want, magnitude, BackwardWeightsTerms(p),
+                      ProductError(p, Pass::kBackwardWeights));
           ExpectClose(got[1], want_bias, bias_magnitude, BackwardWeightsTerms(p));
           EXPECT_TRUE(SameBits(got[2], got[0]));
         });

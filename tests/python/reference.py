@@ -8,7 +8,7 @@ EPSILON = np.finfo(np.float32).eps
 
 
 # Of a product that the target in use makes of two halves, relative to it (docs/numerics.md).
-PRODUCT_ERROR = 3 * 2.0**-18 if ninc.target() == "amx" else 0.0
+PRODUCT_ERROR = 2.0**-15 if ninc.target() == "amx" else 0.0
 
 
 def assert_close(got, expected, magnitude, what="", product_error=0.0):

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+import ninc
 from ninc import functional as F
 
 torch = pytest.importorskip("torch")
 T = torch.nn.functional
 
-# Sums of some hundred products of standard normal numbers, in another order, each off by 1e-5 where
-# it is made of two halves (docs/numerics.md).
-TOLERANCE = dict(rtol=1e-4, atol=5e-4)
+# Sums of some hundred products of standard normal numbers, in another order; of halves, on a target
+# that makes them (docs/numerics.md).
+TOLERANCE = dict(rtol=1e-4, atol=5e-4 if ninc.target() == "amx" else 1e-4)
 
 
 def tensors(*arrays):

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 
+import ninc
 from ninc import Trainer, nn
 
 
@@ -25,6 +26,15 @@ def graph():
 
 
 SHAPE = (4, 24, 20, 20)
+
+
+@pytest.mark.skipif(ninc.target() != "amx", reason="this target splits no products")
+@pytest.mark.parametrize("training", [False, True])
+def test_strict_plans_split_no_products(training):
+    network, shape = ninc.models.nin_cifar10(batch_norm=True), (16, 3, 32, 32)
+    assert "split bfloat16" in network.plan(shape, training).describe()
+    network.precision = "strict"
+    assert "split bfloat16" not in network.plan(shape, training).describe()
 
 
 @pytest.mark.parametrize("make", [sequential, graph])

@@ -30,10 +30,10 @@ struct Activation {
 enum class Pass : uint8_t { kForward, kBackwardData, kBackwardWeights };
 
 // Which algorithm a convolution takes where there is more than one. kAuto: the estimated fastest.
-// kDirect: plain sums, precise to the last digits of float32. The others name Winograd's tile, for
-// tests and benchmarks; where it does not fit the problem they mean kDirect. kReduced: about three
-// digits, where the device gains by it, else kAuto. kSplit: direct, by split bfloat16 products,
-// where the processor has units for them.
+// kDirect: plain sums of plain products, precise to the last digits of float32. The others name
+// Winograd's tile, for tests and benchmarks; where it does not fit the problem they mean kDirect.
+// kReduced: about three digits, where the device gains by it, else kAuto. kSplit: direct, by split
+// bfloat16 products, where the processor has units for them.
 enum class ConvMethod : uint8_t {
   kAuto,
   kDirect,
