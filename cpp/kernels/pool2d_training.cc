@@ -53,7 +53,7 @@ HWY_INLINE V LoadLaneMask(const uint8_t* from) {
 HWY_INLINE hn::Vec<DI> LoadBytes(int64_t lanes, const uint8_t* from) {
   if (lanes == kLanes) return LoadBytes(from);
   uint8_t bytes[kLanes] = {};
-  std::memcpy(bytes, from, static_cast<size_t>(lanes));
+  std::memcpy(bytes, from, static_cast<size_t>(std::min(lanes, kLanes)));
   return LoadBytes(bytes);
 }
 HWY_INLINE void StoreBytes(hn::Vec<DI> value, int64_t lanes, uint8_t* to) {
@@ -61,7 +61,7 @@ HWY_INLINE void StoreBytes(hn::Vec<DI> value, int64_t lanes, uint8_t* to) {
   if (lanes == kLanes) return hn::StoreU(bytes, DByte(), to);
   uint8_t all[kLanes];
   hn::StoreU(bytes, DByte(), all);
-  std::memcpy(to, all, static_cast<size_t>(lanes));
+  std::memcpy(to, all, static_cast<size_t>(std::min(lanes, kLanes)));
 }
 
 // Where the bits for x begin in the trace of an average: behind the bytes for y. A last vector's
