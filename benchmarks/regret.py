@@ -114,9 +114,13 @@ def shapes(seed: int = _SEED) -> list[Shape]:
     return list(found)
 
 
+def _target() -> str:
+    return _core.target()
+
+
 def methods(shape: Shape, which: str) -> list[str]:
     """What may be chosen: the limits on channels are WinogradIsPrecise's (conv2d_cost.cc)."""
-    direct = ["direct", "split"] if _core.target() == "amx" else ["direct"]
+    direct = ["direct", "split"] if _target() == "amx" else ["direct"]
     if not shape.has_choice:
         return direct
     summed = shape.out_channels if which == "backward_data" else shape.channels

@@ -12,6 +12,17 @@ SMALL = regret.Shape(1, 16, 8, 16, 3, 1)
 PLAIN = regret.Shape(1, 16, 8, 16, 1, 1)
 
 
+@pytest.fixture(autouse=True)
+def target(monkeypatch):
+    """The target that methods are asked for, whatever this processor is; may be set anew."""
+
+    def use(name):
+        monkeypatch.setattr(regret, "_target", lambda: name)
+
+    use("avx512")
+    return use
+
+
 def test_the_shapes_are_fixed_and_of_every_kind():
     shapes = regret.shapes()
     assert shapes == regret.shapes()
@@ -38,6 +49,12 @@ def test_the_shapes_are_fixed_and_of_every_kind():
 )
 def test_what_may_be_chosen(shape, which, names):
     assert regret.methods(shape, which) == names
+
+
+def test_matrix_units_are_one_choice_more(target):
+    target("amx")
+    assert regret.methods(PLAIN, "forward") == ["direct", "split"]
+    assert regret.methods(SMALL, "forward")[:3] == ["direct", "split", "winograd4"]
 
 
 def test_a_suspicious_choice_is_timed_again():
