@@ -82,9 +82,13 @@ std::string SupportedNames() {
   return names;
 }
 
+// The target of this name, with the operating system's leave to run it.
 Result<Target> FindTarget(std::string_view name) {
   for (Target target : SupportedTargets()) {
-    if (TargetName(target) == name) return target;
+    if (TargetName(target) != name) continue;
+    if (MayUse(target)) return target;
+    return InvalidArgument("the operating system refuses this process the registers of target '" +
+                           std::string(name) + "'");
   }
   for (Target target :
        {Target::kScalar, Target::kNeon, Target::kAvx2, Target::kAvx512, Target::kAmx}) {

@@ -119,6 +119,26 @@ def test_the_environment_chooses():
     assert done.stdout.split() == ["scalar", "3"]
 
 
+CONVOLVE = """
+import ninc, numpy
+from ninc import functional
+x = numpy.ones((2, 64, 16, 16), numpy.float32)
+y = functional.conv2d(x, numpy.ones((64, 64, 1, 1), numpy.float32))
+assert (abs(y - 64) < 1e-3).all()
+print(ninc.target())
+"""
+
+
+@pytest.mark.parametrize("target", ninc.targets())
+def test_each_target_runs_when_it_is_asked_for_first(target):
+    """Some registers need the operating system's leave, which no other target has asked for."""
+    done = python(CONVOLVE, NINC_TARGET=target)
+    assert (done.returncode, done.stdout.split()) == (0, [target]), done.stderr
+    chosen_late = f"import ninc; ninc.set_target({target!r})" + CONVOLVE
+    done = python(chosen_late, NINC_TARGET="scalar")
+    assert (done.returncode, done.stdout.split()) == (0, [target]), done.stderr
+
+
 @pytest.mark.parametrize("name, value", [
     ("NINC_TARGET", "sse"), ("NINC_NUM_THREADS", "0"), ("NINC_NUM_THREADS", "many"),
 ])  # fmt: skip
