@@ -6,7 +6,7 @@
 //
 //     packed: group → lattice → panel → tap → depth → column
 //
-// For split products a tap's depth is padded to whole steps, each laid out as split_tile.h's right
+// For split products a tap's depth is padded to whole steps, each laid out as split_pack.h's right
 // side.
 #pragma once
 

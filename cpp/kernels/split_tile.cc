@@ -1,20 +1,7 @@
-// Intel AMX by its intrinsics: Highway 1.0.3 knows neither matrix units nor bfloat16.
 #include "kernels/split_tile.h"
 
-#include <algorithm>
-#include <cstring>
-#include <hwy/base.h>
-#include <limits>
-
+#include "kernels/split-inl.h"
 #include "ninc/target.h"
-
-#if HWY_ARCH_X86_64
-#if HWY_COMPILER_GCC_ACTUAL  // its own headers: _mm512_undefined_ps
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-#include <immintrin.h>
-#endif
 
 namespace ninc::cpu {
 
@@ -24,89 +11,12 @@ TileShape SplitShape() { return {static_cast<int>(2 * kSplitRows), 2, 16, true};
 }  // namespace ninc::cpu
 
 #if HWY_ARCH_X86_64
-HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,fma")
+NINC_PUSH_SPLIT_ATTRIBUTES
 namespace ninc::cpu {
 namespace {
 
-constexpr int64_t kLanes = 16;
-constexpr int64_t kTileBytes = 1024;
-
 // Tile instructions are opaque to gcc, which must not move other memory accesses across them.
 inline void Fence() { asm volatile("" ::: "memory"); }
-
-inline __mmask16 FirstLanes(int64_t count) {
-  return static_cast<__mmask16>(count >= kLanes ? 0xffff : count <= 0 ? 0 : (1u << count) - 1);
-}
-
-inline __m512i Bits(__m512bh x) {
-  __m512i bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
-// Thirty-two terms of a row: 32 of x1, then 32 of x2 at the next tile.
-inline void SplitRow(__m512 low, __m512 high, std::byte* to) {
-  const __m512i first = Bits(_mm512_cvtne2ps_pbh(high, low));
-  _mm512_store_si512(to, first);
-  const __m512 low1 = _mm512_castsi512_ps(
-      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(first)), 16));
-  const __m512 high1 = _mm512_castsi512_ps(
-      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(first, 1)), 16));
-  _mm512_store_si512(to + kTileBytes, Bits(_mm512_cvtne2ps_pbh(_mm512_sub_ps(high, high1),
-                                                               _mm512_sub_ps(low, low1))));
-}
-
-// Two terms of 16 columns as pairs: even terms in the lower half of each lane.
-struct Pairs {
-  __m512i first, second;
-};
-inline Pairs SplitPairs(__m512 even, __m512 odd) {
-  const __m512i interleave =
-      _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                       21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  Pairs pairs;
-  pairs.first = _mm512_permutexvar_epi16(interleave, Bits(_mm512_cvtne2ps_pbh(odd, even)));
-  const __m512 even1 = _mm512_castsi512_ps(_mm512_slli_epi32(pairs.first, 16));
-  const __m512 odd1 = _mm512_castsi512_ps(
-      _mm512_and_si512(pairs.first, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
-  pairs.second = _mm512_permutexvar_epi16(
-      interleave, Bits(_mm512_cvtne2ps_pbh(_mm512_sub_ps(odd, odd1), _mm512_sub_ps(even, even1))));
-  return pairs;
-}
-
-// 16×16 lanes, rows to columns.
-inline void Transpose(const __m512i* in, std::byte* to) {
-  __m512i a[16], b[16];
-  for (int i = 0; i < 16; i += 4) {
-    a[i] = _mm512_unpacklo_epi32(in[i], in[i + 1]);
-    a[i + 1] = _mm512_unpackhi_epi32(in[i], in[i + 1]);
-    a[i + 2] = _mm512_unpacklo_epi32(in[i + 2], in[i + 3]);
-    a[i + 3] = _mm512_unpackhi_epi32(in[i + 2], in[i + 3]);
-  }
-  for (int i = 0; i < 16; i += 4) {  // b[i + j]: lane 4q + k is in[i + k][4q + j]
-    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-  }
-  for (int j = 0; j < 4; ++j) {  // quarters q of four vectors to four rows 4q + j
-    const __m512i low02 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);
-    const __m512i low13 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);
-    const __m512i high02 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);
-    const __m512i high13 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
-    std::byte* row = to + j * 64;
-    _mm512_store_si512(row, _mm512_shuffle_i32x4(low02, high02, 0x88));
-    _mm512_store_si512(row + 4 * 64, _mm512_shuffle_i32x4(low13, high13, 0x88));
-    _mm512_store_si512(row + 8 * 64, _mm512_shuffle_i32x4(low02, high02, 0xdd));
-    _mm512_store_si512(row + 12 * 64, _mm512_shuffle_i32x4(low13, high13, 0xdd));
-  }
-}
-
-// Sixteen columns of a term, zero where there is no such term.
-inline __m512 ColumnsOf(const float* const* rows, int64_t terms, int64_t term, int64_t column,
-                        __mmask16 exist) {
-  return term < terms ? _mm512_maskz_loadu_ps(exist, rows[term] + column) : _mm512_setzero_ps();
-}
 
 struct TileConfiguration {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -146,32 +56,32 @@ void Product(const SplitArgs& args) {
       _tile_dpbf16ps(2, 5, 6);
     }
     if constexpr (kVectors > 1) {
-      _tile_loadd(7, right + kTileBytes, 64);
+      _tile_loadd(7, right + kSplitTileBytes, 64);
       _tile_dpbf16ps(1, 4, 7);
       if constexpr (kGroups > 1) _tile_dpbf16ps(3, 5, 7);
     }
-    right += kVectors * kTileBytes;
+    right += kVectors * kSplitTileBytes;
     // x1·w1
     _tile_loadd(6, right, 64);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (kGroups > 1) _tile_dpbf16ps(2, 5, 6);
     if constexpr (kVectors > 1) {
-      _tile_loadd(7, right + kTileBytes, 64);
+      _tile_loadd(7, right + kSplitTileBytes, 64);
       _tile_dpbf16ps(1, 4, 7);
       if constexpr (kGroups > 1) _tile_dpbf16ps(3, 5, 7);
     }
-    right += kVectors * kTileBytes;
+    right += kVectors * kSplitTileBytes;
     // x2·w1
-    _tile_loadd(4, left + kTileBytes, 64);
+    _tile_loadd(4, left + kSplitTileBytes, 64);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (kVectors > 1) _tile_dpbf16ps(1, 4, 7);
     if constexpr (kGroups > 1) {
-      _tile_loadd(5, left2 + kTileBytes, 64);
+      _tile_loadd(5, left2 + kSplitTileBytes, 64);
       _tile_dpbf16ps(2, 5, 6);
       if constexpr (kVectors > 1) _tile_dpbf16ps(3, 5, 7);
     }
-    left += 2 * kTileBytes;
-    left2 += 2 * kTileBytes;
+    left += 2 * kSplitTileBytes;
+    left2 += 2 * kSplitTileBytes;
   }
   _tile_stored(0, sums, kRow);
   if constexpr (kVectors > 1) _tile_stored(1, sums + 64, kRow);
@@ -181,64 +91,6 @@ void Product(const SplitArgs& args) {
 }
 
 }  // namespace
-
-void SplitLeft(const float* const* rows, int64_t offset, int64_t count, int64_t terms,
-               int64_t group_bytes, std::byte* to) {
-  for (int64_t i = 0; i < (count + kSplitRows - 1) / kSplitRows * kSplitRows; ++i) {
-    std::byte* row = to + i / kSplitRows * group_bytes + i % kSplitRows * 64;
-    const float* from = rows[std::min(i, count - 1)] + offset;
-    const int64_t exist = i < count ? terms : 0;
-    for (int64_t d = 0; d < terms; d += kSplitTerms, row += 2 * kTileBytes) {
-      const int64_t left = exist - d;
-      SplitRow(_mm512_maskz_loadu_ps(FirstLanes(left), from + d),
-               _mm512_maskz_loadu_ps(FirstLanes(left - kLanes), from + d + kLanes), row);
-    }
-  }
-}
-
-void SplitLeftColumns(const float* const* rows, int64_t offset, int64_t count, int64_t terms,
-                      int64_t group_bytes, std::byte* to) {
-  for (int64_t i = 0; i < count; i += kSplitRows, to += group_bytes) {
-    const __mmask16 exist = FirstLanes(count - i);
-    std::byte* tile = to;
-    for (int64_t m = 0; m < terms; m += kSplitTerms, tile += 2 * kTileBytes) {
-      __m512i first[16], second[16];
-      for (int64_t pair = 0; pair < 16; ++pair) {
-        const int64_t term = m + 2 * pair;
-        const Pairs pairs = SplitPairs(ColumnsOf(rows, terms, term, offset + i, exist),
-                                       ColumnsOf(rows, terms, term + 1, offset + i, exist));
-        first[pair] = pairs.first;
-        second[pair] = pairs.second;
-      }
-      Transpose(first, tile);
-      Transpose(second, tile + kTileBytes);
-    }
-  }
-}
-
-void SplitRight(const float* from, int64_t stride, int64_t terms, int64_t columns, int vectors,
-                std::byte* to, float* sums) {
-  for (int v = 0; v < vectors; ++v) {
-    const __mmask16 exist = FirstLanes(columns - v * kLanes);
-    const float* column = from + v * kLanes;
-    __m512 sum = _mm512_setzero_ps();
-    std::byte* step = to + v * kTileBytes;
-    for (int64_t m = 0; m < SplitSteps(terms) * kSplitTerms; m += 2) {
-      const __m512 even =
-          m < terms ? _mm512_maskz_loadu_ps(exist, column + m * stride) : _mm512_setzero_ps();
-      const __m512 odd = m + 1 < terms ? _mm512_maskz_loadu_ps(exist, column + (m + 1) * stride)
-                                       : _mm512_setzero_ps();
-      sum = _mm512_add_ps(sum, _mm512_add_ps(even, odd));
-      const Pairs pairs = SplitPairs(even, odd);
-      std::byte* row = step + m / kSplitTerms * 2 * vectors * kTileBytes + m % kSplitTerms * 32;
-      _mm512_store_si512(row, pairs.second);
-      _mm512_store_si512(row + vectors * kTileBytes, pairs.first);
-    }
-    if (sums == nullptr) continue;
-    float* total = sums + v * kLanes;
-    _mm512_storeu_ps(total, _mm512_add_ps(_mm512_loadu_ps(total), sum));
-  }
-}
 
 void SplitProduct(const SplitArgs& args) {
   if (args.groups == 2) {
@@ -272,14 +124,9 @@ void SetUpTiles() {
 void ReleaseTiles() { _tile_release(); }
 
 void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, int64_t count) {
-  const Activation::Kind kind = args.activation.kind;
-  const bool masked = args.mask_base != nullptr;
-  const float infinity = std::numeric_limits<float>::infinity();
-  const __m512 low = _mm512_set1_ps(kind == Activation::Kind::kNone ? -infinity : 0.0f);
-  const __m512 high = _mm512_set1_ps(kind == Activation::Kind::kRelu6 ? 6.0f : infinity);
-  // No number is at least NaN: a ReLU has no upper limit.
-  const __m512 limit = _mm512_set1_ps(
-      kind == Activation::Kind::kRelu6 ? 6.0f : std::numeric_limits<float>::quiet_NaN());
+  const ActivationLimits limits(args.activation.kind);
+  const __m512 low = _mm512_set1_ps(limits.low), high = _mm512_set1_ps(limits.high);
+  const __m512 stop = _mm512_set1_ps(limits.stop);
   for (int64_t j = 0; j < args.columns; j += kLanes) {
     const __mmask16 exist = FirstLanes(args.columns - j);
     const __m512 bias = args.bias == nullptr
@@ -288,10 +135,10 @@ void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, in
     for (int64_t i = 0; i < count; ++i) {
       float* out = args.out[i] + args.column + j;
       const __m512 sum = _mm512_load_ps(sums + i * sums_row + j);
-      if (masked) {
+      if (args.mask_base != nullptr) {
         const __m512 y = _mm512_maskz_loadu_ps(exist, args.mask_base + (out - args.out_base));
         const __mmask16 stopped = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_LE_OQ) |
-                                  _mm512_cmp_ps_mask(y, limit, _CMP_GE_OQ);
+                                  _mm512_cmp_ps_mask(y, stop, _CMP_GE_OQ);
         _mm512_mask_storeu_ps(out, exist,
                               _mm512_maskz_mov_ps(static_cast<__mmask16>(~stopped), sum));
       } else {
@@ -307,9 +154,6 @@ void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, in
 HWY_POP_ATTRIBUTES
 #else  // no target has them, so that nobody comes here
 namespace ninc::cpu {
-void SplitLeft(const float* const*, int64_t, int64_t, int64_t, int64_t, std::byte*) {}
-void SplitLeftColumns(const float* const*, int64_t, int64_t, int64_t, int64_t, std::byte*) {}
-void SplitRight(const float*, int64_t, int64_t, int64_t, int, std::byte*, float*) {}
 void SplitProduct(const SplitArgs&) {}
 void SplitOuter(const SplitOuterArgs&) {}
 void SetUpTiles() {}

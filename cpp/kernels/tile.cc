@@ -5,7 +5,6 @@
 // no version that keeps a slice of B in L1 and spills C instead.
 #include "kernels/tile.h"
 
-#include <limits>
 #include <utility>
 
 #undef HWY_TARGET_INCLUDE
@@ -39,8 +38,6 @@ constexpr TileShape kShape = {6, 2, kLanes};
 constexpr TileShape kShape = {4, 2, kLanes};
 #endif
 static_assert(kShape.vectors <= kMaxTileVectors && kLanes <= kMaxLanes);
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // acc(i, v) += a(i) * b(v), the inner step of both tiles; a_of(i) gives the address of a(i).
 template <int kR, int kV, class AddressOf>
@@ -94,11 +91,8 @@ void Tile(const TileArgs& args) {
     }
   }
 
-  // Limits that let everything through where there is nothing to activate: one epilogue instead of
-  // one for each kind leaves the accumulators in their registers.
-  const Activation::Kind kind = args.last ? args.activation.kind : Activation::Kind::kNone;
-  const V low = hn::Set(D(), kind == Activation::Kind::kNone ? -kInfinity : 0.0f);
-  const V high = hn::Set(D(), kind == Activation::Kind::kRelu6 ? 6.0f : kInfinity);
+  const ActivationLimits limits(args.last ? args.activation.kind : Activation::Kind::kNone);
+  const V low = hn::Set(D(), limits.low), high = hn::Set(D(), limits.high);
   V bias[kV];
   for (int v = 0; v < kV; ++v) {
     bias[v] = args.last && args.bias != nullptr
@@ -108,16 +102,14 @@ void Tile(const TileArgs& args) {
   const auto finished = [&](int i, int v)
                             HWY_ATTR { return Clamped(hn::Add(acc[i][v], bias[v]), low, high); };
   if (args.last && args.mask_base != nullptr) {
-    // No number is at least NaN: a ReLU has no upper limit.
-    const bool relu6 = args.activation.kind == Activation::Kind::kRelu6;
-    const V limit = hn::Set(D(), relu6 ? 6.0f : std::numeric_limits<float>::quiet_NaN());
+    const V stop = hn::Set(D(), limits.stop);
     for (int i = 0; i < kR; ++i) {
       float* out = args.out[i] + args.column;
       const float* mask = args.mask_base + (out - args.out_base);
       for (int v = 0; v < kV; ++v) {
         const int64_t left = args.columns - v * kLanes;
         const V y = LoadColumns(mask + v * kLanes, left);
-        const M stopped = hn::Or(hn::Le(y, hn::Zero(D())), hn::Ge(y, limit));
+        const M stopped = hn::Or(hn::Le(y, hn::Zero(D())), hn::Ge(y, stop));
         StoreColumns(hn::IfThenZeroElse(stopped, acc[i][v]), out + v * kLanes, left);
       }
     }

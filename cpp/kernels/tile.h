@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "ninc/problem.h"
 
@@ -43,6 +44,19 @@ struct TileShape {
   constexpr int RowsOf(int narrower) const {
     return split ? rows : std::min(kMaxTileRows, rows * vectors / narrower);
   }
+};
+
+// Between which numbers an activation's outputs lie, and from which upwards (from 0 downwards) it
+// stops a gradient. Limits that let everything through stand for what has none, so that one
+// epilogue serves all kinds and leaves the accumulators in their registers.
+struct ActivationLimits {
+  explicit ActivationLimits(Activation::Kind kind) {
+    if (kind != Activation::Kind::kNone) low = 0;
+    if (kind == Activation::Kind::kRelu6) high = stop = 6;
+  }
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+  float stop = std::numeric_limits<float>::quiet_NaN();  // no number is at least NaN
 };
 
 struct TileArgs {

@@ -183,9 +183,10 @@ using Outputs = std::vector<std::vector<float>>;
 // Runs a kernel on every target with 1, 2 and 5 threads, on arrays of two alignments. On one target
 // all runs must give the same bits; check looks at the values once a target.
 inline void OnEveryTarget(const std::string& name, const std::function<void(Call&)>& run,
-                          const std::function<void(const Outputs&)>& check) {
+                          const std::function<void(const Outputs&)>& check,
+                          const std::vector<Target>& targets = SupportedTargets()) {
   const Target before = ChosenTarget();
-  for (Target target : SupportedTargets()) {
+  for (Target target : targets) {
     SCOPED_TRACE(name + " on " + std::string(TargetName(target)));
     ASSERT_TRUE(SetTarget(TargetName(target)).ok());
     Outputs first;
