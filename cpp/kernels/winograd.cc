@@ -17,6 +17,7 @@
 #include "base/thread_pool.h"
 #include "kernels/blocks.h"
 #include "kernels/conv2d_rows.h"
+#include "kernels/fetch.h"
 #include "kernels/winograd_product.h"
 #include "kernels/winograd_stream.h"
 #include "kernels/winograd_tiles.h"
@@ -272,6 +273,7 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
     const int64_t count = std::min(block_tiles, grid.count() - first);
     if (*scratch.block != block) {
       if (*scratch.block < 0) std::fill_n(scratch.zeros, grid.src.c, 0.0f);
+      if (blocks == 1) FetchLines({src, grid.src.size() / kLineFloats});
       TransformBlock(grid, sizes, src, first, count, scratch);
       *scratch.block = block;
       for (int64_t t = 0; t < count; ++t) {
