@@ -231,6 +231,8 @@ Status Model::SetParameters(const std::vector<std::pair<std::string, std::vector
 Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
   return CatchOutOfMemory("shapes", [&]() -> Result<Shape> {
     const NodeId node = output < 0 ? impl_->graph->output() : output;
+    const PlanKey key{input, impl_->Resolve({.output = node}), ChosenTarget()};
+    if (const auto plan = impl_->placement()->plans.Find(key)) return plan->output_shape();
     NINC_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, impl_->graph->InferShapes(input, node));
     return shapes[node];
   });
