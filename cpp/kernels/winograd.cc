@@ -273,6 +273,8 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
     const int64_t count = std::min(block_tiles, grid.count() - first);
     if (*scratch.block != block) {
       if (*scratch.block < 0) std::fill_n(scratch.zeros, grid.src.c, 0.0f);
+      // All threads read it, and the other threads' last layer wrote much of it: line after line
+      // it comes sooner than tile by tile (5 of 23 µs of a 16×16 map of 96 channels).
       if (blocks == 1) FetchLines({src, grid.src.size() / kLineFloats});
       TransformBlock(grid, sizes, src, first, count, scratch);
       *scratch.block = block;

@@ -138,9 +138,8 @@ TEST(GlobalAvgPoolTest, ForwardAndBackward) {
   }
 }
 
-// Like a ReLU's, of which a sum loses most where it is long: each addition is rounded to the digits
-// of what was added before. The bound is that of a few additions, where one sum has 16,640 and is off
-// by 1.5e-4.
+// The bound is that of a few additions: one sum of all 16,640 pixels is off by 1.5e-4, since each
+// addition is rounded to the digits of what was added before.
 TEST(GlobalAvgPoolTest, LargeMapsLoseNoDigits) {
   const Shape shape{1, 128, 130, 70};
   std::vector<float> x = Random(shape.size(), 8, 0.0f, 1.0f);
