@@ -21,6 +21,12 @@
 
 #include "ninc/problem.h"
 
+// Before a loop over an array of vectors that is to stay in registers. gcc looks for such arrays
+// before it unrolls most loops, and one with an index left is in memory whenever a loop begins or
+// ends: a tile of 24 accumulators stored and loaded them all on its way in and out.
+#undef NINC_UNROLL
+#define NINC_UNROLL _Pragma("GCC unroll 16")
+
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 namespace {

@@ -1,8 +1,8 @@
 // The register tiles of tile.h, written once over Highway vectors and compiled for each target.
 //
-// Accumulators are an array with constant bounds; gcc keeps it in registers once all loops over it
-// are unrolled. Both tiles run at the multiply-add limit when their operands are in L2, so there is
-// no version that keeps a slice of B in L1 and spills C instead.
+// Accumulators are an array with constant bounds, in registers for as long as the function runs
+// (NINC_UNROLL). Both tiles run at the multiply-add limit when their operands are in L2, so there
+// is no version that keeps a slice of B in L1 and spills C instead.
 #include "kernels/tile.h"
 
 #include <utility>
@@ -43,43 +43,82 @@ static_assert(kShape.vectors <= kMaxTileVectors && kLanes <= kMaxLanes);
 template <int kR, int kV, class AddressOf>
 HWY_INLINE void MultiplyAdd(const float* HWY_RESTRICT b, AddressOf a_of, V (&acc)[kR][kV]) {
   V columns[kV];
-  for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), b + v * kLanes);
-  for (int i = 0; i < kR; ++i) {
+  NINC_UNROLL for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), b + v * kLanes);
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
     const V row = hn::Set(D(), *a_of(i));
-    for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(row, columns[v], acc[i][v]);
+    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(row, columns[v], acc[i][v]);
+  }
+}
+
+template <int kR, int kV>
+HWY_INLINE void Clear(V (&acc)[kR][kV]) {
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
+  }
+}
+
+// Column of vectors v of a sum, to where it goes.
+template <int kR, int kV, class Slice>
+HWY_INLINE void Finish(const TileArgs& args, int v, Slice slice, const V (&acc)[kR][kV]) {
+  float* const* const out = args.out;
+  const int64_t column = args.column + v * kLanes;
+  const ActivationLimits limits(args.last ? args.activation.kind : Activation::Kind::kNone);
+  if (args.last && args.mask_base != nullptr) {
+    const V stop = hn::Set(D(), limits.stop);
+    NINC_UNROLL for (int i = 0; i < kR; ++i) {
+      float* const to = out[i] + column;
+      const V y = slice.Load(args.mask_base + (to - args.out_base));
+      const M stopped = hn::Or(hn::Le(y, hn::Zero(D())), hn::Ge(y, stop));
+      slice.Store(hn::IfThenZeroElse(stopped, acc[i][v]), to);
+    }
+    return;
+  }
+  const V low = hn::Set(D(), limits.low), high = hn::Set(D(), limits.high);
+  const V bias = args.last && args.bias != nullptr ? slice.Load(args.bias + column) : hn::Zero(D());
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    slice.Store(Clamped(hn::Add(acc[i][v], bias), low, high), out[i] + column);
   }
 }
 
 template <int kR, int kV>
 void Tile(const TileArgs& args) {
+  float* const* const out = args.out;
+  const int64_t column = args.column, columns = args.columns;
+  const float* const mask_base = args.mask_base;
+  const float* const out_base = args.out_base;
   // The epilogue would wait for its lines; fetched now, they arrive during the sum
   // (large batches of 1×1 layers gain 7 %).
   for (int i = 0; i < kR; ++i) {
-    const float* out = args.out[i] + args.column;
-    for (int v = 0; v < kV * kLanes; v += kLineFloats) hwy::Prefetch(out + v);
-    if (args.mask_base == nullptr) continue;
-    const float* mask = args.mask_base + (out - args.out_base);
+    const float* to = out[i] + column;
+    for (int v = 0; v < kV * kLanes; v += kLineFloats) hwy::Prefetch(to + v);
+    if (mask_base == nullptr) continue;
+    const float* mask = mask_base + (to - out_base);
     for (int v = 0; v < kV * kLanes; v += kLineFloats) hwy::Prefetch(mask + v);
   }
   V acc[kR][kV];
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) {
-      acc[i][v] = args.first ? hn::Zero(D())
-                             : LoadColumns(args.out[i] + args.column + v * kLanes,
-                                           args.columns - v * kLanes);
+  if (args.first) {
+    Clear(acc);
+  } else {
+    NINC_UNROLL for (int i = 0; i < kR; ++i) {
+      NINC_UNROLL for (int v = 0; v < kV; ++v) {
+        acc[i][v] = LoadColumns(out[i] + column + v * kLanes, columns - v * kLanes);
+      }
     }
   }
 
   const float* HWY_RESTRICT b = args.b;
+  const float* const* const next = args.next;
   const int64_t depth = args.depth;
   for (int64_t t = 0; t < args.taps; ++t) {
     const float* a[kR];
-    for (int i = 0; i < kR; ++i) a[i] = args.rows[t * args.row_stride + i] + args.row_offset;
+    NINC_UNROLL for (int i = 0; i < kR; ++i) {
+      a[i] = args.rows[t * args.row_stride + i] + args.row_offset;
+    }
     int64_t d = 0;
     // Two terms a turn: the loop's own additions compete with the multiply-adds for ports (5 %).
     for (; d + 2 <= depth; d += 2, b += 2 * kV * kLanes) {
       // Eight turns, sixteen terms: a line of each row.
-      if (args.next != nullptr) hwy::Prefetch(args.next[d / 2 % kNextRows] + d / 16 * 16);
+      if (next != nullptr) hwy::Prefetch(next[d / 2 % kNextRows] + d / 16 * 16);
       MultiplyAdd<kR, kV>(
           b, [&](int i) HWY_ATTR { return a[i] + d; }, acc);
       MultiplyAdd<kR, kV>(
@@ -91,39 +130,12 @@ void Tile(const TileArgs& args) {
     }
   }
 
-  const ActivationLimits limits(args.last ? args.activation.kind : Activation::Kind::kNone);
-  const V low = hn::Set(D(), limits.low), high = hn::Set(D(), limits.high);
-  V bias[kV];
-  for (int v = 0; v < kV; ++v) {
-    bias[v] = args.last && args.bias != nullptr
-                  ? LoadColumns(args.bias + args.column + v * kLanes, args.columns - v * kLanes)
-                  : hn::Zero(D());
-  }
-  const auto finished = [&](int i, int v)
-                            HWY_ATTR { return Clamped(hn::Add(acc[i][v], bias[v]), low, high); };
-  if (args.last && args.mask_base != nullptr) {
-    const V stop = hn::Set(D(), limits.stop);
-    for (int i = 0; i < kR; ++i) {
-      float* out = args.out[i] + args.column;
-      const float* mask = args.mask_base + (out - args.out_base);
-      for (int v = 0; v < kV; ++v) {
-        const int64_t left = args.columns - v * kLanes;
-        const V y = LoadColumns(mask + v * kLanes, left);
-        const M stopped = hn::Or(hn::Le(y, hn::Zero(D())), hn::Ge(y, stop));
-        StoreColumns(hn::IfThenZeroElse(stopped, acc[i][v]), out + v * kLanes, left);
-      }
-    }
-  } else if (HWY_LIKELY(args.columns >= kV * kLanes)) {
-    for (int i = 0; i < kR; ++i) {
-      float* out = args.out[i] + args.column;
-      for (int v = 0; v < kV; ++v) hn::StoreU(finished(i, v), D(), out + v * kLanes);
-    }
-  } else {
-    for (int i = 0; i < kR; ++i) {
-      float* out = args.out[i] + args.column;
-      for (int v = 0; v < kV; ++v) {
-        StoreColumns(finished(i, v), out + v * kLanes, args.columns - v * kLanes);
-      }
+  NINC_UNROLL for (int v = 0; v < kV; ++v) {
+    const int64_t left = args.columns - v * kLanes;
+    if (HWY_LIKELY(left >= kLanes)) {
+      Finish(args, v, Vectors<1>(), acc);
+    } else if (left > 0) {
+      Finish(args, v, PartialVector(left), acc);
     }
   }
 }
@@ -131,27 +143,34 @@ void Tile(const TileArgs& args) {
 // Adds a block's sum to C instead of starting from C: sums within sums lose less to rounding.
 template <int kR, int kV>
 void OuterTile(const OuterTileArgs& args) {
+  const float* const* const rows = args.rows;
+  const int64_t row_offset = args.row_offset, pixels = args.pixels;
+  const int64_t fetch_pixels = std::min(2 * args.fetch_lines, pixels);
   V acc[kR][kV];
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
-  }
+  Clear(acc);
   const auto add_pixel = [&](int64_t m) HWY_ATTR {
-    const float* HWY_RESTRICT a = args.rows[m] + args.row_offset;
+    const float* HWY_RESTRICT a = rows[m] + row_offset;
     MultiplyAdd<kR, kV>(
         args.b + m * (kV * kLanes), [&](int i) HWY_ATTR { return a + i; }, acc);
   };
   int64_t m = 0;
-  for (; m + 2 <= args.pixels; m += 2) {
-    if (m < 2 * args.fetch_lines) hwy::Prefetch(args.fetch + m / 2 * kLineFloats);
+  for (; m + 2 <= pixels; m += 2) {
+    if (m < fetch_pixels) hwy::Prefetch(args.fetch + m / 2 * kLineFloats);
     add_pixel(m);
     add_pixel(m + 1);
   }
-  if (m < args.pixels) add_pixel(m);
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) {
-      float* c = args.c + (i * kV + v) * kLanes;
-      if (!args.first) acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), c));
-      hn::StoreU(acc[i][v], D(), c);
+  if (m < pixels) add_pixel(m);
+  float* const c = args.c;
+  if (!args.first) {
+    NINC_UNROLL for (int i = 0; i < kR; ++i) {
+      NINC_UNROLL for (int v = 0; v < kV; ++v) {
+        acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), c + (i * kV + v) * kLanes));
+      }
+    }
+  }
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) {
+      hn::StoreU(acc[i][v], D(), c + (i * kV + v) * kLanes);
     }
   }
 }

@@ -31,10 +31,10 @@ constexpr int64_t kAhead = 16;
 template <int kR, int kV>
 HWY_INLINE void MultiplyAdd(const float* a, int64_t a_step, const float* b, V (&acc)[kR][kV]) {
   V columns[kV];
-  for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), b + v * kLanes);
-  for (int i = 0; i < kR; ++i) {
+  NINC_UNROLL for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), b + v * kLanes);
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
     const V x = hn::Set(D(), a[i * a_step]);
-    for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(x, columns[v], acc[i][v]);
+    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(x, columns[v], acc[i][v]);
   }
 }
 
@@ -45,8 +45,8 @@ void Product(const ProductArgs& args) {
   const float* HWY_RESTRICT next = args.next_pixels;
   const int64_t row = args.pixels_row;
   V acc[kR][kV];
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
   }
   for (int64_t c = args.depth; c > 0; --c, ++pixels, weights += kV * kLanes, next += kR) {
     if constexpr (kFirst) {
@@ -57,8 +57,8 @@ void Product(const ProductArgs& args) {
     hwy::Prefetch(next);
     MultiplyAdd<kR, kV>(pixels, row, weights, acc);
   }
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) {
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) {
       hn::StoreU(acc[i][v], D(), args.products + i * args.products_row + v * kLanes);
     }
   }
@@ -69,19 +69,26 @@ void Sum(const SumArgs& args) {
   const float* HWY_RESTRICT pixels = args.pixels;
   const float* HWY_RESTRICT gradient = args.gradient;
   V acc[kR][kV];
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
   }
   for (int64_t t = args.tiles; t > 0; --t) {
     MultiplyAdd<kR, kV>(pixels, 1, gradient, acc);
     pixels += args.pixels_row;
     gradient += args.gradient_row;
   }
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) {
-      float* sum = args.sums + i * args.sums_row + v * kLanes;
-      if (!args.first) acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), sum));
-      hn::StoreU(acc[i][v], D(), sum);
+  float* const sums = args.sums;
+  const int64_t row = args.sums_row;
+  if (!args.first) {
+    NINC_UNROLL for (int i = 0; i < kR; ++i) {
+      NINC_UNROLL for (int v = 0; v < kV; ++v) {
+        acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), sums + i * row + v * kLanes));
+      }
+    }
+  }
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) {
+      hn::StoreU(acc[i][v], D(), sums + i * row + v * kLanes);
     }
   }
 }
@@ -96,14 +103,14 @@ void Few(const FewArgs& args) {
   const int64_t frequencies = args.frequencies;
   for (int64_t f = 0; f < frequencies; ++f, pixels += pixels_stride, weights += weights_stride) {
     V sums[kTiles];
-    for (int c = 0; c < kChannels; ++c) {
+    NINC_UNROLL for (int c = 0; c < kChannels; ++c) {
       const V w = hn::LoadU(D(), weights + c * weights_row);
-      for (int t = 0; t < kTiles; ++t) {
+      NINC_UNROLL for (int t = 0; t < kTiles; ++t) {
         const V x = hn::Set(D(), pixels[t * row + c]);
         sums[t] = c == 0 ? hn::Mul(x, w) : hn::MulAdd(x, w, sums[t]);
       }
     }
-    for (int t = 0; t < kTiles; ++t) {
+    NINC_UNROLL for (int t = 0; t < kTiles; ++t) {
       hn::StoreU(sums[t], D(), products + (t * frequencies + f) * kLanes);
     }
   }

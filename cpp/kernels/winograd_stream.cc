@@ -38,21 +38,21 @@ void Product(const StreamArgs& args) {
   const float* HWY_RESTRICT fetch = args.fetch;
   const int64_t row = args.pixels_row;
   V acc[kR][kV];
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
   }
   for (int64_t c = args.depth; c > 0; --c, ++pixels, weights += kV * kLanes, next += kR) {
     for (int l = 0; l < kLines; ++l, fetch += kLineFloats) FetchFar(fetch);
     hwy::Prefetch(next);
     V columns[kV];
-    for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), weights + v * kLanes);
-    for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), weights + v * kLanes);
+    NINC_UNROLL for (int i = 0; i < kR; ++i) {
       const V x = hn::Set(D(), pixels[i * row]);
-      for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(x, columns[v], acc[i][v]);
+      NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(x, columns[v], acc[i][v]);
     }
   }
-  for (int i = 0; i < kR; ++i) {
-    for (int v = 0; v < kV; ++v) {
+  NINC_UNROLL for (int i = 0; i < kR; ++i) {
+    NINC_UNROLL for (int v = 0; v < kV; ++v) {
       hn::StoreU(acc[i][v], D(), args.products + i * args.products_row + v * kLanes);
     }
   }
