@@ -62,7 +62,7 @@ Ahead AheadOf(const ProductRows& source, const Panels& panels, bool first_panel)
 void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t panel,
                    const float* packed, const Epilogue& epilogue, float* const* out, Ahead ahead) {
   const TileKernels& kernels = Tiles();
-  const int64_t width = panels.Width(panel);
+  const int64_t width = panels.Width(panel), row_stride = BlockRows();
   // Of about as many rows each: a last one of few rows would wait for its own results.
   const int64_t tiles = CeilDiv(source.pixels, kernels.shape.RowsOf(panels.Vectors(panel)));
   const Stretches stretches(source.taps, source.depth, width);
@@ -73,9 +73,8 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
   for (int64_t index = 0; index < stretches.count(); ++index) {
     const Stretch stretch = stretches[index];
     const float* b = weights + (stretch.tap * source.depth + stretch.offset) * width;
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t m = source.pixels * tile / tiles;
-      const int64_t rows = source.pixels * (tile + 1) / tiles - m;
+    for (int64_t tile = 0, m = 0; tile < tiles; ++tile) {
+      const int64_t end = source.pixels * (tile + 1) / tiles, rows = end - m;
       const float* const* next = nullptr;
       const float* next_weights[kNextRows];
       if (ahead == Ahead::kRows && source.next != nullptr) {
@@ -89,8 +88,8 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
         next = next_weights;
       }
       kernels.tile[rows - 1][panels.Vectors(panel) - 1]({
-          .rows = source.rows + stretch.tap * BlockRows() + m,
-          .row_stride = BlockRows(),
+          .rows = source.rows + stretch.tap * row_stride + m,
+          .row_stride = row_stride,
           .row_offset = stretch.offset,
           .next = next,
           .taps = stretch.taps,
@@ -106,6 +105,7 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
           .mask_base = epilogue.x,
           .out_base = epilogue.dx,
       });
+      m = end;
     }
   }
 }
