@@ -32,7 +32,7 @@ void PackWeights(const Conv2dProblem& p, Pass pass, const float* weight, const f
 WorkspaceSize Conv2dWorkspace(const Conv2dProblem& p, Pass pass) {
   const WinogradShape shape = ChooseWinograd(p, pass);
   if (pass == Pass::kBackwardWeights) {
-    if (shape.tile > 0) return WinogradWeightsWorkspace(shape);
+    if (shape.tile > 0) return WinogradWeightsWorkspace(p, shape);
     if (!IsDepthwise(p)) return BackwardWeightsWorkspace(p);
     return DepthwiseWorkspace(p, pass).Max(
         ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));

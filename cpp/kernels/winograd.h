@@ -66,7 +66,7 @@ class WinogradBlocks {
 // Tiles that a weight gradient sums up before it adds them to the rest: a long running sum would
 // lose a digit, and L2 holds so many beside a task's sums.
 inline int64_t WinogradSumTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
-WorkspaceSize WinogradWeightsWorkspace(const WinogradShape& shape);
+WorkspaceSize WinogradWeightsWorkspace(const Conv2dProblem& problem, const WinogradShape& shape);
 void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,
                              const float* x, const float* dy, float* dweight, float* dbias,
                              const Workspace& workspace);

@@ -5,6 +5,8 @@
 // their even and odd parts: an 8-point B^T takes 24 operations where its matrix has 40 entries.
 #include "kernels/winograd_transform.h"
 
+#include <utility>
+
 #include "kernels/winograd_points.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -37,25 +39,8 @@ HWY_INLINE V PairsSum(const V* d) {
 template <int kPair>
 HWY_INLINE void PairOfPoints(V even, V odd, V* u) {
   const V a = hn::Set(D(), static_cast<float>(kWinogradPairs[kPair]));
-  u[1 + 2 * kPair] = hn::MulAdd(a, odd, even);
-  u[2 + 2 * kPair] = hn::NegMulAdd(a, odd, even);
-}
-
-template <int kN, int kPair>
-HWY_INLINE void DataPairs(const V* d, V* u) {
-  if constexpr (kPair < WinogradPairs(kN)) {
-    PairOfPoints<kPair>(PairsSum<WinogradPairs(kN), kPair>(d + 2),
-                        PairsSum<WinogradPairs(kN), kPair>(d + 1), u);
-    DataPairs<kN, kPair + 1>(d, u);
-  }
-}
-
-// u = B^T d
-template <int kN>
-HWY_INLINE void DataTransform(const V* d, V* u) {
-  u[0] = PairsSum<WinogradPairs(kN), -1>(d);
-  DataPairs<kN, 0>(d, u);
-  u[kN - 1] = PairsSum<WinogradPairs(kN), -1>(d + 1);
+  u[0] = hn::MulAdd(a, odd, even);
+  u[1] = hn::NegMulAdd(a, odd, even);
 }
 
 // g[first] + g[first + 2]·a² + g[first + 4]·a⁴ + ...
@@ -69,20 +54,49 @@ HWY_INLINE V HalfPolynomial(const V* g) {
   return sum;
 }
 
-template <int kN, int kK, int kPair>
-HWY_INLINE void ValuesPairs(const V* g, V* u) {
+// One dimension, two points at a time: those of a pair, or 0 and infinity where kPair is kEnds.
+constexpr int kEnds = -1;
+
+// u = B^T d
+struct Data {
+  template <int kN, int kK, int kPair>
+  static HWY_INLINE void TwoPoints(const V* d, V* u) {
+    constexpr int kPairs = WinogradPairs(kN);
+    if constexpr (kPair == kEnds) {
+      u[0] = PairsSum<kPairs, -1>(d);
+      u[1] = PairsSum<kPairs, -1>(d + 1);
+    } else {
+      PairOfPoints<kPair>(PairsSum<kPairs, kPair>(d + 2), PairsSum<kPairs, kPair>(d + 1), u);
+    }
+  }
+};
+// u = Values(n×k) g: a polynomial's values at the points.
+struct Values {
+  template <int kN, int kK, int kPair>
+  static HWY_INLINE void TwoPoints(const V* g, V* u) {
+    if constexpr (kPair == kEnds) {
+      u[0] = g[0];
+      u[1] = g[kK - 1];
+    } else {
+      PairOfPoints<kPair>(HalfPolynomial<kK, kPair, 0>(g), HalfPolynomial<kK, kPair, 1>(g), u);
+    }
+  }
+};
+
+template <class OneDimension, int kN, int kK, int kPair = 0>
+HWY_INLINE void Pairs(const V* d, V* u) {
   if constexpr (kPair < WinogradPairs(kN)) {
-    PairOfPoints<kPair>(HalfPolynomial<kK, kPair, 0>(g), HalfPolynomial<kK, kPair, 1>(g), u);
-    ValuesPairs<kN, kK, kPair + 1>(g, u);
+    OneDimension::template TwoPoints<kN, kK, kPair>(d, u + 1 + 2 * kPair);
+    Pairs<OneDimension, kN, kK, kPair + 1>(d, u);
   }
 }
-
-// u = Values(n×k) g: a polynomial's values at the points.
-template <int kN, int kK>
-HWY_INLINE void ValuesTransform(const V* g, V* u) {
-  u[0] = g[0];
-  ValuesPairs<kN, kK, 0>(g, u);
-  u[kN - 1] = g[kK - 1];
+template <class OneDimension, int kN, int kK>
+HWY_INLINE void AllPoints(const V* d, V* u) {
+  V ends[2];
+  OneDimension::template TwoPoints<kN, kK, kEnds>(d, ends);
+  u[0] = ends[0];
+  Pairs<OneDimension, kN, kK>(d, u);
+  u[kN - 1] = ends[1];
 }
 
 // y = Values(n×k)^T u
@@ -110,19 +124,6 @@ HWY_INLINE void TransposedTransform(const V* u, V* y) {
 // ---- Two dimensions
 // ------------------------------------------------------------------------------
 
-struct Data {
-  template <int kN, int kK>
-  static HWY_INLINE void Run(const V* d, V* u) {
-    DataTransform<kN>(d, u);
-  }
-};
-struct Values {
-  template <int kN, int kK>
-  static HWY_INLINE void Run(const V* d, V* u) {
-    ValuesTransform<kN, kK>(d, u);
-  }
-};
-
 // kK×kK pixels -> kN×kN frequencies, times f_i·f_j where kScaled.
 //
 // What the lambdas capture, they copy first: the compiler would load it again after every store.
@@ -137,16 +138,42 @@ void ToFrequencies(const float* const* pixels, int64_t channels, float* out, int
     for (int j = 0; j < kK; ++j, ++from) {
       V d[kK], u[kN];
       for (int i = 0; i < kK; ++i) d[i] = slice.Load(from[i * kK] + c);
-      OneDimension::template Run<kN, kK>(d, u);
+      AllPoints<OneDimension, kN, kK>(d, u);
       for (int i = 0; i < kN; ++i) columns[i * kK + j] = u[i];
     }
     const int64_t step = stride;
     float* to = out + c;
     for (int i = 0; i < kN; ++i) {
       V u[kN];
-      OneDimension::template Run<kN, kK>(columns + i * kK, u);
+      AllPoints<OneDimension, kN, kK>(columns + i * kK, u);
       for (int j = 0; j < kN; ++j, to += step) {
         if constexpr (kScaled) u[j] = hn::Mul(hn::Set(D(), kFactors[i * kN + j]), u[j]);
+        slice.Store(u[j], to);
+        hwy::Prefetch(to + kCacheLine);
+      }
+    }
+  });
+}
+
+// The same, unscaled, but two rows of frequencies alone: of a pair of points, or of both ends.
+template <class OneDimension, int kN, int kK, int kPair>
+void ToTwoRows(const float* const* pixels, int64_t channels, float* out, int64_t stride) {
+  ForEachSlice<1>(channels, [=](int64_t c, auto slice) HWY_ATTR {
+    const float* const* from = pixels;
+    V rows[2 * kK];
+    for (int j = 0; j < kK; ++j, ++from) {
+      V d[kK], u[2];
+      for (int i = 0; i < kK; ++i) d[i] = slice.Load(from[i * kK] + c);
+      OneDimension::template TwoPoints<kN, kK, kPair>(d, u);
+      rows[j] = u[0];
+      rows[kK + j] = u[1];
+    }
+    const int64_t step = stride;
+    float* to = out + c;
+    for (int i = 0; i < 2; ++i) {
+      V u[kN];
+      AllPoints<OneDimension, kN, kK>(rows + i * kK, u);
+      for (int j = 0; j < kN; ++j, to += step) {
         slice.Store(u[j], to);
         hwy::Prefetch(to + kCacheLine);
       }
@@ -189,14 +216,23 @@ void FromFrequencies(const float* in, int64_t stride, int64_t channels, const fl
   });
 }
 
+template <int kN, int kM, int... kG>
+void FillRows(WinogradTransforms& transforms, std::integer_sequence<int, kG...>) {
+  ((transforms.data_rows[kG] = &ToTwoRows<Data, kN, kN, kG - 1>,
+    transforms.gradient_rows[kG] = &ToTwoRows<Values, kN, kM, kG - 1>),
+   ...);
+}
 template <int kN, int kR>
 WinogradTransforms MakeTransforms() {
   constexpr int kM = kN - kR + 1;
-  return {.data = &ToFrequencies<Data, kN, kN, false>,
-          .weights = &ToFrequencies<Values, kN, kR, true>,
-          .outputs = &FromFrequencies<kN, kM, false>,
-          .gradient = &ToFrequencies<Values, kN, kM, false>,
-          .weight_gradient = &FromFrequencies<kN, kR, true>};
+  WinogradTransforms transforms = {.data = &ToFrequencies<Data, kN, kN, false>,
+                                   .weights = &ToFrequencies<Values, kN, kR, true>,
+                                   .outputs = &FromFrequencies<kN, kM, false>,
+                                   .data_rows = {},
+                                   .gradient_rows = {},
+                                   .weight_gradient = &FromFrequencies<kN, kR, true>};
+  FillRows<kN, kM>(transforms, std::make_integer_sequence<int, kN / 2>());
+  return transforms;
 }
 
 const WinogradTransforms& Transforms(const WinogradShape& shape) {

@@ -22,6 +22,8 @@ struct WinogradShape {
   bool operator==(const WinogradShape&) const = default;
 };
 
+inline constexpr int kMaxRowGroups = 4;  // n / 2
+
 // In each, frequency i·n + j of channel c stands at [(i·n + j)·stride + c].
 struct WinogradTransforms {
   // pixels -> frequencies; pixels[k] + c is channel c of pixel k, row after row.
@@ -32,10 +34,13 @@ struct WinogradTransforms {
   using FromFrequencies = void (*)(const float* in, int64_t stride, int64_t channels,
                                    const float* bias, Activation activation, float* const* pixels);
 
-  ToFrequencies data;               // n×n pixels of x: B^T d B
-  ToFrequencies weights;            // r×r taps: f f^T * (G g G^T)
-  FromFrequencies outputs;          // m×m pixels of y: A^T p A
-  ToFrequencies gradient;           // m×m pixels of dy: A d A^T
+  ToFrequencies data;       // n×n pixels of x: B^T d B
+  ToFrequencies weights;    // r×r taps: f f^T * (G g G^T)
+  FromFrequencies outputs;  // m×m pixels of y: A^T p A
+  // Of group g two rows of frequencies alone, 0 and n - 1 of the first, 2g - 1 and 2g of others,
+  // numbered as if there were no more: n×n pixels of x, m×m of dy: A d A^T.
+  ToFrequencies data_rows[kMaxRowGroups];
+  ToFrequencies gradient_rows[kMaxRowGroups];
   FromFrequencies weight_gradient;  // r×r taps of dw: G^T (f f^T * p) G
 };
 

@@ -4,15 +4,17 @@
 //
 //     dw(k, c) = G^T [ f f^T * sum over tiles of (B^T x_c B) * (A dy_k A^T) ] G
 //
-// A task owns some input channels × a slice of output channels at all frequencies: its sums stay in
-// L2 while it walks the tiles in blocks, transforming its own channels of x and dy for each. Other
-// tasks transform the same tiles again (a fifth of the time on a 5×5 layer of 96 to 192 channels);
-// sharing the transforms would send them through the third-level cache, which costs about as much
-// and a barrier for each block. Blocks have a fixed size and are added in order, results are split
-// among threads and never tiles: the bits do not depend on the threads.
+// A task owns two rows of frequencies of some input × output channels: their sums stay in L2 while
+// it walks the tiles in blocks, transforming them to its own frequencies alone. Tasks that own all
+// frequencies own few channels, and each transforms tiles that others transform too; two rows, of a
+// pair of points or of both ends, share nothing with the rest but the reading of pixels. Blocks
+// have a fixed size and are added in order, results are split among threads and never tiles: the
+// bits do not depend on the threads.
 #include <algorithm>
 
+#include "base/processors.h"
 #include "base/thread_pool.h"
+#include "kernels/blocks.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/winograd.h"
 #include "kernels/winograd_product.h"
@@ -21,59 +23,100 @@
 namespace ninc::cpu {
 namespace {
 
-constexpr int64_t kMostChannels = 48;  // of x in a task
+constexpr int64_t kMostChannels = 96;   // of x in a task
+constexpr int64_t kMostColumns = 192;   // of dy in a task
+constexpr int64_t kMostSums = 4 << 20;  // floats that wait to be transformed to taps
+constexpr int64_t kChannelsInTask = 16;
 constexpr int kMaxTaps = 25;
 
-// How input channels are cut: evenly, at whole cache lines, finer where slices alone are too few
-// for several threads.
-struct ChannelBlocks {
-  ChannelBlocks(int64_t channels, int64_t slices, int threads) {
-    constexpr int64_t kLine = 16;
-    const int64_t wanted = threads == 1 ? 1 : (2 * threads + slices - 1) / slices;
-    const int64_t blocks = std::max(wanted, (channels + kMostChannels - 1) / kMostChannels);
-    size = ((channels + blocks - 1) / blocks + kLine - 1) / kLine * kLine;
-    count = (channels + size - 1) / size;
+int64_t RoundUp(int64_t value, int64_t multiple) { return CeilDiv(value, multiple) * multiple; }
+
+// The sums of all channels of x and some panels of dy's, at all frequencies:
+//
+//     sums: frequency → panel → channel → column
+//
+// A register tile's sums lie together. Panels are taken in rounds, so that wide layers do with
+// little memory.
+struct Sums {
+  Sums(const TileGrid& grid, const TileShape& tile)
+      : panels(grid.dst.c, tile), frequencies(grid.shape.frequencies()), channels(grid.src.c) {
+    const int64_t fitting = kMostSums / std::max<int64_t>(1, frequencies * channels);
+    round = std::max(fitting, kMostColumns) / tile.width();
+    round = std::min(round, panels.count());
   }
-  int64_t size, count;
+  int64_t columns() const {  // of the widest round
+    return std::min(round * panels.shape().width(), panels.padded_columns());
+  }
+  int64_t stride() const { return channels * columns() + kLineFloats; }
+  size_t Bytes() const { return sizeof(float) * static_cast<size_t>(frequencies * stride()); }
+
+  Panels panels;
+  int64_t frequencies, channels;
+  int64_t round;  // panels
+};
+
+// How a round's sums are cut into tasks: as many channels and columns as leave their sums room in
+// L2 beside a block of tiles, fewer where that would make too few tasks for the threads.
+struct Cut {
+  Cut(const Sums& sums, const WinogradShape& shape, int threads)
+      : groups(shape.tile / 2),
+        channels(RoundUp(EvenBlock(sums.channels, kMostChannels), kLineFloats)) {
+    const int64_t wanted = threads == 1 ? 1 : 2 * threads, width = sums.panels.shape().width();
+    const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / int64_t{sizeof(float)};
+    const auto tasks = [&] {
+      return groups * CeilDiv(sums.channels, channels) * CeilDiv(sums.round, panels);
+    };
+    const auto halve = [](int64_t count) { return (count + 1) / 2; };
+    panels = EvenBlock(sums.round, kMostColumns / width);
+    const auto too_large = [&] {
+      return 2 * shape.tile * channels * panels * width > fitting || tasks() < wanted;
+    };
+    while (panels > Slices::kColumns / width && too_large()) panels = halve(panels);
+    while (channels > kLineFloats && too_large()) channels = RoundUp(halve(channels), kLineFloats);
+  }
+  int64_t groups;    // of two rows of frequencies
+  int64_t channels;  // of x in a task
+  int64_t panels = 1;
 };
 
 struct TaskScratch {
-  float* pixels;    // [frequency][tile][channel of the task]
-  float* gradient;  // [frequency][tile][column of the slice]
-  float* sums;      // [frequency][channel][column]
-  float* taps;      // [tap][column]
+  float* pixels;    // [frequency of the task][tile][channel of the task]
+  float* gradient;  // [frequency of the task][tile][column of the task]
   float* zeros;     // a row of either picture
 
   // One frequency to the next: a cache line more than full, see winograd.cc.
-  static int64_t Stride(int64_t rows, int64_t row) { return rows * row + 16; }
-  static int64_t Arrays(const WinogradShape& shape) {
+  static int64_t Stride(int64_t rows, int64_t row) { return rows * row + kLineFloats; }
+  static int64_t Channels(const Sums& sums) {
+    return RoundUp(std::min(sums.channels, kMostChannels), kLineFloats);
+  }
+  static int64_t Columns(const Sums& sums) { return std::min(sums.columns(), kMostColumns); }
+  static int64_t Zeros(const Sums& sums) { return std::max(Channels(sums), Columns(sums)); }
+  static size_t Bytes(const WinogradShape& shape, const Sums& sums) {
     const int64_t tiles = WinogradSumTiles(shape);
-    return Stride(tiles, kMostChannels) + Stride(tiles, Slices::kColumns) +
-           Stride(kMostChannels, Slices::kColumns);
+    return sizeof(float) *
+           static_cast<size_t>(2 * shape.tile *
+                                   (Stride(tiles, Channels(sums)) + Stride(tiles, Columns(sums))) +
+                               Zeros(sums));
   }
-  static size_t Bytes(const WinogradShape& shape) {
-    return sizeof(float) * static_cast<size_t>(shape.frequencies() * Arrays(shape) +
-                                               (kMaxTaps + 1) * Slices::kColumns);
-  }
-  TaskScratch(const WinogradShape& shape, float* memory) {
-    const int64_t tiles = WinogradSumTiles(shape), n = shape.frequencies();
+  TaskScratch(const WinogradShape& shape, const Sums& sums, float* memory) {
+    const int64_t tiles = WinogradSumTiles(shape);
     pixels = memory;
-    gradient = pixels + n * Stride(tiles, kMostChannels);
-    sums = gradient + n * Stride(tiles, Slices::kColumns);
-    taps = sums + n * Stride(kMostChannels, Slices::kColumns);
-    zeros = taps + kMaxTaps * Slices::kColumns;
-    std::fill_n(zeros, Slices::kColumns, 0.0f);
+    gradient = pixels + 2 * shape.tile * Stride(tiles, Channels(sums));
+    zeros = gradient + 2 * shape.tile * Stride(tiles, Columns(sums));
+    std::fill_n(zeros, Zeros(sums), 0.0f);
   }
 };
-static_assert(kMostChannels <= Slices::kColumns, "both share a row of zeros");
 
 // One task's share of the result, and the distances in its scratch memory.
 struct Share {
+  int64_t group;
   int64_t channel0, channels;
-  int64_t column0, columns;  // that exist
   int64_t first_panel, last_panel;
-  int64_t width;  // of the slice
-  int64_t pixel_stride, gradient_stride, sum_stride;
+  int64_t column0, columns;  // that exist
+  int64_t width;             // of its panels
+  int64_t pixel_stride, gradient_stride;
+  float* sums;  // of frequency 0, channel 0 and first_panel
+  int64_t sum_stride;
 };
 
 // The channels of a tile's pixels, brought closer: two cache lines and more are a stretch too short
@@ -84,7 +127,7 @@ void FetchPixels(const float* const* pixels, int64_t count, int64_t channels) {
   }
 }
 
-// Tiles [first, first + count) of x and dy to frequencies.
+// Tiles [first, first + count) of x and dy to the group's frequencies.
 void TransformBlock(const TileGrid& grid, const Share& share, int64_t first, int64_t count,
                     const float* x, const float* dy, const TaskScratch& scratch) {
   const float* pixels[kMaxTilePixels];
@@ -101,20 +144,24 @@ void TransformBlock(const TileGrid& grid, const Share& share, int64_t first, int
       FetchPixels(gradient[(t + 1) % 2], outputs, share.columns);
     }
     SourcePixels(grid, x + share.channel0, first + t, scratch.zeros, pixels);
-    transforms.data(pixels, share.channels, scratch.pixels + t * share.channels,
-                    share.pixel_stride);
-    transforms.gradient(gradient[t % 2], share.columns, scratch.gradient + t * share.width,
-                        share.gradient_stride);
+    transforms.data_rows[share.group](pixels, share.channels, scratch.pixels + t * share.channels,
+                                      share.pixel_stride);
+    transforms.gradient_rows[share.group](
+        gradient[t % 2], share.columns, scratch.gradient + t * share.width, share.gradient_stride);
   }
 }
 
 // sums(f, c, k) += sum over the block's tiles t of pixels(f, t, c) * gradient(f, t, k)
-void AddBlock(int64_t frequencies, const Panels& panels, const Share& share, int64_t tiles,
+void AddBlock(const TileGrid& grid, const Panels& panels, const Share& share, int64_t tiles,
               bool first, const TaskScratch& scratch) {
+  const int64_t n = grid.shape.tile;
   const ProductKernels& kernels = Products();
-  for (int64_t f = 0; f < frequencies; ++f) {
+  for (int64_t f = 0; f < 2 * n; ++f) {
+    // Of the group's two rows: those of a pair of points, or of both ends.
+    const int64_t row = share.group > 0 ? 2 * share.group - 1 + f / n : f < n ? 0 : n - 1;
+    float* sums = share.sums + (row * n + f % n) * share.sum_stride;
     for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
-      const int64_t column = panels.Column(panel) - share.column0;
+      const int64_t width = panels.Width(panel);
       const int64_t tile_rows = kernels.shape.RowsOf(panels.Vectors(panel));
       for (int64_t c = 0; c < share.channels; c += tile_rows) {
         const int64_t rows = std::min<int64_t>(tile_rows, share.channels - c);
@@ -122,13 +169,15 @@ void AddBlock(int64_t frequencies, const Panels& panels, const Share& share, int
             .pixels = scratch.pixels + f * share.pixel_stride + c,
             .pixels_row = share.channels,
             .tiles = tiles,
-            .gradient = scratch.gradient + f * share.gradient_stride + column,
+            .gradient =
+                scratch.gradient + f * share.gradient_stride + panels.Column(panel) - share.column0,
             .gradient_row = share.width,
-            .sums = scratch.sums + f * share.sum_stride + c * share.width + column,
-            .sums_row = share.width,
+            .sums = sums + (share.channel0 + c) * width,
+            .sums_row = width,
             .first = first,
         });
       }
+      sums += grid.src.c * width;
     }
   }
 }
@@ -136,29 +185,29 @@ void AddBlock(int64_t frequencies, const Panels& panels, const Share& share, int
 // total(k) += sum over the block's tiles of all their pixels of dy: what the transform has computed
 // already, since both of its polynomials' values at 1 are sums of coefficients. A pass over dy of
 // its own took a tenth of a first layer's time.
-void AddBias(const TileGrid& grid, const Share& share, int64_t tiles, const TaskScratch& scratch,
-             float* total) {
-  const int64_t at_one = grid.shape.tile + 1;
-  const float* sums = scratch.gradient + at_one * share.gradient_stride;
-  float block[Slices::kColumns] = {};
+constexpr int64_t kGroupOfOne = 1;
+void AddBias(const Share& share, int64_t tiles, const TaskScratch& scratch, float* total) {
+  const float* sums = scratch.gradient + share.gradient_stride;  // at (1, 1)
+  float block[kMostColumns] = {};
   for (int64_t t = 0; t < tiles; ++t, sums += share.width) {
     for (int64_t k = 0; k < share.columns; ++k) block[k] += sums[k];
   }
   for (int64_t k = 0; k < share.columns; ++k) total[k] += block[k];
 }
 
-// A task's sums to dweight(k, c, r, s).
-void StoreTaps(const TileGrid& grid, const Share& share, const TaskScratch& scratch,
-               float* dweight) {
+// The sums of channels [first, end) and a panel to dweight(k, c, r, s).
+void StoreTaps(const TileGrid& grid, const Sums& sums, const float* from, int64_t panel,
+               int64_t first, int64_t end, float* dweight) {
   const int64_t window = grid.shape.kernel * grid.shape.kernel;
   const auto transform = Transforms(grid.shape).weight_gradient;
+  alignas(64) float buffer[kMaxTaps][kMaxTileVectors * kMaxLanes];
   float* taps[kMaxTaps];
-  for (int64_t t = 0; t < window; ++t) taps[t] = scratch.taps + t * Slices::kColumns;
-  for (int64_t c = 0; c < share.channels; ++c) {
-    transform(scratch.sums + c * share.width, share.sum_stride, share.columns, nullptr,
-              Activation{}, taps);
-    float* to = dweight + (share.column0 * grid.src.c + share.channel0 + c) * window;
-    for (int64_t k = 0; k < share.columns; ++k, to += grid.src.c * window) {
+  for (int64_t t = 0; t < window; ++t) taps[t] = buffer[t];
+  for (int64_t c = first; c < end; ++c) {
+    transform(from + c * sums.panels.Width(panel), sums.stride(), sums.panels.Columns(panel),
+              nullptr, Activation{}, taps);
+    float* to = dweight + (sums.panels.Column(panel) * grid.src.c + c) * window;
+    for (int64_t k = 0; k < sums.panels.Columns(panel); ++k, to += grid.src.c * window) {
       for (int64_t t = 0; t < window; ++t) to[t] = taps[t][k];
     }
   }
@@ -166,8 +215,9 @@ void StoreTaps(const TileGrid& grid, const Share& share, const TaskScratch& scra
 
 }  // namespace
 
-WorkspaceSize WinogradWeightsWorkspace(const WinogradShape& shape) {
-  return {.per_thread = TaskScratch::Bytes(shape)};
+WorkspaceSize WinogradWeightsWorkspace(const Conv2dProblem& p, const WinogradShape& shape) {
+  const Sums sums(TileGrid(p, Pass::kForward, shape), Products().shape);
+  return {.shared = sums.Bytes(), .per_thread = TaskScratch::Bytes(shape, sums)};
 }
 
 void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape, const float* x,
@@ -179,35 +229,56 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
     std::fill_n(dweight, p.weight_size(), 0.0f);
     return;
   }
-  const Slices slices(grid.dst.c, Products().shape);
-  const ChannelBlocks blocks(grid.src.c, slices.count(), workspace.threads());
+  const Sums sums(grid, Products().shape);
+  const Panels& panels = sums.panels;
+  const Cut cut(sums, shape, workspace.threads());
   const int64_t block = WinogradSumTiles(shape);
-  ParallelFor(workspace.threads(), slices.count() * blocks.count, [&](int64_t task, int thread) {
-    const int64_t slice = task / blocks.count, channel0 = task % blocks.count * blocks.size;
-    const int64_t channels = std::min(blocks.size, grid.src.c - channel0);
-    const Share share{
-        .channel0 = channel0,
-        .channels = channels,
-        .column0 = slices.Column(slice),
-        .columns = slices.Columns(slice),
-        .first_panel = slices.Panel(slice),
-        .last_panel = slices.Panel(slice + 1),
-        .width = slices.Width(slice),
-        .pixel_stride = TaskScratch::Stride(block, channels),
-        .gradient_stride = TaskScratch::Stride(block, slices.Width(slice)),
-        .sum_stride = TaskScratch::Stride(channels, slices.Width(slice)),
+  const int64_t channel_blocks = CeilDiv(grid.src.c, cut.channels);
+  for (int64_t panel0 = 0; panel0 < panels.count(); panel0 += sums.round) {
+    const int64_t end = std::min(panel0 + sums.round, panels.count());
+    const auto sums_of = [&](int64_t panel) {
+      return workspace.shared() + (panels.Column(panel) - panels.Column(panel0)) * grid.src.c;
     };
-    const TaskScratch scratch(shape, workspace.thread(thread));
-    for (int64_t first = 0; first < grid.count(); first += block) {
-      const int64_t tiles = std::min(block, grid.count() - first);
-      TransformBlock(grid, share, first, tiles, x, dy, scratch);
-      AddBlock(shape.frequencies(), slices.panels(), share, tiles, first == 0, scratch);
-      if (dbias != nullptr && channel0 == 0) {
-        AddBias(grid, share, tiles, scratch, dbias + share.column0);
+    const int64_t tasks = cut.groups * channel_blocks * CeilDiv(end - panel0, cut.panels);
+    ParallelFor(workspace.threads(), tasks, [&](int64_t task, int thread) {
+      const int64_t group = task % cut.groups;
+      const int64_t channel0 = task / cut.groups % channel_blocks * cut.channels;
+      const int64_t first_panel = panel0 + task / cut.groups / channel_blocks * cut.panels;
+      const int64_t last_panel = std::min(first_panel + cut.panels, end);
+      const int64_t column0 = panels.Column(first_panel);
+      const int64_t channels = std::min(cut.channels, grid.src.c - channel0);
+      const int64_t width = panels.Column(last_panel) - column0;
+      const Share share{
+          .group = group,
+          .channel0 = channel0,
+          .channels = channels,
+          .first_panel = first_panel,
+          .last_panel = last_panel,
+          .column0 = column0,
+          .columns = std::min(width, grid.dst.c - column0),
+          .width = width,
+          .pixel_stride = TaskScratch::Stride(block, channels),
+          .gradient_stride = TaskScratch::Stride(block, width),
+          .sums = sums_of(first_panel),
+          .sum_stride = sums.stride(),
+      };
+      const TaskScratch scratch(shape, sums, workspace.thread(thread));
+      for (int64_t first = 0; first < grid.count(); first += block) {
+        const int64_t tiles = std::min(block, grid.count() - first);
+        TransformBlock(grid, share, first, tiles, x, dy, scratch);
+        AddBlock(grid, panels, share, tiles, first == 0, scratch);
+        if (dbias != nullptr && channel0 == 0 && group == kGroupOfOne) {
+          AddBias(share, tiles, scratch, dbias + column0);
+        }
       }
-    }
-    StoreTaps(grid, share, scratch, dweight);
-  });
+    });
+    const int64_t chunks = CeilDiv(grid.src.c, kChannelsInTask);
+    ParallelFor(workspace.threads(), (end - panel0) * chunks, [&](int64_t task, int) {
+      const int64_t panel = panel0 + task / chunks, first = task % chunks * kChannelsInTask;
+      StoreTaps(grid, sums, sums_of(panel), panel, first,
+                std::min(first + kChannelsInTask, grid.src.c), dweight);
+    });
+  }
 }
 
 }  // namespace ninc::cpu
