@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import random
 import statistics
@@ -73,6 +74,14 @@ class Shape:
     def has_choice(self) -> bool:
         return self.kernel in (3, 5) and self.stride == 1
 
+    def terms(self, which: str) -> int:
+        """Of a pass's longest sums."""
+        if which == "backward_weights":
+            return self.batch * self.out_size**2
+        if which == "forward":
+            return self.kernel**2 * self.channels
+        return math.ceil(self.kernel / self.stride) ** 2 * self.out_channels
+
     def __str__(self) -> str:
         return (
             f"{self.batch}×{self.channels}×{self.size}×{self.size} -> {self.out_channels}, "
@@ -119,8 +128,10 @@ def _target() -> str:
 
 
 def methods(shape: Shape, which: str) -> list[str]:
-    """What may be chosen: the limits on channels are WinogradIsPrecise's (conv2d_cost.cc)."""
-    direct = ["direct", "split"] if _target() == "amx" else ["direct"]
+    """What may be chosen: limits are ProductShape's and WinogradIsPrecise's (conv2d_*.cc)."""
+    direct = ["direct"]
+    if _target() == "amx" and shape.terms(which) >= 16:
+        direct.append("split")
     if not shape.has_choice:
         return direct
     summed = shape.out_channels if which == "backward_data" else shape.channels
@@ -152,7 +163,7 @@ def timed(shape: Shape, which: str, method: str, threads: int, repeats: int) -> 
 
 
 def measure(shape: Shape, which: str, threads: int, time=timed) -> dict:
-    """The row of one shape and pass: median seconds of auto and of each method."""
+    """The row of one shape and pass: seconds of auto and of each method."""
     names = ["auto", *methods(shape, which)]
     row = {"shape": dataclasses.asdict(shape), "pass": which, "threads": threads}
     for rounds in (3, 12):
@@ -170,10 +181,11 @@ def measure(shape: Shape, which: str, threads: int, time=timed) -> dict:
 def _in_turns(
     shape: Shape, which: str, names: list[str], threads: int, time, rounds: int, longer: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each method: each has a turn of some milliseconds in every round.
+    """Seconds of each method: it has a turn of some milliseconds in every round, the least counts.
 
-    Rounds are shuffled: behind a method with much scratch memory the next one may be slower by 9 %,
-    which must not always be the same one.
+    Processors that others share are slower for seconds at a time, by up to a half: a method's
+    fastest turn is the one that nobody disturbed. Rounds are shuffled: behind a method with much
+    scratch memory the next one may be slower by 9 %, which must not always be the same one.
     """
     seconds: dict[str, list[float]] = {name: [] for name in names}
     first = {name: time(shape, which, name, threads, 1) for name in names}
@@ -182,7 +194,7 @@ def _in_turns(
         for name in rng.sample(names, len(names)):
             repeats = longer * max(3, min(50, int(2e-3 / first[name])))
             seconds[name].append(time(shape, which, name, threads, repeats))
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return {name: min(values) for name, values in seconds.items()}
 
 
 def _fastest(row: dict) -> str:

@@ -1,24 +1,29 @@
 // The cost model: an algorithm's time as a sum of counts times what one of each costs on a target.
 //
-//   direct       multiply-adds of vectors; for each pixel and tap, its pointer or copy
+//   direct       multiply-adds of vectors; terms of register tiles, which load weights; lines of
+//                weights where they are too many for L2, once for each block of pixels; for each
+//                task, pixel and tap, what makes rows of pixels (pointers, copies)
 //   Winograd     multiply-adds of vectors; transforms, by vectors of one frequency made from pixels
-//                and turned back; calls of the register tile, whose sums are short; bytes of
-//                weights where they are too many for L2, once for each block of tiles, and no less
-//                than it takes to stream them
+//                and turned back; lines of weights where they are too many for L2, once for each
+//                block of tiles, and waited for where tiles are few
 //   split        direct convolution by split products: conv2d_split_cost.cc
-//   gradients    of weights, either way: multiply-adds; what makes pixels ready for them (pointers,
-//                gathering and packing, or transforms); sums of blocks added to those before; sums
-//                brought into the weights' layout; lines of pictures that are too large for L2
+//   gradients    of weights, either way: multiply-adds; what makes pixels ready for them (pointers
+//                and copies, or transforms); sums of blocks added to those before; sums brought
+//                into the weights' layout
 //
-// A target's figures were fitted to measured times of the 200 shapes of `python -m
-// benchmarks.regret`, its three passes on one core, where the algorithms come within a factor of
-// two of each other; only ratios matter. That prints what is lost by the choice.
+// What all algorithms do alike, such as bringing pictures from memory, decides nothing and is left
+// out. A target's figures were fitted to measured times of the 200 shapes of `python -m
+// benchmarks.regret` and of 600 others (its seeds 11, 12 and 23; on AVX2 11 and 23), its three
+// passes on one core: by least squares first, then each figure moved as long as the choices that
+// follow get better. The benchmark prints what is lost by the choice.
 #include "kernels/conv2d_cost.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "kernels/blocks.h"
+#include "kernels/conv2d_block.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/conv2d_split_cost.h"
@@ -34,185 +39,215 @@ namespace ninc::cpu {
 namespace {
 
 // Nanoseconds.
+struct RowsSpeed {
+  double task;     // a block of pixels and some panels
+  double pointer;  // a tap of a pixel
+  double copy;     // the same, gathered
+};
 struct DirectSpeed {
-  double multiply;   // a multiply-add of vectors
-  double tap;        // a tap of a pixel, for each panel
-  double start = 0;  // once
+  double multiply;  // a multiply-add of vectors
+  double term;      // of a tile's sums: its weights' loads
+  double line;      // of weights from beyond L2, once for each block
 };
 struct WinogradSpeed {
   double multiply;
-  double to;                              // a vector of one frequency, from pixels
-  double from;                            // the same, to pixels
-  double call;                            // of the register tile
-  double near = 0;                        // weights of so many bytes are read from L2
-  double byte = 0, stream = 0;            // of others, read beside other work and alone
-  double few_multiply = 0, few_from = 0;  // of few channels
+  double to;                      // a vector of one frequency, from pixels
+  double from;                    // the same, to pixels
+  double part;                    // a pixel whose last vector is not full
+  double line, alone;             // of weights from beyond L2, beside other work and alone
+  double few_multiply, few_from;  // of few channels
 };
-struct DirectGradientSpeed {
+struct GradientSpeed {
+  double start;    // once
+  double pointer;  // a tap of a pixel
+  double copy;     // the same, gathered
+  double line;     // of a block's sums from beyond L2
+  double weight;   // a weight's gradient brought into place
   double multiply;
-  double tap;     // a tap of a pixel
-  double cut;     // the taps in one of its rows, gathered where a border cuts them off
-  double pack;    // a pixel of a panel of dy
-  double add;     // a vector of a block's sums
-  double weight;  // a weight's gradient brought into place
-  double line;    // of x or dy, from beyond L2
 };
 struct WinogradGradientSpeed {
+  double task;
   double multiply;
+  double call;    // of the register tile
   double step;    // a multiply-add or an addition of a transform
   double move;    // a vector that a transform reads or writes
   double add;     // a vector of a block's sums
   double weight;  // a weight's gradient made of frequencies and brought into place
   double part;    // a tile of dy whose last vector is not full
-  double line;    // of x or dy, from beyond L2
 };
 struct Speeds {
+  RowsSpeed rows;
   DirectSpeed direct;
   WinogradSpeed winograd;
-  DirectGradientSpeed direct_gradient;
+  GradientSpeed gradient;
   WinogradGradientSpeed winograd_gradient;
 };
 
-Speeds SpeedsOf(Target target) {
-  switch (target) {
-    case Target::kAmx:
-    case Target::kAvx512:
-      return {.direct = {.multiply = 0.098, .tap = 23.4},
-              .winograd = {.multiply = 0.0865,
-                           .to = 3.2,
-                           .from = 3.06,
-                           .call = 46.6,
-                           .near = 1.8e6,
-                           .byte = 0.002,
-                           .stream = 0.0211,
-                           .few_multiply = 0.803,
-                           .few_from = 2.36},
-              .direct_gradient = {.multiply = 0.154,
-                                  .tap = 1.78,
-                                  .cut = 16.4,
-                                  .pack = 2,
-                                  .add = 5.42,
-                                  .weight = 0.747,
-                                  .line = 0.795},
-              .winograd_gradient = {.multiply = 0.163,
-                                    .step = 0.311,
-                                    .move = 0.385,
-                                    .add = 1.69,
-                                    .weight = 0.305,
-                                    .part = 0,
-                                    .line = 1.75}};
-    case Target::kAvx2:
-    case Target::kNeon:
-    case Target::kScalar:
-      break;
-  }
-  // Fitted on AVX2; nearly the same in vectors of any width.
-  return {.direct = {.multiply = 0.117, .tap = 3.81, .start = 1220},
-          .winograd = {.multiply = 0.0933,
-                       .to = 1.22,
-                       .from = 1.74,
-                       .call = 7.77,
-                       .near = 2.3e6,
-                       .byte = 0.003,
-                       .stream = 0.0275,
-                       .few_multiply = 0.469,
-                       .few_from = 0.64},
-          .direct_gradient = {.multiply = 0.189,
-                              .tap = 2.16,
-                              .cut = 25.5,
-                              .pack = 0,
-                              .add = 8.22,
-                              .weight = 0.206,
-                              .line = 1.42},
-          .winograd_gradient = {.multiply = 0.193,
-                                .step = 0.263,
-                                .move = 0.18,
-                                .add = 2.64,
-                                .weight = 0.268,
-                                .part = 287,
-                                .line = 0.977}};
+constexpr Speeds kAvx512Speeds = {.rows = {.task = 791, .pointer = 2, .copy = 2.92},
+                                  .direct = {.multiply = 0.131, .term = 0.914, .line = 0.325},
+                                  .winograd = {.multiply = 0.162,
+                                               .to = 3.29,
+                                               .from = 2.86,
+                                               .part = 0.284,
+                                               .line = 0.836,
+                                               .alone = 2.19,
+                                               .few_multiply = 0.352,
+                                               .few_from = 0.639},
+                                  .gradient = {.start = 2030,
+                                               .pointer = 3.32,
+                                               .copy = 3.78,
+                                               .line = 6.88,
+                                               .weight = 0.757,
+                                               .multiply = 0.198},
+                                  .winograd_gradient = {.task = 474,
+                                                        .multiply = 0.167,
+                                                        .call = 5.96,
+                                                        .step = 0.247,
+                                                        .move = 0.545,
+                                                        .add = 1.89,
+                                                        .weight = 0.469,
+                                                        .part = 6.29}};
+// Fitted on AVX2; nearly the same in vectors of any width.
+constexpr Speeds kAvx2Speeds = {.rows = {.task = 892, .pointer = 1.4, .copy = 1.25},
+                                .direct = {.multiply = 0.156, .term = 0, .line = 0.0157},
+                                .winograd = {.multiply = 0.135,
+                                             .to = 1.74,
+                                             .from = 2.73,
+                                             .part = 4.09,
+                                             .line = 0.465,
+                                             .alone = 0.507,
+                                             .few_multiply = 0.366,
+                                             .few_from = 0.415},
+                                .gradient = {.start = 2700,
+                                             .pointer = 2.68,
+                                             .copy = 2.65,
+                                             .line = 2.69,
+                                             .weight = 0.652,
+                                             .multiply = 0.17},
+                                .winograd_gradient = {.task = 196,
+                                                      .multiply = 0.133,
+                                                      .call = 0,
+                                                      .step = 0.225,
+                                                      .move = 0.258,
+                                                      .add = 1.58,
+                                                      .weight = 0.522,
+                                                      .part = 208}};
+
+const Speeds& ChosenSpeeds() {
+  const Target target = ChosenTarget();
+  return target == Target::kAmx || target == Target::kAvx512 ? kAvx512Speeds : kAvx2Speeds;
 }
 
-// Pictures of more bytes, x and dy together, are read from beyond L2.
-constexpr double kNearPictures = 2.0e6;
-constexpr int64_t kBlockTiles = 16, kMostBlockTiles = 64;
+// Bytes of weights that stay in L2 from block to block; Winograd's share it with frequencies.
+constexpr double kNearWeights = 1.0e6, kNearFrequencies = 1.5e6;
+// Fewer tiles than this do not hide where their weights come from.
+constexpr double kHidingTiles = 16;
+// Bytes of a block of tiles (winograd.cc).
+constexpr double kBlockBytes = 1.31e6, kMostBlockTiles = 64;
+// Bytes of a gradient's sums that stay in L2.
+constexpr double kNearSums = 384 << 10;
+// A tile with fewer vectors of sums under way waits for its own results.
+constexpr int64_t kFewestSums = 9;
 
 double Real(int64_t value) { return static_cast<double>(value); }
+double Lines(double bytes) { return std::max(0.0, bytes) / 64; }
 
-// Rows that a register tile of `tile` rows multiplies for `rows`: a narrow rest costs as much as
-// three.
-double PaidRows(int64_t rows, int64_t tile) {
-  const int64_t rest = rows % tile;
-  return Real(rows - rest + (rest == 0 ? 0 : std::max<int64_t>(rest, 3)));
+// Vectors of sums that tiles pay for which multiply `rows` rows by all panels.
+double PaidSums(const Panels& panels, int64_t vectors, int64_t rows) {
+  return Real(std::max(rows * vectors, kFewestSums * panels.Tiles(0, panels.count(), rows)));
 }
 
-// Cache lines of x and dy that come from beyond L2, where x is read x_times and dy dy_times.
-double FarLines(const Conv2dProblem& p, int64_t x_times, int64_t dy_times) {
-  const double x = Real(p.input.size()), dy = Real(p.output().size());
-  if (sizeof(float) * (x + dy) <= kNearPictures) return 0;
-  return (x * Real(x_times) + dy * Real(dy_times)) / Real(kLineFloats);
+// Taps that MergedTapRows copies.
+double Copies(const Conv2dProblem& p, const TapLattice& lattice) {
+  if (!MergesTaps(lattice) || lattice.w.count == 0) return 0;
+  const bool contiguous = lattice.w.offset_step == 1 && lattice.depth == lattice.src.c;
+  const int64_t cut = CeilDiv(p.padding.left, p.stride_w) + CeilDiv(p.padding.right, p.stride_w);
+  const int64_t columns = contiguous ? std::min(cut, lattice.w.count) : lattice.w.count;
+  return Real(lattice.rows() / lattice.w.count * columns * lattice.taps());
 }
 
-double DirectGradientCost(const Conv2dProblem& p) {
-  const DirectGradientSpeed speed = SpeedsOf(ChosenTarget()).direct_gradient;
-  const TileShape& tile = Tiles().shape;
+double PlainGradientCost(const Conv2dProblem& p) {
+  const GradientSpeed& speed = ChosenSpeeds().gradient;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
-  const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
-  const int64_t vectors = CeilDiv(lattice.columns, tile.lanes);
-  const int64_t cut =
-      MergesTaps(lattice) ? std::min(lattice.w.count, p.padding.left + p.padding.right) : 0;
-  // Of few rows a tile waits for its own results.
-  const double rows = std::max(6.0, PaidRows(depth, tile.rows));
-  return speed.multiply * Real(pixels * taps * vectors) * rows + speed.tap * Real(pixels * taps) +
-         speed.cut * Real(pixels / std::max<int64_t>(1, lattice.w.count) * cut * lattice.h.taps) +
-         speed.pack * Real(pixels * CeilDiv(vectors, tile.vectors)) +
-         speed.add * Real(CeilDiv(pixels, kSumPixels) * taps * depth * vectors) +
-         speed.weight * Real(p.weight_size()) + speed.line * FarLines(p, 1, 1);
+  const Panels panels(lattice.columns, Tiles().shape);
+  const int64_t vectors = CeilDiv(lattice.columns, Tiles().shape.lanes);
+  return speed.multiply * Real(lattice.rows() * SumTaps(lattice)) *
+             PaidSums(panels, vectors, SumDepth(lattice)) +
+         GradientRowsCost(p);
 }
 
 double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) {
-  const WinogradGradientSpeed speed = SpeedsOf(ChosenTarget()).winograd_gradient;
+  const WinogradGradientSpeed& speed = ChosenSpeeds().winograd_gradient;
   const TileShape& tile = Products().shape;
   const TileGrid grid(p, Pass::kForward, shape);
-  const int64_t tiles = grid.count(), channels = grid.src.c, columns = grid.dst.c;
-  const int64_t vectors = CeilDiv(columns, tile.lanes);
+  const Panels panels(grid.dst.c, tile);
+  const int64_t tiles = grid.count(), channels = grid.src.c;
+  const int64_t vectors = CeilDiv(grid.dst.c, tile.lanes);
+  const int64_t blocks = CeilDiv(tiles, WinogradSumTiles(shape));
+  const double per_frequency =
+      speed.multiply * Real(tiles) * PaidSums(panels, vectors, channels) +
+      Real(blocks) * (speed.call * Real(panels.Tiles(0, panels.count(), channels)) +
+                      speed.add * Real(channels * vectors));
   // Tasks are squares of so many channels of x and dy; each transforms both of its own.
   constexpr int64_t kSquare = Slices::kColumns;
-  const int64_t x_times = CeilDiv(columns, kSquare), dy_times = CeilDiv(channels, kSquare);
+  const int64_t x_times = CeilDiv(grid.dst.c, kSquare), dy_times = CeilDiv(channels, kSquare);
   const int64_t x_vectors = CeilDiv(channels, tile.lanes) * x_times;
   const int64_t dy_vectors = vectors * dy_times;
-  // Of few rows, or of one vector, a tile waits for its own results and its loads.
-  const double rows =
-      std::max(3.0 + Real(std::min<int64_t>(channels, 3)), PaidRows(channels, tile.rows));
-  const double paid_vectors = vectors == 1 ? 1.5 : Real(vectors);
   // Of one-dimensional transforms, n down and n along for x, m down and n along for dy
   // (winograd_transform.cc).
   const int64_t n = shape.tile, m = shape.outputs(), pairs = WinogradPairs(shape.tile);
   const int64_t x_steps = 2 * n * 2 * pairs * (pairs + 1), dy_steps = (m + n) * m * pairs;
   const int64_t steps = x_vectors * x_steps + dy_vectors * dy_steps;
   const int64_t moves = x_vectors * 2 * n * n + dy_vectors * (n * n + m * m);
-  const int64_t added = CeilDiv(tiles, WinogradSumTiles(shape)) * channels * vectors;
-  const double per_frequency =
-      speed.multiply * Real(tiles) * rows * paid_vectors + speed.add * Real(added);
-  const int64_t parts = columns % tile.lanes == 0 ? 0 : tiles * dy_times;
   return per_frequency * Real(shape.frequencies()) +
          Real(tiles) * (speed.step * Real(steps) + speed.move * Real(moves)) +
-         speed.weight * Real(p.weight_size()) + speed.part * Real(parts) +
-         speed.line * FarLines(p, x_times, dy_times);
+         speed.weight * Real(p.weight_size()) + speed.task * Real(x_times * dy_times) +
+         (grid.dst.c % tile.lanes == 0 ? 0 : speed.part * Real(tiles * dy_times));
 }
 
 }  // namespace
 
+int64_t TasksOfBlock(const TapLattice& lattice, int64_t panels) {
+  constexpr int64_t kTasks = 4;  // wanted of one thread
+  const int64_t blocks = CeilDiv(lattice.rows(), BlockRows());
+  return std::clamp<int64_t>(CeilDiv(kTasks, std::max<int64_t>(1, blocks)), 1, panels);
+}
+
+double RowsCost(const Conv2dProblem& p, const TapLattice& lattice, int64_t panels) {
+  const RowsSpeed& speed = ChosenSpeeds().rows;
+  return Real(TasksOfBlock(lattice, panels)) *
+         (speed.task * Real(CeilDiv(lattice.rows(), BlockRows())) +
+          speed.pointer * Real(lattice.rows() * SumTaps(lattice)) +
+          speed.copy * Copies(p, lattice));
+}
+
+double GradientRowsCost(const Conv2dProblem& p) {
+  const GradientSpeed& speed = ChosenSpeeds().gradient;
+  const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
+  const double bytes = sizeof(float) * Real(p.weight_size());
+  const double blocks = bytes > kNearSums ? Real(CeilDiv(lattice.rows(), kSumPixels)) : 0;
+  return speed.start + speed.pointer * Real(lattice.rows() * SumTaps(lattice)) +
+         speed.copy * Copies(p, lattice) + speed.line * blocks * Lines(bytes) +
+         speed.weight * Real(p.weight_size());
+}
+
 double PlainCost(const Conv2dProblem& p, Pass pass) {
-  if (pass == Pass::kBackwardWeights) return DirectGradientCost(p);
-  const DirectSpeed speed = SpeedsOf(ChosenTarget()).direct;
-  const TileShape& tile = Tiles().shape;
-  const TapLattice lattice = MakeLattice(p, pass, 0);
-  const int64_t vectors = CeilDiv(lattice.columns, tile.lanes);
-  const int64_t panels = CeilDiv(vectors, tile.vectors);
-  const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
-  return speed.multiply * PaidRows(pixels, tile.rows) * Real(taps * depth * vectors) +
-         speed.tap * Real(pixels * taps * panels) + speed.start;
+  if (pass == Pass::kBackwardWeights) return PlainGradientCost(p);
+  const DirectSpeed& speed = ChosenSpeeds().direct;
+  double cost = 0;
+  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
+    const TapLattice lattice = MakeLattice(p, pass, i);
+    if (lattice.taps() == 0) continue;
+    const Panels panels(lattice.columns, Tiles().shape);
+    const int64_t vectors = CeilDiv(lattice.columns, Tiles().shape.lanes);
+    const int64_t rows = lattice.rows(), terms = SumTaps(lattice) * SumDepth(lattice);
+    const double bytes = sizeof(float) * Real(terms * panels.padded_columns());
+    cost += Real(terms) * (speed.multiply * PaidSums(panels, vectors, rows) +
+                           speed.term * Real(panels.Tiles(0, panels.count(), rows))) +
+            RowsCost(p, lattice, panels.count());
+    if (bytes > kNearWeights) cost += speed.line * Lines(bytes) * Real(CeilDiv(rows, BlockRows()));
+  }
+  return cost;
 }
 
 double DirectCost(const Conv2dProblem& p, Pass pass) {
@@ -221,33 +256,33 @@ double DirectCost(const Conv2dProblem& p, Pass pass) {
 
 double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
   if (pass == Pass::kBackwardWeights) return WinogradGradientCost(p, shape);
-  const WinogradSpeed speed = SpeedsOf(ChosenTarget()).winograd;
+  const WinogradSpeed& speed = ChosenSpeeds().winograd;
   const TileShape& tile = Products().shape;
   const TileGrid grid(p, pass, shape);
-  const int64_t tiles = grid.count(), frequencies = shape.frequencies();
-  const int64_t vectors = CeilDiv(grid.dst.c, tile.lanes);
-  const int64_t depth_vectors = CeilDiv(grid.src.c, tile.lanes);
-  const int64_t panels = CeilDiv(vectors, tile.vectors);
+  const Panels panels(grid.dst.c, tile);
+  const int64_t depth = grid.src.c, vectors = CeilDiv(grid.dst.c, tile.lanes);
+  const double tiles = Real(grid.count()), frequencies = Real(shape.frequencies());
   // Transforms of more points have longer sums.
   const double points = Real(shape.tile + 2) / 10;
-  double per_frequency = 0;
-  if (grid.src.c <= kFewChannels) {
-    per_frequency = speed.few_multiply * Real(tiles * vectors * (grid.src.c + 1)) +
-                    speed.to * points * Real(tiles) +
-                    speed.few_from * points * points * Real(tiles * vectors);
-  } else {
-    const double bytes = sizeof(float) * Real(grid.src.c * vectors * tile.lanes);
-    per_frequency = speed.multiply * PaidRows(tiles, tile.rows) * Real(grid.src.c * vectors) +
-                    speed.to * points * Real(tiles * depth_vectors) +
-                    speed.from * points * Real(tiles * vectors) +
-                    speed.call * Real(panels * CeilDiv(tiles, tile.rows));
-    if (bytes * Real(frequencies) > speed.near) {
-      per_frequency += speed.byte * bytes * Real(CeilDiv(tiles, kBlockTiles));
-      per_frequency =
-          std::max(per_frequency, speed.stream * bytes * Real(CeilDiv(tiles, kMostBlockTiles)));
-    }
+  const double to = speed.to * points * tiles * Real(CeilDiv(depth, tile.lanes));
+  const double outputs = tiles * shape.outputs() * shape.outputs();
+  const double part = grid.dst.c % tile.lanes == 0 ? 0 : speed.part * outputs;
+  if (depth <= kFewChannels) {
+    return part + frequencies * (to + speed.few_multiply * tiles * Real(vectors * (depth + 1)) +
+                                 speed.few_from * points * points * tiles * Real(vectors));
   }
-  return per_frequency * Real(frequencies);
+  const double row = sizeof(float) * frequencies * Real(depth);
+  const double block = std::clamp(
+      kBlockBytes / (row + sizeof(float) * frequencies *
+                               Real(std::min(panels.padded_columns(), Slices::kColumns))),
+      kHidingTiles, kMostBlockTiles);
+  const double lines = Lines(row * Real(panels.padded_columns()) - kNearFrequencies);
+  return part +
+         frequencies *
+             (to + speed.multiply * Real(depth) * PaidSums(panels, vectors, grid.count()) +
+              speed.from * points * tiles * Real(vectors)) +
+         lines * (speed.line * std::ceil(tiles / block) +
+                  speed.alone * std::max(0.0, 1 - tiles / kHidingTiles));
 }
 
 bool WinogradIsPrecise(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "kernels/conv2d_taps.h"
 #include "kernels/winograd_transform.h"
 #include "ninc/problem.h"
 
@@ -17,11 +18,19 @@ WinogradShape ChooseWinograd(const Conv2dProblem& problem, Pass pass);
 // Rounding errors grow with the tile and with the root of the channels a product sums over.
 bool WinogradIsPrecise(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
 
-// Estimated nanoseconds on one core, up to a factor that all algorithms of a target share.
+// Estimated nanoseconds on one core, less what all algorithms take alike.
 // Direct convolution by the tiles of tile.h.
 double PlainCost(const Conv2dProblem& problem, Pass pass);
 // The same, or by split products where ProductShape says so.
 double DirectCost(const Conv2dProblem& problem, Pass pass);
 double WinogradCost(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
+
+// Tasks that share a block of pixels where there are few blocks, by its panels: each prepares the
+// block's rows anew (conv2d_direct.cc; counted for one thread, whatever there are).
+int64_t TasksOfBlock(const TapLattice& lattice, int64_t panels);
+// What either kind of direct convolution pays beside its products: a block's rows found or gathered
+// for one lattice, and the same for a gradient of weights, its sums brought into place included.
+double RowsCost(const Conv2dProblem& problem, const TapLattice& lattice, int64_t panels);
+double GradientRowsCost(const Conv2dProblem& problem);
 
 }  // namespace ninc::cpu

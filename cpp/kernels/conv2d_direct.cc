@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/thread_pool.h"
+#include "kernels/blocks.h"
 #include "kernels/conv2d_block.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
@@ -26,12 +27,25 @@ void PrepareOutput(const TapLattice& lattice, float* dst, int64_t group, int64_t
   }
 }
 
+// Pixels that no tap reaches, backwards where the stride is larger than the kernel.
+void ZeroLattice(const TapLattice& lattice, float* dst, int threads) {
+  ParallelBlocks(threads, lattice.rows(), BlockRows(), [&](int64_t first, int64_t end) {
+    PixelWalk walk(lattice, first);
+    for (int64_t m = first; m < end; ++m, walk.Next()) {
+      std::fill_n(DestinationPixel(lattice, walk, dst), lattice.dst.c, 0.0f);
+    }
+  });
+}
+
 // One lattice of one pass, all groups.
-void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* src,
-                const float* packed, const Epilogue& epilogue, float* dst,
+void RunLattice(const Conv2dProblem& p, Pass pass, const TileShape& shape, int64_t index,
+                const float* src, const float* packed, const Epilogue& epilogue, float* dst,
                 const Workspace& workspace) {
   const TapLattice lattice = MakeLattice(p, pass, index);
-  const Panels panels(lattice.columns, ProductShape(p, pass));
+  if (lattice.taps() == 0) return ZeroLattice(lattice, dst, workspace.threads());
+  const Panels panels(lattice.columns, shape);
+  const float* const lattice_packed = packed + PackedOffset(p, pass, shape, 0, index);
+  const size_t group_size = PackedOffset(p, pass, shape, 1, 0);
   const int64_t blocks = (lattice.rows() + BlockRows() - 1) / BlockRows();
   // Few blocks (small maps, batch 1): split the panels too, until every thread has some tasks.
   const int64_t wanted = 4 * workspace.threads();
@@ -47,7 +61,7 @@ void RunLattice(const Conv2dProblem& p, Pass pass, int64_t index, const float* s
     const BlockScratch scratch(lattice, panels, workspace.thread<std::byte>(thread));
     const ProductRows source = PrepareRows(lattice, src, group, first, pixels, scratch);
     PrepareOutput(lattice, dst, group, first, pixels, scratch.out);
-    const float* group_packed = packed + PackedOffset(p, pass, group, index);
+    const float* group_packed = lattice_packed + static_cast<size_t>(group) * group_size;
     Epilogue group_epilogue = epilogue;
     if (epilogue.bias != nullptr) group_epilogue.bias += group * lattice.columns;
     MultiplyBlock(source, panels, panels.count() * split / splits,
@@ -68,14 +82,15 @@ std::string DirectName(const Conv2dProblem& p, Pass pass) {
 }
 
 size_t DirectPackedBytes(const Conv2dProblem& p, Pass pass) {
-  return PackedOffset(p, pass, p.groups, 0) * sizeof(float);
+  return PackedOffset(p, pass, ProductShape(p, pass), p.groups, 0) * sizeof(float);
 }
 
 WorkspaceSize DirectWorkspace(const Conv2dProblem& p, Pass pass) {
   WorkspaceSize size;
+  const TileShape shape = ProductShape(p, pass);
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);
-    const Panels panels(lattice.columns, ProductShape(p, pass));
+    const Panels panels(lattice.columns, shape);
     size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(lattice, panels));
   }
   return size;
@@ -83,8 +98,9 @@ WorkspaceSize DirectWorkspace(const Conv2dProblem& p, Pass pass) {
 
 void DirectRun(const Conv2dProblem& p, Pass pass, const float* src, const float* packed,
                const Epilogue& epilogue, float* dst, const Workspace& workspace) {
+  const TileShape shape = ProductShape(p, pass);
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    RunLattice(p, pass, i, src, packed, epilogue, dst, workspace);
+    RunLattice(p, pass, shape, i, src, packed, epilogue, dst, workspace);
   }
 }
 

@@ -15,6 +15,19 @@ size_t LatticeSize(const TapLattice& lattice, const Panels& panels) {
   return static_cast<size_t>(PackedTerms(lattice, panels.shape()) * panels.padded_columns());
 }
 
+constexpr int64_t kFewestSplitTerms = 16;
+
+// Of a pass's longest sums: a gradient of weights sums over pixels.
+int64_t Terms(const Conv2dProblem& p, Pass pass) {
+  if (pass == Pass::kBackwardWeights) return p.output().pixels();
+  int64_t most = 0;
+  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
+    const TapLattice lattice = MakeLattice(p, pass, i);
+    most = std::max(most, lattice.taps() * lattice.depth);
+  }
+  return most;
+}
+
 // A panel's columns of one group.
 struct PanelWeights {
   int64_t group, column0, columns, width;
@@ -64,7 +77,7 @@ void PackSplitTap(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
 }  // namespace
 
 TileShape ProductShape(const Conv2dProblem& p, Pass pass) {
-  if (!HasSplitTiles()) return Tiles().shape;
+  if (!HasSplitTiles() || Terms(p, pass) < kFewestSplitTerms) return Tiles().shape;
   const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
   const bool pays = may && SplitCost(p, pass) < PlainCost(p, pass);
   return pays || p.method == ConvMethod::kSplit ? SplitShape() : Tiles().shape;
@@ -76,8 +89,9 @@ int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape) {
 }
 
 // All lattices of a group, group after group.
-size_t PackedOffset(const Conv2dProblem& p, Pass pass, int64_t group, int64_t index) {
-  const Panels panels(MakeLattice(p, pass, 0).columns, ProductShape(p, pass));
+size_t PackedOffset(const Conv2dProblem& p, Pass pass, const TileShape& shape, int64_t group,
+                    int64_t index) {
+  const Panels panels(MakeLattice(p, pass, 0).columns, shape);
   size_t offset = 0, group_size = 0;
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     if (i == index) offset = group_size;
@@ -99,7 +113,7 @@ void PackPanels(const Conv2dProblem& p, Pass pass, const float* weight, const fl
     const PanelWeights part{group, panels.Column(panel), panels.Columns(panel),
                             panels.Width(panel)};
     const int64_t terms = PackedTerms(lattice, shape), taps = SumTaps(lattice);
-    float* to = packed + PackedOffset(p, pass, group, index) + terms * part.column0;
+    float* to = packed + PackedOffset(p, pass, shape, group, index) + terms * part.column0;
     for (int64_t tap = 0; tap < taps; ++tap, to += terms / taps * part.width) {
       if (shape.split) {
         PackSplitTap(p, pass, lattice, part, tap, weight, scale, to);

@@ -67,13 +67,15 @@ class Panels {
 };
 
 // The register tile that multiplies a pass of a problem: a split product (split_tile.h) where the
-// target has it, precision allows and it costs less, by a pass's first lattice.
+// target has it, precision allows and it costs less. Sums of few terms are never split: their
+// largest is as small as its terms, so that the halves left out weigh more (docs/numerics.md).
 TileShape ProductShape(const Conv2dProblem& problem, Pass pass);
 // Terms of a lattice's sum as they are packed.
 int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape);
 
-// Floats before lattice `index` of group `group`.
-size_t PackedOffset(const Conv2dProblem& problem, Pass pass, int64_t group, int64_t index);
+// Floats before lattice `index` of group `group`, laid out for `shape`.
+size_t PackedOffset(const Conv2dProblem& problem, Pass pass, const TileShape& shape, int64_t group,
+                    int64_t index);
 
 // Fills the packed copy for a pass; see PackWeights in conv2d.h.
 void PackPanels(const Conv2dProblem& problem, Pass pass, const float* weight, const float* scale,

@@ -1,11 +1,20 @@
 // Counts, as in conv2d_cost.cc, times figures fitted to the same shapes on the one processor with
-// matrix units that was there: products of 32 rows by 32 terms by 32 columns, which take as long
-// where some are missing; splitting pixels, once for each tap, and turning them for gradients;
-// what surrounds a product, by vectors of outputs or of sums; weights, read by each block.
+// matrix units that was there.
+//
+//   products     a step of 32 terms for two tiles of 16×16 sums; one alone takes as long
+//   left side    16 rows split, a step at a time, once for each task; of gradients turned too
+//   right side   lines of weights, split before, where they are too many for L2, once for each
+//                block of pixels; of gradients dy's columns, split
+//   sums         of a gradient's blocks, added to those before
+//
+// Rows and columns are padded to 16, a tap's terms to whole steps.
 #include "kernels/conv2d_split_cost.h"
+
+#include <algorithm>
 
 #include "kernels/blocks.h"
 #include "kernels/conv2d_block.h"
+#include "kernels/conv2d_cost.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/conv2d_weights.h"
 #include "kernels/split_tile.h"
@@ -15,34 +24,44 @@ namespace {
 
 double Real(int64_t value) { return static_cast<double>(value); }
 
+// Products of `groups` of 16 rows by `vectors` of 16 columns, two of either at a time.
+int64_t ProductsOf(int64_t groups, int64_t vectors) {
+  return groups / 2 * vectors + groups % 2 * CeilDiv(vectors, 2);
+}
+
 double GradientCost(const Conv2dProblem& p) {
-  constexpr double kProduct = 94, kSplit = 0.185, kPack = 2.65, kAdd = 124, kWeight = 0.943;
+  constexpr double kProduct = 44.7, kLeft = 81.7, kRight = 58.7, kAdd = 2.11;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
   const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
-  const int64_t tiles = taps * CeilDiv(depth, 2 * kSplitRows) * CeilDiv(vectors, 2);
-  return kProduct * Real(SplitSteps(pixels) * tiles) +
-         kAdd * Real(CeilDiv(pixels, kSumPixels) * tiles) +
-         kSplit * Real(SplitSteps(pixels) * kSplitTerms * taps * CeilDiv(depth, kSplitRows) *
-                       kSplitRows) +
-         kPack * Real(pixels * vectors) + kWeight * Real(p.weight_size());
+  const int64_t groups = CeilDiv(depth, kSplitRows), steps = SplitSteps(pixels);
+  return Real(steps) * (kProduct * Real(taps * ProductsOf(groups, vectors)) +
+                        kLeft * Real(taps * groups) + kRight * Real(vectors)) +
+         kAdd * Real(CeilDiv(pixels, kSumPixels) * taps * depth * vectors) + GradientRowsCost(p);
 }
 
 }  // namespace
 
 double SplitCost(const Conv2dProblem& p, Pass pass) {
   if (pass == Pass::kBackwardWeights) return GradientCost(p);
-  constexpr double kProduct = 100, kSplit = 0.07, kTap = 1.5, kGathered = 20, kOutput = 3;
-  constexpr double kWeights = 0.8, kStart = 900;
-  const TapLattice lattice = MakeLattice(p, pass, 0);
-  const int64_t pixels = lattice.rows(), taps = SumTaps(lattice);
-  const int64_t steps = taps * SplitSteps(SumDepth(lattice));
-  const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
-  return kProduct * Real(CeilDiv(pixels, 2 * kSplitRows) * steps * CeilDiv(vectors, 2)) +
-         kSplit * Real(pixels * steps * kSplitTerms) +
-         (MergesTaps(lattice) ? kGathered : kTap) * Real(pixels * taps) +
-         kOutput * Real(pixels * vectors) +
-         kWeights * Real(CeilDiv(pixels, BlockRows()) * steps * kSplitTerms * vectors) + kStart;
+  constexpr double kProduct = 53.1, kLeft = 52.3, kLine = 0.647;
+  constexpr int64_t kNearWeights = 1'000'000, kLineBytes = 64;
+  double cost = 0;
+  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
+    const TapLattice lattice = MakeLattice(p, pass, i);
+    if (lattice.taps() == 0) continue;
+    const int64_t rows = lattice.rows(), steps = SumTaps(lattice) * SplitSteps(SumDepth(lattice));
+    const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
+    const int64_t panels = CeilDiv(vectors, SplitShape().vectors);
+    const int64_t groups = CeilDiv(rows, kSplitRows), blocks = CeilDiv(rows, BlockRows());
+    const int64_t times = TasksOfBlock(lattice, panels);
+    const int64_t bytes = SplitBytes(SplitShape().lanes * vectors, steps * kSplitTerms);
+    cost += Real(steps) *
+                (kProduct * Real(ProductsOf(groups, vectors)) + kLeft * Real(groups * times)) +
+            RowsCost(p, lattice, panels);
+    if (bytes > kNearWeights) cost += kLine * Real(bytes / kLineBytes * blocks);
+  }
+  return cost;
 }
 
 }  // namespace ninc::cpu
