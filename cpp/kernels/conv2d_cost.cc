@@ -64,6 +64,7 @@ struct GradientSpeed {
   double line;     // of a block's sums from beyond L2
   double weight;   // a weight's gradient brought into place
   double multiply;
+  double call;  // of the register tile
 };
 struct WinogradGradientSpeed {
   double task;
@@ -83,55 +84,57 @@ struct Speeds {
   WinogradGradientSpeed winograd_gradient;
 };
 
-constexpr Speeds kAvx512Speeds = {.rows = {.task = 791, .pointer = 2, .copy = 2.92},
-                                  .direct = {.multiply = 0.131, .term = 0.914, .line = 0.325},
-                                  .winograd = {.multiply = 0.162,
-                                               .to = 3.29,
-                                               .from = 2.86,
-                                               .part = 0.284,
-                                               .line = 0.836,
-                                               .alone = 2.19,
-                                               .few_multiply = 0.352,
-                                               .few_from = 0.639},
-                                  .gradient = {.start = 2030,
-                                               .pointer = 3.32,
-                                               .copy = 3.78,
-                                               .line = 6.88,
-                                               .weight = 0.757,
-                                               .multiply = 0.198},
-                                  .winograd_gradient = {.task = 474,
-                                                        .multiply = 0.167,
-                                                        .call = 5.96,
-                                                        .step = 0.247,
-                                                        .move = 0.545,
-                                                        .add = 1.89,
-                                                        .weight = 0.469,
-                                                        .part = 6.29}};
+constexpr Speeds kAvx512Speeds = {.rows = {.task = 904, .pointer = 1.83, .copy = 2.89},
+                                  .direct = {.multiply = 0.129, .term = 0.868, .line = 1},
+                                  .winograd = {.multiply = 0.161,
+                                               .to = 3.28,
+                                               .from = 2.83,
+                                               .part = 0.298,
+                                               .line = 0.852,
+                                               .alone = 2.29,
+                                               .few_multiply = 0.33,
+                                               .few_from = 0.658},
+                                  .gradient = {.start = 1130,
+                                               .pointer = 3.03,
+                                               .copy = 6.7,
+                                               .line = 6.78,
+                                               .weight = 0.694,
+                                               .multiply = 0.166,
+                                               .call = 38},
+                                  .winograd_gradient = {.task = 663,
+                                                        .multiply = 0.147,
+                                                        .call = 20.1,
+                                                        .step = 0.246,
+                                                        .move = 0.508,
+                                                        .add = 2.33,
+                                                        .weight = 0.387,
+                                                        .part = 5.55}};
 // Fitted on AVX2; nearly the same in vectors of any width.
-constexpr Speeds kAvx2Speeds = {.rows = {.task = 892, .pointer = 1.4, .copy = 1.25},
-                                .direct = {.multiply = 0.156, .term = 0, .line = 0.0157},
-                                .winograd = {.multiply = 0.135,
-                                             .to = 1.74,
-                                             .from = 2.73,
-                                             .part = 4.09,
-                                             .line = 0.465,
-                                             .alone = 0.507,
-                                             .few_multiply = 0.366,
-                                             .few_from = 0.415},
-                                .gradient = {.start = 2700,
-                                             .pointer = 2.68,
-                                             .copy = 2.65,
-                                             .line = 2.69,
-                                             .weight = 0.652,
-                                             .multiply = 0.17},
-                                .winograd_gradient = {.task = 196,
-                                                      .multiply = 0.133,
-                                                      .call = 0,
+constexpr Speeds kAvx2Speeds = {.rows = {.task = 768, .pointer = 1.73, .copy = 1.12},
+                                .direct = {.multiply = 0.153, .term = 0, .line = 0.0764},
+                                .winograd = {.multiply = 0.133,
+                                             .to = 1.79,
+                                             .from = 2.7,
+                                             .part = 1.64,
+                                             .line = 0.55,
+                                             .alone = 0.471,
+                                             .few_multiply = 0.342,
+                                             .few_from = 0.36},
+                                .gradient = {.start = 1690,
+                                             .pointer = 2.79,
+                                             .copy = 3.04,
+                                             .line = 3.11,
+                                             .weight = 0.527,
+                                             .multiply = 0.152,
+                                             .call = 17.7},
+                                .winograd_gradient = {.task = 0,
+                                                      .multiply = 0.14,
+                                                      .call = 11.4,
                                                       .step = 0.225,
-                                                      .move = 0.258,
-                                                      .add = 1.58,
-                                                      .weight = 0.522,
-                                                      .part = 208}};
+                                                      .move = 0.149,
+                                                      .add = 0.762,
+                                                      .weight = 0.496,
+                                                      .part = 274}};
 
 const Speeds& ChosenSpeeds() {
   const Target target = ChosenTarget();
@@ -171,9 +174,11 @@ double PlainGradientCost(const Conv2dProblem& p) {
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const Panels panels(lattice.columns, Tiles().shape);
   const int64_t vectors = CeilDiv(lattice.columns, Tiles().shape.lanes);
-  return speed.multiply * Real(lattice.rows() * SumTaps(lattice)) *
-             PaidSums(panels, vectors, SumDepth(lattice)) +
-         GradientRowsCost(p);
+  const int64_t pixels = lattice.rows(), depth = SumDepth(lattice);
+  const double per_tap =
+      speed.multiply * Real(pixels) * PaidSums(panels, vectors, depth) +
+      speed.call * Real(CeilDiv(pixels, kSumPixels) * panels.Tiles(0, panels.count(), depth));
+  return per_tap * Real(SumTaps(lattice)) + GradientRowsCost(p);
 }
 
 double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) {
@@ -186,8 +191,8 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
   const int64_t blocks = CeilDiv(tiles, WinogradSumTiles(shape));
   const double per_frequency =
       speed.multiply * Real(tiles) * PaidSums(panels, vectors, channels) +
-      Real(blocks) * (speed.call * Real(panels.Tiles(0, panels.count(), channels)) +
-                      speed.add * Real(channels * vectors));
+      speed.call * Real(blocks * panels.Tiles(0, panels.count(), channels)) +
+      speed.add * SumsAdded(blocks) * Real(channels * vectors);
   // Tasks are squares of so many channels of x and dy; each transforms both of its own.
   constexpr int64_t kSquare = Slices::kColumns;
   const int64_t x_times = CeilDiv(grid.dst.c, kSquare), dy_times = CeilDiv(channels, kSquare);
@@ -207,6 +212,8 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
 
 }  // namespace
 
+double SumsAdded(int64_t blocks) { return Real(blocks) - 0.5; }
+
 int64_t TasksOfBlock(const TapLattice& lattice, int64_t panels) {
   constexpr int64_t kTasks = 4;  // wanted of one thread
   const int64_t blocks = CeilDiv(lattice.rows(), BlockRows());
@@ -225,9 +232,10 @@ double GradientRowsCost(const Conv2dProblem& p) {
   const GradientSpeed& speed = ChosenSpeeds().gradient;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const double bytes = sizeof(float) * Real(p.weight_size());
-  const double blocks = bytes > kNearSums ? Real(CeilDiv(lattice.rows(), kSumPixels)) : 0;
+  const int64_t blocks = CeilDiv(lattice.rows(), kSumPixels);
+  const double lines = bytes > kNearSums ? SumsAdded(blocks) * Lines(bytes) : 0;
   return speed.start + speed.pointer * Real(lattice.rows() * SumTaps(lattice)) +
-         speed.copy * Copies(p, lattice) + speed.line * blocks * Lines(bytes) +
+         speed.copy * Copies(p, lattice) + speed.line * lines +
          speed.weight * Real(p.weight_size());
 }
 
@@ -245,7 +253,7 @@ double PlainCost(const Conv2dProblem& p, Pass pass) {
     cost += Real(terms) * (speed.multiply * PaidSums(panels, vectors, rows) +
                            speed.term * Real(panels.Tiles(0, panels.count(), rows))) +
             RowsCost(p, lattice, panels.count());
-    if (bytes > kNearWeights) cost += speed.line * Lines(bytes) * Real(CeilDiv(rows, BlockRows()));
+    cost += speed.line * Lines(bytes - kNearWeights) * Real(CeilDiv(rows, BlockRows()));
   }
   return cost;
 }

@@ -25,6 +25,9 @@ double PlainCost(const Conv2dProblem& problem, Pass pass);
 double DirectCost(const Conv2dProblem& problem, Pass pass);
 double WinogradCost(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
 
+// Times that a gradient's sums are added to those of the blocks before; the first block's are only
+// written.
+double SumsAdded(int64_t blocks);
 // Tasks that share a block of pixels where there are few blocks, by its panels: each prepares the
 // block's rows anew (conv2d_direct.cc; counted for one thread, whatever there are).
 int64_t TasksOfBlock(const TapLattice& lattice, int64_t panels);

@@ -67,8 +67,8 @@ class Panels {
 };
 
 // The register tile that multiplies a pass of a problem: a split product (split_tile.h) where the
-// target has it, precision allows and it costs less. Sums of few terms are never split: their
-// largest is as small as its terms, so that the halves left out weigh more (docs/numerics.md).
+// target has it, precision allows and it costs less. Sums of few terms are never split: what is
+// left out of each has not yet evened out among them (docs/numerics.md).
 TileShape ProductShape(const Conv2dProblem& problem, Pass pass);
 // Terms of a lattice's sum as they are packed.
 int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape);

@@ -30,21 +30,22 @@ int64_t ProductsOf(int64_t groups, int64_t vectors) {
 }
 
 double GradientCost(const Conv2dProblem& p) {
-  constexpr double kProduct = 44.7, kLeft = 81.7, kRight = 58.7, kAdd = 2.11;
+  constexpr double kProduct = 34.9, kLeft = 83.5, kRight = 47, kAdd = 3.76;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
   const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
   const int64_t groups = CeilDiv(depth, kSplitRows), steps = SplitSteps(pixels);
   return Real(steps) * (kProduct * Real(taps * ProductsOf(groups, vectors)) +
                         kLeft * Real(taps * groups) + kRight * Real(vectors)) +
-         kAdd * Real(CeilDiv(pixels, kSumPixels) * taps * depth * vectors) + GradientRowsCost(p);
+         kAdd * SumsAdded(CeilDiv(pixels, kSumPixels)) * Real(taps * depth * vectors) +
+         GradientRowsCost(p);
 }
 
 }  // namespace
 
 double SplitCost(const Conv2dProblem& p, Pass pass) {
   if (pass == Pass::kBackwardWeights) return GradientCost(p);
-  constexpr double kProduct = 53.1, kLeft = 52.3, kLine = 0.647;
+  constexpr double kProduct = 52.2, kLeft = 52, kLine = 1.48;
   constexpr int64_t kNearWeights = 1'000'000, kLineBytes = 64;
   double cost = 0;
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
@@ -59,7 +60,7 @@ double SplitCost(const Conv2dProblem& p, Pass pass) {
     cost += Real(steps) *
                 (kProduct * Real(ProductsOf(groups, vectors)) + kLeft * Real(groups * times)) +
             RowsCost(p, lattice, panels);
-    if (bytes > kNearWeights) cost += kLine * Real(bytes / kLineBytes * blocks);
+    cost += kLine * Real(std::max<int64_t>(0, bytes - kNearWeights) / kLineBytes * blocks);
   }
   return cost;
 }

@@ -1,5 +1,6 @@
 // What products of split numbers (kernels/split_tile.h) cost in digits on layers of the published
-// networks, 1×1 ones foremost. Prints a table of docs/numerics.md; all must stay within 2e-5.
+// networks, 1×1 ones foremost. Prints a table of docs/numerics.md; all must stay within 2e-5. A sum
+// of fewer than 16 terms is not split: cccp6's data gradient is direct convolution's.
 #include "accuracy.h"
 
 namespace ninc::test {
@@ -32,9 +33,14 @@ TEST(SplitAccuracyTest, StaysWithinTwoInAHundredThousand) {
       const double direct = ErrorOf(p, pass, data, want);
       p.method = ConvMethod::kSplit;
       const double split = ErrorOf(p, pass, data, want);
-      std::printf("| %s | %s | %.1e | %.1e |\n", layer.name, name, direct, split);
       EXPECT_LE(split, kAllowed) << layer.name << ", " << name;
-      EXPECT_NE(split, direct) << layer.name << ", " << name;
+      const bool few = pass == Pass::kBackwardData && layer.kernel * layer.kernel * p.out_channels < 16;
+      EXPECT_EQ(split == direct, few) << layer.name << ", " << name;
+      if (few) {
+        std::printf("| %s | %s | %.1e | not split |\n", layer.name, name, direct);
+      } else {
+        std::printf("| %s | %s | %.1e | %.1e |\n", layer.name, name, direct, split);
+      }
     }
   }
   ASSERT_TRUE(SetTarget(TargetName(before)).ok());

@@ -57,6 +57,21 @@ def test_matrix_units_are_one_choice_more(target):
     assert regret.methods(SMALL, "forward")[:3] == ["direct", "split", "winograd4"]
 
 
+@pytest.mark.parametrize(
+    ("shape", "which", "terms"),
+    [
+        (regret.Shape(1, 8, 8, 10, 1, 1), "forward", 8),
+        (regret.Shape(1, 8, 8, 10, 1, 1), "backward_data", 10),
+        (regret.Shape(2, 8, 8, 3, 3, 4), "backward_weights", 2 * 2 * 2),
+        (regret.Shape(1, 8, 8, 3, 3, 2), "backward_data", 2 * 2 * 3),
+    ],
+)
+def test_sums_of_few_terms_are_not_split(target, shape, which, terms):
+    target("amx")
+    assert shape.terms(which) == terms
+    assert regret.methods(shape, which) == ["direct"]
+
+
 def test_a_suspicious_choice_is_timed_again():
     calls = []
 
