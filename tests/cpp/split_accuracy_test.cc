@@ -34,7 +34,8 @@ TEST(SplitAccuracyTest, StaysWithinTwoInAHundredThousand) {
       p.method = ConvMethod::kSplit;
       const double split = ErrorOf(p, pass, data, want);
       EXPECT_LE(split, kAllowed) << layer.name << ", " << name;
-      const bool few = pass == Pass::kBackwardData && layer.kernel * layer.kernel * p.out_channels < 16;
+      const bool few =
+          pass == Pass::kBackwardData && layer.kernel * layer.kernel * p.out_channels < 16;
       EXPECT_EQ(split == direct, few) << layer.name << ", " << name;
       if (few) {
         std::printf("| %s | %s | %.1e | not split |\n", layer.name, name, direct);
