@@ -8,14 +8,14 @@
 //                block of tiles, and waited for where tiles are few
 //   split        direct convolution by split products: conv2d_split_cost.cc
 //   gradients    of weights, either way: multiply-adds; what makes pixels ready for them (pointers
-//                and copies, or transforms); sums of blocks added to those before; sums brought
-//                into the weights' layout
+//                and copies, or transforms, whose tasks read pictures again); sums of blocks added
+//                to those before; sums brought into the weights' layout
 //
-// What all algorithms do alike, such as bringing pictures from memory, decides nothing and is left
-// out. A target's figures were fitted to measured times of the 200 shapes of `python -m
-// benchmarks.regret` and of 600 others (its seeds 11, 12 and 23; on AVX2 11 and 23), its three
-// passes on one core: by least squares first, then each figure moved as long as the choices that
-// follow get better. The benchmark prints what is lost by the choice.
+// What all algorithms do alike, such as bringing pictures from memory once, decides nothing and is
+// left out. A target's figures were fitted to measured times of the 200 shapes of `python -m
+// benchmarks.regret` and of 600 others (its seeds 11, 12 and 23; on AVX2 11 and 23; of gradients of
+// weights fewer), its three passes on one core: by least squares first, then each figure moved as
+// long as the choices that follow get better. The benchmark prints what is lost by the choice.
 #include "kernels/conv2d_cost.h"
 
 #include <algorithm>
@@ -67,14 +67,15 @@ struct GradientSpeed {
   double call;  // of the register tile
 };
 struct WinogradGradientSpeed {
-  double task;
   double multiply;
-  double call;    // of the register tile
-  double step;    // a multiply-add or an addition of a transform
-  double move;    // a vector that a transform reads or writes
-  double add;     // a vector of a block's sums
-  double weight;  // a weight's gradient made of frequencies and brought into place
-  double part;    // a tile of dy whose last vector is not full
+  double call;     // of the register tile
+  double pointer;  // to a pixel of a tile
+  double step;     // a multiply-add or an addition of a transform
+  double move;     // a vector that a transform reads or writes
+  double part;     // a tile of dy whose last vector is not full
+  double line;     // of pictures, read once more from beyond L2
+  double add;      // a vector of a block's sums
+  double weight;   // a weight's gradient made of frequencies and brought into place
 };
 struct Speeds {
   RowsSpeed rows;
@@ -94,21 +95,22 @@ constexpr Speeds kAvx512Speeds = {.rows = {.task = 904, .pointer = 1.83, .copy =
                                                .alone = 2.29,
                                                .few_multiply = 0.33,
                                                .few_from = 0.658},
-                                  .gradient = {.start = 1130,
-                                               .pointer = 3.03,
-                                               .copy = 6.7,
-                                               .line = 6.78,
-                                               .weight = 0.694,
-                                               .multiply = 0.166,
-                                               .call = 38},
-                                  .winograd_gradient = {.task = 663,
-                                                        .multiply = 0.147,
-                                                        .call = 20.1,
-                                                        .step = 0.246,
-                                                        .move = 0.508,
-                                                        .add = 2.33,
-                                                        .weight = 0.387,
-                                                        .part = 5.55}};
+                                  .gradient = {.start = 0,
+                                               .pointer = 3.32,
+                                               .copy = 2.46,
+                                               .line = 4.5,
+                                               .weight = 0.733,
+                                               .multiply = 0.144,
+                                               .call = 48.1},
+                                  .winograd_gradient = {.multiply = 0.154,
+                                                        .call = 17.3,
+                                                        .pointer = 0.471,
+                                                        .step = 0.0124,
+                                                        .move = 0.47,
+                                                        .part = 1.64,
+                                                        .line = 1.49,
+                                                        .add = 3.5,
+                                                        .weight = 0.344}};
 // Fitted on AVX2; nearly the same in vectors of any width.
 constexpr Speeds kAvx2Speeds = {.rows = {.task = 768, .pointer = 1.73, .copy = 1.12},
                                 .direct = {.multiply = 0.153, .term = 0, .line = 0.0764},
@@ -120,21 +122,22 @@ constexpr Speeds kAvx2Speeds = {.rows = {.task = 768, .pointer = 1.73, .copy = 1
                                              .alone = 0.471,
                                              .few_multiply = 0.342,
                                              .few_from = 0.36},
-                                .gradient = {.start = 1690,
-                                             .pointer = 2.79,
-                                             .copy = 3.04,
-                                             .line = 3.11,
-                                             .weight = 0.527,
-                                             .multiply = 0.152,
-                                             .call = 17.7},
-                                .winograd_gradient = {.task = 0,
-                                                      .multiply = 0.14,
-                                                      .call = 11.4,
-                                                      .step = 0.225,
-                                                      .move = 0.149,
-                                                      .add = 0.762,
-                                                      .weight = 0.496,
-                                                      .part = 274}};
+                                .gradient = {.start = 1210,
+                                             .pointer = 2.26,
+                                             .copy = 7.12,
+                                             .line = 6.96,
+                                             .weight = 0.367,
+                                             .multiply = 0.132,
+                                             .call = 32.1},
+                                .winograd_gradient = {.multiply = 0.149,
+                                                      .call = 19.6,
+                                                      .pointer = 0.71,
+                                                      .step = 0.195,
+                                                      .move = 0.164,
+                                                      .part = 31.8,
+                                                      .line = 1.22,
+                                                      .add = 0.0293,
+                                                      .weight = 0.367}};
 
 const Speeds& ChosenSpeeds() {
   const Target target = ChosenTarget();
@@ -143,6 +146,8 @@ const Speeds& ChosenSpeeds() {
 
 // Bytes of weights that stay in L2 from block to block; Winograd's share it with frequencies.
 constexpr double kNearWeights = 1.0e6, kNearFrequencies = 1.5e6;
+// Bytes of x and dy that stay there.
+constexpr double kNearPictures = 2e6;
 // Fewer tiles than this do not hide where their weights come from.
 constexpr double kHidingTiles = 16;
 // Bytes of a block of tiles (winograd.cc).
@@ -181,6 +186,14 @@ double PlainGradientCost(const Conv2dProblem& p) {
   return per_tap * Real(SumTaps(lattice)) + GradientRowsCost(p);
 }
 
+// Cache lines of x and dy that come from beyond L2 after the first time.
+double LinesReadAgain(const Conv2dProblem& p, int64_t x_times, int64_t dy_times) {
+  const double x = sizeof(float) * Real(p.input.size());
+  const double dy = sizeof(float) * Real(p.output().size());
+  if (x + dy <= kNearPictures) return 0;
+  return Lines(x * Real(x_times - 1) + dy * Real(dy_times - 1));
+}
+
 double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) {
   const WinogradGradientSpeed& speed = ChosenSpeeds().winograd_gradient;
   const TileShape& tile = Products().shape;
@@ -193,21 +206,26 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
       speed.multiply * Real(tiles) * PaidSums(panels, vectors, channels) +
       speed.call * Real(blocks * panels.Tiles(0, panels.count(), channels)) +
       speed.add * SumsAdded(blocks) * Real(channels * vectors);
-  // Tasks are squares of so many channels of x and dy; each transforms both of its own.
-  constexpr int64_t kSquare = Slices::kColumns;
-  const int64_t x_times = CeilDiv(grid.dst.c, kSquare), dy_times = CeilDiv(channels, kSquare);
+  // What each task does with its share of the channels, for two rows of frequencies
+  // (winograd_weights.cc): one that owns some of dy's columns transforms x again, and the reverse.
+  const int64_t n = shape.tile, m = shape.outputs(), groups = n / 2;
+  const int64_t x_times = CeilDiv(grid.dst.c, kMostGradientColumns);
+  const int64_t dy_times = CeilDiv(channels, kMostGradientChannels);
   const int64_t x_vectors = CeilDiv(channels, tile.lanes) * x_times;
   const int64_t dy_vectors = vectors * dy_times;
   // Of one-dimensional transforms, n down and n along for x, m down and n along for dy
   // (winograd_transform.cc).
-  const int64_t n = shape.tile, m = shape.outputs(), pairs = WinogradPairs(shape.tile);
-  const int64_t x_steps = 2 * n * 2 * pairs * (pairs + 1), dy_steps = (m + n) * m * pairs;
-  const int64_t steps = x_vectors * x_steps + dy_vectors * dy_steps;
-  const int64_t moves = x_vectors * 2 * n * n + dy_vectors * (n * n + m * m);
+  const int64_t pairs = WinogradPairs(shape.tile);
+  const int64_t steps =
+      x_vectors * 2 * n * 2 * pairs * (pairs + 1) + dy_vectors * (m + n) * m * pairs;
+  const int64_t pointers = groups * x_times * dy_times * (n * n + m * m);
+  const int64_t moves = x_vectors * (groups + 1) * n * n + dy_vectors * (n * n + groups * m * m);
+  const int64_t parts = grid.dst.c % tile.lanes == 0 ? 0 : groups * dy_times;
   return per_frequency * Real(shape.frequencies()) +
-         Real(tiles) * (speed.step * Real(steps) + speed.move * Real(moves)) +
-         speed.weight * Real(p.weight_size()) + speed.task * Real(x_times * dy_times) +
-         (grid.dst.c % tile.lanes == 0 ? 0 : speed.part * Real(tiles * dy_times));
+         Real(tiles) * (speed.pointer * Real(pointers) + speed.step * Real(steps) +
+                        speed.move * Real(moves) + speed.part * Real(parts)) +
+         speed.line * LinesReadAgain(p, groups * x_times, groups * dy_times) +
+         speed.weight * Real(p.weight_size());
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ int64_t ProductsOf(int64_t groups, int64_t vectors) {
 }
 
 double GradientCost(const Conv2dProblem& p) {
-  constexpr double kProduct = 34.9, kLeft = 83.5, kRight = 47, kAdd = 3.76;
+  constexpr double kProduct = 29.5, kLeft = 78.8, kRight = 19.2, kAdd = 5.99;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
   const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);

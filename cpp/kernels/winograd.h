@@ -66,6 +66,8 @@ class WinogradBlocks {
 // Tiles that a weight gradient sums up before it adds them to the rest: a long running sum would
 // lose a digit, and L2 holds so many beside a task's sums.
 inline int64_t WinogradSumTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
+// The most channels of x and columns of dy that a task of a weight gradient owns.
+inline constexpr int64_t kMostGradientChannels = 96, kMostGradientColumns = 192;
 WorkspaceSize WinogradWeightsWorkspace(const Conv2dProblem& problem, const WinogradShape& shape);
 void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,
                              const float* x, const float* dy, float* dweight, float* dbias,

@@ -23,8 +23,6 @@
 namespace ninc::cpu {
 namespace {
 
-constexpr int64_t kMostChannels = 96;   // of x in a task
-constexpr int64_t kMostColumns = 192;   // of dy in a task
 constexpr int64_t kMostSums = 4 << 20;  // floats that wait to be transformed to taps
 constexpr int64_t kChannelsInTask = 16;
 constexpr int kMaxTaps = 25;
@@ -41,7 +39,7 @@ struct Sums {
   Sums(const TileGrid& grid, const TileShape& tile)
       : panels(grid.dst.c, tile), frequencies(grid.shape.frequencies()), channels(grid.src.c) {
     const int64_t fitting = kMostSums / std::max<int64_t>(1, frequencies * channels);
-    round = std::max(fitting, kMostColumns) / tile.width();
+    round = std::max(fitting, kMostGradientColumns) / tile.width();
     round = std::min(round, panels.count());
   }
   int64_t columns() const {  // of the widest round
@@ -60,14 +58,14 @@ struct Sums {
 struct Cut {
   Cut(const Sums& sums, const WinogradShape& shape, int threads)
       : groups(shape.tile / 2),
-        channels(RoundUp(EvenBlock(sums.channels, kMostChannels), kLineFloats)) {
+        channels(RoundUp(EvenBlock(sums.channels, kMostGradientChannels), kLineFloats)) {
     const int64_t wanted = threads == 1 ? 1 : 2 * threads, width = sums.panels.shape().width();
     const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / int64_t{sizeof(float)};
     const auto tasks = [&] {
       return groups * CeilDiv(sums.channels, channels) * CeilDiv(sums.round, panels);
     };
     const auto halve = [](int64_t count) { return (count + 1) / 2; };
-    panels = EvenBlock(sums.round, kMostColumns / width);
+    panels = EvenBlock(sums.round, kMostGradientColumns / width);
     const auto too_large = [&] {
       return 2 * shape.tile * channels * panels * width > fitting || tasks() < wanted;
     };
@@ -87,9 +85,11 @@ struct TaskScratch {
   // One frequency to the next: a cache line more than full, see winograd.cc.
   static int64_t Stride(int64_t rows, int64_t row) { return rows * row + kLineFloats; }
   static int64_t Channels(const Sums& sums) {
-    return RoundUp(std::min(sums.channels, kMostChannels), kLineFloats);
+    return RoundUp(std::min(sums.channels, kMostGradientChannels), kLineFloats);
   }
-  static int64_t Columns(const Sums& sums) { return std::min(sums.columns(), kMostColumns); }
+  static int64_t Columns(const Sums& sums) {
+    return std::min(sums.columns(), kMostGradientColumns);
+  }
   static int64_t Zeros(const Sums& sums) { return std::max(Channels(sums), Columns(sums)); }
   static size_t Bytes(const WinogradShape& shape, const Sums& sums) {
     const int64_t tiles = WinogradSumTiles(shape);
@@ -188,7 +188,7 @@ void AddBlock(const TileGrid& grid, const Panels& panels, const Share& share, in
 constexpr int64_t kGroupOfOne = 1;
 void AddBias(const Share& share, int64_t tiles, const TaskScratch& scratch, float* total) {
   const float* sums = scratch.gradient + share.gradient_stride;  // at (1, 1)
-  float block[kMostColumns] = {};
+  float block[kMostGradientColumns] = {};
   for (int64_t t = 0; t < tiles; ++t, sums += share.width) {
     for (int64_t k = 0; k < share.columns; ++k) block[k] += sums[k];
   }
