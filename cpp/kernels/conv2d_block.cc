@@ -142,7 +142,7 @@ BlockScratch::BlockScratch(const TapLattice& lattice, const Panels& panels, std:
   out = carver.Take<float*>(BlockRows());
   zeros = carver.Take<float>(SumDepth(lattice));
   patches = carver.Take<float>(PatchFloats(lattice));
-  split = carver.Take<std::byte>(
+  halves = carver.Take<std::byte>(
       static_cast<int64_t>(SplitScratchBytes(SumTaps(lattice), SumDepth(lattice), panels)));
 }
 
@@ -157,7 +157,7 @@ ProductRows PrepareRows(const TapLattice& lattice, const float* src, int64_t gro
     TapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps, BlockRows(),
             scratch.rows);
   }
-  return {scratch.rows, pixels, SumTaps(lattice), SumDepth(lattice), scratch.split};
+  return {scratch.rows, pixels, SumTaps(lattice), SumDepth(lattice), scratch.halves};
 }
 
 }  // namespace ninc::cpu

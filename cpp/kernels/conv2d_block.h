@@ -28,7 +28,7 @@ struct ProductRows {
   const float* const* rows;
   int64_t pixels;
   int64_t taps, depth;
-  std::byte* split;                    // SplitScratchBytes, where the product is split
+  std::byte* halves;                   // SplitScratchBytes, where the product is split
   const float* const* next = nullptr;  // [pixels] of the block after it, fetched meanwhile; or null
 };
 
@@ -44,7 +44,7 @@ struct BlockScratch {
   float** out;         // [BlockRows]
   float* zeros;        // [depth]
   float* patches;      // [taps][BlockRows][depth], where MergesTaps
-  std::byte* split;    // for ProductRows
+  std::byte* halves;   // for ProductRows
 
   static size_t Bytes(const TapLattice& lattice, const Panels& panels);
   BlockScratch(const TapLattice& lattice, const Panels& panels, std::byte* memory);

@@ -31,7 +31,7 @@ void SplitRows(const ProductRows& source, const SplitSum& sum, int64_t first, in
     const int64_t term = offset * kSplitTerms;
     SplitLeft(source.rows + tap * BlockRows(), term, source.pixels,
               std::min(source.depth - term, count * kSplitTerms), sum.group_bytes(),
-              source.split + SplitBytes(kSplitRows, (step - first) * kSplitTerms));
+              source.halves + SplitBytes(kSplitRows, (step - first) * kSplitTerms));
     step += count;
   }
 }
@@ -51,8 +51,8 @@ void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t pane
                    const float* packed, const Epilogue& epilogue, float* const* out) {
   const SplitSum sum(source.taps, source.depth);
   const int64_t groups = CeilDiv(source.pixels, kSplitRows);
-  float* const sums =
-      reinterpret_cast<float*>(source.split + CeilDiv(BlockRows(), kSplitRows) * sum.group_bytes());
+  float* const sums = reinterpret_cast<float*>(source.halves + CeilDiv(BlockRows(), kSplitRows) *
+                                                                   sum.group_bytes());
   const SplitTiles tiles;
   // At least once: a sum without terms still writes its zeros.
   for (int64_t first = 0; first == 0 || first < sum.steps; first += sum.stretch) {
@@ -66,7 +66,7 @@ void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t pane
       for (int64_t group = 0; group < groups; group += 2) {
         const bool kept = sum.steps > sum.stretch;
         float* const to = sums + (kept ? (panel * CeilDiv(groups, 2) + group / 2) * kSplitSums : 0);
-        SplitProduct({.left = source.split + group * sum.group_bytes(),
+        SplitProduct({.left = source.halves + group * sum.group_bytes(),
                       .group_bytes = sum.group_bytes(),
                       .right = reinterpret_cast<const std::byte*>(right),
                       .steps = end - first,

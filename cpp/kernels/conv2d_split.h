@@ -8,7 +8,7 @@
 
 namespace ninc::cpu {
 
-// Bytes of ProductRows::split; none where products are not split.
+// Bytes of ProductRows::halves; none where products are not split.
 size_t SplitScratchBytes(int64_t taps, int64_t depth, const Panels& panels);
 
 // MultiplyBlock where panels.shape().split.

@@ -87,7 +87,7 @@ class Chain {
     for (size_t i = 0; i < p.layers.size(); ++i) {
       widest_ = std::max(widest_, p.layers[i].out_channels);
       const size_t bytes = SplitScratchBytes(1, p.layers[i].input.c, PanelsOf(i));
-      if (i > 0) split_bytes_ = std::max(split_bytes_, static_cast<int64_t>(bytes));
+      if (i > 0) halves_bytes_ = std::max(halves_bytes_, static_cast<int64_t>(bytes));
     }
   }
 
@@ -98,7 +98,7 @@ class Chain {
     const int64_t unit_map = HasTail() ? images_ * map_.h * map_.w * last_channels() : 0;
     return (winograd_ ? Carver::Bytes<std::byte>(winograd_->ScratchBytes())
                       : Carver::Bytes<std::byte>(BlockScratch::Bytes(lattice_, panels_))) +
-           Carver::Bytes<std::byte>(split_bytes_) + Carver::Bytes<int64_t>(block_pixels_) +
+           Carver::Bytes<std::byte>(halves_bytes_) + Carver::Bytes<int64_t>(block_pixels_) +
            Carver::Bytes<float*>(block_pixels_) + Carver::Bytes<float*>(block_pixels_) +
            Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(block_pixels_ * map_.c) +
            2 * Carver::Bytes<float>(BlockRows() * widest_) + Carver::Bytes<float>(unit_map);
@@ -179,7 +179,7 @@ class Chain {
  private:
   struct Scratch {
     std::byte* first;   // the first layer's own
-    std::byte* split;   // of the later layers' products
+    std::byte* halves;  // of the later layers' products
     int64_t* pixels;    // [block_pixels]: which pixel of all a row is
     float** outputs;    // [block_pixels]: where the first layer writes them
     float** tiles;      // [block_pixels]: the same in the order of tiles, null for none
@@ -193,7 +193,7 @@ class Chain {
       first = carver.Take<std::byte>(static_cast<int64_t>(
           chain.winograd_ ? chain.winograd_->ScratchBytes()
                           : BlockScratch::Bytes(chain.lattice_, chain.panels_)));
-      split = carver.Take<std::byte>(chain.split_bytes_);
+      halves = carver.Take<std::byte>(chain.halves_bytes_);
       pixels = carver.Take<int64_t>(chain.block_pixels_);
       outputs = carver.Take<float*>(chain.block_pixels_);
       tiles = carver.Take<float*>(chain.block_pixels_);
@@ -283,7 +283,7 @@ class Chain {
           scratch.rows[m] = to.Row(m, scratch.pixels[m0 + m]);
         }
         const Panels panels = PanelsOf(layer);
-        MultiplyBlock({rows, count, 1, p.input.c, scratch.split}, panels, 0, panels.count(),
+        MultiplyBlock({rows, count, 1, p.input.c, scratch.halves}, panels, 0, panels.count(),
                       layers[layer].packed, {layers[layer].bias, problem_.activations[layer]},
                       scratch.rows);
         std::copy_n(scratch.rows, count, rows);
@@ -297,7 +297,7 @@ class Chain {
   const TapLattice lattice_;
   const std::array<TileShape, MlpConvProblem::kMaxLayers> shapes_;  // by layer
   const Panels panels_;                                             // of the first layer
-  int64_t split_bytes_ = 0;                                         // of a later layer's products
+  int64_t halves_bytes_ = 0;                                        // of a later layer's products
   std::optional<WinogradBlocks> winograd_;
   int64_t tile_pixels_ = 0;
   int64_t images_ = 1;        // of a unit

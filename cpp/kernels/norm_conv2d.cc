@@ -137,7 +137,7 @@ class PixelBlocks {
       const int64_t channels = lattice_.src.c;
       NormalizeRows(*source, pixels, channels, x + first * channels, normal);
       for (int64_t m = 0; m < pixels; ++m) scratch.rows[m] = normal + m * channels;
-      rows = {scratch.rows, pixels, 1, channels, scratch.split};
+      rows = {scratch.rows, pixels, 1, channels, scratch.halves};
       if (goes_on && Pixels(block + 1) == BlockRows()) {
         for (int64_t m = 0; m < BlockRows(); ++m) {
           next[m] = x + (first + BlockRows() + m) * channels;

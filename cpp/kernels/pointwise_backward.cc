@@ -67,7 +67,7 @@ struct Chain {
       floats += layer(i).sums();
       widest = std::max(widest, problems[i].input.c);
       const size_t bytes = SplitScratchBytes(1, layer(i).out, layer(i).data_panels);
-      split_bytes = std::max(split_bytes, static_cast<int64_t>(bytes));
+      halves_bytes = std::max(halves_bytes, static_cast<int64_t>(bytes));
       if (!layer(i).weight_panels.shape().split) continue;
       columns_bytes = std::max(columns_bytes, SplitBytes(layer(i).in, BlockRows()));
     }
@@ -84,7 +84,7 @@ struct Chain {
   int64_t norm_sums = 0;  // the offset of those of the batch norm ahead
   int64_t floats = 0;     // of a chunk
   int64_t pixels, chunks, widest = 0;
-  int64_t columns_bytes = 0, split_bytes = 0;
+  int64_t columns_bytes = 0, halves_bytes = 0;
 };
 
 struct TaskScratch {
@@ -93,7 +93,7 @@ struct TaskScratch {
   float** dx;          // the same of its dx
   float* packed;       // [BlockRows][width of a panel] of dy, or a split one
   std::byte* columns;  // of x, of a split weight gradient
-  std::byte* split;    // of a split data gradient
+  std::byte* halves;   // of a split data gradient
   float* between[2];   // [BlockRows][widest]: what one layer gives the next
   float* gradient;     // [BlockRows][out of the first]: dz of the batch norm behind it
   float* normal;       // [BlockRows][widest]: x of the batch norm ahead
@@ -104,7 +104,7 @@ struct TaskScratch {
   static size_t Bytes(const Chain& chain) {
     return 3 * Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(PackedFloats()) +
            Carver::Bytes<std::byte>(chain.columns_bytes) +
-           Carver::Bytes<std::byte>(chain.split_bytes) +
+           Carver::Bytes<std::byte>(chain.halves_bytes) +
            3 * Carver::Bytes<float>(BlockRows() * chain.widest) +
            Carver::Bytes<float>(BlockRows() * chain.problems[0].out_channels);
   }
@@ -115,7 +115,7 @@ struct TaskScratch {
     dx = carver.Take<float*>(BlockRows());
     packed = carver.Take<float>(PackedFloats());
     columns = carver.Take<std::byte>(chain.columns_bytes);
-    split = carver.Take<std::byte>(chain.split_bytes);
+    halves = carver.Take<std::byte>(chain.halves_bytes);
     for (float*& buffer : between) buffer = carver.Take<float>(BlockRows() * chain.widest);
     normal = carver.Take<float>(BlockRows() * chain.widest);
     gradient = carver.Take<float>(BlockRows() * chain.problems[0].out_channels);
@@ -233,7 +233,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
                   layer.weight_panels.shape().split ? kAnyLines : BlockRows() / 2);
       AddWeights(layer, from, count, block == block0, sums + chain.offsets[i], &fetch, scratch);
       const bool masked = layers[i].activation != Activation{};
-      MultiplyBlock({scratch.dy, count, 1, layer.out, scratch.split}, layer.data_panels, 0,
+      MultiplyBlock({scratch.dy, count, 1, layer.out, scratch.halves}, layer.data_panels, 0,
                     layer.data_panels.count(), layers[i].packed,
                     {.activation = layers[i].activation, .x = masked ? x : nullptr, .dx = to},
                     scratch.dx);
