@@ -45,7 +45,7 @@ double GradientCost(const Conv2dProblem& p) {
 
 double SplitCost(const Conv2dProblem& p, Pass pass) {
   if (pass == Pass::kBackwardWeights) return GradientCost(p);
-  constexpr double kProduct = 52.2, kLeft = 52, kLine = 1.48;
+  constexpr double kProduct = 54.8, kLeft = 52, kLine = 1.4;
   constexpr int64_t kNearWeights = 1'000'000, kLineBytes = 64;
   double cost = 0;
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
