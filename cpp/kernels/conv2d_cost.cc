@@ -13,8 +13,8 @@
 //
 // What all algorithms do alike, such as bringing pictures from memory once, decides nothing and is
 // left out. A target's figures were fitted to measured times of the 200 shapes of `python -m
-// benchmarks.regret` and of 600 others (its seeds 11, 12 and 23; on AVX2 11 and 23; of gradients of
-// weights fewer), its three passes on one core: by least squares first, then each figure moved as
+// benchmarks.regret`, its three passes on one core, and but for gradients of weights of 600 others
+// (its seeds 11, 12 and 23; on AVX2 11 and 23): by least squares first, then each figure moved as
 // long as the choices that follow get better. The benchmark prints what is lost by the choice.
 #include "kernels/conv2d_cost.h"
 
@@ -72,7 +72,7 @@ struct WinogradGradientSpeed {
   double pointer;  // to a pixel of a tile
   double step;     // a multiply-add or an addition of a transform
   double move;     // a vector that a transform reads or writes
-  double part;     // a tile of dy whose last vector is not full
+  double part;     // the same of a vector of dy that is not full
   double line;     // of pictures, read once more from beyond L2
   double add;      // a vector of a block's sums
   double weight;   // a weight's gradient made of frequencies and brought into place
@@ -96,21 +96,21 @@ constexpr Speeds kAvx512Speeds = {.rows = {.task = 949, .pointer = 1.83, .copy =
                                                .few_multiply = 0.296,
                                                .few_from = 0.762},
                                   .gradient = {.start = 0,
-                                               .pointer = 3.32,
-                                               .copy = 2.46,
-                                               .line = 4.5,
-                                               .weight = 0.733,
-                                               .multiply = 0.144,
-                                               .call = 48.1},
-                                  .winograd_gradient = {.multiply = 0.154,
-                                                        .call = 17.3,
-                                                        .pointer = 0.471,
-                                                        .step = 0.0124,
-                                                        .move = 0.47,
-                                                        .part = 1.64,
-                                                        .line = 1.49,
-                                                        .add = 3.5,
-                                                        .weight = 0.344}};
+                                               .pointer = 2.87,
+                                               .copy = 2.34,
+                                               .line = 2.7,
+                                               .weight = 0.917,
+                                               .multiply = 0.152,
+                                               .call = 37.2},
+                                  .winograd_gradient = {.multiply = 0.153,
+                                                        .call = 11.6,
+                                                        .pointer = 0.368,
+                                                        .step = 0,
+                                                        .move = 0.441,
+                                                        .part = 0.65,
+                                                        .line = 1.61,
+                                                        .add = 3.99,
+                                                        .weight = 0.261}};
 // Fitted on AVX2; nearly the same in vectors of any width.
 constexpr Speeds kAvx2Speeds = {.rows = {.task = 768, .pointer = 1.73, .copy = 1.12},
                                 .direct = {.multiply = 0.153, .term = 0, .line = 0.0764},
@@ -122,22 +122,22 @@ constexpr Speeds kAvx2Speeds = {.rows = {.task = 768, .pointer = 1.73, .copy = 1
                                              .alone = 0.471,
                                              .few_multiply = 0.342,
                                              .few_from = 0.36},
-                                .gradient = {.start = 1210,
-                                             .pointer = 2.26,
-                                             .copy = 7.12,
-                                             .line = 6.96,
-                                             .weight = 0.367,
-                                             .multiply = 0.132,
-                                             .call = 32.1},
-                                .winograd_gradient = {.multiply = 0.149,
-                                                      .call = 19.6,
-                                                      .pointer = 0.71,
-                                                      .step = 0.195,
-                                                      .move = 0.164,
-                                                      .part = 31.8,
-                                                      .line = 1.22,
-                                                      .add = 0.0293,
-                                                      .weight = 0.367}};
+                                .gradient = {.start = 188,
+                                             .pointer = 1.07,
+                                             .copy = 5.47,
+                                             .line = 3.29,
+                                             .weight = 0.33,
+                                             .multiply = 0.154,
+                                             .call = 27.1},
+                                .winograd_gradient = {.multiply = 0.15,
+                                                      .call = 18.7,
+                                                      .pointer = 1.14,
+                                                      .step = 0.169,
+                                                      .move = 0.066,
+                                                      .part = 3.43,
+                                                      .line = 1.99,
+                                                      .add = 0,
+                                                      .weight = 0.369}};
 
 const Speeds& ChosenSpeeds() {
   const Target target = ChosenTarget();
@@ -220,7 +220,7 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
       x_vectors * 2 * n * 2 * pairs * (pairs + 1) + dy_vectors * (m + n) * m * pairs;
   const int64_t pointers = groups * x_times * dy_times * (n * n + m * m);
   const int64_t moves = x_vectors * (groups + 1) * n * n + dy_vectors * (n * n + groups * m * m);
-  const int64_t parts = grid.dst.c % tile.lanes == 0 ? 0 : groups * dy_times;
+  const int64_t parts = grid.dst.c % tile.lanes == 0 ? 0 : groups * dy_times * (2 * n + m * m);
   return per_frequency * Real(shape.frequencies()) +
          Real(tiles) * (speed.pointer * Real(pointers) + speed.step * Real(steps) +
                         speed.move * Real(moves) + speed.part * Real(parts)) +

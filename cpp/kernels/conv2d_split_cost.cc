@@ -30,7 +30,7 @@ int64_t ProductsOf(int64_t groups, int64_t vectors) {
 }
 
 double GradientCost(const Conv2dProblem& p) {
-  constexpr double kProduct = 29.5, kLeft = 78.8, kRight = 19.2, kAdd = 5.99;
+  constexpr double kProduct = 29.6, kLeft = 71.3, kRight = 24, kAdd = 6.3;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
   const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
