@@ -46,6 +46,7 @@ struct Gather {
   FastDivisor columns;  // output pixels of a row: Q, or W
   FastDivisor image;    // output pixels of an image: P*Q, or H*W
   uint32_t masked;      // whether one word has a bit for each kernel position, and none divides
+  uint32_t row_bits;    // then: bit r * S for each r
   uint32_t divided;     // whether either axis has a divisor other than 1
   uint32_t vectors;     // whether four channels can be copied at once
 };

@@ -30,20 +30,28 @@ __device__ __forceinline__ Origin FindOrigin(const Gather& gather, int row) {
 struct Tap {
   int r, s, c;
 
-  __device__ __forceinline__ Tap(const Gather& gather, int index) : r(0), s(0), c(index) {
-    Wrap(gather);
-  }
-  __device__ __forceinline__ void Advance(const Gather& gather) {
-    c += kDepth;
-    Wrap(gather);
-  }
+  // A step before `index`, as copies begin by going on.
+  __device__ __forceinline__ Tap(const Gather& gather, int index)
+      : r(0), s(-1), c(gather.channels + index - kDepth) {}
 
- private:
-  __device__ __forceinline__ void Wrap(const Gather& gather) {
-    while (c >= gather.channels) {
+  // True where this leads to another kernel position.
+  __device__ __forceinline__ bool Advance(const Gather& gather) {
+    c += kDepth;
+    if (c < gather.channels) return false;
+    do {
       c -= gather.channels;
       if (++s == gather.w.kernel) s = 0, ++r;
-    }
+    } while (c >= gather.channels);
+    return true;
+  }
+
+  // Offset of its pixel in the picture from that of position 0.
+  __device__ __forceinline__ int Offset(const Gather& gather) const {
+    return (r * gather.h.step * gather.w.size + s * gather.w.step) * gather.channels + c;
+  }
+  // Its bit in PositionMask, none past the last.
+  __device__ __forceinline__ unsigned Bit(const Gather& gather) const {
+    return r < gather.h.kernel ? 1u << (r * gather.w.kernel + s) : 0;
   }
 };
 
@@ -68,8 +76,29 @@ __device__ __forceinline__ bool FindPixel(const Gather& gather, const Origin& or
 // Outside of any picture, whatever is added.
 constexpr int kNowhere = -(1 << 30);
 
+// The lowest n bits, for n <= 32.
+__device__ __forceinline__ unsigned Ones(int n) { return n <= 0 ? 0 : ~0u >> (32 - n); }
+
+// The kernel positions [begin, end) whose pixel lies in the picture, along an axis on which
+// neighbours are neighbours, forward or backward.
+__device__ __forceinline__ void InsideOf(const GatherAxis& axis, int origin, int* begin, int* end) {
+  const int before = axis.step > 0 ? -origin : origin - axis.size + 1;
+  const int after = axis.step > 0 ? axis.size - origin : origin + 1;
+  *begin = min(max(before, 0), axis.kernel);
+  *end = min(after, axis.kernel);
+}
+
 // Bit r * S + s: whether the pixel at kernel position (r, s) lies in the picture.
 __device__ __forceinline__ unsigned PositionMask(const Gather& gather, const Origin& origin) {
+  if (abs(gather.h.step) == 1 && abs(gather.w.step) == 1) {
+    int s_begin, s_end, r_begin, r_end;
+    InsideOf(gather.w, origin.w, &s_begin, &s_end);
+    InsideOf(gather.h, origin.h, &r_begin, &r_end);
+    const unsigned columns = Ones(s_end) & ~Ones(s_begin);
+    const int pitch = gather.w.kernel;
+    const unsigned rows = gather.row_bits & Ones(r_end * pitch) & ~Ones(r_begin * pitch);
+    return columns * rows;
+  }
   unsigned columns = 0, mask = 0;
   for (int s = 0; s < gather.w.kernel; ++s) {
     const unsigned w = origin.w + s * gather.w.step;
@@ -82,25 +111,36 @@ __device__ __forceinline__ unsigned PositionMask(const Gather& gather, const Ori
   return mask;
 }
 
+// What is kept of a pixel where one word has a bit for each kernel position: the offset of
+// position 0, and that word.
+__device__ __forceinline__ int2 Place(const Gather& gather, const Origin& origin) {
+  const int pixel = origin.h * gather.w.size + origin.w;
+  return make_int2(origin.image + pixel * gather.channels,
+                   static_cast<int>(PositionMask(gather, origin)));
+}
+
 // The gathered operand as a tile along depth: kRows output pixels from `first` on. What is known of
-// a pixel lies in shared memory: where kernels are small, its offset and a bit for each kernel
-// position, so that a copy costs five instructions; else its Origin.
+// a pixel lies in shared memory: where kernels are small its Place, else its Origin. Where channels
+// are copied by fours, too, a thread keeps its pixels' places from one kernel position to the next,
+// and a copy costs it three instructions.
 template <int kRows, int kThreads>
 class GatherAlongDepth {
  public:
-  // pixels: kRows of shared memory; the block synchronises before the first Copy.
-  __device__ __forceinline__ GatherAlongDepth(const Gather& gather, int first, int4* pixels)
+  // pixels: kRows of shared memory, whose address is `at`; the block synchronises before the first
+  // Copy.
+  __device__ __forceinline__ GatherAlongDepth(const Gather& gather, int first, int4* pixels,
+                                              uint32_t at)
       : gather_(gather),
-        pixels_(pixels),
-        tap_(gather, gather.vectors ? 4 * (threadIdx.x % 4) : threadIdx.x % kDepth) {
+        pixels_(at),
+        tap_(gather, gather.vectors ? 4 * (threadIdx.x % 4) : threadIdx.x % kDepth),
+        to_(Kept(SwizzledWord(threadIdx.x / 4, threadIdx.x % 4) * 4)),
+        left_(kRows - static_cast<int>(Kept(threadIdx.x / 4))) {
     for (int row = threadIdx.x; row < kRows; row += kThreads) {
       Origin origin{0, kNowhere, 0};
       if (first + row < gather.rows) origin = FindOrigin(gather, first + row);
       if (gather.masked) {
-        const int pixel = origin.h * gather.w.size + origin.w;
-        const unsigned mask = PositionMask(gather, origin);
-        pixels[row] =
-            make_int4(origin.image + pixel * gather.channels, static_cast<int>(mask), 0, 0);
+        const int2 place = Place(gather, origin);
+        pixels[row] = make_int4(place.x, place.y, 0, 0);
       } else {
         pixels[row] = make_int4(origin.image, origin.h, origin.w, 0);
       }
@@ -109,58 +149,72 @@ class GatherAlongDepth {
 
   // Starts copying the next 16 reduction indices to the tile at this address of shared memory.
   __device__ __forceinline__ void Copy(uint32_t tile) {
+    if (gather_.masked && gather_.vectors) return CopyKept(tile);
+    tap_.Advance(gather_);
     if (gather_.masked) {
-      const int row = tap_.r * gather_.h.step * gather_.w.size;
-      const float* from =
-          gather_.picture + (row + tap_.s * gather_.w.step) * gather_.channels + tap_.c;
-      const unsigned bit =
-          tap_.r < gather_.h.kernel ? 1u << (tap_.r * gather_.w.kernel + tap_.s) : 0;
-      const auto find = [&](int at, const float** pixel) {
-        const int2 v = *reinterpret_cast<const int2*>(pixels_ + at);
+      const float* from = gather_.picture + tap_.Offset(gather_);
+      const unsigned bit = tap_.Bit(gather_);
+      CopyScalars(tile, [&](int at, const float** pixel) {
+        const int2 v = LoadInt2(pixels_ + at * sizeof(int4));
         *pixel = from + v.x;
         return (static_cast<unsigned>(v.y) & bit) != 0;
-      };
-      if (gather_.vectors) {
-        CopyVectors(tile, find);
-      } else {
-        CopyScalars(tile, find);
-      }
-    } else {
-      const auto find = [&](int at, const float** pixel) {
-        const int4 v = pixels_[at];
-        int offset;
-        const bool inside = FindPixel(gather_, {v.x, v.y, v.z}, tap_, &offset);
-        *pixel = gather_.picture + offset;
-        return inside;
-      };
-      if (gather_.vectors) {
-        CopyVectors(tile, find);
-      } else {
-        CopyScalars(tile, find);
-      }
+      });
+      return;
     }
-    tap_.Advance(gather_);
+    const auto find = [&](int at, const float** pixel) {
+      const int2 v = LoadInt2(pixels_ + at * sizeof(int4));
+      const int w = LoadInt2(pixels_ + at * sizeof(int4) + sizeof(int2)).x;
+      int offset;
+      const bool inside = FindPixel(gather_, {v.x, v.y, w}, tap_, &offset);
+      *pixel = gather_.picture + offset;
+      return inside;
+    };
+    if (gather_.vectors) {
+      CopyVectors(tile, [&](int, int row, const float** pixel) { return find(row, pixel); });
+    } else {
+      CopyScalars(tile, find);
+    }
   }
 
  private:
-  // Four threads side by side on a row. find(row, &from): whether the row's pixel lies in the
-  // picture, and where.
+  // Rows that the threads copy at once by fours: four threads side by side on a row.
+  static constexpr int kSweep = kThreads / 4;
+  static constexpr int kTurns = (kRows + kSweep - 1) / kSweep;
+
+  __device__ __forceinline__ void CopyKept(uint32_t tile) {
+    from_ += kDepth;
+    if (tap_.Advance(gather_)) {
+      from_ = gather_.picture + tap_.Offset(gather_);
+      const unsigned bit = tap_.Bit(gather_);
+#pragma unroll
+      for (int i = 0; i < kTurns; ++i) {
+        const int row = kRows - left_ + i * kSweep;
+        if (i * kSweep >= left_) break;
+        const int2 v = LoadInt2(pixels_ + row * sizeof(int4));
+        offset_[i] = v.x;
+        inside_[i] = static_cast<unsigned>(v.y) & bit;
+      }
+    }
+    CopyVectors(tile, [&](int turn, int, const float** pixel) {
+      *pixel = from_ + offset_[turn];
+      return inside_[turn] != 0;
+    });
+  }
+
+  // find(turn, row, &from): whether the row's pixel lies in the picture, and where.
   template <class Find>
   __device__ __forceinline__ void CopyVectors(uint32_t tile, Find find) {
-    constexpr int kSweep = kThreads / 4;
     static_assert(kSweep % 8 == 0, "a thread's rows have one swizzle");
-    const int first = threadIdx.x / 4;
-    const uint32_t to = tile + SwizzledWord(first, threadIdx.x % 4) * 4;
 #pragma unroll
-    for (int i = 0; i < (kRows + kSweep - 1) / kSweep; ++i) {
-      const int row = first + i * kSweep;
-      if (kRows % kSweep != 0 && row >= kRows) break;
+    for (int i = 0; i < kTurns; ++i) {
+      if (i * kSweep >= left_) break;
       const float* from;
-      const bool inside = find(row, &from);
-      CopyAsync16(to + i * kSweep * kDepth * 4, from, inside);
+      const bool inside = find(i, kRows - left_ + i * kSweep, &from);
+      CopyAsync16(tile + to_ + i * kSweep * kDepth * 4, from, inside);
     }
   }
 
+  // find(row, &from): the same.
   template <class Find>
   __device__ __forceinline__ void CopyScalars(uint32_t tile, Find find) {
     const int lane = threadIdx.x % kDepth;
@@ -173,8 +227,16 @@ class GatherAlongDepth {
   }
 
   const Gather& gather_;
-  const int4* pixels_;
+  uint32_t pixels_;
   Tap tap_;
+  // Where a thread that copies by fours writes its first row, and how many rows there are from it
+  // on.
+  uint32_t to_;
+  int left_;
+  // Of CopyKept: the tap's place in the picture, and the pixels'.
+  const float* from_ = nullptr;
+  int offset_[kTurns];
+  unsigned inside_[kTurns];
 };
 
 // The packed weights of kColumns channels, from `first` on.
@@ -183,26 +245,27 @@ class PackedCopier {
  public:
   __device__ __forceinline__ PackedCopier(const float* packed, int packed_columns, int first)
       : from_(packed + first * kDepth + 4 * threadIdx.x),
-        columns_(packed_columns - first),
-        pitch_(packed_columns * kDepth) {}
+        left_(min(kColumns, packed_columns - first) - static_cast<int>(threadIdx.x) / 4),
+        pitch_(packed_columns * kDepth),
+        to_(Kept(threadIdx.x * 16)) {}
 
   // Starts copying the next 16 reduction indices to this address of shared memory.
   __device__ __forceinline__ void Copy(uint32_t tile) {
     constexpr int kSweep = kThreads / 4;  // channels' worth of what all threads copy at once
-    const int first = threadIdx.x / 4;
 #pragma unroll
     for (int i = 0; i < (kColumns + kSweep - 1) / kSweep; ++i) {
-      const int column = first + i * kSweep;
-      if ((kColumns % kSweep != 0 && column >= kColumns) || column >= columns_) break;
-      CopyAsync16(tile + (threadIdx.x + i * kThreads) * 16, from_ + i * kThreads * 4, true);
+      // Of the block's columns, or of those there are: from this thread's first on.
+      if (i * kSweep < left_)
+        CopyAsync16(tile + to_ + i * kThreads * 16, from_ + i * kThreads * 4, true);
     }
     from_ += pitch_;
   }
 
  private:
   const float* from_;
-  int columns_;
+  int left_;  // columns from this thread's first one on
   int pitch_;
+  uint32_t to_;
 };
 
 }  // namespace ninc::cuda

@@ -8,6 +8,9 @@
 namespace ninc::cuda {
 namespace {
 
+// Pixels whose values are read before the first is waited for.
+constexpr int kAhead = 4;
+
 // Copies dy of the pixels from `first` on to shared memory, as it lies; how many pixels those are.
 __device__ __forceinline__ int CopyGradients(const float* dy, int first, int end, int outputs,
                                              float* to) {
@@ -35,15 +38,27 @@ extern "C" __global__ void __launch_bounds__(256, 4)
   for (int first = begin; first < end; first += kNarrowPixels) {
     const int pixels = CopyGradients(args.dy, first, end, args.outputs, dy);
     if (c >= args.channels) continue;
-    int64_t at = static_cast<int64_t>(first) * args.channels + c;
-    for (int pixel = 0; pixel < pixels; ++pixel, at += args.channels) {
-      const float* gradient = dy + pixel * args.outputs;
-      float sum = 0.0f;
+    const int64_t at = static_cast<int64_t>(first) * args.channels + c;
+    for (int begun = 0; begun < pixels; begun += kAhead) {
+      float mask[kAhead];
 #pragma unroll
-      for (int k = 0; k < kNarrowOutputs; ++k) {
-        if (k < args.outputs) sum = fmaf(gradient[k], weight[k], sum);
+      for (int i = 0; i < kAhead; ++i) {
+        if (args.mask != nullptr && begun + i < pixels) {
+          mask[i] = args.mask[at + static_cast<int64_t>(begun + i) * args.channels];
+        }
       }
-      args.dx[at] = args.mask != nullptr ? Masked(args.limits, sum, args.mask[at]) : sum;
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        if (begun + i >= pixels) break;
+        const float* gradient = dy + (begun + i) * args.outputs;
+        float sum = 0.0f;
+#pragma unroll
+        for (int k = 0; k < kNarrowOutputs; ++k) {
+          if (k < args.outputs) sum = fmaf(gradient[k], weight[k], sum);
+        }
+        if (args.mask != nullptr) sum = Masked(args.limits, sum, mask[i]);
+        args.dx[at + static_cast<int64_t>(begun + i) * args.channels] = sum;
+      }
     }
   }
 }
@@ -69,12 +84,20 @@ extern "C" __global__ void __launch_bounds__(256, 4)
     // Runs of kNarrowPixels are summed by themselves, so that rounding grows with neither.
     float run[kNarrowOutputs] = {};
     const float* x = args.x + static_cast<int64_t>(first) * args.channels + c;
-    for (int pixel = 0; pixel < pixels; ++pixel, x += args.channels) {
-      const float value = *x;
-      const float* gradient = dy + pixel * args.outputs;
+    for (int begun = 0; begun < pixels; begun += kAhead) {
+      float value[kAhead];
 #pragma unroll
-      for (int k = 0; k < kNarrowOutputs; ++k) {
-        if (k < args.outputs) run[k] = fmaf(value, gradient[k], run[k]);
+      for (int i = 0; i < kAhead; ++i) {
+        if (begun + i < pixels) value[i] = x[static_cast<int64_t>(begun + i) * args.channels];
+      }
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        if (begun + i >= pixels) break;
+        const float* gradient = dy + (begun + i) * args.outputs;
+#pragma unroll
+        for (int k = 0; k < kNarrowOutputs; ++k) {
+          if (k < args.outputs) run[k] = fmaf(value[i], gradient[k], run[k]);
+        }
       }
     }
 #pragma unroll

@@ -124,6 +124,7 @@ Gather MakeGather(const Conv2dProblem& p, Pass pass, const float* picture) {
   gather.image = MakeDivisor(to.h * to.w);
   gather.divided = gather.h.divisor.divisor != 1 || gather.w.divisor.divisor != 1;
   gather.masked = gather.divided == 0 && p.kernel_h * p.kernel_w <= 32;
+  for (int64_t r = 0; gather.masked && r < p.kernel_h; ++r) gather.row_bits |= 1u << r * p.kernel_w;
   gather.vectors = from.c % 4 == 0 && IsAligned(picture, 16);
   return gather;
 }

@@ -3,6 +3,8 @@
 // to memory and are added in their order, so that the same bits come out every time.
 #include "conv2d.h"
 
+#include <cstddef>
+
 #include "conv2d_gather.cuh"
 #include "conv2d_tile.cuh"
 
@@ -35,10 +37,15 @@ __device__ __forceinline__ void CopyAcross(uint32_t tile, Find find) {
 template <int kRows, int kColumns, int kThreads>
 class WeightsCopier {
  public:
-  // origins: two times kDepth of shared memory. The block synchronises before each Copy.
+  // origins: two times kDepth of shared memory, whose address is `at`. The block synchronises
+  // before each Copy.
   __device__ __forceinline__ WeightsCopier(const Conv2dWeightsArgs& args, int row, int column,
-                                           int4* origins)
-      : args_(args), origins_(origins), pixel_(blockIdx.y * args.chunk), tap_(args.gather, 0) {
+                                           int4* origins, uint32_t at)
+      : args_(args),
+        origins_(origins),
+        at_(at),
+        pixel_(blockIdx.y * args.chunk),
+        tap_(args.gather, 0) {
     end_ = min(pixel_ + args.chunk, args.gather.rows);
     const Gather& gather = args.gather;
     const int e = row + (gather.vectors ? 4 * (threadIdx.x % (kRows / 4)) : threadIdx.x % kRows);
@@ -46,6 +53,8 @@ class WeightsCopier {
     tap_.c = e - tap * gather.channels;
     tap_.r = tap / gather.w.kernel;
     tap_.s = tap - tap_.r * gather.w.kernel;
+    bit_ = tap_.Bit(gather);
+    from_ = gather.picture + tap_.Offset(gather);
     column += args.vectors ? 4 * (threadIdx.x % (kColumns / 4))
                            : static_cast<int>(threadIdx.x % kColumns);
     dy_ = args.dy + static_cast<int64_t>(pixel_) * args.columns + column;
@@ -57,22 +66,26 @@ class WeightsCopier {
 
   // Starts copying the next 16 pixels, number `step`, and finds out where those after them lie.
   __device__ __forceinline__ void Copy(int step, uint32_t gathered, uint32_t dy) {
-    const int4* origins = origins_ + step % 2 * kDepth;
-    const auto find_gathered = [&](int row, const float** from) {
-      const int4 v = origins[row];
-      int offset;
-      const bool inside = FindPixel(args_.gather, {v.x, v.y, v.z}, tap_, &offset);
-      *from = args_.gather.picture + offset;
-      return inside;
-    };
+    const uint32_t origins = at_ + step % 2 * kDepth * sizeof(int4);
     const auto find_dy = [&](int row, const float** from) {
       *from = dy_ + row * args_.columns;
       return pixel_ + row < dy_end_;
     };
-    if (args_.gather.vectors) {
-      CopyAcross<kRows, kThreads, 4>(gathered, find_gathered);
+    if (args_.gather.masked) {
+      CopyGathered(gathered, [&](int row, const float** from) {
+        const int2 v = LoadInt2(origins + row * sizeof(int4));
+        *from = from_ + v.x;
+        return (static_cast<unsigned>(v.y) & bit_) != 0;
+      });
     } else {
-      CopyAcross<kRows, kThreads, 1>(gathered, find_gathered);
+      CopyGathered(gathered, [&](int row, const float** from) {
+        const int2 v = LoadInt2(origins + row * sizeof(int4));
+        const int w = LoadInt2(origins + row * sizeof(int4) + sizeof(int2)).x;
+        int offset;
+        const bool inside = FindPixel(args_.gather, {v.x, v.y, w}, tap_, &offset);
+        *from = args_.gather.picture + offset;
+        return inside;
+      });
     }
     if (args_.vectors) {
       CopyAcross<kColumns, kThreads, 4>(dy, find_dy);
@@ -85,20 +98,46 @@ class WeightsCopier {
   }
 
  private:
+  template <class Find>
+  __device__ __forceinline__ void CopyGathered(uint32_t tile, Find find) {
+    if (args_.gather.vectors) {
+      CopyAcross<kRows, kThreads, 4>(tile, find);
+    } else {
+      CopyAcross<kRows, kThreads, 1>(tile, find);
+    }
+  }
+
+  // What is kept of a pixel, as in GatherAlongDepth.
   __device__ __forceinline__ void FindOrigins(int step) {
     if (threadIdx.x >= kDepth) return;
     Origin origin{0, kNowhere, 0};
     const int m = pixel_ + static_cast<int>(threadIdx.x);
     if (m < end_) origin = FindOrigin(args_.gather, m);
-    origins_[step % 2 * kDepth + threadIdx.x] = make_int4(origin.image, origin.h, origin.w, 0);
+    int4* to = origins_ + step % 2 * kDepth + threadIdx.x;
+    if (args_.gather.masked) {
+      *reinterpret_cast<int2*>(to) = Place(args_.gather, origin);
+    } else {
+      *to = make_int4(origin.image, origin.h, origin.w, 0);
+    }
   }
 
   const Conv2dWeightsArgs& args_;
   int4* origins_;
+  uint32_t at_;
   int pixel_, end_;  // the next pixel to copy, and the last of the chunk
   Tap tap_;
-  const float* dy_;  // its dy
-  int dy_end_;       // the last pixel of which there is dy for this thread's column
+  unsigned bit_;       // the tap's in PositionMask
+  const float* from_;  // the tap's pixel of an origin 0
+  const float* dy_;    // the next pixel's dy
+  int dy_end_;         // the last pixel of which there is dy for this thread's column
+};
+
+// In one piece, so that one register holds where all of it lies.
+template <int kRows, int kColumns>
+struct AcrossMemory {
+  alignas(16) float gathered[kStages][kDepth * AcrossPitch(kRows)];
+  alignas(16) float dy[kStages][kDepth * AcrossPitch(kColumns)];
+  int4 origins[2 * kDepth];
 };
 
 template <Precision kPrecision, int kWarpRows, int kWarpColumns>
@@ -106,9 +145,9 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
   constexpr int kRows = kWarpTile * kWarpRows, kColumns = kWarpTile * kWarpColumns;
   constexpr int kThreads = 32 * kWarpRows * kWarpColumns;
   constexpr int kPitchA = AcrossPitch(kRows), kPitchB = AcrossPitch(kColumns);
-  __shared__ __align__(16) float gathered[kStages][kDepth * kPitchA];
-  __shared__ __align__(16) float dy[kStages][kDepth * kPitchB];
-  __shared__ int4 origins[2 * kDepth];
+  constexpr uint32_t kGatheredBytes = kDepth * kPitchA * 4, kDyBytes = kDepth * kPitchB * 4;
+  using Memory = AcrossMemory<kRows, kColumns>;
+  __shared__ Memory memory;
 
   const int block_row = blockIdx.x / args.column_tiles * kRows;
   const int block_column = blockIdx.x % args.column_tiles * kColumns;
@@ -119,8 +158,13 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
       block_column + warp_column < args.packed_columns && block_row + warp_row < args.reduction;
   const bool sums_dy = args.bias && block_row == 0 && threadIdx.x < kColumns;
 
-  WeightsCopier<kRows, kColumns, kThreads> copier(args, block_row, block_column, origins);
-  const uint32_t gathered_address = SharedAddress(gathered), dy_address = SharedAddress(dy);
+  const uint32_t gathered = SharedAddress(&memory);
+  const uint32_t dy = gathered + offsetof(Memory, dy);
+  WeightsCopier<kRows, kColumns, kThreads> copier(args, block_row, block_column, memory.origins,
+                                                  gathered + offsetof(Memory, origins));
+  const AcrossOffsets<kPrecision> lane(kPitchA, kPitchB);
+  const uint32_t lane_gathered = Kept(lane.a + warp_row * 4);
+  const uint32_t lane_dy = Kept(lane.b + warp_column * 4);
   const int steps = copier.steps();
   Accumulators acc = {};
   float dy_sum = 0.0f;
@@ -130,18 +174,17 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
     WaitForCopies<kStages - 2>();
     __syncthreads();  // the stage has arrived for all, and all are done with the one before it
     if (step + kStages - 1 < steps) {
-      copier.Copy(step + kStages - 1, gathered_address + next * sizeof(gathered[0]),
-                  dy_address + next * sizeof(dy[0]));
+      copier.Copy(step + kStages - 1, gathered + next * kGatheredBytes, dy + next * kDyBytes);
     }
     CommitCopies();
     if (useful && step >= 0) {
-      AddAcross<kPrecision, kPitchA, kPitchB>(gathered[stage] + warp_row, dy[stage] + warp_column,
-                                              acc);
+      AddAcross<kPrecision, kPitchA, kPitchB>(gathered + stage * kGatheredBytes + lane_gathered,
+                                              dy + stage * kDyBytes + lane_dy, acc);
     }
     if (sums_dy && step >= 0) {
       float sum = 0.0f;
 #pragma unroll 4
-      for (int row = 0; row < kDepth; ++row) sum += dy[stage][row * kPitchB + threadIdx.x];
+      for (int row = 0; row < kDepth; ++row) sum += memory.dy[stage][row * kPitchB + threadIdx.x];
       dy_sum += sum;
     }
     stage = stage + 1 == kStages ? 0 : stage + 1;
@@ -206,8 +249,20 @@ extern "C" __global__ void __launch_bounds__(256)
       const int e = o == args.reduction ? o : (o - c * args.taps) * args.channels + c;
       from[i] = args.partial + static_cast<int64_t>(e) * args.packed_columns + column + lane;
     }
-    for (int chunk = 0; chunk < args.chunks; ++chunk) {
-      for (int i = 0; i < 4; ++i) sum[i] += from[i][chunk * chunk_size];
+    // Many loads under way at a time, added in their order.
+    constexpr int kAhead = 8;
+    for (int chunk = 0; chunk < args.chunks; chunk += kAhead) {
+      float value[kAhead][4];
+      for (int j = 0; j < kAhead; ++j) {
+        for (int i = 0; i < 4; ++i) {
+          if (chunk + j < args.chunks) value[j][i] = from[i][(chunk + j) * chunk_size];
+        }
+      }
+      for (int j = 0; j < kAhead; ++j) {
+        for (int i = 0; i < 4; ++i) {
+          if (chunk + j < args.chunks) sum[i] += value[j][i];
+        }
+      }
     }
   }
   for (int i = 0; i < 4; ++i) sums[line + 8 * i][lane] = sum[i];

@@ -18,20 +18,20 @@ struct ChainKernel {
   KernelId kernels[3];  // by precision
 };
 constexpr ChainKernel kChains[] = {
-    {128,
-     96,
-     ChainMemory<128, 96>::kBytes,
-     {{"mlpconv", "ninc_mlpconv_strict_128x96"},
-      {"mlpconv", "ninc_mlpconv_split_128x96"},
-      {"mlpconv", "ninc_mlpconv_reduced_128x96"}}},
     {64,
+     96,
+     ChainMemory<64, 96>::kBytes,
+     {{"mlpconv", "ninc_mlpconv_strict_64x96"},
+      {"mlpconv", "ninc_mlpconv_split_64x96"},
+      {"mlpconv", "ninc_mlpconv_reduced_64x96"}}},
+    {32,
      192,
-     ChainMemory<64, 192>::kBytes,
-     {{"mlpconv", "ninc_mlpconv_strict_64x192"},
-      {"mlpconv", "ninc_mlpconv_split_64x192"},
-      {"mlpconv", "ninc_mlpconv_reduced_64x192"}}},
+     ChainMemory<32, 192>::kBytes,
+     {{"mlpconv", "ninc_mlpconv_strict_32x192"},
+      {"mlpconv", "ninc_mlpconv_split_32x192"},
+      {"mlpconv", "ninc_mlpconv_reduced_32x192"}}},
 };
-constexpr uint32_t kThreads = 384;  // of all of them
+constexpr uint32_t kThreads = 192;  // of all of them
 
 // The kernel for a chain, or null: it is one layer, too wide, or its layers differ in precision.
 const ChainKernel* FindChainKernel(const MlpConvProblem& p) {

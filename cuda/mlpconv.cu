@@ -57,7 +57,6 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
   using Memory = ChainMemory<kRows, kColumns>;
   extern __shared__ float4 dynamic[];
   float* map = reinterpret_cast<float*>(dynamic);
-  float* packed = map + Memory::kPacked;
   int4* pixels = reinterpret_cast<int4*>(map + Memory::kPixels);
 
   const int first_row = blockIdx.x * kRows;
@@ -66,9 +65,14 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
   const int warp_column = warp % kWarpColumns * kWarpTile;
   const bool has_rows = first_row + warp_row < args.gather.rows;
 
-  GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, pixels);
+  const uint32_t map_address = SharedAddress(map);
+  const uint32_t packed_address = map_address + Memory::kPacked * 4;
+  GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, pixels,
+                                           map_address + Memory::kPixels * 4);
   PackedCopier<kColumns, kThreads> weights(args.layer[0].packed, args.layer[0].packed_columns, 0);
-  const uint32_t map_address = SharedAddress(map), packed_address = SharedAddress(packed);
+  const LaneOffsets lane = AlongDepthOffsets<kPrecision>();
+  const uint32_t lane_packed = Kept(lane.packed + warp_column * kDepth * 4);
+  const uint32_t lane_pixels = Kept(lane.pixels + warp_row * kDepth * 4);
   int copied_layer = 0, left = args.layer[0].steps;  // what is copied next
   int stage = 1, next = 0;
 #pragma unroll 1
@@ -91,9 +95,9 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
       }
       CommitCopies();
       if (useful && step >= 0) {
-        const float* tile = map + (layer == 0 ? stage : step) * kRows * kDepth;
-        AddAlongDepth<kPrecision>(packed + (stage * kColumns + warp_column) * kDepth,
-                                  tile + warp_row * kDepth, acc);
+        const int tile = layer == 0 ? stage : step;
+        AddAlongDepth<kPrecision>(packed_address + stage * kColumns * kDepth * 4 + lane_packed,
+                                  map_address + tile * kRows * kDepth * 4 + lane_pixels, acc);
       }
       stage = stage + 1 == kStages ? 0 : stage + 1;
       next = next + 1 == kStages ? 0 : next + 1;
@@ -110,16 +114,16 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
 }  // namespace
 
 #define NINC_MLPCONV(name, precision, warp_rows, warp_columns)                   \
-  extern "C" __global__ void __launch_bounds__(32 * warp_rows * warp_columns, 1) \
+  extern "C" __global__ void __launch_bounds__(32 * warp_rows * warp_columns, 2) \
       ninc_mlpconv_##name(const __grid_constant__ MlpConvArgs args) {            \
     RunChain<Precision::precision, warp_rows, warp_columns>(args);               \
   }
 
-NINC_MLPCONV(strict_128x96, kStrict, 4, 3)
-NINC_MLPCONV(strict_64x192, kStrict, 2, 6)
-NINC_MLPCONV(split_128x96, kSplit, 4, 3)
-NINC_MLPCONV(split_64x192, kSplit, 2, 6)
-NINC_MLPCONV(reduced_128x96, kReduced, 4, 3)
-NINC_MLPCONV(reduced_64x192, kReduced, 2, 6)
+NINC_MLPCONV(strict_64x96, kStrict, 2, 3)
+NINC_MLPCONV(strict_32x192, kStrict, 1, 6)
+NINC_MLPCONV(split_64x96, kSplit, 2, 3)
+NINC_MLPCONV(split_32x192, kSplit, 1, 6)
+NINC_MLPCONV(reduced_64x96, kReduced, 2, 3)
+NINC_MLPCONV(reduced_32x192, kReduced, 1, 6)
 
 }  // namespace ninc::cuda

@@ -45,9 +45,41 @@ __device__ __forceinline__ void MmaTf32First(const float (&a)[4], const float (&
         "f"(0.0f));
 }
 
-// The address of shared memory that copies take.
+// A value found once and kept in a register: left to itself the compiler finds a thread's addresses
+// anew each turn of a loop, through special registers that take longer to read than a turn has
+// time.
+__device__ __forceinline__ uint32_t Kept(uint32_t value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
+// The address of shared memory that copies and loads take.
 __device__ __forceinline__ uint32_t SharedAddress(const void* shared) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  return Kept(static_cast<uint32_t>(__cvta_generic_to_shared(shared)));
+}
+
+// Loads from shared memory, by its addresses.
+__device__ __forceinline__ float Load1(uint32_t from) {
+  float v;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v) : "r"(from));
+  return v;
+}
+__device__ __forceinline__ float2 Load2(uint32_t from) {
+  float2 v;
+  asm volatile("ld.shared.v2.f32 {%0,%1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(from));
+  return v;
+}
+__device__ __forceinline__ int2 LoadInt2(uint32_t from) {
+  int2 v;
+  asm volatile("ld.shared.v2.s32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(from));
+  return v;
+}
+__device__ __forceinline__ float4 Load4(uint32_t from) {
+  float4 v;
+  asm volatile("ld.shared.v4.f32 {%0,%1,%2,%3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "r"(from));
+  return v;
 }
 
 // Starts a copy of 16 or 4 bytes to shared memory, or writes zeros where `valid` is false: `from`

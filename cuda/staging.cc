@@ -3,9 +3,21 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/thread_pool.h"
 #include "cuda/current.h"
 
 namespace ninc::cuda {
+namespace {
+
+void CopyOnThreads(std::byte* to, const std::byte* from, size_t bytes) {
+  const auto tasks = static_cast<int64_t>((bytes + Staging::kTaskBytes - 1) / Staging::kTaskBytes);
+  ParallelFor(GetNumThreads(), tasks, [&](int64_t task, int) {
+    const size_t begin = static_cast<size_t>(task) * Staging::kTaskBytes;
+    std::memcpy(to + begin, from + begin, std::min(Staging::kTaskBytes, bytes - begin));
+  });
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Staging>> Staging::Make(Context& context) {
   constexpr char kWhat[] = "cuda: pinned memory for copies";
@@ -56,8 +68,11 @@ abi::Result Staging::CopyIn(abi::Stream stream, abi::DevicePointer to, const voi
     const size_t wanted = std::min(bytes - begin, kLargestHalf);
     if (half.bytes < wanted) NINC_CUDA_TRY(Grow(&half, std::max(wanted, kHalfBytes)));
     const size_t part = std::min(bytes - begin, half.bytes);
-    std::memcpy(half.memory, static_cast<const std::byte*>(from) + begin, part);
-    NINC_CUDA_TRY(driver.MemcpyHtoDAsync(to + begin, half.memory, part, stream));
+    for (size_t done = 0; done < part; done += kPieceBytes) {
+      const size_t piece = std::min(kPieceBytes, part - done);
+      CopyOnThreads(half.memory + done, static_cast<const std::byte*>(from) + begin + done, piece);
+      NINC_CUDA_TRY(driver.MemcpyHtoDAsync(to + begin + done, half.memory + done, piece, stream));
+    }
     NINC_CUDA_TRY(driver.EventRecord(half.done, stream));
     begin += part;
   }

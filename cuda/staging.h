@@ -20,6 +20,10 @@ class Staging {
   // A half grows to hold a whole batch up to this size: in pieces, a batch would wait for all that
   // its stream has queued, since a half is free again only once its last transfer has been made.
   static constexpr size_t kLargestHalf = size_t{64} << 20;
+  // But its transfer begins with the first of these: the device reads one while the processor's
+  // threads, one of which would take longer than the transfer, fill the next.
+  static constexpr size_t kPieceBytes = size_t{4} << 20;
+  static constexpr size_t kTaskBytes = size_t{256} << 10;  // of a thread at a time
 
   static Result<std::unique_ptr<Staging>> Make(Context& context);
   ~Staging();  // the stream has no work left

@@ -76,7 +76,7 @@ inline int64_t WidestOf(const MlpConvProblem& chain) {
 inline Least LeastOfChain(const MlpConvProblem& chain, bool kept) {
   const Conv2dProblem& first = chain.layers.front();
   const int64_t pixels = first.output().pixels();
-  const int64_t row_tiles = CeilDiv(pixels, WidestOf(chain) <= 96 ? 128 : 64);
+  const int64_t row_tiles = CeilDiv(pixels, WidestOf(chain) <= 96 ? 64 : 32);
   const ProductShape shape = ShapeOf(first, Pass::kForward);
   Least least{};
   double floats = static_cast<double>(pixels * shape.reduction());

@@ -131,6 +131,15 @@ TEST(FloatTest, MinAndMaxPreferNumbersToNan) {
   EXPECT_EQ(LanesOf<double>("max.f64 %to, %a, %b;", F64{1}, F64{2}), (F64{2}));
 }
 
+TEST(FloatTest, NanIsAlwaysTheSame) {
+  const float payload = std::bit_cast<float>(0xffc12345u);
+  for (const char* code : {"add.f32 %to, %a, %b;", "mul.rz.f32 %to, %a, %b;",
+                           "max.NaN.f32 %to, %a, %b;", "fma.rn.f32 %to, %a, %b, %b;"}) {
+    const auto got = LanesOf<float>(code, F32{payload}, F32{payload}, F32{payload});
+    EXPECT_EQ(std::bit_cast<uint32_t>(got[0]), 0x7fffffffu) << code;
+  }
+}
+
 TEST(FloatTest, Signs) {
   EXPECT_EQ(LanesOf<float>("abs.f32 %to, %a;", F32{-1}), (F32{1}));
   EXPECT_EQ(LanesOf<float>("abs.ftz.f32 %to, %a;", F32{-kTiny}), (F32{0}));

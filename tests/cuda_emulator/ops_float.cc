@@ -27,7 +27,7 @@ float In(float a) {
 template <int kVariant>
 float Out(float a) {
   if (kVariant & kFtz) a = Flush(a);
-  return kVariant & kSat ? Saturate(a) : a;
+  return kVariant & kSat ? Saturate(a) : Canonical(a);
 }
 
 template <auto kFunction, int kVariant>

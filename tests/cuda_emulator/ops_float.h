@@ -2,6 +2,8 @@
 // taken off.
 #pragma once
 
+#include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "cuda_emulator/decoder.h"
@@ -17,6 +19,9 @@ void DecodeFloatMin(Decoder& d, Type type);
 void DecodeFloatMax(Decoder& d, Type type);
 void DecodeFloatAbs(Decoder& d, Type type);
 void DecodeFloatNeg(Decoder& d, Type type);
+
+// What float32 arithmetic makes of NaN: always the same one, whatever the operands' bits are.
+inline float Canonical(float a) { return std::isnan(a) ? std::bit_cast<float>(0x7fffffffu) : a; }
 
 // ops_rounding.cc: the executors for roundings other than to nearest, null if there is none. The
 // instruction's `variant` says which: 1 towards zero, 2 down, 3 up.

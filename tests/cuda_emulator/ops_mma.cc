@@ -9,6 +9,7 @@
 #include "cuda_emulator/block.h"
 #include "cuda_emulator/lanes.h"
 #include "cuda_emulator/opcodes.h"
+#include "cuda_emulator/ops_float.h"
 
 namespace ninc::emulator {
 namespace {
@@ -21,7 +22,7 @@ double Tf32(uint32_t bits) { return std::bit_cast<float>(bits & 0xffffe000); }
 float Cut(double sum) {
   const auto nearest = static_cast<float>(sum);
   if (!std::isfinite(nearest) || std::fabs(static_cast<double>(nearest)) <= std::fabs(sum)) {
-    return nearest;
+    return Canonical(nearest);
   }
   return std::bit_cast<float>(std::bit_cast<uint32_t>(nearest) - 1);
 }

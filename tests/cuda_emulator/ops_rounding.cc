@@ -3,6 +3,7 @@
 #include <cfenv>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "cuda_emulator/lanes.h"
 #include "cuda_emulator/ops_float.h"
@@ -33,7 +34,11 @@ void Rounded(Warp& warp, const Instruction& instruction, uint32_t lanes) {
     if constexpr (kArithmetic == Arithmetic::kFma) result = std::fma(x, y, c[lane]);
     if constexpr (kArithmetic == Arithmetic::kSqrt) result = std::sqrt(x);
     if constexpr (kArithmetic == Arithmetic::kRcp) result = T{1} / x;
-    to[lane] = result;
+    if constexpr (std::is_same_v<T, float>) {
+      to[lane] = Canonical(result);
+    } else {
+      to[lane] = result;
+    }
   }
   std::fesetround(before);
 }

@@ -13,8 +13,9 @@ namespace {
 constexpr int kSteps = 50;
 
 // Of the loss, relative. Rounding differs from the first step on, and training multiplies
-// differences: a ReLU that changes sides changes the gradients of all that come after.
-double BoundOf(int step) { return 2e-5 * std::pow(1.15, step); }
+// differences: a ReLU that changes sides changes the gradients of all that come after. On an H200
+// beside a processor with AMX the seventh step differed by 1.3e-4, the tenth by 9e-6.
+double BoundOf(int step) { return 1e-4 * std::pow(1.15, step); }
 
 }  // namespace
 
