@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
-CTEST  := $(BIN)/ctest --no-tests=error
+CTEST  := $(BIN)/ctest --no-tests=error -j $(shell nproc)
 export PYTHON
 
 # Paths of the environment's cmake and ninja first, for CMake presets and scikit-build-core.
