@@ -144,6 +144,9 @@ const Speeds& ChosenSpeeds() {
   return target == Target::kAmx || target == Target::kAvx512 ? kAvx512Speeds : kAvx2Speeds;
 }
 
+// What follows is of the 2 MiB of L2 that the figures were fitted on, and constant where the
+// kernels ask the machine: a choice is the target's, so that the bits are too.
+//
 // Bytes of weights that stay in L2 from block to block; Winograd's share it with frequencies.
 constexpr double kNearWeights = 1.0e6, kNearFrequencies = 1.5e6;
 // Bytes of x and dy that stay there.

@@ -31,7 +31,7 @@
 namespace ninc::cpu {
 namespace {
 
-// As in conv2d_weights.cc.
+// As in conv2d_weights.cc; of bytes there is the limit of PointwiseBackwardPays.
 constexpr int64_t kChunkPixels = 1024;
 constexpr int64_t kMostChunks = 32;
 // Chunks that keep a few threads busy evenly.

@@ -8,8 +8,8 @@
 // Row i of A_t is wherever rows[t][i] points: a pixel of the picture, a row of zeros outside of it
 // (implicit GEMM), or a row of a matrix laid out before. B is a packed panel of weights, `width` =
 // kVectors·lanes columns wide and zero padded, so that the inner loop has neither borders nor
-// remainders. What a tile knows nothing of: how weights are packed (pack.h), which blocks of pixels
-// and panels are taken in which order (conv2d.cc, conv2d_weights.cc).
+// remainders. What a tile knows nothing of: how weights are packed (conv2d_pack.h), which blocks of
+// pixels and panels are taken in which order (conv2d_direct.cc, conv2d_weights.cc).
 #pragma once
 
 #include <algorithm>
