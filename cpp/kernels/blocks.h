@@ -10,6 +10,9 @@
 namespace ninc::cpu {
 
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t RoundUp(int64_t value, int64_t multiple) {
+  return CeilDiv(value, multiple) * multiple;
+}
 
 // The size of each of the fewest blocks of at most `most` that hold `count`: none is nearly empty.
 inline int64_t EvenBlock(int64_t count, int64_t most) {

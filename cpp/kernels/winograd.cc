@@ -32,10 +32,6 @@ using BlockSizes = WinogradBlockSizes;
 constexpr int64_t kFewestTiles = 16;
 constexpr int64_t kMostTiles = 64;
 
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 // The scratch memory of one thread.
 struct BlockScratch {
   int64_t* block;   // whose pixels are transformed, -1 at first
@@ -223,7 +219,7 @@ WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slice
               int64_t{sizeof(float)} >
           SecondLevelCacheBytes()),
       frequencies(grid.shape.frequencies()),
-      row(RoundUp(grid.src.c, few ? kFewChannels : 16)) {
+      row(RoundUp(grid.src.c, few ? kFewChannels : kLineFloats)) {
   const int64_t rows = Products().shape.rows;
   const int64_t bytes = frequencies * (row + (few ? 0 : slices.widest())) * int64_t{sizeof(float)};
   const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / bytes;

@@ -27,8 +27,6 @@ constexpr int64_t kMostSums = 4 << 20;  // floats that wait to be transformed to
 constexpr int64_t kChannelsInTask = 16;
 constexpr int kMaxTaps = 25;
 
-int64_t RoundUp(int64_t value, int64_t multiple) { return CeilDiv(value, multiple) * multiple; }
-
 // The sums of all channels of x and some panels of dy's, at all frequencies:
 //
 //     sums: frequency → panel → channel → column
