@@ -180,8 +180,10 @@ def _print(results: dict) -> None:
         print(report.row_table(row), end="\n\n")
     if results["rows"]:
         print(report.summary(results["rows"]), end="\n\n")
-    if results["memory"]:
-        print(report.memory_table(results["memory"]), end="\n\n")
+    for name in table.MEMORY_ROWS:
+        measured = [engine for engine in results["memory"] if engine["row"] == name]
+        if measured:
+            print(report.memory_table(measured), end="\n\n")
     print("\n".join(goals.lines(results["rows"], results["memory"])))
 
 

@@ -72,21 +72,23 @@ def _cells(goal: Goal, row: dict, part: float) -> tuple[str, ...]:
 
 
 def _scaling(rows: list[dict]) -> list[tuple[str, ...]]:
-    """Two threads against one, of ninc alone."""
-    seconds = {
-        (row["row"], row["target"], row["threads"]): report.engine_named(row, peers.NINC)["seconds"]
-        for row in rows
-    }
+    """Two threads against one, of ninc alone, as they took turns."""
     return [
-        _line(name, f"{target}, 2 threads", "1 thread", one / seconds[name, target, 2], _SCALING)
-        for (name, target, threads), one in seconds.items()
-        if threads == 1 and (name, target, 2) in seconds
+        _line(
+            row["row"],
+            report.setting(row),
+            "1 thread",
+            row["scaling"]["one_thread"] / row["scaling"]["all_threads"],
+            _SCALING,
+        )
+        for row in rows
+        if row["threads"] == 2 and row.get("scaling")
     ]
 
 
 def _memory(memory: list[dict]) -> list[tuple[str, ...]]:
-    """Peak memory: how many times as much each peer takes."""
-    peak = {engine["name"]: engine["peak_mb"] for engine in memory}
+    """Peak memory of inference: how many times as much each peer takes."""
+    peak = {e["name"]: e["peak_mb"] for e in memory if e["row"] == "cifar-b128"}
     return [
         _line("memory", "batch 128, peak", name, peak[name] / peak[peers.NINC], 1.0)
         for name in (peers.ONNX_RUNTIME, peers.OPENVINO, peers.OPENVINO_DEFAULT)

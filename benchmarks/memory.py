@@ -1,4 +1,5 @@
-"""Peak memory of inference at batch 128: a process an engine, so that each answers for itself."""
+"""Peak memory at batch 128, inference and training: a process an engine, so that each answers for
+itself."""
 
 from __future__ import annotations
 
@@ -21,29 +22,41 @@ def measure(threads: int, progress) -> tuple[list[dict], list[dict]]:
     imported: resident once the engine's modules are loaded; peak: the most until it has run three
     times; growth: the peak beyond `imported`, which is what the network costs.
     """
-    row = rows.row(rows.MEMORY_ROW)
-    network = row.build()
     measured, left_out = [], []
-    for engine in peers.INFERENCE:
-        missing = engine.missing()
-        if missing:
-            left_out.append({"name": engine.name, "reason": f"{', '.join(missing)} not installed"})
-            continue
-        progress(f"peak memory of {row.title}: {engine.name}")
-        with tempfile.TemporaryDirectory() as folder:
-            path = engine.save(network, row.input_shape, folder)
-            command = [sys.executable, "-m", __name__, engine.name, path, str(threads)]
-            result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        measured.append(
-            {
-                "name": engine.name,
-                "title": row.title,
-                "target": ninc.target(),
-                "threads": threads,
-                **json.loads(result.stdout.splitlines()[-1]),
-            }
-        )
+    for name in rows.MEMORY_ROWS:
+        row = rows.row(name)
+        for engine in _engines(row):
+            missing = engine.missing()
+            if missing:
+                reason = f"{', '.join(missing)} not installed"
+                left_out.append({"name": engine.name, "reason": reason})
+                continue
+            progress(f"peak memory of {row.title}: {engine.name}")
+            measured.append(
+                {
+                    "name": engine.name,
+                    "row": row.name,
+                    "title": row.title,
+                    "target": ninc.target(),
+                    "threads": threads,
+                    **_in_process(row, engine, threads),
+                }
+            )
     return measured, left_out
+
+
+def _engines(row: rows.Row) -> tuple[peers.Engine, ...]:
+    return peers.INFERENCE if row.kind == rows.INFERENCE else peers.TRAINING
+
+
+def _in_process(row: rows.Row, engine: peers.Engine, threads: int) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        path = ""
+        if row.kind == rows.INFERENCE:
+            path = engine.save(row.build(), row.input_shape, folder)
+        command = [sys.executable, "-m", __name__, row.name, engine.name, path, str(threads)]
+        result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def _resident(field: str) -> float:
@@ -54,14 +67,23 @@ def _resident(field: str) -> float:
 
 
 def main():
-    name, path, threads = sys.argv[1:]
-    engine = peers.named(name)
-    x, _ = rows.row(rows.MEMORY_ROW).data(1)
+    row_name, name, path, threads = sys.argv[1:]
+    row = rows.row(row_name)
+    engine = next(engine for engine in _engines(row) if engine.name == name)
     module = engine.module()
-    imported = _resident("VmRSS")
-    loaded = module.load(os.fspath(path), x, int(threads), **engine.variant)
+    if row.kind == rows.INFERENCE:
+        x, _ = row.data(1)
+        imported = _resident("VmRSS")
+        loaded = module.load(os.fspath(path), x, int(threads), **engine.variant)
+        run = loaded.run
+    else:
+        network = row.build()
+        x, labels = row.data(network._model.output_shape(row.input_shape)[1])
+        imported = _resident("VmRSS")
+        loaded = module.Training(network, x, labels, int(threads), 1e-3, 1e-4, **engine.variant)
+        run = loaded.step
     for _ in range(_RUNS):
-        loaded.run()
+        run()
     peak = _resident("VmHWM")
     print(
         json.dumps(

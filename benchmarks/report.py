@@ -122,7 +122,7 @@ def summary(rows: list[dict]) -> str:
 
 
 def memory_table(memory: list[dict], left_out: list[dict] = ()) -> str:
-    """Megabytes an engine: after its import, at its peak, and between the two."""
+    """Megabytes an engine, of one row: after its import, at its peak, and between the two."""
     first = memory[0]
     lines = [f"Peak memory, {first['title']}: {setting(first)}, a process an engine"]
     cells = [("engine", "imported MB", "peak MB", "growth MB", "precision")]

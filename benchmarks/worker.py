@@ -64,6 +64,7 @@ def measure(
         described[name]["seconds"] = statistics.median(values)
         described[name]["fastest"] = min(values)
         described[name]["calls"] = len(values)
+    scaling = _scaling(calls[peers.NINC], threads, rounds, seconds, progress)
     return {
         "row": row.name,
         "title": row.title,
@@ -76,7 +77,27 @@ def measure(
         "others_cores": others.cores,
         "engines": list(described.values()),
         "left_out": left_out,
+        "scaling": scaling,
     }
+
+
+def _scaling(call, threads, rounds, seconds, progress) -> dict | None:
+    """Seconds of ninc's call on one thread and on all, in turns; None where there is one thread."""
+    if threads == 1:
+        return None
+
+    def on(count):
+        def run():
+            ninc.set_num_threads(count)
+            call()
+
+        return run
+
+    times = timing.interleaved(
+        {"one thread": on(1), "all threads": on(threads)}, rounds, seconds, progress
+    )
+    ninc.set_num_threads(threads)
+    return {name.replace(" ", "_"): statistics.median(values) for name, values in times.items()}
 
 
 def _limit(threads: int) -> float:

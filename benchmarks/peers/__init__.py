@@ -89,8 +89,3 @@ TRAINING = (
     Engine(TORCH[1], "torch", ("torch",), _LAST),
     Engine(TORCH_BF16, "torch", ("torch",), {**_LAST, "autocast": True}),
 )
-
-
-def named(name: str) -> Engine:
-    """The engine of INFERENCE with this name."""
-    return next(engine for engine in INFERENCE if engine.name == name)

@@ -1,3 +1,5 @@
+// Own threads instead of OpenMP: a region must begin within microseconds, survive a fork, share a
+// process with other libraries' pools, and leave no thread spinning when a run is over.
 #include "base/thread_pool.h"
 
 #include <pthread.h>

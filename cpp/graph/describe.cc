@@ -11,7 +11,8 @@
 namespace ninc {
 namespace {
 
-constexpr size_t kColumns = 6;
+constexpr size_t kStepColumns = 6, kChoiceColumns = 7;
+template <size_t kColumns>
 using Row = std::array<std::string, kColumns>;
 
 std::string Format(const char* format, double value) {
@@ -22,6 +23,10 @@ std::string Format(const char* format, double value) {
 
 std::string Megabytes(size_t bytes) { return Format("%.2f MB", static_cast<double>(bytes) / 1e6); }
 std::string Megaflops(double flops) { return Format("%.1f", flops / 1e6); }
+
+std::string Milliseconds(const Conv2dEstimate& estimate) {
+  return Format("%.3f", estimate.nanoseconds / 1e6);
+}
 
 std::string Name(const Activation& activation) {
   switch (activation.kind) {
@@ -160,7 +165,7 @@ struct Summarise {
   Summary operator()(const step::SoftmaxBackward& s) const { return {"softmax backward", s.dx}; }
 };
 
-Row MakeRow(const Plan::Impl& plan, size_t index) {
+Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
   const Step& step = plan.program.steps[index];
   const Summary summary = std::visit(Summarise{}, step.op);
   std::string layers;
@@ -187,23 +192,51 @@ size_t Width(std::string_view text) {
   }));
 }
 
-std::string Table(const std::vector<Row>& rows) {
+// Columns of numbers are set to the right.
+template <size_t kColumns>
+std::string Table(const std::vector<Row<kColumns>>& rows, std::array<bool, kColumns> numbers) {
   std::array<size_t, kColumns> widths{};
-  for (const Row& row : rows) {
+  for (const Row<kColumns>& row : rows) {
     for (size_t c = 0; c < kColumns; ++c) widths[c] = std::max(widths[c], Width(row[c]));
   }
   std::string table;
-  for (const Row& row : rows) {
+  for (const Row<kColumns>& row : rows) {
     std::string line;
     for (size_t c = 0; c < kColumns; ++c) {
       const std::string space(widths[c] - Width(row[c]), ' ');
-      const bool number = c + 2 >= kColumns;
-      line += (c == 0 ? "" : "  ") + (number ? space + row[c] : row[c] + space);
+      line += (c == 0 ? "" : "  ") + (numbers[c] ? space + row[c] : row[c] + space);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     table += line + "\n";
   }
   return table;
+}
+
+std::string Name(Pass pass) {
+  switch (pass) {
+    case Pass::kForward:
+      return "forward";
+    case Pass::kBackwardData:
+      return "backward data";
+    case Pass::kBackwardWeights:
+      return "backward weights";
+  }
+  return "";
+}
+
+std::string ChoiceTable(const std::vector<ConvolutionChoice>& choices) {
+  if (choices.empty()) return "";
+  std::vector<Row<kChoiceColumns>> rows{
+      {"convolution", "pass", "chosen", "block", "ms", "next best", "ms"}};
+  for (const ConvolutionChoice& choice : choices) {
+    const Conv2dEstimate& best = choice.estimates.front();
+    const bool alone = choice.estimates.size() == 1;
+    rows.push_back({choice.layer, Name(choice.pass), best.algorithm, choice.block,
+                    Milliseconds(best), alone ? "" : choice.estimates[1].algorithm,
+                    alone ? "" : Milliseconds(choice.estimates[1])});
+  }
+  return "cost model: ms of one core, less what all algorithms do alike\n" +
+         Table(rows, {false, false, false, false, true, false, true});
 }
 
 }  // namespace
@@ -215,15 +248,19 @@ std::string Plan::Describe() const {
                      input_shape().ToString() + ", output " + output_shape().ToString() + ", " +
                      Name(options().precision) + " on " + std::string(impl_->backend->name()) +
                      (here ? " (" + std::string(TargetName(impl_->target)) + ")" : "") + "\n";
-  std::vector<Row> rows{{"step", "layers", "algorithm", "result", "MFLOP", "weights"}};
-  for (size_t i = 0; i < impl_->program.steps.size(); ++i) rows.push_back(MakeRow(*impl_, i));
-  text += Table(rows);
+  std::vector<Row<kStepColumns>> rows{
+      {"step", "layers", "algorithm", "result", "MFLOP", "weights"}};
+  for (size_t i = 0; i < impl_->program.steps.size(); ++i) rows.push_back(StepRow(*impl_, i));
+  text += Table(rows, {false, false, false, false, true, true});
   text += std::to_string(impl_->program.steps.size()) + " steps, " + Megaflops(Flops()) +
           " MFLOP, arena " + Megabytes(ArenaBytes()) + ", scratch " +
           Megabytes(impl_->workspace.shared);
   if (here) text += " + " + Megabytes(impl_->workspace.per_thread) + " a thread";
   if (!training) text += ", packed weights " + Megabytes(PackedBytes());
-  return text + "\n";
+  const int threads = impl_->backend->Threads();
+  text += "; in all " + Megabytes(impl_->LayoutOf(threads).bytes + PackedBytes());
+  if (here) text += " on " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+  return text + "\n" + ChoiceTable(impl_->choices);
 }
 
 }  // namespace ninc

@@ -4,71 +4,19 @@
 #include <utility>
 
 #include "graph/autodiff.h"
+#include "graph/choices.h"
 #include "graph/execute.h"
 #include "graph/fuse.h"
 #include "graph/lower.h"
 #include "graph/plan_impl.h"
 
 namespace ninc {
-namespace {
-
-// The convolution passes that a step runs.
-struct ConvolutionPasses {
-  std::vector<const Conv2dProblem*> problems;
-  Pass pass{};
-};
-
-ConvolutionPasses FindConvolutions(const StepOp& op) {
-  if (const auto* s = std::get_if<step::Conv2d>(&op)) return {{&s->problem}, Pass::kForward};
-  if (const auto* s = std::get_if<step::NormConv2d>(&op)) return {{&s->problem}, Pass::kForward};
-  if (const auto* s = std::get_if<step::MlpConv>(&op)) {
-    ConvolutionPasses passes;
-    for (const Conv2dProblem& layer : s->problem.layers) passes.problems.push_back(&layer);
-    return passes;
-  }
-  if (const auto* s = std::get_if<step::Conv2dBackwardData>(&op)) {
-    return {{&s->problem}, Pass::kBackwardData};
-  }
-  if (const auto* s = std::get_if<step::Conv2dBackwardWeights>(&op)) {
-    return {{&s->problem}, Pass::kBackwardWeights};
-  }
-  if (const auto* s = std::get_if<step::PointwiseBackward>(&op)) {
-    ConvolutionPasses passes{{}, Pass::kBackwardData};
-    for (const Conv2dProblem& problem : s->problems) {
-      passes.problems.insert(passes.problems.end(), {&problem, &problem});  // both gradients
-    }
-    return passes;
-  }
-  return {};
-}
-
-// "winograd F(4×4, 5×5) 8×48, 2 matrix product 8×48"
-std::string AlgorithmsOf(const ConvolutionPasses& passes, const Backend& backend) {
-  std::string text, last;
-  int repeats = 0;
-  const auto flush = [&] {
-    if (repeats == 0) return;
-    text += text.empty() ? "" : ", ";
-    text += (repeats > 1 ? std::to_string(repeats) + " " : "") + last;
-  };
-  for (const Conv2dProblem* problem : passes.problems) {
-    std::string name = backend.Conv2dAlgorithm(*problem, passes.pass);
-    if (name != last) {
-      flush();
-      repeats = 0;
-      last = std::move(name);
-    }
-    ++repeats;
-  }
-  flush();
-  return text;
-}
-
-}  // namespace
 
 size_t Plan::Impl::OwnBytes() const {
   // A step's operands and nodes are a few words beside it.
+  constexpr size_t kEstimates = 3;  // of a choice, about
   return sizeof(Plan) + sizeof(Impl) + program.steps.size() * (sizeof(Step) + sizeof(std::string)) +
+         choices.size() * (sizeof(ConvolutionChoice) + kEstimates * sizeof(Conv2dEstimate)) +
          program.values.size() * (sizeof(Value) + sizeof(size_t)) +
          program.prepared.size() * sizeof(Prepared);
 }
@@ -109,9 +57,11 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->program, *backend);
   for (const Step& step : impl->program.steps) {
-    const ConvolutionPasses passes = FindConvolutions(step.op);
-    impl->algorithms.push_back(AlgorithmsOf(passes, *backend));
-    for (const Conv2dProblem* problem : passes.problems) impl->flops += problem->Flops();
+    impl->algorithms.push_back(AlgorithmsOf(step.op, *backend));
+    impl->flops += FlopsOf(step.op);
+    for (ConvolutionChoice& choice : ChoicesOf(step, *graph, *backend)) {
+      impl->choices.push_back(std::move(choice));
+    }
   }
   impl->graph = std::move(graph);
   impl->backend = std::move(backend);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/choices.h"
 #include "graph/memory.h"
 #include "graph/prepared.h"
 #include "graph/program.h"
@@ -32,6 +33,7 @@ struct Plan::Impl {
   MemoryLayout layout;
   WorkspaceSize workspace;
   std::vector<std::string> algorithms;  // by step; convolutions' only
+  std::vector<ConvolutionChoice> choices;
   double flops = 0;
   mutable PreparedSlot prepared;
 

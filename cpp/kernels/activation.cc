@@ -1,3 +1,5 @@
+// Blocks of elements where there is nothing to sum, and blocks of rows where dbias is wanted: each
+// task sums its own and the partial sums are added in order, so that no bit depends on the threads.
 #include "kernels/activation.h"
 
 #include "kernels/blocks.h"

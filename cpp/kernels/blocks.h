@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
 #include "base/thread_pool.h"
 
@@ -17,6 +18,11 @@ inline int64_t RoundUp(int64_t value, int64_t multiple) {
 // The size of each of the fewest blocks of at most `most` that hold `count`: none is nearly empty.
 inline int64_t EvenBlock(int64_t count, int64_t most) {
   return std::max<int64_t>(1, CeilDiv(count, std::max<int64_t>(1, CeilDiv(count, most))));
+}
+
+// How Plan::Describe calls a block: "64 tiles", "1 pixel".
+inline std::string BlockName(int64_t count, const char* unit) {
+  return std::to_string(count) + " " + unit + (count == 1 ? "" : "s");
 }
 
 // Elements a task of an element-wise kernel takes: 64 KiB an array, long enough to hide the cost of

@@ -2,10 +2,15 @@
 // finds it faster, else direct.
 #include "kernels/conv2d.h"
 
+#include <algorithm>
+
 #include "kernels/activation.h"
+#include "kernels/blocks.h"
+#include "kernels/conv2d_block.h"
 #include "kernels/conv2d_cost.h"
 #include "kernels/conv2d_depthwise.h"
 #include "kernels/conv2d_direct.h"
+#include "kernels/conv2d_direct_cost.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_weights.h"
 #include "kernels/winograd.h"
@@ -47,6 +52,40 @@ std::string Conv2dAlgorithm(const Conv2dProblem& p, Pass pass) {
   if (const WinogradShape shape = ChooseWinograd(p, pass); shape.tile > 0)
     return WinogradName(shape);
   return DirectName(p, pass);
+}
+
+std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dProblem& p, Pass pass) {
+  if (IsDepthwise(p)) return {};
+  const WinogradShape chosen = ChooseWinograd(p, pass);
+  std::vector<Conv2dEstimate> estimates;
+  for (const auto& [shape, nanoseconds] : ConvCandidates(p, pass)) {
+    if (!IsChosenByCost(p) && shape != chosen) continue;
+    estimates.push_back({shape.tile > 0 ? WinogradName(shape) : DirectName(p, pass), nanoseconds});
+  }
+  if (!IsChosenByCost(p)) return estimates;
+  // Direct convolution by the other kind of register tile, where there are two.
+  const bool split = ProductShape(p, pass).split;
+  Conv2dProblem other = p;
+  other.method = split ? ConvMethod::kDirect : ConvMethod::kSplit;
+  if (ProductShape(other, pass).split != split) {
+    estimates.push_back({DirectName(other, pass), DirectCost(other, pass)});
+  }
+  std::stable_sort(estimates.begin(), estimates.end(),
+                   [](const auto& a, const auto& b) { return a.nanoseconds < b.nanoseconds; });
+  return estimates;
+}
+
+std::string Conv2dBlock(const Conv2dProblem& p, Pass pass) {
+  if (IsDepthwise(p)) return {};
+  const bool gradient = pass == Pass::kBackwardWeights;
+  if (const WinogradShape shape = ChooseWinograd(p, pass); shape.tile > 0) {
+    const int64_t tiles = TileGrid(p, gradient ? Pass::kForward : pass, shape).count();
+    return BlockName(
+        gradient ? std::min(WinogradSumTiles(shape), tiles) : WinogradRunTiles(p, pass, shape),
+        "tile");
+  }
+  const int64_t pixels = MakeLattice(p, gradient ? Pass::kForward : pass, 0).rows();
+  return BlockName(std::min(gradient ? kSumPixels : BlockRows(), pixels), "pixel");
 }
 
 void Conv2dForward(const Conv2dProblem& p, const float* x, const float* packed, const float* bias,

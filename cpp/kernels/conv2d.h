@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "ninc/backend.h"
 #include "ninc/problem.h"
@@ -18,6 +19,8 @@ void PackWeights(const Conv2dProblem& problem, Pass pass, const float* weight, c
                  float* packed, int threads);
 WorkspaceSize Conv2dWorkspace(const Conv2dProblem& problem, Pass pass);
 std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass);
+std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dProblem& problem, Pass pass);
+std::string Conv2dBlock(const Conv2dProblem& problem, Pass pass);
 
 // y(n,p,q,k) = act(bias(k) + sum_rsc x(n, p*stride + r*dil - pad, ..., c) * weight(k,c,r,s))
 void Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,

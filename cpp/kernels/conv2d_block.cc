@@ -1,3 +1,5 @@
+// A panel of weights stays in L2 while all tiles of the block pass over it, a stretch of the sum at
+// a time where the panel is larger; the block's rows are read again for each panel, from L2 too.
 #include "kernels/conv2d_block.h"
 
 #include <algorithm>

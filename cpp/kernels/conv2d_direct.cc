@@ -46,12 +46,11 @@ void RunLattice(const Conv2dProblem& p, Pass pass, const TileShape& shape, int64
   const Panels panels(lattice.columns, shape);
   const float* const lattice_packed = packed + PackedOffset(p, pass, shape, 0, index);
   const size_t group_size = PackedOffset(p, pass, shape, 1, 0);
-  const int64_t blocks = (lattice.rows() + BlockRows() - 1) / BlockRows();
+  const int64_t blocks = CeilDiv(lattice.rows(), BlockRows());
   // Few blocks (small maps, batch 1): split the panels too, until every thread has some tasks.
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits = std::clamp<int64_t>(
-      (wanted + blocks * p.groups - 1) / std::max<int64_t>(1, blocks * p.groups), 1,
-      panels.count());
+      CeilDiv(wanted, std::max<int64_t>(1, blocks * p.groups)), 1, panels.count());
 
   ParallelFor(workspace.threads(), blocks * p.groups * splits, [&](int64_t task, int thread) {
     const int64_t split = task % splits;

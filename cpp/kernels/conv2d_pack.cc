@@ -1,11 +1,12 @@
+// Panel after panel, in each tap after tap: the order in which a tile reads them, whatever the
+// pass, so that one register tile serves forward and backward data.
 #include "kernels/conv2d_pack.h"
 
 #include <algorithm>
 
 #include "base/thread_pool.h"
-#include "kernels/conv2d_cost.h"
 #include "kernels/conv2d_rows.h"
-#include "kernels/conv2d_split_cost.h"
+#include "kernels/conv2d_direct_cost.h"
 #include "kernels/split_tile.h"
 
 namespace ninc::cpu {

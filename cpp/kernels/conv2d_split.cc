@@ -1,3 +1,5 @@
+// A stretch of steps at a time, so that what the split rows take stays in L2 beside a panel's
+// share; sums between stretches are kept in float32 outside of the tile registers.
 #include "kernels/conv2d_split.h"
 
 #include <algorithm>

@@ -28,8 +28,7 @@ namespace ninc::cpu {
 namespace {
 
 constexpr int64_t kBlockPixels = kSumPixels;
-// At least so many pixels a chunk, and at most so many bytes for the sums of all chunks.
-constexpr int64_t kChunkPixels = 1024;
+// And at most so many bytes for the sums of all chunks.
 constexpr int64_t kMaxChunks = 32;
 constexpr int64_t kChunkSumBytes = 4 << 20;
 

@@ -11,6 +11,8 @@ namespace ninc::cpu {
 
 // Pixels that are summed up in registers before they are added to the rest.
 inline constexpr int64_t kSumPixels = 128;
+// Pixels of a chunk, which has sums of its own, at least.
+inline constexpr int64_t kChunkPixels = 1024;
 
 WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& problem);
 // x: N×H×W×C, dy: N×P×Q×K, dweight: K×(C/groups)×R×S, written; dbias: K, written, or null.

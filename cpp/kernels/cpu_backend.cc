@@ -73,6 +73,13 @@ class Cpu final : public Backend {
   std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) const override {
     return cpu::Conv2dAlgorithm(problem, pass);
   }
+  std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dProblem& problem,
+                                              Pass pass) const override {
+    return cpu::Conv2dEstimates(problem, pass);
+  }
+  std::string Conv2dBlock(const Conv2dProblem& problem, Pass pass) const override {
+    return cpu::Conv2dBlock(problem, pass);
+  }
   Status Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
                        const float* bias, Activation activation, float* y,
                        const Workspace& workspace) override {
@@ -107,6 +114,9 @@ class Cpu final : public Backend {
 
   WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const override {
     return cpu::MlpConvWorkspace(problem);
+  }
+  std::string MlpConvBlock(const MlpConvProblem& problem) const override {
+    return cpu::MlpConvBlock(problem);
   }
   Status MlpConvForward(const MlpConvProblem& problem, const float* x, const MlpConvLayer* layers,
                         const MlpConvTail* training, float* y,
@@ -214,6 +224,9 @@ class Cpu final : public Backend {
   }
   WorkspaceSize NormConv2dWorkspace(const Conv2dProblem& problem) const override {
     return cpu::NormConv2dWorkspace(problem);
+  }
+  std::string NormConv2dBlock(const Conv2dProblem& problem) const override {
+    return cpu::NormConv2dBlock(problem);
   }
   Status NormConv2dForward(const Conv2dProblem& problem, const float* x,
                            const Normalization* source, const float* packed, const float* bias,

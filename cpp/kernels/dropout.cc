@@ -1,3 +1,5 @@
+// What is dropped is drawn where it is used: a counter-based generator (philox.h) gives any stretch
+// of the mask without those before it, so that blocks are independent and no mask is stored.
 #include "kernels/dropout.h"
 
 #include "kernels/blocks.h"

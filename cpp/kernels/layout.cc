@@ -1,3 +1,5 @@
+// Plain loops: a network changes layout once on its way in and once on its way out, and memory is
+// what limits it.
 #include "kernels/layout.h"
 
 #include <cstring>

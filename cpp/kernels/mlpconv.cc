@@ -94,6 +94,11 @@ class Chain {
   int64_t units() const { return CeilDiv(map_.n, images_); }
   bool HasTail() const { return problem_.tail != MlpConvProblem::Tail::kNone; }
 
+  std::string BlockText() const {
+    return winograd_ ? BlockName(std::min(winograd_->tiles(), winograd_->grid().count()), "tile")
+                     : BlockName(std::min(block_pixels_, map_.pixels()), "pixel");
+  }
+
   size_t ScratchBytes() const {
     const int64_t unit_map = HasTail() ? images_ * map_.h * map_.w * last_channels() : 0;
     return (winograd_ ? Carver::Bytes<std::byte>(winograd_->ScratchBytes())
@@ -347,6 +352,8 @@ void RunFewUnits(const MlpConvProblem& p, const Chain& chain, const float* x,
 }
 
 }  // namespace
+
+std::string MlpConvBlock(const MlpConvProblem& p) { return Chain(p).BlockText(); }
 
 WorkspaceSize MlpConvWorkspace(const MlpConvProblem& p) {
   const Chain chain(p);

@@ -25,12 +25,12 @@ namespace ninc::cpu {
 namespace {
 
 // Winograd's blocks: as in a chain (mlpconv.cc), and fewer tiles where there would be few blocks.
-constexpr int64_t kMostTiles = 32, kFewestTiles = 8, kFewestBlocks = 16;
+constexpr int64_t kMostBlockTiles = 32, kFewestBlockTiles = 8, kFewestBlocks = 16;
 // Blocks that a thread takes in a row, so that what it fetches ahead is its own.
 constexpr int64_t kMostInRow = 8, kFewestTasks = 64;
 
 int64_t BlockTiles(const TileGrid& grid) {
-  return std::clamp(CeilDiv(grid.count(), kFewestBlocks), kFewestTiles, kMostTiles);
+  return std::clamp(CeilDiv(grid.count(), kFewestBlocks), kFewestBlockTiles, kMostBlockTiles);
 }
 
 // Where blocks leave what they have seen of the output.
@@ -64,6 +64,9 @@ class TileBlocks {
         tile_pixels_(shape.outputs() * shape.outputs()) {}
 
   int64_t count() const { return CeilDiv(winograd_.grid().count(), winograd_.tiles()); }
+  std::string Name() const {
+    return BlockName(std::min(winograd_.tiles(), winograd_.grid().count()), "tile");
+  }
   size_t ScratchBytes() const {
     return Carver::Bytes<float*>(winograd_.tiles() * tile_pixels_) +
            Carver::Bytes<std::byte>(static_cast<int64_t>(winograd_.ScratchBytes()));
@@ -97,6 +100,7 @@ class PixelBlocks {
         panels_(lattice_.columns, ProductShape(p, Pass::kForward)) {}
 
   int64_t count() const { return CeilDiv(lattice_.rows(), BlockRows()); }
+  std::string Name() const { return BlockName(std::min(BlockRows(), lattice_.rows()), "pixel"); }
   size_t ScratchBytes() const {
     return Carver::Bytes<std::byte>(static_cast<int64_t>(BlockScratch::Bytes(lattice_, panels_))) +
            Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(BlockRows() * lattice_.src.c);
@@ -164,6 +168,10 @@ auto WithBlocks(const Conv2dProblem& p, Body body) {
 
 bool NormConv2dPays(const Conv2dProblem& p) {
   return p.groups == 1 && !IsDepthwise(p) && p.output().size() > 0;
+}
+
+std::string NormConv2dBlock(const Conv2dProblem& p) {
+  return WithBlocks(p, [](const auto& blocks) { return blocks.Name(); });
 }
 
 WorkspaceSize NormConv2dWorkspace(const Conv2dProblem& p) {

@@ -1,3 +1,5 @@
+// A few rows at a time, so that the second look at them (deviations from their own mean) finds them
+// in the first-level cache.
 #include "kernels/norm_rows.h"
 
 #include <algorithm>

@@ -23,6 +23,7 @@
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/conv2d_split.h"
+#include "kernels/conv2d_weights.h"
 #include "kernels/fetch.h"
 #include "kernels/norm_rows.h"
 #include "kernels/split_tile.h"
@@ -31,8 +32,7 @@
 namespace ninc::cpu {
 namespace {
 
-// As in conv2d_weights.cc; of bytes there is the limit of PointwiseBackwardPays.
-constexpr int64_t kChunkPixels = 1024;
+// Of bytes there is the limit of PointwiseBackwardPays.
 constexpr int64_t kMostChunks = 32;
 // Chunks that keep a few threads busy evenly.
 constexpr int64_t kFewestChunks = 16;
@@ -58,8 +58,8 @@ struct Layer {
   Panels weight_panels, data_panels;
 };
 
-struct Chain {
-  explicit Chain(const std::vector<Conv2dProblem>& all)
+struct GradientChain {
+  explicit GradientChain(const std::vector<Conv2dProblem>& all)
       : problems(all), pixels(all[0].output().pixels()), chunks(Chunks(pixels)) {
     for (size_t i = 0; i < size(); ++i) {
       layers[i].emplace(problems[i]);
@@ -87,7 +87,7 @@ struct Chain {
   int64_t columns_bytes = 0, halves_bytes = 0;
 };
 
-struct TaskScratch {
+struct ChainScratch {
   const float** x;     // [BlockRows]: rows of a layer's x
   const float** dy;    // the same of its dy
   float** dx;          // the same of its dx
@@ -101,14 +101,14 @@ struct TaskScratch {
   static int64_t PackedFloats() {
     return BlockRows() * std::max(Tiles().shape.width(), SplitShape().width());
   }
-  static size_t Bytes(const Chain& chain) {
+  static size_t Bytes(const GradientChain& chain) {
     return 3 * Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(PackedFloats()) +
            Carver::Bytes<std::byte>(chain.columns_bytes) +
            Carver::Bytes<std::byte>(chain.halves_bytes) +
            3 * Carver::Bytes<float>(BlockRows() * chain.widest) +
            Carver::Bytes<float>(BlockRows() * chain.problems[0].out_channels);
   }
-  TaskScratch(const Chain& chain, std::byte* memory) {
+  ChainScratch(const GradientChain& chain, std::byte* memory) {
     Carver carver(memory);
     x = carver.Take<const float*>(BlockRows());
     dy = carver.Take<const float*>(BlockRows());
@@ -123,7 +123,7 @@ struct TaskScratch {
 };
 
 void AddSplitWeights(const Layer& layer, const float* dy, int64_t pixels, bool first, float* sums,
-                     Fetch* fetch, const TaskScratch& scratch) {
+                     Fetch* fetch, const ChainScratch& scratch) {
   const Panels& panels = layer.weight_panels;
   const int64_t steps = SplitSteps(pixels);
   const int64_t group_bytes = SplitBytes(kSplitRows, pixels);
@@ -150,7 +150,7 @@ void AddSplitWeights(const Layer& layer, const float* dy, int64_t pixels, bool f
 
 // sums(c, k) += sum over the block's pixels m of x(m, c) * dy(m, k), and the bias's.
 void AddWeights(const Layer& layer, const float* dy, int64_t pixels, bool first, float* sums,
-                Fetch* fetch, const TaskScratch& scratch) {
+                Fetch* fetch, const ChainScratch& scratch) {
   const TileKernels& kernels = Tiles();
   const Panels& panels = layer.weight_panels;
   if (panels.shape().split) {
@@ -185,8 +185,9 @@ struct Norms {
   const float* slope;
 };
 
-void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const PointwiseGradient* layers,
-              const Norms* norms, float* dx, float* sums, const TaskScratch& scratch) {
+void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
+              const PointwiseGradient* layers, const Norms* norms, float* dx, float* sums,
+              const ChainScratch& scratch) {
   const int64_t blocks = CeilDiv(chain.pixels, BlockRows());
   const int64_t block0 = blocks * chunk / chain.chunks,
                 block1 = blocks * (chunk + 1) / chain.chunks;
@@ -248,7 +249,7 @@ void RunChunk(const Chain& chain, int64_t chunk, const float* dy, const Pointwis
 }
 
 // One panel of one layer: the chunks' sums to dweight(k, c).
-void StorePanel(const Chain& chain, size_t index, int64_t panel, const float* sums,
+void StorePanel(const GradientChain& chain, size_t index, int64_t panel, const float* sums,
                 const PointwiseGradient& gradient) {
   const Layer& layer = chain.layer(index);
   const Panels& panels = layer.weight_panels;
@@ -281,16 +282,16 @@ bool PointwiseBackwardPays(const Conv2dProblem& p) {
 }
 
 WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>& problems) {
-  const Chain chain(problems);
+  const GradientChain chain(problems);
   return {.shared = Carver::Bytes<float>(chain.chunks * chain.floats) +
                     Carver::Bytes<float>(2 * problems[0].out_channels),
-          .per_thread = TaskScratch::Bytes(chain)};
+          .per_thread = ChainScratch::Bytes(chain)};
 }
 
 void PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* dy,
                        const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
                        const Workspace& workspace) {
-  const Chain chain(problems);
+  const GradientChain chain(problems);
   Carver carver(workspace.shared<std::byte>());
   float* const sums = carver.Take<float>(chain.chunks * chain.floats);
   float* const offset = carver.Take<float>(2 * problems[0].out_channels);
@@ -304,7 +305,7 @@ void PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* 
   }
   ParallelFor(workspace.threads(), chain.chunks, [&](int64_t chunk, int thread) {
     RunChunk(chain, chunk, dy, layers, around ? &*around : nullptr, dx, sums + chunk * chain.floats,
-             TaskScratch(chain, workspace.thread<std::byte>(thread)));
+             ChainScratch(chain, workspace.thread<std::byte>(thread)));
   });
   for (size_t i = 0; i < chain.size(); ++i) {
     ParallelFor(workspace.threads(), chain.layer(i).weight_panels.count(),

@@ -1,3 +1,5 @@
+// Forward, a task takes rows of outputs. Backward, it takes rows of dx and looks at all windows
+// that touch them: windows overlap, and nobody may add to another task's rows.
 #include "kernels/pool2d.h"
 
 #include "kernels/blocks.h"

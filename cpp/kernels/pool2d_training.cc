@@ -1,3 +1,5 @@
+// Backward goes over the pixels of dx, each of which gathers from the windows that touch it: tasks
+// share nothing, every pixel is written once, and large maps are written past the caches.
 #include "kernels/pool2d_training.h"
 
 #include <hwy/cache_control.h>

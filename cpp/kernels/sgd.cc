@@ -1,3 +1,5 @@
+// One pass over gradient, velocity and weight, which memory limits; sums of squares in double,
+// block by block in order, so that the norm has the same bits on any number of threads.
 #include "kernels/sgd.h"
 
 #include <algorithm>

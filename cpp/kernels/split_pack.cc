@@ -1,3 +1,5 @@
+// Intrinsics instead of Highway: bfloat16 conversion, and layouts that the tile registers prescribe
+// (pairs of terms side by side), exist on the one kind of processor that has such registers.
 #include "kernels/split_pack.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Intrinsics, since nothing else names tile registers. Sums go through memory before the epilogue:
+// a tile register can be stored and nothing else.
 #include "kernels/split_tile.h"
 
 #include "kernels/split-inl.h"

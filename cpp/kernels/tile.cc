@@ -1,8 +1,7 @@
 // The register tiles of tile.h, written once over Highway vectors and compiled for each target.
 //
-// Accumulators are an array with constant bounds, in registers for as long as the function runs
-// (NINC_UNROLL). Both tiles run nearly as fast with operands in L2 as in L1 (docs/results.md), so
-// there is no version that keeps a slice of B in L1 and spills C instead.
+// Both run nearly as fast with operands in L2 as in L1 (docs/results.md), so there is no version
+// that keeps a slice of B in L1 and spills C instead.
 #include "kernels/tile.h"
 
 #include <utility>
@@ -10,11 +9,11 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/tile.cc"
 #include "kernels/foreach_target.h"
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
 #include "kernels/simd-inl.h"
+#include "kernels/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
@@ -27,34 +26,6 @@ HWY_INLINE V LoadColumns(const float* from, int64_t left) {
 HWY_INLINE void StoreColumns(V v, float* to, int64_t left) {
   if (HWY_LIKELY(left >= kLanes)) return Vectors<1>().Store(v, to);
   if (left > 0) PartialVector(left).Store(v, to);
-}
-
-// See TileShape for the register arithmetic.
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
-constexpr TileShape kShape = {8, 3, kLanes};
-#elif HWY_TARGET == HWY_AVX2
-constexpr TileShape kShape = {6, 2, kLanes};
-#else
-constexpr TileShape kShape = {4, 2, kLanes};
-#endif
-static_assert(kShape.vectors <= kMaxTileVectors && kLanes <= kMaxLanes);
-
-// acc(i, v) += a(i) * b(v), the inner step of both tiles; a_of(i) gives the address of a(i).
-template <int kR, int kV, class AddressOf>
-HWY_INLINE void MultiplyAdd(const float* HWY_RESTRICT b, AddressOf a_of, V (&acc)[kR][kV]) {
-  V columns[kV];
-  NINC_UNROLL for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), b + v * kLanes);
-  NINC_UNROLL for (int i = 0; i < kR; ++i) {
-    const V row = hn::Set(D(), *a_of(i));
-    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(row, columns[v], acc[i][v]);
-  }
-}
-
-template <int kR, int kV>
-HWY_INLINE void Clear(V (&acc)[kR][kV]) {
-  NINC_UNROLL for (int i = 0; i < kR; ++i) {
-    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
-  }
 }
 
 // Column of vectors v of a sum, to where it goes.
@@ -118,7 +89,7 @@ void Tile(const TileArgs& args) {
     // Two terms a turn: the loop's own additions compete with the multiply-adds for ports (5 %).
     for (; d + 2 <= depth; d += 2, b += 2 * kV * kLanes) {
       // Eight turns, sixteen terms: a line of each row.
-      if (next != nullptr) hwy::Prefetch(next[d / 2 % kNextRows] + d / 16 * 16);
+      if (next != nullptr) hwy::Prefetch(next[d / 2 % kNextRows] + d / 16 * kLineFloats);
       MultiplyAdd<kR, kV>(
           b, [&](int i) HWY_ATTR { return a[i] + d; }, acc);
       MultiplyAdd<kR, kV>(
@@ -161,18 +132,8 @@ void OuterTile(const OuterTileArgs& args) {
   }
   if (m < pixels) add_pixel(m);
   float* const c = args.c;
-  if (!args.first) {
-    NINC_UNROLL for (int i = 0; i < kR; ++i) {
-      NINC_UNROLL for (int v = 0; v < kV; ++v) {
-        acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), c + (i * kV + v) * kLanes));
-      }
-    }
-  }
-  NINC_UNROLL for (int i = 0; i < kR; ++i) {
-    NINC_UNROLL for (int v = 0; v < kV; ++v) {
-      hn::StoreU(acc[i][v], D(), c + (i * kV + v) * kLanes);
-    }
-  }
+  if (!args.first) AddSums(c, kV * kLanes, acc);
+  StoreSums(acc, c, kV * kLanes);
 }
 
 // A row of a panel is too short for a call of memcpy.

@@ -19,7 +19,6 @@
 #include "kernels/conv2d_rows.h"
 #include "kernels/fetch.h"
 #include "kernels/winograd_product.h"
-#include "kernels/winograd_stream.h"
 #include "kernels/winograd_tiles.h"
 
 namespace ninc::cpu {
@@ -33,7 +32,7 @@ constexpr int64_t kFewestTiles = 16;
 constexpr int64_t kMostTiles = 64;
 
 // The scratch memory of one thread.
-struct BlockScratch {
+struct WinogradScratch {
   int64_t* block;   // whose pixels are transformed, -1 at first
   float* pixels;    // [frequency][tile][channel]
   float* products;  // [frequency][tile][column of the slice]
@@ -48,8 +47,8 @@ struct BlockScratch {
            Carver::Bytes<float>(grid.src.c) + Carver::Bytes<float>(slices.widest()) +
            Carver::Bytes<float*>(sizes.tiles * grid.shape.outputs() * grid.shape.outputs());
   }
-  BlockScratch(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
-               std::byte* memory) {
+  WinogradScratch(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
+                  std::byte* memory) {
     Carver carver(memory);
     block = carver.Take<int64_t>(1);
     pixels = carver.Take<float>(sizes.frequencies * sizes.pixel_stride);
@@ -62,7 +61,7 @@ struct BlockScratch {
 
 // Pixels of tiles [first, first + count) to frequencies.
 void TransformBlock(const TileGrid& grid, const BlockSizes& sizes, const float* src, int64_t first,
-                    int64_t count, const BlockScratch& scratch) {
+                    int64_t count, const WinogradScratch& scratch) {
   const float* pixels[kMaxTilePixels];
   const auto transform = Transforms(grid.shape).data;
   for (int64_t t = 0; t < count; ++t) {
@@ -73,7 +72,8 @@ void TransformBlock(const TileGrid& grid, const BlockSizes& sizes, const float* 
 
 // products(f, t, j) = sum over channels c of pixels(f, t, c) * weights(f, c, j)
 void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
-                   int64_t slice, int64_t count, const float* packed, const BlockScratch& scratch) {
+                   int64_t slice, int64_t count, const float* packed,
+                   const WinogradScratch& scratch) {
   const ProductKernels& kernels = Products();
   const Panels& panels = slices.panels();
   const int64_t width = slices.Width(slice), depth = grid.src.c;
@@ -81,45 +81,21 @@ void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes&
   for (int64_t f = 0; f < sizes.frequencies; ++f) {
     for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
       const int64_t column = panels.Column(panel) - slices.Column(slice);
-      // Of about as many rows each: a last one of few rows would wait for its own results.
-      const int64_t calls = CeilDiv(count, kernels.shape.RowsOf(panels.Vectors(panel)));
-      for (int64_t call = 0; call < calls; ++call) {
-        const int64_t t = count * call / calls, rows = count * (call + 1) / calls - t;
-        const auto& table = t == 0 ? kernels.first : kernels.next;
-        const float* pixels = scratch.pixels + f * sizes.pixel_stride + t * sizes.row;
-        table[rows - 1][panels.Vectors(panel) - 1]({
-            .pixels = pixels,
-            .pixels_row = sizes.row,
-            .depth = depth,
-            .weights = weights,
-            .products = scratch.products + f * sizes.product_stride + t * width + column,
-            .products_row = width,
-            .next_pixels = pixels + rows * sizes.row,
-        });
-      }
-      weights += depth * panels.Width(panel);
-    }
-  }
-}
-
-// The same where weights are too many to stay in L2.
-void StreamSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
-                 int64_t count, const float* packed, const BlockScratch& scratch) {
-  const StreamKernels& kernels = Streams();
-  const Panels& panels = slices.panels();
-  const int64_t width = slices.Width(slice), depth = grid.src.c;
-  const int64_t calls = CeilDiv(count, kernels.rows);
-  const float* weights = packed + sizes.frequencies * depth * slices.Column(slice);
-  for (int64_t f = 0; f < sizes.frequencies; ++f) {
-    for (int64_t panel = slices.Panel(slice); panel < slices.Panel(slice + 1); ++panel) {
-      const int64_t column = panels.Column(panel) - slices.Column(slice);
-      const int64_t lines = CeilDiv(panels.Width(panel), kLineFloats);
+      const int vectors = panels.Vectors(panel);
       const float* const next_weights = weights + depth * panels.Width(panel);
+      // Of about as many rows each: a last one of few rows would wait for its own results. Lines of
+      // far weights are shared out among them likewise.
+      const int64_t calls =
+          CeilDiv(count, sizes.far ? kernels.far_rows : kernels.shape.RowsOf(vectors));
+      const int64_t lines = CeilDiv(panels.Width(panel), kLineFloats);
       for (int64_t call = 0; call < calls; ++call) {
         const int64_t t = count * call / calls, rows = count * (call + 1) / calls - t;
         const int64_t line = lines * call / calls, fetched = lines * (call + 1) / calls - line;
+        const auto product = sizes.far ? kernels.far[rows - 1][vectors - 1][fetched]
+                             : t == 0  ? kernels.first[rows - 1][vectors - 1]
+                                       : kernels.next[rows - 1][vectors - 1];
         const float* pixels = scratch.pixels + f * sizes.pixel_stride + t * sizes.row;
-        kernels.product[rows - 1][panels.Vectors(panel) - 1][fetched]({
+        product({
             .pixels = pixels,
             .pixels_row = sizes.row,
             .depth = depth,
@@ -127,7 +103,7 @@ void StreamSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& s
             .products = scratch.products + f * sizes.product_stride + t * width + column,
             .products_row = width,
             .next_pixels = pixels + rows * sizes.row,
-            .fetch = next_weights + depth * kLineFloats * line,
+            .far = next_weights + depth * kLineFloats * line,
         });
       }
       weights = next_weights;
@@ -138,7 +114,7 @@ void StreamSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& s
 // A slice's products to outputs; out[t·m² + i] is null for pixels that do not exist.
 void StoreSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
                 int64_t count, const float* bias, Activation activation, float* const* out,
-                const BlockScratch& scratch) {
+                const WinogradScratch& scratch) {
   float* pixels[kMaxTilePixels];
   const auto transform = Transforms(grid.shape).outputs;
   const int64_t column = slices.Column(slice);
@@ -156,7 +132,7 @@ void StoreSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& si
 // pixels and the vector's weights share the first-level cache.
 void RunFewSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
                  int64_t count, const float* packed, const float* bias, Activation activation,
-                 float* const* out, const BlockScratch& scratch) {
+                 float* const* out, const WinogradScratch& scratch) {
   constexpr int64_t kTiles = 16;
   const ProductKernels& kernels = Products();
   const Panels& panels = slices.panels();
@@ -202,11 +178,11 @@ void RunFewSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& s
 // A block's pixels are transformed: one slice of its outputs.
 void RunSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
               int64_t count, const float* packed, const float* bias, Activation activation,
-              float* const* out, const BlockScratch& scratch) {
+              float* const* out, const WinogradScratch& scratch) {
   if (sizes.few) {
     return RunFewSlice(grid, slices, sizes, slice, count, packed, bias, activation, out, scratch);
   }
-  (sizes.far ? StreamSlice : MultiplySlice)(grid, slices, sizes, slice, count, packed, scratch);
+  MultiplySlice(grid, slices, sizes, slice, count, packed, scratch);
   StoreSlice(grid, slices, sizes, slice, count, bias, activation, out, scratch);
 }
 
@@ -239,10 +215,16 @@ std::string WinogradName(const WinogradShape& shape) {
          std::to_string(tile.rows) + "×" + std::to_string(tile.width());
 }
 
+int64_t WinogradRunTiles(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
+  const TileGrid grid(p, pass, shape);
+  const Slices slices(grid.dst.c, Products().shape);
+  return EvenBlock(grid.count(), BlockSizes(grid, slices, kMostTiles).tiles);
+}
+
 WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
   const TileGrid grid(p, pass, shape);
   const Slices slices(grid.dst.c, Products().shape);
-  return {.per_thread = BlockScratch::Bytes(grid, slices, {grid, slices, kMostTiles})};
+  return {.per_thread = WinogradScratch::Bytes(grid, slices, {grid, slices, kMostTiles})};
 }
 
 void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, const float* src,
@@ -256,14 +238,14 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
   const int64_t tile_pixels = shape.outputs() * shape.outputs();
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits =
-      std::clamp<int64_t>((wanted + blocks - 1) / std::max<int64_t>(1, blocks), 1, slices.count());
+      std::clamp<int64_t>(CeilDiv(wanted, std::max<int64_t>(1, blocks)), 1, slices.count());
   const auto scratch_of = [&](int thread) {
-    return BlockScratch(grid, slices, sizes, workspace.thread<std::byte>(thread));
+    return WinogradScratch(grid, slices, sizes, workspace.thread<std::byte>(thread));
   };
   for (int thread = 0; thread < workspace.threads(); ++thread) *scratch_of(thread).block = -1;
 
   ParallelFor(workspace.threads(), blocks * splits, [&](int64_t task, int thread) {
-    const BlockScratch scratch = scratch_of(thread);
+    const WinogradScratch scratch = scratch_of(thread);
     const int64_t block = task / splits, split = task % splits;
     const int64_t first = block * block_tiles;
     const int64_t count = std::min(block_tiles, grid.count() - first);
@@ -291,12 +273,14 @@ WinogradBlocks::WinogradBlocks(const Conv2dProblem& p, const WinogradShape& shap
       slices_(grid_.dst.c, Products().shape),
       sizes_(grid_, slices_, max_tiles) {}
 
-size_t WinogradBlocks::ScratchBytes() const { return BlockScratch::Bytes(grid_, slices_, sizes_); }
+size_t WinogradBlocks::ScratchBytes() const {
+  return WinogradScratch::Bytes(grid_, slices_, sizes_);
+}
 
 void WinogradBlocks::Run(const float* x, const float* packed, const float* bias,
                          Activation activation, int64_t first, int64_t count, float* const* out,
                          std::byte* memory) const {
-  const BlockScratch scratch(grid_, slices_, sizes_, memory);
+  const WinogradScratch scratch(grid_, slices_, sizes_, memory);
   std::fill_n(scratch.zeros, grid_.src.c, 0.0f);
   TransformBlock(grid_, sizes_, x, first, count, scratch);
   for (int64_t slice = 0; slice < slices_.count(); ++slice) {

@@ -6,8 +6,8 @@
 // the transforms' constants, to some 1e-6 of the output's largest magnitude (docs/numerics.md).
 //
 // Transforms (winograd_transform), layout of weights (winograd_pack), the register tiles
-// (winograd_product, and winograd_stream where weights come from far away) and the schedules
-// (winograd.cc, winograd_weights.cc) are apart. Whether it pays is conv2d_cost's.
+// (winograd_product) and the schedules (winograd.cc, winograd_weights.cc) are apart. Whether it
+// pays is conv2d_cost's.
 #pragma once
 
 #include <string>
@@ -25,7 +25,7 @@ struct WinogradBlockSizes {
   WinogradBlockSizes(const TileGrid& grid, const Slices& slices, int64_t max_tiles);
 
   bool few;  // channels: products are turned back at once, see winograd_product.h
-  bool far;  // weights: too many to stay in L2, see winograd_stream.h
+  bool far;  // weights: too many to stay in L2, see winograd_product.h
   int64_t frequencies;
   int64_t row;             // of one tile's channels
   int64_t tiles;           // of a block
@@ -36,6 +36,8 @@ struct WinogradBlockSizes {
 std::string WinogradName(const WinogradShape& shape);  // "winograd F(4×4, 5×5) 8×48"
 
 // Forward and backward data.
+int64_t WinogradRunTiles(const Conv2dProblem& problem, Pass pass,
+                         const WinogradShape& shape);  // of a block
 WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& problem, Pass pass,
                                    const WinogradShape& shape);
 // Forward:       src = x, dst = y = activation(conv(x) + bias)

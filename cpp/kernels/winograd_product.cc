@@ -1,3 +1,5 @@
+// The tiles of winograd_product.h, written once over Highway vectors and compiled for each target.
+// One loop multiplies; what it fetches meanwhile is a type.
 #include "kernels/winograd_product.h"
 
 #include <utility>
@@ -5,63 +7,64 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/winograd_product.cc"
 #include "kernels/foreach_target.h"
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
 #include "kernels/simd-inl.h"
+#include "kernels/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 
-// The register arithmetic is TileShape's.
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
-constexpr TileShape kShape = {8, 3, kLanes};
-#elif HWY_TARGET == HWY_AVX2
-constexpr TileShape kShape = {6, 2, kLanes};
-#else
-constexpr TileShape kShape = {4, 2, kLanes};
-#endif
+// With far weights a broadcast is an operand in memory: 9·3 + 3 = 30 registers of AVX-512's 32.
+constexpr int kFarRows = kShape.rows == 8 ? 9 : kShape.rows;
+static_assert(kFarRows <= kMaxFarRows);
 
-// Rows of weights between their fetch and their use: 3 KiB on AVX-512, time enough for the
-// third-level cache.
-constexpr int64_t kAhead = 16;
-
-// acc(i, v) += a(i) * b(v)
-template <int kR, int kV>
-HWY_INLINE void MultiplyAdd(const float* a, int64_t a_step, const float* b, V (&acc)[kR][kV]) {
-  V columns[kV];
-  NINC_UNROLL for (int v = 0; v < kV; ++v) columns[v] = hn::LoadU(D(), b + v * kLanes);
-  NINC_UNROLL for (int i = 0; i < kR; ++i) {
-    const V x = hn::Set(D(), a[i * a_step]);
-    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::MulAdd(x, columns[v], acc[i][v]);
+// What is fetched for each term of a sum over kV vectors of weights.
+struct FetchNothing {
+  explicit HWY_INLINE FetchNothing(const ProductArgs&) {}
+  HWY_INLINE void Term(const float*) {}
+};
+template <int kV>
+struct FetchAhead {
+  // Terms between a fetch and its use: 3 KiB on AVX-512, time enough for the third-level cache.
+  static constexpr int kAhead = 16;
+  explicit HWY_INLINE FetchAhead(const ProductArgs&) {}
+  HWY_INLINE void Term(const float* weights) {
+    for (int j = 0; j < kV * kLanes; j += kLineFloats) {
+      hwy::Prefetch(weights + kAhead * kV * kLanes + j);
+    }
   }
-}
+};
+template <int kLines>
+struct FetchFar {
+  explicit HWY_INLINE FetchFar(const ProductArgs& args) : line(args.far) {}
+  HWY_INLINE void Term(const float*) {
+    // Into the second-level cache: a panel does not fit the first (Highway's Prefetch would).
+    constexpr int kRead = 0, kSecondLevel = 2;
+    for (int l = 0; l < kLines; ++l, line += kLineFloats) {
+      __builtin_prefetch(line, kRead, kSecondLevel);
+    }
+  }
+  const float* HWY_RESTRICT line;
+};
 
-template <int kR, int kV, bool kFirst>
+template <int kR, int kV, class Fetch>
 void Product(const ProductArgs& args) {
   const float* HWY_RESTRICT pixels = args.pixels;
   const float* HWY_RESTRICT weights = args.weights;
   const float* HWY_RESTRICT next = args.next_pixels;
   const int64_t row = args.pixels_row;
+  Fetch fetch(args);
   V acc[kR][kV];
-  NINC_UNROLL for (int i = 0; i < kR; ++i) {
-    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
-  }
+  Clear(acc);
   for (int64_t c = args.depth; c > 0; --c, ++pixels, weights += kV * kLanes, next += kR) {
-    if constexpr (kFirst) {
-      for (int j = 0; j < kV * kLanes; j += 16) {
-        hwy::Prefetch(weights + kAhead * kV * kLanes + j);
-      }
-    }
+    fetch.Term(weights);
     hwy::Prefetch(next);
-    MultiplyAdd<kR, kV>(pixels, row, weights, acc);
+    MultiplyAdd<kR, kV>(
+        weights, [&](int i) HWY_ATTR { return pixels + i * row; }, acc);
   }
-  NINC_UNROLL for (int i = 0; i < kR; ++i) {
-    NINC_UNROLL for (int v = 0; v < kV; ++v) {
-      hn::StoreU(acc[i][v], D(), args.products + i * args.products_row + v * kLanes);
-    }
-  }
+  StoreSums(acc, args.products, args.products_row);
 }
 
 template <int kR, int kV>
@@ -69,28 +72,15 @@ void Sum(const SumArgs& args) {
   const float* HWY_RESTRICT pixels = args.pixels;
   const float* HWY_RESTRICT gradient = args.gradient;
   V acc[kR][kV];
-  NINC_UNROLL for (int i = 0; i < kR; ++i) {
-    NINC_UNROLL for (int v = 0; v < kV; ++v) acc[i][v] = hn::Zero(D());
-  }
+  Clear(acc);
   for (int64_t t = args.tiles; t > 0; --t) {
-    MultiplyAdd<kR, kV>(pixels, 1, gradient, acc);
+    MultiplyAdd<kR, kV>(
+        gradient, [&](int i) HWY_ATTR { return pixels + i; }, acc);
     pixels += args.pixels_row;
     gradient += args.gradient_row;
   }
-  float* const sums = args.sums;
-  const int64_t row = args.sums_row;
-  if (!args.first) {
-    NINC_UNROLL for (int i = 0; i < kR; ++i) {
-      NINC_UNROLL for (int v = 0; v < kV; ++v) {
-        acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), sums + i * row + v * kLanes));
-      }
-    }
-  }
-  NINC_UNROLL for (int i = 0; i < kR; ++i) {
-    NINC_UNROLL for (int v = 0; v < kV; ++v) {
-      hn::StoreU(acc[i][v], D(), sums + i * row + v * kLanes);
-    }
-  }
+  if (!args.first) AddSums(args.sums, args.sums_row, acc);
+  StoreSums(acc, args.sums, args.sums_row);
 }
 
 template <int kChannels, int kTiles>
@@ -122,15 +112,28 @@ void FillFew(ProductKernels& table, std::integer_sequence<int, kC...>) {
 }
 template <int kV, int... kR>
 void FillRows(ProductKernels& table, std::integer_sequence<int, kR...>) {
-  ((table.first[kR][kV - 1] = &Product<kR + 1, kV, true>,
-    table.next[kR][kV - 1] = &Product<kR + 1, kV, false>, table.sum[kR][kV - 1] = &Sum<kR + 1, kV>),
+  ((table.first[kR][kV - 1] = &Product<kR + 1, kV, FetchAhead<kV>>,
+    table.next[kR][kV - 1] = &Product<kR + 1, kV, FetchNothing>,
+    table.sum[kR][kV - 1] = &Sum<kR + 1, kV>),
    ...);
+}
+template <int kR, int kV, int... kLines>
+void FillLines(ProductKernels& table, std::integer_sequence<int, kLines...>) {
+  ((table.far[kR - 1][kV - 1][kLines] = &Product<kR, kV, FetchFar<kLines>>), ...);
+}
+template <int kV, int... kR>
+void FillFarRows(ProductKernels& table, std::integer_sequence<int, kR...>) {
+  // A panel has that many lines a term, rounded up.
+  constexpr int kMost = static_cast<int>((kV * kLanes + kLineFloats - 1) / kLineFloats);
+  (FillLines<kR + 1, kV>(table, std::make_integer_sequence<int, kMost + 1>()), ...);
 }
 template <int... kV>
 ProductKernels MakeTable(std::integer_sequence<int, kV...>) {
   ProductKernels table = {};
   table.shape = kShape;
+  table.far_rows = kFarRows;
   (FillRows<kV + 1>(table, std::make_integer_sequence<int, kShape.RowsOf(kV + 1)>()), ...);
+  (FillFarRows<kV + 1>(table, std::make_integer_sequence<int, kFarRows>()), ...);
   FillFew(table, std::make_integer_sequence<int, kFewChannels>());
   return table;
 }

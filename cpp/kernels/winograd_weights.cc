@@ -75,7 +75,7 @@ struct Cut {
   int64_t panels = 1;
 };
 
-struct TaskScratch {
+struct SumScratch {
   float* pixels;    // [frequency of the task][tile][channel of the task]
   float* gradient;  // [frequency of the task][tile][column of the task]
   float* zeros;     // a row of either picture
@@ -96,7 +96,7 @@ struct TaskScratch {
                                    (Stride(tiles, Channels(sums)) + Stride(tiles, Columns(sums))) +
                                Zeros(sums));
   }
-  TaskScratch(const WinogradShape& shape, const Sums& sums, float* memory) {
+  SumScratch(const WinogradShape& shape, const Sums& sums, float* memory) {
     const int64_t tiles = WinogradSumTiles(shape);
     pixels = memory;
     gradient = pixels + 2 * shape.tile * Stride(tiles, Channels(sums));
@@ -127,7 +127,7 @@ void FetchPixels(const float* const* pixels, int64_t count, int64_t channels) {
 
 // Tiles [first, first + count) of x and dy to the group's frequencies.
 void TransformBlock(const TileGrid& grid, const Share& share, int64_t first, int64_t count,
-                    const float* x, const float* dy, const TaskScratch& scratch) {
+                    const float* x, const float* dy, const SumScratch& scratch) {
   const float* pixels[kMaxTilePixels];
   const float* gradient[2][kMaxTilePixels];
   const WinogradTransforms& transforms = Transforms(grid.shape);
@@ -151,7 +151,7 @@ void TransformBlock(const TileGrid& grid, const Share& share, int64_t first, int
 
 // sums(f, c, k) += sum over the block's tiles t of pixels(f, t, c) * gradient(f, t, k)
 void AddBlock(const TileGrid& grid, const Panels& panels, const Share& share, int64_t tiles,
-              bool first, const TaskScratch& scratch) {
+              bool first, const SumScratch& scratch) {
   const int64_t n = grid.shape.tile;
   const ProductKernels& kernels = Products();
   for (int64_t f = 0; f < 2 * n; ++f) {
@@ -184,7 +184,7 @@ void AddBlock(const TileGrid& grid, const Panels& panels, const Share& share, in
 // already, since both of its polynomials' values at 1 are sums of coefficients. A pass over dy of
 // its own took a tenth of a first layer's time.
 constexpr int64_t kGroupOfOne = 1;
-void AddBias(const Share& share, int64_t tiles, const TaskScratch& scratch, float* total) {
+void AddBias(const Share& share, int64_t tiles, const SumScratch& scratch, float* total) {
   const float* sums = scratch.gradient + share.gradient_stride;  // at (1, 1)
   float block[kMostGradientColumns] = {};
   for (int64_t t = 0; t < tiles; ++t, sums += share.width) {
@@ -215,7 +215,7 @@ void StoreTaps(const TileGrid& grid, const Sums& sums, const float* from, int64_
 
 WorkspaceSize WinogradWeightsWorkspace(const Conv2dProblem& p, const WinogradShape& shape) {
   const Sums sums(TileGrid(p, Pass::kForward, shape), Products().shape);
-  return {.shared = sums.Bytes(), .per_thread = TaskScratch::Bytes(shape, sums)};
+  return {.shared = sums.Bytes(), .per_thread = SumScratch::Bytes(shape, sums)};
 }
 
 void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape, const float* x,
@@ -255,12 +255,12 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
           .column0 = column0,
           .columns = std::min(width, grid.dst.c - column0),
           .width = width,
-          .pixel_stride = TaskScratch::Stride(block, channels),
-          .gradient_stride = TaskScratch::Stride(block, width),
+          .pixel_stride = SumScratch::Stride(block, channels),
+          .gradient_stride = SumScratch::Stride(block, width),
           .sums = sums_of(first_panel),
           .sum_stride = sums.stride(),
       };
-      const TaskScratch scratch(shape, sums, workspace.thread(thread));
+      const SumScratch scratch(shape, sums, workspace.thread(thread));
       for (int64_t first = 0; first < grid.count(); first += block) {
         const int64_t tiles = std::min(block, grid.count() - first);
         TransformBlock(grid, share, first, tiles, x, dy, scratch);

@@ -208,6 +208,11 @@ TEST(Plan, DescribesItself) {
                            "matrix product", "packed weights"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
   }
+  // A line for each convolution; these have one way alone.
+  const std::string choices = text.substr(text.find("cost model"));
+  for (const char* layer : {"conv1  ", "conv2  ", "conv4  ", "fc  "}) {
+    EXPECT_NE(choices.find(layer), std::string::npos) << layer << " in\n" << choices;
+  }
   // conv1, conv2, conv4 and fc, two operations a multiply-add.
   EXPECT_EQ(plan->Flops(), 2.0 * 4 * (42 * (4 * 27 + 5 * 4) + 3 * 6 * 25 + 30));
   EXPECT_GT(plan->PackedBytes(), 0u);
@@ -215,6 +220,22 @@ TEST(Plan, DescribesItself) {
   const auto training = model->PlanFor(network.input, {Mode::kTraining}).value();
   EXPECT_NE(training->Describe().find("softmax cross entropy"), std::string::npos);
   EXPECT_EQ(training->PackedBytes(), 0u);
+}
+
+TEST(Plan, DescribesWhatItChoseFrom) {
+  const Network network{"one", {8, 20, 20, 16}, R"(
+      {"name": "x", "op": "Input", "channels": 16},
+      {"name": "conv", "op": "Conv2d", "inputs": ["x"], "in_channels": 16, "out_channels": 32,
+       "kernel_size": [3, 3], "padding": [1, 1, 1, 1]})"};
+  const std::shared_ptr<Model> model = RandomModel(network);
+  const std::string text = model->PlanFor(network.input, {}).value()->Describe();
+  const std::string choices = text.substr(text.find("cost model"));
+  EXPECT_NE(choices.find("winograd F("), std::string::npos) << choices;
+  EXPECT_NE(choices.find("conv "), std::string::npos) << choices;
+  // What strict plans may not take they do not weigh.
+  model->SetPrecision(Precision::kStrict);
+  const std::string strict = model->PlanFor(network.input, {}).value()->Describe();
+  EXPECT_EQ(strict.find("winograd"), std::string::npos) << strict;
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include "kernels/conv2d_cost.h"
 #include "kernels/reference/conv2d.h"
 #include "kernels/winograd_product.h"
-#include "kernels/winograd_stream.h"
 #include "winograd_matrices.h"
 
 namespace ninc::test {
@@ -100,20 +99,20 @@ TEST(WinogradTest, Forward) {
   }
 }
 
-// Every register tile that streams weights, with each number of lines it may fetch.
-TEST(WinogradTest, StreamedProducts) {
+// Every register tile for far weights, with each number of lines it may fetch.
+TEST(WinogradTest, FarProducts) {
   constexpr int64_t kDepth = 5;
-  const std::vector<float> pixels = Random(cpu::kMaxStreamRows * kDepth, 1);
+  const std::vector<float> pixels = Random(cpu::kMaxFarRows * kDepth, 1);
   const std::vector<float> weights = Random(kDepth * cpu::kMaxTileVectors * cpu::kMaxLanes, 2);
   OnEveryTarget(
-      "streamed products",
+      "products of far weights",
       [&](Call& call) {
-        const cpu::StreamKernels& kernels = cpu::Streams();
-        for (int rows = 1; rows <= kernels.rows; ++rows) {
-          for (int vectors = 1; vectors <= cpu::Products().shape.vectors; ++vectors) {
-            for (int lines = 0; lines <= cpu::kMaxStreamLines; ++lines) {
-              const int64_t width = vectors * cpu::Products().shape.lanes;
-              const auto product = kernels.product[rows - 1][vectors - 1][lines];
+        const cpu::ProductKernels& kernels = cpu::Products();
+        for (int rows = 1; rows <= kernels.far_rows; ++rows) {
+          for (int vectors = 1; vectors <= kernels.shape.vectors; ++vectors) {
+            for (int lines = 0; lines <= cpu::kMaxFarLines; ++lines) {
+              const int64_t width = vectors * kernels.shape.lanes;
+              const auto product = kernels.far[rows - 1][vectors - 1][lines];
               const int64_t most = (width + cpu::kLineFloats - 1) / cpu::kLineFloats;
               ASSERT_EQ(product != nullptr, lines <= most);
               if (product == nullptr) continue;
@@ -126,7 +125,7 @@ TEST(WinogradTest, StreamedProducts) {
                        .products = call.Out(rows * width),
                        .products_row = width,
                        .next_pixels = a,
-                       .fetch = b});
+                       .far = b});
             }
           }
         }
@@ -134,7 +133,7 @@ TEST(WinogradTest, StreamedProducts) {
       [&](const Outputs& got) {
         size_t output = 0;
         const int64_t lanes = cpu::Products().shape.lanes;
-        for (int64_t rows = 1; rows <= cpu::Streams().rows; ++rows) {
+        for (int64_t rows = 1; rows <= cpu::Products().far_rows; ++rows) {
           for (int64_t vectors = 1; vectors <= cpu::Products().shape.vectors; ++vectors) {
             const int64_t width = vectors * lanes;
             std::vector<double> want(rows * width), magnitude(rows * width);

@@ -230,7 +230,7 @@ def engine(name, seconds, precision="float32", held=True, disagreement=None, isa
     }
 
 
-def measured(name, engines, threads=2, target="avx512", others=0.0):
+def measured(name, engines, threads=2, target="avx512", others=0.0, scaling=None):
     return {
         "row": name,
         "title": "a title",
@@ -243,6 +243,7 @@ def measured(name, engines, threads=2, target="avx512", others=0.0):
         "others_cores": others,
         "engines": engines,
         "left_out": [],
+        "scaling": scaling,
     }
 
 
@@ -273,10 +274,18 @@ def test_ratio_counts_only_float32_peers_that_agree_and_obey():
 def test_goals_tell_what_is_reached():
     peer = peers.OPENVINO
     both = [
-        measured("cifar-b1", [engine("ninc", 0.010), engine(peer, 0.016)]),
+        measured(
+            "cifar-b1",
+            [engine("ninc", 0.010), engine(peer, 0.016)],
+            scaling={"one_thread": 0.019, "all_threads": 0.010},
+        ),
         measured("cifar-b1", [engine("ninc", 0.019), engine(peer, 0.020)], threads=1, others=0.5),
     ]
-    memory = [{"name": "ninc", "peak_mb": 100.0}, {"name": peer, "peak_mb": 300.0}]
+    memory = [
+        {"name": "ninc", "row": "cifar-b128", "peak_mb": 100.0},
+        {"name": peer, "row": "cifar-b128", "peak_mb": 300.0},
+        {"name": "ninc", "row": "cifar-train", "peak_mb": 900.0},
+    ]
     text = [" ".join(line.split()) for line in goals.lines(both, memory)]
     against = "OpenVINO float32"
     assert text[1:] == [

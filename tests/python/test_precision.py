@@ -28,31 +28,36 @@ def graph():
 SHAPE = (4, 24, 20, 20)
 
 
+def algorithms(plan):
+    """What a plan takes, without what it might have taken."""
+    return plan.describe().split("cost model")[0]
+
+
 @pytest.mark.skipif(ninc.target() != "amx", reason="this target splits no products")
 @pytest.mark.parametrize("training", [False, True])
 def test_strict_plans_split_no_products(training):
     network, shape = ninc.models.nin_cifar10(batch_norm=True), (16, 3, 32, 32)
-    assert "split bfloat16" in network.plan(shape, training).describe()
+    assert "split bfloat16" in algorithms(network.plan(shape, training))
     network.precision = "strict"
-    assert "split bfloat16" not in network.plan(shape, training).describe()
+    assert "split bfloat16" not in algorithms(network.plan(shape, training))
 
 
 @pytest.mark.parametrize("make", [sequential, graph])
 @pytest.mark.parametrize("training", [False, True])
 def test_strict_plans_are_direct(make, training):
     network = make()
-    assert "winograd" in network.plan(SHAPE, training).describe()
+    assert "winograd" in algorithms(network.plan(SHAPE, training))
     network.precision = "strict"
-    assert "winograd" not in network.plan(SHAPE, training).describe()
-    assert "winograd" not in copy.deepcopy(network).plan(SHAPE, training).describe()
+    assert "winograd" not in algorithms(network.plan(SHAPE, training))
+    assert "winograd" not in algorithms(copy.deepcopy(network).plan(SHAPE, training))
     network.precision = "float32"
-    assert "winograd" in network.plan(SHAPE, training).describe()
+    assert "winograd" in algorithms(network.plan(SHAPE, training))
 
 
 def test_a_graph_asked_before_its_first_use_is_strict():
     network = graph()
     network.precision = "strict"
-    assert "winograd" not in network.plan(SHAPE).describe()
+    assert "winograd" not in algorithms(network.plan(SHAPE))
 
 
 def test_outputs_and_losses_agree(rng):

@@ -114,6 +114,8 @@ def test_summary_counts_shapes_without_a_choice():
     ]
     lines = regret.summary(rows)
     assert "2 shapes: mean  5.0%, worst 10.0%; the 1 with a choice: 10.0%" in lines[0]
+    assert lines[0].endswith("3% and 15% not reached")
+    assert regret.summary(rows[1:] * 9 + rows)[0].endswith("3% and 15% reached")
     assert lines[1:] == [
         " 10.0%  1×16×8×8 -> 16, 3×3 stride 1, forward: auto 1100000, direct 1000000, w 2000000 us"
     ]

@@ -127,6 +127,13 @@ struct StepState {
   uint32_t updated = 0;  // 0 where the loss or the norm is not finite: nothing may be updated
 };
 
+// One algorithm that a convolution may take, and how long that is estimated to take one core, less
+// what all algorithms do alike.
+struct Conv2dEstimate {
+  std::string algorithm;
+  double nanoseconds = 0;
+};
+
 // What makes two runs the same for a device: the plan, and whatever decides which addresses and
 // operations it comes to.
 struct RecordingKey {
@@ -186,6 +193,12 @@ class NINC_API Backend {
   // "implicit gemm 8×48" for Plan::Describe. Plans share packed weights by this name: another
   // layout of packed weights needs another name.
   virtual std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) const = 0;
+  // For Plan::Describe too: what the pass may take, the chosen first, where the backend chooses by
+  // estimated times; and what it takes at a time, "64 tiles" ("" where nothing is to be said).
+  virtual std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dProblem&, Pass) const {
+    return {};
+  }
+  virtual std::string Conv2dBlock(const Conv2dProblem&, Pass) const { return {}; }
   // y = activation(conv(x) + bias); bias: K values or null.
   virtual Status Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
                                const float* bias, Activation activation, float* y,
@@ -219,6 +232,9 @@ class NINC_API Backend {
   // output, or the last layer's. The same bits as the layers one after another. training: null, or
   // what makes a training step's pool of problem.tail.
   virtual WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const = 0;
+  virtual std::string MlpConvBlock(const MlpConvProblem&) const {
+    return {};
+  }  // of the first layer
   virtual Status MlpConvForward(const MlpConvProblem& problem, const float* x,
                                 const MlpConvLayer* layers, const MlpConvTail* training, float* y,
                                 const Workspace& workspace) = 0;
@@ -297,6 +313,7 @@ class NINC_API Backend {
   // convolution normalises what it reads.
   virtual bool NormConv2dPays(const Conv2dProblem&) const { return false; }
   virtual WorkspaceSize NormConv2dWorkspace(const Conv2dProblem&) const { return {}; }
+  virtual std::string NormConv2dBlock(const Conv2dProblem&) const { return {}; }
   // y = conv(x) + bias and its statistics. With `source`, for 1×1 convolutions alone, x is
   // normalised first.
   virtual Status NormConv2dForward(const Conv2dProblem&, const float* /*x*/,

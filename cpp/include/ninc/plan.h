@@ -38,7 +38,8 @@ class NINC_API Plan {
   double Flops() const;        // convolutions counted as direct; training: all three passes
   size_t ArenaBytes() const;   // one run's activations, gradients and, in training, packed weights
   size_t PackedBytes() const;  // packed weights of inference, shared with other plans
-  // A table a person can read: steps, algorithms, shapes, memory, FLOPs.
+  // Tables a person can read: steps with algorithms, shapes and FLOPs; memory; and what the cost
+  // model estimated for each convolution's algorithm and for the next best.
   std::string Describe() const;
 
   struct Impl;  // the core's own: graph/plan_impl.h

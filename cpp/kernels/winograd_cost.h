@@ -1,0 +1,12 @@
+// Estimated time of Winograd's convolution, see conv2d_cost.h.
+#pragma once
+
+#include "kernels/winograd_transform.h"
+#include "ninc/problem.h"
+
+namespace ninc::cpu {
+
+// Nanoseconds on one core, less what all algorithms take alike.
+double WinogradCost(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
+
+}  // namespace ninc::cpu
