@@ -70,6 +70,12 @@ class WinogradBlocks {
 inline int64_t WinogradSumTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
 // The most channels of x and columns of dy that a task of a weight gradient owns.
 inline constexpr int64_t kMostGradientChannels = 96, kMostGradientColumns = 192;
+// Whether a task owns all frequencies, since x has so few channels that all sums stay in L2: it
+// then reads dy once, not once for each two rows of frequencies.
+inline bool WinogradSumsTogether(const WinogradShape& shape, int64_t channels) {
+  constexpr int64_t kMostSums = 48 << 10;  // floats
+  return shape.frequencies() * channels * kMostGradientColumns <= kMostSums;
+}
 WorkspaceSize WinogradWeightsWorkspace(const Conv2dProblem& problem, const WinogradShape& shape);
 void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,
                              const float* x, const float* dy, float* dweight, float* dbias,

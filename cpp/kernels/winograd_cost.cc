@@ -54,6 +54,7 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
   // What each task does with its share of the channels, for two rows of frequencies
   // (winograd_weights.cc): one that owns some of dy's columns transforms x again, and the reverse.
   const int64_t n = shape.tile, m = shape.outputs(), groups = n / 2;
+  const int64_t readings = WinogradSumsTogether(shape, channels) ? 1 : groups;
   const int64_t x_times = CeilDiv(grid.dst.c, kMostGradientColumns);
   const int64_t dy_times = CeilDiv(channels, kMostGradientChannels);
   const int64_t x_vectors = CeilDiv(channels, tile.lanes) * x_times;
@@ -69,7 +70,7 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
   return per_frequency * Real(shape.frequencies()) +
          Real(tiles) * (speed.pointer * Real(pointers) + speed.step * Real(steps) +
                         speed.move * Real(moves) + speed.part * Real(parts)) +
-         speed.line * LinesReadAgain(p, groups * x_times, groups * dy_times) +
+         speed.line * LinesReadAgain(p, readings * x_times, readings * dy_times) +
          speed.weight * Real(p.weight_size());
 }
 

@@ -4,13 +4,16 @@
 //
 //     dw(k, c) = G^T [ f f^T * sum over tiles of (B^T x_c B) * (A dy_k A^T) ] G
 //
-// A task owns two rows of frequencies of some input × output channels: their sums stay in L2 while
+// A task owns two rows of frequencies of some input × output channels: their sums stay near while
 // it walks the tiles in blocks, transforming them to its own frequencies alone. Tasks that own all
 // frequencies own few channels, and each transforms tiles that others transform too; two rows, of a
-// pair of points or of both ends, share nothing with the rest but the reading of pixels. Blocks
+// pair of points or of both ends, share nothing with the rest but the reading of pixels. A first
+// layer has few channels anyway, and reading its large dy once for each two rows took most of its
+// time: there a task owns all frequencies of its columns. Blocks
 // have a fixed size and are added in order, results are split among threads and never tiles: the
 // bits do not depend on the threads.
 #include <algorithm>
+#include <limits>
 
 #include "base/processors.h"
 #include "base/thread_pool.h"
@@ -52,26 +55,52 @@ struct Sums {
 };
 
 // How a round's sums are cut into tasks: as many channels and columns as leave their sums room in
-// L2 beside a block of tiles, fewer where that would make too few tasks for the threads.
+// L2 beside a block of tiles, fewer where that would make too few tasks for the threads. Each cut
+// of the columns has x transformed once more, each cut of the channels dy, so the cheaper one is
+// made.
 struct Cut {
   Cut(const Sums& sums, const WinogradShape& shape, int threads)
       : groups(shape.tile / 2),
         channels(RoundUp(EvenBlock(sums.channels, kMostGradientChannels), kLineFloats)) {
-    const int64_t wanted = threads == 1 ? 1 : 2 * threads, width = sums.panels.shape().width();
-    const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / int64_t{sizeof(float)};
-    const auto tasks = [&] {
-      return groups * CeilDiv(sums.channels, channels) * CeilDiv(sums.round, panels);
-    };
+    const int64_t width = sums.panels.shape().width();
+    if (WinogradSumsTogether(shape, sums.channels) && sums.round >= threads) {
+      together = groups;
+      panels = std::min(sums.round / threads, kMostGradientColumns / width);
+      return;
+    }
+    const int64_t wanted = threads == 1 ? 1 : 2 * threads;
+    const auto channel_parts = [&] { return CeilDiv(sums.channels, channels); };
+    const auto column_parts = [&] { return CeilDiv(sums.round, panels); };
     const auto halve = [](int64_t count) { return (count + 1) / 2; };
     panels = EvenBlock(sums.round, kMostGradientColumns / width);
     const auto too_large = [&] {
-      return 2 * shape.tile * channels * panels * width > fitting || tasks() < wanted;
+      return 2 * shape.tile * channels * panels * width > FittingSums(sums.panels.shape()) ||
+             groups * channel_parts() * column_parts() < wanted;
     };
-    while (panels > Slices::kColumns / width && too_large()) panels = halve(panels);
-    while (channels > kLineFloats && too_large()) channels = RoundUp(halve(channels), kLineFloats);
+    const int64_t x_pixels = shape.tile * shape.tile * sums.channels;
+    const int64_t dy_pixels = shape.outputs() * shape.outputs() * sums.round * width;
+    while (too_large()) {
+      const bool may_cut_columns = panels > Slices::kColumns / width;
+      const bool may_cut_channels = channels > kLineFloats;
+      if (!may_cut_columns && !may_cut_channels) break;
+      const bool columns_cost_less = x_pixels * column_parts() < dy_pixels * channel_parts();
+      if (may_cut_columns && (columns_cost_less || !may_cut_channels)) {
+        panels = halve(panels);
+      } else {
+        channels = RoundUp(halve(channels), kLineFloats);
+      }
+    }
   }
-  int64_t groups;    // of two rows of frequencies
-  int64_t channels;  // of x in a task
+  // Floats. Narrow vectors take so long to multiply that sums may come from the third-level cache
+  // meanwhile: with 512 KiB of L2 (Zen 3) NIN-CIFAR's conv2 and conv3 gain a third by not being
+  // cut.
+  static int64_t FittingSums(const TileShape& tile) {
+    if (tile.lanes < kMaxLanes) return std::numeric_limits<int64_t>::max();
+    return SecondLevelCacheBytes() * 5 / 8 / int64_t{sizeof(float)};
+  }
+  int64_t groups;        // of two rows of frequencies
+  int64_t together = 1;  // of these in a task
+  int64_t channels;      // of x in a task
   int64_t panels = 1;
 };
 
@@ -107,7 +136,7 @@ struct SumScratch {
 
 // One task's share of the result, and the distances in its scratch memory.
 struct Share {
-  int64_t group;
+  int64_t first_group, last_group;
   int64_t channel0, channels;
   int64_t first_panel, last_panel;
   int64_t column0, columns;  // that exist
@@ -126,8 +155,8 @@ void FetchPixels(const float* const* pixels, int64_t count, int64_t channels) {
 }
 
 // Tiles [first, first + count) of x and dy to the group's frequencies.
-void TransformBlock(const TileGrid& grid, const Share& share, int64_t first, int64_t count,
-                    const float* x, const float* dy, const SumScratch& scratch) {
+void TransformBlock(const TileGrid& grid, const Share& share, int64_t group, int64_t first,
+                    int64_t count, const float* x, const float* dy, const SumScratch& scratch) {
   const float* pixels[kMaxTilePixels];
   const float* gradient[2][kMaxTilePixels];
   const WinogradTransforms& transforms = Transforms(grid.shape);
@@ -139,24 +168,24 @@ void TransformBlock(const TileGrid& grid, const Share& share, int64_t first, int
   for (int64_t t = 0; t < count; ++t) {
     if (first + t + 1 < grid.count()) {
       find(t + 1);
-      FetchPixels(gradient[(t + 1) % 2], outputs, share.columns);
+      if (group == share.first_group) FetchPixels(gradient[(t + 1) % 2], outputs, share.columns);
     }
     SourcePixels(grid, x + share.channel0, first + t, scratch.zeros, pixels);
-    transforms.data_rows[share.group](pixels, share.channels, scratch.pixels + t * share.channels,
-                                      share.pixel_stride);
-    transforms.gradient_rows[share.group](
-        gradient[t % 2], share.columns, scratch.gradient + t * share.width, share.gradient_stride);
+    transforms.data_rows[group](pixels, share.channels, scratch.pixels + t * share.channels,
+                                share.pixel_stride);
+    transforms.gradient_rows[group](gradient[t % 2], share.columns,
+                                    scratch.gradient + t * share.width, share.gradient_stride);
   }
 }
 
 // sums(f, c, k) += sum over the block's tiles t of pixels(f, t, c) * gradient(f, t, k)
-void AddBlock(const TileGrid& grid, const Panels& panels, const Share& share, int64_t tiles,
-              bool first, const SumScratch& scratch) {
+void AddBlock(const TileGrid& grid, const Panels& panels, const Share& share, int64_t group,
+              int64_t tiles, bool first, const SumScratch& scratch) {
   const int64_t n = grid.shape.tile;
   const ProductKernels& kernels = Products();
   for (int64_t f = 0; f < 2 * n; ++f) {
     // Of the group's two rows: those of a pair of points, or of both ends.
-    const int64_t row = share.group > 0 ? 2 * share.group - 1 + f / n : f < n ? 0 : n - 1;
+    const int64_t row = group > 0 ? 2 * group - 1 + f / n : f < n ? 0 : n - 1;
     float* sums = share.sums + (row * n + f % n) * share.sum_stride;
     for (int64_t panel = share.first_panel; panel < share.last_panel; ++panel) {
       const int64_t width = panels.Width(panel);
@@ -237,17 +266,19 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
     const auto sums_of = [&](int64_t panel) {
       return workspace.shared() + (panels.Column(panel) - panels.Column(panel0)) * grid.src.c;
     };
-    const int64_t tasks = cut.groups * channel_blocks * CeilDiv(end - panel0, cut.panels);
+    const int64_t group_blocks = cut.groups / cut.together;
+    const int64_t tasks = group_blocks * channel_blocks * CeilDiv(end - panel0, cut.panels);
     ParallelFor(workspace.threads(), tasks, [&](int64_t task, int thread) {
-      const int64_t group = task % cut.groups;
-      const int64_t channel0 = task / cut.groups % channel_blocks * cut.channels;
-      const int64_t first_panel = panel0 + task / cut.groups / channel_blocks * cut.panels;
+      const int64_t first_group = task % group_blocks * cut.together;
+      const int64_t channel0 = task / group_blocks % channel_blocks * cut.channels;
+      const int64_t first_panel = panel0 + task / group_blocks / channel_blocks * cut.panels;
       const int64_t last_panel = std::min(first_panel + cut.panels, end);
       const int64_t column0 = panels.Column(first_panel);
       const int64_t channels = std::min(cut.channels, grid.src.c - channel0);
       const int64_t width = panels.Column(last_panel) - column0;
       const Share share{
-          .group = group,
+          .first_group = first_group,
+          .last_group = first_group + cut.together,
           .channel0 = channel0,
           .channels = channels,
           .first_panel = first_panel,
@@ -263,10 +294,12 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
       const SumScratch scratch(shape, sums, workspace.thread(thread));
       for (int64_t first = 0; first < grid.count(); first += block) {
         const int64_t tiles = std::min(block, grid.count() - first);
-        TransformBlock(grid, share, first, tiles, x, dy, scratch);
-        AddBlock(grid, panels, share, tiles, first == 0, scratch);
-        if (dbias != nullptr && channel0 == 0 && group == kGroupOfOne) {
-          AddBias(share, tiles, scratch, dbias + column0);
+        for (int64_t group = share.first_group; group < share.last_group; ++group) {
+          TransformBlock(grid, share, group, first, tiles, x, dy, scratch);
+          AddBlock(grid, panels, share, group, tiles, first == 0, scratch);
+          if (dbias != nullptr && channel0 == 0 && group == kGroupOfOne) {
+            AddBias(share, tiles, scratch, dbias + column0);
+          }
         }
       }
     });
