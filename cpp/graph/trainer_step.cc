@@ -81,7 +81,8 @@ Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedVie
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
                         inner->PlanFor(*where, input, {Mode::kTraining, -1, label_smoothing}));
   if (labels != nullptr) NINC_RETURN_IF_ERROR(CheckLabels(*next, labels, input.n));
-  if (next != plan) {
+  // Threads may be set between two steps.
+  if (next != plan || layout.run.threads != where->backend->Threads()) {
     ResolveAll();
     plan = std::move(next);
     place = where;

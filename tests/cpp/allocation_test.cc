@@ -83,6 +83,25 @@ TEST_P(Allocations, NoneInASecondRun) {
   }
 }
 
+// A step takes as many threads as are set when it begins: more of them need more scratch memory.
+TEST_P(Allocations, MoreThreadsBetweenTwoTrainingSteps) {
+  const Network network = Networks()[0];
+  const std::shared_ptr<Model> model = RandomModel(network);
+  const std::unique_ptr<Trainer> trainer = Trainer::Create(model, 0.1f).value();
+  const std::vector<float> x = Random(network.input.size(), 7);
+  const std::vector<int64_t> labels(network.input.n, 1);
+  StepSettings settings;
+  settings.updates.assign(trainer->velocity().value()->size(), {0.01f, 1e-4f});
+  const auto step = [&] {
+    return trainer->Step(network.input, View(network.input, x), labels.data(), settings).ok();
+  };
+  ASSERT_TRUE(step());
+  SetNumThreads(GetParam() + 16);
+  bool ok = true;
+  EXPECT_GT(Count([&] { ok = step(); }), 0);
+  EXPECT_TRUE(ok);
+}
+
 TEST_P(Allocations, NoneInASecondTrainingStep) {
   std::vector<Network> networks = Networks();
   networks.push_back(LargeMaps());

@@ -192,6 +192,14 @@ TEST(Trainer, GivesTheSameBitsForAnyNumberOfThreads) {
     SetNumThreads(1);
     Problem alone(network);
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(alone.Step(alone.Settings(0.05f, 0.9f)).ok());
+    Problem changing(network);
+    for (int threads : {1, 5, 2}) {
+      SetNumThreads(threads);
+      ASSERT_TRUE(changing.Step(changing.Settings(0.05f, 0.9f)).ok());
+    }
+    for (size_t i = 0; i < alone.Parameters().size(); ++i) {
+      EXPECT_TRUE(SameBits(alone.Parameters()[i], changing.Parameters()[i])) << network.name;
+    }
     for (int threads : {2, 5}) {
       SetNumThreads(threads);
       Problem together(network);
