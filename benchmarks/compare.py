@@ -119,6 +119,8 @@ def _stored(path: str | None) -> dict:
         return results
     with open(path) as file:
         results = json.load(file)
+    for engine in results["memory"]:  # of files from before training's was measured
+        engine.setdefault("row", table.MEMORY_ROWS[0])
     if results["machine"]["processor"] != here["processor"]:
         raise ValueError(
             f"{path} was measured on {results['machine']['processor']}, this is "

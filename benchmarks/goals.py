@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from . import peers, report
+from . import peers, report, rows
 
 # One thread may fall this much behind the ratio that all threads must reach.
 _ONE_THREAD = 0.85
@@ -42,16 +42,16 @@ AVX2 = (
 )
 
 
-def lines(rows: list[dict], memory: list[dict]) -> list[str]:
+def lines(results: list[dict], memory: list[dict]) -> list[str]:
     """A line for each goal that these results can answer."""
     cells = [("row", "setting", "against", "measured", "must", "hoped", "")]
-    for row in rows:
+    for row in results:
         goals = {"amx": WIDE, "avx512": WIDE, "avx2": AVX2}.get(row["target"], ())
         part = _ONE_THREAD if row["threads"] == 1 else 1.0
         for goal in goals:
             if goal.row == row["row"]:
                 cells.append(_cells(goal, row, part))
-    cells += _scaling(rows)
+    cells += _scaling(results)
     cells += _memory(memory)
     return report.columns(cells, left=(0, 1, 2, 6)) if len(cells) > 1 else []
 
@@ -67,27 +67,30 @@ def _cells(goal: Goal, row: dict, part: float) -> tuple[str, ...]:
         goal.must * part,
         goal.hope * part,
     )
-    return (*line[:-1], f"{line[-1]} (disturbed)") if report.disturbance(row) else line
+    return _marked(line, row)
 
 
-def _scaling(rows: list[dict]) -> list[tuple[str, ...]]:
+def _marked(line: tuple[str, ...], measured: dict) -> tuple[str, ...]:
+    """The line, and whether others kept cores busy while this was measured."""
+    return (*line[:-1], f"{line[-1]} (disturbed)") if report.disturbance(measured) else line
+
+
+def _scaling(results: list[dict]) -> list[tuple[str, ...]]:
     """Two threads against one, of ninc alone, as they took turns."""
-    return [
-        _line(
-            row["row"],
-            report.setting(row),
-            "1 thread",
-            row["scaling"]["one_thread"] / row["scaling"]["all_threads"],
-            _SCALING,
-        )
-        for row in rows
-        if row["threads"] == 2 and row.get("scaling")
-    ]
+    lines = []
+    for row in results:
+        scaling = row.get("scaling")
+        if row["threads"] != 2 or not scaling:
+            continue
+        gain = scaling["one_thread"] / scaling["all_threads"]
+        line = _line(row["row"], report.setting(row), "1 thread", gain, _SCALING)
+        lines.append(_marked(line, scaling))
+    return lines
 
 
 def _memory(memory: list[dict]) -> list[tuple[str, ...]]:
     """Peak memory of inference: how many times as much each peer takes."""
-    peak = {e["name"]: e["peak_mb"] for e in memory if e["row"] == "cifar-b128"}
+    peak = {e["name"]: e["peak_mb"] for e in memory if e["row"] == rows.MEMORY_ROWS[0]}
     return [
         _line("memory", "batch 128, peak", name, peak[name] / peak[peers.NINC], 1.0)
         for name in (peers.ONNX_RUNTIME, peers.OPENVINO, peers.OPENVINO_DEFAULT)

@@ -28,7 +28,7 @@ def measure(threads: int, progress) -> tuple[list[dict], list[dict]]:
         for engine in _engines(row):
             missing = engine.missing()
             if missing:
-                reason = f"{', '.join(missing)} not installed"
+                reason = f"{', '.join(missing)} not installed, {row.title} left out"
                 left_out.append({"name": engine.name, "reason": reason})
                 continue
             progress(f"peak memory of {row.title}: {engine.name}")

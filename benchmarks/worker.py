@@ -93,11 +93,12 @@ def _scaling(call, threads, rounds, seconds, progress) -> dict | None:
 
         return run
 
-    times = timing.interleaved(
-        {"one thread": on(1), "all threads": on(threads)}, rounds, seconds, progress
-    )
+    calls = {"one_thread": on(1), "all_threads": on(threads)}
+    with timing.Disturbance() as others:
+        times = timing.interleaved(calls, rounds, seconds, progress)
     ninc.set_num_threads(threads)
-    return {name.replace(" ", "_"): statistics.median(values) for name, values in times.items()}
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return {**medians, "others_cores": others.cores}
 
 
 def _limit(threads: int) -> float:

@@ -35,8 +35,13 @@ std::vector<ConvolutionPass> PassesOf(const StepOp& op) {
 
 std::string BlockOf(const StepOp& op, size_t index, const ConvolutionPass& pass,
                     const Backend& backend) {
-  if (const auto* s = std::get_if<step::MlpConv>(&op); s != nullptr && index == 0) {
-    return backend.MlpConvBlock(s->problem);
+  // Later layers of a chain go through the first one's block.
+  if (const auto* s = std::get_if<step::MlpConv>(&op)) {
+    return index == 0 ? backend.MlpConvBlock(s->problem) : std::string();
+  }
+  // Both gradients in one walk over blocks as large as a data gradient's.
+  if (std::holds_alternative<step::PointwiseBackward>(op)) {
+    return backend.Conv2dBlock(*pass.problem, Pass::kBackwardData);
   }
   if (std::holds_alternative<step::NormConv2d>(op)) return backend.NormConv2dBlock(*pass.problem);
   return backend.Conv2dBlock(*pass.problem, pass.pass);

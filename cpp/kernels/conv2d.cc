@@ -55,14 +55,12 @@ std::string Conv2dAlgorithm(const Conv2dProblem& p, Pass pass) {
 }
 
 std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dProblem& p, Pass pass) {
-  if (IsDepthwise(p)) return {};
-  const WinogradShape chosen = ChooseWinograd(p, pass);
+  // Of groups there is one algorithm, and its costs are a group's.
+  if (!IsChosenByCost(p) || p.groups > 1) return {};
   std::vector<Conv2dEstimate> estimates;
   for (const auto& [shape, nanoseconds] : ConvCandidates(p, pass)) {
-    if (!IsChosenByCost(p) && shape != chosen) continue;
     estimates.push_back({shape.tile > 0 ? WinogradName(shape) : DirectName(p, pass), nanoseconds});
   }
-  if (!IsChosenByCost(p)) return estimates;
   // Direct convolution by the other kind of register tile, where there are two.
   const bool split = ProductShape(p, pass).split;
   Conv2dProblem other = p;

@@ -11,7 +11,7 @@
 namespace ninc::cpu {
 namespace {
 
-constexpr std::pair<ConvMethod, int> kTiles[] = {
+constexpr std::pair<ConvMethod, int> kMethods[] = {
     {ConvMethod::kWinograd4, 4}, {ConvMethod::kWinograd6, 6}, {ConvMethod::kWinograd8, 8}};
 
 // Whether Winograd can compute it at all.
@@ -30,7 +30,7 @@ bool IsChosenByCost(const Conv2dProblem& p) {
 ConvCandidates::ConvCandidates(const Conv2dProblem& p, Pass pass) {
   Add({{}, DirectCost(p, pass)});
   if (!IsWinogradProblem(p)) return;
-  for (const auto& [method, tile] : kTiles) {
+  for (const auto& [method, tile] : kMethods) {
     const WinogradShape shape{tile, static_cast<int>(p.kernel_h)};
     if (shape.outputs() < 2 || !WinogradIsPrecise(p, pass, shape)) continue;
     Add({shape, WinogradCost(p, pass, shape)});
@@ -54,7 +54,7 @@ bool WinogradIsPrecise(const Conv2dProblem& p, Pass pass, const WinogradShape& s
 WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
   if (!IsWinogradProblem(p) || p.method == ConvMethod::kDirect) return {};
   if (IsChosenByCost(p)) return ConvCandidates(p, pass).begin()->shape;
-  for (const auto& [method, tile] : kTiles) {
+  for (const auto& [method, tile] : kMethods) {
     const WinogradShape shape{tile, static_cast<int>(p.kernel_h)};
     if (p.method == method && shape.outputs() >= 2) return shape;
   }

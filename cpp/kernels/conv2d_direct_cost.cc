@@ -5,9 +5,8 @@
 //   weights      lines of them where they are too many for L2, once for each block of pixels
 //   rows         for each task, pixel and tap, what makes rows of pixels (pointers, copies); split:
 //                16 rows, a step at a time
-//   gradients    of weights: what makes pixels ready likewise; sums of blocks added to those
-//   before;
-//                sums brought into the weights' layout
+//   gradients    of weights: what makes pixels ready likewise; sums of blocks added to what is
+//                there; sums brought into the weights' layout
 //
 // Split products pad rows and columns to 16 and a tap's terms to whole steps.
 #include "kernels/conv2d_direct_cost.h"

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/thread_pool.h"
-#include "kernels/conv2d_rows.h"
 #include "kernels/conv2d_direct_cost.h"
+#include "kernels/conv2d_rows.h"
 #include "kernels/split_tile.h"
 
 namespace ninc::cpu {

@@ -28,7 +28,7 @@ namespace ninc::cpu {
 namespace {
 
 constexpr int64_t kBlockPixels = kSumPixels;
-// And at most so many bytes for the sums of all chunks.
+// Chunks at most, and bytes of all their sums.
 constexpr int64_t kMaxChunks = 32;
 constexpr int64_t kChunkSumBytes = 4 << 20;
 

@@ -94,9 +94,15 @@ class Chain {
   int64_t units() const { return CeilDiv(map_.n, images_); }
   bool HasTail() const { return problem_.tail != MlpConvProblem::Tail::kNone; }
 
+  // Tiles or pixels.
+  int64_t InImage() const {
+    return winograd_ ? winograd_->grid().rows * winograd_->grid().columns : map_.h * map_.w;
+  }
+
+  // Of a unit; where these are few, pieces of a map are no larger.
   std::string BlockText() const {
-    return winograd_ ? BlockName(std::min(winograd_->tiles(), winograd_->grid().count()), "tile")
-                     : BlockName(std::min(block_pixels_, map_.pixels()), "pixel");
+    return winograd_ ? BlockName(EvenBlock(images_ * InImage(), winograd_->tiles()), "tile")
+                     : BlockName(EvenBlock(images_ * InImage(), block_pixels_), "pixel");
   }
 
   size_t ScratchBytes() const {
@@ -115,10 +121,8 @@ class Chain {
     const int64_t image0 = unit * images_, image1 = std::min(map_.n, image0 + images_);
     const int64_t pixel0 = image0 * map_.h * map_.w;
     const LastMap last = HasTail() ? LastMap{scratch.unit_map, pixel0} : LastMap{y, 0};
-    const int64_t in_image =
-        winograd_ ? winograd_->grid().rows * winograd_->grid().columns : map_.h * map_.w;
     const int64_t most = winograd_ ? winograd_->tiles() : block_pixels_;
-    const int64_t first = image0 * in_image, count = image1 * in_image - first;
+    const int64_t first = image0 * InImage(), count = image1 * InImage() - first;
     const int64_t step = EvenBlock(count, most);
     for (int64_t done = 0; done < count; done += step) {
       RunBlock(first + done, std::min(step, count - done), x, layers, last, scratch);

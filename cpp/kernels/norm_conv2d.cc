@@ -25,12 +25,12 @@ namespace ninc::cpu {
 namespace {
 
 // Winograd's blocks: as in a chain (mlpconv.cc), and fewer tiles where there would be few blocks.
-constexpr int64_t kMostBlockTiles = 32, kFewestBlockTiles = 8, kFewestBlocks = 16;
+constexpr int64_t kMostNormTiles = 32, kFewestNormTiles = 8, kFewestBlocks = 16;
 // Blocks that a thread takes in a row, so that what it fetches ahead is its own.
 constexpr int64_t kMostInRow = 8, kFewestTasks = 64;
 
 int64_t BlockTiles(const TileGrid& grid) {
-  return std::clamp(CeilDiv(grid.count(), kFewestBlocks), kFewestBlockTiles, kMostBlockTiles);
+  return std::clamp(CeilDiv(grid.count(), kFewestBlocks), kFewestNormTiles, kMostNormTiles);
 }
 
 // Where blocks leave what they have seen of the output.

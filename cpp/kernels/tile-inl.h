@@ -9,8 +9,6 @@
 #define NINC_KERNELS_TILE_INL_H_
 #endif
 
-#include <hwy/cache_control.h>
-
 #include "kernels/simd-inl.h"
 #include "kernels/tile.h"
 
@@ -48,7 +46,7 @@ HWY_INLINE void MultiplyAdd(const float* HWY_RESTRICT b, AddressOf a_of, V (&acc
 
 // Row i of the accumulators, added to or written at c + i·row.
 template <int kR, int kV>
-HWY_INLINE void AddSums(const float* c, int64_t row, V (&acc)[kR][kV]) {
+HWY_INLINE void AddStored(const float* c, int64_t row, V (&acc)[kR][kV]) {
   NINC_UNROLL for (int i = 0; i < kR; ++i) {
     NINC_UNROLL for (int v = 0; v < kV; ++v) {
       acc[i][v] = hn::Add(acc[i][v], hn::LoadU(D(), c + i * row + v * kLanes));

@@ -9,6 +9,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/tile.cc"
 #include "kernels/foreach_target.h"
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
@@ -132,7 +133,7 @@ void OuterTile(const OuterTileArgs& args) {
   }
   if (m < pixels) add_pixel(m);
   float* const c = args.c;
-  if (!args.first) AddSums(c, kV * kLanes, acc);
+  if (!args.first) AddStored(c, kV * kLanes, acc);
   StoreSums(acc, c, kV * kLanes);
 }
 

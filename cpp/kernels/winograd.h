@@ -73,8 +73,8 @@ inline constexpr int64_t kMostGradientChannels = 96, kMostGradientColumns = 192;
 // Whether a task owns all frequencies, since x has so few channels that all sums stay in L2: it
 // then reads dy once, not once for each two rows of frequencies.
 inline bool WinogradSumsTogether(const WinogradShape& shape, int64_t channels) {
-  constexpr int64_t kMostSums = 48 << 10;  // floats
-  return shape.frequencies() * channels * kMostGradientColumns <= kMostSums;
+  constexpr int64_t kMostTogether = 48 << 10;  // floats
+  return shape.frequencies() * channels * kMostGradientColumns <= kMostTogether;
 }
 WorkspaceSize WinogradWeightsWorkspace(const Conv2dProblem& problem, const WinogradShape& shape);
 void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,

@@ -7,6 +7,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/winograd_product.cc"
 #include "kernels/foreach_target.h"
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
@@ -49,13 +50,13 @@ struct FetchFar {
   const float* HWY_RESTRICT line;
 };
 
-template <int kR, int kV, class Fetch>
+template <int kR, int kV, class Policy>
 void Product(const ProductArgs& args) {
   const float* HWY_RESTRICT pixels = args.pixels;
   const float* HWY_RESTRICT weights = args.weights;
   const float* HWY_RESTRICT next = args.next_pixels;
   const int64_t row = args.pixels_row;
-  Fetch fetch(args);
+  Policy fetch(args);
   V acc[kR][kV];
   Clear(acc);
   for (int64_t c = args.depth; c > 0; --c, ++pixels, weights += kV * kLanes, next += kR) {
@@ -79,7 +80,7 @@ void Sum(const SumArgs& args) {
     pixels += args.pixels_row;
     gradient += args.gradient_row;
   }
-  if (!args.first) AddSums(args.sums, args.sums_row, acc);
+  if (!args.first) AddStored(args.sums, args.sums_row, acc);
   StoreSums(acc, args.sums, args.sums_row);
 }
 

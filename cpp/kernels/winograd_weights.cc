@@ -9,9 +9,8 @@
 // frequencies own few channels, and each transforms tiles that others transform too; two rows, of a
 // pair of points or of both ends, share nothing with the rest but the reading of pixels. A first
 // layer has few channels anyway, and reading its large dy once for each two rows took most of its
-// time: there a task owns all frequencies of its columns. Blocks
-// have a fixed size and are added in order, results are split among threads and never tiles: the
-// bits do not depend on the threads.
+// time: there a task owns all frequencies of its columns. Blocks have a fixed size and are added in
+// order, results are split among threads and never tiles: the bits do not depend on the threads.
 #include <algorithm>
 #include <limits>
 

@@ -226,16 +226,28 @@ TEST(Plan, DescribesWhatItChoseFrom) {
   const Network network{"one", {8, 20, 20, 16}, R"(
       {"name": "x", "op": "Input", "channels": 16},
       {"name": "conv", "op": "Conv2d", "inputs": ["x"], "in_channels": 16, "out_channels": 32,
-       "kernel_size": [3, 3], "padding": [1, 1, 1, 1]})"};
+       "kernel_size": [3, 3], "padding": [1, 1, 1, 1]},
+      {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["conv"]})"};
   const std::shared_ptr<Model> model = RandomModel(network);
   const std::string text = model->PlanFor(network.input, {}).value()->Describe();
   const std::string choices = text.substr(text.find("cost model"));
   EXPECT_NE(choices.find("winograd F("), std::string::npos) << choices;
   EXPECT_NE(choices.find("conv "), std::string::npos) << choices;
-  // What strict plans may not take they do not weigh.
+  // The chosen one first, then the next best: two figures and no more than a line.
+  const std::string line = choices.substr(choices.find("conv "));
+  const size_t chosen = line.find("winograd F("), next = line.find("implicit gemm");
+  EXPECT_LT(line.find("forward"), chosen) << line;
+  EXPECT_NE(line.find("tiles"), std::string::npos) << line;
+  EXPECT_TRUE(next == std::string::npos || chosen < next) << line;
+  // In training a line for each pass; the first layer needs no data gradient.
+  const auto training = model->PlanFor(network.input, {Mode::kTraining}).value();
+  const std::string passes = training->Describe();
+  EXPECT_NE(passes.find("backward weights  "), std::string::npos) << passes;
+  // Strict plans weigh nothing.
   model->SetPrecision(Precision::kStrict);
   const std::string strict = model->PlanFor(network.input, {}).value()->Describe();
   EXPECT_EQ(strict.find("winograd"), std::string::npos) << strict;
+  EXPECT_EQ(strict.find("cost model"), std::string::npos) << strict;
 }
 
 }  // namespace

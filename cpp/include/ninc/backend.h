@@ -232,9 +232,7 @@ class NINC_API Backend {
   // output, or the last layer's. The same bits as the layers one after another. training: null, or
   // what makes a training step's pool of problem.tail.
   virtual WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const = 0;
-  virtual std::string MlpConvBlock(const MlpConvProblem&) const {
-    return {};
-  }  // of the first layer
+  virtual std::string MlpConvBlock(const MlpConvProblem&) const { return {}; }
   virtual Status MlpConvForward(const MlpConvProblem& problem, const float* x,
                                 const MlpConvLayer* layers, const MlpConvTail* training, float* y,
                                 const Workspace& workspace) = 0;
