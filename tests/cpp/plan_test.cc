@@ -208,7 +208,7 @@ TEST(Plan, DescribesItself) {
                            "matrix product", "packed weights"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
   }
-  // A line for each convolution; these have one way alone.
+  // A line for each convolution.
   const std::string choices = text.substr(text.find("cost model"));
   for (const char* layer : {"conv1  ", "conv2  ", "conv4  ", "fc  "}) {
     EXPECT_NE(choices.find(layer), std::string::npos) << layer << " in\n" << choices;
@@ -241,8 +241,11 @@ TEST(Plan, DescribesWhatItChoseFrom) {
   EXPECT_TRUE(next == std::string::npos || chosen < next) << line;
   // In training a line for each pass; the first layer needs no data gradient.
   const auto training = model->PlanFor(network.input, {Mode::kTraining}).value();
-  const std::string passes = training->Describe();
-  EXPECT_NE(passes.find("backward weights  "), std::string::npos) << passes;
+  const std::string steps = training->Describe();
+  const std::string passes = steps.substr(steps.find("cost model"));
+  EXPECT_NE(passes.find("conv         forward"), std::string::npos) << passes;
+  EXPECT_NE(passes.find("conv         backward weights"), std::string::npos) << passes;
+  EXPECT_EQ(passes.find("backward data"), std::string::npos) << passes;
   // Strict plans weigh nothing.
   model->SetPrecision(Precision::kStrict);
   const std::string strict = model->PlanFor(network.input, {}).value()->Describe();
