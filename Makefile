@@ -15,6 +15,8 @@ export PYTHON
 # Paths of the environment's cmake and ninja first, for CMake presets and scikit-build-core.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_GENERATOR := Ninja
+# One name for the compiler, so that ccache takes the wheel's objects for the tests'.
+export CXX
 
 SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda python \
              -type f -not -name '*.pyc' -not -name '.*')
@@ -38,7 +40,8 @@ $(VENV)/.wheel: $(VENV)/.tools $(SOURCES)
 	@echo "Building ninc"
 	@mkdir -p build dist && rm -f dist/ninc-*.whl
 	@$(BIN)/python -m pip wheel -v --no-deps --no-build-isolation -w dist \
-	  --config-settings=build-dir=build/wheel . 2>&1 | tee build/wheel.log \
+	  --config-settings=build-dir=build/wheel --config-settings=cmake.define.NINC_WERROR=ON \
+	  . 2>&1 | tee build/wheel.log \
 	  | { grep --line-buffered -oE '\[[0-9]+/[0-9]+\] [BL]\w+ .*' || true; } \
 	  || { tail -n 40 build/wheel.log; exit 1; }
 	@touch $@

@@ -28,7 +28,7 @@ std::vector<Conv2dProblem> DirectProblems() {
 
 // Split products are asked of the target alone that has them.
 std::vector<Target> TargetsOf(const Conv2dProblem& p) {
-  return p.method == ConvMethod::kSplit ? std::vector{Target::kAmx} : SupportedTargets();
+  return p.method == ConvMethod::kSplit ? std::vector{Target::kAmx} : TargetsToTest();
 }
 
 // Terms of one output's sum: a kernel over a group's channels, and the bias.
