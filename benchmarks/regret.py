@@ -10,8 +10,8 @@ Every method that applies to a shape and keeps to 2e-5 is timed beside "auto", i
 whose choice looks wrong is timed again, longer, and the second time counts. Where that still says
 more than 10 %, auto and the fastest alone are timed ten times as long once more: what is left is
 the choice's and not the clock's. A regret is how much longer auto takes than the fastest of them.
-Where direct convolution alone applies (strides, 1×1 and large kernels) there is no choice and no
-regret, so the mean is printed for the others too.
+Where direct convolution alone applies (strides, 1×1 and large kernels, but for split products on
+AMX) there is no choice and no regret, so the mean is printed for the others too.
 
 The choice depends on shape, batch and target, never on threads; one thread is the quietest.
 """
@@ -137,7 +137,7 @@ def methods(shape: Shape, which: str) -> list[str]:
     if not shape.has_choice:
         return direct
     summed = shape.out_channels if which == "backward_data" else shape.channels
-    limits = {"winograd4": 1 << 30, "winograd6": 512 if shape.kernel == 3 else 2048}
+    limits = {"winograd4": 1 << 30, "winograd6": 512 if shape.kernel == 3 else 1024}
     limits["winograd8"] = 256
     names = [n for n, most in limits.items() if which == "backward_weights" or summed <= most]
     if shape.kernel == 5:

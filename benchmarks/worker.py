@@ -24,6 +24,7 @@ from . import agreement, peers, rows, timing
 # Peers read these once, when they are imported. ONEDNN_...: convolutions of torch and OpenVINO;
 # ATEN_...: torch's own loops; MKL_...: torch's matrix products. ONNX Runtime has no such variable.
 HOLD_PEERS = {
+    "avx512": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"},  # bfloat16's products, no matrix units
     "avx2": {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",

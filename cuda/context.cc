@@ -64,8 +64,6 @@ Status Context::Open() {
   const DeviceInfo& info = devices.front();
   if (!info.objection.empty()) return DeviceFailure("cuda: " + info.objection);
   device_name_ = info.name;
-  compute_capability_ = info.compute_capability;
-  multiprocessors_ = info.multiprocessors;
   const std::string where = "cuda: " + device_name_ + ": using the device";
   NINC_RETURN_IF_ERROR(Check(driver_.DeviceGet(&device_, 0), where));
   int shared_bytes = 0;
@@ -165,8 +163,9 @@ Status Context::CheckDevicePointer(const char* what, const void* pointer) {
   const auto address = reinterpret_cast<abi::DevicePointer>(pointer);
   unsigned type = 0;
   int ordinal = -1;
-  if (driver_.PointerGetAttribute(&type, abi::kPointerMemoryType, address) != abi::kSuccess ||
-      type != abi::kMemoryDevice) {
+  const abi::Result asked = driver_.PointerGetAttribute(&type, abi::kPointerMemoryType, address);
+  if (IsLost(asked)) return Check(asked, what);  // a fault of another call's, not of this array
+  if (asked != abi::kSuccess || type != abi::kMemoryDevice) {
     return DeviceFailure(std::string(what) + ": the array is not memory of a CUDA device");
   }
   NINC_RETURN_IF_ERROR(

@@ -49,9 +49,7 @@ class Context {
   Status WaitForForeignStream(uint64_t stream);
 
   const std::string& device_name() const { return device_name_; }
-  int multiprocessors() const { return multiprocessors_; }
-  int compute_capability() const { return compute_capability_; }  // 90 is 9.0
-  size_t max_shared_bytes() const { return max_shared_bytes_; }   // of a block, with opt-in
+  size_t max_shared_bytes() const { return max_shared_bytes_; }  // of a block, with opt-in
   MemoryUse memory() const;
   Result<size_t> FreeMemory();  // bytes free on the device, whoever holds the rest
 
@@ -77,8 +75,6 @@ class Context {
   abi::Device device_ = 0;
   abi::Context context_ = nullptr;
   std::string device_name_;
-  int multiprocessors_ = 0;
-  int compute_capability_ = 0;
   size_t max_shared_bytes_ = 0;
   std::unique_ptr<State> state_;
 };

@@ -67,12 +67,13 @@ Status RunNarrow(Stream& stream, const Conv2dProblem& problem, const float* dy, 
   args.rows = static_cast<int32_t>(problem.input.pixels());
   args.channels = static_cast<int32_t>(problem.input.c);
   args.outputs = static_cast<int32_t>(problem.out_channels);
-  args.chunk = kNarrowPixels;
+  // Some blocks for each multiprocessor of a large device, and no more than a grid may have.
+  constexpr int64_t kMostBlocks = 4096;
+  args.chunk = static_cast<int32_t>(
+      RoundUp(std::max<int64_t>(1, CeilDiv(args.rows, kMostBlocks)), kNarrowPixels));
   Grid grid;
   grid.threads = NarrowThreads(problem.input.c);
   grid.x = static_cast<uint32_t>(CeilDiv(problem.input.c, grid.threads));
-  // At most 65,535 blocks in this direction.
-  while (CeilDiv(args.rows, args.chunk) > 4096) args.chunk += kNarrowPixels;
   grid.y = static_cast<uint32_t>(CeilDiv(args.rows, args.chunk));
   return stream.Launch({"conv2d_narrow", "ninc_conv2d_narrow_data"}, grid, args);
 }

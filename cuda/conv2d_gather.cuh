@@ -85,7 +85,7 @@ __device__ __forceinline__ void InsideOf(const GatherAxis& axis, int origin, int
   const int before = axis.step > 0 ? -origin : origin - axis.size + 1;
   const int after = axis.step > 0 ? axis.size - origin : origin + 1;
   *begin = min(max(before, 0), axis.kernel);
-  *end = min(after, axis.kernel);
+  *end = min(max(after, 0), axis.kernel);
 }
 
 // Bit r * S + s: whether the pixel at kernel position (r, s) lies in the picture.

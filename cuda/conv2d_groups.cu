@@ -57,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(256)
   position.s = tap - position.r * args.gather.w.kernel;
 
   const int begin = blockIdx.y * args.chunk;
-  const int end = min(begin + args.chunk, args.gather.rows);
+  const int end = begin + min(args.chunk, args.gather.rows - begin);
   float total = 0.0f;
   for (int first = begin; first < end; first += kDepth) {
     float sum = 0.0f;

@@ -28,7 +28,7 @@ extern "C" __global__ void __launch_bounds__(256, 4)
     ninc_conv2d_narrow_data(const __grid_constant__ NarrowDataArgs args) {
   __shared__ float dy[kNarrowPixels * kNarrowOutputs];
   const int c = blockIdx.x * blockDim.x + threadIdx.x;
-  const int begin = blockIdx.y * args.chunk, end = min(begin + args.chunk, args.rows);
+  const int begin = blockIdx.y * args.chunk, end = begin + min(args.chunk, args.rows - begin);
   float weight[kNarrowOutputs];
 #pragma unroll
   for (int k = 0; k < kNarrowOutputs; ++k) {
@@ -69,7 +69,7 @@ extern "C" __global__ void __launch_bounds__(256, 4)
   __shared__ float sums[256 * kNarrowOutputs];
   const int first_channel = blockIdx.x * blockDim.x;
   const int c = first_channel + threadIdx.x;
-  const int begin = blockIdx.y * args.chunk, end = min(begin + args.chunk, args.rows);
+  const int begin = blockIdx.y * args.chunk, end = begin + min(args.chunk, args.rows - begin);
   const bool sums_dy = args.bias && blockIdx.x == 0 && static_cast<int>(threadIdx.x) < args.outputs;
   float sum[kNarrowOutputs] = {};
   float dy_sum = 0.0f;

@@ -77,6 +77,16 @@ Status CheckSize(const Conv2dProblem& p) {
   };
   NINC_RETURN_IF_ERROR(fits("the input", p.input.size()));
   NINC_RETURN_IF_ERROR(fits("the output", p.output().size()));
+  // Kernels find a pixel by adding the offset of a kernel's first position, in the padding too, to
+  // that of a position from the first, of 32 bits each.
+  const auto with_border = [&](const Shape& picture) {
+    const int64_t corner = p.padding.top * picture.w + p.padding.left;
+    const int64_t window =
+        (p.kernel_h - 1) * p.dilation_h * picture.w + (p.kernel_w - 1) * p.dilation_w;
+    return picture.size() + std::max(corner, window) * picture.c;
+  };
+  NINC_RETURN_IF_ERROR(fits("the input with its border", with_border(p.input)));
+  NINC_RETURN_IF_ERROR(fits("the output with its border", with_border(p.output())));
   for (Pass pass : {Pass::kForward, Pass::kBackwardData}) {
     NINC_RETURN_IF_ERROR(fits("the packed weight", ShapeOf(p, pass).packed_size()));
   }

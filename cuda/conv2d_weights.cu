@@ -46,7 +46,7 @@ class WeightsCopier {
         at_(at),
         pixel_(blockIdx.y * args.chunk),
         tap_(args.gather, 0) {
-    end_ = min(pixel_ + args.chunk, args.gather.rows);
+    end_ = pixel_ + min(args.chunk, args.gather.rows - pixel_);
     const Gather& gather = args.gather;
     const int e = row + (gather.vectors ? 4 * (threadIdx.x % (kRows / 4)) : threadIdx.x % kRows);
     const int tap = e / gather.channels;

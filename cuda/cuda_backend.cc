@@ -59,7 +59,8 @@ Status CudaBackend::RunRecorded(const RecordingKey& key, Status (*body)(void*), 
   const auto found = std::find_if(recordings_.begin(), recordings_.end(),
                                   [&](const Recorded& recorded) { return recorded.key == key; });
   if (found == recordings_.end()) {
-    // The first run loads modules and sets kernels' attributes, which a recording does not allow.
+    // The first run loads modules and sets kernels' attributes, once and for all; and what runs but
+    // once is not worth a graph.
     NINC_RETURN_IF_ERROR(body(context));
     if (recordings_.size() == kMaxRecordings) recordings_.erase(recordings_.begin());
     recordings_.push_back({key, nullptr});

@@ -5,7 +5,8 @@
 //
 // Weights come through the same stages as in conv2d.cu, without a break from layer to layer: the
 // next layer's first stages arrive while this one's last are used. The sums are those of the single
-// layers, term by term.
+// layers, term by term, but for layers of 16 channels and fewer, which alone have a kernel of their
+// own (conv2d_narrow.cu).
 #include "mlpconv.h"
 
 #include "conv2d_gather.cuh"
@@ -38,10 +39,12 @@ __device__ __forceinline__ void WriteLayer(const ChainLayer& layer, int rows, in
       const float(&sum)[4] = acc[i][j >> 1];
       const float2 v = make_float2(Activated(layer.limits, (odd ? sum[1] : sum[0]) + bias.x),
                                    Activated(layer.limits, (odd ? sum[3] : sum[2]) + bias.y));
-      // Past the last channel the sums are of zeros: what the next layer's padding needs.
       if (map != nullptr) {
+        // The next layer's padding, past the last channel, is zero; the sums there are of products
+        // with zeros, which an infinite pixel makes NaN.
         float* tile = map + n / kDepth * (kRows * kDepth);
-        *reinterpret_cast<float2*>(tile + SwizzledWord(m, n % kDepth / 4) + n % 4) = v;
+        *reinterpret_cast<float2*>(tile + SwizzledWord(m, n % kDepth / 4) + n % 4) =
+            make_float2(first ? v.x : 0.0f, second ? v.y : 0.0f);
       }
       if (layer.y == nullptr || !first || first_row + m >= rows) continue;
       float* to = layer.y + static_cast<int64_t>(first_row + m) * layer.columns + n;

@@ -1,7 +1,7 @@
 // How a rows×channels matrix is shared among blocks, the device's side in rows.cuh. A block takes a
 // tile of columns and a run of rows: neighbouring threads read neighbouring channels, a thread
-// keeps its columns' factors or sums in registers from row to row. Everything follows from the
-// shape alone, so that sums are added in the same order on every device.
+// keeps its columns' factors or sums in registers from row to row. Everything follows from
+// the shape and the arrays' alignment, so that sums are added in the same order on every device.
 #pragma once
 
 #include <cstdint>

@@ -66,7 +66,11 @@ abi::Result Staging::CopyIn(abi::Stream stream, abi::DevicePointer to, const voi
     // An event that was never recorded counts as done.
     NINC_CUDA_TRY(driver.EventSynchronize(half.done));
     const size_t wanted = std::min(bytes - begin, kLargestHalf);
-    if (half.bytes < wanted) NINC_CUDA_TRY(Grow(&half, std::max(wanted, kHalfBytes)));
+    if (half.bytes < wanted) {
+      // Where no more memory can be pinned, what there is takes more turns.
+      const abi::Result grown = Grow(&half, wanted);
+      if (grown != abi::kOutOfMemory) NINC_CUDA_TRY(grown);
+    }
     const size_t part = std::min(bytes - begin, half.bytes);
     for (size_t done = 0; done < part; done += kPieceBytes) {
       const size_t piece = std::min(kPieceBytes, part - done);

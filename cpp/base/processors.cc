@@ -1,3 +1,5 @@
+// What the machine has and what this process may use of it: the affinity mask, the quotas of its
+// cgroups (version 1 and 2), the cache that the C library tells.
 #include "base/processors.h"
 
 #if defined(__linux__)

@@ -1,3 +1,5 @@
+// Steps hold one convolution or several; all that is said of them goes through one list of passes,
+// so that names, counts and estimates cannot disagree.
 #include "graph/choices.h"
 
 #include <utility>

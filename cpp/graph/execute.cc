@@ -1,3 +1,5 @@
+// One function a kind of step, which turns values into addresses and calls the backend: all that a
+// step needs was settled when the plan was compiled.
 #include "graph/execute.h"
 
 #include <array>

@@ -1,3 +1,5 @@
+// Chains grow forward from a convolution along the steps that follow it, as long as each reads what
+// the one before wrote. Gradients are joined in place: the order of the steps stays.
 #include "graph/fuse.h"
 
 #include <utility>

@@ -1,3 +1,6 @@
+// All batch norms behind convolutions are found first and rewritten afterwards, since one may be
+// the source of the next: then neither its result nor the gradient of it has memory, and forward
+// and backward steps of two layers change together.
 #include <optional>
 #include <utility>
 #include <vector>

@@ -1,3 +1,5 @@
+// Walks the backward steps in order: the two gradients of a 1×1 layer stand side by side, and the
+// layer in front of it follows. A chain ends where somebody else reads a gradient on its way.
 #include <utility>
 #include <vector>
 

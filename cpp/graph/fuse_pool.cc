@@ -1,3 +1,5 @@
+// From a forward pool to all that belongs to it, both ways: its gradient, the dropout behind both,
+// the mask of the activation in front. Each is taken where nobody else reads what is between.
 #include <utility>
 #include <vector>
 

@@ -1,3 +1,6 @@
+// Nodes in the graph's order, from the input on; one that was taken into a step before is passed
+// over. Fusion here is what needs no backend's opinion: epilogues, and batch norm folded into
+// weights. What may pay or not is fuse.cc's and its neighbours'.
 #include "graph/lower.h"
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// Values of a run lie in one arena: the largest first, each in the smallest gap that is free for
+// all of its life. Not the least memory possible, which is a hard problem, but near it, since a
+// network's values die in about the order they were made.
 #include "graph/memory.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The least recently used goes first. A plan that runs stays alive through its owner's pointer.
 #include "graph/plan_cache.h"
 
 #include <iterator>

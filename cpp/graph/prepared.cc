@@ -1,3 +1,6 @@
+// A block of weights is known by what went into it and by the algorithm that reads it: plans for
+// other batches share it where they take the same algorithm. Blocks live as long as a plan's set
+// holds them.
 #include "graph/prepared.h"
 
 #include <cmath>

@@ -48,7 +48,7 @@ bool WinogradIsPrecise(const Conv2dProblem& p, Pass pass, const WinogradShape& s
   if (pass == Pass::kBackwardWeights || shape.tile == 4) return true;
   const int64_t channels = pass == Pass::kBackwardData ? p.out_channels : p.input.c;
   if (shape.tile == 8) return channels <= 256;
-  return channels <= (shape.kernel == 3 ? 512 : 2048);
+  return channels <= (shape.kernel == 3 ? 512 : 1024);
 }
 
 WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {

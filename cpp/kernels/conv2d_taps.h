@@ -14,6 +14,7 @@
 // a quarter of the taps, and no multiplication with an inserted zero.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <numeric>
 
@@ -60,11 +61,11 @@ inline TapAxis BackwardAxis(int64_t in, int64_t kernel, int64_t stride, int64_t 
   // stride / gcd(stride, dilation).
   axis.kernel_step = stride / std::gcd(stride, dilation);
   axis.kernel0 = 0;
-  while (axis.kernel0 < axis.kernel_step &&
-         (phase + padding - axis.kernel0 * dilation) % stride != 0) {
+  const int64_t candidates = std::min(axis.kernel_step, kernel);
+  while (axis.kernel0 < candidates && (phase + padding - axis.kernel0 * dilation) % stride != 0) {
     ++axis.kernel0;
   }
-  if (axis.kernel0 >= axis.kernel_step || axis.kernel0 >= kernel) return axis;  // gradient is zero
+  if (axis.kernel0 >= candidates) return axis;  // the gradient is zero
   axis.taps = (kernel - axis.kernel0 + axis.kernel_step - 1) / axis.kernel_step;
   axis.offset0 = (phase + padding - axis.kernel0 * dilation) / stride;
   axis.offset_step = -axis.kernel_step * dilation / stride;
@@ -81,8 +82,14 @@ struct TapLattice {
   int64_t rows() const { return dst.n * h.count * w.count; }
 };
 
+// Residues modulo the stride that positions of x have; a stride may be far larger than the picture.
+inline int64_t Phases(int64_t stride, int64_t in) {
+  return std::min(stride, std::max<int64_t>(1, in));
+}
+
 inline int64_t LatticeCount(const Conv2dProblem& p, Pass pass) {
-  return pass == Pass::kForward ? 1 : p.stride_h * p.stride_w;
+  if (pass == Pass::kForward) return 1;
+  return Phases(p.stride_h, p.input.h) * Phases(p.stride_w, p.input.w);
 }
 
 inline TapLattice MakeLattice(const Conv2dProblem& p, Pass pass, int64_t index) {
@@ -92,10 +99,11 @@ inline TapLattice MakeLattice(const Conv2dProblem& p, Pass pass, int64_t index) 
     lattice.dst = p.input;
     lattice.depth = p.group_out();
     lattice.columns = p.group_in();
+    const int64_t columns = Phases(p.stride_w, p.input.w);
     lattice.h = BackwardAxis(p.input.h, p.kernel_h, p.stride_h, p.dilation_h, p.padding.top,
-                             index / p.stride_w);
+                             index / columns);
     lattice.w = BackwardAxis(p.input.w, p.kernel_w, p.stride_w, p.dilation_w, p.padding.left,
-                             index % p.stride_w);
+                             index % columns);
   } else {
     lattice.src = p.input;
     lattice.dst = p.output();

@@ -2,6 +2,8 @@
 // their number, where one sum after the other lost a digit and a half on maps of 128×130 pixels.
 #include "kernels/global_avg_pool.h"
 
+#include <algorithm>
+
 #include "kernels/blocks.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -37,15 +39,20 @@ void SumPixels(const float* x, int64_t pixels, int64_t channels, Slice slice, V 
 }
 
 void GlobalAvgPool2dForward(const Shape& input, const float* x, float* y, int threads) {
+  // Channels of a task: one image's maps are shared out too.
+  constexpr int64_t kChannels = 128;
   const int64_t pixels = input.h * input.w, channels = input.c;
-  ParallelFor(threads, input.n, [&](int64_t n, int) HWY_ATTR {
-    const float* image = x + n * pixels * channels;
+  const int64_t blocks = CeilDiv(channels, kChannels);
+  ParallelFor(threads, input.n * blocks, [&](int64_t task, int) HWY_ATTR {
+    const int64_t n = task / blocks, first = task % blocks * kChannels;
+    const float* image = x + n * pixels * channels + first;
+    float* means = y + n * channels + first;
     const V scale = hn::Set(D(), 1.0f / static_cast<float>(pixels));
-    ForEachSlice<4>(channels, [&](int64_t c, auto slice) HWY_ATTR {
+    ForEachSlice<4>(std::min(kChannels, channels - first), [&](int64_t c, auto slice) HWY_ATTR {
       constexpr int kV = decltype(slice)::kVectors;
       V sum[kV];
       SumPixels(image + c, pixels, channels, slice, sum);
-      for (int v = 0; v < kV; ++v) slice.Store(hn::Mul(sum[v], scale), y + n * channels + c, v);
+      for (int v = 0; v < kV; ++v) slice.Store(hn::Mul(sum[v], scale), means + c, v);
     });
   });
 }

@@ -83,7 +83,7 @@ class Chain {
       images = kChainTiles / std::max<int64_t>(1, grid.rows * grid.columns);
     }
     images_ = std::clamp<int64_t>(images, 1, std::max<int64_t>(1, map_.n));
-    block_pixels_ = winograd_ ? winograd_->tiles() * tile_pixels_ : BlockRows();
+    block_pixels_ = std::max(BlockRows(), winograd_ ? winograd_->tiles() * tile_pixels_ : 0);
     for (size_t i = 0; i < p.layers.size(); ++i) {
       widest_ = std::max(widest_, p.layers[i].out_channels);
       const size_t bytes = SplitScratchBytes(1, p.layers[i].input.c, PanelsOf(i));
@@ -102,11 +102,13 @@ class Chain {
   // Of a unit; where these are few, pieces of a map are no larger.
   std::string BlockText() const {
     return winograd_ ? BlockName(EvenBlock(images_ * InImage(), winograd_->tiles()), "tile")
-                     : BlockName(EvenBlock(images_ * InImage(), block_pixels_), "pixel");
+                     : BlockName(EvenBlock(images_ * InImage(), BlockRows()), "pixel");
   }
 
   size_t ScratchBytes() const {
-    const int64_t unit_map = HasTail() ? images_ * map_.h * map_.w * last_channels() : 0;
+    // A unit alone goes through in pieces.
+    const bool whole = HasTail() && units() > 1;
+    const int64_t unit_map = whole ? images_ * map_.h * map_.w * last_channels() : 0;
     return (winograd_ ? Carver::Bytes<std::byte>(winograd_->ScratchBytes())
                       : Carver::Bytes<std::byte>(BlockScratch::Bytes(lattice_, panels_))) +
            Carver::Bytes<std::byte>(halves_bytes_) + Carver::Bytes<int64_t>(block_pixels_) +
@@ -121,7 +123,7 @@ class Chain {
     const int64_t image0 = unit * images_, image1 = std::min(map_.n, image0 + images_);
     const int64_t pixel0 = image0 * map_.h * map_.w;
     const LastMap last = HasTail() ? LastMap{scratch.unit_map, pixel0} : LastMap{y, 0};
-    const int64_t most = winograd_ ? winograd_->tiles() : block_pixels_;
+    const int64_t most = winograd_ ? winograd_->tiles() : BlockRows();
     const int64_t first = image0 * InImage(), count = image1 * InImage() - first;
     const int64_t step = EvenBlock(count, most);
     for (int64_t done = 0; done < count; done += step) {
@@ -190,7 +192,7 @@ class Chain {
     std::byte* first;   // the first layer's own
     std::byte* halves;  // of the later layers' products
     int64_t* pixels;    // [block_pixels]: which pixel of all a row is
-    float** outputs;    // [block_pixels]: where the first layer writes them
+    float** outputs;    // [block_pixels]: where the layer before the rest writes them
     float** tiles;      // [block_pixels]: the same in the order of tiles, null for none
     float** rows;       // [BlockRows]: where a later layer writes
     float* map;         // [block_pixels][channels of the first layer]
@@ -310,7 +312,7 @@ class Chain {
   std::optional<WinogradBlocks> winograd_;
   int64_t tile_pixels_ = 0;
   int64_t images_ = 1;        // of a unit
-  int64_t block_pixels_ = 0;  // what the first layer makes at a time, at most
+  int64_t block_pixels_ = 0;  // what any layer makes at a time, at most
   int64_t widest_ = 0;        // channels
 };
 

@@ -56,38 +56,47 @@ struct BlockSums {
   float* squares;  // of all
 };
 
-// Winograd's convolution, a block of tiles at a time.
+// Winograd's convolution, a block of tiles at a time. Its L2 may hold fewer tiles than a block has:
+// then a block takes several turns, since statistics are joined block by block and must not depend
+// on the machine.
 class TileBlocks {
  public:
   TileBlocks(const Conv2dProblem& p, const WinogradShape& shape)
-      : winograd_(p, shape, BlockTiles(TileGrid(p, Pass::kForward, shape))),
+      : block_tiles_(BlockTiles(TileGrid(p, Pass::kForward, shape))),
+        winograd_(p, shape, block_tiles_),
         tile_pixels_(shape.outputs() * shape.outputs()) {}
 
-  int64_t count() const { return CeilDiv(winograd_.grid().count(), winograd_.tiles()); }
+  int64_t count() const { return CeilDiv(winograd_.grid().count(), block_tiles_); }
   std::string Name() const {
-    return BlockName(std::min(winograd_.tiles(), winograd_.grid().count()), "tile");
+    return BlockName(std::min(block_tiles_, winograd_.grid().count()), "tile");
   }
   size_t ScratchBytes() const {
-    return Carver::Bytes<float*>(winograd_.tiles() * tile_pixels_) +
+    return Carver::Bytes<float*>(block_tiles_ * tile_pixels_) +
            Carver::Bytes<std::byte>(static_cast<int64_t>(winograd_.ScratchBytes()));
   }
   void Run(const float* x, const Normalization* /*of 1×1 layers*/, const float* packed,
            const float* bias, float* y, const BlockSums& sums, const Workspace& workspace) const {
     ParallelFor(workspace.threads(), count(), [&](int64_t block, int thread) {
       Carver carver(workspace.thread<std::byte>(thread));
-      auto** const out = carver.Take<float*>(winograd_.tiles() * tile_pixels_);
+      auto** const out = carver.Take<float*>(block_tiles_ * tile_pixels_);
+      auto* const scratch = carver.Take<std::byte>(0);
       const TileGrid& grid = winograd_.grid();
-      const int64_t first = block * winograd_.tiles();
-      const int64_t tiles = std::min(winograd_.tiles(), grid.count() - first);
+      const int64_t first = block * block_tiles_;
+      const int64_t tiles = std::min(block_tiles_, grid.count() - first);
       for (int64_t t = 0; t < tiles; ++t) {
         OutputPixels<float>(grid, y, first + t, nullptr, out + t * tile_pixels_);
       }
-      winograd_.Run(x, packed, bias, {}, first, tiles, out, carver.Take<std::byte>(0));
+      const int64_t turn = EvenBlock(tiles, winograd_.tiles());
+      for (int64_t t = 0; t < tiles; t += turn) {
+        winograd_.Run(x, packed, bias, {}, first + t, std::min(turn, tiles - t),
+                      out + t * tile_pixels_, scratch);
+      }
       sums.Take(block, out, tiles * tile_pixels_);
     });
   }
 
  private:
+  int64_t block_tiles_;
   WinogradBlocks winograd_;
   int64_t tile_pixels_;
 };

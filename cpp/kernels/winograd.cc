@@ -233,8 +233,7 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
   const TileGrid grid(p, pass, shape);
   const Slices slices(grid.dst.c, Products().shape);
   const BlockSizes sizes(grid, slices, kMostTiles);
-  const int64_t block_tiles = EvenBlock(grid.count(), sizes.tiles);
-  const int64_t blocks = CeilDiv(grid.count(), block_tiles);
+  const int64_t blocks = CeilDiv(grid.count(), sizes.tiles);
   const int64_t tile_pixels = shape.outputs() * shape.outputs();
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits =
@@ -247,8 +246,9 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
   ParallelFor(workspace.threads(), blocks * splits, [&](int64_t task, int thread) {
     const WinogradScratch scratch = scratch_of(thread);
     const int64_t block = task / splits, split = task % splits;
-    const int64_t first = block * block_tiles;
-    const int64_t count = std::min(block_tiles, grid.count() - first);
+    // Of as many tiles each as can be: a short last block would leave its thread waiting.
+    const int64_t first = grid.count() * block / blocks;
+    const int64_t count = grid.count() * (block + 1) / blocks - first;
     if (*scratch.block != block) {
       if (*scratch.block < 0) std::fill_n(scratch.zeros, grid.src.c, 0.0f);
       // All threads read it, and the other threads' last layer wrote much of it: line after line

@@ -129,6 +129,7 @@ HWY_INLINE void TransposedTransform(const V* u, V* y) {
 // What the lambdas capture, they copy first: the compiler would load it again after every store.
 // Stores go to as many places as there are frequencies, too many for the processor to foresee; the
 // line behind each, the next channels' or the next tile's, is fetched for it (a third of the time).
+// They are of whole vectors: what is behind the last channel is padding, or written later.
 template <class OneDimension, int kN, int kK, bool kScaled>
 void ToFrequencies(const float* const* pixels, int64_t channels, float* out, int64_t stride) {
   static constexpr auto kFactors = WinogradFactors<kN>();
@@ -148,7 +149,7 @@ void ToFrequencies(const float* const* pixels, int64_t channels, float* out, int
       AllPoints<OneDimension, kN, kK>(columns + i * kK, u);
       for (int j = 0; j < kN; ++j, to += step) {
         if constexpr (kScaled) u[j] = hn::Mul(hn::Set(D(), kFactors[i * kN + j]), u[j]);
-        slice.Store(u[j], to);
+        Vectors<1>().Store(u[j], to);
         hwy::Prefetch(to + kCacheLine);
       }
     }
@@ -174,7 +175,7 @@ void ToTwoRows(const float* const* pixels, int64_t channels, float* out, int64_t
       V u[kN];
       AllPoints<OneDimension, kN, kK>(rows + i * kK, u);
       for (int j = 0; j < kN; ++j, to += step) {
-        slice.Store(u[j], to);
+        Vectors<1>().Store(u[j], to);
         hwy::Prefetch(to + kCacheLine);
       }
     }

@@ -26,7 +26,8 @@ inline constexpr int kMaxRowGroups = 4;  // n / 2
 
 // In each, frequency i·n + j of channel c stands at [(i·n + j)·stride + c].
 struct WinogradTransforms {
-  // pixels -> frequencies; pixels[k] + c is channel c of pixel k, row after row.
+  // pixels -> frequencies; pixels[k] + c is channel c of pixel k, row after row. A last vector is
+  // written whole: behind the channels must be padding, or what is written later.
   using ToFrequencies = void (*)(const float* const* pixels, int64_t channels, float* out,
                                  int64_t stride);
   // frequencies -> pixels; y = activation(... + bias), bias per channel or null. Frequencies of a

@@ -62,14 +62,16 @@ struct Cut {
       : groups(shape.tile / 2),
         channels(RoundUp(EvenBlock(sums.channels, kMostGradientChannels), kLineFloats)) {
     const int64_t width = sums.panels.shape().width();
+    const auto column_parts = [&] { return CeilDiv(sums.round, panels); };
     if (WinogradSumsTogether(shape, sums.channels) && sums.round >= threads) {
       together = groups;
       panels = std::min(sums.round / threads, kMostGradientColumns / width);
+      // Panels that the threads cannot share evenly: twice the tasks, of half the frequencies.
+      if (column_parts() % threads != 0 && groups % 2 == 0) together = groups / 2;
       return;
     }
     const int64_t wanted = threads == 1 ? 1 : 2 * threads;
     const auto channel_parts = [&] { return CeilDiv(sums.channels, channels); };
-    const auto column_parts = [&] { return CeilDiv(sums.round, panels); };
     const auto halve = [](int64_t count) { return (count + 1) / 2; };
     panels = EvenBlock(sums.round, kMostGradientColumns / width);
     const auto too_large = [&] {

@@ -57,9 +57,13 @@ inline std::vector<Conv2dProblem> ConvProblems() {
       {.n = 1, .c = 7, .h = 11, .w = 10, .k = 6, .r = 3, .s = 2, .stride_h = 3, .stride_w = 2},
       {.n = 2, .c = 20, .h = 9, .w = 8, .k = 33, .r = 1, .s = 1, .stride_h = 2, .stride_w = 2},
       {.n = 1, .c = 4, .h = 13, .w = 13, .k = 4, .r = 2, .s = 2, .stride_h = 4, .stride_w = 5},
+      {.n = 2, .c = 5, .h = 4, .w = 3, .k = 4, .r = 2, .s = 2, .stride_h = 7, .stride_w = 1 << 30},
       // Padding of every side by itself, larger than the kernel, on a 1×1 kernel.
       {.n = 1, .c = 5, .h = 6, .w = 7, .k = 4, .r = 3, .s = 3, .padding = {1, 0, 2, 3}},
       {.n = 1, .c = 3, .h = 5, .w = 5, .k = 8, .r = 4, .s = 4, .padding = {1, 1, 2, 2}},
+      {.n = 1, .c = 20, .h = 6, .w = 6, .k = 5, .r = 4, .s = 4, .padding = Same(1)},
+      {.n = 1, .c = 3, .h = 6, .w = 6, .k = 5, .r = 4, .s = 4, .padding = Same(1)},
+      {.n = 1, .c = 5, .h = 3, .w = 10, .k = 3, .r = 1, .s = 8, .padding = {0, 3, 0, 3}},
       {.n = 1, .c = 2, .h = 3, .w = 3, .k = 3, .r = 2, .s = 2, .padding = Same(4)},
       {.n = 1, .c = 9, .h = 4, .w = 5, .k = 6, .r = 1, .s = 1, .padding = {1, 2, 0, 1}},
       {.n = 2,

@@ -7,16 +7,18 @@
 namespace ninc::test {
 namespace {
 
-// Batches are as small as leaves a weight gradient's sum several blocks of tiles; the last layer is
-// nobody's, and has as many blocks as a network's at batch 128.
+// Batches are as small as leaves a weight gradient's sum several blocks of tiles. The last three
+// are nobody's: one has as many blocks as a network's at batch 128, two sum over as many channels
+// as a tile of F(2×2, 5×5) may.
 constexpr Layer kLayers[] = {
-    {"CIFAR conv1", 3, 3, 32, 192, 5},      {"SVHN conv1", 3, 3, 32, 128, 5},
-    {"MNIST conv1", 4, 1, 28, 96, 5},       {"CIFAR conv2", 3, 96, 16, 192, 5},
-    {"CIFAR conv3", 12, 192, 8, 192, 3},    {"SVHN conv2", 3, 64, 16, 320, 5},
-    {"SVHN conv3", 6, 128, 8, 384, 5},      {"MNIST conv2", 6, 48, 14, 128, 5},
-    {"MNIST conv3", 16, 48, 7, 128, 5},     {"ImageNet conv2", 1, 96, 27, 256, 5},
-    {"ImageNet conv3", 3, 256, 13, 384, 3}, {"ImageNet conv4", 4, 384, 6, 1024, 3},
-    {"of 64 blocks", 128, 8, 16, 16, 5},
+    {"CIFAR conv1", 3, 3, 32, 192, 5},        {"SVHN conv1", 3, 3, 32, 128, 5},
+    {"MNIST conv1", 4, 1, 28, 96, 5},         {"CIFAR conv2", 3, 96, 16, 192, 5},
+    {"CIFAR conv3", 12, 192, 8, 192, 3},      {"SVHN conv2", 3, 64, 16, 320, 5},
+    {"SVHN conv3", 6, 128, 8, 384, 5},        {"MNIST conv2", 6, 48, 14, 128, 5},
+    {"MNIST conv3", 16, 48, 7, 128, 5},       {"ImageNet conv2", 1, 96, 27, 256, 5},
+    {"ImageNet conv3", 3, 256, 13, 384, 3},   {"ImageNet conv4", 4, 384, 6, 1024, 3},
+    {"of 64 blocks", 128, 8, 16, 16, 5},      {"from 1,024 channels", 2, 1024, 8, 64, 5},
+    {"to 1,024 channels", 2, 64, 8, 1024, 5},
 };
 
 TEST(WinogradAccuracyTest, StaysWithinTwoInAHundredThousand) {

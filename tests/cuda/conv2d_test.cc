@@ -202,6 +202,19 @@ TEST(CudaConv2dTest, ArraysBeyondThirtyTwoBitsAreRefused) {
       << status.message();
 }
 
+// A pixel's offset in the padding and a kernel position's are added, 32 bits each.
+TEST(CudaConv2dTest, BordersBeyondThirtyTwoBitsAreRefused) {
+  Conv2dProblem p = Pointwise({85598, 7, 7, 512}, 512, ConvMethod::kAuto);  // 2^31 - 1,024 floats
+  p.kernel_h = p.kernel_w = 3;
+  p.padding = test::Same(1);
+  Arrays arrays;
+  const Status status =
+      Conv2dBackwardData(arrays.stream(), p, nullptr, nullptr, nullptr, test::kNone, nullptr);
+  EXPECT_EQ(status.code(), StatusCode::kInvalidShape);
+  EXPECT_NE(status.message().find("with its border has 2147490816 elements"), std::string::npos)
+      << status.message();
+}
+
 TEST(CudaConv2dTest, TheAlgorithmHasAName) {
   Conv2dProblem p = Pointwise({1, 8, 8, 192}, 160, ConvMethod::kAuto);
   EXPECT_EQ(Conv2dAlgorithm(p, Pass::kForward), "implicit gemm 64×96, split tf32");

@@ -140,5 +140,21 @@ TEST(FailureTest, StagingGivenBack) {
   });
 }
 
+// Copies larger than what is pinned take more turns where no more can be had.
+TEST(FailureTest, CopiesDoWithTheStagingThereIs) {
+  InOwnProcess([] {
+    Context* context = Value(Context::Get());
+    const auto stream = Value(context->NewStream());
+    constexpr size_t kBytes = 5 << 20;
+    const DeviceFloats x(*context, kBytes / 4);
+    std::vector<unsigned char> host(kBytes), back(kBytes);
+    for (size_t i = 0; i < kBytes; ++i) host[i] = static_cast<unsigned char>(i * 5 / 3);
+    Control::Set("fail_pinned", 3);
+    EXPECT_OK(stream->CopyIn(x.data(), host.data(), kBytes));
+    EXPECT_OK(stream->CopyOut(back.data(), x.data(), kBytes));
+    EXPECT_EQ(back, host);
+  });
+}
+
 }  // namespace
 }  // namespace ninc::cuda

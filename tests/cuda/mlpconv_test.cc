@@ -1,4 +1,8 @@
 // A chain in one kernel gives what its layers give one after another.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "conv2d_layers.h"
 #include "convolutions.h"
 #include "kernels/reference/conv2d.h"
@@ -65,12 +69,12 @@ struct Chain {
   const float* x;
   Workspace workspace;
 
-  Chain(const MlpConvProblem& p, const std::vector<float>& values)
+  Chain(const MlpConvProblem& p, const std::vector<float>& values, float lowest_weight = -1.0f)
       : problem(p), x(arrays.In(values)), workspace(arrays.Scratch(MlpConvWorkspace(p))) {
     for (size_t i = 0; i < p.layers.size(); ++i) {
       const Conv2dProblem& layer = p.layers[i];
       const uint32_t seed = static_cast<uint32_t>(i);
-      weights.push_back(Random(layer.weight_size(), seed + 2));
+      weights.push_back(Random(layer.weight_size(), seed + 2, lowest_weight));
       biases.push_back(Random(i % 2 == 0 ? layer.out_channels : 0, seed + 20));
       float* packed = arrays.Packed(PackedWeightBytes(layer, Pass::kForward));
       EXPECT_OK(PackWeights(arrays.stream(), layer, Pass::kForward, arrays.In(weights[i]), nullptr,
@@ -132,6 +136,29 @@ TEST(CudaMlpConvTest, WhatItsLayersGive) {
       CheckChain(ProblemOf(c, precision));
       if (HasFailure()) return;
     }
+  }
+}
+
+// What an infinite pixel makes of the padding behind a layer's last channel stays there. (Split
+// products make NaN of infinity, in single layers too.)
+TEST(CudaMlpConvTest, InfinityIsNoMoreThanInSingleLayers) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (ConvMethod precision : {ConvMethod::kDirect, ConvMethod::kReduced}) {
+    const MlpConvProblem p = ProblemOf({"", First({1, 5, 5, 20}, 20, 3, 1), {33, 20}}, precision);
+    std::vector<float> x = Random(p.layers[0].input.size(), 1);
+    x[7] = kInfinity;
+    Chain chain(p, x, 0.0f);  // infinity may not meet its opposite
+    const std::vector<float> got = chain.Run();
+    const float* map = chain.x;
+    for (size_t i = 0; i < p.layers.size(); ++i) {
+      float* y = chain.arrays.Out(p.layers[i].output().size());
+      EXPECT_OK(Conv2dForward(chain.arrays.stream(), p.layers[i], map, chain.layers[i].packed,
+                              chain.layers[i].bias, p.activations[i], y));
+      map = y;
+    }
+    const std::vector<float> want = chain.arrays.Read(map, p.output().size());
+    EXPECT_TRUE(test::SameBits(got, want)) << NameOf(precision);
+    EXPECT_TRUE(std::none_of(want.begin(), want.end(), [](float v) { return std::isnan(v); }));
   }
 }
 

@@ -21,13 +21,18 @@ std::vector<float> Clamped(std::vector<float> values, float low, float high) {
   return values;
 }
 
-// Sizes around the halves of the staging memory, which take turns.
+// Sizes around the halves of the staging memory, which take turns; that of copies in grows.
 TEST(StreamTest, CopiesOfAnySize) {
   InOwnProcess([] {
     Context* context = Value(Context::Get());
     const auto stream = Value(context->NewStream());
     constexpr size_t kHalf = Staging::kHalfBytes;
-    const size_t sizes[] = {0, 1, 48, kHalf - 1, kHalf, kHalf + 1, 2 * kHalf, 5 * kHalf + 3};
+    constexpr size_t kLargest = Staging::kLargestHalf;
+    const size_t sizes[] = {0,         1,
+                            48,        kHalf - 1,
+                            kHalf,     kHalf + 1,
+                            2 * kHalf, 5 * kHalf + 3,
+                            kLargest,  2 * kLargest + Staging::kPieceBytes + 3};
     for (const size_t bytes : sizes) {
       std::vector<unsigned char> host(bytes);
       uint32_t random = 1;  // no period that the halves share
@@ -44,6 +49,26 @@ TEST(StreamTest, CopiesOfAnySize) {
       EXPECT_OK(stream->CopyOut(host.data(), a.data(), bytes));
       EXPECT_EQ(host, std::vector<unsigned char>(bytes, 0)) << bytes;
     }
+  });
+}
+
+// A half under way is waited for before it is written again or given back.
+TEST(StreamTest, CopiesInARow) {
+  InOwnProcess([] {
+    Context* context = Value(Context::Get());
+    const auto stream = Value(context->NewStream());
+    constexpr size_t kSmall = 1000, kLarge = 3 * Staging::kHalfBytes;
+    const DeviceFloats device(*context, (4 * kSmall + kLarge) / 4);
+    std::vector<unsigned char> host(4 * kSmall + kLarge);
+    for (size_t i = 0; i < host.size(); ++i) host[i] = static_cast<unsigned char>(i * 7 / 3);
+    const auto in = [&](size_t begin, size_t bytes) {
+      EXPECT_OK(stream->CopyIn(device.data() + begin / 4, host.data() + begin, bytes));
+    };
+    for (size_t i = 0; i < 4; ++i) in(i * kSmall, kSmall);
+    in(4 * kSmall, kLarge);
+    std::vector<unsigned char> back(host.size());
+    EXPECT_OK(stream->CopyOut(back.data(), device.data(), back.size()));
+    EXPECT_EQ(back, host);
   });
 }
 

@@ -229,8 +229,9 @@ class NINC_API Backend {
 
   // A chain in one step: blocks of pixels go through all layers while they are in cache, and only
   // what is asked for is written to memory. layers: one for each of problem.layers. y: the tail's
-  // output, or the last layer's. The same bits as the layers one after another. training: null, or
-  // what makes a training step's pool of problem.tail.
+  // output, or the last layer's. The same bits as the layers one after another (on a GPU but for
+  // layers of 16 channels and fewer). training: null, or what makes a training step's pool of
+  // problem.tail.
   virtual WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const = 0;
   virtual std::string MlpConvBlock(const MlpConvProblem&) const { return {}; }
   virtual Status MlpConvForward(const MlpConvProblem& problem, const float* x,
