@@ -7,10 +7,14 @@
 // A task owns two rows of frequencies of some input × output channels: their sums stay near while
 // it walks the tiles in blocks, transforming them to its own frequencies alone. Tasks that own all
 // frequencies own few channels, and each transforms tiles that others transform too; two rows, of a
-// pair of points or of both ends, share nothing with the rest but the reading of pixels. A first
-// layer has few channels anyway, and reading its large dy once for each two rows took most of its
-// time: there a task owns all frequencies of its columns. Blocks have a fixed size and are added in
-// order, results are split among threads and never tiles: the bits do not depend on the threads.
+// pair of points or of both ends, share nothing with the rest but the reading of pixels. Blocks
+// have a fixed size and are added in order.
+//
+// A first layer has few channels anyway, and reading its large dy once for each two rows took most
+// of its time, and columns of it for each thread are runs too short to be read fast. There a task
+// owns all frequencies and columns, and a chunk of the tiles: a number of chunks that follows from
+// the shape alone, whose sums are added in order at the end. So the bits do not depend on the
+// threads either way.
 #include <algorithm>
 #include <limits>
 
@@ -26,6 +30,9 @@ namespace ninc::cpu {
 namespace {
 
 constexpr int64_t kMostSums = 4 << 20;  // floats that wait to be transformed to taps
+// Chunks of tiles where a task owns all frequencies: enough for many threads to share evenly, each
+// of so many blocks that adding up sums costs nothing beside.
+constexpr int64_t kMostChunks = 16, kFewestChunkBlocks = 4;
 constexpr int64_t kChannelsInTask = 16;
 constexpr int kMaxTaps = 25;
 
@@ -34,23 +41,36 @@ constexpr int kMaxTaps = 25;
 //     sums: frequency → panel → channel → column
 //
 // A register tile's sums lie together. Panels are taken in rounds, so that wide layers do with
-// little memory.
+// little memory. Each chunk of tiles has such sums, and behind them those of dy itself.
 struct Sums {
   Sums(const TileGrid& grid, const TileShape& tile)
       : panels(grid.dst.c, tile), frequencies(grid.shape.frequencies()), channels(grid.src.c) {
     const int64_t fitting = kMostSums / std::max<int64_t>(1, frequencies * channels);
     round = std::max(fitting, kMostGradientColumns) / tile.width();
     round = std::min(round, panels.count());
+    blocks = CeilDiv(grid.count(), WinogradSumTiles(grid.shape));
+    if (WinogradSumsTogether(grid.shape, channels)) {
+      const int64_t most = std::min(kMostChunks, kMostSums / floats());
+      chunks = std::clamp<int64_t>(blocks / kFewestChunkBlocks, 1, std::max<int64_t>(1, most));
+    }
   }
   int64_t columns() const {  // of the widest round
     return std::min(round * panels.shape().width(), panels.padded_columns());
   }
   int64_t stride() const { return channels * columns() + kLineFloats; }
-  size_t Bytes() const { return sizeof(float) * static_cast<size_t>(frequencies * stride()); }
+  int64_t floats() const { return frequencies * stride() + columns(); }  // of a chunk
+  size_t Bytes() const { return sizeof(float) * static_cast<size_t>(chunks * floats()); }
+  // Where a chunk's sums of dy begin.
+  template <class Float>
+  Float* Totals(Float* memory, int64_t chunk) const {
+    return memory + chunk * floats() + frequencies * stride();
+  }
 
   Panels panels;
   int64_t frequencies, channels;
-  int64_t round;  // panels
+  int64_t round;   // panels
+  int64_t blocks;  // of tiles
+  int64_t chunks = 1;
 };
 
 // How a round's sums are cut into tasks: as many channels and columns as leave their sums room in
@@ -63,11 +83,13 @@ struct Cut {
         channels(RoundUp(EvenBlock(sums.channels, kMostGradientChannels), kLineFloats)) {
     const int64_t width = sums.panels.shape().width();
     const auto column_parts = [&] { return CeilDiv(sums.round, panels); };
-    if (WinogradSumsTogether(shape, sums.channels) && sums.round >= threads) {
+    if (sums.chunks > 1 || (WinogradSumsTogether(shape, sums.channels) && sums.round >= threads)) {
       together = groups;
-      panels = std::min(sums.round / threads, kMostGradientColumns / width);
+      panels = std::clamp<int64_t>(sums.round / CeilDiv(threads, sums.chunks), 1,
+                                   kMostGradientColumns / width);
       // Panels that the threads cannot share evenly: twice the tasks, of half the frequencies.
-      if (column_parts() % threads != 0 && groups % 2 == 0) together = groups / 2;
+      const bool uneven = sums.chunks == 1 && column_parts() % threads != 0;
+      if (uneven && groups % 2 == 0) together = groups / 2;
       return;
     }
     const int64_t wanted = threads == 1 ? 1 : 2 * threads;
@@ -223,6 +245,26 @@ void AddBias(const Share& share, int64_t tiles, const SumScratch& scratch, float
   for (int64_t k = 0; k < share.columns; ++k) total[k] += block[k];
 }
 
+// The chunks' sums, of a round of so many columns, added to the first one's.
+void JoinChunks(const Sums& sums, int64_t columns, float* memory, int threads) {
+  ParallelFor(threads, sums.frequencies, [&](int64_t frequency, int) {
+    float* const total = memory + frequency * sums.stride();
+    for (int64_t chunk = 1; chunk < sums.chunks; ++chunk) {
+      const float* const more = total + chunk * sums.floats();
+      for (int64_t i = 0; i < sums.channels * columns; ++i) total[i] += more[i];
+    }
+  });
+}
+
+// The chunks' sums of dy, of so many columns, to dbias.
+void StoreTotals(const Sums& sums, int64_t columns, const float* memory, float* dbias) {
+  std::fill_n(dbias, columns, 0.0f);
+  for (int64_t chunk = 0; chunk < sums.chunks; ++chunk) {
+    const float* const totals = sums.Totals(memory, chunk);
+    for (int64_t k = 0; k < columns; ++k) dbias[k] += totals[k];
+  }
+}
+
 // The sums of channels [first, end) and a panel to dweight(k, c, r, s).
 void StoreTaps(const TileGrid& grid, const Sums& sums, const float* from, int64_t panel,
                int64_t first, int64_t end, float* dweight) {
@@ -252,11 +294,12 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
                              const float* dy, float* dweight, float* dbias,
                              const Workspace& workspace) {
   const TileGrid grid(p, Pass::kForward, shape);
-  if (dbias != nullptr) std::fill_n(dbias, p.out_channels, 0.0f);
   if (grid.count() == 0) {
     std::fill_n(dweight, p.weight_size(), 0.0f);
+    if (dbias != nullptr) std::fill_n(dbias, p.out_channels, 0.0f);
     return;
   }
+  float* const memory = workspace.shared();
   const Sums sums(grid, Products().shape);
   const Panels& panels = sums.panels;
   const Cut cut(sums, shape, workspace.threads());
@@ -265,11 +308,12 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
   for (int64_t panel0 = 0; panel0 < panels.count(); panel0 += sums.round) {
     const int64_t end = std::min(panel0 + sums.round, panels.count());
     const auto sums_of = [&](int64_t panel) {
-      return workspace.shared() + (panels.Column(panel) - panels.Column(panel0)) * grid.src.c;
+      return memory + (panels.Column(panel) - panels.Column(panel0)) * grid.src.c;
     };
     const int64_t group_blocks = cut.groups / cut.together;
     const int64_t tasks = group_blocks * channel_blocks * CeilDiv(end - panel0, cut.panels);
-    ParallelFor(workspace.threads(), tasks, [&](int64_t task, int thread) {
+    ParallelFor(workspace.threads(), sums.chunks * tasks, [&](int64_t index, int thread) {
+      const int64_t chunk = index / tasks, task = index % tasks;
       const int64_t first_group = task % group_blocks * cut.together;
       const int64_t channel0 = task / group_blocks % channel_blocks * cut.channels;
       const int64_t first_panel = panel0 + task / group_blocks / channel_blocks * cut.panels;
@@ -289,24 +333,35 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
           .width = width,
           .pixel_stride = SumScratch::Stride(block, channels),
           .gradient_stride = SumScratch::Stride(block, width),
-          .sums = sums_of(first_panel),
+          .sums = sums_of(first_panel) + chunk * sums.floats(),
           .sum_stride = sums.stride(),
       };
       const SumScratch scratch(shape, sums, workspace.thread(thread));
-      for (int64_t first = 0; first < grid.count(); first += block) {
-        const int64_t tiles = std::min(block, grid.count() - first);
+      float* const totals = sums.Totals(memory, chunk) + column0 - panels.Column(panel0);
+      const int64_t begin = sums.blocks * chunk / sums.chunks * block;
+      const int64_t behind =
+          std::min(grid.count(), sums.blocks * (chunk + 1) / sums.chunks * block);
+      for (int64_t first = begin; first < behind; first += block) {
+        const int64_t tiles = std::min(block, behind - first);
         for (int64_t group = share.first_group; group < share.last_group; ++group) {
           TransformBlock(grid, share, group, first, tiles, x, dy, scratch);
-          AddBlock(grid, panels, share, group, tiles, first == 0, scratch);
+          AddBlock(grid, panels, share, group, tiles, first == begin, scratch);
           if (dbias != nullptr && channel0 == 0 && group == kGroupOfOne) {
-            AddBias(share, tiles, scratch, dbias + column0);
+            if (first == begin) std::fill_n(totals, share.columns, 0.0f);
+            AddBias(share, tiles, scratch, totals);
           }
         }
       }
     });
-    const int64_t chunks = CeilDiv(grid.src.c, kChannelsInTask);
-    ParallelFor(workspace.threads(), (end - panel0) * chunks, [&](int64_t task, int) {
-      const int64_t panel = panel0 + task / chunks, first = task % chunks * kChannelsInTask;
+    const int64_t columns = panels.Column(end) - panels.Column(panel0);
+    if (sums.chunks > 1) JoinChunks(sums, columns, memory, workspace.threads());
+    if (dbias != nullptr) {
+      const int64_t column0 = panels.Column(panel0);
+      StoreTotals(sums, std::min(columns, grid.dst.c - column0), memory, dbias + column0);
+    }
+    const int64_t runs = CeilDiv(grid.src.c, kChannelsInTask);
+    ParallelFor(workspace.threads(), (end - panel0) * runs, [&](int64_t task, int) {
+      const int64_t panel = panel0 + task / runs, first = task % runs * kChannelsInTask;
       StoreTaps(grid, sums, sums_of(panel), panel, first,
                 std::min(first + kChannelsInTask, grid.src.c), dweight);
     });

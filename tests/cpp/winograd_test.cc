@@ -44,6 +44,8 @@ std::vector<Conv2dProblem> WinogradProblems() {
         {.n = 3, .c = 130, .h = 9, .w = 14, .k = 150, .r = r, .s = r, .padding = Same(half)},
         // The same of few channels, of which a gradient's task owns all frequencies.
         {.n = 3, .c = 3, .h = 20, .w = 21, .k = 200, .r = r, .s = r, .padding = Same(half)},
+        // And tiles for several of its chunks.
+        {.n = 9, .c = 3, .h = 31, .w = 32, .k = 50, .r = r, .s = r, .padding = Same(half)},
         // More tiles than a block has.
         {.n = 9, .c = 17, .h = 13, .w = 12, .k = 18, .r = r, .s = r, .padding = Same(half)},
     };
