@@ -16,7 +16,12 @@ export PYTHON
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_GENERATOR := Ninja
 # One name for the compiler, so that ccache takes the wheel's objects for the tests'.
+ifeq ($(origin CXX),default)
+CXX := c++
+endif
 export CXX
+# ON makes a warning in the wheel's build an error, as in that of the tests.
+WERROR ?= OFF
 
 SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda python \
              -type f -not -name '*.pyc' -not -name '.*')
@@ -40,7 +45,7 @@ $(VENV)/.wheel: $(VENV)/.tools $(SOURCES)
 	@echo "Building ninc"
 	@mkdir -p build dist && rm -f dist/ninc-*.whl
 	@$(BIN)/python -m pip wheel -v --no-deps --no-build-isolation -w dist \
-	  --config-settings=build-dir=build/wheel --config-settings=cmake.define.NINC_WERROR=ON \
+	  --config-settings=build-dir=build/wheel --config-settings=cmake.define.NINC_WERROR=$(WERROR) \
 	  . 2>&1 | tee build/wheel.log \
 	  | { grep --line-buffered -oE '\[[0-9]+/[0-9]+\] [BL]\w+ .*' || true; } \
 	  || { tail -n 40 build/wheel.log; exit 1; }

@@ -77,6 +77,12 @@ Status CheckSize(const Conv2dProblem& p) {
   };
   NINC_RETURN_IF_ERROR(fits("the input", p.input.size()));
   NINC_RETURN_IF_ERROR(fits("the output", p.output().size()));
+  const int64_t h = p.input.h + p.padding.top + p.padding.bottom;
+  const int64_t w = p.input.w + p.padding.left + p.padding.right;
+  if (std::max(h, w) >= int64_t{1} << 28) {
+    return InvalidShape("convolution " + p.ToString() + " on cuda: the padded input is " +
+                        std::to_string(std::max(h, w)) + " pixels long, below 2^28 are possible");
+  }
   // Kernels find a pixel by adding the offset of a kernel's first position, in the padding too, to
   // that of a position from the first, of 32 bits each.
   const auto with_border = [&](const Shape& picture) {
@@ -89,12 +95,6 @@ Status CheckSize(const Conv2dProblem& p) {
   NINC_RETURN_IF_ERROR(fits("the output with its border", with_border(p.output())));
   for (Pass pass : {Pass::kForward, Pass::kBackwardData}) {
     NINC_RETURN_IF_ERROR(fits("the packed weight", ShapeOf(p, pass).packed_size()));
-  }
-  const int64_t h = p.input.h + p.padding.top + p.padding.bottom;
-  const int64_t w = p.input.w + p.padding.left + p.padding.right;
-  if (std::max(h, w) >= int64_t{1} << 28) {
-    return InvalidShape("convolution " + p.ToString() + " on cuda: the padded input is " +
-                        std::to_string(std::max(h, w)) + " pixels long, below 2^28 are possible");
   }
   return Status();
 }

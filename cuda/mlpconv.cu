@@ -6,7 +6,7 @@
 // Weights come through the same stages as in conv2d.cu, without a break from layer to layer: the
 // next layer's first stages arrive while this one's last are used. The sums are those of the single
 // layers, term by term, but for layers of 16 channels and fewer, which alone have a kernel of their
-// own (conv2d_narrow.cu).
+// own (ninc_conv2d_narrow of conv2d.cu).
 #include "mlpconv.h"
 
 #include "conv2d_gather.cuh"

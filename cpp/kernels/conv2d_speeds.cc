@@ -2,9 +2,9 @@
 // passes on one core, and but for gradients of weights of 600 others (its seeds 11, 12 and 23; on
 // AVX2 11 and 23): by least squares first, then each figure moved as long as the choices that
 // follow get better. Split products' were fitted on the one processor with matrix units that was
-// there. Three figures of AVX2's weight gradients, .pointer, .weight and .add, are a compromise
-// with a Zen 3, whose L2 is small: .add is half of what AVX-512's vectors, twice as wide, take. The
-// benchmark prints what is lost by the choice.
+// there. Three of AVX2's are a compromise with a Zen 3, whose L2 is small: gradient.pointer,
+// gradient.weight and winograd_gradient.add, half of what AVX-512's vectors, twice as wide, take.
+// The benchmark prints what is lost by the choice.
 #include "kernels/conv2d_speeds.h"
 
 #include "ninc/target.h"

@@ -45,7 +45,7 @@ std::vector<ChainCase> Cases() {
       {"winograd 6, few images", First({5, 7, 6, 20}, 34, 3, 1, k6), {19}, Tail::kGlobalAvgPool},
       // Weights too far away for pieces of the map; a piece has more pixels than a block of tiles.
       {"winograd 6, far weights", First({1, 20, 20, 320}, 256, 5, 2, k6), {256, 256}},
-      {"winograd 4, far weights", First({1, 22, 20, 520}, 200, 3, 1, k4), {72, 40}, Tail::kAvgPool},
+      {"winograd 4, far weights", First({1, 22, 20, 900}, 200, 3, 1, k4), {72, 40}, Tail::kAvgPool},
       {"kept maps", First({3, 9, 8, 20}, 33, 3, 1, kDirect), {16, 10}, Tail::kNone, {true, true}},
       {"kept maps of tiles",
        First({66, 9, 7, 12}, 20, 3, 1, k6),

@@ -58,10 +58,10 @@ std::vector<Conv2dProblem> Problems() {
       ConvCase{.n = 7, .c = 18, .h = 23, .w = 21, .k = 52, .r = 3, .s = 3, .padding = Same(1)}
           .problem(),
       ConvCase{.n = 1, .c = 2, .h = 1, .w = 2, .k = 3, .r = 1, .s = 1}.problem(),
-      // Blocks of 20 tiles, of which no L2 holds all.
+      // Blocks of 20 tiles, which an L2 of 1 MiB does not hold.
       ConvCase{.n = 20, .c = 192, .h = 16, .w = 16, .k = 24, .r = 5, .s = 5, .padding = Same(2)}
           .problem()};
-  problems[3].method = problems[4].method = ConvMethod::kWinograd8;
+  for (int i : {3, 4, 6}) problems[i].method = ConvMethod::kWinograd8;
   return problems;
 }
 
