@@ -3,7 +3,7 @@
 pip install -r benchmarks/requirements.txt
 python -m benchmarks.compare                                    # everything: about half an hour
 python -m benchmarks.compare --rows cifar-b1 'imagenet-*' --threads 2
-python -m benchmarks.compare --rows training --target avx2 --json results.json
+python -m benchmarks.compare --rows training --engines 'torch [Nc]*' --target avx2 --json out.json
 python -m benchmarks.compare --report --json results.json --plot results.png
 
 Each row has a process of its own on each instruction set, in which the peers are held to that set
@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--plot needs matplotlib; benchmarks/requirements.txt has it")
     try:
         names = table.select(options.rows)
+        peers.chosen((), options.engines)
         results = _stored(options.json)
     except ValueError as error:
         parser.error(str(error))
@@ -68,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
         default=list(table.NAMES),
         help=f"names or patterns; there are {', '.join(table.NAMES)}, and inference and training "
         "for all of a kind",
+    )
+    parser.add_argument(
+        "--engines",
+        nargs="+",
+        metavar="ENGINE",
+        default=["*"],
+        help="names or patterns of the peers; bf16 takes torch half a minute a training step on "
+        "processors without instructions for it",
     )
     parser.add_argument("--threads", type=int, nargs="+", default=threads, help="default: all, 1")
     parser.add_argument(
@@ -139,7 +148,7 @@ def _measure(names: list[str], options, results: dict) -> None:
         for threads in options.threads:
             for name in names:
                 if name != table.MEMORY:
-                    row = worker.run(name, target, threads, rounds, seconds)
+                    row = worker.run(name, target, threads, rounds, seconds, options.engines)
                     results["rows"] = _merged(results["rows"], row)
                     _write(results, options.json)
     if table.MEMORY in names and os.path.exists("/proc/self/status"):

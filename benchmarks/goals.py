@@ -76,7 +76,7 @@ def _marked(line: tuple[str, ...], measured: dict) -> tuple[str, ...]:
 
 
 def _scaling(results: list[dict]) -> list[tuple[str, ...]]:
-    """Two threads against one, of ninc alone, as they took turns."""
+    """Two threads against one, of ninc alone, as they took turns, and what the machine gave."""
     lines = []
     for row in results:
         scaling = row.get("scaling")
@@ -84,6 +84,8 @@ def _scaling(results: list[dict]) -> list[tuple[str, ...]]:
             continue
         gain = scaling["one_thread"] / scaling["all_threads"]
         line = _line(row["row"], report.setting(row), "1 thread", gain, _SCALING)
+        if scaling.get("limit_gain"):  # files from before it was measured have none
+            line = (*line[:-1], f"{line[-1]}; the machine {scaling['limit_gain']:.2f}")
         lines.append(_marked(line, scaling))
     return lines
 

@@ -17,10 +17,12 @@ def interleaved(
     rounds: int,
     seconds: float,
     progress: Callable[[str], None] = lambda text: None,
+    between: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
     """Seconds of each call. Every round gives each engine seconds / rounds, and one call at least.
 
-    The round's first engine is another one each time.
+    The round's first engine is another one each time. `between` is called before each round and
+    after the last.
     """
     lengths = {}
     for name, call in calls.items():
@@ -31,6 +33,7 @@ def interleaved(
     names = list(calls)
     for turn in range(rounds):
         progress(f"round {turn + 1} of {rounds}")
+        between()
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             time.sleep(PAUSE)
             if lengths[name] < _WARM_BELOW:
@@ -39,6 +42,7 @@ def interleaved(
             times[name].append(_timed(calls[name]))
             while time.perf_counter() < end:
                 times[name].append(_timed(calls[name]))
+    between()
     return times
 
 

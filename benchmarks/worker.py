@@ -33,7 +33,9 @@ HOLD_PEERS = {
 }
 
 
-def run(name: str, target: str, threads: int, rounds: int, seconds: float) -> dict:
+def run(
+    name: str, target: str, threads: int, rounds: int, seconds: float, engines: list[str]
+) -> dict:
     """Measures the row of this name in a process of its own; what `measure` gives.
 
     Raises RuntimeError where the process fails; its own words stand on stderr.
@@ -41,7 +43,9 @@ def run(name: str, target: str, threads: int, rounds: int, seconds: float) -> di
     environment = {**os.environ, **HOLD_PEERS.get(target, {}), "NINC_TARGET": target}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "row.json")
-        settings = json.dumps({"threads": threads, "rounds": rounds, "seconds": seconds})
+        settings = json.dumps(
+            {"threads": threads, "rounds": rounds, "seconds": seconds, "engines": engines}
+        )
         command = [sys.executable, "-m", __name__, name, settings, str(out)]
         if subprocess.run(command, env=environment).returncode:
             raise RuntimeError(f"measuring {name} on {target} with {threads} threads failed")
@@ -49,14 +53,20 @@ def run(name: str, target: str, threads: int, rounds: int, seconds: float) -> di
 
 
 def measure(
-    row: rows.Row, threads: int, rounds: int, seconds: float, progress: Callable[[str], None]
+    row: rows.Row,
+    threads: int,
+    rounds: int,
+    seconds: float,
+    progress: Callable[[str], None],
+    engines: Iterable[str] = ("*",),
 ) -> dict:
-    """A row's engines, checked against each other and timed in turn.
+    """A row's engines, ninc and the peers of these names or patterns, checked against each other
+    and timed in turn.
 
     Raises agreement.Disagreement where ninc's results are not its peers'.
     """
     make = _inference if row.kind == rows.INFERENCE else _training
-    gflop, calls, described, left_out = make(row, threads, progress)
+    gflop, calls, described, left_out = make(row, threads, progress, engines)
     limit = _limit(threads)
     with timing.Disturbance() as others:
         times = timing.interleaved(calls, rounds, seconds, progress)
@@ -83,7 +93,11 @@ def measure(
 
 
 def _scaling(call, threads, rounds, seconds, progress) -> dict | None:
-    """Seconds of ninc's call on one thread and on all, in turns; None where there is one thread."""
+    """Seconds of ninc's call on one thread and on all, in turns; None where there is one thread.
+
+    limit_gain is how many times as many multiply-adds all threads made in registers meanwhile: a
+    virtual machine's processors may share a core.
+    """
     if threads == 1:
         return None
 
@@ -95,11 +109,14 @@ def _scaling(call, threads, rounds, seconds, progress) -> dict | None:
         return run
 
     calls = {"one_thread": on(1), "all_threads": on(threads)}
+    gains = []
     with timing.Disturbance() as others:
-        times = timing.interleaved(calls, rounds, seconds, progress)
+        times = timing.interleaved(
+            calls, rounds, seconds, progress, lambda: gains.append(_limit(threads) / _limit(1))
+        )
     ninc.set_num_threads(threads)
     medians = {name: statistics.median(values) for name, values in times.items()}
-    return {**medians, "others_cores": others.cores}
+    return {**medians, "limit_gain": statistics.median(gains), "others_cores": others.cores}
 
 
 def _limit(threads: int) -> float:
@@ -108,7 +125,7 @@ def _limit(threads: int) -> float:
     return ninc._core.measure_peak_gflops(threads)
 
 
-def _inference(row, threads, progress):
+def _inference(row, threads, progress, wanted):
     network = row.build()
     x, _ = row.data(1)
 
@@ -117,13 +134,13 @@ def _inference(row, threads, progress):
             path = engine.save(network, row.input_shape, folder)
             return engine.module().load(path, x, threads, **engine.variant)
 
-    engines, left_out = _present(peers.INFERENCE, load, progress)
+    engines, left_out = _present(peers.chosen(peers.INFERENCE, wanted), load, progress)
     described = _described(engines, agreement.compare_outputs(row.name, engines))
     gflop = network.plan(row.input_shape).flops / 1e9
     return gflop, {name: loaded.run for name, loaded in engines.items()}, described, left_out
 
 
-def _training(row, threads, progress):
+def _training(row, threads, progress, wanted):
     network = row.build()
     x, labels = row.data(network._model.output_shape(row.input_shape)[1])
 
@@ -133,9 +150,10 @@ def _training(row, threads, progress):
         )
 
     checked = training(agreement.without_dropout(network), agreement.CHECK_RATE, 0.0)
-    engines, left_out = _present(peers.TRAINING, checked, progress)
+    chosen = peers.chosen(peers.TRAINING, wanted)
+    engines, left_out = _present(chosen, checked, progress)
     described = _described(engines, agreement.compare_training(row.name, engines))
-    present = [engine for engine in peers.TRAINING if engine.name in engines]
+    present = [engine for engine in chosen if engine.name in engines]
     del engines  # and the memory of their activations
     engines, _ = _present(present, training(network, 1e-3, 1e-4), progress)
     gflop = network.plan(row.input_shape, training=True).flops / 1e9

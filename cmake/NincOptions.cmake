@@ -52,13 +52,32 @@ if(NINC_FUZZ)  # the core reports to libFuzzer what it reached
   endif()
   target_compile_options(ninc_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+if(NINC_SANITIZE OR NINC_BUILD_TESTS)
+  include(NincProcessor)
+endif()
+
+# ---- Sanitizers ----------------------------------------------------------------------------------
+# The core is compiled so. Tests alone hold no memory that the core could misuse unseen, and their
+# objects are those of a release; only races may lie between both.
+add_library(ninc_sanitized INTERFACE)
 if(NINC_SANITIZE)
-  target_compile_options(ninc_flags INTERFACE
-      -fsanitize=${NINC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(ninc_sanitized INTERFACE
+      -O1 -g1 -fsanitize=${NINC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(ninc_flags INTERFACE -fsanitize=${NINC_SANITIZE})
   if(NINC_SANITIZE MATCHES "address.*undefined")
     # Accesses through such pointers are seen by the address sanitizer, or end in a fault; to check
     # the pointers themselves too doubles the time that the compiler takes.
-    target_compile_options(ninc_flags INTERFACE -fno-sanitize=null,object-size,pointer-overflow)
+    target_compile_options(ninc_sanitized INTERFACE
+                           -fno-sanitize=null,object-size,pointer-overflow)
+  endif()
+  # Kernels are most of the core: for those instruction sets alone whose kernels run here.
+  if(NINC_RUNS_HASWELL)
+    target_compile_options(ninc_sanitized INTERFACE -march=haswell)
+    if(NOT NINC_RUNS_AVX512)
+      target_compile_definitions(ninc_sanitized INTERFACE HWY_COMPILE_ONLY_STATIC)
+    endif()
+  endif()
+  if(NINC_SANITIZE STREQUAL "thread")
+    target_link_libraries(ninc_flags INTERFACE ninc_sanitized)
   endif()
 endif()

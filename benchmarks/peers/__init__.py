@@ -13,10 +13,11 @@ nothing of those that made its file.
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -89,3 +90,19 @@ TRAINING = (
     Engine(TORCH[1], "torch", ("torch",), _LAST),
     Engine(TORCH_BF16, "torch", ("torch",), {**_LAST, "autocast": True}),
 )
+
+
+def chosen(engines: Sequence[Engine], wanted: Iterable[str]) -> list[Engine]:
+    """ninc and those whose names match one of the names or patterns.
+
+    Raises ValueError for what matches no engine at all.
+    """
+    names = list(dict.fromkeys(engine.name for engine in (*INFERENCE, *TRAINING)))
+    for pattern in wanted:
+        if not fnmatch.filter(names, pattern):
+            raise ValueError(f"no engine is called {pattern!r}; there are {', '.join(names)}")
+    return [
+        engine
+        for engine in engines
+        if engine.name == NINC or any(fnmatch.fnmatch(engine.name, w) for w in wanted)
+    ]

@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/built_targets.h"
+
 namespace ninc {
 namespace {
 
@@ -27,16 +29,18 @@ bool HasF16c() {
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
+// A build may be for fewer of these than there are.
+
 // All that Highway's AVX2 target lets the compiler use, not AVX2 alone: a processor or an emulator
 // may have one without the others. __builtin_cpu_supports also asks whether the operating system
 // saves the wide registers.
-bool HasAvx2() {
+[[maybe_unused]] bool HasAvx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c() &&
          __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
          __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
 }
 
-bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
+[[maybe_unused]] bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
   return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl");
@@ -47,7 +51,7 @@ bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
 constexpr long kTileData = 18;  // the registers' state component
 
 // Matrix units with bfloat16, in a processor and an operating system that saves their registers.
-bool HasAmx() {
+[[maybe_unused]] bool HasAmx() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kAvx512Bf16 = 1u << 5;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
@@ -67,7 +71,7 @@ bool MayUse(Target target) {
   return target != Target::kAmx || syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 #elif defined(__x86_64__) || defined(__i386__)
-bool HasAmx() { return false; }
+[[maybe_unused]] bool HasAmx() { return false; }
 bool MayUse(Target) { return true; }
 #else
 bool MayUse(Target) { return true; }
@@ -93,8 +97,8 @@ Result<Target> FindTarget(std::string_view name) {
   for (Target target :
        {Target::kScalar, Target::kNeon, Target::kAvx2, Target::kAvx512, Target::kAmx}) {
     if (TargetName(target) != name) continue;
-    return InvalidArgument("this processor does not run target '" + std::string(name) +
-                           "'; it runs: " + SupportedNames());
+    return InvalidArgument("this build on this processor does not run target '" +
+                           std::string(name) + "'; it runs: " + SupportedNames());
   }
   return InvalidArgument("unknown target '" + std::string(name) +
                          "'; this processor runs: " + SupportedNames());
@@ -143,10 +147,16 @@ std::string_view TargetName(Target target) {
 std::vector<Target> SupportedTargets() {
   std::vector<Target> targets;
 #if defined(__x86_64__) || defined(__i386__)
+#if HWY_TARGETS & HWY_AVX3
   if (HasAvx512() && HasAmx()) targets.push_back(Target::kAmx);
   if (HasAvx512()) targets.push_back(Target::kAvx512);
+#endif
+#if HWY_TARGETS & HWY_AVX2
   if (HasAvx2()) targets.push_back(Target::kAvx2);
+#endif
+#if HWY_TARGETS & (HWY_SCALAR | HWY_EMU128)
   targets.push_back(Target::kScalar);
+#endif
 #elif defined(__aarch64__)
   targets.push_back(Target::kNeon);  // every 64-bit Arm has it: no slower baseline is built
 #else

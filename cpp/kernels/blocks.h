@@ -10,6 +10,10 @@
 
 namespace ninc::cpu {
 
+struct Span {  // [begin, end)
+  int64_t begin, end;
+};
+
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t RoundUp(int64_t value, int64_t multiple) {
   return CeilDiv(value, multiple) * multiple;

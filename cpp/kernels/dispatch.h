@@ -21,13 +21,16 @@
 //     #endif
 #pragma once
 
-#include <hwy/detect_targets.h>
-
+#include "base/built_targets.h"
 #include "ninc/target.h"
 
-// The build every processor of the architecture runs: one lane where Highway's 128-bit emulation is
-// off (1.0.3 with gcc), NEON on 64-bit Arm.
-#if HWY_STATIC_TARGET == HWY_EMU128
+// The least that was built, which every processor runs that the build is for: one lane where
+// Highway's 128-bit emulation is off (1.0.3 with gcc), NEON on 64-bit Arm.
+#if HWY_STATIC_TARGET == HWY_AVX3
+#define NINC_BASELINE(Function) (&N_AVX3::Function)
+#elif HWY_STATIC_TARGET == HWY_AVX2
+#define NINC_BASELINE(Function) (&N_AVX2::Function)
+#elif HWY_STATIC_TARGET == HWY_EMU128
 #define NINC_BASELINE(Function) (&N_EMU128::Function)
 #elif HWY_STATIC_TARGET == HWY_NEON
 #define NINC_BASELINE(Function) (&N_NEON::Function)
@@ -36,11 +39,16 @@
 #endif
 
 // The address of Function in the namespace of the target in use.
-#if HWY_ARCH_X86
-#define NINC_DISPATCH(Function)                                          \
-  (::ninc::ChosenTarget() >= ::ninc::Target::kAvx512 ? &N_AVX3::Function \
-   : ::ninc::ChosenTarget() == ::ninc::Target::kAvx2 ? &N_AVX2::Function \
-                                                     : NINC_BASELINE(Function))
+#define NINC_DISPATCH(Function) NINC_AVX512_OR(Function, NINC_AVX2_OR(Function))
+#if HWY_TARGETS & HWY_AVX3
+#define NINC_AVX512_OR(Function, other) \
+  (::ninc::ChosenTarget() >= ::ninc::Target::kAvx512 ? &N_AVX3::Function : other)
 #else
-#define NINC_DISPATCH(Function) NINC_BASELINE(Function)
+#define NINC_AVX512_OR(Function, other) other
+#endif
+#if HWY_TARGETS & HWY_AVX2
+#define NINC_AVX2_OR(Function) \
+  (::ninc::ChosenTarget() == ::ninc::Target::kAvx2 ? &N_AVX2::Function : NINC_BASELINE(Function))
+#else
+#define NINC_AVX2_OR(Function) NINC_BASELINE(Function)
 #endif

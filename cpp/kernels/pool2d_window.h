@@ -4,13 +4,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/blocks.h"
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
-
-struct Span {  // [begin, end)
-  int64_t begin, end;
-};
 
 // One of the two axes.
 struct PoolAxis {

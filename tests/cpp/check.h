@@ -20,6 +20,7 @@
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"
+#include "sanitized.h"
 
 namespace ninc::test {
 
@@ -185,17 +186,11 @@ using Outputs = std::vector<std::vector<float>>;
 // instruction is used that it lacks. All else is known from this processor.
 inline bool Emulated() { return std::getenv("NINC_TEST_EMULATED") != nullptr; }
 
-// Under a sanitizer one lane would take most of the time, and is the same code with no last vector.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
-
 inline std::vector<Target> TargetsToTest() {
   std::vector<Target> targets = SupportedTargets();
   if (Emulated()) targets.resize(1);
-  if (kSanitized && targets.size() > 1) targets.pop_back();
+  // One lane would take most of the time, and is the same code with no last vector.
+  if (Sanitized() && targets.size() > 1) targets.pop_back();
   return targets;
 }
 

@@ -52,6 +52,15 @@ std::vector<ChainCase> Cases() {
        {18, 7, 9},
        Tail::kMaxPool,
        {true, false, true}},
+      // Units left over that two threads share, and five.
+      {"13 units", First({13, 18, 17, 3}, 24, 5, 2, kDirect), {33, 20}, Tail::kMaxPool},
+      {"11 units of tiles, kept maps",
+       First({11, 21, 19, 12}, 20, 3, 1, k6),
+       {18, 9},
+       Tail::kGlobalAvgPool,
+       {true}},
+      {"7 units and no pool", First({7, 17, 18, 10}, 24, 3, 1, kDirect), {20}},
+      {"several images a unit, one left", First({101, 7, 6, 7}, 17, 3, 1, k6), {9}, Tail::kAvgPool},
       {"one layer and its pool", First({66, 9, 7, 12}, 20, 3, 1, kDirect), {}, Tail::kMaxPool},
       {"no images", First({0, 8, 8, 6}, 10, 3, 1), {8, 4}, Tail::kMaxPool},
   };

@@ -10,6 +10,7 @@
 #include "graph/plan_impl.h"
 #include "interpreter.h"
 #include "networks.h"
+#include "sanitized.h"
 
 namespace ninc::test {
 namespace {
@@ -159,9 +160,7 @@ TEST(Model, RunsOnManyThreadsAtOnce) {
 }
 
 TEST(Model, SaysHowMuchMemoryItLacks) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "sanitizers end the process where an allocation fails";
-#endif
+  if (Sanitized()) GTEST_SKIP() << "sanitizers end the process where an allocation fails";
   // 40 maps of 2^40 floats alive at once: more than 47 bits of address, whatever the system
   // promises.
   Graph graph;

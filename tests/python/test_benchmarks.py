@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import ninc
 from ninc import nn
 
 benchmarks = pytest.importorskip("benchmarks", reason="runs from the repository's root alone")
@@ -199,6 +200,24 @@ def test_rows_are_chosen_by_name_pattern_and_kind():
         rows.select(["cifar-b2"])
 
 
+def test_engines_are_chosen_by_name_and_pattern():
+    names = [engine.name for engine in peers.chosen(peers.TRAINING, ["torch [Nc]*"])]
+    assert names == ["ninc", "torch NCHW", "torch channels-last"]
+    assert peers.chosen(peers.INFERENCE, ["*"]) == list(peers.INFERENCE)
+    with pytest.raises(ValueError, match="no engine is called 'tensorflow'; there are ninc, torch"):
+        peers.chosen(peers.INFERENCE, ["tensorflow"])
+
+
+def test_two_threads_beside_one_and_beside_the_machine(monkeypatch):
+    monkeypatch.setattr(worker, "_limit", lambda threads: {1: 100.0, 2: 170.0}[threads])
+    threads = []
+    scaling = worker._scaling(
+        lambda: threads.append(ninc.get_num_threads()), 2, 2, 0.0, lambda text: None
+    )
+    assert {1, 2} == set(threads) and scaling["limit_gain"] == 1.7
+    assert worker._scaling(None, 1, 2, 0.0, None) is None
+
+
 def test_a_row_measured_without_peers(monkeypatch):
     alone = (peers.INFERENCE[0], peers.INFERENCE[4])
     monkeypatch.setattr(peers, "INFERENCE", alone)
@@ -277,7 +296,12 @@ def test_goals_tell_what_is_reached():
         measured(
             "cifar-b1",
             [engine("ninc", 0.010), engine(peer, 0.016)],
-            scaling={"one_thread": 0.019, "all_threads": 0.010, "others_cores": 0.3},
+            scaling={
+                "one_thread": 0.019,
+                "all_threads": 0.010,
+                "limit_gain": 1.95,
+                "others_cores": 0.3,
+            },
         ),
         measured("cifar-b1", [engine("ninc", 0.019), engine(peer, 0.020)], threads=1, others=0.5),
     ]
@@ -291,7 +315,7 @@ def test_goals_tell_what_is_reached():
     assert text[1:] == [
         f"cifar-b1 avx512, 2 threads {against} 1.60 1.50 1.70 reached, short of what is hoped",
         f"cifar-b1 avx512, 1 thread {against} 1.05 1.27 1.44 not reached (disturbed)",
-        "cifar-b1 avx512, 2 threads 1 thread 1.90 1.80 1.80 reached (disturbed)",
+        "cifar-b1 avx512, 2 threads 1 thread 1.90 1.80 1.80 reached; the machine 1.95 (disturbed)",
         f"memory batch 128, peak {against} 3.00 1.00 1.00 reached",
     ]
     assert goals.lines([], []) == []
