@@ -67,6 +67,9 @@ def _cells(goal: Goal, row: dict, part: float) -> tuple[str, ...]:
         goal.must * part,
         goal.hope * part,
     )
+    missing = [gone["name"] for gone in row["left_out"] if gone["name"] in goal.against]
+    if peer and missing:  # what the peers left out would have given is not known
+        line = (*line[:-1], f"{line[-1]}; without {', '.join(missing)}")
     return _marked(line, row)
 
 

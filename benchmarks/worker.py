@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import ninc
@@ -58,15 +58,23 @@ def measure(
     rounds: int,
     seconds: float,
     progress: Callable[[str], None],
-    engines: Iterable[str] = ("*",),
+    engines: Sequence[str] = ("*",),
 ) -> dict:
     """A row's engines, ninc and the peers of these names or patterns, checked against each other
     and timed in turn.
 
     Raises agreement.Disagreement where ninc's results are not its peers'.
     """
-    make = _inference if row.kind == rows.INFERENCE else _training
-    gflop, calls, described, left_out = make(row, threads, progress, engines)
+    make, all_engines = (
+        (_inference, peers.INFERENCE) if row.kind == rows.INFERENCE else (_training, peers.TRAINING)
+    )
+    chosen = peers.chosen(all_engines, engines)
+    gflop, calls, described, left_out = make(row, chosen, threads, progress)
+    left_out += [
+        {"name": engine.name, "reason": "not asked for"}
+        for engine in all_engines
+        if engine not in chosen
+    ]
     limit = _limit(threads)
     with timing.Disturbance() as others:
         times = timing.interleaved(calls, rounds, seconds, progress)
@@ -125,7 +133,7 @@ def _limit(threads: int) -> float:
     return ninc._core.measure_peak_gflops(threads)
 
 
-def _inference(row, threads, progress, wanted):
+def _inference(row, chosen, threads, progress):
     network = row.build()
     x, _ = row.data(1)
 
@@ -134,13 +142,13 @@ def _inference(row, threads, progress, wanted):
             path = engine.save(network, row.input_shape, folder)
             return engine.module().load(path, x, threads, **engine.variant)
 
-    engines, left_out = _present(peers.chosen(peers.INFERENCE, wanted), load, progress)
+    engines, left_out = _present(chosen, load, progress)
     described = _described(engines, agreement.compare_outputs(row.name, engines))
     gflop = network.plan(row.input_shape).flops / 1e9
     return gflop, {name: loaded.run for name, loaded in engines.items()}, described, left_out
 
 
-def _training(row, threads, progress, wanted):
+def _training(row, chosen, threads, progress):
     network = row.build()
     x, labels = row.data(network._model.output_shape(row.input_shape)[1])
 
@@ -150,7 +158,6 @@ def _training(row, threads, progress, wanted):
         )
 
     checked = training(agreement.without_dropout(network), agreement.CHECK_RATE, 0.0)
-    chosen = peers.chosen(peers.TRAINING, wanted)
     engines, left_out = _present(chosen, checked, progress)
     described = _described(engines, agreement.compare_training(row.name, engines))
     present = [engine for engine in chosen if engine.name in engines]

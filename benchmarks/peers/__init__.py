@@ -17,7 +17,7 @@ import fnmatch
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -92,7 +92,7 @@ TRAINING = (
 )
 
 
-def chosen(engines: Sequence[Engine], wanted: Iterable[str]) -> list[Engine]:
+def chosen(engines: Sequence[Engine], wanted: Sequence[str]) -> list[Engine]:
     """ninc and those whose names match one of the names or patterns.
 
     Raises ValueError for what matches no engine at all.

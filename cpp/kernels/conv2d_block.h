@@ -1,5 +1,5 @@
 // One block of pixels times panels of weights: what the schedules of a single convolution
-// (conv2d_direct.cc) and of a chain of them (mlpconv.cc) share.
+// (conv2d_direct.cc) and of a chain of them (mlpconv_chain.cc) share.
 #pragma once
 
 #include <cstddef>

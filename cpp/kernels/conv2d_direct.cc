@@ -37,15 +37,12 @@ void ZeroLattice(const TapLattice& lattice, float* dst, int threads) {
   });
 }
 
-// One lattice of one pass, all groups.
-void RunLattice(const Conv2dProblem& p, Pass pass, const TileShape& shape, int64_t index,
-                const float* src, const float* packed, const Epilogue& epilogue, float* dst,
-                const Workspace& workspace) {
-  const TapLattice lattice = MakeLattice(p, pass, index);
+// One lattice of one pass, all groups; `packed` is its place in the first.
+void RunLattice(const Conv2dProblem& p, const TapLattice& lattice, const TileShape& shape,
+                const float* src, const float* packed, size_t group_size, const Epilogue& epilogue,
+                float* dst, const Workspace& workspace) {
   if (lattice.taps() == 0) return ZeroLattice(lattice, dst, workspace.threads());
   const Panels panels(lattice.columns, shape);
-  const float* const lattice_packed = packed + PackedOffset(p, pass, shape, 0, index);
-  const size_t group_size = PackedOffset(p, pass, shape, 1, 0);
   const int64_t blocks = CeilDiv(lattice.rows(), BlockRows());
   // Few blocks (small maps, batch 1): split the panels too, until every thread has some tasks.
   const int64_t wanted = 4 * workspace.threads();
@@ -60,7 +57,7 @@ void RunLattice(const Conv2dProblem& p, Pass pass, const TileShape& shape, int64
     const BlockScratch scratch(lattice, panels, workspace.thread<std::byte>(thread));
     const ProductRows source = PrepareRows(lattice, src, group, first, pixels, scratch);
     PrepareOutput(lattice, dst, group, first, pixels, scratch.out);
-    const float* group_packed = lattice_packed + static_cast<size_t>(group) * group_size;
+    const float* group_packed = packed + static_cast<size_t>(group) * group_size;
     Epilogue group_epilogue = epilogue;
     if (epilogue.bias != nullptr) group_epilogue.bias += group * lattice.columns;
     MultiplyBlock(source, panels, panels.count() * split / splits,
@@ -81,7 +78,8 @@ std::string DirectName(const Conv2dProblem& p, Pass pass) {
 }
 
 size_t DirectPackedBytes(const Conv2dProblem& p, Pass pass) {
-  return PackedOffset(p, pass, ProductShape(p, pass), p.groups, 0) * sizeof(float);
+  const size_t groups = static_cast<size_t>(p.groups);
+  return groups * PackedGroupSize(p, pass, ProductShape(p, pass)) * sizeof(float);
 }
 
 WorkspaceSize DirectWorkspace(const Conv2dProblem& p, Pass pass) {
@@ -98,8 +96,11 @@ WorkspaceSize DirectWorkspace(const Conv2dProblem& p, Pass pass) {
 void DirectRun(const Conv2dProblem& p, Pass pass, const float* src, const float* packed,
                const Epilogue& epilogue, float* dst, const Workspace& workspace) {
   const TileShape shape = ProductShape(p, pass);
+  const size_t group_size = PackedGroupSize(p, pass, shape);
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    RunLattice(p, pass, shape, i, src, packed, epilogue, dst, workspace);
+    const TapLattice lattice = MakeLattice(p, pass, i);
+    RunLattice(p, lattice, shape, src, packed, group_size, epilogue, dst, workspace);
+    packed += PackedSize(lattice, shape);
   }
 }
 

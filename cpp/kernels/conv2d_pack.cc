@@ -12,10 +12,6 @@
 namespace ninc::cpu {
 namespace {
 
-size_t LatticeSize(const TapLattice& lattice, const Panels& panels) {
-  return static_cast<size_t>(PackedTerms(lattice, panels.shape()) * panels.padded_columns());
-}
-
 constexpr int64_t kFewestSplitTerms = 16;
 
 // Of a pass's longest sums: a gradient of weights sums over pixels.
@@ -75,6 +71,27 @@ void PackSplitTap(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
   }
 }
 
+// One lattice of all groups; `packed` is its place in the first.
+void PackLattice(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
+                 const TileShape& shape, const float* weight, const float* scale, float* packed,
+                 size_t group_size, int threads) {
+  const Panels panels(lattice.columns, shape);
+  const int64_t terms = PackedTerms(lattice, shape), taps = SumTaps(lattice);
+  ParallelFor(threads, p.groups * panels.count(), [&](int64_t task, int) {
+    const int64_t panel = task % panels.count(), group = task / panels.count();
+    const PanelWeights part{group, panels.Column(panel), panels.Columns(panel),
+                            panels.Width(panel)};
+    float* to = packed + static_cast<size_t>(group) * group_size + terms * part.column0;
+    for (int64_t tap = 0; tap < taps; ++tap, to += terms / taps * part.width) {
+      if (shape.split) {
+        PackSplitTap(p, pass, lattice, part, tap, weight, scale, to);
+      } else {
+        PackTerms(p, pass, lattice, part, tap, 0, SumDepth(lattice), weight, scale, to);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 TileShape ProductShape(const Conv2dProblem& p, Pass pass) {
@@ -89,40 +106,28 @@ int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape) {
   return SumTaps(lattice) * (shape.split ? SplitSteps(depth) * kSplitTerms : depth);
 }
 
-// All lattices of a group, group after group.
-size_t PackedOffset(const Conv2dProblem& p, Pass pass, const TileShape& shape, int64_t group,
-                    int64_t index) {
-  const Panels panels(MakeLattice(p, pass, 0).columns, shape);
-  size_t offset = 0, group_size = 0;
+size_t PackedSize(const TapLattice& lattice, const TileShape& shape) {
+  const Panels panels(lattice.columns, shape);
+  return static_cast<size_t>(PackedTerms(lattice, shape) * panels.padded_columns());
+}
+
+size_t PackedGroupSize(const Conv2dProblem& p, Pass pass, const TileShape& shape) {
+  size_t size = 0;
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    if (i == index) offset = group_size;
-    group_size += LatticeSize(MakeLattice(p, pass, i), panels);
+    size += PackedSize(MakeLattice(p, pass, i), shape);
   }
-  return static_cast<size_t>(group) * group_size + offset;
+  return size;
 }
 
 void PackPanels(const Conv2dProblem& p, Pass pass, const float* weight, const float* scale,
                 float* packed, int threads) {
-  const int64_t lattices = LatticeCount(p, pass);
   const TileShape shape = ProductShape(p, pass);
-  const Panels panels(MakeLattice(p, pass, 0).columns, shape);
-  ParallelFor(threads, p.groups * lattices * panels.count(), [&](int64_t task, int) {
-    const int64_t panel = task % panels.count();
-    const int64_t index = task / panels.count() % lattices;
-    const int64_t group = task / panels.count() / lattices;
-    const TapLattice lattice = MakeLattice(p, pass, index);
-    const PanelWeights part{group, panels.Column(panel), panels.Columns(panel),
-                            panels.Width(panel)};
-    const int64_t terms = PackedTerms(lattice, shape), taps = SumTaps(lattice);
-    float* to = packed + PackedOffset(p, pass, shape, group, index) + terms * part.column0;
-    for (int64_t tap = 0; tap < taps; ++tap, to += terms / taps * part.width) {
-      if (shape.split) {
-        PackSplitTap(p, pass, lattice, part, tap, weight, scale, to);
-      } else {
-        PackTerms(p, pass, lattice, part, tap, 0, SumDepth(lattice), weight, scale, to);
-      }
-    }
-  });
+  const size_t group_size = PackedGroupSize(p, pass, shape);
+  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
+    const TapLattice lattice = MakeLattice(p, pass, i);
+    PackLattice(p, pass, lattice, shape, weight, scale, packed, group_size, threads);
+    packed += PackedSize(lattice, shape);
+  }
 }
 
 }  // namespace ninc::cpu

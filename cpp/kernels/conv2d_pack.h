@@ -73,9 +73,10 @@ TileShape ProductShape(const Conv2dProblem& problem, Pass pass);
 // Terms of a lattice's sum as they are packed.
 int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape);
 
-// Floats before lattice `index` of group `group`, laid out for `shape`.
-size_t PackedOffset(const Conv2dProblem& problem, Pass pass, const TileShape& shape, int64_t group,
-                    int64_t index);
+// Floats of a lattice of one group, and of all its lattices, which lie one behind the other, group
+// after group.
+size_t PackedSize(const TapLattice& lattice, const TileShape& shape);
+size_t PackedGroupSize(const Conv2dProblem& problem, Pass pass, const TileShape& shape);
 
 // Fills the packed copy for a pass; see PackWeights in conv2d.h.
 void PackPanels(const Conv2dProblem& problem, Pass pass, const float* weight, const float* scale,

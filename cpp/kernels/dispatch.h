@@ -21,7 +21,7 @@
 //     #endif
 #pragma once
 
-#include "base/built_targets.h"
+#include "kernels/built_targets.h"
 #include "ninc/target.h"
 
 // The least that was built, which every processor runs that the build is for: one lane where

@@ -41,14 +41,15 @@ void RunUnit(const MlpConvChain& chain, int64_t unit, const float* x, const MlpC
   chain.RunTail(images, map, y, 1);
 }
 
-// As many units that are left over as all threads had better share, each a piece of them: those of
-// a last round in which more than a quarter of the threads would have none.
+// How many of the last units all threads share in pieces: those of a last round that would leave a
+// quarter of the threads or more without a unit.
 int64_t SharedUnits(int64_t units, int threads) {
   const int64_t left = units % threads;
   return 4 * left <= 3 * threads ? left : 0;
 }
 
-// The units from `first` on, fewer than there are threads, whose memory holds a unit's map each.
+// The units from `first` on, fewer than there are threads: the map of unit first + i lies in thread
+// i's scratch memory, apart from what its blocks use.
 void RunShared(const MlpConvChain& chain, int64_t first, const float* x, const MlpConvLayer* layers,
                float* y, const Workspace& workspace) {
   const auto memory_of = [&](int64_t thread) {
@@ -60,7 +61,8 @@ void RunShared(const MlpConvChain& chain, int64_t first, const float* x, const M
   };
   const int64_t begin = chain.UnitPlaces(first).begin, count = chain.places() - begin;
   const int64_t threads = workspace.threads();
-  const int64_t pieces = threads * CeilDiv(count, threads * chain.block_places());
+  const int64_t pieces = std::min(threads * CeilDiv(count, threads * chain.block_places()),
+                                  CeilDiv(count, int64_t{Tiles().shape.rows}));
   ParallelFor(workspace.threads(), pieces, [&](int64_t task, int thread) {
     Span piece{begin + count * task / pieces, begin + count * (task + 1) / pieces};
     while (piece.begin < piece.end) {

@@ -51,9 +51,9 @@ struct MlpConvChain::Scratch {
 
   Scratch(const MlpConvChain& chain, std::byte* memory) {
     Carver carver(memory);
-    first = carver.Take<std::byte>(static_cast<int64_t>(
-        chain.winograd_ ? chain.winograd_->ScratchBytes()
-                        : BlockScratch::Bytes(chain.lattice_, chain.panels_)));
+    first = carver.Take<std::byte>(
+        static_cast<int64_t>(chain.winograd_ ? chain.winograd_->ScratchBytes()
+                                             : BlockScratch::Bytes(chain.lattice_, chain.panels_)));
     halves = carver.Take<std::byte>(chain.halves_bytes_);
     pixels = carver.Take<int64_t>(chain.block_pixels_);
     outputs = carver.Take<float*>(chain.block_pixels_);

@@ -46,7 +46,7 @@ void WinogradRun(const Conv2dProblem& problem, Pass pass, const WinogradShape& s
                  const float* src, const float* packed, const float* bias, Activation activation,
                  float* dst, const Workspace& workspace);
 
-// The forward pass a block of tiles at a time, for a chain (mlpconv.cc) that goes on with a block
+// The forward pass a block of tiles at a time, for a chain (mlpconv_chain.cc) that goes on with a block
 // while it is in cache.
 class WinogradBlocks {
  public:

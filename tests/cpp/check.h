@@ -190,7 +190,7 @@ inline std::vector<Target> TargetsToTest() {
   std::vector<Target> targets = SupportedTargets();
   if (Emulated()) targets.resize(1);
   // One lane would take most of the time, and is the same code with no last vector.
-  if (Sanitized() && targets.size() > 1) targets.pop_back();
+  if (Sanitized() && targets.size() > 1 && targets.back() == Target::kScalar) targets.pop_back();
   return targets;
 }
 

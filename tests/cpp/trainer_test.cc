@@ -212,6 +212,23 @@ TEST(Trainer, GivesTheSameBitsForAnyNumberOfThreads) {
   SetNumThreads(before);
 }
 
+// Pictures that two threads, and five, cannot divide evenly, large enough for a unit each.
+TEST(Trainer, GivesTheSameBitsWhereThreadsShareTheLastUnits) {
+  const int before = GetNumThreads();
+  Network network = Networks()[0];
+  network.input = {13, 19, 18, 3};
+  std::vector<std::vector<float>> first;
+  for (int threads : {1, 2, 5}) {
+    SetNumThreads(threads);
+    Problem problem(network);
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(problem.Step(problem.Settings(0.05f, 0.9f)).ok());
+    const std::vector<std::vector<float>> parameters = problem.Parameters();
+    if (first.empty()) first = parameters;
+    for (size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(SameBits(parameters[i], first[i]));
+  }
+  SetNumThreads(before);
+}
+
 TEST(Trainer, DropoutFollowsSeedAndStep) {
   Problem problem(Networks()[0]);
   StepSettings settings = problem.Settings(0.0f);

@@ -208,13 +208,14 @@ def test_engines_are_chosen_by_name_and_pattern():
         peers.chosen(peers.INFERENCE, ["tensorflow"])
 
 
-def test_two_threads_beside_one_and_beside_the_machine(monkeypatch):
-    monkeypatch.setattr(worker, "_limit", lambda threads: {1: 100.0, 2: 170.0}[threads])
-    threads = []
+def test_two_threads_beside_one_and_beside_the_machine(monkeypatch, threads):
+    threads(2)
+    monkeypatch.setattr(worker, "_limit", lambda count: {1: 100.0, 2: 170.0}[count])
+    used = []
     scaling = worker._scaling(
-        lambda: threads.append(ninc.get_num_threads()), 2, 2, 0.0, lambda text: None
+        lambda: used.append(ninc.get_num_threads()), 2, 2, 0.0, lambda text: None
     )
-    assert {1, 2} == set(threads) and scaling["limit_gain"] == 1.7
+    assert {1, 2} == set(used) and scaling["limit_gain"] == 1.7
     assert worker._scaling(None, 1, 2, 0.0, None) is None
 
 
@@ -228,6 +229,8 @@ def test_a_row_measured_without_peers(monkeypatch):
     assert [engine["name"] for engine in row["engines"]] == ["ninc"]
     text = report.row_table(row)
     assert "ONNX Runtime: onnxruntime not installed" in text
+    row = worker.measure(rows.row("cifar-b1"), 1, 1, 0.0, lambda text: None, ["ninc"])
+    assert "ONNX Runtime: not asked for" in report.row_table(row)
     assert "the best float32 peer" not in text
     assert row["gflop"] == pytest.approx(0.445, abs=1e-3)
 
@@ -319,6 +322,10 @@ def test_goals_tell_what_is_reached():
         f"memory batch 128, peak {against} 3.00 1.00 1.00 reached",
     ]
     assert goals.lines([], []) == []
+    both[0]["scaling"] = None
+    both[0]["row"], both[0]["engines"][1]["name"] = "cifar-train", "torch NCHW"
+    both[0]["left_out"] = [{"name": "torch channels-last", "reason": "not asked for"}]
+    assert "not reached; without torch channels-last" in goals.lines(both[:1], [])[1]
 
 
 def test_a_row_measured_again_takes_its_old_place():

@@ -75,7 +75,7 @@ def _print_build() -> None:
     print(f"ninc {ninc.__version__}")
     for name, value in ninc.build_info().items():
         print(f"{name}: {value}")
-    print(f"targets of this processor: {', '.join(ninc.targets())}")
+    print(f"targets of this build on this processor: {', '.join(ninc.targets())}")
     for device in device_info():
         state = f"not usable: {device['problem']}" if device["problem"] else device["description"]
         print(f"device {device['name']}: {state}")

@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "base/built_targets.h"
+#include "kernels/built_targets.h"
 
 namespace ninc {
 namespace {
@@ -29,11 +29,10 @@ bool HasF16c() {
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
-// A build may be for fewer of these than there are.
-
 // All that Highway's AVX2 target lets the compiler use, not AVX2 alone: a processor or an emulator
 // may have one without the others. __builtin_cpu_supports also asks whether the operating system
 // saves the wide registers.
+// Unused where a build leaves out the targets that ask for it, as are those below.
 [[maybe_unused]] bool HasAvx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c() &&
          __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
@@ -101,7 +100,7 @@ Result<Target> FindTarget(std::string_view name) {
                            std::string(name) + "'; it runs: " + SupportedNames());
   }
   return InvalidArgument("unknown target '" + std::string(name) +
-                         "'; this processor runs: " + SupportedNames());
+                         "'; this build on this processor runs: " + SupportedNames());
 }
 
 Target Fastest() {
