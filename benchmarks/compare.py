@@ -75,8 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="ENGINE",
         default=["*"],
-        help="names or patterns of peers, not for memory; bf16 takes torch half a minute a training "
-        "step on processors without instructions for it",
+        help="names or patterns of peers, not for memory; bf16 takes torch half a minute a step on "
+        "processors without instructions for it",
     )
     parser.add_argument("--threads", type=int, nargs="+", default=threads, help="default: all, 1")
     parser.add_argument(
