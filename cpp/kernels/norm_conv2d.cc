@@ -24,7 +24,8 @@
 namespace ninc::cpu {
 namespace {
 
-// Winograd's blocks: as in a chain (mlpconv_chain.cc), and fewer tiles where there would be few blocks.
+// Winograd's blocks: as in a chain (mlpconv_chain.cc), and fewer tiles where there would be few
+// blocks.
 constexpr int64_t kMostNormTiles = 32, kFewestNormTiles = 8, kFewestBlocks = 16;
 // Blocks that a thread takes in a row, so that what it fetches ahead is its own.
 constexpr int64_t kMostInRow = 8, kFewestTasks = 64;

@@ -46,8 +46,8 @@ void WinogradRun(const Conv2dProblem& problem, Pass pass, const WinogradShape& s
                  const float* src, const float* packed, const float* bias, Activation activation,
                  float* dst, const Workspace& workspace);
 
-// The forward pass a block of tiles at a time, for a chain (mlpconv_chain.cc) that goes on with a block
-// while it is in cache.
+// The forward pass a block of tiles at a time, for a chain (mlpconv_chain.cc) that goes on with a
+// block while it is in cache.
 class WinogradBlocks {
  public:
   // Blocks of at most max_tiles tiles.
