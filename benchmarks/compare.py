@@ -8,7 +8,8 @@ python -m benchmarks.compare --report --json results.json --plot results.png
 
 Each row has a process of its own on each instruction set, in which the peers are held to that set
 where they obey. Results are checked against each other first. `--json` adds to what the
-file holds, so that the comparison can be made in pieces.
+file holds, so that the comparison can be made in pieces; a row measured again takes the place of
+its older self.
 """
 
 from __future__ import annotations

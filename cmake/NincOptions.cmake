@@ -59,7 +59,7 @@ endif()
 # ---- Sanitizers ----------------------------------------------------------------------------------
 # The core is compiled so. Tests' objects are those of a release: what the core may read and write of
 # theirs lies on the heap, but for some small arrays, and is checked there. A race may lie between
-# both, so for the thread sanitizer tests are compiled like the core.
+# both, so for the thread sanitizer tests are instrumented too.
 add_library(ninc_sanitized INTERFACE)
 if(NINC_SANITIZE)
   target_compile_options(ninc_sanitized INTERFACE

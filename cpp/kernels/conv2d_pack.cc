@@ -125,6 +125,7 @@ void PackPanels(const Conv2dProblem& p, Pass pass, const float* weight, const fl
   const size_t group_size = PackedGroupSize(p, pass, shape);
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);
+    if (lattice.taps() == 0) continue;
     PackLattice(p, pass, lattice, shape, weight, scale, packed, group_size, threads);
     packed += PackedSize(lattice, shape);
   }

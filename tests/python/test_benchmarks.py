@@ -229,10 +229,10 @@ def test_a_row_measured_without_peers(monkeypatch):
     assert [engine["name"] for engine in row["engines"]] == ["ninc"]
     text = report.row_table(row)
     assert "ONNX Runtime: onnxruntime not installed" in text
-    row = worker.measure(rows.row("cifar-b1"), 1, 1, 0.0, lambda text: None, ["ninc"])
-    assert "ONNX Runtime: not asked for" in report.row_table(row)
     assert "the best float32 peer" not in text
     assert row["gflop"] == pytest.approx(0.445, abs=1e-3)
+    row = worker.measure(rows.row("cifar-b1"), 1, 1, 0.0, lambda text: None, ["ninc"])
+    assert "ONNX Runtime: not asked for" in report.row_table(row)
 
 
 # ---- What is printed -----------------------------------------------------------------------------
