@@ -47,8 +47,8 @@ def matched(network: Network, data: Dataset, where: str, batch_size: int = 1) ->
     if len(data.classes) > outputs:
         raise ArgumentError(
             f"{where}: the data have {len(data.classes)} classes and the network {outputs} "
-            f"outputs: make it with num_classes={len(data.classes)}, or give it a last layer for them "
-            "(net.new_head(data.classes))"
+            f"outputs: make it with num_classes={len(data.classes)}, or give it a last layer for "
+            "them (net.new_head(data.classes))"
         )
     return data
 
@@ -80,8 +80,8 @@ def by_name(data: Dataset, classes: Sequence[str], where: str, whose: str) -> Da
     if others:
         raise ArgumentError(
             f"{where}: {_names(others)} of the data {'is' if len(others) == 1 else 'are'} not "
-            f"among {whose} classes, {_names(classes)}; net.new_head(data.classes) gives the network a "
-            "last layer for the data's (`ninc train --init` does), and Dataset(images, labels, "
+            f"among {whose} classes, {_names(classes)}; net.new_head(data.classes) gives the network "
+            "a last layer for the data's (`ninc train --init` does), and Dataset(images, labels, "
             "classes) other names to the data"
         )
     return data.with_classes(classes)
