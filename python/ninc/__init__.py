@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .optim import SGD
     from .plan import Plan
     from .trainer import Trainer
+    from .weights import LoadedWeights
 
 # Where each name lives.
 _MODULES = frozenset(
@@ -48,6 +49,7 @@ _MODULES = frozenset(
 _NAMES = {
     "Dataset": "data",
     "History": "history",
+    "LoadedWeights": "weights",
     "Network": "network",
     "Plan": "plan",
     "SGD": "optim",
@@ -74,6 +76,7 @@ __all__ = [
     "Error",
     "FileError",
     "History",
+    "LoadedWeights",
     "ModelError",
     "Network",
     "OutOfMemoryError",
