@@ -21,12 +21,19 @@ _SCHEDULES = ("constant", "step", "cosine", "one-cycle", "plateau")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write")
-    parser.add_argument(
+    beginning = parser.add_mutually_exclusive_group()
+    beginning.add_argument(
         "--model",
         choices=sorted(INPUTS),
         default="nin-cifar10",
         metavar="NAME",
         help=f"one of {', '.join(INPUTS)} (default nin-cifar10)",
+    )
+    beginning.add_argument(
+        "--init",
+        metavar="FILE",
+        help="go on from this model file or checkpoint: its architecture, weights and picture "
+        "size; for other classes with a new last layer",
     )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     parser.add_argument("--plot", metavar="FILE", help="write loss and accuracy as a PNG picture")
@@ -115,6 +122,14 @@ def _add_training(group: Any) -> None:
     )
     group.add_argument(
         "--no-augment", action="store_true", help="take the pictures as they are, uncropped"
+    )
+    group.add_argument(
+        "--freeze",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="hold layers or parameters still, batch norm's statistics too, such as 'conv1' or "
+        "'*conv[12]*'; may be given several times",
     )
     group.add_argument(
         "--validation",
@@ -232,4 +247,5 @@ def fit_options(args: argparse.Namespace, pictures: bool = True) -> dict[str, An
         patience=args.patience,
         monitor=args.monitor or MONITOR,
         preprocessing=preprocessing,
+        freeze=args.freeze,
     )
