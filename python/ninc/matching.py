@@ -80,9 +80,9 @@ def by_name(data: Dataset, classes: Sequence[str], where: str, whose: str) -> Da
     if others:
         raise ArgumentError(
             f"{where}: {_names(others)} of the data {'is' if len(others) == 1 else 'are'} not "
-            f"among {whose} classes, {_names(classes)}; net.new_head(data.classes) gives the network "
-            "a last layer for the data's (`ninc train --init` does), and Dataset(images, labels, "
-            "classes) other names to the data"
+            f"among {whose} classes, {_names(classes)}; net.new_head(data.classes) makes a network "
+            "with a last layer for the data's (`ninc train --init` does), and Dataset(images, "
+            "labels, classes) gives other names to the data"
         )
     return data.with_classes(classes)
 

@@ -7,6 +7,7 @@ and where the data have other classes all but its last layer.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..network import Network
 
 # Options that say what the model file of --init says itself.
-_STORED = ("preprocessing", "resize", "size", "fit")
+_STORED = ("preprocessing", "resize", "size", "fit", "ground")
 
 
 class Start:
@@ -29,13 +30,9 @@ class Start:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self._kept: Network | None = None
+        self.pictures: dict[str, Any]
         if args.init is None:
-            side, channels = INPUTS[args.model]
-            if args.resize is not None and args.resize < side:
-                args.parser.error(f"--resize: {args.model} takes {side}×{side}, got {args.resize}")
-            self.pictures: dict[str, Any] = dict(
-                size=(side, side), channels=channels, resize=args.resize
-            )
+            self.pictures = _asked(args)
             return
         for option in _STORED:
             if getattr(args, option, None) is not None:
@@ -86,6 +83,20 @@ class Start:
         if frozen:
             words += f", {sum(parameters[name].size for name in frozen):,} of them frozen"
         return words
+
+
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """How a published network's pictures are framed, as the command line says."""
+    from ..errors import ArgumentError
+    from ..preprocess import WHITE, Framing
+
+    side, channels = INPUTS[args.model]
+    size = args.size or (side, side)
+    try:
+        framing = Framing(size, channels, args.resize, args.fit or "crop", args.ground or WHITE)
+    except ArgumentError as error:
+        args.parser.error(f"{args.model} with pictures of {size[0]}×{size[1]}: {error}")
+    return dataclasses.asdict(framing)
 
 
 def _outputs(network: Network, data: Dataset) -> str:

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+# Where a larger share of the pictures is cut by much, the user is told.
+_MANY = 0.1
+
 
 def run(args: argparse.Namespace) -> int:
     from ..errors import ArgumentError
@@ -95,6 +98,26 @@ def _announce(args: argparse.Namespace, start: Start, network, train, test) -> N
         f"{'to test with' if network.held_out is None else 'held out to test with'}",
         file=sys.stderr,
     )
+    _announce_framing(train)
+
+
+def _announce_framing(train: Dataset) -> None:
+    """How pictures become the network's, and what that costs them."""
+    from ..data.survey import MUCH, much_cut
+    from ..preprocess import WHITE
+
+    framing = train.framing
+    if framing is None:
+        return
+    ground = "" if framing.ground == WHITE else f", ground {framing.ground}"
+    print(f"pictures: {framing.describe()}{ground}", file=sys.stderr)
+    cut, looked_at = much_cut(train)
+    if cut > _MANY * looked_at:
+        print(
+            f"ninc: {cut:,} of {looked_at:,} pictures lose more than {MUCH:.0%} of their area to "
+            "the crop: --fit pad or --fit squash keeps all of it",
+            file=sys.stderr,
+        )
 
 
 def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> int:

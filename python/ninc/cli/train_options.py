@@ -6,7 +6,15 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from .common import INPUTS, add_data, add_data_options, add_device, add_threads
-from .numbers import not_negative_real, positive, positive_real, share, share_or_none
+from .numbers import (
+    colour,
+    not_negative_real,
+    positive,
+    positive_real,
+    share,
+    share_or_none,
+    size,
+)
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -48,8 +56,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resize",
         type=positive,
         metavar="N",
-        help="bring the shorter side to N pixels before the centre is cut out; stored with the "
-        "network (default: the least that covers what the network takes)",
+        help="bring the shorter side to N pixels before the centre is cut out "
+        "(default: the least that covers --size)",
+    )
+    pictures.add_argument(
+        "--size",
+        type=size,
+        metavar="N",
+        help="height and width of the network's pictures, such as 64 or 48x64 (default: what the "
+        "network was made for)",
+    )
+    pictures.add_argument(
+        "--fit",
+        choices=("crop", "pad", "squash"),
+        help="what is done to pictures of other proportions: cut out the centre, pad all of it "
+        "with the ground, or squash it (default crop)",
+    )
+    pictures.add_argument(
+        "--ground",
+        type=colour,
+        metavar="COLOUR",
+        help="what lies under transparent pixels and beside padded pictures: white, grey, black "
+        "or #rrggbb (default white)",
     )
 
 
