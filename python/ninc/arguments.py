@@ -10,7 +10,7 @@ import operator
 from collections.abc import Sequence
 from typing import Union
 
-from .errors import ArgumentError
+from .errors import ArgumentError, ShapeError
 
 Pair = Union[int, Sequence[int]]
 Padding = Union[int, Sequence[int], str]
@@ -80,6 +80,16 @@ def sides(
             f'"same", got {padding!r}'
         )
     return values
+
+
+def layout_told(error: ShapeError, shape: Sequence[int]) -> ShapeError:
+    """The error, with what helps where x has its channels last, as many libraries keep them."""
+    if len(shape) != 4 or shape[3] not in (1, 3) or shape[1] in (1, 3):
+        return error
+    return ShapeError(
+        f"{error}; x of shape {tuple(shape)} looks like N×H×W×C: x.transpose(0, 3, 1, 2) makes "
+        "N×C×H×W of it"
+    )
 
 
 def probability(where: str, value: float) -> float:

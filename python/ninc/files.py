@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from .errors import FileError
 
 
+def user_path(path: Any) -> Any:
+    """A path that begins with "~" below the user's home folder, as shells read it.
+
+    Anything else, and a path that is there as it is written, is returned untouched.
+    """
+    if isinstance(path, (str, os.PathLike)):
+        text = os.fspath(path)
+        if text[:1] in ("~", b"~") and not os.path.exists(text):
+            return os.path.expanduser(text)
+    return path
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """FileError unless a file can be made at `path`; leaves nothing behind."""
-    place = Path(path)
+    place = Path(user_path(path))
     if place.is_dir():
         raise FileError(f"{place}: is a folder, a file name is needed")
     probe = _beside(place)
@@ -24,7 +37,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """The folder at `path`, made with its parents where it is missing."""
-    place = Path(path)
+    place = Path(user_path(path))
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -34,7 +47,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a temporary file beside `path`, flushes it and renames it into place."""
-    place = Path(path)
+    place = Path(user_path(path))
     temporary = _beside(place)
     try:
         with open(temporary, "xb") as file:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
+from .arguments import layout_told
 from .data import BatchStream, Dataset
 from .errors import ArgumentError, ShapeError
 
@@ -60,7 +61,10 @@ def count_outputs(network: Network, data: Data, batch_size: int = 1) -> int:
     no N×classes.
     """
     shape = (batch_size, *data.input_shape)
-    _, classes, height, width = network._model.output_shape(shape)
+    try:
+        _, classes, height, width = network._model.output_shape(shape)
+    except ShapeError as error:
+        raise layout_told(error, shape) from None
     if (height, width) != (1, 1):
         raise ShapeError(
             f"the network's output is {classes}×{height}×{width} an image, not one number a "

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .arguments import integer
+from .arguments import integer, layout_told
 from .checkpoint import forget_training
-from .errors import ArgumentError, ModelError
+from .errors import ArgumentError, ModelError, ShapeError
+from .files import user_path
 from .held_out import HeldOut
 from .plan import Plan, image_shape
 from .predict import predict
@@ -107,7 +108,10 @@ class Network:
         """
         if _on_gpu(x):
             return self._model.run_on_device(x)
-        y = self._model.run(x)
+        try:
+            y = self._model.run(x)
+        except ShapeError as error:
+            raise layout_told(error, np.shape(x)) from None
         return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
 
     def predict(self, images: Any, batch_size: int = 64) -> np.ndarray:
@@ -322,7 +326,7 @@ class Network:
 
         The file appears whole or not at all. Raises FileError where it cannot be written.
         """
-        self._model.save(os.fsencode(path))
+        self._model.save(os.fsencode(user_path(path)))
 
     def __getstate__(self) -> dict[str, Any]:
         model = self._model  # first: a graph makes it now if it has not yet
@@ -355,7 +359,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Raises FileError where it cannot be read and ModelError where it holds no whole network.
     """
-    model = _core.Model.load(os.fsencode(path))
+    model = _core.Model.load(os.fsencode(user_path(path)))
     forget_training(model)
     return Network(model)
 

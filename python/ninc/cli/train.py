@@ -92,6 +92,9 @@ def _load(args: argparse.Namespace, start: Start) -> tuple[Dataset, Dataset, Hel
 
 
 def _announce(args: argparse.Namespace, start: Start, network, train, test) -> None:
+    from ..data.duplicates import shared_images
+    from ..errors import remark
+
     print(
         f"{start.describe(network)}, recipe {args.recipe}: "
         f"{len(train):,} pictures of {len(train.classes)} classes, {len(test):,} "
@@ -99,11 +102,18 @@ def _announce(args: argparse.Namespace, start: Start, network, train, test) -> N
         file=sys.stderr,
     )
     _announce_framing(train)
+    twice = shared_images(train, test)
+    if twice:
+        remark(
+            f"{twice:,} of the {len(test):,} pictures to test with are also among those to train "
+            "with, pixel for pixel: the accuracy on them says little"
+        )
 
 
 def _announce_framing(train: Dataset) -> None:
     """How pictures become the network's, and what that costs them."""
     from ..data.survey import MUCH, much_cut
+    from ..errors import remark
     from ..preprocess import WHITE
 
     framing = train.framing
@@ -113,10 +123,9 @@ def _announce_framing(train: Dataset) -> None:
     print(f"pictures: {framing.describe()}{ground}", file=sys.stderr)
     cut, looked_at = much_cut(train)
     if cut > _MANY * looked_at:
-        print(
-            f"ninc: {cut:,} of {looked_at:,} pictures lose more than {MUCH:.0%} of their area to "
-            "the crop: --fit pad or --fit squash keeps all of it",
-            file=sys.stderr,
+        remark(
+            f"{cut:,} of {looked_at:,} pictures lose more than {MUCH:.0%} of their area to the "
+            "crop: --fit pad or --fit squash keeps all of it"
         )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..arguments import LARGEST_SEED, whole
 from ..errors import ArgumentError, FileError, OutOfMemoryError
+from ..files import user_path
 from ..preprocess import RGB, WHITE, Framing
 from ..progress import Counter
 from . import cifar_binary, cifar_pickle, folder, idx, npz
@@ -136,7 +137,7 @@ def load(
         ground,
     )
     _check(options)
-    place = Path(path)
+    place = Path(user_path(path))
     with _told(place):
         reader = _reader_of(place)
         divided = reader.has_test(place)
@@ -157,7 +158,7 @@ def load(
 
 def has_test(path: str | os.PathLike[str]) -> bool:
     """True where the data itself say what is for training and what for testing."""
-    place = Path(path)
+    place = Path(user_path(path))
     with _told(place):
         return _reader_of(place).has_test(place)
 

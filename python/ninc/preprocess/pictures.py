@@ -6,6 +6,7 @@ Everything that reads pictures, in training, testing, predicting and explaining,
 - turned as its EXIF orientation says (all eight of them; JPEG, PNG, WebP, TIFF);
 - 16-bit grey divided by 257, which brings 65535 to 255; 32-bit whole numbers are taken as 16-bit;
 - floating-point grey taken to run from 0 (black) to 1 (white);
+- colours of another profile than sRGB (Adobe RGB, Display P3) brought to sRGB;
 - transparent pixels (an alpha channel, a palette's or one colour's transparency) laid over a
   ground, white unless the network says otherwise;
 - of an animation the first frame.
@@ -13,17 +14,23 @@ Everything that reads pictures, in training, testing, predicting and explaining,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
+import sys
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, FileError, ShapeError
+from ..files import user_path
+from .colour_profile import to_srgb
 
 RGB = tuple[int, int, int]
 WHITE: RGB = (255, 255, 255)
+
+HEIC = (".heic", ".heif")  # Pillow reads them with the package pillow-heif alone
 
 _ORIENTATION = 0x0112  # EXIF's number of the tag
 _TURNED = range(2, 9)  # its values but 1, which is upright
@@ -72,6 +79,10 @@ def pillow() -> Any:
         from PIL import Image
     except ImportError as error:
         raise ArgumentError("reading pictures needs Pillow: pip install 'ninc[images]'") from error
+    with contextlib.suppress(ImportError):  # where it is installed, HEIC pictures are pictures
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     return Image
 
 
@@ -89,7 +100,7 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
     if isinstance(picture, np.ndarray):
         pixels = check_pixels(picture)
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    source = picture
+    source = picture = user_path(picture)
     try:
         if isinstance(picture, (bytes, bytearray, memoryview)):
             source = io.BytesIO(picture)
@@ -105,7 +116,17 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
     except FileNotFoundError as error:
         raise FileError(f"{picture_name(picture)}: no such file") from error
     except Image.UnidentifiedImageError as error:
-        raise FileError(f"{picture_name(picture)}: not a picture, or a damaged one") from error
+        name = picture_name(picture)
+        if name.lower().endswith(HEIC) and "pillow_heif" not in sys.modules:
+            raise FileError(
+                f"{name}: reading HEIC pictures needs pillow-heif: pip install pillow-heif"
+            ) from error
+        raise FileError(f"{name}: not a picture, or a damaged one") from error
+    except Image.DecompressionBombError as error:
+        raise FileError(
+            f"{picture_name(picture)}: {error}. Make it smaller, or, where it can be trusted, set "
+            "PIL.Image.MAX_IMAGE_PIXELS higher"
+        ) from error
     # Pillow's decoders raise what they like over damaged bytes: OSError, SyntaxError, struct.error,
     # ValueError, its own DecompressionBombError. All mean the same to the caller.
     except Exception as error:
@@ -154,9 +175,10 @@ def _plain(image: Any, ground: RGB) -> Any:
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         # Premultiplied grey has a conversion to plain grey with alpha alone.
         image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        image = to_srgb(image)
         under = pillow().new("RGBA", image.size, (*ground, 255))
         return pillow().alpha_composite(under, image).convert("RGB")
-    return image
+    return to_srgb(image)
 
 
 def _orientation(image: Any) -> int:

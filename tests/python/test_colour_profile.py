@@ -1,0 +1,88 @@
+"""Pictures with a colour profile of their own are brought to sRGB, as viewers show them."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from ninc.preprocess import open_picture
+
+Image = pytest.importorskip("PIL.Image")
+
+FORMATS = {
+    "jpg": dict(quality=95, subsampling=0),
+    "png": {},
+    "webp": dict(lossless=True),
+    "tif": {},
+}
+
+# Columns: red, green and blue as XYZ under D50, of the profiles' definitions.
+DISPLAY_P3 = np.array(
+    [[0.5151, 0.2920, 0.1571], [0.2412, 0.6922, 0.0666], [-0.0011, 0.0419, 0.7841]]
+)
+SRGB = np.array([[0.4361, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])
+
+
+def icc_profile(primaries, gamma, name):
+    """The smallest ICC version 2 profile of these primaries and one gamma for all."""
+
+    def xyz(values):
+        numbers = [round(value * 65536) for value in values]
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *numbers)
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    text = name.encode() + b"\0"
+    described = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(78)
+    described += bytes(-len(described) % 4)
+    tags = [(b"desc", described), (b"cprt", b"text\0\0\0\0none\0\0\0\0")]
+    tags += [(b"wtpt", xyz((0.9642, 1.0, 0.8249)))]
+    for letter, column in zip(b"rgb", primaries.T):
+        tags += [(bytes([letter]) + b"XYZ", xyz(column)), (bytes([letter]) + b"TRC", curve)]
+    place = 132 + 12 * len(tags)
+    directory, content = struct.pack(">I", len(tags)), b""
+    for tag, value in tags:
+        directory += struct.pack(">4sII", tag, place + len(content), len(value))
+        content += value
+    header = struct.pack(
+        ">I4sI4s4s4s", place + len(content), b"    ", 0x02100000, b"mntr", b"RGB ", b"XYZ "
+    )
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + directory + content
+
+
+def srgb_of(pixels, primaries, gamma):
+    """What the profile's colours are in sRGB (IEC 61966-2-1), clipped to it."""
+    linear = (pixels / 255.0) ** gamma @ primaries.T @ np.linalg.inv(SRGB).T
+    linear = np.clip(linear, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return encoded * 255
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif"])
+def test_colours_of_another_profile_are_brought_to_srgb(tmp_path, ending):
+    pixels = np.uint8([[200, 120, 90], [90, 160, 120], [60, 80, 150], [250, 250, 250]])
+    image = Image.fromarray(
+        np.broadcast_to(pixels[:, None, None], (4, 8, 32, 3)).reshape(32, 32, 3)
+    )
+    path = tmp_path / f"p.{ending}"
+    image.save(path, icc_profile=icc_profile(DISPLAY_P3, 2.2, "Display P3"), **FORMATS[ending])
+    got = np.asarray(open_picture(path), float).reshape(4, 8, 32, 3)[:, 2:6, 2:-2].mean(axis=(1, 2))
+    wanted = srgb_of(pixels, DISPLAY_P3, 2.2)
+    assert np.abs(wanted - pixels).max() > 10  # the profile does make a difference
+    np.testing.assert_allclose(got, wanted, atol=3)
+
+
+def test_transparent_pictures_with_a_profile(tmp_path):
+    pixels = np.uint8([[[200, 120, 90, 255], [0, 0, 0, 0]]])
+    profile = icc_profile(DISPLAY_P3, 2.2, "Display P3")
+    Image.fromarray(pixels).save(tmp_path / "p.png", icc_profile=profile)
+    got = np.asarray(open_picture(tmp_path / "p.png", (10, 20, 30)))[0]
+    np.testing.assert_allclose(got[0], srgb_of(pixels[0, 0, :3], DISPLAY_P3, 2.2), atol=2)
+    assert got[1].tolist() == [10, 20, 30]  # the ground is sRGB already
+
+
+def test_srgb_and_damaged_profiles_change_nothing(tmp_path):
+    pixels = np.uint8([[[200, 120, 90]]])
+    for profile in (icc_profile(DISPLAY_P3, 2.2, "sRGB IEC61966-2.1"), b"no profile", b"x" * 200):
+        Image.fromarray(pixels).save(tmp_path / "p.png", icc_profile=profile)
+        np.testing.assert_array_equal(np.asarray(open_picture(tmp_path / "p.png")), pixels)
