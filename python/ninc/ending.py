@@ -53,16 +53,15 @@ def end(fit: Fit, signal: str | None) -> str:
 
 
 def _leave_weights(fit: Fit, signal: str | None) -> str:
-    state, model = fit.state, fit.network._model
-    last = "the last weights"
-    if fit.options.patience is not None and state.best is not None:
-        try:
-            model.set_parameters(fit.best or stored_best(fit.folder.best, state.best["epoch"]))
-        except Error as error:
-            if signal is None:
-                raise
-            return f"{last} ({error})"
-        return f"the best weights, those of epoch {state.best['epoch']}"
+    state, last = fit.state, "the last weights"
+    try:
+        best = leave_best(fit)
+    except Error as error:
+        if signal is None:
+            raise
+        return f"{last} ({error})"
+    if best is not None:
+        return best
     if not state.averaged:
         return last
     fit.shown.averaging()
@@ -85,8 +84,18 @@ def _leave_weights(fit: Fit, signal: str | None) -> str:
             averages = copies(fit.network)
     except Interrupted:
         return f"{last}, as no batch came to estimate the averages' batch norm statistics from"
-    model.set_parameters(averages)
+    fit.network._model.set_parameters(averages)
     return "the averaged weights"
+
+
+def leave_best(fit: Fit) -> str | None:
+    """Puts the best weights so far into the network; None where there are none, or no patience."""
+    best = fit.state.best
+    if fit.options.patience is None or best is None:
+        return None
+    weights = fit.best or stored_best(fit.folder.best, best["epoch"])
+    fit.network._model.set_parameters(weights)
+    return f"the best weights, those of epoch {best['epoch']}"
 
 
 def _remark_on_result(fit: Fit) -> None:

@@ -71,9 +71,17 @@ def split(train: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
     return rest, held_out
 
 
-def remark_on_missing_classes(train: Dataset | BatchStream, validation: Dataset) -> None:
-    """Tells where classes that are trained are missing in the validation data altogether."""
-    if not isinstance(train, Dataset) or train.classes != validation.classes:
+def remark_on_validation(train: Dataset | BatchStream, validation: Dataset) -> None:
+    """Tells where validation data say nothing: of classes that they lack, or at all."""
+    if not isinstance(train, Dataset):
+        return
+    if validation.images is train.images:
+        remark(
+            "fit: the validation data are the training data, and do not tell how the network does "
+            "on other pictures; validation=0.1 holds a tenth out"
+        )
+        return
+    if train.classes != validation.classes:
         return
     trained = np.unique(train.labels)
     missing = np.setdiff1d(trained, validation.labels)

@@ -81,13 +81,18 @@ class Fit:
             signal = stop.signal
             if self.folder is not None:
                 self._save()
+        except DivergedError as error:
+            best = ending.leave_best(self)
+            if best is None:
+                raise
+            raise DivergedError(f"{error}; the network has {best}") from error
         weights = ending.end(self, signal)
         signal = self.interrupts.requested  # it may have come while the run was ending
         if signal is not None:
             words = f"interrupted ({signal}) after {self.state.place()}"
             if self.folder is not None:
                 words += f"; {self.folder.last} holds it all"
-            raise Interrupted(f"{words}; the network has {weights}", signal)
+            raise Interrupted(f"{words}; the network has {weights}", signal, weights)
 
     def _hand_back(self) -> None:
         """However the run ended, the trainer's next one draws other numbers."""

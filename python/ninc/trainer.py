@@ -210,7 +210,8 @@ class Trainer:
         patience, else the averages, else the last. `Interrupted`, a KeyboardInterrupt that says
         which, is raised then. A second one ends it at once. A run whose result is no better than
         guessing ends with a `ninc.errors.Remark`. Raises DivergedError, which names epoch, step and
-        layer, when numbers stop being finite; the weights are then those before that step.
+        layer, when numbers stop being finite; the weights are then those before that step, with
+        patience the best.
         FileError where files cannot be written or a checkpoint is damaged, ArgumentError where a
         run is resumed with other data or settings.
         """
@@ -287,7 +288,7 @@ class Trainer:
         validation = as_dataset(validation, "fit: validation")
         if not len(validation):
             raise ArgumentError("fit: the validation set is empty")
-        fit_checks.remark_on_missing_classes(train, validation)
+        fit_checks.remark_on_validation(train, validation)
         return train, validation
 
     def _prepare(

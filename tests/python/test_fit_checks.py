@@ -66,7 +66,17 @@ def test_classes_that_validation_lacks_are_told():
     held_out = Dataset(data.images[:6], np.array([0, 3, 0, 3, 0, 3]), names)
     (words,) = fit(train, held_out, network=small_network(classes=8))
     assert "no picture of 6 of 8 classes ('c1', 'c2', 'c4', 'c5', 'c6', and 1 more)" in words
-    assert fit(train, train, network=small_network(classes=8)) == []
+    both = Dataset(data.images.copy(), train.labels, names)
+    assert fit(train, both, network=small_network(classes=8)) == []
+
+
+def test_validation_by_the_training_data_is_told():
+    data = bars(24)
+    (words,) = fit(data, data)
+    assert "the validation data are the training data" in words
+    x = np.random.default_rng(5).random((12, 1, 8, 8), np.float32)
+    (words,) = fit((x, np.arange(12) % 2), (x, np.arange(12) % 2))
+    assert "the validation data are the training data" in words
 
 
 # ---- Pictures ------------------------------------------------------------------------------------
