@@ -11,11 +11,16 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the run between two steps. `signal`: its name, such as "SIGTERM"."""
+    """A signal ended the run between two steps. `signal`: its name, such as "SIGTERM".
 
-    def __init__(self, message: str, name: str) -> None:
+    The message says where the run stands, where its checkpoint is, and which weights the network
+    has: with patience the best so far, else the averages, else the last. `weights`: the last of
+    these alone, such as "the averaged weights".
+    """
+
+    def __init__(self, message: str, name: str, weights: str = "") -> None:
         super().__init__(message)
-        self.signal = name
+        self.signal, self.weights = name, weights
 
 
 class Interrupts:

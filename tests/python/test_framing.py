@@ -128,8 +128,6 @@ def test_an_entry_that_is_not_known_is_refused_by_name(tmp_path):
     [
         (lambda x: x[:3].fill(0), "3 of 8 training pictures have one value all over .3 of them"),
         (lambda x: x[2].fill(77), "1 of 8 training pictures have one value all over$"),
-        (lambda x: x[:].__setitem__(slice(None), x[0].copy()), "all 8 training pictures are the"),
-        (lambda x: x[..., 1].fill(40), "channel 1 has values that hardly vary"),
     ],
 )
 def test_pictures_with_nothing_in_them_are_remarked_on(change, words):

@@ -207,6 +207,23 @@ def test_the_last_good_checkpoint_is_named(tmp_path):
     assert checkpoint.load(tmp_path / "last.safetensors").state.epoch == 1
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_with_patience_the_best_weights_are_not_lost(tmp_path, folder):
+    def cliff(epoch, epochs):
+        return 1e30 if epoch >= 2 else 1.0
+
+    trainer, other = (everything(small_network(), schedule=None, average=None) for _ in range(2))
+    trainer.schedule = cliff
+    folder = tmp_path if folder else None
+    with pytest.raises(DivergedError, match=r"epoch 3, .*the network has the best weights, those"):
+        trainer.fit(bars(), bars(32, 1), epochs=4, batch_size=16, progress=False, patience=3,
+                    checkpoint_dir=folder)  # fmt: skip
+    found = trainer.history["val_accuracy"]
+    other.fit(bars(), epochs=found.index(max(found)) + 1, batch_size=16, progress=False)
+    for name, value in trainer.network.state_dict().items():
+        np.testing.assert_array_equal(value, other.network.state_dict()[name], err_msg=name)
+
+
 def test_numbers_that_are_not_finite_reach_no_checkpoint(tmp_path):
     trainer = everything(small_network())
     trainer.fit(bars(), bars(), epochs=1, progress=False, checkpoint_dir=tmp_path)
@@ -278,6 +295,7 @@ def test_a_signal_without_a_folder_leaves_the_finished_steps():
         return 1.0
 
     trainer.schedule = stop
-    with pytest.raises(Interrupted, match=r"interrupted \(SIGTERM\) after epoch 3, step 1$"):
+    words = r"interrupted \(SIGTERM\) after epoch 3, step 1; the network has the last weights$"
+    with pytest.raises(Interrupted, match=words):
         trainer.fit(Dataset(bars().images, bars().labels), epochs=5, batch_size=32, progress=False)
     assert trainer.history["epoch"] == [1, 2] and trainer._steps == 7

@@ -16,7 +16,8 @@ SMALLEST_STD = 1e-3
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Means and deviations of N×H×W×C uint8 over N, H and W, one a channel, in units of 255.
 
-    Deviations are at least `SMALLEST_STD`. Remarks on pictures with nothing in them.
+    Deviations are at least `SMALLEST_STD`. Remarks on pictures with nothing in them, where not all
+    are one and the same, which `fit` tells with what may be wrong.
     """
     channels = images.shape[3]
     total = np.zeros(channels)
@@ -37,21 +38,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     mean = total / count
     # E[x²] - E[x]² loses no digits that matter: float64 sums of integers below 2^53 are exact.
     std = np.sqrt(np.maximum(squares / count - mean**2, 0.0)) / 255.0
-    _remark(len(images), flat, black, same, std)
-    return tuple((mean / 255.0).tolist()), tuple(np.maximum(std, SMALLEST_STD).tolist())
-
-
-def _remark(count: int, flat: int, black: int, same: bool, std: np.ndarray) -> None:
-    if same and count > 1:
-        remark(f"all {count:,} training pictures are the same")
-    elif flat:
-        words = f"{flat:,} of {count:,} training pictures have one value all over"
+    if flat and not same:
+        words = f"{flat:,} of {len(images):,} training pictures have one value all over"
         remark(f"{words} ({black:,} of them all black)" if black else words)
-    low = [str(channel) for channel in np.flatnonzero(std <= SMALLEST_STD)]
-    if low and not same:
-        which = "the pictures'" if len(std) == 1 else f"channel {' and '.join(low)} has"
-        words = "values hardly vary" if len(std) == 1 else "values that hardly vary"
-        remark(
-            f"{which} {words} over the training pictures (deviation below {SMALLEST_STD:g} of the "
-            "range): there is next to nothing to learn from it"
-        )
+    return tuple((mean / 255.0).tolist()), tuple(np.maximum(std, SMALLEST_STD).tolist())
