@@ -19,7 +19,7 @@ from .errors import ArgumentError
 if TYPE_CHECKING:
     from .network import Network
 
-# What changes neither the scores nor their order: between pooling and a linear layer, and at the end.
+# What may stand between pooling and a linear layer and changes nothing there, and what at the end.
 _BETWEEN = ("Dropout", "Flatten")
 _AT_THE_END = ("Softmax", *_BETWEEN)
 

@@ -13,7 +13,7 @@ from ..class_maps import class_map_node
 from ..errors import ArgumentError, ModelError
 from ..preprocess import open_picture, picture_name
 from ..preprocess.pictures import check_pixels
-from . import heat as heating
+from .heat import Box, spread, warmth
 from .receptive_field import centres
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ class Explanation:
     """Where a network saw a class in a picture.
 
     picture: H×W×3 or H×W×1 uint8, the user's own, upright and at its own size.
-    heat: H×W float32 in 0..1, how much each pixel's place speaks for the class; see `scale`.
+    heat: H×W float32 in 0..1, how much each pixel's place speaks for the class: 0 nothing, or no
+        more than the place that says least; 1 as much as the picture has for any class anywhere.
     label, name, probability: the class explained.
     seen: (left, top, right, bottom) of the piece of the picture that the network saw, in pixels.
         There is no heat outside.
-    scale: what heat 1 stands for, in units of the class's score: by so much the place leads over
-        the other classes, beyond what the picture's weakest place does.
+    scale: what heat 1 stands for: by so much the class's score would lead over the other classes'
+        were the whole picture like this place.
     source: the picture's file name, or "" for one without.
     """
 
@@ -41,7 +42,7 @@ class Explanation:
     label: int
     name: str
     probability: float
-    seen: heating.Box
+    seen: Box
     scale: float
     source: str = ""
 
@@ -107,17 +108,23 @@ def explain(
     axes = centres(graph, class_map_node(graph), *pixels.shape[:2])
     height, width = own.shape[:2]
     box = framing.box(width, height)
-    warmth, scale = heating.relative(heating.evidence(maps, index))
+    places, scale = warmth(maps, index)
     return Explanation(
         picture=own,
-        heat=heating.spread(warmth, axes, pixels.shape[:2], box, (height, width)),
+        heat=spread(places, axes, pixels.shape[:2], box, (height, width)),
         label=index,
         name=names[index],
         probability=float(probabilities[index]),
-        seen=(max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height)),
+        seen=_within(box, width, height),
         scale=scale,
         source=source,
     )
+
+
+def _within(box: Box, width: int, height: int) -> Box:
+    """The part of a box that lies in a picture of this size."""
+    left, top, right, bottom = box
+    return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
 
 
 def _preprocessing(network: Network):

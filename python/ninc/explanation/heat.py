@@ -1,17 +1,19 @@
 """From class maps to heat: how much each place of a picture speaks for one class.
 
-The class's score is the mean of its map, and adding one number to all classes' scores changes no
-probability, so what counts at a place is the map's lead over the other classes':
+A class's score is the mean of its map, and adding one number to all classes' scores changes no
+probability, so what counts at a place is a map's lead over the other classes':
 
-    lead[i, j]     = m[c, i, j] - mean over k != c of m[k, i, j]
-    evidence       = max(lead, 0)
-    heat           = (evidence - least evidence) / max(greatest evidence, 0.1)
+    lead_c[i, j]     = m_c[i, j] - mean over k != c of m_k[i, j]
+    evidence_c[i, j] = max(lead_c[i, j], 0)
+    heat[i, j]       = (evidence_c[i, j] - least of evidence_c) / scale
+    scale            = the greatest evidence of all classes and places, at least 0.1
 
-Evidence is in units of scores: were the whole picture like this place, the class's odds against a
-typical other class would be exp(evidence). Heat is 1 where the place that says most for the class
-looks and 0 where nothing speaks for it. A map that is the same everywhere says nothing of places
-and has no heat, and leads that change the odds by less than a tenth (0.1) stay dim, so noise does
-not glow as findings do.
+Evidence is in units of scores: were the whole picture like one place, the class's odds against a
+typical other class would be exp(evidence) there. Where nothing speaks for the class nothing glows:
+heat is measured by the strongest evidence that the picture has for any class, so the heat of a
+class of which the picture shows no trace stays dark, and those of two classes can be compared. A
+map that is the same everywhere tells no place from another and has no heat. The 0.1 keeps leads
+dark that change the odds by less than a tenth, as those of an untrained network.
 """
 
 from __future__ import annotations
@@ -22,26 +24,25 @@ from .receptive_field import Axis
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-# Evidence that is worth full heat even if no place has more.
+# The least scale.
 _WORTH_SHOWING = 0.1
 
 
-def evidence(maps: np.ndarray, label: int) -> np.ndarray:
-    """classes×H'×W' -> H'×W' float64, at least 0: the lead of the map `label`.
+def warmth(maps: np.ndarray, label: int) -> tuple[np.ndarray, float]:
+    """Class maps, classes×H'×W' -> (heat of the class `label` at their places, scale).
 
-    The map of a network with a single class, or whose classes all have the same map, leads over 0.
+    The map of a network with a single class, or whose classes all have one map, leads over 0.
     """
-    mine = maps[label].astype(np.float64)
-    others = np.delete(maps, label, axis=0).astype(np.float64)
-    if len(others) and (others != mine).any():
-        mine = mine - others.mean(axis=0)
-    return np.maximum(mine, 0.0)
-
-
-def relative(evidence: np.ndarray) -> tuple[np.ndarray, float]:
-    """(heat, scale): H'×W' in 0..1, and the evidence beyond the least place's that heat 1 means."""
+    maps = maps.astype(np.float64)
+    classes = len(maps)
+    if (maps == maps[0]).all():
+        leads = maps
+    else:  # the mean of the others is (sum - own) / (classes - 1)
+        leads = (maps * classes - maps.sum(axis=0)) / (classes - 1)
+    evidence = np.maximum(leads, 0.0)
     scale = max(float(evidence.max()), _WORTH_SHOWING)
-    return (evidence - evidence.min()) / scale, scale
+    own = evidence[label]
+    return (own - own.min()) / scale, scale
 
 
 def spread(
@@ -53,8 +54,8 @@ def spread(
 ) -> np.ndarray:
     """Heat of a map's places -> heat of a picture's pixels, height×width float32.
 
-    Each pixel takes it from the centres around it by bilinear interpolation, beyond the outermost
-    centres from these. Pixels that the network did not see have none.
+    A smooth surface through the places' heat at their centres, level beyond the outermost ones and
+    cut off at 0 and 1. Pixels that the network did not see have none.
 
     places: H'×W'. axes: where they look in the framed picture, down and across.
     framed: (height, width) of that. box: where it lies in the picture. size: (height, width) of the
@@ -63,7 +64,7 @@ def spread(
     left, top, right, bottom = box
     rows = _weights(axes[0], framed[0], top, bottom, size[0])
     columns = _weights(axes[1], framed[1], left, right, size[1])
-    return rows @ places.astype(np.float32) @ columns.T
+    return np.clip(rows @ places.astype(np.float32) @ columns.T, 0.0, 1.0)
 
 
 def _weights(axis: Axis, framed: int, first: float, last: float, size: int) -> np.ndarray:
@@ -73,9 +74,31 @@ def _weights(axis: Axis, framed: int, first: float, last: float, size: int) -> n
     """
     middles = np.arange(size) + 0.5
     framed_middles = (middles - first) * framed / (last - first) - 0.5
-    count = len(axis.centres)
-    weights = np.zeros((size, count), np.float32)
-    for place, unit in enumerate(np.eye(count)):
-        weights[:, place] = np.interp(framed_middles, axis.centres, unit)
+    # Places with one centre, as overlapping pools have them at an edge, share it.
+    centres, which, sharing = np.unique(axis.centres, return_inverse=True, return_counts=True)
+    weights = _cubic_weights(centres, framed_middles)[:, which] / sharing[which]
     weights[(middles < first) | (middles > last)] = 0.0
-    return weights
+    return weights.astype(np.float32)
+
+
+def _cubic_weights(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """points×centres: how much the values at rising `centres` give to a curve's at `points`.
+
+    The curve is a cubic between neighbours. At a centre its slope is that of the line between the
+    centre's two neighbours (Catmull and Rom 1974); at the outermost it is level, as beyond them.
+    """
+    count = len(centres)
+    if count == 1:
+        return np.ones((len(points), 1))
+    values, slopes = np.eye(count), np.zeros((count, count))
+    slopes[1:-1] = (values[2:] - values[:-2]) / (centres[2:] - centres[:-2])[:, None]
+    points = np.clip(points, centres[0], centres[-1])
+    low = np.clip(np.searchsorted(centres, points, side="right") - 1, 0, count - 2)
+    step = (centres[low + 1] - centres[low])[:, None]
+    t = (points[:, None] - centres[low, None]) / step
+    return (  # Hermite's form: values and slopes at both ends of the step
+        (1 + 2 * t) * (1 - t) ** 2 * values[low]
+        + t**2 * (3 - 2 * t) * values[low + 1]
+        + t * (1 - t) ** 2 * step * slopes[low]
+        - t**2 * (1 - t) * step * slopes[low + 1]
+    )
