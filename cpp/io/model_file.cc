@@ -1,9 +1,11 @@
 // Model files: safetensors whose metadata hold, beside what users stored,
-//     "format": "ninc", "format_version": "1" or "2", "graph": Graph::ToJson()
+//     "format": "ninc", "format_version": "1", "2" or "3", "graph": Graph::ToJson()
 // and whose arrays are the graph's parameters and buffers, each of them, under their own names, and
-// in version 2 extras, each under its name with ":extra" behind it. A parameter's name
+// from version 2 on extras, each under its name with ":extra" behind it. A parameter's name
 // ends in '.' and a field of its layer ("conv1.weight"), and no field has a ':', so that the two
-// never meet, whatever nodes and extras are called. Files without extras are written as version 1.
+// never meet, whatever nodes and extras are called. From version 3 on the stored preprocessing says
+// how pictures are framed (stored_texts.h). A file is written as the lowest version that says all
+// it holds, so that older readers take what they can honour and refuse the rest.
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -19,6 +21,7 @@
 #include "base/text.h"
 #include "graph/model_impl.h"
 #include "io/safetensors.h"
+#include "io/stored_texts.h"
 #include "ninc/model.h"
 
 namespace ninc {
@@ -29,8 +32,8 @@ constexpr char kVersionKey[] = "format_version";
 constexpr char kGraphKey[] = "graph";
 constexpr char kFormat[] = "ninc";
 constexpr std::string_view kExtraSuffix = ":extra";
-constexpr int kPlainVersion = 1, kExtrasVersion = 2;
-constexpr int kVersion = 2;  // the newest; rises when older readers would misunderstand a file
+constexpr int kPlainVersion = 1, kExtrasVersion = 2, kFramingVersion = 3;
+constexpr int kVersion = 3;  // the newest; rises when older readers would misunderstand a file
 
 // Takes the entry out of `metadata`, so that what is left there is the user's.
 Result<std::string> Take(std::map<std::string, std::string>* metadata, const char* key) {
@@ -101,6 +104,7 @@ Result<std::shared_ptr<Model>> Build(std::string_view file) {
   NINC_ASSIGN_OR_RETURN(safetensors::Contents contents, safetensors::Parse(file));
   NINC_ASSIGN_OR_RETURN(const int version, CheckFormat(&contents.metadata));
   NINC_ASSIGN_OR_RETURN(const std::string text, Take(&contents.metadata, kGraphKey));
+  NINC_RETURN_IF_ERROR(CheckStoredTexts(contents.metadata));
   NINC_ASSIGN_OR_RETURN(Graph graph, Graph::FromJson(text));
   const std::span<const safetensors::Entry> all = contents.entries;
   const size_t own = version == kPlainVersion ? all.size() : SplitExtras(&contents.entries);
@@ -121,6 +125,11 @@ Result<std::shared_ptr<Model>> Build(std::string_view file) {
   }
   model->metadata() = std::move(contents.metadata);
   return model;
+}
+
+int LowestVersion(const std::map<std::string, std::string>& metadata, const Extras& extras) {
+  if (HasFraming(metadata)) return kFramingVersion;
+  return extras.empty() ? kPlainVersion : kExtrasVersion;
 }
 
 std::string_view Bytes(const Tensor& tensor) {
@@ -146,7 +155,7 @@ Status Write(const Model& model, const std::string& path, const Additions& more)
     }
   }
   metadata[kFormatKey] = kFormat;
-  metadata[kVersionKey] = std::to_string(extras.empty() ? kPlainVersion : kExtrasVersion);
+  metadata[kVersionKey] = std::to_string(LowestVersion(metadata, extras));
   metadata[kGraphKey] = model.graph().ToJson();
 
   std::vector<safetensors::Entry> entries;

@@ -16,6 +16,7 @@ from .errors import (
     FileError,
     ModelError,
     OutOfMemoryError,
+    Remark,
     ShapeError,
 )
 
@@ -78,6 +79,7 @@ __all__ = [
     "Network",
     "OutOfMemoryError",
     "Plan",
+    "Remark",
     "SGD",
     "ShapeError",
     "Trainer",

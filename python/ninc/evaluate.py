@@ -12,7 +12,8 @@ import numpy as np
 from .arguments import whole
 from .batches import batches_in_order
 from .data import BatchStream, Dataset, as_dataset
-from .errors import ArgumentError, ShapeError
+from .errors import ArgumentError
+from .matching import count_outputs, matched
 from .preprocess import Preprocessing
 from .progress import Counter
 
@@ -70,7 +71,8 @@ def evaluate(
     """Runs every image through the network, in inference mode.
 
     data: a Dataset, or (x, y) as `Dataset` takes them. uint8 pictures are normalised as the
-    network's own preprocessing says; ArgumentError where it has none.
+    network's own preprocessing says; ArgumentError where it has none, and where `matching` finds
+    that classes or pictures are not the network's.
     check: called before each batch; what it raises ends the work.
     """
     data = as_dataset(data, "evaluate: data")
@@ -83,7 +85,8 @@ def evaluate(
             "evaluate: the network has no preprocessing for uint8 pictures; "
             "train it on pictures, or give N×C×H×W float32"
         )
-    classes = check_classes(network, data, min(batch_size, len(data)))
+    data = matched(network, data, "evaluate", min(batch_size, len(data)))
+    classes = count_outputs(network, data)
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)
@@ -101,10 +104,7 @@ def evaluate(
                 counter.advance(len(labels))
     finally:
         counter.close()
-    names = network._class_names(classes)
-    if network.classes is None:
-        names[: len(data.classes)] = data.classes[:classes]
-    return Evaluation(loss / len(data), confusion, names)
+    return Evaluation(loss / len(data), confusion, data.classes)
 
 
 def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -118,24 +118,3 @@ def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
 def stored_preprocessing(network: Network) -> Preprocessing | None:
     """What the network does to pictures, or None."""
     return network._stored_preprocessing()
-
-
-def check_classes(network: Network, data: Dataset | BatchStream, batch_size: int) -> int:
-    """How many classes the network tells apart, once it is clear that it fits the data.
-
-    Raises ShapeError, with the layer's name, where the network cannot take images of this shape,
-    where it gives no N×classes, or where a label lies beyond its classes.
-    """
-    shape = (batch_size, *data.input_shape)
-    _, classes, height, width = network._model.output_shape(shape)
-    if (height, width) != (1, 1):
-        raise ShapeError(
-            f"the network's output is {classes}×{height}×{width} an image, not one number a "
-            "class; end it with GlobalAvgPool2d or Linear"
-        )
-    if isinstance(data, Dataset) and data.labels.max() >= classes:
-        raise ArgumentError(
-            f"label {data.labels.max()} is out of range: the network has {classes} outputs, "
-            f"0 to {classes - 1}"
-        )
-    return classes

@@ -17,10 +17,11 @@ from .checkpoint import Pace
 from .data import BatchStream, Dataset, as_dataset
 from .data.dataset import is_batches
 from .errors import ArgumentError
-from .evaluate import Evaluation, check_classes, evaluate, stored_preprocessing
+from .evaluate import Evaluation, evaluate, stored_preprocessing
 from .fitting import Fit, Options
 from .history import History
 from .loss import PendingLoss
+from .matching import by_name, check_framing, count_outputs, matched
 from .monitor import checked_monitor, watched
 from .optim import SGD
 from .preprocess import KINDS, Preprocessing
@@ -184,9 +185,7 @@ class Trainer:
             batch_size = len(train.first()[0])
         else:
             batch_size = min(batch_size, len(train))
-        check_classes(self.network, train, batch_size)
-        if validation is not None:
-            check_classes(self.network, validation, 1)
+        train, validation = self._matched(train, validation, batch_size)
         options = Options(
             epochs=epochs,
             batch_size=batch_size,
@@ -231,6 +230,24 @@ class Trainer:
         if not len(validation):
             raise ArgumentError("fit: the validation set is empty")
         return train, validation
+
+    def _matched(
+        self, train: Dataset | BatchStream, validation: Dataset | None, batch_size: int
+    ) -> tuple[Dataset | BatchStream, Dataset | None]:
+        """Both with labels counted as the network counts, or will count, its classes."""
+        if isinstance(train, Dataset):
+            train = matched(self.network, train, "fit", batch_size)
+        else:
+            check_framing(self.network, train, "fit")
+            count_outputs(self.network, train, batch_size)
+        if validation is None:
+            return train, None
+        names = self.network.classes or train.classes
+        if names is None:
+            return train, matched(self.network, validation, "fit: validation")
+        check_framing(self.network, validation, "fit: validation")
+        count_outputs(self.network, validation)
+        return train, by_name(validation, names, "fit: validation", "the training data's")
 
     def _check_watched(
         self, validation: Dataset | None, patience: int | None, min_delta: float, monitor: str
@@ -281,7 +298,7 @@ class Trainer:
         self, train: Dataset | BatchStream, kind: str, progress: bool
     ) -> Preprocessing | None:
         """Stores with the network what a later user of it needs to know of this data."""
-        outputs = check_classes(self.network, train, 1)
+        outputs = count_outputs(self.network, train)
         classes = train.classes or []
         if self.network.classes is None and len(classes) == outputs:
             self.network.classes = classes

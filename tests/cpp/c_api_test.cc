@@ -47,6 +47,16 @@ TEST_F(CApiTest, DescribesTheModel) {
   EXPECT_EQ(std::count(version.begin(), version.end(), '.'), 2) << version;
 }
 
+TEST_F(CApiTest, RefusesAFileWithAnEntryItCannotHonour) {
+  const std::shared_ptr<Model> model = TinyModel();
+  model->metadata()["preprocessing"] = R"({"size": [8, 8], "colour_profile": "P3"})";
+  ASSERT_TRUE(Save(*model, folder_.File("newer")).ok());
+  ninc_model* loaded = nullptr;
+  EXPECT_EQ(ninc_model_load(folder_.File("newer").c_str(), &loaded), NINC_INVALID_MODEL);
+  EXPECT_EQ(loaded, nullptr);
+  ExpectLastError("preprocessing: entry 'colour_profile' is not known");
+}
+
 TEST_F(CApiTest, Runs) {
   // Two pictures of 1×2 pixels, channel by channel. conv1(k) = sum_c (0.5 + 3k + c) x(c) + bias(k).
   const int64_t input[4] = {2, 3, 1, 2};

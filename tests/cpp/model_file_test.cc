@@ -117,12 +117,43 @@ TEST(ModelFileTest, OtherSafetensorsFiles) {
 
 TEST(ModelFileTest, NewerVersionsAreNotGuessedAt) {
   auto metadata = Metadata();
-  metadata["format_version"] = "3";
-  ExpectRefused(MakeFile(metadata, kEntries), "written by a newer ninc (format version 3");
+  metadata["format_version"] = "4";
+  ExpectRefused(MakeFile(metadata, kEntries), "written by a newer ninc (format version 4");
   for (const char* version : {"", "0", "-1", "1.0", "one", "99999999999999999999"}) {
     metadata["format_version"] = version;
     ExpectRefused(MakeFile(metadata, kEntries), "expected a number");
   }
+}
+
+TEST(ModelFileTest, PreprocessingThatIsNotKnownIsRefusedByName) {
+  auto metadata = Metadata();
+  for (const char* version : {"1", "2", "3"}) {
+    metadata["format_version"] = version;
+    metadata["preprocessing"] = R"({"size": [8, 8], "gamma": 2.2, "channels": 3})";
+    ExpectRefused(MakeFile(metadata, kEntries), "preprocessing: entry 'gamma' is not known");
+    metadata["preprocessing"] = R"({"fit": "seam-carving", "ground": [0, 0, 0]})";
+    ExpectRefused(MakeFile(metadata, kEntries), "preprocessing: fit 'seam-carving' is not known");
+    // A name within another value is no entry, and a text that is no JSON object asks for nothing.
+    for (const char* text :
+         {R"({"fit": "pad", "size": {"gamma": "fit"}})", R"(["gamma"])", "{", ""}) {
+      metadata["preprocessing"] = text;
+      EXPECT_TRUE(LoadStatus(MakeFile(metadata, kEntries)).ok()) << text;
+    }
+  }
+}
+
+TEST(ModelFileTest, OlderReadersRefuseFilesWhoseFramingTheyWouldPassOver) {
+  const TemporaryFolder folder;
+  const auto version = [&](const char* preprocessing) {
+    const std::shared_ptr<Model> model = TinyModel();
+    model->metadata()["preprocessing"] = preprocessing;
+    EXPECT_TRUE(Save(*model, folder.File("m")).ok());
+    EXPECT_TRUE(Load(folder.File("m")).ok());
+    return safetensors::Parse(Slurp(folder.File("m"))).value().metadata.at("format_version");
+  };
+  EXPECT_EQ(version(R"({"size": [8, 8], "channels": 3})"), "1");
+  EXPECT_EQ(version(R"({"size": [8, 8], "fit": "crop"})"), "3");
+  EXPECT_EQ(version(R"({"ground": [255, 255, 255]})"), "3");
 }
 
 TEST(ModelFileTest, TensorsMustBeTheNetworksOwn) {

@@ -98,7 +98,7 @@ def test_info(model, capsys):
     assert ninc.__version__ in capsys.readouterr().out
     assert cli.main(["info", str(model), "--plan"]) == 0
     text = capsys.readouterr().out
-    assert "2 classes: left, right" in text and "28×28, grey" in text
+    assert "2 classes: left, right" in text and "28×28 by crop, grey" in text
     assert cli.main(["info", "nin-cifar10"]) == 0
     assert "966,986" in capsys.readouterr().out
 

@@ -203,6 +203,8 @@ def test_other_sizes(network):
     # Brought to the whitening's size like any picture.
     assert network.predict(larger).shape == (1, 4)
     with pytest.raises(ShapeError, match="fitted to pictures of 8×8, got 16×24"):
+        network._stored_preprocessing().apply(larger[None])
+    with pytest.raises(ArgumentError, match=r"have size \(16, 24\), but the network's are 8×8"):
         evaluate(network, (larger[None], np.zeros(1, np.int64)))
 
 

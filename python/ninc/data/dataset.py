@@ -131,7 +131,11 @@ class Dataset:
                 f"are {', '.join(list(classes)[:10])}{', ...' if len(classes) > 10 else ''}"
             )
         table = np.array([place[name] for name in self.classes], np.int64)
-        data = Dataset(self.images, table[self.labels], classes)
+        return self.relabelled(table[self.labels], classes)
+
+    def relabelled(self, labels: np.ndarray, classes: Sequence[str]) -> Dataset:
+        """The same images with other labels, N whole numbers that count `classes`."""
+        data = Dataset(self.images, labels, classes)
         data.origin, data.skipped, data.framing = self.origin, self.skipped, self.framing
         return data
 

@@ -151,9 +151,7 @@ def load(
         images, labels = images.take(chosen), labels[chosen]
     data = _read(place, images, labels, classes, options)
     if data.is_pictures:
-        data.framing = dataclasses.replace(
-            options.framing(data.input_shape[0]), size=tuple(data.images.shape[1:3])
-        )
+        data.framing = _framing_of(images, options)
     return data
 
 
@@ -216,6 +214,13 @@ def _fitted(place: Path, images: Source, options: LoadOptions) -> Source:
             "give uint8 pictures, which can be resized"
         )
     return images
+
+
+def _framing_of(images: Source, options: LoadOptions) -> Framing | None:
+    """How the pictures were brought to their size; None where nothing was done or asked for."""
+    asked = (options.resize, options.fit, options.ground) != (None, "crop", WHITE)
+    framing = images.framing or (options.framing(images.shape[3]) if asked else None)
+    return framing and dataclasses.replace(framing, size=images.shape[1:3])
 
 
 def _choose(labels: np.ndarray, options: LoadOptions, divided: bool) -> np.ndarray:

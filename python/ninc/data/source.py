@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import FileError
+from ..preprocess import Framing
 
 # Reports that so many more images have been read.
 Advance = Callable[[int], None]
@@ -45,9 +46,11 @@ class Source:
 
     by_pixels: True where `identify` looks at nothing but pixels, so that an array of the same
         pixels is the same data.
+    framing: how pictures are brought to their size as they are read; None where they are not.
     """
 
     by_pixels = True
+    framing: Framing | None = None
 
     def __init__(self, shape: Sequence[int], dtype: Any = np.uint8) -> None:
         self.shape = tuple(int(size) for size in shape)
@@ -200,7 +203,7 @@ class Selected(Source):
     def __init__(self, base: Source, indices: np.ndarray) -> None:
         indices = _indices(indices, len(base))
         super().__init__((len(indices), *base.shape[1:]), base.dtype)
-        self.by_pixels = base.by_pixels
+        self.by_pixels, self.framing = base.by_pixels, base.framing
         self._base, self._chosen = base, indices
 
     def read(self, indices, advance=None, failed=None):
@@ -226,6 +229,7 @@ class Joined(Source):
         first = sources[0]
         super().__init__((sum(map(len, sources)), *first.shape[1:]), first.dtype)
         self.by_pixels = all(source.by_pixels for source in sources)
+        self.framing = first.framing
         self._sources = list(sources)
         self._starts = np.cumsum([0, *map(len, sources)])
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture
+from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture, pillow
 
 FITS = ("crop", "pad", "squash")
 
 # Resized whole up to here: a strip one pixel high would grow to gigabytes.
 _MOST_PIXELS = 1 << 26
+
+_BILINEAR = 2  # Pillow's number for it, so that Pillow need not be imported to say it
 
 # No network here takes larger pictures, and one of this size has 200 MB.
 _LARGEST_SIDE = 8192
@@ -120,28 +122,26 @@ class Framing:
         if resized[0] * resized[1] > _MOST_PIXELS:
             # Only the piece that stays, from where it lies in the picture as it is.
             box = self.box(image.width, image.height)
-            return image.resize((width, height), _bilinear(), box)
+            return image.resize((width, height), _BILINEAR, box)
         if resized != image.size:
-            image = image.resize(resized, _bilinear())
+            image = image.resize(resized, _BILINEAR)
         return image.crop((left, top, left + width, top + height))
 
     def _pad(self, image: Any) -> Any:
-        from PIL import Image
-
         height, width = self.size
         resized = self._padded(image.width, image.height)
         if resized != image.size:
-            image = image.resize(resized, _bilinear())
+            image = image.resize(resized, _BILINEAR)
         if resized == (width, height):
             return image
-        ground = Image.new("RGB", (1, 1), self.ground).convert(image.mode).getpixel((0, 0))
-        framed = Image.new(image.mode, (width, height), ground)
+        ground = pillow().new("RGB", (1, 1), self.ground).convert(image.mode).getpixel((0, 0))
+        framed = pillow().new(image.mode, (width, height), ground)
         framed.paste(image, ((width - resized[0]) // 2, (height - resized[1]) // 2))
         return framed
 
     def _squash(self, image: Any) -> Any:
         wanted = self.size[::-1]
-        return image if image.size == wanted else image.resize(wanted, _bilinear())
+        return image if image.size == wanted else image.resize(wanted, _BILINEAR)
 
     def _covering(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the resized picture that the centre is cut out of."""
@@ -156,9 +156,3 @@ class Framing:
         ratio = min(self.size[0] / height, self.size[1] / width)
         across = min(self.size[1], max(1, round(width * ratio)))
         return across, min(self.size[0], max(1, round(height * ratio)))
-
-
-def _bilinear() -> int:
-    from PIL import Image
-
-    return Image.BILINEAR

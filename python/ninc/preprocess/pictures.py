@@ -13,6 +13,7 @@ Everything that reads pictures, in training, testing, predicting and explaining,
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from typing import Any
@@ -28,7 +29,9 @@ _ORIENTATION = 0x0112  # EXIF's number of the tag
 _TURNED = range(2, 9)  # its values but 1, which is upright
 
 # Where Pillow keeps what may name an orientation. Without any of it there is nothing to look up.
-_WITH_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+_WITH_ORIENTATION = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"))
+
+_WITH_ALPHA = frozenset(("RGBA", "LA", "PA", "RGBa", "La"))  # of Pillow's modes
 
 # Floating-point pictures have been resized or computed: that much beyond 0..1 is rounding.
 _OVERSHOOT = 1e-3
@@ -61,6 +64,7 @@ def check_ground(ground: Any) -> RGB:
     return values
 
 
+@functools.cache  # asked for each picture, and an import costs a hundredth of a small one's decoding
 def pillow() -> Any:
     """Pillow's `Image` module; ArgumentError, with the command that helps, where it is missing."""
     try:
@@ -84,23 +88,27 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
     if isinstance(picture, np.ndarray):
         pixels = check_pixels(picture)
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    name = picture_name(picture)
+    source = picture
     try:
-        if isinstance(picture, Image.Image):
-            return _plain(picture, ground)
         if isinstance(picture, (bytes, bytearray, memoryview)):
-            picture = io.BytesIO(picture)
-        with Image.open(picture) as image:
+            source = io.BytesIO(picture)
+        elif isinstance(picture, Image.Image):
+            return _plain(picture, ground)
+        elif not isinstance(picture, (str, os.PathLike)):
+            picture_name(picture)  # refuses what can be no picture
+        with Image.open(source) as image:
             image.load()  # Image.open reads the header alone; a cut file shows only here
             return _plain(image, ground)
+    except ArgumentError:
+        raise
     except FileNotFoundError as error:
-        raise FileError(f"{name}: no such file") from error
+        raise FileError(f"{picture_name(picture)}: no such file") from error
     except Image.UnidentifiedImageError as error:
-        raise FileError(f"{name}: not a picture, or a damaged one") from error
+        raise FileError(f"{picture_name(picture)}: not a picture, or a damaged one") from error
     # Pillow's decoders raise what they like over damaged bytes: OSError, SyntaxError, struct.error,
     # ValueError, its own DecompressionBombError. All mean the same to the caller.
     except Exception as error:
-        raise FileError(f"{name}: cannot read this picture ({error})") from error
+        raise FileError(f"{picture_name(picture)}: cannot read this picture ({error})") from error
 
 
 def picture_name(picture: Any) -> str:
@@ -140,9 +148,9 @@ def _plain(image: Any, ground: RGB) -> Any:
         from PIL import ImageOps
 
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
+    if image.mode[0] in "IF":
         return _scaled(image, ground)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
         # Premultiplied grey has a conversion to plain grey with alpha alone.
         image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         under = pillow().new("RGBA", image.size, (*ground, 255))
@@ -152,7 +160,7 @@ def _plain(image: Any, ground: RGB) -> Any:
 
 def _orientation(image: Any) -> int:
     """EXIF's number, 1 (upright) where there is none or where it cannot be read."""
-    if not hasattr(image, "tag_v2") and not any(key in image.info for key in _WITH_ORIENTATION):
+    if _WITH_ORIENTATION.isdisjoint(image.info) and not hasattr(image, "tag_v2"):
         return 1
     try:
         return int(image.getexif().get(_ORIENTATION, 1))

@@ -1,0 +1,20 @@
+// What stands beside the network in a model file and changes what the network is shown.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "ninc/status.h"
+
+namespace ninc {
+
+// The entry "preprocessing" says how a picture becomes the network's input. Each of its fields asks
+// for something, so a field or a choice that this ninc does not know is refused by its name: a
+// reader that passed over it would show the network other pictures than it was trained on. A text
+// that is no JSON object is left to whoever uses it; other entries are the user's own.
+Status CheckStoredTexts(const std::map<std::string, std::string>& metadata);
+
+// Whether "preprocessing" has fields that readers of format versions 1 and 2 pass over in silence.
+bool HasFraming(const std::map<std::string, std::string>& metadata);
+
+}  // namespace ninc

@@ -1,0 +1,134 @@
+"""Whether data are what a network was made for: its classes, and pictures framed as it frames them.
+
+A network remembers the names of its classes and how its pictures were brought to their size. Data
+are compared with both before anything is trained or tested on them, since labels that are counted
+in another order, or pictures cut where others were squashed, give results that only look right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+
+from .data import BatchStream, Dataset
+from .errors import ArgumentError, ShapeError
+from .preprocess import Framing
+
+if TYPE_CHECKING:
+    from .network import Network
+
+Data = Union[Dataset, BatchStream]
+
+# Names shown of each side in a message.
+_MOST_NAMES = 8
+
+_MADE = ("resize", "fit", "ground")  # what of a `Framing` the pictures' shape does not show
+
+
+def matched(network: Network, data: Dataset, where: str, batch_size: int = 1) -> Dataset:
+    """`data` with labels counted as the network counts its outputs.
+
+    where: the function's name, for messages. batch_size: how many images will run at a time.
+    Names in another order, or fewer of them, are mapped by name; data whose classes are mere
+    numbers count the outputs of a network with names. ArgumentError, which says how to go on, for
+    all else that does not go together; ShapeError as `count_outputs` raises it.
+    """
+    check_framing(network, data, where)
+    outputs = count_outputs(network, data, batch_size)
+    if network.classes is not None:
+        return by_name(data, network._class_names(outputs), where, "the network's")
+    if len(data.classes) < outputs:
+        raise ArgumentError(
+            f"{where}: the network has {outputs} outputs and the data {len(data.classes)} classes: "
+            f"make it with num_classes={len(data.classes)}, give it a last layer for them "
+            "(net.new_head(data.classes)), or name all its outputs (net.classes = [...])"
+        )
+    if len(data.classes) > outputs:
+        raise ArgumentError(
+            f"{where}: the data have {len(data.classes)} classes and the network {outputs} outputs: "
+            f"make it with num_classes={len(data.classes)}, or give it a last layer for them "
+            "(net.new_head(data.classes))"
+        )
+    return data
+
+
+def count_outputs(network: Network, data: Data, batch_size: int = 1) -> int:
+    """How many classes the network tells apart, given images of this shape.
+
+    Raises ShapeError, with the layer's name, where the network cannot take them or where it gives
+    no N×classes.
+    """
+    shape = (batch_size, *data.input_shape)
+    _, classes, height, width = network._model.output_shape(shape)
+    if (height, width) != (1, 1):
+        raise ShapeError(
+            f"the network's output is {classes}×{height}×{width} an image, not one number a "
+            "class; end it with GlobalAvgPool2d or Linear"
+        )
+    return classes
+
+
+def by_name(data: Dataset, classes: Sequence[str], where: str, whose: str) -> Dataset:
+    """`data` with labels counted in `classes`, which are `whose`; ArgumentError as `matched`."""
+    if data.classes == list(classes):
+        return data
+    known = set(classes)
+    if _are_numbers(data.classes) and not _are_numbers(classes):
+        return _by_number(data, classes, where, whose)
+    others = [name for name in data.classes if name not in known]
+    if others:
+        raise ArgumentError(
+            f"{where}: {_names(others)} of the data {'is' if len(others) == 1 else 'are'} not among "
+            f"{whose} classes, {_names(classes)}; net.new_head(data.classes) gives the network a "
+            "last layer for the data's (`ninc train --init` does), and Dataset(images, labels, "
+            "classes) other names to the data"
+        )
+    return data.with_classes(classes)
+
+
+def check_framing(network: Network, data: Data, where: str) -> None:
+    """ArgumentError where pictures were brought to their size in another way than the network's."""
+    preprocessing = network._stored_preprocessing()
+    if preprocessing is None or not data.is_pictures:
+        return
+    wanted = preprocessing.framing
+    channels, height, width = data.input_shape
+    made = getattr(data, "framing", None)
+    differs = [
+        ("channels", wanted.channels, channels),
+        ("size", wanted.size or (height, width), (height, width)),
+    ]
+    if made is not None:
+        differs += [(name, getattr(wanted, name), getattr(made, name)) for name in _MADE]
+    differs = [entry for entry in differs if entry[1] != entry[2]]
+    if differs:
+        told = ", ".join(f"{name} {theirs}" for name, _, theirs in differs)
+        needed = ", ".join(f"{name}={ours!r}" for name, ours, _ in differs)
+        raise ArgumentError(
+            f"{where}: the pictures have {told}, but the network's are {wanted.describe()} on "
+            f"ground {wanted.ground}: load them with {needed}, or let the network take these "
+            "(net.preprocessing = None, and train it on them)"
+        )
+
+
+def _by_number(data: Dataset, classes: Sequence[str], where: str, whose: str) -> Dataset:
+    table = np.array([int(name) for name in data.classes], np.int64)
+    used = table[np.unique(data.labels)] if len(data) else table
+    if used.size and used.max() >= len(classes):
+        raise ArgumentError(
+            f"{where}: label {used.max()} of the data counts beyond {whose} {len(classes)} classes, "
+            f"0 to {len(classes) - 1} ({_names(classes)}); give the data their names: "
+            "Dataset(images, labels, classes)"
+        )
+    return data.relabelled(table[data.labels], classes)
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    return all(name.isascii() and name.isdigit() for name in names)
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, list(names)[:_MOST_NAMES]))
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown
