@@ -69,26 +69,25 @@ def test_what_the_network_did_not_see_is_striped():
 def test_the_picture_stands_beside_its_overlay(network):
     picture = square((28, 28), 6, 8, 9)
     shown = row(explain(network, picture, "warm"))
-    assert shown.picture.size == shown.overlay.size == (336, 336)
-    assert np.array_equal(np.asarray(shown.picture)[6::12, 6::12], picture)
-    assert np.asarray(shown.overlay)[12 * 10, 12 * 12].tolist() != [255] * 3
+    assert shown.picture.size == shown.overlay.size == (392, 392)
+    assert np.array_equal(np.asarray(shown.picture)[7::14, 7::14], picture)
+    assert np.asarray(shown.overlay)[14 * 10, 14 * 12].tolist() != [255] * 3
     assert shown.title.startswith("warm: ") and shown.title.endswith("%")
     assert shown.facts == "28 by 28 pixels" and not shown.remarks
     drawn = np.asarray(sheet([shown]))
     # Somewhere on the sheet, pixel for pixel, but for the frame around it.
     inner = np.asarray(shown.overlay)[1:-1, 1:-1]
-    top, left = np.argwhere((drawn == inner[0, 0]).all(axis=2))[0]
     windows = [
         (y, x)
         for y, x in np.argwhere((drawn == inner[0, 0]).all(axis=2))
-        if drawn[y : y + 334, x : x + 334].shape == inner.shape
-        and np.array_equal(drawn[y : y + 334, x : x + 334], inner)
+        if drawn[y : y + 390, x : x + 390].shape == inner.shape
+        and np.array_equal(drawn[y : y + 390, x : x + 390], inner)
     ]
-    assert len(windows) == 1 and windows[0][1] > 336
+    assert len(windows) == 1 and windows[0][1] > 392
 
 
 @pytest.mark.parametrize(
-    "size, shown", [((1, 1), (320, 320)), ((320, 100), (100, 320)), ((3000, 2000), (427, 640)),
+    "size, shown", [((1, 1), (384, 384)), ((300, 260), (260, 300)), ((320, 100), (100, 320)), ((3000, 2000), (427, 640)),
                     ((2, 900), (640, 1)), ((500, 640), (640, 500))]
 )  # fmt: skip
 def test_pictures_of_all_sizes_are_shown_at_sensible_ones(network, size, shown):
@@ -137,7 +136,7 @@ def test_letters_of_one_size_alone_do(monkeypatch, network):
 
     from ninc.explanation import lettering
 
-    fixed = ImageFont.load_default_imagefont()
+    fixed = getattr(ImageFont, "load_default_imagefont", ImageFont.load_default)()
     monkeypatch.setattr(lettering, "_own_font", lambda points: fixed)
     monkeypatch.setattr(lettering, "_other_fonts", lambda points: ())
     network.classes = ["犬 dog", "cold"]

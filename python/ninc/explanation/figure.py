@@ -15,9 +15,9 @@ from .lettering import Lettering, line_height, shortened, wrapped
 if TYPE_CHECKING:
     from .explanation import Explanation
 
-# A picture's longer side is brought into these bounds: small ones by a whole number, so that their
-# pixels stay squares.
-_LEAST_SIDE, _MOST_SIDE = 320, 640
+# Small pictures are enlarged by a whole number, so that their pixels stay squares, until the longer
+# side is near the first; large ones are shown smaller, with the second.
+_USUAL_SIDE, _MOST_SIDE = 384, 640
 
 _PAPER, _INK, _FAINT, _FRAME = (255, 255, 255), (25, 25, 25), (105, 105, 105), (200, 200, 200)
 _TITLE, _TEXT = 22, 14  # points of letters
@@ -112,7 +112,7 @@ def _panels(explanation: Explanation) -> tuple[Any, Any]:
     pixels, heat = explanation.picture, explanation.heat
     height, width = heat.shape
     longer = max(height, width)
-    times = -(-_LEAST_SIDE // longer)
+    times = max(1, round(_USUAL_SIDE / longer))
     scale = times if times > 1 else min(1.0, _MOST_SIDE / longer)
     shown = (max(1, round(width * scale)), max(1, round(height * scale)))
     picture = image.fromarray(np.broadcast_to(pixels, (height, width, 3)).copy())
