@@ -87,8 +87,9 @@ def test_the_picture_stands_beside_its_overlay(network):
 
 
 @pytest.mark.parametrize(
-    "size, shown", [((1, 1), (384, 384)), ((300, 260), (260, 300)), ((320, 100), (100, 320)), ((3000, 2000), (427, 640)),
-                    ((2, 900), (640, 1)), ((500, 640), (640, 500))]
+    "size, shown",
+    [((1, 1), (384, 384)), ((300, 260), (260, 300)), ((320, 100), (100, 320)), ((2, 900), (640, 1)),
+     ((3000, 2000), (427, 640)), ((500, 640), (640, 500))],
 )  # fmt: skip
 def test_pictures_of_all_sizes_are_shown_at_sensible_ones(network, size, shown):
     explanation = explain(network, square(size, 0, 0, 1), 0)
