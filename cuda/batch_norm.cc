@@ -5,6 +5,14 @@
 
 namespace ninc::cuda {
 
+Status CudaBackend::FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) {
+  const FoldNormArgs args{channels,    norm.weight, norm.bias, norm.mean, norm.var,
+                          norm.offset, norm.eps,    scale,     shift};
+  Grid grid;
+  grid.x = Blocks(CeilDiv(channels, grid.threads));
+  return stream_->Launch({"batch_norm", "ninc_fold_norm"}, grid, args);
+}
+
 Status CudaBackend::ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                                const float* shift, Activation activation, float* y, int) {
   const RowSplit split(rows, channels, channels % 4 == 0 && VectorsFit(x, scale, shift, y),

@@ -73,11 +73,25 @@ __device__ __forceinline__ Pack<kWidth> LoadColumns(const Walk<kWidth>& walk, co
 
 }  // namespace
 
+extern "C" __global__ void __launch_bounds__(256, 4) ninc_fold_norm(const FoldNormArgs args) {
+  const int64_t c = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (c >= args.channels) return;
+  const double eps = static_cast<double>(args.eps);
+  const double factor =
+      static_cast<double>(args.weight[c]) / sqrt(static_cast<double>(args.var[c]) + eps);
+  const double offset = args.offset == nullptr ? 0.0 : static_cast<double>(args.offset[c]);
+  const double from_mean = offset - static_cast<double>(args.mean[c]);
+  args.scale[c] = static_cast<float>(factor);
+  args.shift[c] = static_cast<float>(fma(from_mean, factor, static_cast<double>(args.bias[c])));
+}
+
 extern "C" __global__ void __launch_bounds__(256, 4) ninc_scale_shift(const ScaleShiftArgs args) {
   WithWidth(args.rows.vectors, [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     const Walk<kWidth> walk(args.rows);
-    const Pack<kWidth> scale = LoadColumns(walk, args.scale), shift = LoadColumns(walk, args.shift);
+    const Pack<kWidth> scale = LoadColumns(walk, args.scale);
+    Pack<kWidth> shift = {};
+    if (args.shift != nullptr) shift = LoadColumns(walk, args.shift);
     walk.ForEachRow([&](int64_t i) {
       Pack<kWidth> x = Load<kWidth>(args.x + i);
       for (int v = 0; v < kWidth; ++v) {

@@ -9,7 +9,20 @@
 
 namespace ninc::cuda {
 
-// y(r, c) = activation(x(r, c) * scale(c) + shift(c))
+// scale(c) = weight(c) / sqrt(var(c) + eps), shift(c) = bias(c) + (offset(c) - mean(c)) * scale(c)
+struct FoldNormArgs {
+  int64_t channels;
+  const float* weight;
+  const float* bias;
+  const float* mean;
+  const float* var;
+  const float* offset;  // or null
+  float eps;
+  float* scale;
+  float* shift;
+};
+
+// y(r, c) = activation(x(r, c) * scale(c) + shift(c)); shift may be null
 struct ScaleShiftArgs {
   RowSplit rows;
   const float* x;

@@ -77,6 +77,7 @@ class CudaBackend final : public Backend {
   Status Dropout(int64_t count, float p, uint32_t layer, const DropoutKey* key, const float* x,
                  float* y, int threads) override;
 
+  Status FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) override;
   Status ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                     const float* shift, Activation activation, float* y, int threads) override;
   WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels) const override;

@@ -121,17 +121,29 @@ py::dict Named(const PyTrainer& self, const std::vector<Tensor>& tensors) {
   return named;
 }
 
+// The number of a trainable parameter.
+size_t NumberOf(const PyTrainer& self, const char* function, const std::string& name) {
+  for (size_t i = 0; i < self.trainable.size(); ++i) {
+    if (self.name(i) == name) return i;
+  }
+  Check(InvalidArgument(std::string(function) + ": the network has no trainable parameter '" +
+                        name + "'"));
+  return 0;
+}
+
+void SetFrozen(PyTrainer& self, const std::vector<std::string>& names) {
+  std::vector<size_t> numbers;
+  for (const std::string& name : names) numbers.push_back(NumberOf(self, "set_frozen", name));
+  const py::gil_scoped_release unlocked;
+  Check(self.trainer->SetFrozen(numbers));
+}
+
 // Hands each array to set(number, values).
 template <typename Set>
 void SetNamed(const PyTrainer& self, const char* function, const py::dict& values, Set set) {
   for (const auto& [key, value] : values) {
     const std::string name = py::str(key);
-    size_t i = 0;
-    while (i < self.trainable.size() && self.name(i) != name) ++i;
-    if (i == self.trainable.size()) {
-      Check(InvalidArgument(std::string(function) + ": the network has no trainable parameter '" +
-                            name + "'"));
-    }
+    const size_t i = NumberOf(self, function, name);
     const py::array array = ContiguousFloats(value, {function, name.c_str()}, -1);
     const std::vector<int64_t>& wanted = self.model->specs()[self.trainable[i]].dims;
     if (Dims(array) != wanted) {
@@ -176,6 +188,7 @@ void DefineTrainer(py::module_& module) {
       .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("estimate_statistics", &EstimateStatistics, arg("x"), arg("momentum"))
+      .def("set_frozen", &SetFrozen, arg("names"))
       .def("velocity",
            [](const PyTrainer& self) { return Named(self, *Unwrap(self.trainer->velocity())); })
       .def("set_velocity", &SetVelocity, arg("values"))

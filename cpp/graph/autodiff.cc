@@ -3,6 +3,7 @@
 // the gradient is complete.
 #include "graph/autodiff.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ninc {
@@ -10,8 +11,9 @@ namespace {
 
 class Differentiation {
  public:
-  Differentiation(const Backend& backend, Program* program)
-      : backend_(backend),
+  Differentiation(const PlanOptions& options, const Backend& backend, Program* program)
+      : frozen_(options.frozen),
+        backend_(backend),
         program_(*program),
         gradients_(program->values.size(), kNoValue),
         needed_(program->values.size()) {
@@ -32,10 +34,11 @@ class Differentiation {
   }
 
  private:
-  // needed_[v]: whether v depends on a parameter.
+  // needed_[v]: whether v depends on a parameter that is trained.
   void FindNeeded() {
     for (size_t v = 0; v < needed_.size(); ++v) {
-      needed_[v] = program_.values[v].kind == ValueKind::kParameter;
+      const Value& value = program_.values[v];
+      needed_[v] = value.kind == ValueKind::kParameter && !Frozen(value.index);
     }
     for (const Step& step : program_.steps) {
       const Operands operands = step.operands();
@@ -45,14 +48,17 @@ class Differentiation {
     }
   }
   bool Needed(ValueId v) const { return v != kNoValue && needed_[v]; }
+  bool Frozen(int32_t parameter) const {
+    return std::binary_search(frozen_.begin(), frozen_.end(), parameter);
+  }
 
   void Emit(StepOp op) { program_.steps.push_back({std::move(op), nodes_}); }
 
   ValueId Like(ValueId v) { return program_.AddArena(program_.values[v].shape); }
 
-  // A new value for a parameter's gradient, read behind the last step.
+  // A new value for a parameter's gradient, read behind the last step; none for a frozen one.
   ValueId ParameterGradient(ValueId parameter) {
-    if (parameter == kNoValue) return kNoValue;
+    if (!Needed(parameter)) return kNoValue;
     const ValueId gradient = Like(parameter);
     program_.values[gradient].keep = true;
     program_.gradients.push_back({program_.values[parameter].index, gradient});
@@ -81,6 +87,15 @@ class Differentiation {
     Contribute(x, dx);
   }
 
+  // The gradient of what an activation that gave y was given.
+  ValueId BehindActivation(Activation activation, ValueId y) {
+    const ValueId dy = gradients_[y];
+    if (activation == Activation{}) return dy;
+    const ValueId dx = Like(y);
+    Emit(step::ActivationBackward{activation, dy, y, dx, kNoValue});
+    return dx;
+  }
+
   // ---- Steps ------------------------------------------------------------------------------------
 
   void Backward(const step::FromNchw&) {}     // the network's input
@@ -91,16 +106,19 @@ class Differentiation {
   }
 
   void Backward(const step::Conv2d& forward) {
+    if (!Needed(forward.y)) return;
     const Conv2dProblem& problem = forward.problem;
     ValueId dy = gradients_[forward.y];
     const bool active = forward.activation != Activation{};
-    if (active || forward.bias != kNoValue) {
+    if (active || Needed(forward.bias)) {
       const ValueId dz = active ? Like(forward.y) : kNoValue;
       const ValueId dbias = ParameterGradient(forward.bias);
       Emit(step::ActivationBackward{forward.activation, dy, forward.y, dz, dbias});
       if (active) dy = dz;
     }
-    Emit(step::Conv2dBackwardWeights{problem, forward.x, dy, ParameterGradient(forward.weight)});
+    if (Needed(forward.weight)) {
+      Emit(step::Conv2dBackwardWeights{problem, forward.x, dy, ParameterGradient(forward.weight)});
+    }
     if (!Needed(forward.x)) return;
     const ValueId packed =
         program_.AddValue({.bytes = backend_.PackedWeightBytes(problem, Pass::kBackwardData)});
@@ -110,10 +128,7 @@ class Differentiation {
 
   void Backward(const step::ActivationForward& forward) {
     if (!Needed(forward.x)) return;
-    const ValueId dx = Like(forward.x);
-    Emit(step::ActivationBackward{forward.activation, gradients_[forward.y], forward.y, dx,
-                                  kNoValue});
-    Contribute(forward.x, dx);
+    Contribute(forward.x, BehindActivation(forward.activation, forward.y));
   }
 
   void Backward(const step::MaxPool2d& forward) {
@@ -134,23 +149,28 @@ class Differentiation {
   }
 
   void Backward(const step::BatchNorm& forward) {
-    const ValueId dx = Like(forward.x);  // the kernel writes it, wanted or not
-    const ValueId dweight = ParameterGradient(forward.weight);
-    const ValueId dbias = ParameterGradient(forward.bias);
+    // The kernel writes all of them, wanted or not.
+    const auto gradient = [&](ValueId parameter) {
+      return Needed(parameter) ? ParameterGradient(parameter) : Like(parameter);
+    };
+    const ValueId dx = Like(forward.x);
+    const ValueId dweight = gradient(forward.weight);
+    const ValueId dbias = gradient(forward.bias);
     Emit(step::BatchNormBackward{forward.activation, gradients_[forward.y], forward.x, forward.y,
                                  forward.weight, forward.save_mean, forward.save_inv_std, dx,
                                  dweight, dbias});
     if (Needed(forward.x)) Contribute(forward.x, dx);
   }
 
+  void Backward(const step::ScaleShift& forward) {  // of a frozen batch norm
+    if (!Needed(forward.x)) return;
+    const ValueId dz = BehindActivation(forward.activation, forward.y);
+    EmitToInput<step::ScaleShift>(forward.x, Activation{}, dz, forward.scale, kNoValue);
+  }
+
   void Backward(const step::Add& forward) {
     if (!Needed(forward.y)) return;
-    ValueId dy = gradients_[forward.y];
-    if (forward.activation != Activation{}) {
-      const ValueId dz = Like(forward.y);
-      Emit(step::ActivationBackward{forward.activation, dy, forward.y, dz, kNoValue});
-      dy = dz;
-    }
+    const ValueId dy = BehindActivation(forward.activation, forward.y);
     for (ValueId x : {forward.a, forward.b}) {
       if (Needed(x)) Contribute(x, dy);
     }
@@ -165,6 +185,7 @@ class Differentiation {
   template <typename Other>
   void Backward(const Other&) {}
 
+  const std::vector<int32_t>& frozen_;
   const Backend& backend_;
   Program& program_;
   std::vector<ValueId> gradients_;  // by forward value
@@ -174,12 +195,12 @@ class Differentiation {
 
 }  // namespace
 
-Status AppendLossAndBackward(float label_smoothing, const Backend& backend, Program* program) {
+Status AppendLossAndBackward(const PlanOptions& options, const Backend& backend, Program* program) {
   const Shape& logits = program->output_shape;
   if (logits.h != 1 || logits.w != 1) {
     return InvalidShape("training needs an output of N×classes×1×1, got " + logits.ToString());
   }
-  Differentiation(backend, program).Run(label_smoothing);
+  Differentiation(options, backend, program).Run(options.label_smoothing);
   return {};
 }
 

@@ -3,12 +3,14 @@
 
 #include "graph/program.h"
 #include "ninc/backend.h"
+#include "ninc/plan.h"
 
 namespace ninc {
 
 // The mean softmax cross entropy of the program's output, which must be N×classes×1×1, and the
-// backward steps down to every trainable parameter's gradient (Program::gradients). Gradients are
-// computed for values that depend on a parameter alone: none for the network's input.
-Status AppendLossAndBackward(float label_smoothing, const Backend& backend, Program* program);
+// backward steps down to the gradient of every parameter that is trained (Program::gradients).
+// Gradients are computed for values that depend on such a parameter alone: none for the network's
+// input, and none below the first layer that is not frozen.
+Status AppendLossAndBackward(const PlanOptions& options, const Backend& backend, Program* program);
 
 }  // namespace ninc

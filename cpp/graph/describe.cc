@@ -96,8 +96,9 @@ struct Summarise {
     return {Name(s.problem.kind) + (s.problem.dropout == 0.0f ? "" : " + dropout"), s.y};
   }
   Summary operator()(const step::Dropout& s) const { return {"dropout", s.y}; }
+  Summary operator()(const step::FoldNorm& s) const { return {"fold batch_norm2d", s.scale}; }
   Summary operator()(const step::ScaleShift& s) const {
-    return {With("scale, shift", s.activation), s.y};
+    return {With(s.shift == kNoValue ? "scale" : "scale, shift", s.activation), s.y};
   }
   Summary operator()(const step::BatchNorm& s) const {
     return {With("batch_norm2d", s.activation), s.y};

@@ -153,6 +153,15 @@ class Execution {
                             threads());
   }
 
+  Status operator()(const step::FoldNorm& s) const {
+    return backend_.FoldNorm(shape(s.scale).c,
+                             {.weight = In(s.weight),
+                              .bias = In(s.bias),
+                              .mean = In(s.mean),
+                              .var = In(s.var),
+                              .eps = s.eps},
+                             Out(s.scale), Out(s.shift));
+  }
   Status operator()(const step::ScaleShift& s) const {
     return backend_.ScaleShift(shape(s.x).pixels(), shape(s.x).c, In(s.x), In(s.scale), In(s.shift),
                                s.activation, Out(s.y), threads());

@@ -110,6 +110,13 @@ class Lowering {
   // A new arena value, node `id`'s result.
   ValueId NewValue(NodeId id) { return values_[id] = program_.AddArena(shape(id)); }
 
+  // A new arena value of one number a channel.
+  ValueId Row(int64_t channels) { return program_.AddArena({1, 1, 1, channels}); }
+
+  bool Frozen(int32_t parameter) const {
+    return std::binary_search(options_.frozen.begin(), options_.frozen.end(), parameter);
+  }
+
   ValueId Parameter(int32_t number) {
     if (number < 0) return kNoValue;
     ValueId& value = parameter_values_[number];
@@ -149,6 +156,19 @@ class Lowering {
     const ValueId second_value = has_second ? add(row, prepared.second) : kNoValue;
     program_.prepared.push_back(std::move(prepared));
     return {first_value, second_value};
+  }
+
+  // A frozen batch norm's factors, made in every step of parameters that may be set between two.
+  std::pair<ValueId, ValueId> EmitFold(NodeId id, const NormParameters& norm, int64_t channels) {
+    const step::FoldNorm fold{.eps = norm.eps,
+                              .weight = Parameter(norm.weight),
+                              .bias = Parameter(norm.bias),
+                              .mean = Parameter(norm.running_mean),
+                              .var = Parameter(norm.running_var),
+                              .scale = Row(channels),
+                              .shift = Row(channels)};
+    Emit(fold, {id});
+    return {fold.scale, fold.shift};
   }
 
   // ---- Nodes ------------------------------------------------------------------------------------
@@ -202,8 +222,9 @@ class Lowering {
     const ValueId x = input(id);
     const NormParameters norm = Norm(id, op);
     std::vector<NodeId> nodes{id};
-    if (!training()) {
-      const auto [scale, shift] = AddPrepared({.norm = norm}, op.channels);
+    if (!training() || Frozen(norm.running_mean)) {
+      const auto [scale, shift] =
+          training() ? EmitFold(id, norm, op.channels) : AddPrepared({.norm = norm}, op.channels);
       const Activation activation = SwallowActivation(&id, &nodes);
       Emit(step::ScaleShift{activation, x, scale, shift, NewValue(id)}, std::move(nodes));
       return {};
@@ -212,7 +233,7 @@ class Lowering {
       return InvalidShape("training needs more than one value for each channel, got input shape " +
                           input_shape(id).ToString());
     }
-    const auto row = [&] { return program_.AddArena({1, 1, 1, op.channels}); };
+    const auto row = [&] { return Row(op.channels); };
     step::BatchNorm step{.eps = op.eps,
                          .momentum = op.momentum,
                          .activation = {},

@@ -50,8 +50,8 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   auto impl = std::make_unique<Plan::Impl>();
   NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options, *backend));
   if (options.mode == Mode::kTraining) {
-    NINC_RETURN_IF_ERROR(AppendLossAndBackward(options.label_smoothing, *backend, &impl->program)
-                             .At(graph->Label(options.output)));
+    NINC_RETURN_IF_ERROR(
+        AppendLossAndBackward(options, *backend, &impl->program).At(graph->Label(options.output)));
   }
   FuseTrainingPools(*backend, &impl->program);
   FuseMlpConvs(&impl->program);

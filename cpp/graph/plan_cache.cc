@@ -11,7 +11,8 @@ size_t PlanCache::Hash::operator()(const PlanKey& key) const {
   for (int64_t part :
        {key.input.n, key.input.h, key.input.w, key.input.c,
         static_cast<int64_t>(key.options.output), static_cast<int64_t>(key.options.mode),
-        static_cast<int64_t>(key.options.precision), static_cast<int64_t>(key.target)}) {
+        static_cast<int64_t>(key.options.precision),
+        static_cast<int64_t>(key.options.frozen.size()), static_cast<int64_t>(key.target)}) {
     hash = (hash ^ static_cast<size_t>(part)) * 0x9E3779B97F4A7C15u;  // Fibonacci hashing
   }
   return hash;

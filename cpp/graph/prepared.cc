@@ -3,40 +3,9 @@
 // holds them.
 #include "graph/prepared.h"
 
-#include <cmath>
 #include <utility>
 
 namespace ninc {
-namespace {
-
-// Batch norm with its statistics fixed: y = x * scale + shift,
-//     scale(c) = weight(c) / sqrt(running_var(c) + eps)
-//     shift(c) = bias(c) - running_mean(c) * scale(c)
-// in double, since it is done once and its errors would meet every pixel.
-void FoldNorm(const NormParameters& norm, const std::vector<Tensor>& parameters,
-              std::vector<float>* scale, std::vector<float>* shift) {
-  const std::vector<float>& weight = parameters[norm.weight].data;
-  const size_t channels = weight.size();
-  scale->resize(channels);
-  shift->resize(channels);
-  for (size_t c = 0; c < channels; ++c) {
-    const double variance = parameters[norm.running_var].data[c];
-    const double factor = weight[c] / std::sqrt(variance + norm.eps);
-    (*scale)[c] = static_cast<float>(factor);
-    (*shift)[c] = static_cast<float>(parameters[norm.bias].data[c] -
-                                     parameters[norm.running_mean].data[c] * factor);
-  }
-}
-
-// conv(x) * scale + shift with conv's own bias: (bias + conv'(x)) * scale + shift.
-void FoldBias(const float* bias, const std::vector<float>& scale, const std::vector<float>& shift,
-              float* folded) {
-  for (size_t k = 0; k < scale.size(); ++k) {
-    folded[k] = bias == nullptr ? shift[k] : bias[k] * scale[k] + shift[k];
-  }
-}
-
-}  // namespace
 
 PreparedCache::Key PreparedCache::KeyFor(const Prepared& prepared, const Backend& backend) {
   return {prepared.weight,
@@ -53,36 +22,33 @@ Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
   NINC_ASSIGN_OR_RETURN(DeviceMemory memory, backend.Allocate(kWhat, prepared.bytes));
   float* const first = memory.as();
   float* const second = memory.as(prepared.second);
-  const auto write = [&](const float* values, size_t count, float* to) {
-    return backend.Write(to, values, count * sizeof(float));
-  };
-  const std::vector<Tensor>& host = parameters.host();
-  std::vector<float> scale, shift;
-  if (prepared.norm) FoldNorm(*prepared.norm, host, &scale, &shift);
-  if (prepared.problem) {
-    DeviceMemory scale_memory;  // until the weights are packed
-    if (prepared.norm) {
-      NINC_ASSIGN_OR_RETURN(scale_memory, backend.Allocate(kWhat, scale.size() * sizeof(float)));
-      NINC_RETURN_IF_ERROR(write(scale.data(), scale.size(), scale_memory.as()));
+  const auto data = [&](int32_t number) { return number < 0 ? nullptr : parameters.data(number); };
+  DeviceMemory scale_memory;  // until the weights are packed
+  float* scale = prepared.problem ? nullptr : first;
+  if (prepared.norm) {
+    const NormParameters& norm = *prepared.norm;
+    const size_t channels = parameters.host()[norm.weight].data.size();
+    if (prepared.problem) {
+      NINC_ASSIGN_OR_RETURN(scale_memory, backend.Allocate(kWhat, channels * sizeof(float)));
+      scale = scale_memory.as();
     }
-    NINC_RETURN_IF_ERROR(backend.PackWeights(*prepared.problem, Pass::kForward,
-                                             parameters.data(prepared.weight), scale_memory.as(),
-                                             first, backend.Threads()));
-    const float* bias = prepared.bias < 0 ? nullptr : host[prepared.bias].data.data();
-    const auto channels = static_cast<size_t>(prepared.problem->out_channels);
-    if (prepared.norm) {
-      std::vector<float> folded(channels);
-      FoldBias(bias, scale, shift, folded.data());
-      NINC_RETURN_IF_ERROR(write(folded.data(), channels, second));
-    } else if (bias != nullptr) {
-      NINC_RETURN_IF_ERROR(write(bias, channels, second));
-    }
-    NINC_RETURN_IF_ERROR(backend.Synchronize());
-  } else {
-    NINC_RETURN_IF_ERROR(write(scale.data(), scale.size(), first));
-    NINC_RETURN_IF_ERROR(write(shift.data(), shift.size(), second));
-    NINC_RETURN_IF_ERROR(backend.Synchronize());
+    NINC_RETURN_IF_ERROR(backend.FoldNorm(static_cast<int64_t>(channels),
+                                          {.weight = data(norm.weight),
+                                           .bias = data(norm.bias),
+                                           .mean = data(norm.running_mean),
+                                           .var = data(norm.running_var),
+                                           .eps = norm.eps,
+                                           .offset = data(prepared.bias)},
+                                          scale, second));
+  } else if (prepared.bias >= 0) {
+    const std::vector<float>& bias = parameters.host()[prepared.bias].data;
+    NINC_RETURN_IF_ERROR(backend.Write(second, bias.data(), bias.size() * sizeof(float)));
   }
+  if (prepared.problem) {
+    NINC_RETURN_IF_ERROR(backend.PackWeights(
+        *prepared.problem, Pass::kForward, data(prepared.weight), scale, first, backend.Threads()));
+  }
+  NINC_RETURN_IF_ERROR(backend.Synchronize());
   return std::shared_ptr<const PreparedBlock>(
       std::make_shared<PreparedBlock>(std::move(memory), version, live_bytes_));
 }

@@ -142,7 +142,13 @@ struct Dropout {  // its own backward pass, x = dy, y = dx
   ValueId x, y;
   Operands operands() const { return {{x}, {y}, {x}}; }
 };
-struct ScaleShift {  // y = activation(x * scale + shift)
+struct FoldNorm {  // training: a frozen batch norm's factors; inference has them prepared
+  float eps;
+  ValueId weight, bias, mean, var;
+  ValueId scale, shift;
+  Operands operands() const { return {{weight, bias, mean, var}, {scale, shift}}; }
+};
+struct ScaleShift {  // y = activation(x * scale + shift); without a shift its own backward pass
   Activation activation;
   ValueId x, scale, shift, y;
   Operands operands() const { return {{x, scale, shift}, {y}, {x}}; }
@@ -308,12 +314,13 @@ struct SoftmaxBackward {
 using StepOp =
     std::variant<step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d, step::MlpConv,
                  step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
-                 step::TrainingPool, step::Dropout, step::ScaleShift, step::BatchNorm,
-                 step::NormConv2d, step::Normalize, step::Add, step::CopyChannels, step::Softmax,
-                 step::SoftmaxCrossEntropy, step::Conv2dBackwardData, step::Conv2dBackwardWeights,
-                 step::PointwiseBackward, step::ActivationBackward, step::MaxPool2dBackward,
-                 step::AvgPool2dBackward, step::TrainingPoolBackward, step::GlobalAvgPool2dBackward,
-                 step::BatchNormBackward, step::NormBackward, step::SoftmaxBackward>;
+                 step::TrainingPool, step::Dropout, step::FoldNorm, step::ScaleShift,
+                 step::BatchNorm, step::NormConv2d, step::Normalize, step::Add, step::CopyChannels,
+                 step::Softmax, step::SoftmaxCrossEntropy, step::Conv2dBackwardData,
+                 step::Conv2dBackwardWeights, step::PointwiseBackward, step::ActivationBackward,
+                 step::MaxPool2dBackward, step::AvgPool2dBackward, step::TrainingPoolBackward,
+                 step::GlobalAvgPool2dBackward, step::BatchNormBackward, step::NormBackward,
+                 step::SoftmaxBackward>;
 
 struct Step {
   StepOp op;

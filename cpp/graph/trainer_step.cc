@@ -78,8 +78,9 @@ Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedVie
                         input.ToString());
   }
   const std::shared_ptr<Placement> where = inner->placement();
-  NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
-                        inner->PlanFor(*where, input, {Mode::kTraining, -1, label_smoothing}));
+  const PlanOptions options{
+      .mode = Mode::kTraining, .label_smoothing = label_smoothing, .frozen = frozen};
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next, inner->PlanFor(*where, input, options));
   if (labels != nullptr) NINC_RETURN_IF_ERROR(CheckLabels(*next, labels, input.n));
   // Threads may be set between two steps.
   if (next != plan || layout.run.threads != where->backend->Threads()) {
@@ -166,8 +167,13 @@ Status Trainer::Impl::Update(bool average) {
                                                 parameters.data(statistic.parameter), threads));
     }
     for (size_t i = 0; average && i < averages.size(); ++i) {
-      NINC_RETURN_IF_ERROR(stream().AverageUpdate(averages.host()[i].size(), state(),
-                                                  parameters.data(i), averages.data(i), threads));
+      const int64_t count = averages.host()[i].size();
+      const float* const weight = parameters.data(i);
+      // The average of what stands still is what it is, whatever it was before.
+      NINC_RETURN_IF_ERROR(
+          std::binary_search(frozen.begin(), frozen.end(), static_cast<int32_t>(i))
+              ? stream().CopyUpdated(count, state(), weight, averages.data(i), threads)
+              : stream().AverageUpdate(count, state(), weight, averages.data(i), threads));
     }
     return {};
   });

@@ -30,8 +30,9 @@ void ScaleShift(int64_t rows, int64_t channels, const float* x, const float* sca
       for (int64_t row = begin; row < end; ++row) {
         ForEachSlice<1>(channels, [&](int64_t c, auto slice) HWY_ATTR {
           const int64_t i = row * channels + c;
-          const V scaled =
-              hn::MulAdd(slice.Load(x + i), slice.Load(scale + c), slice.Load(shift + c));
+          const V value = slice.Load(x + i), factor = slice.Load(scale + c);
+          const V scaled = shift == nullptr ? hn::Mul(value, factor)
+                                            : hn::MulAdd(value, factor, slice.Load(shift + c));
           slice.Store(Activated(kind, scaled), y + i);
         });
       }
@@ -48,6 +49,15 @@ namespace ninc::cpu {
 void ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                 const float* shift, Activation activation, float* y, int threads) {
   NINC_DISPATCH(ScaleShift)(rows, channels, x, scale, shift, activation, y, threads);
+}
+
+void FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) {
+  for (int64_t c = 0; c < channels; ++c) {
+    const double factor = norm.weight[c] / std::sqrt(static_cast<double>(norm.var[c]) + norm.eps);
+    const double offset = norm.offset == nullptr ? 0.0 : norm.offset[c];
+    scale[c] = static_cast<float>(factor);
+    shift[c] = static_cast<float>(norm.bias[c] + (offset - norm.mean[c]) * factor);
+  }
 }
 
 namespace {

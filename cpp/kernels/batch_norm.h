@@ -7,7 +7,11 @@
 
 namespace ninc::cpu {
 
-// y(r, c) = activation(x(r, c) * scale(c) + shift(c)); y may be x.
+// scale(c) = weight(c) / sqrt(var(c) + eps);  shift(c) = bias(c) + (offset(c) - mean(c)) * scale(c)
+// in double: done once for many pixels, each of which would meet its errors.
+void FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift);
+
+// y(r, c) = activation(x(r, c) * scale(c) + shift(c)); y may be x, shift null.
 void ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                 const float* shift, Activation activation, float* y, int threads);
 

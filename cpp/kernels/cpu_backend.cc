@@ -194,6 +194,10 @@ class Cpu final : public Backend {
     return {};
   }
 
+  Status FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) override {
+    cpu::FoldNorm(channels, norm, scale, shift);
+    return {};
+  }
   Status ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                     const float* shift, Activation activation, float* y, int threads) override {
     cpu::ScaleShift(rows, channels, x, scale, shift, activation, y, threads);

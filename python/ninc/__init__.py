@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .optim import SGD
     from .plan import Plan
     from .trainer import Trainer
+    from .weights import LoadedWeights
 
 # Where each name lives.
 _MODULES = frozenset(
@@ -49,6 +50,7 @@ _MODULES = frozenset(
 _NAMES = {
     "Dataset": "data",
     "History": "history",
+    "LoadedWeights": "weights",
     "Network": "network",
     "Plan": "plan",
     "SGD": "optim",
@@ -75,6 +77,7 @@ __all__ = [
     "Error",
     "FileError",
     "History",
+    "LoadedWeights",
     "ModelError",
     "Network",
     "OutOfMemoryError",

@@ -11,7 +11,7 @@ import numpy as np
 
 from .arguments import whole
 from .batches import batches_in_order
-from .data import BatchStream, Dataset, as_dataset
+from .data import Dataset, as_dataset
 from .errors import ArgumentError
 from .matching import count_outputs, matched
 from .preprocess import Preprocessing

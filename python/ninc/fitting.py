@@ -44,6 +44,7 @@ class Options:
     monitor: str
     preprocessing: str
     progress: bool
+    frozen: list[str]
 
 
 class Fit:
@@ -75,6 +76,8 @@ class Fit:
                 self.folder = RunFolder(self.options.checkpoint_dir)
                 stack.callback(self.folder.close)
                 self.settings = self._settings()
+            self.core.set_frozen(self.options.frozen)
+            stack.callback(self.core.set_frozen, [])
             begun = self._begin()
             done = self.state.epoch * (self.state.epoch_steps or 0) + self.state.step
             self.shown = TrainingProgress(
@@ -124,6 +127,7 @@ class Fit:
             "monitor": options.monitor,
             "early stopping": stopping,
             "preprocessing": options.preprocessing,
+            "frozen": ", ".join(options.frozen) or "none",
             "training data": _fingerprint(self.train),
             "validation data": _fingerprint(self.validation),
         }

@@ -14,7 +14,6 @@ import numpy as np
 
 from .data import BatchStream, Dataset
 from .errors import ArgumentError, ShapeError
-from .preprocess import Framing
 
 if TYPE_CHECKING:
     from .network import Network
@@ -47,9 +46,9 @@ def matched(network: Network, data: Dataset, where: str, batch_size: int = 1) ->
         )
     if len(data.classes) > outputs:
         raise ArgumentError(
-            f"{where}: the data have {len(data.classes)} classes and the network {outputs} outputs: "
-            f"make it with num_classes={len(data.classes)}, or give it a last layer for them "
-            "(net.new_head(data.classes))"
+            f"{where}: the data have {len(data.classes)} classes and the network {outputs} "
+            f"outputs: make it with num_classes={len(data.classes)}, or give it a last layer for "
+            "them (net.new_head(data.classes))"
         )
     return data
 
@@ -80,10 +79,10 @@ def by_name(data: Dataset, classes: Sequence[str], where: str, whose: str) -> Da
     others = [name for name in data.classes if name not in known]
     if others:
         raise ArgumentError(
-            f"{where}: {_names(others)} of the data {'is' if len(others) == 1 else 'are'} not among "
-            f"{whose} classes, {_names(classes)}; net.new_head(data.classes) gives the network a "
-            "last layer for the data's (`ninc train --init` does), and Dataset(images, labels, "
-            "classes) other names to the data"
+            f"{where}: {_names(others)} of the data {'is' if len(others) == 1 else 'are'} not "
+            f"among {whose} classes, {_names(classes)}; net.new_head(data.classes) makes a network "
+            "with a last layer for the data's (`ninc train --init` does), and Dataset(images, "
+            "labels, classes) gives other names to the data"
         )
     return data.with_classes(classes)
 
@@ -118,8 +117,8 @@ def _by_number(data: Dataset, classes: Sequence[str], where: str, whose: str) ->
     used = table[np.unique(data.labels)] if len(data) else table
     if used.size and used.max() >= len(classes):
         raise ArgumentError(
-            f"{where}: label {used.max()} of the data counts beyond {whose} {len(classes)} classes, "
-            f"0 to {len(classes) - 1} ({_names(classes)}); give the data their names: "
+            f"{where}: label {used.max()} of the data counts beyond {whose} {len(classes)} "
+            f"classes, 0 to {len(classes) - 1} ({_names(classes)}); give the data their names: "
             "Dataset(images, labels, classes)"
         )
     return data.relabelled(table[data.labels], classes)

@@ -14,12 +14,13 @@ from . import _core
 from .arguments import integer
 from .checkpoint import forget_training
 from .class_maps import class_maps
-from .errors import ArgumentError, ModelError, ShapeError
+from .errors import ArgumentError, ModelError
 from .held_out import HeldOut
 from .plan import Plan, image_shape
 from .predict import predict
 from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
+from .weights import LoadedWeights, load_weights
 
 _DLPACK_CUDA = (2, 13)  # DLPack's numbers for memory of an NVIDIA GPU, and for managed memory
 PRECISIONS = ("float32", "strict", "fast")
@@ -63,26 +64,34 @@ class Network:
         """How many numbers are trained: weights, biases, batch norm's scales and shifts."""
         return sum(value.size for value in self.parameters().values())
 
-    def load_state_dict(self, values: Mapping[str, np.ndarray]) -> None:
-        """Takes over all weights, by name; on an error none.
+    def load_state_dict(
+        self, values: Mapping[str, np.ndarray], strict: bool = True
+    ) -> LoadedWeights:
+        """Takes over weights by name; on an error none.
 
-        Raises ModelError for names missing or unknown, ShapeError for shapes that differ, both
-        with all of them listed, and DTypeError for what is no float32 array.
+        strict: all of the network's, and `values` holds nothing else. False: those that fit by
+            name and shape.
+
+        Returns which names were taken and which were not, as `LoadedWeights`. Raises, where strict,
+        ModelError for names missing or unknown and ShapeError for shapes that differ, both with all
+        of them listed; and DTypeError for what is no float32 array.
         """
-        specs = {name: tuple(dims) for name, dims, _ in self._model.specs()}
-        missing = [name for name in specs if name not in values]
-        unknown = [str(name) for name in values if name not in specs]
-        wrong = [
-            f"{name} is {_dims(np.shape(values[name]))} instead of {_dims(dims)}"
-            for name, dims in specs.items()
-            if name in values and np.shape(values[name]) != dims
-        ]
-        parts = (("missing", missing), ("unknown", unknown), ("of another shape", wrong))
-        problems = [f"{what}: {', '.join(names)}" for what, names in parts if names]
-        if problems:
-            kind = ModelError if missing or unknown else ShapeError
-            raise kind(f"load_state_dict: {'; '.join(problems)}")
-        self._model.set_parameters(dict(values))
+        return load_weights(self._model, values, strict)
+
+    def new_head(self, classes: Sequence[str] | int, seed: int = 0) -> Network:
+        """A new network with a fresh last layer for other classes, and all else kept, bit for bit.
+
+        classes: their names, which the new network then has, or how many there are.
+        seed: of the last layer's weights, He's as in `nn`; a batch norm behind it begins anew too.
+
+        Weights, statistics and preprocessing are copies, on the CPU; this network stays as it is.
+        The last layer is the convolution or linear layer that gives the output through pools,
+        activations, batch norm, dropout, Flatten and Softmax alone. Raises ModelError, naming the
+        layer, where the network ends in another way.
+        """
+        from .head import with_new_head  # it makes networks
+
+        return with_new_head(self, classes, integer("new_head", "seed", seed, 0))
 
     # ---- Running ---------------------------------------------------------------------------------
 
@@ -359,7 +368,3 @@ def _checked_precision(name: str, what: str) -> str:
     if name not in PRECISIONS:
         raise ArgumentError(f"{what} must be one of {', '.join(PRECISIONS)}, got {name!r}")
     return name
-
-
-def _dims(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape)) or "a single number"

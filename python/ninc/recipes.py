@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -65,17 +66,16 @@ class Recipe:
 
 def _original_sgd(network: Network, lr: float) -> SGD:
     """Biases at twice the rate and without decay; the last layer at a tenth (nets' *_params)."""
-    last = list(network.parameters())[-1].rpartition(".")[0]
-    return SGD(
-        lr,
-        momentum=0.9,
-        weight_decay=1e-4,
-        groups=[
-            ("*.bias", dict(lr_mult=2.0, weight_decay=0.0)),
-            (f"{last}.weight", dict(lr_mult=0.1)),
-            (f"{last}.bias", dict(lr_mult=0.2)),
-        ],
-    )
+    names = list(network.parameters())
+    last = names[-1].rpartition(".")[0]
+    groups = [
+        ("*.bias", dict(lr_mult=2.0, weight_decay=0.0)),
+        (f"{last}.weight", dict(lr_mult=0.1)),
+        (f"{last}.bias", dict(lr_mult=0.2)),
+    ]
+    # A network that is gone on from may have no biases, there or anywhere.
+    groups = [group for group in groups if fnmatch.filter(names, group[0])]
+    return SGD(lr, momentum=0.9, weight_decay=1e-4, groups=groups)
 
 
 def _fast_sgd(network: Network, lr: float) -> SGD:
@@ -127,6 +127,15 @@ def augmentation(model: str) -> Augmentation:
     if model == "nin-svhn":
         return PadCrop(4)
     return Compose(PadCrop(16 if model == "nin-imagenet" else 4), Flip())
+
+
+def like(channels: int, height: int, width: int) -> str:
+    """The published network whose pictures are most like those of this shape, for what hangs on
+    its name here: grey ones are taken for digits, large ones for ImageNet's, others for CIFAR's.
+    """
+    if channels == 1:
+        return "nin-mnist"
+    return "nin-imagenet" if min(height, width) >= 128 else "nin-cifar10"
 
 
 def preprocessing(recipe: str, model: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -19,6 +19,7 @@ from .data.dataset import is_batches
 from .errors import ArgumentError
 from .evaluate import Evaluation, evaluate, stored_preprocessing
 from .fitting import Fit, Options
+from .freezing import frozen_parameters
 from .history import History
 from .loss import PendingLoss
 from .matching import by_name, check_framing, count_outputs, matched
@@ -77,8 +78,8 @@ class Trainer:
         # What the optimiser's rates are multiplied by. `fit` sets it by the schedule before every
         # step; a loop of one's own around `step` may set it too.
         self.lr_factor = 1.0
-        names = [name for name, _, trainable in network._model.specs() if trainable]
-        self._lr, self._weight_decay = self.optimizer.vectors(names)
+        self._names = [name for name, _, trained in network._model.specs() if trained]
+        self._lr, self._weight_decay = self.optimizer.vectors(self._names)
         self._core = _core.Trainer(network._model, self.label_smoothing)
         self._steps = 0
 
@@ -138,6 +139,7 @@ class Trainer:
         min_delta: float = 0.0,
         monitor: str = _MONITOR,
         preprocessing: str = "normalize",
+        freeze: str | Sequence[str] = (),
     ) -> History:
         """Trains for `epochs` passes over `train`; returns the history, one row an epoch.
 
@@ -156,6 +158,10 @@ class Trainer:
         preprocessing: what uint8 pictures go through, fitted to this training set: "normalize" or
             "gcn_zca". It is stored with the network, as are the classes' names; a network that has
             its preprocessing keeps it.
+        freeze: patterns of parameters ("conv1.*", "*.bias") or layers ("conv1", "bn_*") that this
+            run holds still, to the bit, and takes no gradients of. A batch norm whose parameters
+            are all among them normalises by its running statistics, as in inference, and leaves
+            them as they are.
 
         Ctrl-C, SIGTERM and SIGHUP end the run at a step's end, with a checkpoint where there is a
         folder; `Interrupted`, a KeyboardInterrupt, is raised then. A second one ends it at once.
@@ -197,6 +203,7 @@ class Trainer:
             monitor=monitor,
             preprocessing=preprocessing,
             progress=progress,
+            frozen=frozen_parameters(self._names, freeze),
         )
         return Fit(self, train, validation, options).run()
 

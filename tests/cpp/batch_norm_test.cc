@@ -167,6 +167,36 @@ TEST(BatchNormTest, NanComesThrough) {
       });
 }
 
+TEST(BatchNormTest, FoldNorm) {
+  const MatrixCase m{1, 37};
+  const BatchNormLayer layer(m);
+  const std::vector<float> offset = Random(m.channels, 12), zeros(m.channels, 0.0f);
+  const auto fold = [&](const std::vector<float>& from) {
+    return reference::FoldNorm(layer.weight, layer.bias, layer.running_mean, layer.running_var,
+                               kEps, from);
+  };
+  const reference::FoldedNorm with = fold(offset), without = fold(zeros);
+  OnEveryTarget(
+      m.ToString(),
+      [&](Call& call) {
+        StillNorm norm{.weight = call.In(layer.weight),
+                       .bias = call.In(layer.bias),
+                       .mean = call.In(layer.running_mean),
+                       .var = call.In(layer.running_var),
+                       .eps = kEps,
+                       .offset = call.In(offset)};
+        float* scale = call.Out(m.channels);
+        cpu::FoldNorm(m.channels, norm, scale, call.Out(m.channels));
+        norm.offset = nullptr;
+        cpu::FoldNorm(m.channels, norm, scale, call.Out(m.channels));
+      },
+      [&](const Outputs& got) {  // in double, rounded once
+        EXPECT_TRUE(SameBits(got[0], ToFloat(with.scale)));
+        EXPECT_TRUE(SameBits(got[1], ToFloat(with.shift)));
+        EXPECT_TRUE(SameBits(got[2], ToFloat(without.shift)));
+      });
+}
+
 TEST(BatchNormTest, ScaleShift) {
   for (const MatrixCase& m : MatrixCases()) {
     const std::vector<float> x = Random(m.size(), 9, -6.0f, 6.0f);
@@ -176,13 +206,20 @@ TEST(BatchNormTest, ScaleShift) {
           reference::ScaleShift(m.channels, x, scale, shift, activation);
       const std::vector<double> magnitude =
           reference::ScaleShift(m.channels, Absolute(x), Absolute(scale), Absolute(shift), kNone);
+      const std::vector<double> scaled = reference::ScaleShift(
+          m.channels, x, scale, std::vector<float>(m.channels, 0.0f), activation);
       OnEveryTarget(
           m.ToString(),
           [&](Call& call) {
             cpu::ScaleShift(m.rows, m.channels, call.In(x), call.In(scale), call.In(shift),
                             activation, call.Out(m.size()), call.threads());
+            cpu::ScaleShift(m.rows, m.channels, call.In(x), call.In(scale), nullptr, activation,
+                            call.Out(m.size()), call.threads());
           },
-          [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, 2); });
+          [&](const Outputs& got) {
+            ExpectClose(got[0], want, magnitude, 2);
+            ExpectClose(got[1], scaled, magnitude, 2);
+          });
     }
   }
 }

@@ -19,9 +19,10 @@ struct Outcome {
 
 Program Compile(const Model& model, const Shape& input, bool fuse) {
   const Backend& cpu = CpuBackend();
-  const PlanOptions options{.mode = Mode::kTraining, .output = LogitsOf(model.graph())};
+  const PlanOptions options{
+      .mode = Mode::kTraining, .output = LogitsOf(model.graph()), .label_smoothing = 0.1f};
   Program program = Lower(model.graph(), input, options, cpu).value();
-  EXPECT_TRUE(AppendLossAndBackward(0.1f, cpu, &program).ok());
+  EXPECT_TRUE(AppendLossAndBackward(options, cpu, &program).ok());
   if (fuse) FuseTrainingPools(cpu, &program);
   FuseMlpConvs(&program);
   FuseGradients(&program);

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "kernels/reference/dropout.h"
@@ -51,6 +53,7 @@ class Interpreter {
   }
 
   std::vector<std::vector<double>> parameters;  // to be moved about by finite differences
+  std::set<std::string> still;  // batch norms that take running statistics in training too
 
   // The values of all nodes.
   std::vector<Map> Run(const Shape& input, const std::vector<float>& x) {
@@ -134,7 +137,8 @@ class Interpreter {
       });
       return total;
     };
-    for (int64_t c = 0; training_ && c < op.channels; ++c) {
+    const bool of_batch = training_ && !still.contains(graph_.node(node_).name);
+    for (int64_t c = 0; of_batch && c < op.channels; ++c) {
       mean[c] = sum(c, [](double x) { return x; }) / count;
       variance[c] = sum(c, [&](double x) { return (x - mean[c]) * (x - mean[c]); }) / count;
     }

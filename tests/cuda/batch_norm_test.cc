@@ -130,6 +130,38 @@ TEST(CudaBatchNormTest, Backward) {
   ExpectBackward(kManyRuns, kRelu);
 }
 
+TEST(CudaBatchNormTest, FoldNorm) {
+  for (int64_t channels : {1, 37, 300}) {
+    const MatrixCase m{1, channels};
+    const BatchNormLayer layer(m);
+    const std::vector<float> offset = Random(channels, 12), zeros(channels, 0.0f);
+    const auto fold = [&](const std::vector<float>& from) {
+      return reference::FoldNorm(layer.weight, layer.bias, layer.running_mean, layer.running_var,
+                                 kEps, from);
+    };
+    const reference::FoldedNorm with = fold(offset), without = fold(zeros);
+    OnDevice(
+        m.ToString(),
+        [&](DeviceCall& call) {
+          StillNorm norm{.weight = call.In(layer.weight),
+                         .bias = call.In(layer.bias),
+                         .mean = call.In(layer.running_mean),
+                         .var = call.In(layer.running_var),
+                         .eps = kEps,
+                         .offset = call.In(offset)};
+          float* scale = call.Out(channels);
+          ExpectOk(Device().FoldNorm(channels, norm, scale, call.Out(channels)));
+          norm.offset = nullptr;
+          ExpectOk(Device().FoldNorm(channels, norm, scale, call.Out(channels)));
+        },
+        [&](const Outputs& got) {  // in double, rounded once
+          EXPECT_TRUE(SameBits(got[0], ToFloat(with.scale)));
+          EXPECT_TRUE(SameBits(got[1], ToFloat(with.shift)));
+          EXPECT_TRUE(SameBits(got[2], ToFloat(without.shift)));
+        });
+  }
+}
+
 TEST(CudaBatchNormTest, ScaleShift) {
   for (const MatrixCase& m : MatrixCases()) {
     const std::vector<float> x = AroundLimits(m.size(), 9);
@@ -139,6 +171,8 @@ TEST(CudaBatchNormTest, ScaleShift) {
           reference::ScaleShift(m.channels, x, scale, shift, activation);
       const std::vector<double> magnitude =
           reference::ScaleShift(m.channels, Absolute(x), Absolute(scale), Absolute(shift), kNone);
+      const std::vector<double> scaled = reference::ScaleShift(
+          m.channels, x, scale, std::vector<float>(m.channels, 0.0f), activation);
       OnDevice(
           m.ToString(),
           [&](DeviceCall& call) {
@@ -149,10 +183,13 @@ TEST(CudaBatchNormTest, ScaleShift) {
                                          call.Out(m.size()), 1));
             ExpectOk(Device().ScaleShift(m.rows, m.channels, in_place, factors, terms, activation,
                                          in_place, 1));
+            ExpectOk(Device().ScaleShift(m.rows, m.channels, call.In(x), factors, nullptr,
+                                         activation, call.Out(m.size()), 1));
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], want, magnitude, 2);
             ExpectClose(got[1], want, magnitude, 2);
+            ExpectClose(got[2], scaled, magnitude, 2);
           });
     }
   }

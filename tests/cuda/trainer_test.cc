@@ -108,6 +108,46 @@ TEST(CudaTrainer, TwentyStepsFollowTheProcessor) {
   });
 }
 
+// Twenty steps, so that they are recorded and replayed; frozen half way, then not.
+TEST(CudaTrainer, FrozenStepsFollowTheProcessor) {
+  InOwnProcess([] {
+    for (const Network& network : {Networks()[1], Networks()[4]}) {
+      SCOPED_TRACE(network.name);
+      Pair pair(network);
+      StepSettings settings = pair.here.Settings(0.02f, 0.9f, 1e-3f);
+      settings.clip_norm = 2.0f;
+      settings.average_rate = 0.1f;
+      const std::vector<ParameterSpec>& specs = pair.here.model->specs();
+      std::vector<size_t> frozen;
+      std::vector<bool> still(specs.size());
+      for (size_t i = 0; i < specs.size(); ++i) {
+        still[i] = specs[i].name.starts_with("bn") || specs[i].name.starts_with("conv1");
+        if (still[i] && specs[i].trainable) frozen.push_back(i);
+      }
+      for (const std::vector<size_t>& now : {frozen, std::vector<size_t>()}) {
+        for (Problem* problem : {&pair.here, &pair.there}) {
+          EXPECT_OK(problem->trainer->SetFrozen(now));
+        }
+        EXPECT_OK(pair.there.model->FetchParameters());
+        const auto before = pair.there.Parameters();
+        for (uint64_t step = 0; step < 10; ++step) {
+          settings.step = step;
+          const StepResult want = cuda::Value(pair.here.Step(settings));
+          const StepResult got = cuda::Value(pair.there.Step(settings));
+          ASSERT_NEAR(got.loss, want.loss, 3e-5 * std::max(1.0f, want.loss)) << "step " << step;
+          ASSERT_NEAR(got.gradient_norm, want.gradient_norm, 3e-4 * want.gradient_norm);
+        }
+        EXPECT_OK(pair.there.model->FetchParameters());
+        const auto after = pair.there.Parameters(), want = pair.here.Parameters();
+        for (size_t i = 0; i < after.size(); ++i) {
+          EXPECT_EQ(SameBits(after[i], before[i]), still[i] && !now.empty()) << specs[i].name;
+          EXPECT_LT(Difference(after[i], want[i]), 3e-4) << specs[i].name;
+        }
+      }
+    }
+  });
+}
+
 TEST(CudaTrainer, TheSameStepsGiveTheSameBits) {
   InOwnProcess([] {
     std::vector<std::vector<float>> first;

@@ -9,7 +9,7 @@ import pytest
 
 import ninc
 from ninc import cli
-from ninc.cli import train as train_command
+from ninc.cli.common import INPUTS
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -216,7 +216,7 @@ def test_the_commands_are_cheap_to_import():
 
 
 def test_every_model_has_its_input():
-    for name, (size, channels) in train_command.INPUTS.items():
+    for name, (size, channels) in INPUTS.items():
         network = ninc.models.create(name)
         shape = network._model.output_shape((1, channels, size, size))
         assert shape[2:] == (1, 1), name

@@ -274,3 +274,22 @@ def test_the_benchmark_runs_without_torch():
     )
     assert result.returncode == 0, result.stderr
     assert "ninc float32" in result.stdout and "images/s" in result.stdout
+
+
+def test_a_new_head_is_trained_there_with_the_rest_frozen():
+    run("""
+net.to("cuda")
+ninc.Trainer(net, ninc.SGD(0.1)).step(x, labels)
+renewed = net.new_head(3)
+assert (net.device, renewed.device) == ("cuda", "cpu")
+state = {name: value.copy() for name, value in renewed.state_dict().items()}
+for name, value in net.state_dict().items():
+    assert name.startswith("cccp2") or (state[name] == value).all(), name
+here, there = net.new_head(3), renewed.to("cuda")
+for network in (here, there):
+    trainer = ninc.Trainer(network, ninc.SGD(0.05, momentum=0.9, weight_decay=1e-3))
+    trainer.fit((x, labels % 3), epochs=8, batch_size=6, progress=False, freeze=("*1", "conv2"))
+for name, value in there.state_dict().items():
+    assert np.abs(value - here.state_dict()[name]).max() < 1e-4, name
+    assert name.startswith("cccp2") == (value != state[name]).any(), name
+""")

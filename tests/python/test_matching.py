@@ -1,4 +1,4 @@
-"""Data are compared with what the network holds: classes by name, pictures by how they were made."""
+"""Data are compared with what a network holds: classes by name, pictures by how they were made."""
 
 import numpy as np
 import pytest

@@ -59,7 +59,7 @@ def test_a_picture_is_turned_as_its_exif_data_say(tmp_path, ending, orientation)
 
 
 def test_every_part_of_ninc_turns_it(tmp_path):
-    """Loading at once, as it goes, predicting, explaining; and sizes are those of the turned one."""
+    """Loading at once and as it goes, and predicting; sizes are those of the turned picture."""
     pixels = upright()
     for name in ("a", "b"):
         (tmp_path / "d" / name).mkdir(parents=True)

@@ -288,8 +288,11 @@ class NINC_API Backend {
   virtual Status Dropout(int64_t count, float p, uint32_t layer, const DropoutKey* key,
                          const float* x, float* y, int threads) = 0;
 
-  // y(r, c) = activation(x(r, c) * scale(c) + shift(c)), in place allowed: inference batch norm
-  // that could not be folded.
+  // scale(c) = weight(c) / sqrt(var(c) + eps); shift(c) = bias(c) + (offset(c) - mean(c)) *
+  // scale(c)
+  virtual Status FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) = 0;
+  // y(r, c) = activation(x(r, c) * scale(c) + shift(c)), in place allowed: batch norm whose
+  // statistics stand still. Without a shift it is its own backward pass, x = dy, y = dx.
   virtual Status ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                             const float* shift, Activation activation, float* y, int threads) = 0;
   // Training batch norm (Ioffe, Szegedy 2015), PyTorch's conventions: normalises by the batch's

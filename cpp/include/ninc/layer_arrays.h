@@ -42,6 +42,17 @@ struct Normalization {
   Activation activation = {};
 };
 
+// A batch norm whose statistics stand still, C values each. offset: what its input still lacks, the
+// bias of the convolution in front.
+struct StillNorm {
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+  const float* mean = nullptr;
+  const float* var = nullptr;
+  float eps = 0.0f;
+  const float* offset = nullptr;  // or null
+};
+
 // What a training batch norm takes of the batch it sees, C values each; as BatchNormForward.
 struct NormStatistics {
   const float* weight = nullptr;

@@ -135,6 +135,12 @@ class NINC_API Trainer {
                                                  float label_smoothing);
   ~Trainer();
 
+  // From the next step on these trainable parameters, by number, and no others stay as they are, to
+  // the bit: no gradient is taken of them, none counts for clip_norm, their averages are what they
+  // are. A batch norm all of whose parameters are among them normalises by its running statistics,
+  // as in inference, and leaves them alone.
+  Status SetFrozen(const std::vector<size_t>& parameters);
+
   // x: N×C×H×W, N at least 1; labels: N values in [0, classes).
   Result<StepResult> Step(const Shape& input, const StridedView& x, const int64_t* labels,
                           const StepSettings& settings);
@@ -142,7 +148,7 @@ class NINC_API Trainer {
   Result<std::shared_ptr<PendingStep>> Launch(const Shape& input, const StridedView& x,
                                               const int64_t* labels, const StepSettings& settings);
   // Loss and gradients, nothing updated: one gradient for each trainable parameter, in order, zero
-  // where the output does not depend on it.
+  // where it is frozen or the output does not depend on it.
   Result<StepResult> Gradients(const Shape& input, const StridedView& x, const int64_t* labels,
                                uint64_t seed, uint64_t step, std::vector<Tensor>* gradients);
 

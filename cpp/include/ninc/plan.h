@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ninc/backend.h"
 #include "ninc/export.h"
@@ -26,6 +28,9 @@ struct PlanOptions {
   NodeId output = -1;            // -1: the graph's output; Plan::options() has its number
   float label_smoothing = 0.0f;  // training only
   Precision precision = Precision::kFloat32;  // Model::PlanFor: the model's own, whatever is asked
+  // Training only: numbers of parameters that stay as they are, rising. No gradient is taken of
+  // them or for their sake; a batch norm whose running statistics are there normalises by these.
+  std::vector<int32_t> frozen = {};
   bool operator==(const PlanOptions&) const = default;
 };
 

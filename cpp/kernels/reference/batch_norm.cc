@@ -59,6 +59,18 @@ BatchNormGradients BatchNormBackward(int64_t rows, int64_t channels, const std::
   return out;
 }
 
+FoldedNorm FoldNorm(const std::vector<float>& weight, const std::vector<float>& bias,
+                    const std::vector<float>& mean, const std::vector<float>& var, float eps,
+                    const std::vector<float>& offset) {
+  FoldedNorm folded;
+  for (size_t c = 0; c < weight.size(); ++c) {
+    const double scale = weight[c] / std::sqrt(static_cast<double>(var[c]) + eps);
+    folded.scale.push_back(scale);
+    folded.shift.push_back(bias[c] + (static_cast<double>(offset[c]) - mean[c]) * scale);
+  }
+  return folded;
+}
+
 std::vector<double> ScaleShift(int64_t channels, const std::vector<float>& x,
                                const std::vector<float>& scale, const std::vector<float>& shift,
                                Activation activation) {

@@ -34,6 +34,15 @@ BatchNormGradients BatchNormBackward(int64_t rows, int64_t channels, const std::
                                      const std::vector<float>& mean,
                                      const std::vector<float>& inv_std);
 
+struct FoldedNorm {
+  std::vector<double> scale, shift;
+};
+
+// scale(c) = weight(c) / sqrt(var(c) + eps);  shift(c) = bias(c) + (offset(c) - mean(c)) * scale(c)
+FoldedNorm FoldNorm(const std::vector<float>& weight, const std::vector<float>& bias,
+                    const std::vector<float>& mean, const std::vector<float>& var, float eps,
+                    const std::vector<float>& offset);
+
 // y(r, c) = activation(x(r, c) * scale(c) + shift(c))
 std::vector<double> ScaleShift(int64_t channels, const std::vector<float>& x,
                                const std::vector<float>& scale, const std::vector<float>& shift,

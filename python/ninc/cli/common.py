@@ -113,7 +113,7 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     from .. import data
     from ..errors import ArgumentError
 
-    pictures = _as_stored(network)
+    pictures = as_stored(network)
     divided, record = data.has_test(path), network.held_out
     if divided or args.split not in ("train", "test"):
         for option, given in (("--held-out", args.held_out), ("--seed", args.seed)):
@@ -141,7 +141,7 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     return loaded, f"{len(loaded):,} pictures {words}"
 
 
-def _as_stored(network: Network) -> dict[str, Any]:
+def as_stored(network: Network) -> dict[str, Any]:
     """How `data.load` brings pictures to what the network takes; empty where it does not say."""
     settings = network._stored_preprocessing()
     if settings is None:

@@ -1,4 +1,4 @@
-"""Numbers on the command line: what may stand behind an option, and the words where it may not."""
+"""What may stand behind an option of the command line, and the words where it may not."""
 
 from __future__ import annotations
 
@@ -46,3 +46,28 @@ not_negative_real = _real("of 0 or more", lambda value: 0.0 <= value < _INFINITY
 # A part that leaves a rest; a momentum, which may be none.
 share = _real("between 0 and 1", lambda value: 0.0 < value < 1.0)
 share_or_none = _real("from 0 up to but not including 1", lambda value: 0.0 <= value < 1.0)
+
+
+def size(text: str) -> tuple[int, int]:
+    """(height, width) of "64" or "48x64"."""
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"must be pixels a side, or height x width, such as 64 or 48x64, got {text!r}"
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """RGB of a colour's name or of "#rrggbb"."""
+    names = {"white": (255, 255, 255), "grey": (128, 128, 128), "black": (0, 0, 0)}
+    if text in names:
+        return names[text]
+    try:
+        if len(text) == 7 and text[0] == "#":
+            return tuple(bytes.fromhex(text[1:]))
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"must be {', '.join(names)} or #rrggbb such as #d0e8ff, got {text!r}"
+    )

@@ -15,6 +15,7 @@ examples:
   ninc train cifar10 -o nin.safetensors --recipe original --checkpoint run --resume
   ninc train pets -o pets.safetensors --epochs 30 --validation 0.1 --patience 5 --plot pets.png
   ninc train cifar10 -o try.safetensors --limit 100 --epochs 2
+  ninc train birds -o birds.safetensors --init pets.safetensors --freeze '*conv1*' --lr 0.01
   ninc train fashion-mnist -o clothes.safetensors --model nin-mnist --average ema --json
 """
 
@@ -28,7 +29,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..plain_json import json_text
-from .common import HELD_OUT, INPUTS, load_split, use_threads
+from .common import HELD_OUT, load_split, use_threads
+from .start import Start
 from .train_options import MONITOR, add_arguments, check_used, fit_options, make_trainer
 
 if TYPE_CHECKING:
@@ -38,11 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+# Where a larger share of the pictures is cut by much, the user is told.
+_MANY = 0.1
+
 
 def run(args: argparse.Namespace) -> int:
-    import ninc
-
-    from .. import recipes
     from ..errors import ArgumentError
     from ..files import check_writable
 
@@ -54,16 +56,12 @@ def run(args: argparse.Namespace) -> int:
     if args.plot is not None and find_spec("matplotlib") is None:
         raise ArgumentError("--plot needs matplotlib: pip install 'ninc[train]'")
     use_threads(args)
-    train, test, record = _load(args)
-    network = ninc.models.create(
-        args.model,
-        num_classes=len(train.classes),
-        batch_norm=recipes.recipe(args.recipe).batch_norm,
-        seed=args.seed,
-    ).to(args.device)
+    start = Start(args)
+    train, test, record = _load(args, start)
+    network, train, test = start.network(train, test)
     network.held_out = record
     trainer = make_trainer(args, network)
-    _announce(args, network, train, test)
+    _announce(args, start, network, train, test)
     held_out = test
     if args.validation is not None:
         train, held_out = train.split(args.validation, args.seed)
@@ -76,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(args: argparse.Namespace) -> tuple[Dataset, Dataset, HeldOut | None]:
+def _load(args: argparse.Namespace, start: Start) -> tuple[Dataset, Dataset, HeldOut | None]:
     """(training set, test set), at the size the network takes, and how they were divided.
 
     The last is None for data that have a test set.
@@ -88,22 +86,38 @@ def _load(args: argparse.Namespace) -> tuple[Dataset, Dataset, HeldOut | None]:
     if divided and args.held_out is not None:
         args.parser.error(f"--held-out: {args.data} has a test set of its own")
     share = args.held_out or HELD_OUT
-    side, channels = INPUTS[args.model]
-    if args.resize is not None and args.resize < side:
-        args.parser.error(f"--resize: {args.model} takes {side}×{side}, got {args.resize}")
-    options = dict(size=(side, side), channels=channels, resize=args.resize)
-    options.update(held_out=share, seed=args.seed, limit=args.limit)
+    options = dict(start.pictures, held_out=share, seed=args.seed, limit=args.limit)
     train, test = (load_split(args.data, split, args, **options) for split in ("train", "test"))
     return train, test, None if divided else HeldOut.of(test, share, args.seed, args.limit)
 
 
-def _announce(args: argparse.Namespace, network, train, test) -> None:
+def _announce(args: argparse.Namespace, start: Start, network, train, test) -> None:
     print(
-        f"{args.model}, {network.num_parameters:,} parameters, recipe {args.recipe}: "
+        f"{start.describe(network)}, recipe {args.recipe}: "
         f"{len(train):,} pictures of {len(train.classes)} classes, {len(test):,} "
         f"{'to test with' if network.held_out is None else 'held out to test with'}",
         file=sys.stderr,
     )
+    _announce_framing(train)
+
+
+def _announce_framing(train: Dataset) -> None:
+    """How pictures become the network's, and what that costs them."""
+    from ..data.survey import MUCH, much_cut
+    from ..preprocess import WHITE
+
+    framing = train.framing
+    if framing is None:
+        return
+    ground = "" if framing.ground == WHITE else f", ground {framing.ground}"
+    print(f"pictures: {framing.describe()}{ground}", file=sys.stderr)
+    cut, looked_at = much_cut(train)
+    if cut > _MANY * looked_at:
+        print(
+            f"ninc: {cut:,} of {looked_at:,} pictures lose more than {MUCH:.0%} of their area to "
+            "the crop: --fit pad or --fit squash keeps all of it",
+            file=sys.stderr,
+        )
 
 
 def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> int:

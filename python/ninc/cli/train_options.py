@@ -6,7 +6,15 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from .common import INPUTS, add_data, add_data_options, add_device, add_threads
-from .numbers import not_negative_real, positive, positive_real, share, share_or_none
+from .numbers import (
+    colour,
+    not_negative_real,
+    positive,
+    positive_real,
+    share,
+    share_or_none,
+    size,
+)
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -21,12 +29,19 @@ _SCHEDULES = ("constant", "step", "cosine", "one-cycle", "plateau")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write")
-    parser.add_argument(
+    beginning = parser.add_mutually_exclusive_group()
+    beginning.add_argument(
         "--model",
         choices=sorted(INPUTS),
         default="nin-cifar10",
         metavar="NAME",
         help=f"one of {', '.join(INPUTS)} (default nin-cifar10)",
+    )
+    beginning.add_argument(
+        "--init",
+        metavar="FILE",
+        help="go on from this model file or checkpoint: its architecture, weights and picture "
+        "size; for other classes with a new last layer",
     )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     parser.add_argument("--plot", metavar="FILE", help="write loss and accuracy as a PNG picture")
@@ -41,8 +56,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resize",
         type=positive,
         metavar="N",
-        help="bring the shorter side to N pixels before the centre is cut out; stored with the "
-        "network (default: the least that covers what the network takes)",
+        help="bring the shorter side to N pixels before the centre is cut out "
+        "(default: the least that covers --size)",
+    )
+    pictures.add_argument(
+        "--size",
+        type=size,
+        metavar="N",
+        help="height and width of the network's pictures, such as 64 or 48x64 (default: what the "
+        "network was made for)",
+    )
+    pictures.add_argument(
+        "--fit",
+        choices=("crop", "pad", "squash"),
+        help="what is done to pictures of other proportions: cut out the centre, pad all of it "
+        "with the ground, or squash it (default crop)",
+    )
+    pictures.add_argument(
+        "--ground",
+        type=colour,
+        metavar="COLOUR",
+        help="what lies under transparent pixels and beside padded pictures: white, grey, black "
+        "or #rrggbb (default white)",
     )
 
 
@@ -115,6 +150,14 @@ def _add_training(group: Any) -> None:
     )
     group.add_argument(
         "--no-augment", action="store_true", help="take the pictures as they are, uncropped"
+    )
+    group.add_argument(
+        "--freeze",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="hold layers or parameters still, batch norm's statistics too, such as 'conv1' or "
+        "'*conv[12]*'; may be given several times",
     )
     group.add_argument(
         "--validation",
@@ -232,4 +275,5 @@ def fit_options(args: argparse.Namespace, pictures: bool = True) -> dict[str, An
         patience=args.patience,
         monitor=args.monitor or MONITOR,
         preprocessing=preprocessing,
+        freeze=args.freeze,
     )

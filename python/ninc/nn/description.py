@@ -110,11 +110,11 @@ def make_model(description: Description, seed: int) -> _core.Model:
     """The core's model of a description, with first weights. ModelError where it makes no sense."""
     model = _core.Model(description.to_json())
     layers = {node.name: node.layer for node in description.nodes}
-    model.set_parameters(dict(_first_weights(model.specs(), layers, seed)))
+    model.set_parameters(dict(first_weights(model.specs(), layers, seed)))
     return model
 
 
-def _first_weights(
+def first_weights(
     specs: Iterable[tuple[str, tuple[int, ...], bool]], layers: dict[str, Layer | None], seed: int
 ) -> Iterable[tuple[str, np.ndarray]]:
     """N(0, std) for the weights of convolutions and linear layers.

@@ -1,8 +1,8 @@
 """What happens to a picture before the network sees it, fitted once and stored with the model.
 
 `pictures` reads a file, `framing` brings it to size, `settings` holds what a model says about its
-pictures, `statistics` looks at those it is trained on, `whitening` is the original paper's treatment
-of them.
+pictures, `statistics` looks at those it is trained on, `whitening` is the original paper's
+treatment of them.
 """
 
 from .framing import FITS, Framing

@@ -64,7 +64,8 @@ def check_ground(ground: Any) -> RGB:
     return values
 
 
-@functools.cache  # asked for each picture, and an import costs a hundredth of a small one's decoding
+# Kept, since it is asked for each picture and an import costs a hundredth of decoding a small one.
+@functools.cache
 def pillow() -> Any:
     """Pillow's `Image` module; ArgumentError, with the command that helps, where it is missing."""
     try:

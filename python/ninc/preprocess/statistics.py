@@ -1,4 +1,4 @@
-"""What the training pictures' values are like: their means, deviations, and whether they say anything."""
+"""What the training pictures' values are like: means, deviations, and whether they say anything."""
 
 from __future__ import annotations
 

@@ -1,0 +1,105 @@
+"""Which network `ninc train` starts from: a published one with fresh weights, or a model file.
+
+A model file (--init) is gone on from: it keeps architecture, weights and what it does to pictures,
+and where the data have other classes all but its last layer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .common import INPUTS, as_stored, load_network
+
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..network import Network
+
+# Options that say what the model file of --init says itself.
+_STORED = ("preprocessing", "resize", "size", "fit", "ground")
+
+
+class Start:
+    """The beginning of one run; the data are loaded between the making of it and its network.
+
+    pictures: how `data.load` is to bring pictures to the network's size.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self._kept: Network | None = None
+        self.pictures: dict[str, Any]
+        if args.init is None:
+            self.pictures = _asked(args)
+            return
+        for option in _STORED:
+            if getattr(args, option, None) is not None:
+                args.parser.error(f"--{option} does not go with --init: the model file says it")
+        self._kept = load_network(args.init)
+        self.pictures = as_stored(self._kept)
+
+    def network(self, train: Dataset, test: Dataset) -> tuple[Network, Dataset, Dataset]:
+        """The network for these data, and the data with labels as it counts them."""
+        import ninc
+
+        from .. import recipes
+
+        args, network = self.args, self._kept
+        if network is None:
+            network = ninc.models.create(
+                args.model,
+                num_classes=len(train.classes),
+                batch_norm=recipes.recipe(args.recipe).batch_norm,
+                seed=args.seed,
+            )
+            return network.to(args.device), train, test
+        # Recipes go by a published network's name: the one that takes such pictures.
+        args.model = recipes.like(*train.input_shape)
+        if network.classes is not None and set(network.classes) == set(train.classes):
+            train, test = (data.with_classes(network.classes) for data in (train, test))
+        else:
+            was = _outputs(network, train)
+            network = network.new_head(train.classes, args.seed)
+            print(
+                f"ninc: the last layer is new: {len(train.classes)} classes, was {was}; all else "
+                f"from {args.init}",
+                file=sys.stderr,
+            )
+        return network.to(args.device), train, test
+
+    def describe(self, network: Network) -> str:
+        """What the run starts from, in words; ArgumentError where --freeze makes no sense for it.
+
+        It is asked for before anything is trained, so that a misspelt layer costs no epoch.
+        """
+        from ..freezing import frozen_parameters
+
+        parameters = network.parameters()
+        frozen = frozen_parameters(list(parameters), self.args.freeze)
+        words = self.args.model if self._kept is None else f"from {self.args.init}"
+        words += f", {network.num_parameters:,} parameters"
+        if frozen:
+            words += f", {sum(parameters[name].size for name in frozen):,} of them frozen"
+        return words
+
+
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """How a published network's pictures are framed, as the command line says."""
+    from ..errors import ArgumentError
+    from ..preprocess import WHITE, Framing
+
+    side, channels = INPUTS[args.model]
+    size = args.size or (side, side)
+    try:
+        framing = Framing(size, channels, args.resize, args.fit or "crop", args.ground or WHITE)
+    except ArgumentError as error:
+        args.parser.error(f"{args.model} with pictures of {size[0]}×{size[1]}: {error}")
+    return dataclasses.asdict(framing)
+
+
+def _outputs(network: Network, data: Dataset) -> str:
+    """How many classes the network told apart: "2", or "2 others" where that is the same."""
+    count = network._model.output_shape((1, *data.input_shape))[1]
+    return f"{count} others" if count == len(data.classes) else str(count)

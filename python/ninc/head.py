@@ -1,0 +1,118 @@
+"""The layer that gives a network's classes: found in its graph, and made anew for others."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+from .errors import ArgumentError, ModelError
+from .network import Network
+from .nn.description import first_weights
+
+if TYPE_CHECKING:
+    Node = dict[str, Any]
+
+# Layers with weights that turn channels into others, and what they call the number of these.
+_CHANNELS = {"Conv2d": "out_channels", "Linear": "out_features"}
+
+# What gives as many channels as it takes and may stand behind the last of them.
+_BEHIND = frozenset(
+    (
+        "AvgPool2d",
+        "BatchNorm2d",
+        "Dropout",
+        "Flatten",
+        "GlobalAvgPool2d",
+        "MaxPool2d",
+        "Relu",
+        "Relu6",
+        "Softmax",
+    )
+)
+
+
+def with_new_head(network: Network, classes: Sequence[str] | int, seed: int) -> Network:
+    """See `Network.new_head`."""
+    names, count = _names_and_count(classes)
+    old = network._model
+    graph = network._graph()
+    fresh = _widen(graph, count, network.classes)
+    model = _core.Model(json.dumps(graph))
+    kept = {name: old.parameter(name) for name, _, _ in old.specs() if _node(name) not in fresh}
+    model.set_parameters(kept)
+    specs = [spec for spec in model.specs() if _node(spec[0]) in fresh]
+    model.set_parameters(dict(first_weights(specs, dict.fromkeys(fresh), seed)))
+    model.set_metadata(old.metadata())
+    for name, array in old.extras().items():
+        model.set_extra(name, array)
+    renewed = Network(model)
+    renewed.precision = network.precision
+    renewed.held_out = None  # it was chosen of the other classes' pictures
+    renewed.classes = names
+    return renewed
+
+
+def _names_and_count(classes: Sequence[str] | int) -> tuple[list[str] | None, int]:
+    """The classes' names, None where only their number is given, and how many there are."""
+    needed = f"new_head: classes must be two names or more, or a number from 2 on, got {classes!r}"
+    if isinstance(classes, (str, bytes)):
+        raise ArgumentError(needed)
+    try:
+        names, count = None, operator.index(classes)
+    except TypeError:
+        try:
+            names = list(classes)
+        except TypeError:
+            raise ArgumentError(needed) from None
+        count = len(names)
+    if count < 2 or not all(isinstance(name, str) for name in names or ()):
+        raise ArgumentError(needed)
+    twice = [name for name, times in Counter(names or ()).items() if times > 1]
+    if twice:
+        raise ArgumentError(f"new_head: classes has {twice[0]!r} twice")
+    return names, count
+
+
+def _widen(graph: Node, count: int, old_classes: list[str] | None) -> list[str]:
+    """Gives the last layer `count` outputs; returns the names of the nodes that begin anew."""
+    nodes = {node["name"]: node for node in graph["nodes"]}
+    readers = Counter(name for node in graph["nodes"] for name in node.get("inputs", ()))
+    readers[graph["output"]] += 1
+    behind, node = [], nodes[graph["output"]]
+    while node["op"] in _BEHIND and readers[node["name"]] == 1:
+        behind.append(node)
+        node = nodes[node["inputs"][0]]
+    op = node["op"]
+    if readers[node["name"]] > 1:
+        raise _not_understood(node, "gives its value to several layers")
+    if op not in _CHANNELS:
+        raise _not_understood(node, "is no layer with weights, and none that passes classes on")
+    if node.get("groups", 1) != 1:
+        raise _not_understood(node, f"has {node['groups']} groups")
+    width = node[_CHANNELS[op]]
+    flattened = any(one["op"] == "Flatten" for one in behind)
+    if flattened and old_classes is not None and len(old_classes) != width:
+        raise _not_understood(
+            node, f"has {width} outputs, but there are {len(old_classes)} classes"
+        )
+    node[_CHANNELS[op]] = count
+    norms = [one for one in behind if one["op"] == "BatchNorm2d"]
+    for norm in norms:
+        norm["channels"] = count
+    return [one["name"] for one in (node, *norms)]
+
+
+def _not_understood(node: Node, why: str) -> ModelError:
+    return ModelError(
+        f"new_head: going back from the output, {node['name']} ({node['op']}) {why}, so that it is "
+        "not clear which layer gives the classes; build the network for other classes with ninc.nn "
+        "and take the weights over with load_state_dict(..., strict=False)"
+    )
+
+
+def _node(parameter: str) -> str:
+    return parameter.rpartition(".")[0]

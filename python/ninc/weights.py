@@ -1,0 +1,69 @@
+"""Weights taken over from a dictionary: what fits, and what does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import ModelError, ShapeError, remark
+
+if TYPE_CHECKING:
+    from . import _core
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedWeights:
+    """What `Network.load_state_dict` did with each name.
+
+    taken: names whose arrays the network has now.
+    missing: names of the network that the dictionary lacks; their arrays are as they were.
+    unknown: names of the dictionary that the network lacks.
+    other_shape: names that both have, with arrays of two shapes; the network's is as it was.
+    """
+
+    taken: list[str]
+    missing: list[str]
+    unknown: list[str]
+    other_shape: list[str]
+
+
+def load_weights(
+    model: _core.Model, values: Mapping[str, np.ndarray], strict: bool
+) -> LoadedWeights:
+    """See `Network.load_state_dict`."""
+    specs = {name: tuple(dims) for name, dims, _ in model.specs()}
+    shapes = {name: np.shape(values[name]) for name in specs if name in values}
+    loaded = LoadedWeights(
+        taken=[name for name, shape in shapes.items() if shape == specs[name]],
+        missing=[name for name in specs if name not in shapes],
+        unknown=[str(name) for name in values if name not in specs],
+        other_shape=[name for name, shape in shapes.items() if shape != specs[name]],
+    )
+    if strict:
+        wrong = [
+            f"{name} is {_dims(shapes[name])} instead of {_dims(specs[name])}"
+            for name in loaded.other_shape
+        ]
+        parts = (
+            ("missing", loaded.missing),
+            ("unknown", loaded.unknown),
+            ("of another shape", wrong),
+        )
+        problems = [f"{what}: {', '.join(names)}" for what, names in parts if names]
+        if problems:
+            kind = ModelError if loaded.missing or loaded.unknown else ShapeError
+            raise kind(f"load_state_dict: {'; '.join(problems)}")
+    elif not loaded.taken:
+        remark(
+            "load_state_dict: nothing was taken: no array has both the name and the shape of one "
+            f"of the network's ({', '.join(list(specs)[:4])}, ...)"
+        )
+    model.set_parameters({name: values[name] for name in loaded.taken})
+    return loaded
+
+
+def _dims(dims: tuple[int, ...]) -> str:
+    return "×".join(map(str, dims)) or "a scalar"
