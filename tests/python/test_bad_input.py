@@ -106,7 +106,7 @@ def test_unwritable_output(capsys, tmp_path, model, data):
         rest = [] if option == "-o" else ["-o", tmp_path / "out.safetensors"]
         fails(capsys, tmp_path, "cannot write there", "train", data, option, missing, *rest)
     fails(capsys, tmp_path, "is a folder", "train", data, "-o", data)
-    fails(capsys, tmp_path, "cannot write there", "explain", model, image, "-o", missing)
+    fails(capsys, tmp_path, "cannot write there", "explain", model, image, "-o", f"{missing}.png")
     fails(capsys, tmp_path, "cannot write there", "explain", model, image, "-o", image / "x.png")
     fails(capsys, tmp_path, "cannot make this folder", "demo", "--output", image)
 

@@ -131,21 +131,6 @@ def test_maps_stay_maps(rng):
     assert nn.Sequential(nn.Conv2d(3, 5, 3))(x).shape == (2, 5, 5, 4)
 
 
-def test_class_maps_average_to_the_scores(network, rng):
-    x = rng.standard_normal((2, 3, 12, 10), np.float32)
-    maps = network.class_maps(x)
-    assert maps.shape == (2, 4, 6, 5)
-    np.testing.assert_allclose(maps.mean(axis=(2, 3)), network(x), rtol=1e-5, atol=1e-6)
-    ended = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GlobalAvgPool2d(), nn.Softmax())
-    assert ended.class_maps(x).shape == (2, 4, 12, 10)
-
-
-def test_class_maps_need_their_pooling(rng):
-    x = rng.standard_normal((1, 3, 4, 4), np.float32)
-    with pytest.raises(ArgumentError, match=r"linear1 \(Linear\)"):
-        nn.Sequential(nn.Conv2d(3, 4, 1), nn.GlobalAvgPool2d(), nn.Linear(4, 2)).class_maps(x)
-
-
 def test_refuses_what_does_not_fit(network):
     x = np.zeros((1, 3, 8, 8), np.float32)
     for kind, wrong in (

@@ -1,42 +1,137 @@
-"""Show where in a picture a model sees a class
+"""Show where in pictures a model sees a class
 
-Writes the picture with the class's map laid over it: bright where it spoke for the class.
+Writes each picture beside itself in grey with colour where it spoke for the class. -o FILE takes
+all pictures on one sheet; -o FOLDER/ gets a file a picture. A picture that cannot be read is named
+and left out, and the exit status is then 1.
 
 examples:
   ninc explain nin.safetensors cat.jpg -o cat-map.png
   ninc explain nin.safetensors cat.jpg -o dog-map.png --class dog
+  ninc explain nin.safetensors *.jpg -o maps/
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .common import add_device, add_threads, load_network, use_threads
+
+if TYPE_CHECKING:
+    from ..explanation import Explanation
+
+# A sheet of more is taller than most programs show.
+_MOST_ON_A_SHEET = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file")
-    parser.add_argument("image", metavar="IMAGE", help="picture file")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="PNG file to write")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="file to write, .png, .jpg, .webp, .pdf, ...; or a folder, written with a / at its "
+        "end where it is not there yet",
+    )
     parser.add_argument(
         "--class",
         dest="label",
         metavar="NAME",
-        help="explain this class, by name or number (default: the likeliest)",
+        help="explain this class, by name or number (default: each picture's likeliest)",
     )
     add_device(parser)
     add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..explain import explain
-    from ..files import check_writable
+    from ..errors import FileError, ShapeError
+    from ..explanation import explain
 
-    check_writable(args.output)
     use_threads(args)
     network = load_network(args.model).to(args.device)
-    explanation = explain(network, args.image, args.label)
-    explanation.save(args.output)
-    print(f"{args.image}: {explanation.name} {explanation.probability:.1%}")
-    print(f"wrote {args.output}")
-    return 0
+    output = _Folder(args.output) if _is_folder(args.output) else _Sheet(args.output, args.images)
+    status = 0
+    for image in args.images:
+        try:
+            explanation = explain(network, image, args.label)
+        except (FileError, ShapeError) as error:  # this picture's fault; the others may be whole
+            message = str(error) if image in str(error) else f"{image}: {error}"
+            print(f"ninc: {' '.join(message.split())}", file=sys.stderr)
+            status = 1
+            continue
+        print(f"{image}: {explanation.name} {explanation.probability:.1%}")
+        output.add(explanation)
+    output.close()
+    return status
+
+
+class _Sheet:
+    """All explanations in one file, below one another."""
+
+    def __init__(self, path: str, images: list[str]) -> None:
+        from ..errors import ArgumentError
+        from ..explanation.image_files import check_ending, endings
+        from ..files import check_writable
+
+        if not Path(path).suffix:
+            raise ArgumentError(
+                f"{path}: has no ending that names a format ({', '.join(endings())}); for a folder "
+                f"write {path}{os.sep}"
+            )
+        check_ending(path)
+        check_writable(path)
+        if len(images) > _MOST_ON_A_SHEET:
+            raise ArgumentError(
+                f"{path}: {len(images):,} pictures are too many for one sheet, which holds "
+                f"{_MOST_ON_A_SHEET}; a folder takes any number: -o {Path(path).stem}/"
+            )
+        self._path = path
+        self._rows: list[Any] = []
+
+    def add(self, explanation: Explanation) -> None:
+        from ..explanation.figure import row
+
+        self._rows.append(row(explanation))
+
+    def close(self) -> None:
+        from ..explanation.figure import sheet
+        from ..explanation.image_files import save_image
+
+        if self._rows:
+            save_image(self._path, sheet(self._rows))
+            print(f"wrote {self._path}")
+
+
+class _Folder:
+    """A PNG file for each explanation, named after its picture."""
+
+    def __init__(self, path: str) -> None:
+        from ..files import check_writable, make_folder
+
+        self._path = make_folder(path)
+        check_writable(self._path / "map.png")
+        self._written: set[str] = set()
+
+    def add(self, explanation: Explanation) -> None:
+        stem = Path(explanation.source).stem
+        name, number = f"{stem}-map.png", 1
+        while name.casefold() in self._written:  # a/1.jpg and b/1.jpg, or 1.jpg and 1.png
+            number += 1
+            name = f"{stem}-map-{number}.png"
+        self._written.add(name.casefold())
+        explanation.save(self._path / name)
+
+    def close(self) -> None:
+        if self._written:
+            what = "file" if len(self._written) == 1 else "files"
+            print(f"wrote {len(self._written):,} {what} to {self._path}{os.sep}")
+
+
+def _is_folder(path: str) -> bool:
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    return path.endswith(separators) or os.path.isdir(path)

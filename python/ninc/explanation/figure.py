@@ -1,0 +1,157 @@
+"""The drawn explanation: a picture beside its heat, with class, probability and a scale."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..preprocess.pictures import pillow
+from .colours import overlay
+from .lettering import Lettering, line_height, shortened, wrapped
+
+if TYPE_CHECKING:
+    from .explanation import Explanation
+
+# Small pictures are enlarged by a whole number, so that their pixels stay squares, until the longer
+# side is near the first; large ones are shown smaller, with the second.
+_USUAL_SIDE, _MOST_SIDE = 384, 640
+
+_PAPER, _INK, _FAINT, _FRAME = (255, 255, 255), (25, 25, 25), (105, 105, 105), (200, 200, 200)
+_TITLE, _TEXT = 22, 14  # points of letters
+_MARGIN, _GAP = 24, 14
+_BAR_WIDTH, _LEAST_BAR = 16, 120  # of the colour scale, and its least height
+_LEAST_WIDTH = 480  # of a sheet, for its words: tall pictures are narrow
+
+# Where no place has more heat than this, the picture is grey and it is said why.
+_NOTHING = 0.05
+
+_LEGEND = (
+    "Colour: how much more than the weakest place each place speaks for the class, in units of its "
+    "score. The scale ends at the most that the picture has for any class."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One explanation, ready to be drawn: Pillow images of at most 640 pixels a side, and words.
+
+    bar: the colour scale. title, facts, remarks: the lines above the pictures.
+    """
+
+    picture: Any
+    overlay: Any
+    bar: Any
+    title: str
+    facts: str
+    remarks: tuple[str, ...]
+
+
+def row(explanation: Explanation) -> Row:
+    """What of an explanation is drawn; the explanation itself, which may be large, can go."""
+    picture, laid_over = _panels(explanation)
+    percent = f"{explanation.probability:.1%}"
+    title = f"{explanation.name}: {percent}"
+    if not Lettering(title, _TITLE).whole:
+        title = f"{explanation.name} (class {explanation.label}): {percent}"
+    height, width = explanation.heat.shape
+    facts = f"{width} by {height} pixels"
+    if explanation.source:
+        facts = f"{explanation.source}, {facts}"
+    remarks = []
+    left, top, right, bottom = explanation.seen
+    if left > 0 or top > 0 or right < width or bottom < height:
+        remarks.append("The network did not see what is striped.")
+    if explanation.heat.max() < _NOTHING:
+        remarks.append("Next to nothing in this picture speaks for this class.")
+    bar = _bar(explanation.scale, max(picture.height, _LEAST_BAR))
+    return Row(picture, laid_over, bar, title, facts, tuple(remarks))
+
+
+def sheet(rows: Sequence[Row]) -> Any:
+    """A Pillow image of rows below one another, and of what the colours mean."""
+    width = max(2 * (row.picture.width + _GAP) + row.bar.width for row in rows)
+    width = max(width, _LEAST_WIDTH)
+    parts = [_drawn(row, width) for row in rows] + [_words(_LEGEND, width)]
+    height = sum(part.height for part in parts) + 2 * _GAP * (len(parts) - 1)
+    drawn = pillow().new("RGB", (width + 2 * _MARGIN, height + 2 * _MARGIN), _PAPER)
+    y = _MARGIN
+    for part in parts:
+        drawn.paste(part, (_MARGIN, y))
+        y += part.height + 2 * _GAP
+    return drawn
+
+
+def _drawn(row: Row, width: int) -> Any:
+    """A row as an image of `width`, which is enough for its pictures."""
+    lines = [(shortened(row.title, _TITLE, width), line_height(_TITLE), _INK)]
+    lines.append((shortened(row.facts, _TEXT, width), line_height(_TEXT), _FAINT))
+    for remark in row.remarks:
+        lines += [(line, line_height(_TEXT), _INK) for line in wrapped(remark, _TEXT, width)]
+    top = sum(height for _, height, _ in lines) + _GAP // 2
+    drawn = pillow().new("RGB", (width, top + max(row.picture.height, row.bar.height)), _PAPER)
+    canvas = _canvas(drawn)
+    y = 0
+    for line, height, colour in lines:
+        line.draw(canvas, (0, y), colour)
+        y += height
+    step = row.picture.width + _GAP
+    for panel, x in ((row.picture, 0), (row.overlay, step)):
+        drawn.paste(panel, (x, top))
+        # A frame around it, or a white picture would have no edge.
+        canvas.rectangle((x, top, x + panel.width - 1, top + panel.height - 1), outline=_FRAME)
+    drawn.paste(row.bar, (2 * step, top))
+    return drawn
+
+
+def _panels(explanation: Explanation) -> tuple[Any, Any]:
+    """The picture and its overlay at the size they are shown at."""
+    image = pillow()
+    pixels, heat = explanation.picture, explanation.heat
+    height, width = heat.shape
+    longer = max(height, width)
+    times = max(1, round(_USUAL_SIDE / longer))
+    scale = times if times > 1 else min(1.0, _MOST_SIDE / longer)
+    shown = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = image.fromarray(np.broadcast_to(pixels, (height, width, 3)).copy())
+    warmth = image.fromarray(heat)
+    if shown != (width, height):
+        picture = picture.resize(shown, image.NEAREST if times > 1 else image.LANCZOS)
+        warmth = warmth.resize(shown, image.BICUBIC if times > 1 else image.BOX)
+    left, top, right, bottom = explanation.seen
+    x, y = shown[0] / width, shown[1] / height
+    heat = np.clip(np.asarray(warmth), 0.0, 1.0)
+    coloured = overlay(np.asarray(picture), heat, (left * x, top * y, right * x, bottom * y))
+    return picture, image.fromarray(coloured)
+
+
+def _bar(scale: float, height: int) -> Any:
+    """The colours from 0 to 1, as they look over mid grey, and the numbers they stand for."""
+    high, low = Lettering(f"+{scale:.3g}", _TEXT), Lettering("0", _TEXT)
+    width = _BAR_WIDTH + 6 + max(high.width, low.width)
+    drawn = pillow().new("RGB", (width, height), _PAPER)
+    heat = np.repeat(np.linspace(1.0, 0.0, height)[:, None], _BAR_WIDTH, axis=1)
+    grey = np.full((height, _BAR_WIDTH, 1), 128, np.uint8)
+    colours = overlay(grey, heat, (0.0, 0.0, _BAR_WIDTH, height))
+    drawn.paste(pillow().fromarray(colours), (0, 0))
+    canvas = _canvas(drawn)
+    high.draw(canvas, (_BAR_WIDTH + 6, 0), _INK)
+    low.draw(canvas, (_BAR_WIDTH + 6, height - line_height(_TEXT) + 3), _INK)
+    return drawn
+
+
+def _words(text: str, width: int) -> Any:
+    """A paragraph as an image."""
+    lines = wrapped(text, _TEXT, width)
+    drawn = pillow().new("RGB", (width, line_height(_TEXT) * len(lines)), _PAPER)
+    for number, line in enumerate(lines):
+        line.draw(_canvas(drawn), (0, number * line_height(_TEXT)), _FAINT)
+    return drawn
+
+
+def _canvas(image: Any) -> Any:
+    from PIL import ImageDraw
+
+    return ImageDraw.Draw(image)
