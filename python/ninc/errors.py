@@ -1,5 +1,7 @@
 """The exceptions of ninc. A message names layer, function or file, what it got, what it needs."""
 
+import warnings
+
 
 class Error(Exception):
     """Everything that ninc raises on purpose."""
@@ -35,3 +37,12 @@ class DivergedError(Error):
 
 class OutOfMemoryError(Error, MemoryError):
     """Memory for weights or a run could not be had."""
+
+
+class Remark(UserWarning):
+    """Something worth knowing that is no error."""
+
+
+def remark(message: str) -> None:
+    """Tells the user what is worth knowing; the command line prints it as one line on stderr."""
+    warnings.warn(message, Remark, stacklevel=3)
