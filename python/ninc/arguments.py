@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 import operator
+import reprlib
 from collections.abc import Sequence
 from typing import Union
 
@@ -25,11 +26,11 @@ def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = L
     try:
         number = operator.index(value)
     except TypeError:
-        raise ArgumentError(f"{where}: {name} must be an integer, got {value!r}") from None
+        raise ArgumentError(f"{where}: {name} must be an integer, got {shown(value)}") from None
     if number < lowest:
-        raise ArgumentError(f"{where}: {name} must be at least {lowest}, got {number}")
+        raise ArgumentError(f"{where}: {name} must be at least {lowest}, got {shown(number)}")
     if number > highest:
-        raise ArgumentError(f"{where}: {name} must be at most {highest}, got {number}")
+        raise ArgumentError(f"{where}: {name} must be at most {highest}, got {shown(number)}")
     return number
 
 
@@ -46,7 +47,7 @@ def pair(where: str, name: str, value: Pair, lowest: int = 1) -> tuple[int, int]
     if len(values) == 1:
         return values[0], values[0]
     if len(values) != 2:
-        raise ArgumentError(f"{where}: {name} must be one or two integers, got {value!r}")
+        raise ArgumentError(f"{where}: {name} must be one or two integers, got {shown(value)}")
     return values[0], values[1]
 
 
@@ -64,7 +65,7 @@ def sides(
     """
     if isinstance(padding, str):
         if padding != "same":
-            raise ArgumentError(f'{where}: padding must be integers or "same", got {padding!r}')
+            raise ArgumentError(f'{where}: padding must be integers or "same", got {shown(padding)}')
         if stride != (1, 1):
             raise ArgumentError(f'{where}: padding "same" needs stride 1, got {stride}')
         height, width = (d * (k - 1) for d, k in zip(dilation, kernel_size))
@@ -77,7 +78,7 @@ def sides(
     if len(values) != 4:
         raise ArgumentError(
             f"{where}: padding must be an integer, (h, w), (top, left, bottom, right) or "
-            f'"same", got {padding!r}'
+            f'"same", got {shown(padding)}'
         )
     return values
 
@@ -86,18 +87,36 @@ def probability(where: str, value: float) -> float:
     """A share in [0, 1) of elements to drop."""
     share = real(where, "p", value)
     if not 0.0 <= share < 1.0:
-        raise ArgumentError(f"{where}: p must be in [0, 1), got {value!r}")
+        raise ArgumentError(f"{where}: p must be in [0, 1), got {shown(value)}")
     return share
 
 
 def real(where: str, name: str, value: float) -> float:
     """A Python float of whatever counts as a number (numpy's too)."""
-    if isinstance(value, (str, bytes)):  # float() would read them
-        raise ArgumentError(f"{where}: {name} must be a number, got {value!r}")
+    # float() would also read texts, which bytes of every kind are to it.
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        raise ArgumentError(f"{where}: {name} must be a number, got {shown(value)}")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ArgumentError(f"{where}: {name} must be a number, got {value!r}") from None
+        raise ArgumentError(f"{where}: {name} must be a number, got {shown(value)}") from None
+
+
+def one_of(where: str, name: str, value: str, known: Sequence[str]) -> str:
+    """One of a few words."""
+    # An array compares with each word element by element; only a text can be one.
+    if not isinstance(value, str) or value not in known:
+        words = " or ".join((", ".join(map(repr, known[:-1])), repr(known[-1])))
+        raise ArgumentError(f"{where}: {name} must be {words}, got {shown(value)}")
+    return value
+
+
+def shown(value: object) -> str:
+    """The value as a message shows it: on one line, and cut where it is long."""
+    try:
+        return " ".join(reprlib.repr(value).split())
+    except ValueError:  # Python refuses to write out integers of thousands of digits
+        return f"an {type(value).__name__} of {value.bit_length():,} bits"
 
 
 def _integers(where: str, name: str, value: Pair, lowest: int) -> tuple[int, ...]:
