@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Any
 
@@ -37,6 +38,15 @@ def open_picture(picture: Any):
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     if isinstance(picture, Image.Image):
         return picture
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        picture = io.BytesIO(picture)
+    if hasattr(picture, "read"):
+        try:
+            with Image.open(picture) as image:
+                image.load()
+                return image
+        except Exception as error:
+            raise FileError(f"cannot read this picture ({error})") from error
     if not isinstance(picture, (str, os.PathLike)):
         raise ArgumentError(
             f"a picture must be a file name or an array, got {type(picture).__name__}"
