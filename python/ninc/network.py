@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from .checkpoint import forget_training
 from .errors import ArgumentError, ModelError, ShapeError
 from .held_out import HeldOut
 from .plan import Plan, image_shape
-from .predict import predict
+from .predict import predict, predict_each
 from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
 
@@ -104,15 +104,36 @@ class Network:
     def predict(self, images: Any, batch_size: int = 64) -> np.ndarray:
         """Class probabilities of pictures: N×classes float32, each row's sum 1.
 
-        images: N×H×W×C uint8, one H×W×C or H×W picture, a file's path, or a sequence of such
-            pictures, paths and Pillow images, of any sizes. They are resized, cropped and
-            normalised as the network's `preprocessing` says.
+        images: one picture or many, of any sizes and kinds: the path of a picture file or of a
+            folder, whose pictures are all taken, sub-folders too, in the order of their names; the
+            bytes of a picture file, or a file object open for reading bytes; a Pillow image; uint8
+            arrays, N×H×W×C, N×H×W, H×W×C or H×W; a Dataset; or an iterable of such, mixed as you
+            like, which is read a batch at a time. They are resized, cropped and normalised as the
+            network's `preprocessing` says.
         batch_size: pictures computed at a time; changes memory and speed, not results.
 
-        Raises ArgumentError where the network has no preprocessing, FileError for a file that is
-        no picture.
+        Raises ArgumentError where the network has no preprocessing and for what is no picture,
+        FileError for a file that is none. `predict_each` tells which row is whose, and goes on
+        behind a bad file if you like.
         """
-        return predict(self, images, integer("predict", "batch_size", batch_size))
+        return predict(self, images, batch_size)
+
+    def predict_each(
+        self, images: Any, batch_size: int = 64, on_error: str = "raise"
+    ) -> Iterator[tuple[Any, np.ndarray]]:
+        """(picture, class probabilities) for one picture after another, as results come.
+
+            for path, probabilities in net.predict_each("holiday"):
+                print(path, net.classes[probabilities.argmax()])
+
+        images, batch_size: as of `predict`; of a folder, each picture is its file's path. However
+        many there are, no more than a few batches are in memory; the next are decoded while the
+        network computes.
+        on_error: what to do about a picture that cannot be read, or whose size the network cannot
+            take: "raise", after the results before it; or "skip", which leaves it out with a
+            `ninc.Remark`, a warning, that names it.
+        """
+        return predict_each(self, images, batch_size, on_error)
 
     def class_maps(self, x: np.ndarray) -> np.ndarray:
         """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
