@@ -5,7 +5,7 @@ import pytest
 
 from ninc import nn
 from ninc.errors import ArgumentError, FileError
-from ninc.explain import explain, overlay, stretch
+from ninc.explanation import explain, overlay, stretch
 from ninc.preprocess import Preprocessing
 
 Image = pytest.importorskip("PIL.Image")

@@ -13,7 +13,7 @@ import ninc
 from ninc import nn
 from ninc.errors import ArgumentError, ModelError, ShapeError
 from ninc.evaluate import evaluate
-from ninc.explain import explain
+from ninc.explanation import explain
 from ninc.preprocess import WHITENING_ARRAYS, Preprocessing, Whitening
 
 

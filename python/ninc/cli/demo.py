@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     from .. import digits, recipes
     from ..evaluate import evaluate
-    from ..explain import explain
+    from ..explanation import explain
     from ..files import check_writable, make_folder
 
     train, test = digits.load().split(0.2, _SEED)

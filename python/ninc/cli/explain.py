@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..explain import explain
+    from ..explanation import explain
     from ..files import check_writable
 
     check_writable(args.output)
