@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from .errors import FileError
+from .errors import Error, FileError
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -34,17 +37,27 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a temporary file beside `path`, flushes it and renames it into place."""
+    with written_whole(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """As `write_whole`, for what is written bit by bit; nothing is left behind by an error."""
     place = Path(path)
     temporary = _beside(place)
     try:
         with open(temporary, "xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, place)
-    except OSError as error:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise FileError(f"{place}: cannot write ({_reason(error)})") from error
+        # The body's own errors stay what they are: one about another file, a reader that has gone.
+        if isinstance(error, OSError) and not isinstance(error, (Error, BrokenPipeError)):
+            raise FileError(f"{place}: cannot write ({_reason(error)})") from error
+        raise
 
 
 def append_line(path: str | os.PathLike[str], line: str) -> None:
