@@ -14,6 +14,8 @@ import numpy as np
 from .arguments import whole
 from .errors import ArgumentError
 
+__all__ = ["Augmentation", "Compose", "Flip", "PadCrop"]
+
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .batches import Batch
     from .network import Network
 
+__all__ = ["EMA", "SWA"]
+
 
 class EMA:
     """An exponential moving average (Polyak, Juditsky 1992): of the last 1 / (1 - decay) steps.

@@ -16,6 +16,8 @@ from .arguments import whole
 from .errors import ArgumentError
 from .monitor import checked_monitor, improves, load_state, observe, state_of
 
+__all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "Step", "Warmup"]
+
 Schedule = Callable[[float, int], float]
 
 
