@@ -1,5 +1,9 @@
-"""The exceptions of ninc. A message names layer, function or file, what it got, what it needs."""
+"""The exceptions of ninc. A message names layer, function or file, what it got, what it needs.
 
+What is worth knowing but no error is a `Remark`, one of Python's warnings.
+"""
+
+import sys
 import warnings
 
 
@@ -40,9 +44,16 @@ class OutOfMemoryError(Error, MemoryError):
 
 
 class Remark(UserWarning):
-    """Something worth knowing that is no error."""
+    """Something worth knowing that is no error, such as labels that were renumbered."""
 
 
 def remark(message: str) -> None:
-    """Tells the user what is worth knowing; the command line prints it as one line on stderr."""
-    warnings.warn(message, Remark, stacklevel=3)
+    """Warns at the line that called into ninc; the command line prints it as a line of its own."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, Remark, stacklevel=level)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "ninc"

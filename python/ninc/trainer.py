@@ -295,7 +295,7 @@ class Trainer:
                     "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
                 )
             preprocessing = Preprocessing.fit(
-                train.images, kind, resize=train.resize, progress=progress
+                train.images, kind, framing=train.framing, progress=progress
             )
             self.network.preprocessing = preprocessing
         return preprocessing

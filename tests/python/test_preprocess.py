@@ -146,9 +146,9 @@ def test_a_strip_does_not_grow_to_gigabytes():
 
 
 def test_description():
-    assert GREY.describe() == "4×6, grey, mean 0.5000, std 0.2500"
+    assert GREY.describe() == "4×6 by crop, grey, mean 0.5000, std 0.2500"
     colour = Preprocessing((224, 224), 3, (0.5,) * 3, (0.25,) * 3, resize=256)
-    assert colour.describe().startswith("224×224 cut from a shorter side of 256, RGB, mean 0.5000,")
+    assert colour.describe().startswith("224×224 by crop from a shorter side of 256, RGB, mean")
     assert Preprocessing(None, 1, (0,), (1,)).describe().startswith("any size, grey")
 
 

@@ -14,7 +14,7 @@ from ninc import nn
 from ninc.errors import ArgumentError, ModelError, ShapeError
 from ninc.evaluate import evaluate
 from ninc.explanation import explain
-from ninc.preprocess import WHITENING_ARRAYS, Preprocessing, Whitening
+from ninc.preprocess import WHITENING_ARRAYS, Framing, Preprocessing, Whitening
 
 
 def pictures(count, height=6, width=5, channels=3, seed=0):
@@ -236,7 +236,7 @@ def test_a_file_that_lost_its_matrix(network):
 
 
 def test_dict_round_trip():
-    fitted = Preprocessing.fit(pictures(50), "gcn_zca", resize=7)
+    fitted = Preprocessing.fit(pictures(50), "gcn_zca", framing=Framing((6, 5), 3, 7))
     settings, arrays = fitted.to_dict(), fitted.arrays()
     assert Preprocessing.from_dict(settings, arrays) == fitted
     assert hash(Preprocessing.from_dict(settings, arrays)) == hash(fitted)

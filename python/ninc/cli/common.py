@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping
@@ -145,7 +146,7 @@ def _as_stored(network: Network) -> dict[str, Any]:
     settings = network._stored_preprocessing()
     if settings is None:
         return {}
-    return {"size": settings.size, "channels": settings.channels, "resize": settings.resize}
+    return dataclasses.asdict(settings.framing)
 
 
 def _load_recorded(

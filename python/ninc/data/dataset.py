@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..preprocess import Framing
 from .source import Source, as_source
 
 
@@ -22,7 +23,8 @@ class Dataset:
     labels: N whole numbers, the classes' indices.
     classes: the classes' names, in the order of the labels; "0", "1", ... where none are given.
     skipped: the files `load` left out because they are damaged.
-    resize: what `load` brought the pictures' shorter side to, before it cut out their centres.
+    framing: how `load` brought the pictures to their size, a `preprocess.Framing`; None where
+        nobody has said.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Dataset:
         # Where images in memory came from, if they tell that by more than their pixels: the same
         # files have the same fingerprint, read as it goes or at once.
         self.origin: Source | None = None
-        self.resize: int | None = None
+        self.framing: Framing | None = None
         self._check_labels()
 
     def _check_labels(self) -> None:
@@ -101,7 +103,7 @@ class Dataset:
         in_memory = isinstance(self.images, np.ndarray) and not isinstance(self.images, np.memmap)
         chosen = self.images[indices] if in_memory else as_source(self.images).take(indices)
         data = Dataset(chosen, self.labels[indices], self.classes)
-        data.resize = self.resize
+        data.framing = self.framing
         if self.origin is not None:
             data.origin = self.origin.take(indices)
         return data
@@ -130,7 +132,7 @@ class Dataset:
             )
         table = np.array([place[name] for name in self.classes], np.int64)
         data = Dataset(self.images, table[self.labels], classes)
-        data.origin, data.skipped, data.resize = self.origin, self.skipped, self.resize
+        data.origin, data.skipped, data.framing = self.origin, self.skipped, self.framing
         return data
 
     def fingerprint(self) -> str:

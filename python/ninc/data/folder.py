@@ -40,12 +40,10 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
         files, labels = _list_pictures(path, classes)
     images = PictureFiles(
         files,
-        options.size,
-        options.channels or 3,
+        options.framing(3),
         options.threads,
         root=path,
         tolerant=options.on_error == "skip",
-        resize=options.resize,
     )
     return Part(images, np.array(labels, np.int64), classes)
 

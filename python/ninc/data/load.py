@@ -17,6 +17,7 @@ import numpy as np
 
 from ..arguments import LARGEST_SEED, whole
 from ..errors import ArgumentError, FileError, OutOfMemoryError
+from ..preprocess import RGB, WHITE, Framing
 from ..progress import Counter
 from . import cifar_binary, cifar_pickle, folder, idx, npz
 from .dataset import Dataset, first_of_each, held_out
@@ -55,6 +56,13 @@ class LoadOptions:
     in_memory: bool | None = None
     cache: int | None = None
     resize: int | None = None
+    fit: str = "crop"
+    ground: RGB = WHITE
+
+    def framing(self, channels: int) -> Framing:
+        """What pictures become; `channels` are those they have, where no others are asked for."""
+        size = None if self.size is None else tuple(self.size)
+        return Framing(size, self.channels or channels, self.resize, self.fit, self.ground)
 
 
 def load(
@@ -72,6 +80,8 @@ def load(
     in_memory: bool | None = None,
     cache: int | None = None,
     resize: int | None = None,
+    fit: str = "crop",
+    ground: RGB = WHITE,
 ) -> Dataset:
     """Reads labelled images, N×H×W×C uint8 unless a `.npz` holds N×C×H×W float32.
 
@@ -84,8 +94,8 @@ def load(
             and `classes` (other names it may have: see `ninc.data.npz`).
     split: "train" or "test" (without a test set: `held_out` of each class, chosen by `seed`), or
         "all" for both together.
-    size: (height, width) pictures are brought to, the shorter side resized and the centre cut
-        out; None takes them as they are, and then they must all be of one size.
+    size: (height, width) pictures are brought to; None takes them as they are, and then they must
+        all be of one size.
     channels: 3 for RGB, 1 for grey; None takes arrays as they are and files as RGB.
     limit: at most so many images a class, for a quick try.
     threads: decode on so many threads; None uses what the process may.
@@ -99,8 +109,12 @@ def load(
     cache: bytes of pictures that may be kept once decoded when read as it goes; None is a quarter
         of the memory there is, 0 keeps none.
     resize: what a picture's shorter side is brought to before `size` is cut out, such as 256 for
-        224×224; None: the least that covers `size`. Arrays of that size are cut out already. The
-        trainer stores it with the network.
+        224×224; None: the least that covers `size`. Arrays of that size are cut out already.
+    fit: how pictures of other proportions than `size` are brought there: "crop" cuts out the
+        centre, "pad" lays all of it on the ground, "squash" resizes height and width by themselves.
+    ground: RGB, what lies under transparent pixels and beside padded pictures.
+
+    The trainer stores size, channels, resize, fit and ground with the network.
 
     Raises FileError for data that is missing, damaged or not what it should be, by name,
     ArgumentError for an option out of range and OutOfMemoryError where `in_memory=True` cannot be.
@@ -118,6 +132,8 @@ def load(
         in_memory,
         _number("cache", cache, 0),
         _number("resize", resize),
+        fit,
+        ground,
     )
     _check(options)
     place = Path(path)
@@ -134,7 +150,10 @@ def load(
     if len(chosen) < len(labels):
         images, labels = images.take(chosen), labels[chosen]
     data = _read(place, images, labels, classes, options)
-    data.resize = resize
+    if data.is_pictures:
+        data.framing = dataclasses.replace(
+            options.framing(data.input_shape[0]), size=tuple(data.images.shape[1:3])
+        )
     return data
 
 
@@ -184,11 +203,10 @@ def _joined(place: Path, parts: Sequence[Part], options: LoadOptions) -> tuple[S
 
 def _fitted(place: Path, images: Source, options: LoadOptions) -> Source:
     if images.dtype == np.uint8:
-        size = images.shape[1:3] if options.size is None else tuple(options.size)
-        channels = options.channels or images.shape[3]
-        if (*size, channels) == images.shape[1:]:
+        framing = options.framing(images.shape[3])
+        if (*(framing.size or images.shape[1:3]), framing.channels) == images.shape[1:]:
             return images
-        return FittedPictures(images, size, channels, options.threads, options.resize)
+        return FittedPictures(images, framing, options.threads)
     channels, *size = images.shape[1:]
     wanted = (options.channels or channels, *(options.size or size))
     if wanted != images.shape[1:]:
@@ -270,16 +288,8 @@ def _number(name: str, value: int | None, lowest: int = 1) -> int | None:
 def _check(options: LoadOptions) -> None:
     if options.split not in SPLITS:
         raise ArgumentError(f"split must be one of {', '.join(SPLITS)}, got {options.split!r}")
-    if options.channels not in (None, 1, 3):
-        raise ArgumentError(f"channels must be 1 or 3, got {options.channels}")
     if not 0.0 < options.held_out < 1.0:
         raise ArgumentError(f"held_out must lie in 0..1, got {options.held_out}")
     if options.on_error not in ("raise", "skip"):
         raise ArgumentError(f"on_error must be 'raise' or 'skip', got {options.on_error!r}")
-    if options.size is not None and (len(options.size) != 2 or min(options.size) < 1):
-        raise ArgumentError(f"size must be (height, width), got {options.size}")
-    if options.resize is not None and (not options.size or options.resize < max(options.size)):
-        raise ArgumentError(
-            f"resize must be at least both sides of size, got {options.resize} for size "
-            f"{options.size}"
-        )
+    options.framing(3)  # says what is wrong with size, channels, resize, fit and ground

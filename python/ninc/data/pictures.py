@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..errors import FileError, ShapeError
-from ..preprocess import fit_picture, open_picture
+from ..preprocess import Framing, open_picture, picture_size
 from .source import Advance, Digest, Source
 
 # Pictures decoded by one task: small enough to share a batch out evenly, large enough that handing
@@ -92,10 +93,7 @@ class PictureFiles(DecodedSource):
     """Files that Pillow can read, as N×H×W×C uint8.
 
     files: their paths.
-    size: (height, width) they are brought to, the shorter side resized and the centre cut out; None
-        for files that are all of one size.
-    resize: what the shorter side is resized to; None: the least that covers `size`.
-    channels: 3 for RGB, 1 for grey.
+    framing: what they become; with size None for files that are all of one size.
     threads: decode on so many; None uses what the process may.
     root: names in `identify` are told from here, so that they do not depend on where a folder lies.
     tolerant: where the size has to be looked up, a damaged file is passed over for the next one.
@@ -106,20 +104,17 @@ class PictureFiles(DecodedSource):
     def __init__(
         self,
         files: Sequence[str | os.PathLike[str]],
-        size: tuple[int, int] | None = None,
-        channels: int = 3,
+        framing: Framing,
         threads: int | None = None,
         root: str | os.PathLike[str] | None = None,
         tolerant: bool = False,
-        resize: int | None = None,
     ) -> None:
         self.files = [os.fspath(file) for file in files]
-        self.picture_size, self.channels, self.resize = size, channels, resize
+        self.framing = framing
         self.root = None if root is None else os.fspath(root)
         self._model = ""  # the file the others are compared with
-        if size is None:
-            size = self._look_up(tolerant)
-        super().__init__((len(self.files), *size, channels), threads)
+        size = framing.size or self._look_up(tolerant)
+        super().__init__((len(self.files), *size, framing.channels), threads)
         # In bytes, as they were when the file was read; -1 before.
         # What `identify` tells a file by, as it was when it was decoded.
         self._sizes = np.full(len(self.files), -1, np.int64)
@@ -139,7 +134,7 @@ class PictureFiles(DecodedSource):
 
     def decode(self, index: int) -> np.ndarray:
         file = self.files[index]
-        pixels = fit_picture(open_picture(file), self.picture_size, self.channels, self.resize)
+        pixels = self.framing.pixels(file)
         self._note(index)
         if pixels.shape != self.shape[1:]:
             height, width, _ = pixels.shape
@@ -152,9 +147,16 @@ class PictureFiles(DecodedSource):
     def name(self, index: int) -> str:
         return self.files[index]
 
+    def survey(self, indices):
+        sizes = []
+        for index in indices:
+            with contextlib.suppress(FileError):  # told when its turn comes
+                sizes.append(picture_size(self.files[index]))
+        return sizes
+
     def identify(self, digest, indices):
         """Names, sizes and first bytes, not pixels: decoders differ in the last bit."""
-        _identify_fit(digest, self)
+        _identify_framing(digest, self.framing, self.shape)
         for index in indices:
             file = self.files[index]
             name = os.path.relpath(file, self.root) if self.root else os.path.basename(file)
@@ -183,37 +185,41 @@ class FittedPictures(DecodedSource):
     def __init__(
         self,
         base: Source,
-        size: tuple[int, int] | None,
-        channels: int | None,
+        framing: Framing,
         threads: int | None = None,
-        resize: int | None = None,
     ) -> None:
-        size = size or base.shape[1:3]
-        self.picture_size, self.channels = tuple(size), channels or base.shape[3]
-        self.resize = resize
-        super().__init__((len(base), *self.picture_size, self.channels), threads)
+        self.framing = framing
+        size = framing.size or base.shape[1:3]
+        super().__init__((len(base), *size, framing.channels), threads)
         self._base = base
 
     def decode(self, index: int) -> np.ndarray:
         pixels = self._base.read(np.array([index]))[0]
-        if pixels.shape[:2] == self.picture_size and pixels.shape[2] == 1:
+        if pixels.shape[:2] == self.shape[1:3] and pixels.shape[2] == 1:
             # Grey as RGB, without Pillow; what has the size is taken as cut out already.
             return np.broadcast_to(pixels, self.shape[1:])
-        return fit_picture(open_picture(pixels), self.picture_size, self.channels, self.resize)
+        return self.framing.pixels(pixels)
 
     def name(self, index: int) -> str:
         return self._base.name(index)
 
+    def survey(self, indices):
+        return self._base.survey(indices)
+
     def identify(self, digest, indices):
-        _identify_fit(digest, self)
+        _identify_framing(digest, self.framing, self.shape)
         self._base.identify(digest, indices)
 
 
-def _identify_fit(digest: Digest, pictures: PictureFiles | FittedPictures) -> None:
-    """Adds to `digest` how the pictures were brought to their size."""
-    digest.update(repr((pictures.picture_size, pictures.channels)).encode())
-    if pictures.resize is not None:
-        digest.update(f" from {pictures.resize}".encode())
+def _identify_framing(digest: Digest, framing: Framing, shape: tuple[int, ...]) -> None:
+    """Adds to `digest` how the pictures were brought to their size; what is usual adds no words."""
+    size = None if framing.size is None else tuple(shape[1:3])
+    digest.update(repr((size, framing.channels)).encode())
+    usual = Framing(framing.size, framing.channels)
+    for word in ("resize", "fit", "ground"):
+        value = getattr(framing, word)
+        if value != getattr(usual, word):
+            digest.update(f" {'from' if word == 'resize' else word} {value}".encode())
 
 
 def _in_parallel(

@@ -123,6 +123,13 @@ class Source:
         """What to call image `index` in a message."""
         return f"image {index}"
 
+    def survey(self, indices: np.ndarray) -> list[tuple[int, int]]:
+        """(height, width) that the images at `indices` had before they were brought to one size.
+
+        Images that cannot be read are left out.
+        """
+        return [self.shape[1:3] if self.dtype == np.uint8 else self.shape[2:]] * len(indices)
+
     def identify(self, digest: Digest, indices: np.ndarray) -> None:
         """Adds to `digest` what the images at `indices` are: their pixels, or names and sizes."""
         each = max(1, self.nbytes // max(1, len(self)))
@@ -205,6 +212,9 @@ class Selected(Source):
     def name(self, index: int) -> str:
         return self._base.name(self._chosen[index])
 
+    def survey(self, indices):
+        return self._base.survey(self._chosen[indices])
+
     def identify(self, digest, indices):
         self._base.identify(digest, self._chosen[indices])
 
@@ -243,6 +253,10 @@ class Joined(Source):
     def name(self, index: int) -> str:
         ((source, _, local),) = self._shares(np.array([index]))
         return source.name(local[0])
+
+    def survey(self, indices):
+        shares = self._shares(indices)
+        return [size for source, _, local in shares for size in source.survey(local)]
 
     def identify(self, digest, indices):
         if self.by_pixels:

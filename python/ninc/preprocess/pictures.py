@@ -1,4 +1,15 @@
-"""Pictures of all kinds, read and brought to a size."""
+"""From whatever holds a picture to pixels that can be compared: upright, 8-bit, opaque.
+
+Everything that reads pictures, in training, testing, predicting and explaining, goes through
+`open_picture`, so that a network always sees a picture as its viewers do:
+
+- turned as its EXIF orientation says (all eight of them; JPEG, PNG, WebP, TIFF);
+- 16-bit grey divided by 257, which brings 65535 to 255; 32-bit whole numbers are taken as 16-bit;
+- floating-point grey taken to run from 0 (black) to 1 (white);
+- transparent pixels (an alpha channel, a palette's or one colour's transparency) laid over a
+  ground, white unless the network says otherwise;
+- of an animation the first frame.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +21,17 @@ import numpy as np
 
 from ..errors import ArgumentError, FileError, ShapeError
 
-# Resized whole up to here: a strip one pixel high would grow to gigabytes.
-_MOST_PIXELS = 1 << 26
+RGB = tuple[int, int, int]
+WHITE: RGB = (255, 255, 255)
+
+_ORIENTATION = 0x0112  # EXIF's number of the tag
+_TURNED = range(2, 9)  # its values but 1, which is upright
+
+# Where Pillow keeps what may name an orientation. Without any of it there is nothing to look up.
+_WITH_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+
+# Floating-point pictures have been resized or computed: that much beyond 0..1 is rounding.
+_OVERSHOOT = 1e-3
 
 
 def check_pixels(pixels: np.ndarray) -> np.ndarray:
@@ -27,78 +47,141 @@ def check_pixels(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def open_picture(picture: Any):
-    """The Pillow image, read whole, of a path, of an H×W×C uint8 array or of a Pillow image."""
+def check_ground(ground: Any) -> RGB:
+    """Three whole numbers 0..255; ArgumentError for anything else."""
+    try:
+        values = tuple(int(value) for value in ground)
+        fits = len(values) == 3 and all(
+            0 <= value <= 255 and value == given for value, given in zip(values, ground)
+        )
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits or isinstance(ground, (str, bytes)):
+        raise ArgumentError(f"ground must be three whole numbers 0..255 (RGB), got {ground!r}")
+    return values
+
+
+def pillow() -> Any:
+    """Pillow's `Image` module; ArgumentError, with the command that helps, where it is missing."""
     try:
         from PIL import Image
     except ImportError as error:
         raise ArgumentError("reading pictures needs Pillow: pip install 'ninc[images]'") from error
+    return Image
+
+
+def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
+    """The picture as an upright Pillow image of 8 bits a channel without transparency.
+
+    picture: a file's path, the bytes of a file, a binary file object, H×W×C or H×W uint8, or a
+        Pillow image.
+    ground: RGB, what transparent pixels are laid over.
+
+    Raises FileError, by name, for a file that is missing, damaged or beyond these rules,
+    ShapeError for an array of another kind and ArgumentError for anything else.
+    """
+    Image = pillow()
     if isinstance(picture, np.ndarray):
         pixels = check_pixels(picture)
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    if isinstance(picture, Image.Image):
-        return picture
-    if isinstance(picture, (bytes, bytearray, memoryview)):
-        picture = io.BytesIO(picture)
-    if hasattr(picture, "read"):
-        try:
-            with Image.open(picture) as image:
-                image.load()
-                return image
-        except Exception as error:
-            raise FileError(f"cannot read this picture ({error})") from error
-    if not isinstance(picture, (str, os.PathLike)):
-        raise ArgumentError(
-            f"a picture must be a file name or an array, got {type(picture).__name__}"
-        )
+    name = picture_name(picture)
     try:
+        if isinstance(picture, Image.Image):
+            return _plain(picture, ground)
+        if isinstance(picture, (bytes, bytearray, memoryview)):
+            picture = io.BytesIO(picture)
         with Image.open(picture) as image:
             image.load()  # Image.open reads the header alone; a cut file shows only here
-            return image
+            return _plain(image, ground)
     except FileNotFoundError as error:
-        raise FileError(f"{os.fspath(picture)}: no such file") from error
+        raise FileError(f"{name}: no such file") from error
     except Image.UnidentifiedImageError as error:
-        raise FileError(f"{os.fspath(picture)}: not a picture, or a damaged one") from error
+        raise FileError(f"{name}: not a picture, or a damaged one") from error
     # Pillow's decoders raise what they like over damaged bytes: OSError, SyntaxError, struct.error,
     # ValueError, its own DecompressionBombError. All mean the same to the caller.
     except Exception as error:
-        raise FileError(f"{os.fspath(picture)}: cannot read this picture ({error})") from error
+        raise FileError(f"{name}: cannot read this picture ({error})") from error
 
 
-def fit_picture(
-    image: Any, size: tuple[int, int] | None, channels: int, resize: int | None = None
-) -> np.ndarray:
-    """H×W×C uint8 of a Pillow image: colours converted, shorter side resized, centre cut out.
+def picture_name(picture: Any) -> str:
+    """What to call a picture in a message; ArgumentError for what can be none."""
+    if isinstance(picture, (str, os.PathLike)):
+        return os.fsdecode(picture)
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        return f"a picture of {len(picture):,} bytes"
+    if hasattr(picture, "read"):
+        name = getattr(picture, "name", None)
+        return name if isinstance(name, str) else f"a picture read from {type(picture).__name__}"
+    if isinstance(picture, pillow().Image):
+        return getattr(picture, "filename", "") or f"a Pillow image of mode {picture.mode}"
+    raise ArgumentError(
+        "a picture must be a file name, the bytes of a file, a file object, an array or a Pillow "
+        f"image, got {type(picture).__name__}"
+    )
 
-    size: (height, width) of what is cut out; None leaves the picture as it is.
-    resize: the length the shorter side is brought to first, at least as long as both sides of
-        `size`; None takes the least that covers `size`.
+
+def picture_size(picture: Any) -> tuple[int, int]:
+    """(height, width) of a file's picture as it is shown, from its header alone.
+
+    Raises FileError as `open_picture` does, but does not find damage behind the header.
     """
-    from PIL import Image
+    Image = pillow()
+    try:
+        with Image.open(picture) as image:
+            sideways = _orientation(image) > 4
+            return (image.width, image.height) if sideways else (image.height, image.width)
+    except Exception as error:
+        raise FileError(f"{picture_name(picture)}: cannot read this picture ({error})") from error
 
-    mode = "L" if channels == 1 else "RGB"
-    if image.mode != mode:
-        image = image.convert(mode)
-    if size is not None:
-        height, width = size
-        if resize is None:
-            ratio = max(height / image.height, width / image.width)
-        else:
-            ratio = resize / min(image.height, image.width)
-        resized = (
-            max(width, round(image.width * ratio)),
-            max(height, round(image.height * ratio)),
-        )
-        left = (resized[0] - width) // 2
-        top = (resized[1] - height) // 2
-        if resized[0] * resized[1] > _MOST_PIXELS:
-            # Only the piece that stays, from where it lies in the picture as it is.
-            x, y = image.width / resized[0], image.height / resized[1]
-            box = (left * x, top * y, (left + width) * x, (top + height) * y)
-            image = image.resize((width, height), Image.BILINEAR, box)
-        else:
-            if resized != image.size:
-                image = image.resize(resized, Image.BILINEAR)
-            image = image.crop((left, top, left + width, top + height))
-    pixels = np.asarray(image, np.uint8)
-    return pixels[:, :, None] if channels == 1 else pixels
+
+def _plain(image: Any, ground: RGB) -> Any:
+    """A loaded image, upright, 8-bit and opaque."""
+    if _orientation(image) in _TURNED:
+        from PIL import ImageOps
+
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        return _scaled(image, ground)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        # Premultiplied grey has a conversion to plain grey with alpha alone.
+        image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        under = pillow().new("RGBA", image.size, (*ground, 255))
+        return pillow().alpha_composite(under, image).convert("RGB")
+    return image
+
+
+def _orientation(image: Any) -> int:
+    """EXIF's number, 1 (upright) where there is none or where it cannot be read."""
+    if not hasattr(image, "tag_v2") and not any(key in image.info for key in _WITH_ORIENTATION):
+        return 1
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # what Pillow raises over damaged EXIF data; the pixels may still be whole
+        return 1
+
+
+def _scaled(image: Any, ground: RGB) -> Any:
+    """Grey of 16 or 32 bits as grey of 8 bits. ValueError for values that fit no rule."""
+    values = np.asarray(image)
+    clear = values == image.info["transparency"] if "transparency" in image.info else None
+    if image.mode == "F":
+        low, high = float(values.min()), float(values.max())
+        if not (low >= -_OVERSHOOT and high <= 1.0 + _OVERSHOOT):  # NaN fits nowhere
+            raise ValueError(
+                f"its floating-point values run from {low:g} to {high:g}; they are taken as grey "
+                "from 0 to 1: scale them first"
+            )
+        grey = np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+    else:
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high > 65535:
+            raise ValueError(
+                f"its whole numbers run from {low} to {high}; they are taken as 16-bit grey from "
+                "0 to 65535: scale them first"
+            )
+        # Rounded to the nearest; 65535 / 255 is 257.
+        grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if clear is None:
+        return pillow().fromarray(grey)
+    colours = np.where(clear[:, :, None], np.array(ground, np.uint8), grey[:, :, None])
+    return pillow().fromarray(colours)

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from .pictures import check_pixels, fit_picture, open_picture
+from .framing import FITS, Framing
+from .pictures import RGB, WHITE
+from .statistics import channel_statistics
 from .whitening import Whitening
 
 KINDS = ("normalize", "gcn_zca")
@@ -26,14 +28,12 @@ KINDS = ("normalize", "gcn_zca")
 # The names of a whitening's arrays among a model's extras.
 WHITENING_ARRAYS = MEAN, MATRIX = "preprocessing.mean", "preprocessing.matrix"
 
-# Pictures counted at a time by `fit`: float64 sums of a whole data set would need 8 bytes a pixel.
-_FIT_BLOCK = 1024
-
-# No network here takes larger pictures, and one of this size has 200 MB.
-_LARGEST_SIDE = 8192
-
-# A picture of one flat colour has deviation 0; dividing by it would end in infinities.
-_SMALLEST_STD = 1e-3
+# Every entry of `to_dict`, and "crop", which older files have. A file with others is refused: what
+# an entry unknown here asks for would not be done. The core has the same list (stored_texts.cc).
+_ENTRIES = frozenset(
+    ("size", "resize", "crop", "fit", "ground", "channels", "scale", "mean", "std", "kind")
+    + ("contrast", "epsilon")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Preprocessing:
         centre, such as 256 for 224×224; None: the least that covers `size`.
     whitening: what is done in place of the normalisation, whose numbers are then 0, 1 and 1. It
         ties the network to pictures of `size`.
+    fit_mode: "crop", "pad" or "squash": how pictures of other proportions are brought to `size`.
+        Stored as "fit".
+    ground: RGB, what lies under transparent pixels and beside padded pictures.
+
+    `Framing` says more of these five.
     """
 
     size: tuple[int, int] | None
@@ -57,10 +62,15 @@ class Preprocessing:
     scale: float = 255.0
     resize: int | None = None
     whitening: Whitening | None = None
+    fit_mode: str = "crop"
+    ground: RGB = WHITE
 
     def __post_init__(self) -> None:
-        if self.channels not in (1, 3):
-            raise ArgumentError(f"preprocessing: channels must be 1 or 3, got {self.channels}")
+        try:
+            framing = self.framing
+        except ArgumentError as error:
+            raise ArgumentError(f"preprocessing: {error}") from None
+        object.__setattr__(self, "ground", framing.ground)
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ArgumentError(
                 f"preprocessing: {self.channels} channels need as many means and deviations, "
@@ -70,18 +80,6 @@ class Preprocessing:
             raise ArgumentError("preprocessing: mean, std and scale must be finite")
         if min(self.std) <= 0 or self.scale <= 0:
             raise ArgumentError("preprocessing: std and scale must be positive")
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
-            raise ArgumentError(f"preprocessing: size must be (height, width), got {self.size}")
-        if max((*(self.size or ()), self.resize or 0)) > _LARGEST_SIDE:
-            raise ArgumentError(
-                f"preprocessing: size and resize must be at most {_LARGEST_SIDE}, got "
-                f"{self.size} and {self.resize}"
-            )
-        if self.resize is not None and (self.size is None or self.resize < max(self.size)):
-            raise ArgumentError(
-                f"preprocessing: resize must be at least both sides of size, got {self.resize} "
-                f"for size {self.size}"
-            )
         if self.whitening is not None:
             self._check_whitening(self.whitening)
 
@@ -99,13 +97,18 @@ class Preprocessing:
         """ "normalize" or "gcn_zca"."""
         return "normalize" if self.whitening is None else "gcn_zca"
 
+    @property
+    def framing(self) -> Framing:
+        """How a picture of any size and kind becomes the pixels that are normalised."""
+        return Framing(self.size, self.channels, self.resize, self.fit_mode, self.ground)
+
     @classmethod
     def fit(
         cls,
         images: np.ndarray,
         kind: str = "normalize",
         *,
-        resize: int | None = None,
+        framing: Framing | None = None,
         progress: bool = False,
     ) -> Preprocessing:
         """What fits the training pictures `images`: N×H×W×C uint8, N at least 1.
@@ -114,8 +117,12 @@ class Preprocessing:
             that pictures may stay in a file.
         kind: "normalize" takes means and deviations over N, H and W; "gcn_zca" the paper's
             whitening, D³ operations for the D = H*W*C values of a picture.
-        resize: how the pictures were made; see `Preprocessing.resize`.
+        framing: how the pictures were brought to their size, where that is known, so that others
+            are brought there in the same way.
         progress: shows how far a long fit is.
+
+        Remarks on pictures that hold nothing to learn from: all of one value, all the same, or a
+        channel that hardly varies.
 
         Raises ArgumentError for an unknown kind, ShapeError for other arrays and for pictures too
         large to be whitened.
@@ -135,11 +142,13 @@ class Preprocessing:
         if channels not in (1, 3):
             raise ShapeError(f"Preprocessing.fit: pictures have 1 or 3 channels, got {channels}")
         size = (int(height), int(width))
+        framing = framing or Framing(size, channels)
+        rest = dict(resize=framing.resize, fit_mode=framing.fit, ground=framing.ground)
         if kind == "gcn_zca":
             ones, whitening = (1.0,) * channels, Whitening.fit(images, progress)
-            return cls(size, channels, (0.0,) * channels, ones, 1.0, resize, whitening)
-        mean, std = _statistics(images)
-        return cls(size, channels, tuple(mean.tolist()), tuple(std.tolist()), 255.0, resize)
+            return cls(size, channels, (0.0,) * channels, ones, 1.0, whitening=whitening, **rest)
+        mean, std = channel_statistics(images)
+        return cls(size, channels, mean, std, 255.0, **rest)
 
     @classmethod
     def from_dict(
@@ -149,11 +158,19 @@ class Preprocessing:
 
         Raises ArgumentError where an entry or array is missing or makes no sense.
         """
+        unknown = [name for name in settings if name not in _ENTRIES]
+        if unknown:
+            raise ArgumentError(
+                f"preprocessing: entry {reprlib.repr(unknown[0])} is not known to this ninc, which "
+                "would not do what it asks for"
+            )
         resize, kind = settings.get("resize", "bilinear"), settings.get("kind", "normalize")
+        fit = settings.get("fit", "crop")
         for name, value, known in (
             ("resize", resize, ("bilinear",)),
             ("crop", settings.get("crop", "center"), ("center",)),
             ("kind", kind, KINDS),
+            ("fit", fit, FITS),
         ):
             if isinstance(value, str) and value not in known:
                 raise ArgumentError(
@@ -170,6 +187,8 @@ class Preprocessing:
                 scale=float(settings.get("scale", 255.0)),
                 resize=None if resize == "bilinear" else operator.index(resize),
                 whitening=None if kind == "normalize" else _whitening(settings, arrays or {}),
+                fit_mode=fit,
+                ground=settings.get("ground", WHITE),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, ArgumentError):
@@ -187,7 +206,8 @@ class Preprocessing:
         settings = {
             "size": None if self.size is None else list(self.size),
             "resize": "bilinear" if self.resize is None else self.resize,
-            "crop": "center",
+            "fit": self.fit_mode,
+            "ground": list(self.ground),
             "channels": self.channels,
             "scale": self.scale,
             "mean": list(self.mean),
@@ -206,11 +226,8 @@ class Preprocessing:
         return {MEAN: self.whitening.mean, MATRIX: self.whitening.matrix}
 
     def describe(self) -> str:
-        """ "32×32, RGB, mean 0.4914, 0.4822, 0.4465, std 0.2470, 0.2435, 0.2616"."""
-        size = "any size" if self.size is None else "×".join(map(str, self.size))
-        if self.resize is not None:
-            size += f" cut from a shorter side of {self.resize}"
-        parts = [size, "RGB" if self.channels == 3 else "grey"]
+        """ "32×32 by crop, RGB, mean 0.4914, 0.4822, 0.4465, std 0.2470, 0.2435, 0.2616"."""
+        parts = [self.framing.describe()]
         if self.whitening is not None:
             parts.append("contrast normalised and ZCA-whitened")
         else:
@@ -249,34 +266,8 @@ class Preprocessing:
         return out
 
     def resize_and_crop(self, picture: Any) -> np.ndarray:
-        """One picture -> H×W×C uint8 of this model's size and channels.
-
-        picture: a file's path, H×W×C or H×W uint8, or a Pillow image. The shorter side is
-        resized (bilinear) and the centre cut out, so proportions stay. An array of the right size
-        is taken as cut out already: it is returned untouched and needs no Pillow.
-        """
-        if isinstance(picture, np.ndarray):
-            pixels = check_pixels(picture)
-            if pixels.shape[2] == self.channels and self.size in (None, pixels.shape[:2]):
-                return pixels
-        return fit_picture(open_picture(picture), self.size, self.channels, self.resize)
-
-
-def _statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means and deviations of N×H×W×C uint8 over N, H and W, in units of 255."""
-    channels = images.shape[3]
-    total = np.zeros(channels)
-    squares = np.zeros(channels)
-    for start in range(0, len(images), _FIT_BLOCK):
-        block = np.asarray(images[start : start + _FIT_BLOCK])
-        pixels = block.reshape(-1, channels).astype(np.float64)
-        total += pixels.sum(axis=0)
-        squares += np.einsum("pc,pc->c", pixels, pixels)
-    count = np.prod(images.shape[:3], dtype=np.float64)
-    mean = total / count
-    # E[x²] - E[x]² loses no digits that matter: float64 sums of integers below 2^53 are exact.
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-    return mean / 255.0, np.maximum(std / 255.0, _SMALLEST_STD)
+        """One picture -> H×W×C uint8 of this model's size and channels; see `Framing.pixels`."""
+        return self.framing.pixels(picture)
 
 
 def _whitening(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Whitening:

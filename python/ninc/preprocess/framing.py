@@ -1,0 +1,164 @@
+"""How a picture of any size becomes one of the network's size: cut, padded or squashed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture
+
+FITS = ("crop", "pad", "squash")
+
+# Resized whole up to here: a strip one pixel high would grow to gigabytes.
+_MOST_PIXELS = 1 << 26
+
+# No network here takes larger pictures, and one of this size has 200 MB.
+_LARGEST_SIDE = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class Framing:
+    """Size and channels of pictures, and how they are brought there. All resizing is bilinear.
+
+    size: (height, width), or None to take pictures as they are.
+    channels: 3 (RGB) or 1 (grey).
+    resize: with "crop", what the shorter side is brought to first, such as 256 for 224×224; None:
+        the least that covers `size`.
+    fit: what is done to a picture of other proportions. "crop": the shorter side is resized and
+        the centre cut out. "pad": all of it is resized to lie within, on a ground. "squash": all
+        of it is resized, height and width by themselves.
+    ground: RGB, what lies under transparent pixels and beside a padded picture.
+
+    Raises ArgumentError for values out of range.
+    """
+
+    size: tuple[int, int] | None
+    channels: int
+    resize: int | None = None
+    fit: str = "crop"
+    ground: RGB = WHITE
+
+    def __post_init__(self) -> None:
+        size, resize = self.size, self.resize
+        if self.channels not in (1, 3):
+            raise ArgumentError(f"channels must be 1 or 3, got {self.channels}")
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise ArgumentError(f"size must be (height, width), got {size}")
+        if max((*(size or ()), resize or 0)) > _LARGEST_SIDE:
+            raise ArgumentError(
+                f"size and resize must be at most {_LARGEST_SIDE}, got {size} and {resize}"
+            )
+        if resize is not None and (size is None or resize < max(size)):
+            raise ArgumentError(
+                f"resize must be at least both sides of size, got {resize} for size {size}"
+            )
+        if self.fit not in FITS:
+            raise ArgumentError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+        if resize is not None and self.fit != "crop":
+            raise ArgumentError(f"resize goes with fit 'crop' alone, got fit {self.fit!r}")
+        object.__setattr__(self, "ground", check_ground(self.ground))
+        if size is not None:
+            object.__setattr__(self, "size", tuple(map(int, size)))
+
+    def pixels(self, picture: Any) -> np.ndarray:
+        """H×W×C uint8 of a picture of any kind that `open_picture` takes.
+
+        An array that has the size already is returned untouched and needs no Pillow, whatever
+        `resize` says: it is taken as brought there before.
+        """
+        if isinstance(picture, np.ndarray):
+            pixels = check_pixels(picture)
+            if pixels.shape[2] == self.channels and self.size in (None, pixels.shape[:2]):
+                return pixels
+        image = open_picture(picture, self.ground)
+        mode = "L" if self.channels == 1 else "RGB"
+        if image.mode != mode:
+            image = image.convert(mode)
+        if self.size is not None:
+            image = getattr(self, f"_{self.fit}")(image)
+        pixels = np.asarray(image, np.uint8)
+        return pixels[:, :, None] if self.channels == 1 else pixels
+
+    def box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) of what the network sees of an upright picture of this size.
+
+        In the picture's pixels, (0, 0) its upper left corner. With "pad" it reaches beyond.
+        """
+        if self.size is None or self.fit == "squash":
+            return 0.0, 0.0, float(width), float(height)
+        if self.fit == "pad":
+            across, down = self._padded(width, height)
+            left, top = (self.size[1] - across) // 2, (self.size[0] - down) // 2
+        else:
+            across, down = self._covering(width, height)
+            left, top = -((across - self.size[1]) // 2), -((down - self.size[0]) // 2)
+        x, y = width / across, height / down
+        return -left * x, -top * y, (self.size[1] - left) * x, (self.size[0] - top) * y
+
+    def lost(self, width: int, height: int) -> float:
+        """The share of an upright picture's area that is cut off, 0..1."""
+        left, top, right, bottom = self.box(width, height)
+        seen = (min(right, width) - max(left, 0.0)) * (min(bottom, height) - max(top, 0.0))
+        return 1.0 - seen / (width * height)
+
+    def describe(self) -> str:
+        """ "32×32 by crop, RGB"."""
+        colours = "RGB" if self.channels == 3 else "grey"
+        if self.size is None:
+            return f"any size, {colours}"
+        size = "×".join(map(str, self.size))
+        from_side = "" if self.resize is None else f" from a shorter side of {self.resize}"
+        return f"{size} by {self.fit}{from_side}, {colours}"
+
+    def _crop(self, image: Any) -> Any:
+        height, width = self.size
+        resized = self._covering(image.width, image.height)
+        left, top = (resized[0] - width) // 2, (resized[1] - height) // 2
+        if resized[0] * resized[1] > _MOST_PIXELS:
+            # Only the piece that stays, from where it lies in the picture as it is.
+            box = self.box(image.width, image.height)
+            return image.resize((width, height), _bilinear(), box)
+        if resized != image.size:
+            image = image.resize(resized, _bilinear())
+        return image.crop((left, top, left + width, top + height))
+
+    def _pad(self, image: Any) -> Any:
+        from PIL import Image
+
+        height, width = self.size
+        resized = self._padded(image.width, image.height)
+        if resized != image.size:
+            image = image.resize(resized, _bilinear())
+        if resized == (width, height):
+            return image
+        ground = Image.new("RGB", (1, 1), self.ground).convert(image.mode).getpixel((0, 0))
+        framed = Image.new(image.mode, (width, height), ground)
+        framed.paste(image, ((width - resized[0]) // 2, (height - resized[1]) // 2))
+        return framed
+
+    def _squash(self, image: Any) -> Any:
+        wanted = self.size[::-1]
+        return image if image.size == wanted else image.resize(wanted, _bilinear())
+
+    def _covering(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the resized picture that the centre is cut out of."""
+        if self.resize is None:
+            ratio = max(self.size[0] / height, self.size[1] / width)
+        else:
+            ratio = self.resize / min(height, width)
+        return max(self.size[1], round(width * ratio)), max(self.size[0], round(height * ratio))
+
+    def _padded(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the resized picture that lies within `size`."""
+        ratio = min(self.size[0] / height, self.size[1] / width)
+        across = min(self.size[1], max(1, round(width * ratio)))
+        return across, min(self.size[0], max(1, round(height * ratio)))
+
+
+def _bilinear() -> int:
+    from PIL import Image
+
+    return Image.BILINEAR
