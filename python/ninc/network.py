@@ -13,6 +13,7 @@ import numpy as np
 from . import _core
 from .arguments import integer
 from .checkpoint import forget_training
+from .class_maps import class_maps
 from .errors import ArgumentError, ModelError, ShapeError
 from .held_out import HeldOut
 from .plan import Plan, image_shape
@@ -139,22 +140,9 @@ class Network:
         """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
 
         x: N×C×H×W float32. Raises ArgumentError unless global average pooling gives the network's
-        output.
+        output, or is followed by one linear layer, whose sums are then taken at every place.
         """
-        return self._model.run(x, self._class_map_node())
-
-    def _class_map_node(self) -> str:
-        graph = self._graph()
-        nodes = {node["name"]: node for node in graph["nodes"]}
-        node = nodes[graph["output"]]
-        while node["op"] in ("Softmax", "Dropout", "Flatten") and node["inputs"]:
-            node = nodes[node["inputs"][0]]
-        if node["op"] != "GlobalAvgPool2d":
-            raise ArgumentError(
-                "class_maps: the network's output is no global average pooling of class maps but "
-                f"{node['name']} ({node['op']})"
-            )
-        return node["inputs"][0]
+        return class_maps(self, x)
 
     def _graph(self) -> dict[str, Any]:
         return json.loads(self._model.graph_json())

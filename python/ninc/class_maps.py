@@ -1,0 +1,68 @@
+"""One map a class: what a network's global average pooling averages into the class's score.
+
+Where pooling gives the output, these are its inputs (Lin, Chen, Yan 2013, section 3.2). Where one
+linear layer follows it, sums may be exchanged (CAM; Zhou et al. 2016, "Learning Deep Features for
+Discriminative Localization", equation 2):
+
+    score[c] = bias[c] + sum over k of weight[c, k] * mean of f[k]  =  mean of m[c],
+    m[c, i, j] = bias[c] + sum over k of weight[c, k] * f[k, i, j]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from .network import Network
+
+# What changes neither the scores nor their order: between pooling and a linear layer, and at the end.
+_BETWEEN = ("Dropout", "Flatten")
+_AT_THE_END = ("Softmax", *_BETWEEN)
+
+
+def class_maps(network: Network, x: np.ndarray) -> np.ndarray:
+    """N×classes×H'×W' float32; see `Network.class_maps`."""
+    node, linear = _pooled_node(network._graph())
+    maps = network._model.run(x, node)
+    if linear is None:
+        return maps
+    parameters = network.state_dict()
+    weight, bias = parameters[f"{linear}.weight"], parameters.get(f"{linear}.bias")
+    # weight: classes×K, maps: N×K×H'×W'
+    mixed = np.einsum("ck,nkhw->nchw", weight, maps, dtype=np.float32, optimize=True)
+    if bias is not None:
+        mixed += bias[:, None, None]
+    return np.ascontiguousarray(mixed)
+
+
+def class_map_node(graph: dict[str, Any]) -> str:
+    """The name of the node whose places are those of the class maps; `graph`: the core's JSON."""
+    return _pooled_node(graph)[0]
+
+
+def _pooled_node(graph: dict[str, Any]) -> tuple[str, str | None]:
+    """What global average pooling averages, and the linear layer behind it, if any.
+
+    Raises ArgumentError where the output is neither pooling's nor such a layer's.
+    """
+    nodes = {node["name"]: node for node in graph["nodes"]}
+
+    def before(node: dict[str, Any], passed_over: tuple[str, ...]) -> dict[str, Any]:
+        while node["op"] in passed_over:
+            node = nodes[node["inputs"][0]]
+        return node
+
+    scores = node = before(nodes[graph["output"]], _AT_THE_END)
+    if node["op"] == "Linear":
+        node = before(nodes[node["inputs"][0]], _BETWEEN)
+    if node["op"] != "GlobalAvgPool2d":
+        raise ArgumentError(
+            "class_maps: scores must come from global average pooling, with one linear layer "
+            f"behind it at most, but {scores['name']} is {scores['op']}"
+            + ("" if node is scores else f" fed by {node['name']} ({node['op']})")
+        )
+    return node["inputs"][0], None if node is scores else scores["name"]

@@ -1,0 +1,154 @@
+"""`explain`, and the `Explanation` it gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..class_maps import class_map_node
+from ..errors import ArgumentError, ModelError
+from ..preprocess import open_picture, picture_name
+from ..preprocess.pictures import check_pixels
+from . import heat as heating
+from .receptive_field import centres
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+METHODS = ("cam",)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where a network saw a class in a picture.
+
+    picture: H×W×3 or H×W×1 uint8, the user's own, upright and at its own size.
+    heat: H×W float32 in 0..1, how much each pixel's place speaks for the class; see `scale`.
+    label, name, probability: the class explained.
+    seen: (left, top, right, bottom) of the piece of the picture that the network saw, in pixels.
+        There is no heat outside.
+    scale: what heat 1 stands for, in units of the class's score: by so much the place leads over
+        the other classes, beyond what the picture's weakest place does.
+    source: the picture's file name, or "" for one without.
+    """
+
+    picture: np.ndarray
+    heat: np.ndarray
+    label: int
+    name: str
+    probability: float
+    seen: heating.Box
+    scale: float
+    source: str = ""
+
+    def overlay(self) -> np.ndarray:
+        """The picture in grey with the heat over it, at its own size: H×W×3 uint8."""
+        from .colours import overlay
+
+        return overlay(self.picture, self.heat, self.seen)
+
+    def figure(self) -> Any:
+        """A Pillow image: the picture beside its overlay, with class, probability and a scale.
+
+        Large pictures are shown smaller, small ones enlarged by a whole number.
+        """
+        from .figure import row, sheet
+
+        return sheet([row(self)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `figure`, whole or not at all, in the format that the file's ending names.
+
+        Raises ArgumentError for an ending that names none, FileError where it cannot be written.
+        """
+        from .image_files import check_ending, save_image
+
+        check_ending(path)
+        save_image(path, self.figure())
+
+
+def explain(
+    network: Network, picture: Any, label: int | str | None = None, method: str = "cam"
+) -> Explanation:
+    """Where in a picture the network sees a class.
+
+    picture: a file's path or bytes, a binary file object, H×W×C or H×W uint8, or a Pillow image.
+    label: the class to explain, by index or name; None takes the one the network finds likeliest.
+    method: "cam", the class maps that global average pooling averages; see `Network.class_maps`.
+
+    Raises ArgumentError for an unknown class or method, for a network without stored preprocessing
+    and for one without class maps, FileError for an unreadable picture, ShapeError for one too
+    small for the network.
+    """
+    if not isinstance(method, str) or method not in METHODS:
+        raise ArgumentError(f"explain: method must be {' or '.join(METHODS)}, got {method!r}")
+    preprocessing = _preprocessing(network)
+    framing = preprocessing.framing
+    if isinstance(picture, np.ndarray):
+        own, source = check_pixels(picture), ""
+    else:
+        source = picture_name(picture) if isinstance(picture, (str, os.PathLike)) else ""
+        picture = open_picture(picture, framing.ground)  # once: a file object is read to its end
+        own = _pixels(picture)
+    pixels = framing.pixels(picture)
+    x = preprocessing.apply(pixels[None])
+    maps = network.class_maps(x)[0]  # classes×H'×W'
+    if not np.isfinite(maps).all():
+        raise ModelError("explain: the network's class maps hold numbers that are not finite")
+    probabilities = network.predict(pixels)[0]
+    names = network._class_names(len(probabilities))
+    index = int(probabilities.argmax()) if label is None else _find_class(label, names)
+
+    graph = network._graph()
+    axes = centres(graph, class_map_node(graph), *pixels.shape[:2])
+    height, width = own.shape[:2]
+    box = framing.box(width, height)
+    warmth, scale = heating.relative(heating.evidence(maps, index))
+    return Explanation(
+        picture=own,
+        heat=heating.spread(warmth, axes, pixels.shape[:2], box, (height, width)),
+        label=index,
+        name=names[index],
+        probability=float(probabilities[index]),
+        seen=(max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height)),
+        scale=scale,
+        source=source,
+    )
+
+
+def _preprocessing(network: Network):
+    if not hasattr(network, "_stored_preprocessing"):
+        raise ArgumentError(f"explain: a network is needed first, got {type(network).__name__}")
+    preprocessing = network._stored_preprocessing()
+    if preprocessing is None:
+        raise ArgumentError(
+            "explain: the network has no preprocessing for pictures stored; train it on pictures "
+            "or set network.preprocessing"
+        )
+    return preprocessing
+
+
+def _pixels(image: Any) -> np.ndarray:
+    """H×W×1 uint8 of a grey Pillow image, H×W×3 of any other."""
+    if image.mode in ("L", "1"):
+        return np.array(image.convert("L"), np.uint8)[:, :, None]
+    return np.array(image.convert("RGB"), np.uint8)
+
+
+def _find_class(label: int | str, names: list[str]) -> int:
+    if isinstance(label, str) and label in names:
+        return names.index(label)
+    try:
+        index = int(label) if isinstance(label, str) else operator.index(label)
+    except (TypeError, ValueError):
+        index = -1
+    if not 0 <= index < len(names):
+        raise ArgumentError(
+            f"explain: no class {label!r}; there are {', '.join(names[:10])}"
+            f"{', ...' if len(names) > 10 else ''}"
+        )
+    return index
