@@ -20,9 +20,11 @@ import json
 import statistics
 import time
 
+import numpy as np
+
 import ninc
 from ninc import recipes
-from ninc.batches import training_batches
+from ninc.batches import batch_bounds, training_batches
 from ninc.cli.common import INPUTS
 from ninc.preprocess import Preprocessing
 
@@ -69,9 +71,11 @@ def main():
     augment = recipes.augmentation(options.model)
     network = ninc.models.create(options.model, batch_norm=True, num_classes=len(whole.classes))
     trainer = recipes.recipe("fast").trainer(network, augment)
-    steps = min(options.steps, len(whole) // options.batch)
+    # Batches of one size alone: those of an epoch's beginning are the larger ones.
+    batches = np.diff(batch_bounds(len(whole), options.batch))
+    steps = min(options.steps, int((batches == batches[0]).sum()))
 
-    print(f"{options.model}, batch {options.batch}, {steps} steps, {options.threads} threads")
+    print(f"{options.model}, batch {batches[0]}, {steps} steps, {options.threads} threads")
     results = []
     measure(trainer, whole, preprocessing, augment, options.batch, 2, 0)  # plan and caches warm
     for epoch, (name, data) in enumerate(

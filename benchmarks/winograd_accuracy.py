@@ -28,7 +28,7 @@ import sys
 
 import ninc
 from ninc import recipes
-from ninc.batches import training_batches
+from ninc.batches import batch_bounds, steps_per_epoch, training_batches
 from ninc.preprocess import Preprocessing
 from ninc.progress import LiveLine
 
@@ -49,9 +49,11 @@ def made(mode: str, seed: int, options: argparse.Namespace) -> ninc.Network:
     """The network before its first step, whose plans are checked. ValueError if they are wrong."""
     network = ninc.models.nin_cifar10(batch_norm=not options.no_batch_norm, seed=seed)
     network.precision = MODES[mode]
-    shape = (options.batch, CHANNELS, SIDE, SIDE)
-    for training in (True, False):
-        check_plan(mode, training, network.plan(shape, training).describe())
+    bounds = batch_bounds(options.images, options.batch)
+    for size in {bounds[1], bounds[-1] - bounds[-2]}:  # an epoch's first batch and its last
+        for training in (True, False):
+            plan = network.plan((size, CHANNELS, SIDE, SIDE), training)
+            check_plan(mode, training, plan.describe())
     return network
 
 
@@ -73,7 +75,7 @@ def run(mode: str, seed: int, train, test, options: argparse.Namespace, show) ->
     network.preprocessing = preprocessing = Preprocessing.fit(train.images)
     augment = recipes.augmentation("nin-cifar10")
     trainer = recipes.recipe(_RECIPE).trainer(network, augment, options.lr, seed)
-    steps = len(train) // options.batch
+    steps = steps_per_epoch(train, options.batch)
     losses = []
     for epoch in range(options.epochs):
         batches = training_batches(train, preprocessing, options.batch, augment, seed, epoch)

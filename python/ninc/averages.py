@@ -17,7 +17,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from .arguments import whole
+from .arguments import real, whole
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -36,10 +36,12 @@ class EMA:
     so that at first it looks back over a tenth of the steps there have been.
     """
 
+    extendable = True  # more epochs change nothing about the steps before
+
     def __init__(self, decay: float = 0.999, norm_batches: int = 50) -> None:
-        if not 0.0 < decay < 1.0:
+        self.decay = real("EMA", "decay", decay)
+        if not 0.0 < self.decay < 1.0:
             raise ArgumentError(f"EMA: decay must lie between 0 and 1, got {decay}")
-        self.decay = float(decay)
         self.norm_batches = whole("EMA", "norm_batches", norm_batches)
 
     def rate(self, progress: float, count: int) -> float:
@@ -55,10 +57,12 @@ class SWA:
     rate = 1 / (1 + count)   from `start` on, a share of the run
     """
 
+    extendable = False
+
     def __init__(self, start: float = 0.75, norm_batches: int = 50) -> None:
-        if not 0.0 <= start < 1.0:
+        self.start = real("SWA", "start", start)
+        if not 0.0 <= self.start < 1.0:
             raise ArgumentError(f"SWA: start must lie in 0..1, 1 excluded, got {start}")
-        self.start = float(start)
         self.norm_batches = whole("SWA", "norm_batches", norm_batches)
 
     def rate(self, progress: float, count: int) -> float:

@@ -36,7 +36,19 @@ def generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
 
 def steps_per_epoch(data: Dataset | BatchStream, batch_size: int) -> int | None:
     """How many training batches an epoch has; None for a stream that cannot tell."""
-    return data.steps if isinstance(data, BatchStream) else len(data) // batch_size
+    return data.steps if isinstance(data, BatchStream) else -(-len(data) // batch_size)
+
+
+def batch_bounds(images: int, batch_size: int) -> list[int]:
+    """Where an epoch's batches begin and end in its order: batch b is [bounds[b], bounds[b + 1]).
+
+    All images are in one of ceil(images / batch_size) batches, whose sizes differ by one at most:
+    a last batch of a handful would be noise to batch norm and weigh as much as a whole one in the
+    update. The larger come first, so that a network's plan changes once an epoch.
+    """
+    count = -(-images // batch_size)
+    size, larger = divmod(images, count)
+    return [index * size + min(index, larger) for index in range(count + 1)]
 
 
 def training_batches(
@@ -51,9 +63,8 @@ def training_batches(
 ) -> Iterator[Batch]:
     """One epoch's batches from number `first` on: shuffled, normalised, augmented.
 
-    Those of a Dataset are all of `batch_size`. The images left over at the end are dropped: they
-    would need a plan of their own, and batch norm over a handful is noise. The shuffle gives others
-    to the next epoch. A stream's batches come in its own order and sizes.
+    Those of a Dataset hold every image once, at most `batch_size` of them each; see `batch_bounds`.
+    A stream's batches come in its own order and sizes.
 
     Batches do not depend on those before them: from `first` on they are, bit for bit, what an epoch
     begun at 0 would give. check: as in `ahead`.
@@ -67,8 +78,9 @@ def training_batches(
 
     def of_dataset() -> Iterator[Batch]:
         order = generator(seed, epoch, _SHUFFLE).permutation(len(data))
-        for index in range(first, len(data) // batch_size):
-            chosen = order[index * batch_size : (index + 1) * batch_size]
+        bounds = batch_bounds(len(data), batch_size)
+        for index in range(first, len(bounds) - 1):
+            chosen = order[bounds[index] : bounds[index + 1]]
             yield finish(index, data.images[chosen], data.labels[chosen])
 
     def of_stream() -> Iterator[Batch]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .network import Network
 
 _ENTRY = "training"  # of the file's metadata
-_FORMAT = 1
+# 1: epochs left out what did not fill a batch. 2: they see every picture.
+_FORMAT = 2
 _VELOCITY, _AVERAGE = "velocity:", "average:"  # before the parameters' names
 
 
@@ -36,7 +37,9 @@ class State:
 
     epoch: finished epochs. step: steps done in the epoch under way; loss, right and images: sums
         over its images. epoch_steps: how many make an epoch; None while a stream has not told.
-    steps: all steps done with this trainer, which dropout draws by. averaged: steps averaged.
+    steps: all steps done with this trainer, which dropout draws by. before: epochs that earlier
+        runs of this trainer began; shuffling and augmentation draw by these and the run's own.
+    averaged: steps averaged. lr: the rate of the latest step.
     rows: the history without what depends on the clock. best: the best epoch and its value.
     stale: epochs since then. stopped: ended early. schedule: what a stateful one remembers.
     """
@@ -48,8 +51,9 @@ class State:
     images: int = 0
     epoch_steps: int | None = None
     steps: int = 0
+    before: int = 0
     averaged: int = 0
-    lr_factor: float = 1.0
+    lr: float = 0.0
     rows: list[dict[str, float]] = dataclasses.field(default_factory=list)
     best: dict[str, Any] | None = None
     stale: int = 0
@@ -71,27 +75,6 @@ class Checkpoint:
     settings: dict[str, str]
     target: str
     version: str
-
-    def check_same(self, settings: Mapping[str, str], target: str) -> None:
-        """ArgumentError unless a run with these settings would go on as this one did."""
-        for name in {**settings, **self.settings}:
-            before, now = self.settings.get(name, "none"), settings.get(name, "none")
-            if before == now:
-                continue
-            if name.endswith(" data"):
-                raise ArgumentError(
-                    f"{self.path}: cannot resume: the {name} are not those the run was begun with; "
-                    "bring them back, or begin anew in another folder"
-                )
-            raise ArgumentError(
-                f"{self.path}: cannot resume: the run was begun with {name} {_short(before)}, now "
-                f"it is {_short(now)}; give the same, or begin anew in another folder"
-            )
-        if self.target != target:
-            raise ArgumentError(
-                f"{self.path}: cannot resume: the run was begun with {self.target} instructions "
-                f"and {target} would give other bits; set NINC_TARGET={self.target}"
-            )
 
     def restore(self, network: Network, core: _core.Trainer) -> None:
         """Puts weights, velocities, averages and what is known of the pictures in their places."""
@@ -139,20 +122,31 @@ def save(
 
 
 def load(path: Path) -> Checkpoint | None:
-    """The checkpoint in a file, None where there is no file, FileError where it is damaged."""
+    """The checkpoint in a file, None where there is no file, FileError where it is damaged.
+
+    FileError, too, where a ninc of other rules wrote it, with which it can be finished.
+    """
     if not path.exists():
         return None
     try:
         model = _core.Model.load(os.fsencode(path))
         entry = json.loads(model.metadata()[_ENTRY])
-        if entry["format"] != _FORMAT:
-            raise ValueError(f"its format is {entry['format']}, this ninc reads {_FORMAT}")
-        state = State(**entry["state"])
-        return Checkpoint(path, model, state, entry["settings"], entry["target"], entry["ninc"])
+        written = entry["format"]
+        if written == _FORMAT:
+            state = State(**entry["state"])
+            return Checkpoint(path, model, state, entry["settings"], entry["target"], entry["ninc"])
+        version = entry["ninc"]
     except (Error, ValueError, KeyError, TypeError) as error:
         reason = "it is no checkpoint" if isinstance(error, (KeyError, TypeError)) else str(error)
         others = "best.safetensors beside it is another file and may be whole"
         raise FileError(f"{path}: damaged checkpoint ({reason}); {others}") from error
+    why = "whose epochs left out the pictures that did not fill a batch" if written == 1 else ""
+    raise FileError(
+        f"{path}: cannot resume: ninc {version} began this run{why and ', ' + why} (checkpoint "
+        f"format {written}, this is ninc {_core.__version__} with {_FORMAT}); finish it with that "
+        "version, or begin anew in another folder, from this network if you like: ninc.load(file), "
+        "or ninc train --init"
+    )
 
 
 class Pace:
@@ -197,16 +191,6 @@ def forget_training(model: _core.Model) -> None:
     for name in model.extras():
         if name.startswith((_VELOCITY, _AVERAGE)):
             model.remove_extra(name)
-
-
-def described(value: object) -> str:
-    """Words for a setting, the same in every process: without the addresses of objects."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
-def _short(text: str) -> str:
-    """Long settings, such as those of every parameter, are told by their beginnings."""
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _with_prefix(extras: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

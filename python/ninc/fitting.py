@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import math
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, checkpoint, monitor
+from . import _core, checkpoint, ending, monitor
 from .averages import averaged
 from .batches import Batch, steps_per_epoch, training_batches
-from .checkpoint import State, described
+from .checkpoint import Checkpoint, State
 from .data import BatchStream, Dataset
 from .errors import ArgumentError, DivergedError, FileError, OutOfMemoryError
 from .history import WALL_CLOCK, History
@@ -24,26 +21,10 @@ from .interrupt import Interrupted, Interrupts
 from .preprocess import Preprocessing
 from .progress import TrainingProgress
 from .run_folder import RunFolder
+from .run_settings import Options, check_same, described, is_extendable, settings_of
 
 if TYPE_CHECKING:
-    from .network import Network
     from .trainer import Trainer
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What a fit was asked for; `Trainer.fit` says what each means."""
-
-    epochs: int
-    batch_size: int
-    checkpoint_dir: str | os.PathLike[str] | None
-    resume: bool
-    pace: checkpoint.Pace
-    patience: int | None
-    min_delta: float
-    monitor: str
-    preprocessing: str
-    progress: bool
 
 
 class Fit:
@@ -54,13 +35,16 @@ class Fit:
         trainer: Trainer,
         train: Dataset | BatchStream,
         validation: Dataset | None,
+        classes: int,
         options: Options,
     ) -> None:
         self.trainer, self.train, self.validation = trainer, train, validation
-        self.options = options
+        self.classes, self.options = classes, options
         self.network, self.core = trainer.network, trainer._core
         self.state = State(
-            steps=trainer._steps, epoch_steps=steps_per_epoch(train, options.batch_size)
+            steps=trainer._steps,
+            before=trainer._epochs,
+            epoch_steps=steps_per_epoch(train, options.batch_size),
         )
         self.preprocessing: Preprocessing | None = None
         self.folder: RunFolder | None = None
@@ -69,12 +53,11 @@ class Fit:
         self.best: dict[str, np.ndarray] | None = None
 
     def run(self) -> History:
-        trainer = self.trainer
         with contextlib.ExitStack() as stack:
             if self.options.checkpoint_dir is not None:
                 self.folder = RunFolder(self.options.checkpoint_dir)
                 stack.callback(self.folder.close)
-                self.settings = self._settings()
+                self.settings = settings_of(self.trainer, self.train, self.validation, self.options)
             begun = self._begin()
             done = self.state.epoch * (self.state.epoch_steps or 0) + self.state.step
             self.shown = TrainingProgress(
@@ -85,66 +68,41 @@ class Fit:
                 self.shown.note(begun)
             self.interrupts = stack.enter_context(Interrupts(self.shown.note))
             self.options.pace.done(self.state.steps)
-            try:
-                while self.state.epoch < self.options.epochs and not self.state.stopped:
-                    self._epoch()
-                self._finish()
-            except Interrupted as stop:
-                raise self._interrupted(stop) from None
-            finally:
-                trainer._steps = self.state.steps
-                trainer.lr_factor = 1.0
-        return trainer.history
+            stack.callback(self._hand_back)
+            self._train_and_end()
+        return self.trainer.history
+
+    def _train_and_end(self) -> None:
+        signal = None
+        try:
+            while self.state.epoch < self.options.epochs and not self.state.stopped:
+                self._epoch()
+        except Interrupted as stop:
+            signal = stop.signal
+            if self.folder is not None:
+                self._save()
+        weights = ending.end(self, signal)
+        signal = self.interrupts.requested  # it may have come while the run was ending
+        if signal is not None:
+            words = f"interrupted ({signal}) after {self.state.place()}"
+            if self.folder is not None:
+                words += f"; {self.folder.last} holds it all"
+            raise Interrupted(f"{words}; the network has {weights}", signal)
+
+    def _hand_back(self) -> None:
+        """However the run ended, the trainer's next one draws other numbers."""
+        trainer, state = self.trainer, self.state
+        trainer._steps = state.steps
+        trainer._epochs = state.before + state.epoch + (state.step > 0)
+        trainer.lr_factor = 1.0
 
     # ---- Beginning -------------------------------------------------------------------------------
 
-    def _settings(self) -> dict[str, str]:
-        """Everything that shapes the run, in words; a resumed run must have the same."""
-        trainer, options = self.trainer, self.options
-        optimizer, model = trainer.optimizer, self.network._model
-        graph = hashlib.blake2b(model.graph_json().encode(), digest_size=4).hexdigest()
-        stopping = "none"
-        if options.patience is not None:
-            stopping = f"patience {options.patience}, min_delta {options.min_delta:g}"
-        return {
-            "network": f"of {self.network.num_parameters:,} parameters ({graph})",
-            "seed": str(trainer.seed),
-            "epochs": str(options.epochs),
-            "batch size": str(options.batch_size),
-            "precision": self.network.precision,
-            "rate": str(optimizer.lr),
-            "momentum": f"{optimizer.momentum}{' (Nesterov)' if optimizer.nesterov else ''}",
-            "weight decay": str(optimizer.weight_decay),
-            "parameter groups": str(optimizer.groups),
-            "clip_norm": str(optimizer.clip_norm),
-            "schedule": described(trainer.schedule),
-            "augmentation": described(trainer.augment),
-            "label smoothing": str(trainer.label_smoothing),
-            "averages": described(trainer.average),
-            "monitor": options.monitor,
-            "early stopping": stopping,
-            "preprocessing": options.preprocessing,
-            "training data": _fingerprint(self.train),
-            "validation data": _fingerprint(self.validation),
-        }
-
     def _begin(self) -> str:
         """Makes network, trainer and history ready; tells how the run begins, if unusually."""
-        found = None
-        if self.folder is not None:
-            found = checkpoint.load(self.folder.last) if self.options.resume else None
-            if not self.options.resume and self.folder.last.exists():
-                raise FileError(
-                    f"{self.folder.last}: a run is in this folder already; resume it, or begin "
-                    "anew in another folder"
-                )
+        found = self._found()
         if found is not None:
-            found.check_same(self.settings, _core.target())
-            self.state = found.state
-            if self.options.patience is not None and self.state.best is not None:
-                self._stored_best()  # asked now: at the end it would be too late
-            found.restore(self.network, self.core)
-            self.trainer.history = self.folder.restore_history(self.state.rows)
+            self._restore(found)
         else:
             self.trainer.history = History()
         monitor.load_state(self.trainer.schedule, self.state.schedule)
@@ -162,9 +120,47 @@ class Fit:
                 self._save()  # fitted again, a whitening may have other bits
             words = f"nothing to resume in {self.folder.path}: beginning a new run"
             return words if self.options.resume else ""
-        if self.state.epoch == self.options.epochs or self.state.stopped:
-            return f"the run in {self.folder.path} was finished already"
-        words = f"going on after {resumed} of {self.options.epochs} epochs"
+        if found.settings != self.settings:
+            self._save()  # with the epochs and the patience that hold from now on
+        return self._going_on(found)
+
+    def _found(self) -> Checkpoint | None:
+        """The checkpoint to go on from, once it is clear that this is the same run."""
+        if self.folder is None:
+            return None
+        if self.options.resume:
+            found = checkpoint.load(self.folder.last)
+            if found is not None:
+                check_same(found, self.settings, self.options, self.trainer)
+            return found
+        if self.folder.last.exists():
+            raise FileError(
+                f"{self.folder.last}: a run is in this folder already; resume it, or begin "
+                "anew in another folder"
+            )
+        return None
+
+    def _restore(self, found: Checkpoint) -> None:
+        state, patience = found.state, self.options.patience
+        state.stopped = patience is not None and state.stale >= patience
+        if patience is not None and state.best is not None:
+            # Asked now: at the end it would be too late.
+            ending.stored_best(self.folder.best, state.best["epoch"])
+        self.state = state
+        found.restore(self.network, self.core)
+        self.trainer.history = self.folder.restore_history(state.rows)
+
+    def _going_on(self, found: Checkpoint) -> str:
+        state, epochs = self.state, self.options.epochs
+        finished = f"the run in {self.folder.path} was finished already"
+        if state.stopped:
+            return (
+                f"{finished}, by patience {self.options.patience} after epoch {state.epoch} of "
+                f"{epochs}; a larger patience goes on"
+            )
+        if state.epoch == epochs:
+            return f"{finished}; more epochs go on" if is_extendable(self.trainer) else finished
+        words = f"going on after {state.place()} of {epochs} epochs"
         if found.version == _core.__version__:
             return words
         return f"{words} (begun by ninc {found.version}: bits may differ)"
@@ -186,7 +182,7 @@ class Fit:
     def _epoch(self) -> None:
         state = self.state
         begun, waited, images_before = time.monotonic(), 0.0, state.images
-        batches = self._batches(state.epoch, state.step)
+        batches = self.batches(state.epoch, state.step)
         with contextlib.closing(batches):
             while True:
                 asked = time.monotonic()
@@ -209,7 +205,7 @@ class Fit:
         seconds = max(time.monotonic() - begun, 1e-9)
         row = {
             "epoch": state.epoch + 1,
-            "lr": self.trainer.optimizer.lr * state.lr_factor,
+            "lr": state.lr,
             "loss": state.loss / state.images,
             "accuracy": state.right / state.images,
             "seconds": seconds,
@@ -221,7 +217,10 @@ class Fit:
         self._validate(row)
         self._end_epoch(row)
 
-    def _batches(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, epoch: int, first: int = 0, check: Callable[[], None] | None = None
+    ) -> Iterator[Batch]:
+        """The run's epoch number `epoch`, from 0, from its batch number `first` on."""
         trainer = self.trainer
         return training_batches(
             self.train,
@@ -229,16 +228,17 @@ class Fit:
             self.options.batch_size,
             trainer.augment,
             trainer.seed,
-            epoch,
+            self.state.before + epoch,
             first,
-            self.interrupts.check,
+            check or self.interrupts.check,
         )
 
     def _step(self, x: np.ndarray, labels: np.ndarray) -> None:
         state, trainer = self.state, self.trainer
         # A stream that cannot tell how many batches it has is at its epoch's start until it ends.
         place = state.epoch + (state.step / state.epoch_steps if state.epoch_steps else 0.0)
-        state.lr_factor = trainer.lr_factor = trainer.schedule(place, self.options.epochs)
+        self._set_factor(trainer.schedule(place, self.options.epochs), place)
+        state.lr = trainer.optimizer.lr * trainer.lr_factor
         average = trainer.average
         rate = 0.0 if average is None else average.rate(place / self.options.epochs, state.averaged)
         try:
@@ -253,6 +253,15 @@ class Fit:
         state.loss += loss * len(labels)
         state.right += right
         state.images += len(labels)
+
+    def _set_factor(self, factor: float, place: float) -> None:
+        try:
+            self.trainer.lr_factor = factor
+        except ArgumentError:
+            raise ArgumentError(
+                f"fit: a schedule gives a number of 0 or more, but "
+                f"{described(self.trainer.schedule)} gave {factor!r} at epoch {place:.4g}"
+            ) from None
 
     def _between_steps(self) -> None:
         """What may happen only where nothing is half done."""
@@ -270,10 +279,9 @@ class Fit:
             text += ": the images of this batch are not finite"
         else:
             found = self.core.find_non_finite(x, labels, trainer.seed, state.steps)
-            rate = trainer.optimizer.lr * trainer.lr_factor
             if found:
                 text += f": not finite first is {found}"
-            text += f"; try a rate below {rate:.3g} or clip_norm"
+            text += f"; try a rate below {state.lr:.3g} or clip_norm"
         if self.folder is not None and self.folder.last.exists():
             text += f"; {self.folder.last} is the last good checkpoint"
         raise DivergedError(text)
@@ -283,7 +291,7 @@ class Fit:
         if self.validation is None:
             return
         self.shown.validating(self.state.epoch)
-        with self._averaged(self.state.epoch):
+        with self.averaged(lambda: self.batches(self.state.epoch), self.interrupts.check):
             result = self.trainer.evaluate(self.validation, check=self.interrupts.check)
             row.update(val_loss=result.loss, val_accuracy=result.accuracy)
             self._keep_best(row)
@@ -300,7 +308,7 @@ class Fit:
         if self.folder is not None:
             self.network.save(self.folder.best)
         elif options.patience is not None:
-            self.best = _copies(self.network)
+            self.best = ending.copies(self.network)
 
     def _end_epoch(self, row: dict[str, float]) -> None:
         state = self.state
@@ -317,72 +325,19 @@ class Fit:
             self.folder.append_row(row)
             self._save()
 
-    # ---- Checkpoints and ends --------------------------------------------------------------------
+    # ---- Checkpoints and averages ----------------------------------------------------------------
 
     def _save(self) -> None:
         checkpoint.save(self.folder.last, self.network, self.core, self.state, self.settings)
         self.options.pace.done(self.state.steps)
 
-    def _interrupted(self, stop: Interrupted) -> Interrupted:
-        where = f"interrupted ({stop.signal}) after {self.state.place()}"
-        if self.folder is None:
-            return Interrupted(where, stop.signal)
-        self._save()
-        return Interrupted(f"{where}; {self.folder.last} holds it all", stop.signal)
-
-    def _averaged(self, epoch: int) -> contextlib.AbstractContextManager[None]:
+    def averaged(
+        self, batches: Callable[[], Iterator[Batch]], check: Callable[[], None]
+    ) -> contextlib.AbstractContextManager[None]:
         """Inside, the network holds the averages, where there are any yet.
 
-        epoch: whose batches batch norm's statistics are estimated from.
+        batches, check: as `ninc.averages.averaged` takes them.
         """
         if not self.state.averaged:
             return contextlib.nullcontext()
-        return averaged(
-            self.network,
-            self.core,
-            lambda: self._batches(epoch),
-            self.trainer.average.norm_batches,
-            self.interrupts.check,
-        )
-
-    def _finish(self) -> None:
-        """Leaves in the network the best weights, the averages or the last, as asked."""
-        state = self.state
-        if self.options.patience is not None and state.best is not None:
-            self.network._model.set_parameters(self.best or self._stored_best())
-        elif state.averaged:
-            with self._averaged(state.epoch - 1):
-                averages = _copies(self.network)
-            self.network._model.set_parameters(averages)
-        if self.folder is not None:
-            results = {
-                "epochs": state.epoch,
-                "stopped_early": state.stopped,
-                "best": state.best,
-                "last": self.trainer.history.rows[-1],
-            }
-            self.folder.conclude(results, self.trainer.history)
-
-    def _stored_best(self) -> dict[str, np.ndarray]:
-        best = self.folder.best
-        if not best.exists():
-            raise FileError(
-                f"{best}: missing, but epoch {self.state.best['epoch']} was the best so far and "
-                "early stopping ends with its weights"
-            )
-        model = _core.Model.load(os.fsencode(best))
-        return {name: model.parameter(name) for name, _, _ in model.specs()}
-
-
-def _copies(network: Network) -> dict[str, np.ndarray]:
-    return {name: array.copy() for name, array in network.state_dict().items()}
-
-
-def _fingerprint(data: Dataset | BatchStream | None) -> str:
-    """Tells data apart. What a stream will give nobody knows: only its kind is compared."""
-    if data is None:
-        return "none"
-    if isinstance(data, BatchStream):
-        kind = "pictures" if data.is_pictures else "arrays"
-        return f"a stream of {kind} {'×'.join(map(str, data.input_shape))}"
-    return data.fingerprint()
+        return averaged(self.network, self.core, batches, self.trainer.average.norm_batches, check)

@@ -11,7 +11,11 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the run between two steps. `signal`: its name, such as "SIGTERM"."""
+    """A signal ended the run between two steps. `signal`: its name, such as "SIGTERM".
+
+    The message says where the run stands, where its checkpoint is, and which weights the network
+    has: with patience the best so far, else the averages, else the last.
+    """
 
     def __init__(self, message: str, name: str) -> None:
         super().__init__(message)

@@ -13,7 +13,8 @@ each g is scaled by clip_norm / n.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from .arguments import real
 from .errors import ArgumentError
 
 _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
+
+Groups = Sequence[tuple[str, Mapping[str, float]]]
 
 
 class SGD:
@@ -32,7 +35,19 @@ class SGD:
     groups that match, a later one overrides an earlier one, setting by setting.
 
         SGD(0.1, momentum=0.9, weight_decay=1e-4, groups=[("*.bias", dict(weight_decay=0))])
+
+    Every setting is an attribute and may be set between two steps: a step goes by what it finds.
+    Raises ArgumentError for a value that makes no sense, and for a name that is no setting.
     """
+
+    SETTINGS: ClassVar[frozenset[str]]  # their names
+
+    lr: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    groups: list[tuple[str, dict[str, float]]]
+    clip_norm: float | None
 
     def __init__(
         self,
@@ -40,28 +55,40 @@ class SGD:
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
-        groups: Sequence[tuple[str, Mapping[str, float]]] = (),
+        groups: Groups = (),
         clip_norm: float | None = None,
     ) -> None:
-        self.lr = _not_negative("SGD", "lr", lr)
-        self.momentum = _not_negative("SGD", "momentum", momentum)
-        self.weight_decay = _not_negative("SGD", "weight_decay", weight_decay)
-        self.clip_norm = None if clip_norm is None else _not_negative("SGD", "clip_norm", clip_norm)
-        if self.clip_norm == 0:
-            raise ArgumentError(f"SGD: clip_norm must be above 0, got {clip_norm}")
-        if nesterov and momentum == 0:
-            raise ArgumentError("SGD: nesterov needs a momentum above 0")
-        for pattern, settings in groups:
-            unknown = set(settings) - _GROUP_KEYS
-            if unknown:
-                raise ArgumentError(
-                    f"SGD: group {pattern!r} knows lr_mult and weight_decay, "
-                    f"got {', '.join(sorted(unknown))}"
-                )
-            for name, value in settings.items():
-                _not_negative(f"SGD: group {pattern!r}", name, value)
-        self.nesterov = bool(nesterov)
-        self.groups = [(pattern, dict(settings)) for pattern, settings in groups]
+        self.lr = lr
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.weight_decay = weight_decay
+        self.groups = groups
+        self.clip_norm = clip_norm
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _CHECKS:  # a misspelt one would change nothing, unseen
+            raise ArgumentError(
+                f"SGD: {name!r} is no setting and would change nothing; what can be set is "
+                f"{', '.join(_CHECKS)}"
+            )
+        checked = _CHECKS[name]("SGD", name, value)
+        settings = {**vars(self), name: checked}
+        if settings.get("nesterov") and settings["momentum"] == 0:
+            raise ArgumentError(
+                "SGD: nesterov needs a momentum above 0; set nesterov to False first to go without"
+            )
+        object.__setattr__(self, name, checked)
+
+    def rates_key(self) -> Any:
+        """Equal for two settings that give equal `vectors`, and cheap enough for every step.
+
+        None where the groups were changed into something that is none: `vectors` tells what.
+        """
+        try:
+            groups = tuple((pattern, *settings.items()) for pattern, settings in self.groups)
+        except (TypeError, ValueError, AttributeError):
+            return None
+        return self.lr, self.weight_decay, groups
 
     def vectors(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """(lr, weight_decay), float32, one entry for each parameter name.
@@ -70,7 +97,7 @@ class SGD:
         """
         lr = np.full(len(names), self.lr, np.float32)
         weight_decay = np.full(len(names), self.weight_decay, np.float32)
-        for pattern, settings in self.groups:
+        for pattern, settings in _checked_groups("SGD", "groups", self.groups):
             chosen = [i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, pattern)]
             if not chosen:
                 raise ArgumentError(
@@ -103,8 +130,81 @@ class SGD:
         )
 
 
-def _not_negative(where: str, name: str, value: float) -> float:
+class Rates:
+    """An optimiser's rate and decay for each parameter, computed anew where they have changed.
+
+    names: the trainable parameters', in the core's order.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+        self._key: Any = None
+        self._vectors: tuple[np.ndarray, np.ndarray] | None = None
+
+    def of(self, optimizer: SGD) -> tuple[np.ndarray, np.ndarray]:
+        """(lr, weight_decay) as `SGD.vectors` gives them now; the arrays are not to be changed."""
+        key = optimizer.rates_key()
+        if self._vectors is None or key is None or key != self._key:
+            self._vectors = optimizer.vectors(self.names)
+            self._key = key
+        return self._vectors
+
+
+def not_negative(where: str, name: str, value: float) -> float:
+    """A finite number of 0 or more; ArgumentError for others."""
     number = real(where, name, value)
     if not (np.isfinite(number) and number >= 0):
         raise ArgumentError(f"{where}: {name} must be a number of 0 or more, got {value}")
     return number
+
+
+def _norm_or_none(where: str, name: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    if not_negative(where, name, value) == 0:
+        raise ArgumentError(f"{where}: {name} must be above 0, or None for no limit, got {value}")
+    return float(value)
+
+
+def _truth(where: str, name: str, value: bool) -> bool:
+    if isinstance(value, (str, bytes)) or not np.isscalar(value):  # "False" would be true
+        raise ArgumentError(f"{where}: {name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _checked_groups(where: str, name: str, groups: Groups) -> list[tuple[str, dict[str, float]]]:
+    wanted = f"{where}: {name} must be pairs (pattern, settings)"
+    if isinstance(groups, (str, bytes, Mapping)) or not isinstance(groups, Iterable):
+        raise ArgumentError(f"{wanted}, got {groups!r}")
+    checked = []
+    for group in groups:
+        if not (
+            isinstance(group, (tuple, list))
+            and len(group) == 2
+            and isinstance(group[0], str)
+            and isinstance(group[1], Mapping)
+        ):
+            raise ArgumentError(f"{wanted}, got {group!r}")
+        pattern, settings = group
+        unknown = [str(key) for key in settings if key not in _GROUP_KEYS]
+        if unknown:
+            raise ArgumentError(
+                f"{where}: group {pattern!r} knows lr_mult and weight_decay, "
+                f"got {', '.join(sorted(unknown))}"
+            )
+        of_group = f"{where}: group {pattern!r}"
+        settings = {key: not_negative(of_group, key, value) for key, value in settings.items()}
+        checked.append((pattern, settings))
+    return checked
+
+
+_CHECKS = {
+    "lr": not_negative,
+    "momentum": not_negative,
+    "nesterov": _truth,
+    "weight_decay": not_negative,
+    "groups": _checked_groups,
+    "clip_norm": _norm_or_none,
+}
+
+SGD.SETTINGS = frozenset(_CHECKS)

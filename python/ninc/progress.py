@@ -133,6 +133,10 @@ class TrainingProgress:
         """Says so while the held-out pictures are looked at."""
         self._line.show(f"epoch {epoch + 1}/{self.epochs}  testing ...")
 
+    def averaging(self) -> None:
+        """Says so while batch norm's statistics are estimated for averages at a run's end."""
+        self._line.show("ending: looking at training pictures for the averaged weights ...")
+
     def epoch(self, row: dict[str, float]) -> None:
         """After an epoch: a line that stays, from the history's row."""
         self._line.clear()

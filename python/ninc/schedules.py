@@ -4,15 +4,19 @@ A schedule is a callable ``(epoch, epochs) -> factor``: `epoch` is the place in 
 number (2.5 = half of the third epoch done), `epochs` the run's length, and the optimiser's rate is
 multiplied by the factor. Asked before every step. All but `Plateau` depend on nothing else; that
 one watches the history, and a checkpoint holds what it remembers.
+
+`extendable`: whether the factor is the same for any number of epochs, so that a run may be given
+more of them later. A callable of one's own is taken for one that is not, unless it has this
+attribute and it is true.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .arguments import whole
+from .arguments import real, whole
 from .errors import ArgumentError
 from .monitor import checked_monitor, improves, load_state, observe, state_of
 
@@ -23,6 +27,8 @@ Schedule = Callable[[float, int], float]
 
 class Constant:
     """factor = 1."""
+
+    extendable = True
 
     def __call__(self, epoch: float, epochs: int) -> float:
         return 1.0
@@ -41,11 +47,21 @@ class Step:
     def __init__(
         self, milestones: Sequence[float], gamma: float = 0.1, relative: bool = False
     ) -> None:
-        if list(milestones) != sorted(milestones):
+        if isinstance(milestones, (str, bytes)) or not isinstance(milestones, Iterable):
+            raise ArgumentError(f"Step: milestones must be numbers, got {milestones!r}")
+        milestones = tuple(milestones)
+        places = [real("Step", "milestones", milestone) for milestone in milestones]
+        if places != sorted(places):
             raise ArgumentError(f"Step: milestones must rise, got {list(milestones)}")
-        self.milestones = tuple(milestones)
-        self.gamma = float(gamma)
-        self.relative = relative
+        self.milestones = milestones
+        self.gamma = real("Step", "gamma", gamma)
+        if not 0.0 <= self.gamma < math.inf:
+            raise ArgumentError(f"Step: gamma must be a number of 0 or more, got {gamma}")
+        self.relative = bool(relative)
+
+    @property
+    def extendable(self) -> bool:
+        return not self.relative
 
     def __call__(self, epoch: float, epochs: int) -> float:
         unit = epochs if self.relative else 1
@@ -61,10 +77,12 @@ class Step:
 class Cosine:
     """factor = floor + (1 - floor) * (1 + cos(pi * t)) / 2,  t = epoch / epochs."""
 
+    extendable = False
+
     def __init__(self, floor: float = 0.0) -> None:
-        if not 0.0 <= floor <= 1.0:
+        self.floor = real("Cosine", "floor", floor)
+        if not 0.0 <= self.floor <= 1.0:
             raise ArgumentError(f"Cosine: floor must lie in 0..1, got {floor}")
-        self.floor = float(floor)
 
     def __call__(self, epoch: float, epochs: int) -> float:
         t = min(epoch / epochs, 1.0)
@@ -84,6 +102,8 @@ class OneCycle:
                        factor = end + (1 - end) * (1 + cos(pi * s)) / 2                  "cosine"
     """
 
+    extendable = False
+
     def __init__(
         self,
         warmup: float = 0.25,
@@ -91,11 +111,12 @@ class OneCycle:
         end: float = 0.0,
         anneal: str = "linear",
     ) -> None:
-        if not 0.0 <= warmup < 1.0:
+        self.warmup = real("OneCycle", "warmup", warmup)
+        if not 0.0 <= self.warmup < 1.0:
             raise ArgumentError(f"OneCycle: warmup must lie in 0..1, 1 excluded, got {warmup}")
+        self.start, self.end = _factor("start", start), _factor("end", end)
         if anneal not in ("linear", "cosine"):
             raise ArgumentError(f"OneCycle: anneal must be 'linear' or 'cosine', got {anneal!r}")
-        self.warmup, self.start, self.end = float(warmup), float(start), float(end)
         self.anneal = anneal
 
     def __call__(self, epoch: float, epochs: int) -> float:
@@ -123,6 +144,8 @@ class Plateau:
     anew. The factor does not fall below `floor`.
     """
 
+    extendable = True
+
     def __init__(
         self,
         gamma: float = 0.1,
@@ -131,14 +154,16 @@ class Plateau:
         monitor: str = "val_loss",
         floor: float = 0.0,
     ) -> None:
-        if not 0.0 < gamma < 1.0:
+        self.gamma = real("Plateau", "gamma", gamma)
+        if not 0.0 < self.gamma < 1.0:
             raise ArgumentError(f"Plateau: gamma must lie between 0 and 1, got {gamma}")
-        if not min_delta >= 0.0:
+        self.min_delta = real("Plateau", "min_delta", min_delta)
+        if not self.min_delta >= 0.0:
             raise ArgumentError(f"Plateau: min_delta must be 0 or more, got {min_delta}")
-        if not 0.0 <= floor <= 1.0:
+        self.floor = real("Plateau", "floor", floor)
+        if not 0.0 <= self.floor <= 1.0:
             raise ArgumentError(f"Plateau: floor must lie in 0..1, got {floor}")
-        self.gamma, self.patience = float(gamma), whole("Plateau", "patience", patience)
-        self.min_delta, self.floor = float(min_delta), float(floor)
+        self.patience = whole("Plateau", "patience", patience)
         self.monitor = checked_monitor("Plateau", monitor)
         self.load_state({})
 
@@ -182,12 +207,21 @@ class Warmup:
     """
 
     def __init__(self, epochs_up: float, then: Schedule | None = None, start: float = 0.1) -> None:
-        if not epochs_up > 0.0:
+        self.epochs_up = real("Warmup", "epochs_up", epochs_up)
+        if not self.epochs_up > 0.0:
             raise ArgumentError(f"Warmup: epochs_up must be above 0, got {epochs_up}")
-        if not 0.0 <= start <= 1.0:
+        self.start = real("Warmup", "start", start)
+        if not 0.0 <= self.start <= 1.0:
             raise ArgumentError(f"Warmup: start must lie in 0..1, got {start}")
-        self.epochs_up, self.start = float(epochs_up), float(start)
-        self.then = then or Constant()
+        self.then = Constant() if then is None else then
+        if not callable(self.then):
+            raise ArgumentError(
+                f"Warmup: then must be a function (epoch, epochs) -> factor, got {then!r}"
+            )
+
+    @property
+    def extendable(self) -> bool:
+        return bool(getattr(self.then, "extendable", False))
 
     def __call__(self, epoch: float, epochs: int) -> float:
         ramp = self.start + (1.0 - self.start) * epoch / self.epochs_up
@@ -208,6 +242,13 @@ class Warmup:
 
     def __repr__(self) -> str:
         return f"Warmup({self.epochs_up:g}, then={self.then!r}, start={self.start:g})"
+
+
+def _factor(name: str, value: float) -> float:
+    factor = real("OneCycle", name, value)
+    if not 0.0 <= factor < math.inf:
+        raise ArgumentError(f"OneCycle: {name} must be a number of 0 or more, got {value}")
+    return factor
 
 
 def _half_cosine(t: float, end: float) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
-from . import _core
+from . import _core, fit_checks
 from .arguments import LARGEST_SEED, real, whole
 from .augment import Augmentation
 from .averages import EMA, SWA
@@ -18,12 +18,13 @@ from .data import BatchStream, Dataset, as_dataset
 from .data.dataset import is_batches
 from .errors import ArgumentError
 from .evaluate import Evaluation, check_classes, evaluate, stored_preprocessing
-from .fitting import Fit, Options
+from .fit_checks import MONITOR
+from .fitting import Fit
 from .history import History
 from .loss import PendingLoss
-from .monitor import checked_monitor, watched
-from .optim import SGD
-from .preprocess import KINDS, Preprocessing
+from .optim import SGD, Rates, not_negative
+from .preprocess import Preprocessing
+from .run_settings import Options
 from .schedules import Constant, Schedule
 
 if TYPE_CHECKING:
@@ -33,14 +34,12 @@ Data = Union[Dataset, tuple[np.ndarray, np.ndarray]]
 TrainingData = Union[Data, BatchStream, Iterable[tuple[np.ndarray, np.ndarray]]]
 
 
-_MONITOR = "val_accuracy"
-
-
 class Trainer:
     """Trains a network by stochastic gradient descent on softmax cross entropy.
 
     network: gives logits, N×classes; its weights change in place.
-    optimizer: SGD(0.1, momentum=0.9, weight_decay=1e-4) if None.
+    optimizer: SGD(0.1, momentum=0.9, weight_decay=1e-4) if None. It and its settings may be changed
+        between steps: `trainer.optimizer.lr = 0.01`.
     schedule: multiplies the rate over a `fit`; see `ninc.schedules`.
     augment: changes each training batch; see `ninc.augment`.
     label_smoothing: e in 0..1; the target is 1 - e + e/classes for the label, e/classes elsewhere.
@@ -63,23 +62,67 @@ class Trainer:
         seed: int = 0,
         average: EMA | SWA | None = None,
     ) -> None:
-        self.label_smoothing = real("Trainer", "label_smoothing", label_smoothing)
-        if not 0.0 <= self.label_smoothing < 1.0:
+        smoothing = real("Trainer", "label_smoothing", label_smoothing)
+        if not 0.0 <= smoothing < 1.0:
             raise ArgumentError(f"Trainer: label_smoothing must lie in 0..1, got {label_smoothing}")
-        self.seed = whole("Trainer", "seed", seed, 0, LARGEST_SEED)
-        self.network = network
-        self.optimizer = optimizer or SGD(0.1, momentum=0.9, weight_decay=1e-4)
-        self.schedule = schedule or Constant()
+        if not hasattr(network, "_model"):
+            raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
+        self.seed = seed
+        self._network, self._label_smoothing = network, smoothing
+        names = [name for name, _, trainable in network._model.specs() if trainable]
+        self._rates = Rates(names)
+        self.optimizer = (
+            SGD(0.1, momentum=0.9, weight_decay=1e-4) if optimizer is None else optimizer
+        )
+        self.schedule = Constant() if schedule is None else schedule
         self.augment = augment
         self.average = average
         self.history = History()
         # What the optimiser's rates are multiplied by. `fit` sets it by the schedule before every
         # step; a loop of one's own around `step` may set it too.
         self.lr_factor = 1.0
-        names = [name for name, _, trainable in network._model.specs() if trainable]
-        self._lr, self._weight_decay = self.optimizer.vectors(names)
-        self._core = _core.Trainer(network._model, self.label_smoothing)
-        self._steps = 0
+        self._core = _core.Trainer(network._model, smoothing)
+        # Steps done and epochs begun, by which random numbers are drawn.
+        self._steps = self._epochs = 0
+        self._fitting = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            value = self._checked(name, value)
+        object.__setattr__(self, name, value)
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """A setting's value, once it is clear that steps can go by it; ArgumentError otherwise."""
+        if name in ("network", "label_smoothing"):
+            raise ArgumentError(f"Trainer: {name} is given once; make another Trainer to change it")
+        if name in SGD.SETTINGS:
+            raise ArgumentError(f"Trainer: {name} is the optimizer's; set trainer.optimizer.{name}")
+        if name == "seed":
+            return whole("Trainer", name, value, 0, LARGEST_SEED)
+        if name == "lr_factor":
+            return not_negative("Trainer", name, value)
+        if name == "optimizer":
+            if not isinstance(value, SGD):
+                raise ArgumentError(f"Trainer: optimizer must be a ninc.SGD, got {value!r:.80}")
+            self._rates.of(value)  # a group's pattern that matches nothing is told here
+        wanted = {
+            "schedule": (callable, "a function (epoch, epochs) -> factor"),
+            "augment": (_none_or(callable), "a function (batch, rng) -> batch, or None"),
+            "average": (_none_or(_is_average), "ninc.averages.EMA or SWA, or None"),
+        }
+        if name in wanted and not wanted[name][0](value):
+            raise ArgumentError(f"Trainer: {name} must be {wanted[name][1]}, got {value!r:.80}")
+        return value
+
+    @property
+    def network(self) -> Network:
+        """The network that is trained."""
+        return self._network
+
+    @property
+    def label_smoothing(self) -> float:
+        """What the loss was made with."""
+        return self._label_smoothing
 
     def step(self, x: np.ndarray, labels: np.ndarray) -> float | PendingLoss:
         """One update. x: N×C×H×W float32, N at least 1; labels: N whole numbers.
@@ -110,11 +153,12 @@ class Trainer:
         return self._core.step(**self._arguments(x, labels, step), average_rate=average_rate)
 
     def _arguments(self, x: np.ndarray, labels: np.ndarray, step: int) -> dict[str, Any]:
+        lr, weight_decay = self._rates.of(self.optimizer)
         return {
             "x": x,
             "labels": np.asarray(labels),
-            "lr": self._lr * np.float32(self.lr_factor),
-            "weight_decay": self._weight_decay,
+            "lr": lr * np.float32(self.lr_factor),
+            "weight_decay": weight_decay,
             "momentum": self.optimizer.momentum,
             "nesterov": self.optimizer.nesterov,
             "seed": self.seed,
@@ -135,7 +179,7 @@ class Trainer:
         checkpoint_every: int | str | None = None,
         patience: int | None = None,
         min_delta: float = 0.0,
-        monitor: str = _MONITOR,
+        monitor: str = MONITOR,
         preprocessing: str = "normalize",
     ) -> History:
         """Trains for `epochs` passes over `train`; returns the history, one row an epoch.
@@ -143,12 +187,15 @@ class Trainer:
         train, validation: a Dataset, or (x, y); for training also a BatchStream or what makes one,
             such as a list of batches, and for validation the share of the training set to hold
             out, of each class, by the trainer's seed.
-        batch_size: images a step; what is left over at an epoch's end waits for another epoch. A
-            stream has batches of its own.
+        batch_size: images a step, at most: an epoch sees every image, in ceil(N / batch_size)
+            batches that differ by one image at most. A stream has batches of its own.
         checkpoint_dir: a folder of this run's own (see `ninc.run_folder`) with history, the best
             network and, written at each epoch's end, what it takes to go on.
         resume: go on from there; the result is byte for byte that of a run never interrupted. A run
-            that has not begun begins.
+            that has not begun begins. With more epochs than it was begun with a run is extended,
+            where schedule and averages do not depend on their number: Constant, Step with
+            milestones in epochs, Plateau, Warmup before one of these, a schedule of one's own with
+            an attribute `extendable` that is true, and EMA. A larger patience goes on, too.
         checkpoint_every: checkpoints within epochs, too: a number of steps, or "90s", "10m", "2h".
         patience: end after so many epochs in a row in which `monitor`, "val_accuracy" or
             "val_loss", did not get better by more than `min_delta`, with the weights of the best.
@@ -156,11 +203,16 @@ class Trainer:
             "gcn_zca". It is stored with the network, as are the classes' names; a network that has
             its preprocessing keeps it.
 
+        A second fit of one trainer draws other batches than the first, and begins its history anew.
+
         Ctrl-C, SIGTERM and SIGHUP end the run at a step's end, with a checkpoint where there is a
-        folder; `Interrupted`, a KeyboardInterrupt, is raised then. A second one ends it at once.
-        Raises DivergedError, which names epoch, step and layer, when numbers stop being finite; the
-        weights are then those before that step. FileError where files cannot be written or a
-        checkpoint is damaged, ArgumentError where a run is resumed with other data or settings.
+        folder, and leave in the network what the run's own end would: the best weights with
+        patience, else the averages, else the last. `Interrupted`, a KeyboardInterrupt that says
+        which, is raised then. A second one ends it at once. A run whose result is no better than
+        guessing ends with a `ninc.errors.Remark`. Raises DivergedError, which names epoch, step and
+        layer, when numbers stop being finite; the weights are then those before that step.
+        FileError where files cannot be written or a checkpoint is damaged, ArgumentError where a
+        run is resumed with other data or settings.
         """
         epochs = whole("fit", "epochs", epochs)
         batch_size = whole("fit", "batch_size", batch_size)
@@ -168,25 +220,30 @@ class Trainer:
         if checkpoint_dir is None and (resume or checkpoint_every is not None):
             name = "resume" if resume else "checkpoint_every"
             raise ArgumentError(f"fit: {name} needs a checkpoint_dir")
+        if self._fitting:
+            raise ArgumentError("fit: this trainer is at a fit already; make another Trainer")
         train, validation = self._data(train, validation)
         if patience is not None:
             patience = whole("fit", "patience", patience)
         min_delta = real("fit", "min_delta", min_delta)
-        self._check_watched(validation, patience, min_delta, monitor)
-        if checkpoint_dir is None and patience is None and (min_delta or monitor != _MONITOR):
+        fit_checks.check_watched(validation, patience, min_delta, monitor, self.schedule)
+        if checkpoint_dir is None and patience is None and (min_delta or monitor != MONITOR):
             raise ArgumentError(
                 "fit: monitor and min_delta tell which network is the best, which is kept with "
                 "patience or a checkpoint_dir"
             )
-        self._check_preprocessing(train, preprocessing)
+        fit_checks.check_preprocessing(train, preprocessing)
         if isinstance(train, BatchStream):
-            self._check_passes(train, epochs)
+            fit_checks.check_passes(self.network, self.average, train, epochs)
             batch_size = len(train.first()[0])
+            outputs = check_classes(self.network, train, batch_size)
         else:
-            batch_size = min(batch_size, len(train))
-        check_classes(self.network, train, batch_size)
+            outputs = check_classes(self.network, train, min(batch_size, len(train)))
+            batch_size = fit_checks.check_batches(self.network, train, batch_size)
+        fit_checks.check_outputs(outputs)
         if validation is not None:
             check_classes(self.network, validation, 1)
+        fit_checks.remark_on_settings(self.optimizer, patience, epochs)
         options = Options(
             epochs=epochs,
             batch_size=batch_size,
@@ -199,7 +256,11 @@ class Trainer:
             preprocessing=preprocessing,
             progress=progress,
         )
-        return Fit(self, train, validation, options).run()
+        self._fitting = True
+        try:
+            return Fit(self, train, validation, outputs, options).run()
+        finally:
+            self._fitting = False
 
     def evaluate(
         self, data: Data, batch_size: int = 128, check: Callable[[], None] | None = None
@@ -215,67 +276,19 @@ class Trainer:
     ) -> tuple[Dataset | BatchStream, Dataset | None]:
         """Training and validation data, neither of them empty."""
         train = _as_training_data(train)
-        if isinstance(train, Dataset) and not len(train):
-            raise ArgumentError("fit: the training set is empty")
+        if isinstance(train, Dataset):
+            fit_checks.check_two_classes(train)
         if isinstance(validation, numbers.Real):
             if isinstance(train, BatchStream):
                 raise ArgumentError("fit: a stream cannot be split; give validation data")
-            if not 0.0 < validation < 1.0:
-                raise ArgumentError(
-                    f"fit: validation as a share must lie between 0 and 1, got {validation!r}"
-                )
-            return train.split(float(validation), self.seed)
+            return fit_checks.split(train, validation, self.seed)
         if validation is None:
             return train, None
         validation = as_dataset(validation, "fit: validation")
         if not len(validation):
             raise ArgumentError("fit: the validation set is empty")
+        fit_checks.remark_on_missing_classes(train, validation)
         return train, validation
-
-    def _check_watched(
-        self, validation: Dataset | None, patience: int | None, min_delta: float, monitor: str
-    ) -> None:
-        """ArgumentError where something is to watch a column that the history will not have."""
-        checked_monitor("fit", monitor)
-        if not monitor.startswith("val_"):
-            raise ArgumentError(f"fit: monitor must be val_accuracy or val_loss, got {monitor!r}")
-        if not min_delta >= 0.0:
-            raise ArgumentError(f"fit: min_delta must be 0 or more, got {min_delta}")
-        if validation is not None:
-            return
-        if patience is not None:
-            raise ArgumentError("fit: patience needs validation data to watch")
-        if min_delta or monitor != _MONITOR:
-            raise ArgumentError("fit: monitor and min_delta need validation data to watch")
-        column = watched(self.schedule)
-        if column is not None:
-            raise ArgumentError(f"fit: {self.schedule!r} needs validation data to watch {column}")
-
-    def _check_passes(self, train: BatchStream, epochs: int) -> None:
-        """ArgumentError where batches that can be had once will be needed twice."""
-        if not train.one_epoch_only:
-            return
-        reason = f"{epochs} epochs need" if epochs > 1 else ""
-        statistics = any(not trained for _, _, trained in self.network._model.specs())
-        if not reason and self.average is not None and statistics:
-            reason = f"batch norm's statistics for {self.average!r} need"
-        if reason:
-            raise ArgumentError(
-                f"fit: {reason} the batches more than once, but an iterator gives them once; give "
-                "a list, an object with __iter__, or a BatchStream of a function that returns a "
-                "new iterator"
-            )
-
-    def _check_preprocessing(self, train: Dataset | BatchStream, kind: str) -> None:
-        if kind not in KINDS:
-            raise ArgumentError(
-                f"fit: preprocessing must be one of {', '.join(KINDS)}, got {kind!r}"
-            )
-        if kind != KINDS[0] and not train.is_pictures:
-            raise ArgumentError(
-                f"fit: preprocessing {kind!r} is for uint8 pictures; float32 arrays are taken as "
-                "they are"
-            )
 
     def _prepare(
         self, train: Dataset | BatchStream, kind: str, progress: bool
@@ -286,19 +299,32 @@ class Trainer:
         if self.network.classes is None and len(classes) == outputs:
             self.network.classes = classes
         if not train.is_pictures:
+            if isinstance(train, Dataset):
+                fit_checks.remark_on_pictures(train, None)
             return None
         preprocessing = stored_preprocessing(self.network)
+        fitted = None
         if preprocessing is None:
             if isinstance(train, BatchStream):
                 raise ArgumentError(
                     "fit: for a stream of pictures the network needs its preprocessing first: "
                     "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
                 )
-            preprocessing = Preprocessing.fit(
+            preprocessing = fitted = Preprocessing.fit(
                 train.images, kind, framing=train.framing, progress=progress
             )
             self.network.preprocessing = preprocessing
+        if isinstance(train, Dataset):
+            fit_checks.remark_on_pictures(train, fitted)
         return preprocessing
+
+
+def _is_average(value: Any) -> bool:
+    return hasattr(value, "rate") and hasattr(value, "norm_batches")
+
+
+def _none_or(is_wanted: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or is_wanted(value)
 
 
 def _as_training_data(train: TrainingData) -> Dataset | BatchStream:

@@ -79,7 +79,10 @@ def test_a_run_stopped_behind_any_step_ends_the_same(tmp_path, monkeypatch, whol
     whole, expected = whole_run
     words = fit_and_stop(monkeypatch, stop, tmp_path)
     place = f"epoch {(stop - 1) // 6 + 1}, step {(stop - 1) % 6 + 1}"
-    assert words == f"interrupted (SIGTERM) after {place}; {tmp_path}/last.safetensors holds it all"
+    assert words == (
+        f"interrupted (SIGTERM) after {place}; {tmp_path}/last.safetensors holds it all; "
+        "the network has the averaged weights"
+    )
     trainer = fit(tmp_path, resume=True)
     same_bytes(tmp_path, whole)
     for name, value in trainer.network.state_dict().items():

@@ -57,7 +57,9 @@ def test_an_epoch_begun_in_the_middle_is_the_rest_of_the_whole(make, first):
 
 
 def test_steps_per_epoch():
-    assert steps_per_epoch(pictures(41), 8) == 5
+    assert steps_per_epoch(pictures(41), 8) == 6
+    assert steps_per_epoch(pictures(40), 8) == 5
+    assert steps_per_epoch(pictures(7), 8) == 1
     batches = in_batches(pictures(41))
     assert steps_per_epoch(BatchStream(batches), 8) == 6
     assert steps_per_epoch(BatchStream(Counted(batches)), 8) is None

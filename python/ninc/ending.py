@@ -1,0 +1,122 @@
+"""How a run ends, by one path whatever ended it: the last epoch, patience or a signal.
+
+The checkpoint, written before, holds the weights that training goes on with. The network is left
+with those that are wanted: the best with patience, else the averages where there are any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import _core
+from .data import Dataset
+from .errors import Error, FileError, remark
+from .guessing import Guess, nothing_learned
+from .interrupt import Interrupted
+
+if TYPE_CHECKING:
+    from .batches import Batch
+    from .fitting import Fit
+    from .network import Network
+
+# How long a run that is to end waits for a batch of somebody's who may never give one.
+_LONGEST_WAIT = 10.0
+
+
+def end(fit: Fit, signal: str | None) -> str:
+    """Leaves network and folder as they are to be; tells which weights the network has.
+
+    signal: the name of the one that ended the run, or None. A signal that comes meanwhile is left
+    to the caller; a second one interrupts at once, and the network keeps the last weights.
+    """
+    weights = _leave_weights(fit, signal)
+    state, history = fit.state, fit.trainer.history
+    if fit.folder is not None:
+        results = {
+            "epochs": state.epoch,
+            "ended_by": signal or ("patience" if state.stopped else "epochs"),
+            "stopped_early": state.stopped,
+            "best": state.best,
+            "last": history.rows[-1] if history.rows else None,
+        }
+        fit.folder.conclude(results, history)
+    if signal is None:
+        _remark_on_result(fit)
+    return weights
+
+
+def _leave_weights(fit: Fit, signal: str | None) -> str:
+    state, model = fit.state, fit.network._model
+    last = "the last weights"
+    if fit.options.patience is not None and state.best is not None:
+        try:
+            model.set_parameters(fit.best or stored_best(fit.folder.best, state.best["epoch"]))
+        except Error as error:
+            if signal is None:
+                raise
+            return f"{last} ({error})"
+        return f"the best weights, those of epoch {state.best['epoch']}"
+    if not state.averaged:
+        return last
+    fit.shown.averaging()
+    since = [time.monotonic()]
+
+    def batches() -> Iterator[Batch]:
+        # Of the epoch under way, or of the latest that is finished.
+        with contextlib.closing(fit.batches(state.epoch - (state.step == 0), check=check)) as given:
+            for batch in given:
+                since[0] = time.monotonic()
+                yield batch
+
+    def check() -> None:
+        asked = fit.interrupts.requested
+        if asked is not None and time.monotonic() - since[0] > _LONGEST_WAIT:
+            raise Interrupted("no batch came", asked)
+
+    try:
+        with fit.averaged(batches, check):
+            averages = copies(fit.network)
+    except Interrupted:
+        return f"{last}, as no batch came to estimate the averages' batch norm statistics from"
+    model.set_parameters(averages)
+    return "the averaged weights"
+
+
+def _remark_on_result(fit: Fit) -> None:
+    """Says so where the weights that the run ends with are no better than guessing."""
+    state, trainer, rows = fit.state, fit.trainer, fit.trainer.history.rows
+    row = rows[-1]
+    if fit.options.patience is not None and state.best is not None:
+        row = rows[state.best["epoch"] - 1]
+    training = held_out = None
+    if isinstance(fit.train, Dataset):
+        training = Guess.of(fit.train.labels, fit.classes, trainer.label_smoothing)
+    if fit.validation is not None:
+        held_out = Guess.of(fit.validation.labels, fit.classes)
+    steps = None if state.epoch_steps is None else state.epoch * state.epoch_steps
+    words = nothing_learned(row, training, held_out, steps)
+    if words is not None:
+        remark(words)
+
+
+def stored_best(file: Path, epoch: int) -> dict[str, np.ndarray]:
+    """The weights in a run's file of its best network, which it had after `epoch`; FileError."""
+    if not file.exists():
+        raise FileError(
+            f"{file}: missing, but epoch {epoch} was the best so far and early stopping ends with "
+            "its weights"
+        )
+    model = _core.Model.load(os.fsencode(file))
+    return {name: model.parameter(name) for name, _, _ in model.specs()}
+
+
+def copies(network: Network) -> dict[str, np.ndarray]:
+    """All weights and statistics, in arrays of their own."""
+    return {name: array.copy() for name, array in network.state_dict().items()}

@@ -1,0 +1,90 @@
+"""Whether a run has learned anything: its loss and accuracy beside those of a guess.
+
+A guess knows how often each class comes, p, and nothing of the pictures:
+
+    loss      -sum over c of t(c) * log t(c),   t = (1 - e) * p + e / classes,  e: label smoothing
+    accuracy  max over c of p(c)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+# A loss within a hundredth of a guess's is no better than it.
+_MARGIN = 0.01
+# Fewer steps than this teach little, whatever the rate.
+_FEW_STEPS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Guess:
+    """What guessing the labels of `count` pictures gives."""
+
+    loss: float
+    accuracy: float
+    count: int
+
+    @classmethod
+    def of(cls, labels: np.ndarray, classes: int, smoothing: float = 0.0) -> Guess:
+        """labels: N whole numbers below `classes`, N at least 1."""
+        shares = np.bincount(labels, minlength=classes) / len(labels)
+        target = (1.0 - smoothing) * shares + smoothing / classes
+        target = target[target > 0.0]
+        return cls(float(-(target * np.log(target)).sum()), float(shares.max()), len(labels))
+
+    def is_as_good(self, loss: float, accuracy: float) -> bool:
+        """True where neither of a network's results is better than this guess's.
+
+        An accuracy has to be better by two deviations of a guess's own. Of pictures that are all
+        of one class nothing is known: a guess is always right.
+        """
+        if self.accuracy == 1.0:
+            return False
+        deviation = math.sqrt(self.accuracy * (1.0 - self.accuracy) / self.count)
+        no_lower = not loss < (1.0 - _MARGIN) * self.loss
+        return no_lower and accuracy <= self.accuracy + 2.0 * deviation
+
+
+def nothing_learned(
+    row: Mapping[str, float], training: Guess | None, held_out: Guess | None, steps: int | None
+) -> str | None:
+    """Words for a run whose result is no better than guessing, else None.
+
+    row: the history's, of the epoch whose weights count. training: None where the labels are not
+    known. Without held-out data the training loss is looked at; it is a mean over an epoch in which
+    the weights moved, so a first epoch's says nothing. steps: how many the run had, if known.
+    """
+    guess, prefix, name = held_out, "val_", "held-out"
+    if guess is None:
+        guess, prefix, name = training, "", "training"
+        if guess is None or row["epoch"] < 2:
+            return None
+    loss, accuracy = row[f"{prefix}loss"], row[f"{prefix}accuracy"]
+    if not guess.is_as_good(loss, accuracy):
+        return None
+    words = (
+        f"fit: the run has learned nothing that holds: {name} loss {loss:.4g} and accuracy "
+        f"{accuracy:.1%} are no better than guessing, {guess.loss:.4g} and {guess.accuracy:.1%}"
+    )
+    by_heart = training is not None and not training.is_as_good(row["loss"], row["accuracy"])
+    if held_out is not None and by_heart:
+        return (
+            f"{words}, although the training pictures were learned ({row['accuracy']:.1%}); look "
+            "whether both sets have the same classes in the same order and pictures made in the "
+            "same way, or try more pictures, augmentation or weight decay"
+        )
+    if row["lr"] == 0.0:
+        return f"{words}; the learning rate was 0 in the end: give a higher one"
+    if steps is not None and steps < _FEW_STEPS:
+        count = f"{steps} step{'' if steps == 1 else 's'}"
+        return f"{words}, after {count}; try more epochs, a smaller batch size, another rate"
+    if loss > 2.0 * guess.loss:
+        return f"{words}; try a rate below {row['lr']:.3g}, clip_norm or a warm-up"
+    return (
+        f"{words}; try another rate (it was {row['lr']:.3g} in the end), more epochs, and look "
+        "whether the labels belong to their pictures"
+    )

@@ -1,0 +1,165 @@
+"""What a run was asked for, in words, and which of it may be another when the run is resumed.
+
+All settings stand in run.json and in each checkpoint. A resumed run must have the same, since its
+result is that of a run never interrupted. Two may change, where the result is that of a run begun
+so: the number of epochs, if neither schedule nor averages depend on it (they have an attribute
+`extendable` that is true), and the patience, to a larger one or none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from . import _core
+from .data import BatchStream, Dataset
+from .errors import ArgumentError
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint, Pace
+    from .trainer import Trainer
+
+_ANEW = "or begin anew in another folder"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a fit was asked for; `Trainer.fit` says what each means."""
+
+    epochs: int
+    batch_size: int
+    checkpoint_dir: str | os.PathLike[str] | None
+    resume: bool
+    pace: Pace
+    patience: int | None
+    min_delta: float
+    monitor: str
+    preprocessing: str
+    progress: bool
+
+
+def settings_of(
+    trainer: Trainer,
+    train: Dataset | BatchStream,
+    validation: Dataset | None,
+    options: Options,
+) -> dict[str, str]:
+    """Everything that shapes the run, in words."""
+    optimizer, model = trainer.optimizer, trainer.network._model
+    graph = hashlib.blake2b(model.graph_json().encode(), digest_size=4).hexdigest()
+    return {
+        "network": f"of {trainer.network.num_parameters:,} parameters ({graph})",
+        "seed": str(trainer.seed),
+        "epochs": str(options.epochs),
+        "batch size": str(options.batch_size),
+        "precision": trainer.network.precision,
+        "rate": str(optimizer.lr),
+        "momentum": f"{optimizer.momentum}{' (Nesterov)' if optimizer.nesterov else ''}",
+        "weight decay": str(optimizer.weight_decay),
+        "parameter groups": str(optimizer.groups),
+        "clip_norm": str(optimizer.clip_norm),
+        "schedule": described(trainer.schedule),
+        "augmentation": described(trainer.augment),
+        "label smoothing": str(trainer.label_smoothing),
+        "averages": described(trainer.average),
+        "monitor": options.monitor,
+        "min_delta": f"{options.min_delta:g}",
+        "patience": "none" if options.patience is None else str(options.patience),
+        "preprocessing": options.preprocessing,
+        "training data": _fingerprint(train),
+        "validation data": _fingerprint(validation),
+    }
+
+
+def check_same(
+    found: Checkpoint, settings: Mapping[str, str], options: Options, trainer: Trainer
+) -> None:
+    """ArgumentError unless a run with these settings may go on from this checkpoint."""
+    for name in {**settings, **found.settings}:
+        before, now = found.settings.get(name, "none"), settings.get(name, "none")
+        if before == now:
+            continue
+        if name == "epochs":
+            _check_epochs(found, before, options.epochs, trainer)
+        elif name == "patience":
+            _check_patience(found, before, options.patience)
+        elif name.endswith(" data"):
+            raise ArgumentError(
+                f"{found.path}: cannot resume: the {name} are not those the run was begun with; "
+                f"bring them back, {_ANEW}"
+            )
+        else:
+            raise ArgumentError(
+                f"{found.path}: cannot resume: the run was begun with {name} {_short(before)}, now "
+                f"it is {_short(now)}; give the same, {_ANEW}"
+            )
+    target = _core.target()
+    if found.target != target:
+        raise ArgumentError(
+            f"{found.path}: cannot resume: the run was begun with {found.target} instructions "
+            f"and {target} would give other bits; set NINC_TARGET={found.target}"
+        )
+
+
+def is_extendable(trainer: Trainer) -> bool:
+    """Whether more epochs change nothing about those that a run has done."""
+    return not _bound_to_epochs(trainer)
+
+
+def _bound_to_epochs(trainer: Trainer) -> list[object]:
+    """Schedule and averages, where they depend on the number of epochs, or may do so."""
+    parts = (trainer.schedule, trainer.average)
+    return [part for part in parts if part is not None and not getattr(part, "extendable", False)]
+
+
+def _check_epochs(found: Checkpoint, before: str, epochs: int, trainer: Trainer) -> None:
+    begun = found.state.epoch + (found.state.step > 0)
+    if epochs < begun:
+        raise ArgumentError(
+            f"{found.path}: cannot resume: the run stands after {found.state.place()} already, now "
+            f"epochs is {epochs}; give at least {begun}, {_ANEW}"
+        )
+    bound = _bound_to_epochs(trainer)
+    if bound:
+        raise ArgumentError(
+            f"{found.path}: cannot resume: the run was begun with epochs {before}, now it is "
+            f"{epochs}, on which {_short(described(bound[0]))} depends; what can be extended is "
+            "Constant, Step with milestones in epochs, Plateau, Warmup before one of these, a "
+            "schedule of your own that has extendable = True, and EMA as averages. Give the same, "
+            "or go on from this network in another folder: "
+            f"Trainer(ninc.load({str(found.path)!r})), or ninc train --init {found.path}"
+        )
+
+
+def _check_patience(found: Checkpoint, before: str, patience: int | None) -> None:
+    if before != "none" and (patience is None or patience > int(before)):
+        return
+    raise ArgumentError(
+        f"{found.path}: cannot resume: the run was begun with patience {before}, now it is "
+        f"{str(patience).lower()}; give the same{'' if before == 'none' else ', a larger one'} or "
+        f"none, {_ANEW}"
+    )
+
+
+def described(value: object) -> str:
+    """Words for a setting, the same in every process: without the addresses of objects."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _short(text: str) -> str:
+    """Long settings, such as those of every parameter, are told by their beginnings."""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _fingerprint(data: Dataset | BatchStream | None) -> str:
+    """Tells data apart. What a stream will give nobody knows: only its kind is compared."""
+    if data is None:
+        return "none"
+    if isinstance(data, BatchStream):
+        kind = "pictures" if data.is_pictures else "arrays"
+        return f"a stream of {kind} {'×'.join(map(str, data.input_shape))}"
+    return data.fingerprint()
