@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import numbers
 import operator
+import os
 import reprlib
-from collections.abc import Sequence
-from typing import Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Union
 
-from .errors import ArgumentError
+import numpy as np
+
+from .errors import ArgumentError, DTypeError
 
 Pair = Union[int, Sequence[int]]
 Padding = Union[int, Sequence[int], str]
@@ -65,7 +68,9 @@ def sides(
     """
     if isinstance(padding, str):
         if padding != "same":
-            raise ArgumentError(f'{where}: padding must be integers or "same", got {shown(padding)}')
+            raise ArgumentError(
+                f'{where}: padding must be integers or "same", got {shown(padding)}'
+            )
         if stride != (1, 1):
             raise ArgumentError(f'{where}: padding "same" needs stride 1, got {stride}')
         height, width = (d * (k - 1) for d, k in zip(dilation, kernel_size))
@@ -102,12 +107,59 @@ def real(where: str, name: str, value: float) -> float:
         raise ArgumentError(f"{where}: {name} must be a number, got {shown(value)}") from None
 
 
+def flag(where: str, name: str, value: bool) -> bool:
+    """True or False, numpy's and 1 and 0 too; other things are true in ways nobody meant."""
+    if isinstance(value, np.bool_):
+        return bool(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if number not in (0, 1):
+        raise ArgumentError(f"{where}: {name} must be True or False, got {shown(value)}")
+    return bool(number)
+
+
 def one_of(where: str, name: str, value: str, known: Sequence[str]) -> str:
     """One of a few words."""
     # An array compares with each word element by element; only a text can be one.
     if not isinstance(value, str) or value not in known:
         words = " or ".join((", ".join(map(repr, known[:-1])), repr(known[-1])))
         raise ArgumentError(f"{where}: {name} must be {words}, got {shown(value)}")
+    return value
+
+
+def listed(where: str, name: str, value: Iterable, what: str) -> list:
+    """A list of whatever holds several; a text is one thing, and a mapping's keys are not meant."""
+    single = isinstance(value, (str, bytes, bytearray, memoryview, Mapping))
+    if single or not np.iterable(value):
+        raise ArgumentError(f"{where}: {name} must be {what}, got {shown(value)}")
+    return list(value)
+
+
+def path(where: str, name: str, value: str | os.PathLike[str]) -> str:
+    """A file's name; numbers are none, though to Python some of them are open files."""
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        raise ArgumentError(f"{where}: {name} must be a file name, got {shown(value)}") from None
+    if "\0" in text:
+        raise ArgumentError(f"{where}: {name} must be a file name, got one with a NUL in it")
+    return text
+
+
+def array(where: str, name: str, value: Any) -> np.ndarray:
+    """An array of what numpy can make one of."""
+    try:
+        return np.asarray(value)
+    except Exception as error:  # what an object's own conversion raises is anybody's guess
+        raise DTypeError(f"{where}: {name} cannot be made an array ({error})") from error
+
+
+def function(where: str, name: str, value: Any, what: str) -> Any:
+    """What can be called, or None."""
+    if value is not None and not callable(value):
+        raise ArgumentError(f"{where}: {name} must be {what}, got {shown(value)}")
     return value
 
 
