@@ -13,7 +13,7 @@ from .errors import Error, FileError
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """FileError unless a file can be made at `path`; leaves nothing behind."""
-    place = Path(path)
+    place = _place(path)
     if place.is_dir():
         raise FileError(f"{place}: is a folder, a file name is needed")
     probe = _beside(place)
@@ -27,7 +27,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """The folder at `path`, made with its parents where it is missing."""
-    place = Path(path)
+    place = _place(path)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,7 +44,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """As `write_whole`, for what is written bit by bit; nothing is left behind by an error."""
-    place = Path(path)
+    place = _place(path)
     temporary = _beside(place)
     try:
         with open(temporary, "xb") as file:
@@ -69,6 +69,13 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise FileError(f"{os.fspath(path)}: cannot write ({_reason(error)})") from error
+
+
+def _place(path: str | os.PathLike[str]) -> Path:
+    place = Path(os.fsdecode(path))
+    if not place.name:  # "", ".", "/"
+        raise FileError(f"{os.fsdecode(path)!r}: a file name is needed")
+    return place
 
 
 def _beside(place: Path) -> Path:
