@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ..errors import ArgumentError, FileError, remark
+from ..errors import FileError, remark
+from ..preprocess.pictures import pillow
 
 # Files with these endings are taken for pictures without a look inside, so that a large folder is
 # listed quickly and a damaged picture is told of when it is read.
@@ -15,6 +16,9 @@ SUFFIXES = frozenset(
         ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
     )
 )  # fmt: skip
+
+# Kinds of files that Pillow recognises, and of which it cannot read any pixels.
+_WITHOUT_PIXELS = frozenset(("BUFR", "GRIB", "HDF5", "MPEG"))
 
 # How many names a remark about files that were passed over shows.
 _MOST_NAMES = 5
@@ -41,7 +45,9 @@ def remark_ignored(folder: str | os.PathLike[str], ignored: list[str]) -> None:
         return
     names = [os.path.relpath(path, folder) for path in ignored[:_MOST_NAMES]]
     more = len(ignored) - len(names)
-    what = "1 file is no picture" if len(ignored) == 1 else f"{len(ignored):,} files are no pictures"
+    what = (
+        "1 file is no picture" if len(ignored) == 1 else f"{len(ignored):,} files are no pictures"
+    )
     remark(
         f"{os.fspath(folder)}: {what} and passed over: {', '.join(names)}"
         f"{f' and {more:,} more' if more else ''}"
@@ -70,14 +76,10 @@ def _files_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
 
 
 def _is_picture(path: str) -> bool:
-    try:
-        from PIL import Image, ImageFile
-    except ImportError as error:
-        raise ArgumentError("reading pictures needs Pillow: pip install 'ninc[images]'") from error
+    Image = pillow()
     try:
         with Image.open(path) as image:
-            # Pillow recognises a few kinds of files of which it cannot read any pixels.
-            return not isinstance(image, ImageFile.StubImageFile) and image.format != "MPEG"
+            return image.format not in _WITHOUT_PIXELS
     except Image.DecompressionBombError:
         return True  # a picture too large to be read; whoever reads it says so
     except Exception:  # decoders raise what they like over bytes that are not theirs
