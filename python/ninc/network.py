@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .arguments import integer
+from .arguments import integer, listed, shown
+from .arguments import path as file_path
 from .checkpoint import forget_training
 from .class_maps import class_maps
 from .errors import ArgumentError, ModelError, ShapeError
@@ -69,6 +70,8 @@ class Network:
         Raises ModelError for names missing or unknown, ShapeError for shapes that differ, both
         with all of them listed, and DTypeError for what is no float32 array.
         """
+        if not isinstance(values, Mapping):
+            raise ArgumentError(f"load_state_dict: a dictionary is needed, got {shown(values)}")
         specs = {name: tuple(dims) for name, dims, _ in self._model.specs()}
         missing = [name for name in specs if name not in values]
         unknown = [str(name) for name in values if name not in specs]
@@ -206,12 +209,13 @@ class Network:
     @classes.setter
     def classes(self, names: Sequence[str] | None) -> None:
         if names is not None:
-            if isinstance(names, str) or not all(map(_is_name, names)):
+            names = listed("classes", "the value", names, "a list of names")
+            if not all(map(_is_name, names)):
                 raise ArgumentError(
                     "classes must be a list of names without control characters, got "
                     f"{reprlib.repr(names)}"
                 )
-            names = list(names)
+            names = [str(name) for name in names]  # numpy's texts are no JSON
         self._set_metadata("classes", names)
 
     @property
@@ -228,6 +232,8 @@ class Network:
 
     @held_out.setter
     def held_out(self, record: HeldOut | None) -> None:
+        if record is not None and not isinstance(record, HeldOut):
+            raise ArgumentError(f"held_out must be a HeldOut or None, got {shown(record)}")
         self._set_metadata("held_out", None if record is None else record.to_dict())
 
     def _class_names(self, count: int) -> list[str]:
@@ -265,7 +271,7 @@ class Network:
         are on the CPU. Raises DeviceError, with the reason, where there is no such device.
         """
         if not isinstance(device, str):
-            raise ArgumentError(f"to: device must be 'cpu' or 'cuda', got {device!r}")
+            raise ArgumentError(f"to: device must be 'cpu' or 'cuda', got {shown(device)}")
         self._model.move_to(device)
         return self
 
@@ -322,7 +328,7 @@ class Network:
 
         The file appears whole or not at all. Raises FileError where it cannot be written.
         """
-        self._model.save(os.fsencode(path))
+        self._model.save(os.fsencode(file_path("save", "path", path)))
 
     def __getstate__(self) -> dict[str, Any]:
         model = self._model  # first: a graph makes it now if it has not yet
@@ -355,7 +361,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Raises FileError where it cannot be read and ModelError where it holds no whole network.
     """
-    model = _core.Model.load(os.fsencode(path))
+    model = _core.Model.load(os.fsencode(file_path("load", "path", path)))
     forget_training(model)
     return Network(model)
 
@@ -377,8 +383,8 @@ def _is_name(name: object) -> bool:
 
 
 def _checked_precision(name: str, what: str) -> str:
-    if name not in PRECISIONS:
-        raise ArgumentError(f"{what} must be one of {', '.join(PRECISIONS)}, got {name!r}")
+    if not isinstance(name, str) or name not in PRECISIONS:
+        raise ArgumentError(f"{what} must be one of {', '.join(PRECISIONS)}, got {shown(name)}")
     return name
 
 
