@@ -186,12 +186,13 @@ def _decoded(
     preprocessing: Preprocessing, pictures: Iterator[Any], batch_size: int
 ) -> Iterator[tuple[list[Any], list[Decoded]]]:
     """(pictures, their pixels or what is wrong with them), a batch at a time."""
+    framing = preprocessing.framing
     while batch := list(islice(pictures, batch_size)):
         pixels: list[Any] = [None] * len(batch)
 
         def decode(place: int, batch: list[Any] = batch, pixels: list[Any] = pixels) -> int:
             try:
-                pixels[place] = preprocessing.resize_and_crop(batch[place])
+                pixels[place] = framing.pixels(batch[place])
             except Error as error:
                 pixels[place] = error
             return 1
