@@ -11,59 +11,6 @@ import ninc
 from ninc import augment, averages, data, models, nn, preprocess, schedules
 from ninc import functional as F
 
-# ---- What there is to call -----------------------------------------------------------------------
-
-MODULES = {
-    "ninc": ninc, "functional": F, "nn": nn, "models": models, "schedules": schedules,
-    "augment": augment, "averages": averages, "data": data, "preprocess": preprocess,
-}  # fmt: skip
-
-# Objects that ninc hands out: users read them, and never make one themselves.
-MADE_BY_NINC = {"Evaluation", "Plan", "Value"}
-
-# These are parts of ninc that others of its parts call; their constructors alone are for users.
-CONSTRUCTOR_ALONE = {"PictureFiles", "Whitening", "Layer"}
-
-
-def public_calls():
-    """Name -> what it is: "functional.relu", "SGD", "Network.predict", "Network.classes =".
-
-    Left out is what takes no argument, and what Python's own protocols say ([], iteration).
-    """
-    found = {}
-    for module_name, module in MODULES.items():
-        for name in module.__all__:
-            value = getattr(module, name)
-            if inspect.isclass(value) and not issubclass(value, (Warning, Exception)):
-                found |= _of_class(name, value)
-            elif inspect.isfunction(value):
-                prefix = "" if module is ninc else f"{module_name}."
-                found[prefix + name] = value
-    return {name: value for name, value in found.items() if " =" in name or arguments(value)}
-
-
-def _of_class(name, value):
-    found = {} if name in MADE_BY_NINC or name == "Network" else {name: value}
-    if name in CONSTRUCTOR_ALONE:
-        return found
-    for key, member in vars(value).items():
-        if isinstance(member, property) and member.fset is not None:
-            found[f"{name}.{key} ="] = member
-        elif key == "__call__" or not key.startswith("_"):
-            if isinstance(member, classmethod):
-                found[f"{name}.{key}"] = getattr(value, key)
-            elif inspect.isfunction(member):
-                found[f"{name}.{key}"] = member
-    return found
-
-
-def arguments(function):
-    """The names of a function's arguments beside self."""
-    return [name for name in inspect.signature(function).parameters if name != "self"]
-
-
-# ---- A valid call of each ------------------------------------------------------------------------
-
 
 @dataclasses.dataclass
 class Call:
@@ -86,9 +33,11 @@ class Call:
         self.then(self.function(*args, **{**self.kwargs, **changed}))
 
     def names(self):
-        """The arguments that can be changed, those without a name as "*0", "*1"."""
-        kinds = inspect.signature(self.function).parameters
-        named = [n for n, p in kinds.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        """The arguments that can be changed, those given by their place as "*0", "*1"."""
+        kinds = list(inspect.signature(self.function).parameters.values())
+        named = [p.name for p in kinds if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        by_place = [p for p in kinds if p.kind is p.POSITIONAL_OR_KEYWORD][: len(self.args)]
+        named = [name for name in named if name not in {p.name for p in by_place}]
         return [*named, *self.more, *(f"*{i}" for i in range(len(self.args)))]
 
 
@@ -184,13 +133,7 @@ def _batches(made):
 def _trainer():
     made = network()
 
-    def use(trainer):
-        trainer.step(floats(4, 3, 6, 6), LABELS)
-
     def fit(trainer):
-        repr(trainer.schedule)
-        if trainer.average is None:
-            use(trainer)
         trainer.fit(dataset(), epochs=1, batch_size=2, progress=False)
 
     return Call(ninc.Trainer, dict(network=made), then=fit, network=made, trains=True)
@@ -219,6 +162,7 @@ def _graph_output():
 
 def _load(function, **kwargs):
     def make():
+        preprocess.open_picture(pictures(1)[0]).save("6x6.png")
         np.savez("data.npz", x=pictures(8), y=np.arange(8) % 2)
         network().save("net.safetensors")
         return Call(function, kwargs, then=lambda made: repr(made))
@@ -328,7 +272,9 @@ CALLS = {
     "Trainer.evaluate": _of_trainer("evaluate", False, data=dataset()),
     "SGD": lambda: Call(ninc.SGD, dict(lr=0.1), then=lambda sgd: (repr(sgd), sgd.vectors(["a"]))),
     "SGD.vectors": lambda: Call(ninc.SGD(0.1).vectors, dict(names=["conv1.weight"])),
-    "SGD.replaced": lambda: Call(ninc.SGD(0.1).replaced, more=["lr", "momentum", "groups", "speed"]),
+    "SGD.replaced": lambda: Call(
+        ninc.SGD(0.1).replaced, more=["lr", "momentum", "groups", "speed"]
+    ),
     "History": lambda: Call(ninc.History, then=lambda history: (repr(history), len(history))),
     "History.append": lambda: Call(_history().append, dict(row={"epoch": 2, "loss": 0.25})),
     "History.save": lambda: Call(_history().save, dict(path="history.jsonl")),
@@ -351,8 +297,12 @@ CALLS = {
             made.__call__, dict(epoch=0.5, epochs=3)
         )
         for made in (
-            schedules.Constant(), schedules.Step((1, 2)), schedules.Cosine(), schedules.OneCycle(),
-            schedules.Plateau(), schedules.Warmup(1),
+            schedules.Constant(),
+            schedules.Step((1, 2)),
+            schedules.Cosine(),
+            schedules.OneCycle(),
+            schedules.Plateau(),
+            schedules.Warmup(1),
         )
     },
     "PadCrop": _augmentation(augment.PadCrop),
@@ -375,7 +325,9 @@ CALLS = {
     "BatchStream": lambda: Call(
         data.BatchStream, dict(batches=[(pictures(), LABELS)]), then=lambda s: list(s.epoch())
     ),
-    "PictureFiles": lambda: Call(data.PictureFiles, dict(files=["1.png"], size=(6, 6))),
+    "PictureFiles": lambda: Call(
+        data.PictureFiles, dict(files=["1.png"], framing=preprocess.Framing((6, 6), 3))
+    ),
     "data.load": _load(data.load, path="data.npz", size=(6, 6)),
     "data.has_test": _load(data.has_test, path="data.npz"),
     "data.as_dataset": lambda: Call(data.as_dataset, dict(data=(pictures(), LABELS))),
@@ -398,15 +350,24 @@ CALLS = {
         preprocess.Whitening,
         dict(mean=WHITENING.mean, matrix=WHITENING.matrix, scale=55.0, epsilon=0.1),
     ),
-    "preprocess.open_picture": lambda: Call(
-        preprocess.open_picture, dict(picture=pictures(1)[0])
+    "Framing": lambda: Call(
+        preprocess.Framing,
+        dict(size=(6, 6), channels=3),
+        then=lambda made: (made.pixels(pictures(1)[0]), made.box(5, 7)),
     ),
+    "Framing.pixels": lambda: Call(
+        preprocess.Framing((6, 6), 3).pixels, dict(picture=pictures(1)[0])
+    ),
+    "Framing.box": lambda: Call(preprocess.Framing((6, 6), 3).box, dict(width=5, height=7)),
+    "Framing.lost": lambda: Call(preprocess.Framing((6, 6), 3).lost, dict(width=5, height=7)),
+    "preprocess.open_picture": _function(preprocess.open_picture, picture=pictures(1)[0]),
+    "preprocess.picture_name": _function(preprocess.picture_name, picture="cat.jpg"),
+    "preprocess.picture_size": _load(preprocess.picture_size, picture="6x6.png"),
     "explain": lambda: _explain(),
     "Explanation": lambda: Call(
         ninc.Explanation,
         {f.name: getattr(_explanation(), f.name) for f in dataclasses.fields(ninc.Explanation)},
     ),
-    "Explanation.overlay": lambda: Call(_explanation().overlay),
     "Explanation.save": lambda: Call(_explanation().save, dict(path="map.png")),
     # The process
     "set_num_threads": lambda: Call(ninc.set_num_threads, dict(count=2)),

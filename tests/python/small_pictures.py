@@ -9,7 +9,7 @@ CLASSES = ["plum", "elderberries", "犬いぬ"]
 
 
 def picture_network(size=(6, 8)):
-    """An untrained network of three classes for RGB pictures, brought to `size` if that is given."""
+    """An untrained network of three classes for RGB pictures; size None takes them as they are."""
     network = nn.Sequential(nn.MlpConv(3, (8, 3), 3, logits=True), nn.GlobalAvgPool2d(), seed=5)
     network.preprocessing = Preprocessing(size, 3, (0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
     network.classes = CLASSES

@@ -88,7 +88,9 @@ def test_remarks_are_single_lines_and_told_once(capsys, monkeypatch):
 def test_errors_with_odd_names_are_one_line(capsys):
     assert cli.main(["info", "two\nlines\x1b[2J"]) == 1
     line = capsys.readouterr().err
-    assert line.startswith("ninc: two\\nlines\\x1b[2J: no such model file") and line[:-1].isprintable()
+    assert (
+        line.startswith("ninc: two\\nlines\\x1b[2J: no such model file") and line[:-1].isprintable()
+    )
 
 
 def test_letters_stay_and_control_characters_are_escaped():
@@ -97,7 +99,7 @@ def test_letters_stay_and_control_characters_are_escaped():
     assert one_line("\n\t\x1b\x85\u2028\udce9") == "\\n\\t\\x1b\\x85\\u2028\\udce9"
 
 
-# ---- Tables of `ninc eval` -------------------------------------------------------------------------
+# ---- Tables of `ninc eval` -----------------------------------------------------------------------
 
 
 def evaluated(classes, seed=0):
