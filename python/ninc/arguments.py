@@ -132,9 +132,16 @@ def one_of(where: str, name: str, value: str, known: Sequence[str]) -> str:
 def listed(where: str, name: str, value: Iterable, what: str) -> list:
     """A list of whatever holds several; a text is one thing, and a mapping's keys are not meant."""
     single = isinstance(value, (str, bytes, bytearray, memoryview, Mapping))
-    if single or not np.iterable(value):
+    if single or not is_iterable(value):
         raise ArgumentError(f"{where}: {name} must be {what}, got {shown(value)}")
     return list(value)
+
+
+def is_iterable(value: Any) -> bool:
+    """Whether it can be iterated, found out without beginning to, which may be work or be told."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Iterable) or hasattr(type(value), "__getitem__")
 
 
 def path(where: str, name: str, value: str | os.PathLike[str]) -> str:

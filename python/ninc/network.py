@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .arguments import integer, listed, shown
+from .arguments import integer, is_iterable, shown
 from .arguments import path as file_path
 from .checkpoint import forget_training
 from .class_maps import class_maps
@@ -209,13 +209,13 @@ class Network:
     @classes.setter
     def classes(self, names: Sequence[str] | None) -> None:
         if names is not None:
-            names = listed("classes", "the value", names, "a list of names")
-            if not all(map(_is_name, names)):
+            listed = [] if isinstance(names, str) or not is_iterable(names) else list(names)
+            if not listed or not all(map(_is_name, listed)):
                 raise ArgumentError(
                     "classes must be a list of names without control characters, got "
                     f"{reprlib.repr(names)}"
                 )
-            names = [str(name) for name in names]  # numpy's texts are no JSON
+            names = listed
         self._set_metadata("classes", names)
 
     @property

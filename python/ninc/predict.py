@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
-from .arguments import one_of, whole
+from .arguments import is_iterable, one_of, whole
 from .batches import ahead
 from .data import Dataset
 from .data.listing import picture_files, remark_ignored
@@ -113,7 +113,7 @@ def _is_one(images: Any) -> bool:
     """
     if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)):
         return True
-    if hasattr(images, "read") or not np.iterable(images):
+    if hasattr(images, "read") or not is_iterable(images):
         return True
     return hasattr(images, "__array_interface__") and not isinstance(images, np.ndarray)
 

@@ -56,8 +56,8 @@ def test_what_was_mistyped_is_told_with_what_is_near(typed, words, capsys):
 
 def test_explain_is_the_function_whatever_was_imported_before():
     code = (
-        "import ninc; import ninc.cli.explain; from ninc.explanation import overlay; "
-        "from ninc import explain; assert callable(ninc.explain) and ninc.explain is explain; "
+        "import ninc; import ninc.cli.explain; from ninc.explanation import explain as same; "
+        "from ninc import explain; assert callable(ninc.explain) and ninc.explain is explain is same; "
         "assert ninc.preprocess.Preprocessing and issubclass(ninc.Remark, UserWarning)"
     )
     done = python("-c", code)

@@ -225,7 +225,7 @@ def test_predict_refuses(network, pictured):
         pictured.predict(image.astype(np.float32))
     with pytest.raises(ArgumentError, match="batch_size"):
         pictured.predict(image, batch_size=0)
-    with pytest.raises(ArgumentError, match="file name or an array"):
+    with pytest.raises(ArgumentError, match="a picture must be a file name"):
         pictured.predict(7)
     maps = nn.Sequential(nn.Conv2d(3, 2, 1))
     maps.preprocessing = pictured.preprocessing

@@ -8,7 +8,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from ..arguments import array, listed
+from ..arguments import array, is_iterable, listed
 from ..errors import ArgumentError, DTypeError, ShapeError
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -31,7 +31,7 @@ class BatchStream:
     """
 
     def __init__(self, batches: Batches, classes: Sequence[str] | None = None) -> None:
-        if not callable(batches) and not np.iterable(batches):
+        if not callable(batches) and not is_iterable(batches):
             raise ArgumentError(
                 "BatchStream: batches must be an iterable of (x, y), or a function that gives an "
                 f"iterator, got {type(batches).__name__}"
@@ -95,7 +95,7 @@ class BatchStream:
     def _open(self) -> Iterator[Any]:
         if callable(self._batches):
             batches = self._batches()
-            if not np.iterable(batches):
+            if not is_iterable(batches):
                 raise ArgumentError(
                     "BatchStream: the function must give an iterator of (x, y), got "
                     f"{type(batches).__name__}"
