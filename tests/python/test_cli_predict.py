@@ -115,11 +115,13 @@ def test_a_table_is_whole_or_not_there(model, folder, capsys, monkeypatch):
     assert status == 1 and "cannot write there" in err
 
 
-def test_two_forms_at_once_are_wrong_usage(model, capsys):
+@pytest.mark.parametrize("other, words", [(["--json"], "not allowed with"),
+                                          (["--top", "2"], "--top would be ignored")])  # fmt: skip
+def test_what_a_table_cannot_go_with_is_wrong_usage(model, other, words, capsys):
     with pytest.raises(SystemExit) as stop:
-        cli.main(["predict", str(model), "x.png", "--json", "--csv", "-"])
+        cli.main(["predict", str(model), "x.png", "--csv", "-", *other])
     assert stop.value.code == 2
-    assert "not allowed with" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
 
 
 def test_a_picture_from_standard_input(model, folder):

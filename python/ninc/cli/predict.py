@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from ..network import Network
 
+_TOP = 5  # classes shown of each picture
+
 # Writes a picture's name and its probabilities, one for each class.
 Write = Callable[[str, "np.ndarray"], None]
 
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files and folders")
     parser.add_argument(
-        "--top", type=positive, default=5, metavar="N", help="show N likeliest classes (default 5)"
+        "--top", type=positive, metavar="N", help=f"show N likeliest classes (default {_TOP})"
     )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
@@ -68,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..files import check_writable
 
+    if args.csv is not None and args.top is not None:
+        args.parser.error("--top would be ignored: the table of --csv has every class")
     if args.csv not in (None, "-"):
         check_writable(args.csv)
     use_threads(args)
@@ -144,7 +148,7 @@ def _writer(args: argparse.Namespace, network: Network) -> Iterator[Write]:
             finally:
                 text.detach()  # which flushes; the file is closed by who opened it
     else:
-        yield _line_writer(args.top, args.json, network)
+        yield _line_writer(args.top or _TOP, args.json, network)
 
 
 def _line_writer(top: int, as_json: bool, network: Network) -> Write:
