@@ -49,13 +49,13 @@ def process(*args, stdin=None, **environment):
 def test_a_folder_and_files_in_their_order(model, folder, capsys):
     for name in ("b/2.png", "b/below/3.webp", "a.png"):
         save_noise(folder / name)
-    (folder / "b" / "Thumbs.db").write_bytes(bytes(40))
+    (folder / "b" / "index.txt").write_bytes(bytes(40))
     status, out, err = run(capsys, model, "b", "a.png", "--top", "1")
     assert status == 0
     assert [line.partition(": ")[0] for line in out.splitlines()] == [
         "b/2.png", "b/below/3.webp", "a.png"
     ]  # fmt: skip
-    assert err == "ninc: b: 1 file is no picture and passed over: Thumbs.db\n"
+    assert err == "ninc: b: 1 file is no picture and passed over: index.txt\n"
 
 
 @pytest.mark.parametrize("skip", [False, True])

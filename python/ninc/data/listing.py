@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ..errors import FileError, remark
-from ..preprocess.pictures import pillow
+from ..errors import ArgumentError, FileError, remark
 
 # Files with these endings are taken for pictures without a look inside, so that a large folder is
 # listed quickly and a damaged picture is told of when it is read.
@@ -16,9 +15,6 @@ SUFFIXES = frozenset(
         ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
     )
 )  # fmt: skip
-
-# Kinds of files that Pillow recognises, and of which it cannot read any pixels.
-_WITHOUT_PIXELS = frozenset(("BUFR", "GRIB", "HDF5", "MPEG"))
 
 # How many names a remark about files that were passed over shows.
 _MOST_NAMES = 5
@@ -45,9 +41,7 @@ def remark_ignored(folder: str | os.PathLike[str], ignored: list[str]) -> None:
         return
     names = [os.path.relpath(path, folder) for path in ignored[:_MOST_NAMES]]
     more = len(ignored) - len(names)
-    what = (
-        "1 file is no picture" if len(ignored) == 1 else f"{len(ignored):,} files are no pictures"
-    )
+    what = "1 file is no picture" if len(ignored) == 1 else f"{len(ignored):,} files are no pictures"
     remark(
         f"{os.fspath(folder)}: {what} and passed over: {', '.join(names)}"
         f"{f' and {more:,} more' if more else ''}"
@@ -76,10 +70,14 @@ def _files_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
 
 
 def _is_picture(path: str) -> bool:
-    Image = pillow()
+    try:
+        from PIL import Image, ImageFile
+    except ImportError as error:
+        raise ArgumentError("reading pictures needs Pillow: pip install 'ninc[images]'") from error
     try:
         with Image.open(path) as image:
-            return image.format not in _WITHOUT_PIXELS
+            # Pillow recognises a few kinds of files of which it cannot read any pixels.
+            return not isinstance(image, ImageFile.StubImageFile) and image.format != "MPEG"
     except Image.DecompressionBombError:
         return True  # a picture too large to be read; whoever reads it says so
     except Exception:  # decoders raise what they like over bytes that are not theirs
