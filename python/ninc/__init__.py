@@ -1,8 +1,9 @@
 """ninc: Network in Network, trained and run fast without a framework.
 
 Networks: `ninc.models`, `ninc.nn`, `ninc.load`. Training: `ninc.Trainer`, `ninc.SGD`,
-`ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`. Operations on arrays:
-`ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
+`ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`. Pictures: `Network.predict`,
+`ninc.explain`, `ninc.preprocess`. Operations on arrays: `ninc.functional`. Control:
+`ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 
 Everything is imported when first used, so that `import ninc` costs next to nothing.
 """
@@ -22,7 +23,7 @@ from .errors import (
 
 TYPE_CHECKING = False  # typing's own, without importing typing
 if TYPE_CHECKING:
-    from . import augment, averages, data, functional, models, nn, schedules
+    from . import augment, averages, data, functional, models, nn, preprocess, schedules
     from ._core import __version__
     from .control import (
         build_info,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
         targets,
     )
     from .data import Dataset
+    from .evaluate import Evaluation
+    from .explanation import Explanation, explain
     from .history import History
     from .network import Network, load
     from .optim import SGD
@@ -45,10 +48,12 @@ if TYPE_CHECKING:
 
 # Where each name lives.
 _MODULES = frozenset(
-    ("_core", "augment", "averages", "data", "functional", "models", "nn", "schedules")
+    "_core augment averages data functional models nn preprocess schedules".split()
 )
 _NAMES = {
     "Dataset": "data",
+    "Evaluation": "evaluate",
+    "Explanation": "explanation",
     "History": "history",
     "LoadedWeights": "weights",
     "Network": "network",
@@ -58,6 +63,7 @@ _NAMES = {
     "__version__": "_core",
     "build_info": "control",
     "devices": "control",
+    "explain": "explanation",
     "get_cmake_dir": "control",
     "get_include": "control",
     "get_num_threads": "control",
@@ -75,6 +81,8 @@ __all__ = [
     "DeviceError",
     "DivergedError",
     "Error",
+    "Evaluation",
+    "Explanation",
     "FileError",
     "History",
     "LoadedWeights",
@@ -92,6 +100,7 @@ __all__ = [
     "build_info",
     "data",
     "devices",
+    "explain",
     "functional",
     "get_cmake_dir",
     "get_include",
@@ -99,6 +108,7 @@ __all__ = [
     "load",
     "models",
     "nn",
+    "preprocess",
     "schedules",
     "set_num_threads",
     "set_target",

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import numbers
 import operator
-from collections.abc import Sequence
-from typing import Union
+import os
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Union
 
-from .errors import ArgumentError, ShapeError
+import numpy as np
+
+from .errors import ArgumentError, DTypeError, ShapeError
+from .files import user_path
 
 Pair = Union[int, Sequence[int]]
 Padding = Union[int, Sequence[int], str]
@@ -25,11 +30,11 @@ def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = L
     try:
         number = operator.index(value)
     except TypeError:
-        raise ArgumentError(f"{where}: {name} must be an integer, got {value!r}") from None
+        raise ArgumentError(f"{where}: {name} must be an integer, got {shown(value)}") from None
     if number < lowest:
-        raise ArgumentError(f"{where}: {name} must be at least {lowest}, got {number}")
+        raise ArgumentError(f"{where}: {name} must be at least {lowest}, got {shown(number)}")
     if number > highest:
-        raise ArgumentError(f"{where}: {name} must be at most {highest}, got {number}")
+        raise ArgumentError(f"{where}: {name} must be at most {highest}, got {shown(number)}")
     return number
 
 
@@ -46,7 +51,7 @@ def pair(where: str, name: str, value: Pair, lowest: int = 1) -> tuple[int, int]
     if len(values) == 1:
         return values[0], values[0]
     if len(values) != 2:
-        raise ArgumentError(f"{where}: {name} must be one or two integers, got {value!r}")
+        raise ArgumentError(f"{where}: {name} must be one or two integers, got {shown(value)}")
     return values[0], values[1]
 
 
@@ -64,7 +69,9 @@ def sides(
     """
     if isinstance(padding, str):
         if padding != "same":
-            raise ArgumentError(f'{where}: padding must be integers or "same", got {padding!r}')
+            raise ArgumentError(
+                f'{where}: padding must be integers or "same", got {shown(padding)}'
+            )
         if stride != (1, 1):
             raise ArgumentError(f'{where}: padding "same" needs stride 1, got {stride}')
         height, width = (d * (k - 1) for d, k in zip(dilation, kernel_size))
@@ -77,7 +84,7 @@ def sides(
     if len(values) != 4:
         raise ArgumentError(
             f"{where}: padding must be an integer, (h, w), (top, left, bottom, right) or "
-            f'"same", got {padding!r}'
+            f'"same", got {shown(padding)}'
         )
     return values
 
@@ -96,18 +103,93 @@ def probability(where: str, value: float) -> float:
     """A share in [0, 1) of elements to drop."""
     share = real(where, "p", value)
     if not 0.0 <= share < 1.0:
-        raise ArgumentError(f"{where}: p must be in [0, 1), got {value!r}")
+        raise ArgumentError(f"{where}: p must be in [0, 1), got {shown(value)}")
     return share
 
 
 def real(where: str, name: str, value: float) -> float:
     """A Python float of whatever counts as a number (numpy's too)."""
-    if isinstance(value, (str, bytes)):  # float() would read them
-        raise ArgumentError(f"{where}: {name} must be a number, got {value!r}")
+    # float() would also read texts, which bytes of every kind are to it.
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        raise ArgumentError(f"{where}: {name} must be a number, got {shown(value)}")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ArgumentError(f"{where}: {name} must be a number, got {value!r}") from None
+        raise ArgumentError(f"{where}: {name} must be a number, got {shown(value)}") from None
+
+
+def flag(where: str, name: str, value: bool) -> bool:
+    """True or False, numpy's and 1 and 0 too; other things are true in ways nobody meant."""
+    if isinstance(value, np.bool_):
+        return bool(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if number not in (0, 1):
+        raise ArgumentError(f"{where}: {name} must be True or False, got {shown(value)}")
+    return bool(number)
+
+
+def one_of(where: str, name: str, value: str, known: Sequence[str]) -> str:
+    """One of a few words."""
+    # An array compares with each word element by element; only a text can be one.
+    if not isinstance(value, str) or value not in known:
+        words = " or ".join((", ".join(map(repr, known[:-1])), repr(known[-1])))
+        raise ArgumentError(f"{where}: {name} must be {words}, got {shown(value)}")
+    return value
+
+
+def listed(where: str, name: str, value: Iterable, what: str) -> list:
+    """A list of whatever holds several; a text is one thing, and a mapping's keys are not meant."""
+    single = isinstance(value, (str, bytes, bytearray, memoryview, Mapping))
+    if single or not is_iterable(value):
+        raise ArgumentError(f"{where}: {name} must be {what}, got {shown(value)}")
+    return list(value)
+
+
+def is_iterable(value: Any) -> bool:
+    """Whether it can be iterated, found out without beginning to, which may be work or be told."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Iterable) or hasattr(type(value), "__getitem__")
+
+
+def path(where: str, name: str, value: str | os.PathLike[str]) -> str:
+    """A file's name, with the home folder in the place of "~".
+
+    Numbers are none, though to Python some of them are open files.
+    """
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        raise ArgumentError(f"{where}: {name} must be a file name, got {shown(value)}") from None
+    if "\0" in text:
+        raise ArgumentError(f"{where}: {name} must be a file name, got one with a NUL in it")
+    return user_path(text)
+
+
+def array(where: str, name: str, value: Any) -> np.ndarray:
+    """An array of what numpy can make one of."""
+    try:
+        return np.asarray(value)
+    except Exception as error:  # what an object's own conversion raises is anybody's guess
+        raise DTypeError(f"{where}: {name} cannot be made an array ({error})") from error
+
+
+def function(where: str, name: str, value: Any, what: str) -> Any:
+    """What can be called, or None."""
+    if value is not None and not callable(value):
+        raise ArgumentError(f"{where}: {name} must be {what}, got {shown(value)}")
+    return value
+
+
+def shown(value: object) -> str:
+    """The value as a message shows it: on one line, and cut where it is long."""
+    try:
+        return " ".join(reprlib.repr(value).split())
+    except ValueError:  # Python refuses to write out integers of thousands of digits
+        return f"an {type(value).__name__} of {value.bit_length():,} bits"
 
 
 def _integers(where: str, name: str, value: Pair, lowest: int) -> tuple[int, ...]:

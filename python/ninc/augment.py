@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .arguments import whole
-from .errors import ArgumentError
+from .arguments import real, shown, whole
+from .errors import ArgumentError, ShapeError
+
+__all__ = ["Augmentation", "Compose", "Flip", "PadCrop"]
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -29,6 +31,7 @@ class PadCrop:
         self.pixels = whole("PadCrop", "pixels", pixels)
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        _check("PadCrop", batch, rng)
         count, _, height, width = batch.shape
         pad = self.pixels
         y, x = rng.integers(0, 2 * pad + 1, size=(2, count)) - pad
@@ -56,11 +59,12 @@ class Flip:
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0.0 <= p <= 1.0:
+        self.p = real("Flip", "p", p)
+        if not 0.0 <= self.p <= 1.0:
             raise ArgumentError(f"Flip: p must lie in 0..1, got {p}")
-        self.p = float(p)
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        _check("Flip", batch, rng)
         chosen = rng.random(len(batch)) < self.p
         return np.where(chosen[:, None, None, None], batch[..., ::-1], batch)
 
@@ -72,12 +76,27 @@ class Compose:
     """Applies augmentations one after another, all drawing from the same generator."""
 
     def __init__(self, *steps: Augmentation) -> None:
+        for step in steps:
+            if not callable(step):
+                raise ArgumentError(
+                    f"Compose: a step must be a function (batch, rng) -> batch, got {shown(step)}"
+                )
         self.steps = steps
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        _check("Compose", batch, rng)
         for step in self.steps:
             batch = step(batch, rng)
         return batch
 
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self.steps))})"
+
+
+def _check(where: str, batch: np.ndarray, rng: np.random.Generator) -> None:
+    """Raises ShapeError unless `batch` is N×C×H×W, ArgumentError unless `rng` draws numbers."""
+    if not isinstance(batch, np.ndarray) or batch.ndim != 4:
+        got = batch.shape if isinstance(batch, np.ndarray) else shown(batch)
+        raise ShapeError(f"{where}: a batch must be an array N×C×H×W, got {got}")
+    if not isinstance(rng, np.random.Generator):
+        raise ArgumentError(f"{where}: rng must be a numpy.random.Generator, got {shown(rng)}")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .batches import Batch
     from .network import Network
 
+__all__ = ["EMA", "SWA"]
+
 
 class EMA:
     """An exponential moving average (Polyak, Juditsky 1992): of the last 1 / (1 - decay) steps.
@@ -43,7 +45,7 @@ class EMA:
         self.norm_batches = whole("EMA", "norm_batches", norm_batches)
 
     def rate(self, progress: float, count: int) -> float:
-        return max(1.0 - self.decay, 10.0 / (10.0 + count))
+        return max(1.0 - self.decay, 10.0 / (10.0 + _counted("EMA.rate", count)))
 
     def __repr__(self) -> str:
         return f"EMA(decay={self.decay:g}, norm_batches={self.norm_batches})"
@@ -64,10 +66,15 @@ class SWA:
         self.norm_batches = whole("SWA", "norm_batches", norm_batches)
 
     def rate(self, progress: float, count: int) -> float:
-        return 0.0 if progress < self.start else 1.0 / (1.0 + count)
+        count = _counted("SWA.rate", count)
+        return 0.0 if real("SWA.rate", "progress", progress) < self.start else 1.0 / (1.0 + count)
 
     def __repr__(self) -> str:
         return f"SWA(start={self.start:g}, norm_batches={self.norm_batches})"
+
+
+def _counted(where: str, count: int) -> int:
+    return whole(where, "count", count, 0)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _core
-from .arguments import integer
+from .arguments import integer, shown
 from .errors import ArgumentError
 
 
@@ -38,7 +38,7 @@ def target() -> str:
 def set_target(name: str) -> None:
     """Uses one of `targets` from now on, in the whole process. ArgumentError for others."""
     if not isinstance(name, str):
-        raise ArgumentError(f"set_target: name must be a string, got {name!r}")
+        raise ArgumentError(f"set_target: name must be a string, got {shown(name)}")
     _core.set_target(name)
 
 

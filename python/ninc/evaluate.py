@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arguments import whole
+from .arguments import function, whole
 from .batches import batches_in_order
 from .data import Dataset, as_dataset
 from .errors import ArgumentError
@@ -77,6 +77,7 @@ def evaluate(
     """
     data = as_dataset(data, "evaluate: data")
     batch_size = whole("evaluate", "batch_size", batch_size)
+    check = function("evaluate", "check", check, "a function without arguments")
     if not len(data):
         raise ArgumentError("evaluate: the data set is empty")
     preprocessing = stored_preprocessing(network)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from .errors import FileError
+from .errors import Error, FileError
 
 
 def user_path(path: Any) -> Any:
@@ -23,7 +25,7 @@ def user_path(path: Any) -> Any:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """FileError unless a file can be made at `path`; leaves nothing behind."""
-    place = Path(user_path(path))
+    place = _place(path)
     if place.is_dir():
         raise FileError(f"{place}: is a folder, a file name is needed")
     probe = _beside(place)
@@ -37,7 +39,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """The folder at `path`, made with its parents where it is missing."""
-    place = Path(user_path(path))
+    place = _place(path)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -47,17 +49,27 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a temporary file beside `path`, flushes it and renames it into place."""
-    place = Path(user_path(path))
+    with written_whole(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """As `write_whole`, for what is written bit by bit; nothing is left behind by an error."""
+    place = _place(path)
     temporary = _beside(place)
     try:
         with open(temporary, "xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, place)
-    except OSError as error:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise FileError(f"{place}: cannot write ({_reason(error)})") from error
+        # The body's own errors stay what they are: one about another file, a reader that has gone.
+        if isinstance(error, OSError) and not isinstance(error, (Error, BrokenPipeError)):
+            raise FileError(f"{place}: cannot write ({_reason(error)})") from error
+        raise
 
 
 def append_line(path: str | os.PathLike[str], line: str) -> None:
@@ -69,6 +81,13 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise FileError(f"{os.fspath(path)}: cannot write ({_reason(error)})") from error
+
+
+def _place(path: str | os.PathLike[str]) -> Path:
+    place = Path(os.fsdecode(user_path(path)))
+    if not place.name:  # "", ".", "/"
+        raise FileError(f"{os.fsdecode(path)!r}: a file name is needed")
+    return place
 
 
 def _beside(place: Path) -> Path:

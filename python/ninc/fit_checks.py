@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arguments import shown
 from .batches import batch_bounds
 from .data import BatchStream, Dataset
 from .errors import ArgumentError, ShapeError, remark
@@ -142,8 +143,10 @@ def check_passes(network: Network, average: Any, train: BatchStream, epochs: int
 
 def check_preprocessing(train: Dataset | BatchStream, kind: str) -> None:
     """ArgumentError for a kind that is not known, or not for such data."""
-    if kind not in KINDS:
-        raise ArgumentError(f"fit: preprocessing must be one of {', '.join(KINDS)}, got {kind!r}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ArgumentError(
+            f"fit: preprocessing must be one of {', '.join(KINDS)}, got {shown(kind)}"
+        )
     if kind != KINDS[0] and not train.is_pictures:
         raise ArgumentError(
             f"fit: preprocessing {kind!r} is for uint8 pictures; float32 arrays are taken as "

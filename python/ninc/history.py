@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from .arguments import listed, shown
+from .arguments import path as file_path
+from .errors import ArgumentError
 from .files import write_whole
 from .plain_json import json_text
 
@@ -27,9 +31,18 @@ class History:
     """
 
     def __init__(self, rows: list[Row] | None = None) -> None:
-        self.rows: list[Row] = list(rows or [])
+        self.rows: list[Row] = []
+        if rows is not None:
+            for row in listed("History", "rows", rows, "a list of rows"):
+                self.append(row)
 
     def append(self, row: Row) -> None:
+        if not isinstance(row, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, numbers.Real) for name, value in row.items()
+        ):
+            raise ArgumentError(
+                f"History: a row must hold a number for each column's name, got {shown(row)}"
+            )
         self.rows.append(row)
 
     def __len__(self) -> int:
@@ -54,10 +67,10 @@ class History:
         Raises FileError.
         """
         lines = "".join(json_text(row) + "\n" for row in self.rows)
-        write_whole(path, lines.encode())
+        write_whole(file_path("History.save", "path", path), lines.encode())
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Loss and accuracy over the epochs as a picture (PNG); needs matplotlib."""
         from .plot import plot_history
 
-        plot_history(self, path)
+        plot_history(self, file_path("History.plot", "path", path))

@@ -19,9 +19,11 @@ The published N(0, 0.05) trains slowly at first: scores start near zero and stay
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
 from . import nn
+from .arguments import flag, one_of, shown
 from .errors import ArgumentError
 
 __all__ = ["create", "nin_cifar10", "nin_cifar100", "nin_imagenet", "nin_mnist", "nin_svhn"]
@@ -115,8 +117,12 @@ _MODELS: dict[str, Callable[..., nn.Sequential]] = {
 
 def create(name: str, **settings) -> nn.Sequential:
     """The network of this name ("nin-cifar10"), with the settings of its function."""
-    if name not in _MODELS:
-        raise ArgumentError(f"unknown network {name!r}; known are {', '.join(_MODELS)}")
+    if not isinstance(name, str) or name not in _MODELS:
+        raise ArgumentError(f"unknown network {shown(name)}; known are {', '.join(_MODELS)}")
+    known = inspect.signature(_MODELS[name]).parameters
+    for setting in settings:
+        if setting not in known:
+            raise ArgumentError(f"{name} has no setting {setting!r}; it has {', '.join(known)}")
     return _MODELS[name](**settings)
 
 
@@ -172,8 +178,7 @@ def _two_pools(
     blocks: Sequence[_Block], pool2: str, batch_norm: bool, in_channels: int, seed: int
 ) -> nn.Sequential:
     """Three blocks with pool and dropout between them."""
-    if pool2 not in ("avg", "max"):
-        raise ArgumentError(f'pool2 must be "avg" or "max", got {pool2!r}')
+    one_of("nin", "pool2", pool2, ("avg", "max"))
     between = [[_pool("max"), nn.Dropout(0.5)], [_pool(pool2), nn.Dropout(0.5)]]
     return _assemble(blocks, between, batch_norm, in_channels, seed)
 
@@ -186,6 +191,7 @@ def _assemble(
     seed: int,
 ) -> nn.Sequential:
     layers: list[nn.Layer] = []
+    batch_norm = flag("nin", "batch_norm", batch_norm)
     channels = in_channels
     for index, block in enumerate(blocks):
         last = index == len(blocks) - 1

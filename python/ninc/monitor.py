@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from .arguments import shown
 from .errors import ArgumentError
 
 MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
@@ -13,9 +14,9 @@ MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
 
 def checked_monitor(where: str, monitor: str) -> str:
     """One of the history's columns that a run can get better in; ArgumentError for others."""
-    if monitor not in MONITORS:
+    if not isinstance(monitor, str) or monitor not in MONITORS:
         raise ArgumentError(
-            f"{where}: monitor must be one of {', '.join(MONITORS)}, got {monitor!r}"
+            f"{where}: monitor must be one of {', '.join(MONITORS)}, got {shown(monitor)}"
         )
     return monitor
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import os
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import _core
-from .arguments import integer, layout_told
+from .arguments import integer, is_iterable, layout_told, shown
+from .arguments import path as file_path
 from .checkpoint import forget_training
 from .class_maps import class_maps
 from .errors import ArgumentError, ModelError, ShapeError
-from .files import user_path
 from .held_out import HeldOut
 from .plan import Plan, image_shape
-from .predict import predict
+from .predict import predict, predict_each
 from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
 from .weights import LoadedWeights, load_weights
@@ -77,6 +77,8 @@ class Network:
         ModelError for names missing or unknown and ShapeError for shapes that differ, both with all
         of them listed; and DTypeError for what is no float32 array.
         """
+        if not isinstance(values, Mapping):
+            raise ArgumentError(f"load_state_dict: a dictionary is needed, got {shown(values)}")
         return load_weights(self._model, values, strict)
 
     def new_head(self, classes: Sequence[str] | int, seed: int = 0) -> Network:
@@ -118,15 +120,36 @@ class Network:
     def predict(self, images: Any, batch_size: int = 64) -> np.ndarray:
         """Class probabilities of pictures: N×classes float32, each row's sum 1.
 
-        images: N×H×W×C uint8, one H×W×C or H×W picture, a file's path, or a sequence of such
-            pictures, paths and Pillow images, of any sizes. They are resized, cropped and
-            normalised as the network's `preprocessing` says.
+        images: one picture or many, of any sizes and kinds: the path of a picture file or of a
+            folder, whose pictures are all taken, sub-folders too, in the order of their names; the
+            bytes of a picture file, or a file object open for reading bytes; a Pillow image; uint8
+            arrays, N×H×W×C, N×H×W, H×W×C or H×W; a Dataset; or an iterable of such, mixed as you
+            like, which is read a batch at a time. They are resized, cropped and normalised as the
+            network's `preprocessing` says.
         batch_size: pictures computed at a time; changes memory and speed, not results.
 
-        Raises ArgumentError where the network has no preprocessing, FileError for a file that is
-        no picture.
+        Raises ArgumentError where the network has no preprocessing and for what is no picture,
+        FileError for a file that is none. `predict_each` tells which row is whose, and goes on
+        behind a bad file if you like.
         """
-        return predict(self, images, integer("predict", "batch_size", batch_size))
+        return predict(self, images, batch_size)
+
+    def predict_each(
+        self, images: Any, batch_size: int = 64, on_error: str = "raise"
+    ) -> Iterator[tuple[Any, np.ndarray]]:
+        """(picture, class probabilities) for one picture after another, as results come.
+
+            for path, probabilities in net.predict_each("holiday"):
+                print(path, net.classes[probabilities.argmax()])
+
+        images, batch_size: as of `predict`; of a folder, each picture is its file's path. However
+        many there are, no more than a few batches are in memory; the next are decoded while the
+        network computes.
+        on_error: what to do about a picture that cannot be read, or whose size the network cannot
+            take: "raise", after the results before it; or "skip", which leaves it out with a
+            `ninc.Remark`, a warning, that names it.
+        """
+        return predict_each(self, images, batch_size, on_error)
 
     def class_maps(self, x: np.ndarray) -> np.ndarray:
         """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
@@ -198,12 +221,13 @@ class Network:
     @classes.setter
     def classes(self, names: Sequence[str] | None) -> None:
         if names is not None:
-            if isinstance(names, str) or not all(map(_is_name, names)):
+            listed = [] if isinstance(names, str) or not is_iterable(names) else list(names)
+            if not listed or not all(map(_is_name, listed)):
                 raise ArgumentError(
                     "classes must be a list of names without control characters, got "
                     f"{reprlib.repr(names)}"
                 )
-            names = list(names)
+            names = listed
         self._set_metadata("classes", names)
 
     @property
@@ -220,6 +244,8 @@ class Network:
 
     @held_out.setter
     def held_out(self, record: HeldOut | None) -> None:
+        if record is not None and not isinstance(record, HeldOut):
+            raise ArgumentError(f"held_out must be a HeldOut or None, got {shown(record)}")
         self._set_metadata("held_out", None if record is None else record.to_dict())
 
     def _class_names(self, count: int) -> list[str]:
@@ -257,7 +283,7 @@ class Network:
         are on the CPU. Raises DeviceError, with the reason, where there is no such device.
         """
         if not isinstance(device, str):
-            raise ArgumentError(f"to: device must be 'cpu' or 'cuda', got {device!r}")
+            raise ArgumentError(f"to: device must be 'cpu' or 'cuda', got {shown(device)}")
         self._model.move_to(device)
         return self
 
@@ -314,7 +340,7 @@ class Network:
 
         The file appears whole or not at all. Raises FileError where it cannot be written.
         """
-        self._model.save(os.fsencode(user_path(path)))
+        self._model.save(os.fsencode(file_path("save", "path", path)))
 
     def __getstate__(self) -> dict[str, Any]:
         model = self._model  # first: a graph makes it now if it has not yet
@@ -347,7 +373,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Raises FileError where it cannot be read and ModelError where it holds no whole network.
     """
-    model = _core.Model.load(os.fsencode(user_path(path)))
+    model = _core.Model.load(os.fsencode(file_path("load", "path", path)))
     forget_training(model)
     return Network(model)
 
@@ -369,6 +395,6 @@ def _is_name(name: object) -> bool:
 
 
 def _checked_precision(name: str, what: str) -> str:
-    if name not in PRECISIONS:
-        raise ArgumentError(f"{what} must be one of {', '.join(PRECISIONS)}, got {name!r}")
+    if not isinstance(name, str) or name not in PRECISIONS:
+        raise ArgumentError(f"{what} must be one of {', '.join(PRECISIONS)}, got {shown(name)}")
     return name

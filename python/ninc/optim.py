@@ -13,12 +13,12 @@ each g is scaled by clip_norm / n.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .arguments import real
+from .arguments import flag, listed, real, shown
 from .errors import ArgumentError
 
 _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
@@ -95,6 +95,9 @@ class SGD:
 
         ArgumentError where a pattern matches no name: a misspelt one would change nothing, unseen.
         """
+        names = listed("SGD.vectors", "names", names, "a list of parameters' names")
+        if not all(isinstance(name, str) for name in names):
+            raise ArgumentError(f"SGD.vectors: names must be texts, got {shown(names)}")
         lr = np.full(len(names), self.lr, np.float32)
         weight_decay = np.full(len(names), self.weight_decay, np.float32)
         for pattern, settings in _checked_groups("SGD", "groups", self.groups):
@@ -112,6 +115,11 @@ class SGD:
 
     def replaced(self, **settings: float) -> SGD:
         """The same with some arguments changed, by name."""
+        for name in settings:
+            if name not in self.SETTINGS:
+                raise ArgumentError(
+                    f"SGD.replaced: {name!r} is no setting; there are {', '.join(_CHECKS)}"
+                )
         kept = {
             "lr": self.lr,
             "momentum": self.momentum,
@@ -167,15 +175,12 @@ def _norm_or_none(where: str, name: str, value: float | None) -> float | None:
 
 
 def _truth(where: str, name: str, value: bool) -> bool:
-    if isinstance(value, (str, bytes)) or not np.isscalar(value):  # "False" would be true
-        raise ArgumentError(f"{where}: {name} must be True or False, got {value!r}")
-    return bool(value)
+    return flag(where, name, value)
 
 
 def _checked_groups(where: str, name: str, groups: Groups) -> list[tuple[str, dict[str, float]]]:
     wanted = f"{where}: {name} must be pairs (pattern, settings)"
-    if isinstance(groups, (str, bytes, Mapping)) or not isinstance(groups, Iterable):
-        raise ArgumentError(f"{wanted}, got {groups!r}")
+    groups = listed(where, name, groups, "pairs (pattern, settings)")
     checked = []
     for group in groups:
         if not (
@@ -184,7 +189,7 @@ def _checked_groups(where: str, name: str, groups: Groups) -> list[tuple[str, di
             and isinstance(group[0], str)
             and isinstance(group[1], Mapping)
         ):
-            raise ArgumentError(f"{wanted}, got {group!r}")
+            raise ArgumentError(f"{wanted}, got {shown(group)}")
         pattern, settings = group
         unknown = [str(key) for key in settings if key not in _GROUP_KEYS]
         if unknown:

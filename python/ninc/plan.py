@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from . import _core
-from .arguments import integer
+from .arguments import flag, integer, shown
 from .errors import ArgumentError
 
 ImageShape = tuple[int, int, int, int]  # N, C, H, W
@@ -20,7 +22,7 @@ class Plan:
     def __init__(self, model: _core.Model, input_shape: ImageShape, training: bool) -> None:
         self._model = model
         self.input_shape = input_shape
-        self.training = bool(training)
+        self.training = flag("plan", "training", training)
         self._info = model.plan_info(input_shape, self.training)
 
     def describe(self) -> str:
@@ -50,9 +52,11 @@ class Plan:
 
 def image_shape(where: str, shape: Sequence[int]) -> ImageShape:
     """(N, C, H, W) of that or of (C, H, W), whose N is 1."""
-    if isinstance(shape, str) or not hasattr(shape, "__len__") or len(shape) not in (3, 4):
+    if isinstance(shape, np.ndarray) and shape.ndim == 1:
+        shape = tuple(shape)
+    if not isinstance(shape, (tuple, list)) or len(shape) not in (3, 4):
         raise ArgumentError(
-            f"{where}: input_shape must be (N, C, H, W) or (C, H, W), got {shape!r}"
+            f"{where}: input_shape must be (N, C, H, W) or (C, H, W), got {shown(shape)}"
         )
     numbers = tuple(integer(where, "input_shape", number, 0) for number in shape)
     return numbers if len(numbers) == 4 else (1, *numbers)

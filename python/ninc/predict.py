@@ -2,77 +2,245 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
-from .errors import ArgumentError, ShapeError
+from .arguments import is_iterable, one_of, whole
+from .batches import ahead
+from .data import Dataset
+from .data.listing import picture_files, remark_ignored
+from .data.pictures import _in_parallel, usable_processors
+from .errors import ArgumentError, Error, FileError, ShapeError, remark
 from .functional import softmax
 from .preprocess import Preprocessing
 
 if TYPE_CHECKING:
     from .network import Network
 
+# One picture's pixels, H×W×C uint8, or why it has none.
+Decoded = Union[np.ndarray, Error]
+
+
+class Answer(NamedTuple):
+    """What a network says of one picture: probabilities of its classes, or why there are none."""
+
+    picture: Any
+    probabilities: np.ndarray | None
+    error: Error | None
+
 
 def predict(network: Network, images: Any, batch_size: int) -> np.ndarray:
     """N×classes float32; see `Network.predict`."""
+    rows = [row for _, row in predict_each(network, images, batch_size, "raise", "predict")]
+    if rows:
+        return np.stack(rows)
+    x = np.zeros(_empty_shape(images, _preprocessing(network, "predict")), np.float32)
+    return _probabilities(network, network(x))
+
+
+def predict_each(
+    network: Network, images: Any, batch_size: int, on_error: str, where: str = "predict_each"
+) -> Iterator[tuple[Any, np.ndarray]]:
+    """(picture, probabilities) as they come; see `Network.predict_each`."""
+    on_error = one_of(where, "on_error", on_error, ("raise", "skip"))
+    found = answers(network, images, batch_size, where)
+
+    def rows() -> Iterator[tuple[Any, np.ndarray]]:
+        with contextlib.closing(found):
+            for answer in found:
+                if answer.error is None:
+                    yield answer.picture, answer.probabilities
+                elif on_error == "raise":
+                    raise answer.error
+                else:
+                    remark(f"{where}: left out: {answer.error}")
+
+    return rows()
+
+
+def answers(
+    network: Network, images: Any, batch_size: int, where: str = "predict"
+) -> Iterator[Answer]:
+    """An Answer for every picture in order, bad ones included.
+
+    Pictures are decoded by several threads while the network computes those before, and no more
+    than four batches are held at a time. What is wrong with the call and not with a picture is
+    raised: here for the network and the settings, else when its turn comes.
+    """
+    batch_size = whole(where, "batch_size", batch_size)
+    preprocessing = _preprocessing(network, where)
+    return _answers(network, preprocessing, _pictures(images, where), batch_size, where)
+
+
+def _preprocessing(network: Network, where: str) -> Preprocessing:
     preprocessing = network._stored_preprocessing()
     if preprocessing is None:
         raise ArgumentError(
-            "predict: the network has no preprocessing for pictures stored; train it on pictures, "
+            f"{where}: the network has no preprocessing for pictures stored; train it on pictures, "
             "set network.preprocessing, or call the network on N×C×H×W float32"
         )
-    pictures = _as_pictures(images)
-    if len(pictures) == 0:
-        x = np.zeros(_empty_shape(images, preprocessing), np.float32)
-        return _probabilities(network, network(x))
-    rows: list[np.ndarray] = []
-    for start in range(0, len(pictures), batch_size):
-        chunk = pictures[start : start + batch_size]
-        pixels = [preprocessing.resize_and_crop(picture) for picture in chunk]
-        rows += _rows(network, preprocessing, pixels)
-    return np.stack(rows)
+    return preprocessing
 
 
-def _as_pictures(images: Any) -> Sequence[Any]:
-    """A sequence of single pictures or paths."""
-    if isinstance(images, np.ndarray):
+# ---- Which pictures ------------------------------------------------------------------------------
+
+
+def _pictures(images: Any, where: str) -> Iterator[Any]:
+    """Single pictures or paths of all that `Network.predict` takes; iterators are not listed."""
+    if isinstance(images, Dataset):
+        images = images.images
+    if isinstance(images, np.ndarray) and images.dtype.kind not in "OU":
         if images.dtype != np.uint8 or images.ndim not in (2, 3, 4):
             raise ShapeError(
-                "predict: pictures must be uint8, N×H×W×C, H×W×C or H×W, got "
+                f"{where}: pictures must be uint8, N×H×W×C, H×W×C or H×W, got "
                 f"{images.dtype} of shape {images.shape}"
             )
-        return images if images.ndim == 4 else [images]
-    if isinstance(images, (str, os.PathLike)) or not isinstance(images, Iterable):
-        return [images]  # what is neither path nor picture is told by `resize_and_crop`
-    return list(images)
+        return iter(_single_pictures(images))
+    if _is_one(images):
+        return _expanded([images])
+    return _expanded(iter(images))
+
+
+def _is_one(images: Any) -> bool:
+    """Whether it stands for itself: a path, a file's bytes, an open file, a Pillow image.
+
+    What is neither a picture nor iterable is told of when it is read.
+    """
+    if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)):
+        return True
+    if hasattr(images, "read") or not is_iterable(images):
+        return True
+    return hasattr(images, "__array_interface__") and not isinstance(images, np.ndarray)
+
+
+def _expanded(pictures: Iterable[Any]) -> Iterator[Any]:
+    """The pictures, with those of a folder or of an array of many in its place."""
+    for picture in pictures:
+        if isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture):
+            yield from folder_pictures(picture)
+        elif isinstance(picture, np.ndarray) and picture.dtype == np.uint8:
+            yield from _single_pictures(picture)
+        else:
+            yield picture
+
+
+def folder_pictures(folder: str | os.PathLike[str]) -> list[str]:
+    """The pictures below a folder, sorted; FileError where it has none."""
+    files, ignored = picture_files(folder)
+    remark_ignored(folder, ignored)
+    if not files:
+        raise FileError(f"{os.fspath(folder)}: no pictures in this folder")
+    return files
+
+
+def _single_pictures(pixels: np.ndarray) -> Iterable[np.ndarray]:
+    """The pictures of N×H×W×C or N×H×W; one of H×W×C or H×W stays alone."""
+    many = pixels.ndim == 4 or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3))
+    return pixels if many else [pixels]
 
 
 def _empty_shape(images: Any, preprocessing: Preprocessing) -> tuple[int, int, int, int]:
     """N×C×H×W of no pictures, for the number of classes only the network knows."""
     size = preprocessing.size
-    if size is None and isinstance(images, np.ndarray):
+    if size is None and isinstance(images, np.ndarray) and images.ndim >= 3:
         size = images.shape[1:3]
     if size is None:
         raise ArgumentError("predict: no pictures, and no size to run the network at")
     return 0, preprocessing.channels, size[0], size[1]
 
 
+# ---- Decoding and computing ----------------------------------------------------------------------
+
+
+def _answers(
+    network: Network,
+    preprocessing: Preprocessing,
+    pictures: Iterator[Any],
+    batch_size: int,
+    where: str,
+) -> Iterator[Answer]:
+    first = list(islice(pictures, batch_size))
+    batches = _decoded(preprocessing, chain(first, pictures), batch_size)
+    # A thread that decodes what comes next is not worth its while for a single batch.
+    batches = ahead(batches) if len(first) == batch_size else batches
+    number = 0
+    with contextlib.closing(batches):
+        for batch, pixels in batches:
+            for picture, row in zip(batch, _rows(network, preprocessing, pixels)):
+                if not isinstance(row, Error):
+                    yield Answer(picture, row, None)
+                else:
+                    error = _named(row, picture, number, where)
+                    if not _is_the_pictures(error, preprocessing):
+                        raise error
+                    yield Answer(picture, None, error)
+                number += 1
+
+
+def _decoded(
+    preprocessing: Preprocessing, pictures: Iterator[Any], batch_size: int
+) -> Iterator[tuple[list[Any], list[Decoded]]]:
+    """(pictures, their pixels or what is wrong with them), a batch at a time."""
+    framing = preprocessing.framing
+    while batch := list(islice(pictures, batch_size)):
+        pixels: list[Any] = [None] * len(batch)
+
+        def decode(place: int, batch: list[Any] = batch, pixels: list[Any] = pixels) -> int:
+            try:
+                pixels[place] = framing.pixels(batch[place])
+            except Error as error:
+                pixels[place] = error
+            return 1
+
+        _in_parallel(decode, range(len(batch)), usable_processors(), None)
+        yield batch, pixels
+
+
 def _rows(
-    network: Network, preprocessing: Preprocessing, pixels: Sequence[np.ndarray]
-) -> Iterable[np.ndarray]:
+    network: Network, preprocessing: Preprocessing, pixels: Sequence[Decoded]
+) -> list[np.ndarray | Error]:
     """Probabilities of H×W×C pictures in their order; those of one size run together."""
+    rows: list[Any] = list(pixels)  # errors stay where they are
     places: dict[tuple[int, ...], list[int]] = {}
     for place, picture in enumerate(pixels):
-        places.setdefault(picture.shape, []).append(place)
-    rows: list[Any] = [None] * len(pixels)
+        if not isinstance(picture, Error):
+            places.setdefault(picture.shape, []).append(place)
     for same in places.values():
         stacked = np.stack([pixels[place] for place in same])
-        for place, row in zip(same, _probabilities(network, _run(network, preprocessing, stacked))):
+        try:
+            found = _probabilities(network, _run(network, preprocessing, stacked))
+        except ShapeError as error:
+            found = [error] * len(same)
+        for place, row in zip(same, found):
             rows[place] = row
     return rows
+
+
+def _is_the_pictures(error: Error, preprocessing: Preprocessing) -> bool:
+    """Whether a picture is at fault, so that others may do better.
+
+    Where pictures are not brought to one size, the network may take one's size and not another's.
+    """
+    return isinstance(error, FileError) or (
+        isinstance(error, ShapeError) and preprocessing.size is None
+    )
+
+
+def _named(error: Error, picture: Any, number: int, where: str) -> Error:
+    """The error with the picture's file or number in its message."""
+    words = str(error)
+    if isinstance(picture, (str, os.PathLike)):
+        name = os.fspath(picture)
+        named = type(error)(words if name in words else f"{name}: {words}")
+    else:
+        named = type(error)(f"{where}: images[{number}]: {words}")
+    named.__cause__ = error
+    return named
 
 
 def _run(network: Network, preprocessing: Preprocessing, pictures: np.ndarray) -> np.ndarray:

@@ -13,12 +13,14 @@ attribute and it is true.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .arguments import real, whole
+from .arguments import flag, function, listed, one_of, real, shown, whole
 from .errors import ArgumentError
 from .monitor import checked_monitor, improves, load_state, observe, state_of
+
+__all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "Step", "Warmup"]
 
 Schedule = Callable[[float, int], float]
 
@@ -45,9 +47,7 @@ class Step:
     def __init__(
         self, milestones: Sequence[float], gamma: float = 0.1, relative: bool = False
     ) -> None:
-        if isinstance(milestones, (str, bytes)) or not isinstance(milestones, Iterable):
-            raise ArgumentError(f"Step: milestones must be numbers, got {milestones!r}")
-        milestones = tuple(milestones)
+        milestones = tuple(listed("Step", "milestones", milestones, "rising numbers"))
         places = [real("Step", "milestones", milestone) for milestone in milestones]
         if places != sorted(places):
             raise ArgumentError(f"Step: milestones must rise, got {list(milestones)}")
@@ -55,13 +55,14 @@ class Step:
         self.gamma = real("Step", "gamma", gamma)
         if not 0.0 <= self.gamma < math.inf:
             raise ArgumentError(f"Step: gamma must be a number of 0 or more, got {gamma}")
-        self.relative = bool(relative)
+        self.relative = flag("Step", "relative", relative)
 
     @property
     def extendable(self) -> bool:
         return not self.relative
 
     def __call__(self, epoch: float, epochs: int) -> float:
+        epoch, epochs = _place("Step", epoch, epochs)
         unit = epochs if self.relative else 1
         # A hair of room: 200/260 of 260 epochs is 199.99999999999997 or 200, as floats please.
         passed = sum(epoch >= milestone * unit - 1e-9 for milestone in self.milestones)
@@ -83,6 +84,7 @@ class Cosine:
             raise ArgumentError(f"Cosine: floor must lie in 0..1, got {floor}")
 
     def __call__(self, epoch: float, epochs: int) -> float:
+        epoch, epochs = _place("Cosine", epoch, epochs)
         t = min(epoch / epochs, 1.0)
         return _half_cosine(t, self.floor)
 
@@ -113,11 +115,10 @@ class OneCycle:
         if not 0.0 <= self.warmup < 1.0:
             raise ArgumentError(f"OneCycle: warmup must lie in 0..1, 1 excluded, got {warmup}")
         self.start, self.end = _factor("start", start), _factor("end", end)
-        if anneal not in ("linear", "cosine"):
-            raise ArgumentError(f"OneCycle: anneal must be 'linear' or 'cosine', got {anneal!r}")
-        self.anneal = anneal
+        self.anneal = one_of("OneCycle", "anneal", anneal, ("linear", "cosine"))
 
     def __call__(self, epoch: float, epochs: int) -> float:
+        epoch, epochs = _place("OneCycle", epoch, epochs)
         t = min(epoch / epochs, 1.0)
         if t < self.warmup:
             return self.start + (1.0 - self.start) * t / self.warmup
@@ -170,7 +171,7 @@ class Plateau:
 
     def observe(self, row: Mapping[str, float]) -> None:
         """Looks at a finished epoch's row of the history."""
-        value = row[self.monitor]
+        value = real("Plateau.observe", self.monitor, _value(row, self.monitor))
         if improves(self.monitor, value, self._best, self.min_delta):
             self._best, self._stale = value, 0
             return
@@ -185,9 +186,13 @@ class Plateau:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from `state`; from the beginning where that is empty."""
-        self._factor: float = state.get("factor", 1.0)
-        self._best: float | None = state.get("best")
-        self._stale: int = state.get("stale", 0)
+        where = "Plateau.load_state"
+        if not isinstance(state, Mapping):
+            raise ArgumentError(f"{where}: state must be what `state` gave, got {shown(state)}")
+        best = state.get("best")
+        self._factor: float = real(where, "factor", state.get("factor", 1.0))
+        self._best: float | None = None if best is None else real(where, "best", best)
+        self._stale: int = whole(where, "stale", state.get("stale", 0), 0)
 
     def __repr__(self) -> str:
         return (
@@ -212,18 +217,17 @@ class Warmup:
         if not 0.0 <= self.start <= 1.0:
             raise ArgumentError(f"Warmup: start must lie in 0..1, got {start}")
         self.then = Constant() if then is None else then
-        if not callable(self.then):
-            raise ArgumentError(
-                f"Warmup: then must be a function (epoch, epochs) -> factor, got {then!r}"
-            )
+        function("Warmup", "then", then, "a function (epoch, epochs) -> factor")
 
     @property
     def extendable(self) -> bool:
         return bool(getattr(self.then, "extendable", False))
 
     def __call__(self, epoch: float, epochs: int) -> float:
+        epoch, epochs = _place("Warmup", epoch, epochs)
         ramp = self.start + (1.0 - self.start) * epoch / self.epochs_up
-        return min(1.0, ramp) * self.then(epoch, epochs)
+        factor = real("Warmup", "what the other schedule gives", self.then(epoch, epochs))
+        return min(1.0, ramp) * factor
 
     @property
     def monitor(self) -> str | None:
@@ -240,6 +244,23 @@ class Warmup:
 
     def __repr__(self) -> str:
         return f"Warmup({self.epochs_up:g}, then={self.then!r}, start={self.start:g})"
+
+
+def _place(where: str, epoch: float, epochs: int) -> tuple[float, float]:
+    """The place in a run and the run's length, as numbers that can be computed with."""
+    place, length = real(where, "epoch", epoch), real(where, "epochs", epochs)
+    if not (math.isfinite(place) and 0.0 < length < math.inf):
+        raise ArgumentError(f"{where}: there is no epoch {shown(epoch)} of {shown(epochs)}")
+    return place, length
+
+
+def _value(row: Mapping[str, float], column: str) -> float:
+    """A finished epoch's number in a column of the history."""
+    if not isinstance(row, Mapping) or column not in row:
+        raise ArgumentError(
+            f"observe: a row of the history with {column} is needed, got {shown(row)}"
+        )
+    return row[column]
 
 
 def _factor(name: str, value: float) -> float:

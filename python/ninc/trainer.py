@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from . import _core, fit_checks
-from .arguments import LARGEST_SEED, real, whole
+from .arguments import LARGEST_SEED, array, flag, path, real, whole
 from .augment import Augmentation
 from .averages import EMA, SWA
 from .checkpoint import Pace
@@ -158,7 +158,7 @@ class Trainer:
         lr, weight_decay = self._rates.of(self.optimizer)
         return {
             "x": x,
-            "labels": np.asarray(labels),
+            "labels": array("step", "labels", labels),
             "lr": lr * np.float32(self.lr_factor),
             "weight_decay": weight_decay,
             "momentum": self.optimizer.momentum,
@@ -225,6 +225,9 @@ class Trainer:
         epochs = whole("fit", "epochs", epochs)
         batch_size = whole("fit", "batch_size", batch_size)
         pace = Pace(checkpoint_every)
+        resume, progress = flag("fit", "resume", resume), flag("fit", "progress", progress)
+        if checkpoint_dir is not None:
+            checkpoint_dir = path("fit", "checkpoint_dir", checkpoint_dir)
         if checkpoint_dir is None and (resume or checkpoint_every is not None):
             name = "resume" if resume else "checkpoint_every"
             raise ArgumentError(f"fit: {name} needs a checkpoint_dir")

@@ -73,7 +73,7 @@ def test_corrupt_picture(capsys, tmp_path, model, data):
     bad.write_bytes(bad.read_bytes()[:50])
     fails(capsys, tmp_path, "dog/2.png", "train", data, "-o", tmp_path / "out.safetensors")
     fails(capsys, tmp_path, "dog/2.png", "eval", model, data)
-    fails(capsys, tmp_path, "dog/2.png", "predict", model, data / "cat" / "1.png", bad)
+    fails(capsys, tmp_path, "dog/2.png", "predict", model, bad)
     fails(capsys, tmp_path, "dog/2.png", "explain", model, bad, "-o", tmp_path / "map.png")
 
 

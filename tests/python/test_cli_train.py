@@ -161,7 +161,8 @@ def test_train_prints_one_json_object(tmp_path, capsys, validation):
     results = json.loads(captured.out)
     assert results["model"] == str(out) and results["epochs"] == 2
     assert results["checkpoint"] is None and "val_accuracy" in results["epoch"]
-    lines = captured.err.splitlines()
+    # Remarks are lines of their own.
+    lines = [line for line in captured.err.splitlines() if not line.startswith("ninc: ")]
     assert [line.split()[:2] for line in lines[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
     assert cli.main(
         ["eval", str(out), str(data), "--split", "test", "--held-out", "0.25", "--json"]

@@ -7,12 +7,14 @@ null. Exit status 0, 1 for an error told in one line, 2 for wrong usage.
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Sequence
 
 from ..errors import Error
 from . import bench, completion, demo, eval, explain, info, predict, train
+from .terminal import say, speaking
 
 COMMANDS = {
     "demo": demo,
@@ -26,12 +28,23 @@ COMMANDS = {
 }
 
 
+class _Version(argparse.Action):
+    """Prints the version; the core, which knows it, is loaded for no other command line."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        import ninc
+
+        print(f"ninc {ninc.__version__}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ninc",
         description="Network in Network, trained and run fast without a framework.",
         epilog="`ninc demo` shows it all in a minute or two. `ninc COMMAND --help` says more.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
         summary, _, example = (module.__doc__ or "").partition("\n\n")
@@ -49,26 +62,49 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line; returns the exit status."""
-    args = build_parser().parse_args(argv)
-    args.argv = list(sys.argv[1:] if argv is None else argv)
-    try:
-        status = args.run(args)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        # The reader (`ninc ... | head`) has had enough. Point stdout at nothing, or Python would
-        # complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return _fail("interrupted")
-    except (Error, OSError, ImportError) as error:
-        # ImportError: the core refuses a NINC_TARGET or NINC_NUM_THREADS that makes no sense.
-        return _fail(str(error))
-    except MemoryError as error:
-        return _fail(str(error) or "out of memory")
+    argv = list(sys.argv[1:] if argv is None else argv)
+    with speaking():
+        try:
+            args = _parsed(argv)
+            status = args.run(args)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            # The reader (`ninc ... | head`) has had enough. Point stdout at nothing, or Python
+            # would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except KeyboardInterrupt:
+            return _fail("interrupted")
+        except Error as error:
+            return _fail(str(error))
+        except (OSError, ImportError, MemoryError) as error:
+            # ImportError: the core refuses a NINC_TARGET or NINC_NUM_THREADS that makes no sense.
+            # Others' messages may have several lines.
+            return _fail(" ".join(str(error).split()) or "out of memory")
+
+
+def _parsed(argv: list[str]) -> argparse.Namespace:
+    """The arguments; wrong usage ends the process with status 2 and says what was meant."""
+    parser = build_parser()
+    if not argv:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
+    if argv[0][:1] != "-" and argv[0] not in COMMANDS:
+        parser.print_usage(sys.stderr)
+        near = difflib.get_close_matches(argv[0], COMMANDS, 1)
+        there = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        parser.exit(2, f"ninc: no command {argv[0]!r}, {there}\n")
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        options = [name for name in args.parser._option_string_actions if name[:2] == "--"]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], options, 1)
+        there = f", did you mean {near[0]}?" if near else ""
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{there}")
+    args.argv = argv
+    return args
 
 
 def _fail(message: str) -> int:
-    print("ninc: " + " ".join(message.split()), file=sys.stderr)
+    say(message)
     return 1

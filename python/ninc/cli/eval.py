@@ -13,6 +13,9 @@ examples:
 from __future__ import annotations
 
 import argparse
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..plain_json import json_text
 from .common import (
@@ -25,8 +28,12 @@ from .common import (
     use_threads,
 )
 from .numbers import positive
+from .terminal import left, one_line, right, width
 
-# A wider confusion matrix than this breaks every terminal's lines; --json has it whole.
+if TYPE_CHECKING:
+    from ..evaluate import Evaluation
+
+# Of more classes than these nobody reads the confusion matrix as a table; --json has it whole.
 _WIDEST_MATRIX = 20
 
 
@@ -55,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _as_dict(result) -> dict:
+def _as_dict(result: Evaluation) -> dict:
     return {
         "images": result.count,
         "accuracy": result.accuracy,
@@ -67,28 +74,62 @@ def _as_dict(result) -> dict:
     }
 
 
-def _as_text(result, words: str) -> str:
-    width = max(len("class"), *(len(name) for name in result.classes))
+def _as_text(result: Evaluation, words: str) -> str:
     lines = [
         words,
         f"accuracy {result.accuracy:.2%} ({result.correct:,} of {result.count:,}), "
         f"loss {result.loss:.4f}",
         "",
-        f"{'class':<{width}}  images  found  precise",
+        *_class_table(result),
     ]
-    counts = result.confusion.sum(axis=1)
-    for row in zip(result.classes, counts, result.recall, result.precision):
-        name, count, recall, precision = row
-        lines.append(f"{name:<{width}}  {count:>6,}  {_percent(recall)}  {_percent(precision):>7}")
     if len(result.classes) <= _WIDEST_MATRIX:
-        lines += ["", "rows: what it is; columns: what the network said"]
-        cell = max(len(f"{result.confusion.max()}"), 4)
-        head = "".join(f" {name[:cell]:>{cell}}" for name in result.classes)
-        lines.append(" " * width + head)
-        for name, row in zip(result.classes, result.confusion):
-            lines.append(f"{name:<{width}}" + "".join(f" {value:>{cell}}" for value in row))
+        lines += ["", "rows: what it is; columns: what the network said", *_matrix(result)]
     return "\n".join(lines)
 
 
+def _class_table(result: Evaluation) -> list[str]:
+    """Of each class, how many pictures there are, and the shares that are found and right."""
+    names = [one_line(name) for name in result.classes]
+    column = max(map(width, ["class", *names]))
+    lines = [f"{left('class', column)}  images  recall  precision"]
+    counts = result.confusion.sum(axis=1)
+    for name, count, recall, precision in zip(names, counts, result.recall, result.precision):
+        shares = f"{_percent(recall):>6}  {_percent(precision):>9}"
+        lines.append(f"{left(name, column)}  {count:>6,}  {shares}")
+    return lines
+
+
+def _matrix(result: Evaluation) -> list[str]:
+    """The confusion matrix, in several blocks of columns where the terminal is too narrow."""
+    names = [one_line(name) for name in result.classes]
+    column = max(map(width, names))
+    counts = [[f"{value:,}" for value in row] for row in result.confusion.tolist()]
+    cells = [
+        max(width(name), *(len(row[index]) for row in counts)) for index, name in enumerate(names)
+    ]
+    room = shutil.get_terminal_size().columns - column
+    lines: list[str] = []
+    for block in _blocks(cells, room):
+        if lines:
+            lines.append("")
+        lines.append(" " * column + "".join(f"  {right(names[i], cells[i])}" for i in block))
+        for name, row in zip(names, counts):
+            lines.append(left(name, column) + "".join(f"  {row[i]:>{cells[i]}}" for i in block))
+    return lines
+
+
+def _blocks(cells: Sequence[int], room: int) -> Iterator[list[int]]:
+    """The columns' numbers, as many together as fit into `room` with two blanks before each."""
+    block: list[int] = []
+    taken = 0
+    for index, cell in enumerate(cells):
+        if block and taken + 2 + cell > room:
+            yield block
+            block, taken = [], 0
+        block.append(index)
+        taken += 2 + cell
+    yield block
+
+
 def _percent(value: float) -> str:
-    return "    -" if value != value else f"{value:5.1%}".rjust(5)
+    return "-" if value != value else f"{value:.1%}"

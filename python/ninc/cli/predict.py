@@ -1,42 +1,180 @@
-"""Say what is in a picture
+"""Say what is in pictures
+
+A folder stands for all pictures in it and in the folders below it; - is a picture from standard
+input. Results come as they are ready. A picture that cannot be read is named on stderr and does not
+end the others; the exit status is then 1, or 0 with --on-corrupt skip.
 
 examples:
   ninc predict nin.safetensors cat.jpg dog.jpg
   ninc predict nin.safetensors *.jpg --top 1 --json
+  ninc predict nin.safetensors holiday --csv holiday.csv
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..plain_json import json_text
 from .common import add_device, add_threads, load_network, use_threads
 from .numbers import positive
+from .terminal import one_line, say
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..network import Network
+
+_TOP = 5  # classes shown of each picture
+
+# Writes a picture's name and its probabilities, one for each class.
+Write = Callable[[str, "np.ndarray"], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files and folders")
     parser.add_argument(
-        "--top", type=positive, default=5, metavar="N", help="show N likeliest classes (default 5)"
+        "--top", type=positive, metavar="N", help=f"show N likeliest classes (default {_TOP})"
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--json", action="store_true", help="print one JSON object a picture, a line each"
+    )
+    kind.add_argument(
+        "--csv",
+        metavar="FILE",
+        help="write a table instead: file, likeliest class, its probability, then every class's; "
+        "- is standard output",
     )
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object a picture, a line each"
+        "--on-corrupt",
+        choices=("fail", "skip"),
+        default="fail",
+        help="exit status where a picture cannot be read, all others being done: 1, or 0 with "
+        "skip (default fail)",
+    )
+    parser.add_argument(
+        "--batch-size", type=positive, default=64, metavar="N", help="pictures computed at a time"
     )
     add_device(parser)
     add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..files import check_writable
+
+    if args.csv is not None and args.top is not None:
+        args.parser.error("--top would be ignored: the table of --csv has every class")
+    if args.csv not in (None, "-"):
+        check_writable(args.csv)
     use_threads(args)
     network = load_network(args.model).to(args.device)
-    probabilities = network.predict(args.images)  # N×classes
-    names = network._class_names(probabilities.shape[1])
-    for image, row in zip(args.images, probabilities):
-        best = row.argsort(kind="stable")[::-1][: args.top]
-        if args.json:
-            classes = [{"class": names[i], "probability": float(row[i])} for i in best]
-            print(json_text({"image": image, "predictions": classes}))
+    pictures, missing = _pictures(args.images)
+    with _writer(args, network) as write:
+        bad = _predict(network, pictures, args.batch_size, write)
+    if args.csv not in (None, "-"):
+        print(f"wrote {one_line(args.csv)}: {len(pictures) - bad:,} pictures")
+    return 1 if bad + missing and args.on_corrupt == "fail" else 0
+
+
+def _pictures(given: Sequence[str]) -> tuple[list[tuple[str, Any]], int]:
+    """The pictures with their names, and how many folders have none."""
+    from ..errors import FileError
+    from ..predict import folder_pictures
+
+    pictures: list[tuple[str, Any]] = []
+    missing = 0
+    for name in given:
+        if name == "-":
+            pictures.append(("standard input", sys.stdin.buffer.read()))
+        elif os.path.isdir(name):
+            try:
+                pictures += [(file, file) for file in folder_pictures(name)]
+            except FileError as error:
+                say(str(error))
+                missing += 1
         else:
-            print(f"{image}: " + ", ".join(f"{names[i]} {row[i]:.1%}" for i in best))
-    return 0
+            pictures.append((name, name))  # one that is missing is told of when its turn comes
+    return pictures, missing
+
+
+def _predict(
+    network: Network, pictures: Sequence[tuple[str, Any]], batch_size: int, write: Write
+) -> int:
+    """Writes the results as they come; returns how many pictures could not be read."""
+    from ..predict import answers
+    from ..progress import Counter
+
+    # On a terminal the lines themselves show how far it is.
+    counter = Counter("predicting", len(pictures), shown=not sys.stdout.isatty())
+    bad = 0
+    found = answers(network, (picture for _, picture in pictures), batch_size)
+    try:
+        with contextlib.closing(found):
+            for (name, picture), answer in zip(pictures, found):
+                if answer.error is None:
+                    write(name, answer.probabilities)
+                else:
+                    counter.close()  # the message must not stand behind the counter's line
+                    named = name is picture
+                    say(str(answer.error) if named else f"{name}: {answer.error.__cause__}")
+                    bad += 1
+                counter.advance(1)
+    finally:
+        counter.close()
+    return bad
+
+
+@contextlib.contextmanager
+def _writer(args: argparse.Namespace, network: Network) -> Iterator[Write]:
+    """What writes one result, in the form that was asked for."""
+    from ..files import written_whole
+
+    if args.csv == "-":
+        yield _csv_writer(sys.stdout, network)
+    elif args.csv is not None:
+        with written_whole(args.csv) as file:
+            # File names that are no UTF-8 keep their bytes.
+            text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
+            try:
+                yield _csv_writer(text, network)
+            finally:
+                text.detach()  # which flushes; the file is closed by who opened it
+    else:
+        yield _line_writer(args.top or _TOP, args.json, network)
+
+
+def _line_writer(top: int, as_json: bool, network: Network) -> Write:
+    def write(name: str, probabilities: np.ndarray) -> None:
+        classes = network._class_names(len(probabilities))
+        best = probabilities.argsort(kind="stable")[::-1][:top]
+        if as_json:
+            found = [{"class": classes[i], "probability": float(probabilities[i])} for i in best]
+            print(json_text({"image": name, "predictions": found}), flush=True)
+        else:
+            found = ", ".join(f"{classes[i]} {probabilities[i]:.1%}" for i in best)
+            print(f"{one_line(name)}: {found}", flush=True)
+
+    return write
+
+
+def _csv_writer(file: Any, network: Network) -> Write:
+    table = csv.writer(file, lineterminator="\n")
+    classes: list[str] = []
+
+    def write(name: str, probabilities: np.ndarray) -> None:
+        if not classes:  # how many there are, the first result says
+            classes.extend(network._class_names(len(probabilities)))
+            table.writerow(["file", "class", "probability", *classes])
+        best = int(probabilities.argmax())
+        numbers = [f"{value:.7g}" for value in probabilities]
+        table.writerow([name, classes[best], numbers[best], *numbers])
+
+    return write

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import LARGEST_SEED, array, listed, real, shown, whole
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..preprocess import Framing
 from .source import Source, as_source
@@ -31,7 +32,7 @@ class Dataset:
         self, images: Any, labels: np.ndarray, classes: Sequence[str] | None = None
     ) -> None:
         if not _is_array_like(images):
-            images = np.asarray(images)
+            images = array("Dataset", "images", images)
         if len(images.shape) != 4:
             raise ShapeError(
                 "Dataset: images must be N×H×W×C uint8 or N×C×H×W float32, "
@@ -46,7 +47,7 @@ class Dataset:
             raise ShapeError(
                 f"Dataset: uint8 pictures must be N×H×W×3 or N×H×W×1, got shape {images.shape}"
             )
-        labels = np.asarray(labels)
+        labels = array("Dataset", "labels", labels)
         if labels.shape != (len(images),):
             raise ShapeError(
                 f"Dataset: {len(images)} images need as many labels, got shape {labels.shape}"
@@ -56,7 +57,8 @@ class Dataset:
         self.images = images if isinstance(images, np.ndarray) else as_source(images)
         self.labels = labels.astype(np.int64)
         count = int(self.labels.max(initial=-1)) + 1
-        self.classes = [str(c) for c in (range(count) if classes is None else classes)]
+        names = range(count) if classes is None else classes
+        self.classes = [str(c) for c in listed("Dataset", "classes", names, "a list of names")]
         self.skipped: list[str] = []
         # Where images in memory came from, if they tell that by more than their pixels: the same
         # files have the same fingerprint, read as it goes or at once.
@@ -101,6 +103,7 @@ class Dataset:
         Images in memory are copied; what is read as it goes stays unread.
         """
         in_memory = isinstance(self.images, np.ndarray) and not isinstance(self.images, np.memmap)
+        indices = self._places(indices)
         chosen = self.images[indices] if in_memory else as_source(self.images).take(indices)
         data = Dataset(chosen, self.labels[indices], self.classes)
         data.framing = self.framing
@@ -108,13 +111,29 @@ class Dataset:
             data.origin = self.origin.take(indices)
         return data
 
+    def _places(self, indices: Any) -> np.ndarray:
+        """Places of images as an array that numpy takes for an index."""
+        places = array("Dataset.subset", "indices", indices)
+        if places.dtype == bool and places.shape == (len(self),):
+            return np.flatnonzero(places)
+        if places.ndim != 1 or (places.dtype.kind not in "iu" and places.size):
+            raise DTypeError(
+                "Dataset.subset: indices must be whole numbers, or a bool for each image, got "
+                f"{shown(indices)}"
+            )
+        wrong = places[(places < -len(self)) | (places >= len(self))]
+        if wrong.size:
+            raise ArgumentError(f"Dataset.subset: there is no image {wrong[0]} of {len(self)}")
+        return places.astype(np.int64)
+
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         """(rest, held out): of each class `fraction` is held out, chosen by `seed`.
 
         At least one image of a class is held out and at least one stays, where it has two.
         """
-        if not 0.0 < fraction < 1.0:
+        if not 0.0 < real("Dataset.split", "fraction", fraction) < 1.0:
             raise ArgumentError(f"Dataset.split: fraction must lie in 0..1, got {fraction}")
+        seed = whole("Dataset.split", "seed", seed, 0, LARGEST_SEED)
         chosen = held_out(self.labels, fraction, seed)
         return self.subset(np.flatnonzero(~chosen)), self.subset(np.flatnonzero(chosen))
 
@@ -123,6 +142,9 @@ class Dataset:
 
         ArgumentError where this set has a class that is not among them.
         """
+        classes = listed("with_classes", "classes", classes, "a list of names")
+        if not all(isinstance(name, str) for name in classes):
+            raise ArgumentError(f"with_classes: classes must be names, got {shown(classes)}")
         place = {name: index for index, name in enumerate(classes)}
         unknown = [name for name in self.classes if name not in place]
         if unknown:

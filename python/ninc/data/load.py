@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import LARGEST_SEED, whole
+from ..arguments import LARGEST_SEED, flag, one_of, real, shown, whole
+from ..arguments import path as file_path
 from ..errors import ArgumentError, FileError, OutOfMemoryError
-from ..files import user_path
 from ..preprocess import RGB, WHITE, Framing
 from ..progress import Counter
 from . import cifar_binary, cifar_pickle, folder, idx, npz
@@ -62,8 +62,8 @@ class LoadOptions:
 
     def framing(self, channels: int) -> Framing:
         """What pictures become; `channels` are those they have, where no others are asked for."""
-        size = None if self.size is None else tuple(self.size)
-        return Framing(size, self.channels or channels, self.resize, self.fit, self.ground)
+        wanted = channels if self.channels is None else self.channels
+        return Framing(self.size, wanted, self.resize, self.fit, self.ground)
 
 
 def load(
@@ -128,16 +128,16 @@ def load(
         whole("load", "seed", seed, 0, LARGEST_SEED),
         _number("limit", limit),
         _number("threads", threads),
-        progress,
+        flag("load", "progress", progress),
         on_error,
-        in_memory,
+        None if in_memory is None else flag("load", "in_memory", in_memory),
         _number("cache", cache, 0),
         _number("resize", resize),
         fit,
         ground,
     )
     _check(options)
-    place = Path(user_path(path))
+    place = Path(file_path("load", "path", path))
     with _told(place):
         reader = _reader_of(place)
         divided = reader.has_test(place)
@@ -158,7 +158,7 @@ def load(
 
 def has_test(path: str | os.PathLike[str]) -> bool:
     """True where the data itself say what is for training and what for testing."""
-    place = Path(user_path(path))
+    place = Path(file_path("has_test", "path", path))
     with _told(place):
         return _reader_of(place).has_test(place)
 
@@ -292,10 +292,9 @@ def _number(name: str, value: int | None, lowest: int = 1) -> int | None:
 
 
 def _check(options: LoadOptions) -> None:
-    if options.split not in SPLITS:
-        raise ArgumentError(f"split must be one of {', '.join(SPLITS)}, got {options.split!r}")
-    if not 0.0 < options.held_out < 1.0:
+    if not isinstance(options.split, str) or options.split not in SPLITS:
+        raise ArgumentError(f"split must be one of {', '.join(SPLITS)}, got {shown(options.split)}")
+    if not 0.0 < real("load", "held_out", options.held_out) < 1.0:
         raise ArgumentError(f"held_out must lie in 0..1, got {options.held_out}")
-    if options.on_error not in ("raise", "skip"):
-        raise ArgumentError(f"on_error must be 'raise' or 'skip', got {options.on_error!r}")
+    one_of("load", "on_error", options.on_error, ("raise", "skip"))
     options.framing(3)  # says what is wrong with size, channels, resize, fit and ground

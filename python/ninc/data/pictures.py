@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..errors import FileError, ShapeError
+from ..arguments import flag, listed, path, shown, whole
+from ..errors import ArgumentError, FileError, ShapeError
 from ..preprocess import Framing, open_picture, picture_size
 from .source import Advance, Digest, Source
 
@@ -109,9 +110,15 @@ class PictureFiles(DecodedSource):
         root: str | os.PathLike[str] | None = None,
         tolerant: bool = False,
     ) -> None:
-        self.files = [os.fspath(file) for file in files]
+        where = "PictureFiles"
+        names = listed(where, "files", files, "a list of file names")
+        self.files = [path(where, "files", name) for name in names]
+        if not isinstance(framing, Framing):
+            raise ArgumentError(f"{where}: framing must be a Framing, got {shown(framing)}")
         self.framing = framing
-        self.root = None if root is None else os.fspath(root)
+        self.root = None if root is None else path(where, "root", root)
+        threads = None if threads is None else whole(where, "threads", threads)
+        tolerant = flag(where, "tolerant", tolerant)
         self._model = ""  # the file the others are compared with
         size = framing.size or self._look_up(tolerant)
         super().__init__((len(self.files), *size, framing.channels), threads)

@@ -8,6 +8,7 @@ from typing import Any, Union
 
 import numpy as np
 
+from ..arguments import array, is_iterable, listed
 from ..errors import ArgumentError, DTypeError, ShapeError
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -30,12 +31,14 @@ class BatchStream:
     """
 
     def __init__(self, batches: Batches, classes: Sequence[str] | None = None) -> None:
-        if not callable(batches) and not isinstance(batches, Iterable):
+        if not callable(batches) and not is_iterable(batches):
             raise ArgumentError(
                 "BatchStream: batches must be an iterable of (x, y), or a function that gives an "
                 f"iterator, got {type(batches).__name__}"
             )
         self._batches = batches
+        if classes is not None:
+            classes = listed("BatchStream", "classes", classes, "a list of names")
         self.classes = None if classes is None else [str(name) for name in classes]
         # An iterator under way with its first batch, fetched ahead of the epoch it belongs to.
         self._opened: tuple[Batch, Iterator[Any]] | None = None
@@ -91,7 +94,13 @@ class BatchStream:
 
     def _open(self) -> Iterator[Any]:
         if callable(self._batches):
-            return iter(self._batches())
+            batches = self._batches()
+            if not is_iterable(batches):
+                raise ArgumentError(
+                    "BatchStream: the function must give an iterator of (x, y), got "
+                    f"{type(batches).__name__}"
+                )
+            return iter(batches)
         iterator = iter(self._batches)
         if iterator is self._batches:
             if self._used_up:
@@ -107,7 +116,7 @@ class BatchStream:
         where = f"BatchStream: batch {number}"
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise ArgumentError(f"{where} must be a pair (x, y), got {type(batch).__name__}")
-        x, y = (np.asarray(item) for item in batch)
+        x, y = (array(where, name, item) for name, item in zip("xy", batch))
         if x.dtype not in (np.uint8, np.float32):
             raise DTypeError(
                 f"{where}: x must be uint8 pictures or float32 arrays, got {x.dtype}; "

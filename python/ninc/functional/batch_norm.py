@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
+from ..arguments import flag, real, shown
 from ..errors import ArgumentError, DTypeError
 
 Array = np.ndarray
@@ -31,13 +32,16 @@ def batch_norm2d(
 
     A batch of none has no statistics and moves none; one value a channel is a ShapeError.
     """
-    if not training:
+    momentum, eps = real("batch_norm2d", "momentum", momentum), real("batch_norm2d", "eps", eps)
+    if not flag("batch_norm2d", "training", training):
         return _core.batch_norm2d(x, mean, var, weight, bias, eps)
     running = mean is not None or var is not None
     if running:
         for name, array in (("mean", mean), ("var", var)):
             if not isinstance(array, np.ndarray):
-                raise DTypeError(f"batch_norm2d: {name}: expected a numpy array, got {array!r}")
+                raise DTypeError(
+                    f"batch_norm2d: {name}: expected a numpy array, got {shown(array)}"
+                )
             if not array.flags.writeable:
                 raise ArgumentError(f"batch_norm2d: {name} is read-only; training updates it")
     else:
@@ -68,7 +72,8 @@ def batch_norm2d_backward(
     In inference mean and var are constants. In training they are not looked at: dx counts how x
     moves the batch's statistics, which are computed once more.
     """
-    if training:
+    eps = real("batch_norm2d_backward", "eps", eps)
+    if flag("batch_norm2d_backward", "training", training):
         mean, var = _neutral_statistics(weight)
     if not training or _is_empty(x):
         return _core.batch_norm2d_backward(dy, x, mean, var, weight, eps)
@@ -79,10 +84,10 @@ def batch_norm2d_backward(
 
 
 def _is_empty(x: Array) -> bool:
-    return np.ndim(x) == 4 and len(x) == 0
+    return isinstance(x, np.ndarray) and x.ndim == 4 and len(x) == 0
 
 
 def _neutral_statistics(weight: Array) -> tuple[Array, Array]:
     """Running mean 0 and variance 1 where none are kept, as many as weight has channels."""
-    channels = np.size(weight)
+    channels = weight.size if isinstance(weight, np.ndarray) else 0  # the core tells what it is
     return np.zeros(channels, np.float32), np.ones(channels, np.float32)

@@ -8,7 +8,7 @@ from typing import Union
 import numpy as np
 
 from .. import _core
-from ..arguments import Padding, Pair, integer, pair, sides
+from ..arguments import Padding, Pair, integer, pair, shown, sides
 from ..errors import ArgumentError, ShapeError
 from .activation import relu, relu_backward
 
@@ -86,16 +86,18 @@ def mlpconv_backward(
 
 def _mlpconv_values(x: Array, layers: Layers, stride: Pair, padding: Padding) -> list[Array]:
     """x and the value behind each layer."""
-    if not layers:
-        raise ArgumentError("mlpconv: layers must hold at least one (weight, bias)")
+    if not isinstance(layers, (tuple, list)) or not layers:
+        raise ArgumentError(
+            f"mlpconv: layers must be a list of at least one (weight, bias), got {shown(layers)}"
+        )
     values = [x]
     for index, layer in enumerate(layers):
         if not isinstance(layer, (tuple, list)) or len(layer) != 2:
             raise ArgumentError(f"mlpconv: layer {index} must be a pair (weight, bias)")
         weight, bias = layer
-        if index > 0 and np.shape(weight)[2:] != (1, 1):
+        if index > 0 and _shape(weight)[2:] != (1, 1):
             raise ShapeError(
-                f"mlpconv: the weight of layer {index} must be K×C×1×1, got {np.shape(weight)}"
+                f"mlpconv: the weight of layer {index} must be K×C×1×1, got {_shape(weight)}"
             )
         settings = dict(stride=stride, padding=padding) if index == 0 else {}
         values.append(relu(conv2d(values[-1], weight, bias, **settings)))
@@ -119,6 +121,11 @@ def _conv2d_settings(
     stride = pair(where, "stride", stride)
     dilation = pair(where, "dilation", dilation)
     # A weight that is no K×C×R×S array is told by the core, with everything else about arrays.
-    kernel_size = np.shape(weight)[2:4] if np.ndim(weight) == 4 else (1, 1)
+    kernel_size = _shape(weight)[2:] if len(_shape(weight)) == 4 else (1, 1)
     padding = sides(where, padding, kernel_size, stride, dilation)
     return stride, padding, dilation, integer(where, "groups", groups)
+
+
+def _shape(weight: Array) -> tuple[int, ...]:
+    """An array's shape; () for what is none."""
+    return weight.shape if isinstance(weight, np.ndarray) else ()

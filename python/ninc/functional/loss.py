@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
+from ..arguments import array, real
 from ..errors import ArgumentError
 
 Array = np.ndarray
@@ -33,8 +34,8 @@ def softmax_cross_entropy(
 
     Raises ArgumentError for a label out of range.
     """
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ArgumentError(
-            f"softmax_cross_entropy: label_smoothing must be in [0, 1), got {label_smoothing!r}"
-        )
-    return _core.softmax_cross_entropy(logits, np.asarray(labels), float(label_smoothing))
+    where = "softmax_cross_entropy"
+    smoothing = real(where, "label_smoothing", label_smoothing)
+    if not 0.0 <= smoothing < 1.0:
+        raise ArgumentError(f"{where}: label_smoothing must be in [0, 1), got {label_smoothing!r}")
+    return _core.softmax_cross_entropy(logits, array(where, "labels", labels), smoothing)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import _core
-from ..arguments import Pair, integer, pair
+from ..arguments import Pair, flag, integer, pair, shown
 from ..errors import ShapeError
 
 Array = np.ndarray
@@ -29,7 +29,7 @@ def max_pool2d(
     and Caffe.
     """
     return _core.max_pool2d(
-        x, *_pool2d_settings("max_pool2d", kernel_size, stride, padding), ceil_mode
+        x, *_pool2d_settings("max_pool2d", kernel_size, stride, padding, ceil_mode)
     )
 
 
@@ -43,8 +43,8 @@ def max_pool2d_backward(
     ceil_mode: bool = False,
 ) -> Array:
     """dx of `max_pool2d`: each dy goes to the first of its window's largest values."""
-    settings = _pool2d_settings("max_pool2d_backward", kernel_size, stride, padding)
-    return _core.max_pool2d_backward(dy, x, *settings, ceil_mode)
+    settings = _pool2d_settings("max_pool2d_backward", kernel_size, stride, padding, ceil_mode)
+    return _core.max_pool2d_backward(dy, x, *settings)
 
 
 def avg_pool2d(
@@ -61,8 +61,10 @@ def avg_pool2d(
     Windows are those of `max_pool2d`. The area is the window's, clipped to x with its padding, or
     with count_include_pad=False to x alone. Caffe's average pooling is the former.
     """
-    settings = _pool2d_settings("avg_pool2d", kernel_size, stride, padding)
-    return _core.avg_pool2d(x, *settings, ceil_mode, count_include_pad)
+    settings = _pool2d_settings("avg_pool2d", kernel_size, stride, padding, ceil_mode)
+    return _core.avg_pool2d(
+        x, *settings, flag("avg_pool2d", "count_include_pad", count_include_pad)
+    )
 
 
 def avg_pool2d_backward(
@@ -77,10 +79,9 @@ def avg_pool2d_backward(
 ) -> Array:
     """dx of `avg_pool2d`. Of x only the shape counts, so x.shape will do."""
     name = "avg_pool2d_backward"
-    settings = _pool2d_settings(name, kernel_size, stride, padding)
-    return _core.avg_pool2d_backward(
-        dy, _image_shape(name, x), *settings, ceil_mode, count_include_pad
-    )
+    settings = _pool2d_settings(name, kernel_size, stride, padding, ceil_mode)
+    counted = flag(name, "count_include_pad", count_include_pad)
+    return _core.avg_pool2d_backward(dy, _image_shape(name, x), *settings, counted)
 
 
 def global_avg_pool2d(x: Array) -> Array:
@@ -97,19 +98,27 @@ def global_avg_pool2d_backward(dy: Array, x_shape: Array | Sequence[int]) -> Arr
     return _core.global_avg_pool2d_backward(dy, shape)
 
 
-def _pool2d_settings(where: str, kernel_size: Pair, stride: Pair | None, padding: Pair) -> tuple:
-    """(kernel_size, stride, padding) as the core takes them."""
+def _pool2d_settings(
+    where: str, kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool
+) -> tuple:
+    """(kernel_size, stride, padding, ceil_mode) as the core takes them."""
     kernel = pair(where, "kernel_size", kernel_size)
     return (
         kernel,
         kernel if stride is None else pair(where, "stride", stride),
         pair(where, "padding", padding, 0),
+        flag(where, "ceil_mode", ceil_mode),
     )
 
 
 def _image_shape(where: str, x: Array | Sequence[int]) -> tuple[int, ...]:
     """(N, C, H, W) of an array or of its shape."""
-    shape = x.shape if isinstance(x, np.ndarray) and x.ndim != 1 else tuple(x)
+    if isinstance(x, np.ndarray) and x.ndim != 1:
+        shape = x.shape
+    elif isinstance(x, (Sequence, np.ndarray)):
+        shape = tuple(x)
+    else:
+        raise ShapeError(f"{where}: x: expected an array or its shape, got {shown(x)}")
     if len(shape) != 4:
-        raise ShapeError(f"{where}: x: expected 4 dimensions, got shape {shape}")
+        raise ShapeError(f"{where}: x: expected 4 dimensions, got shape {shown(shape)}")
     return tuple(integer(where, "x's shape", size, 0) for size in shape)

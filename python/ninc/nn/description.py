@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .. import _core
+from ..arguments import shown
 from ..errors import ArgumentError
 from .layers import Layer
 
@@ -61,9 +62,9 @@ class Description:
         name: of the node; where the layer is made of several, the front of their names.
         """
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"a layer of ninc.nn is needed, got {layer!r}")
+            raise ArgumentError(f"a layer of ninc.nn is needed, got {shown(layer)}")
         if name is not None and not isinstance(name, str):
-            raise ArgumentError(f"a layer's name must be a string, got {name!r}")
+            raise ArgumentError(f"a layer's name must be a string, got {shown(name)}")
         steps = list(layer.steps())
         added: list[Node] = []  # taken over together, so that an error leaves nothing half added
         counts = dict(self._counts)
@@ -101,7 +102,7 @@ class Description:
 
     def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or not name:
-            raise ArgumentError(f"a layer's name must be a string with letters, got {name!r}")
+            raise ArgumentError(f"a layer's name must be a string with letters, got {shown(name)}")
         if name in self.names():
             raise ArgumentError(f"there is a layer called {name!r} already")
 

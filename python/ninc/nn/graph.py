@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from .. import _core
-from ..arguments import integer
+from ..arguments import integer, shown
 from ..errors import ArgumentError, ModelError
 from ..network import Network
 from .description import INPUT, Description, make_model
@@ -99,7 +99,7 @@ class Graph(Network):
                 raise ArgumentError(f"{value!r} belongs to another graph")
             return value.name
         if not isinstance(value, str) or value not in self._description.names():
-            raise ArgumentError(f"there is no layer {value!r} in this graph")
+            raise ArgumentError(f"there is no layer {shown(value)} in this graph")
         return value
 
     def __repr__(self) -> str:

@@ -11,8 +11,29 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..arguments import Padding, Pair, integer, pair, probability, real, sides
+from ..arguments import (
+    Padding,
+    Pair,
+    flag,
+    integer,
+    listed,
+    pair,
+    probability,
+    real,
+    shown,
+    sides,
+)
 from ..errors import ArgumentError
+
+
+def _deviation(where: str, std: float | None) -> float | None:
+    """The deviation of initial weights, finite and not negative; None for He's."""
+    if std is None:
+        return None
+    value = real(where, "std", std)
+    if not 0.0 <= value < float("inf"):
+        raise ArgumentError(f"{where}: std must be a number of 0 or more, got {shown(std)}")
+    return value
 
 
 class Layer:
@@ -82,8 +103,8 @@ class Conv2d(Layer):
         self.padding = padding
         self.dilation = dilation
         self.groups = integer(where, "groups", groups)
-        self.bias = bool(bias)
-        self.std = std
+        self.bias = flag(where, "bias", bias)
+        self.std = _deviation(where, std)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % self.groups:
                 raise ArgumentError(
@@ -138,15 +159,16 @@ class MlpConv(Layer):
         std: float | Sequence[float] | None = None,
     ) -> None:
         where = "MlpConv"
-        if isinstance(widths, (int, str)) or len(widths) == 0:
-            raise ArgumentError(f"{where}: widths must be a sequence of integers, got {widths!r}")
+        widths = listed(where, "widths", widths, "a sequence of integers")
+        if not widths:
+            raise ArgumentError(f"{where}: widths must hold one integer at least")
         self.in_channels = integer(where, "in_channels", in_channels)
         self.widths = tuple(integer(where, "widths", width) for width in widths)
         self.kernel_size = kernel_size
         self.stride = stride
         self.padding = padding
-        self.batch_norm = bool(batch_norm)
-        self.logits = bool(logits)
+        self.batch_norm = flag(where, "batch_norm", batch_norm)
+        self.logits = flag(where, "logits", logits)
         self.std = tuple(std) if isinstance(std, (tuple, list)) else std
         deviations = self.std if isinstance(self.std, tuple) else [std] * len(self.widths)
         if len(deviations) != len(self.widths):
@@ -191,8 +213,8 @@ class Linear(Layer):
     ) -> None:
         self.in_features = integer("Linear", "in_features", in_features)
         self.out_features = integer("Linear", "out_features", out_features)
-        self.bias = bool(bias)
-        self.std = std
+        self.bias = flag("Linear", "bias", bias)
+        self.std = _deviation("Linear", std)
 
     def fields(self) -> dict[str, Any]:
         return {
@@ -234,7 +256,7 @@ class _Pool2d(Layer):
         self.kernel_size = kernel_size
         self.stride = stride
         self.padding = padding
-        self.ceil_mode = bool(ceil_mode)
+        self.ceil_mode = flag(where, "ceil_mode", ceil_mode)
         self._fields = {
             "kernel_size": pair(where, "kernel_size", kernel_size),
             "stride": pair(where, "stride", kernel_size if stride is None else stride),
@@ -282,7 +304,7 @@ class AvgPool2d(_Pool2d):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__(kernel_size, stride, padding, ceil_mode)
-        self.count_include_pad = bool(count_include_pad)
+        self.count_include_pad = flag("AvgPool2d", "count_include_pad", count_include_pad)
         self._fields["count_include_pad"] = self.count_include_pad
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import integer, listed, real, shown
 from ..errors import ArgumentError
 from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture, pillow
 
@@ -44,11 +45,10 @@ class Framing:
     ground: RGB = WHITE
 
     def __post_init__(self) -> None:
-        size, resize = self.size, self.resize
-        if self.channels not in (1, 3):
+        size = None if self.size is None else _size(self.size)
+        resize = None if self.resize is None else integer("Framing", "resize", self.resize)
+        if integer("Framing", "channels", self.channels) not in (1, 3):
             raise ArgumentError(f"channels must be 1 or 3, got {self.channels}")
-        if size is not None and (len(size) != 2 or min(size) < 1):
-            raise ArgumentError(f"size must be (height, width), got {size}")
         if max((*(size or ()), resize or 0)) > _LARGEST_SIDE:
             raise ArgumentError(
                 f"size and resize must be at most {_LARGEST_SIDE}, got {size} and {resize}"
@@ -57,13 +57,12 @@ class Framing:
             raise ArgumentError(
                 f"resize must be at least both sides of size, got {resize} for size {size}"
             )
-        if self.fit not in FITS:
-            raise ArgumentError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+        if not isinstance(self.fit, str) or self.fit not in FITS:
+            raise ArgumentError(f"fit must be one of {', '.join(FITS)}, got {shown(self.fit)}")
         if resize is not None and self.fit != "crop":
             raise ArgumentError(f"resize goes with fit 'crop' alone, got fit {self.fit!r}")
         object.__setattr__(self, "ground", check_ground(self.ground))
-        if size is not None:
-            object.__setattr__(self, "size", tuple(map(int, size)))
+        object.__setattr__(self, "size", size)
 
     def pixels(self, picture: Any) -> np.ndarray:
         """H×W×C uint8 of a picture of any kind that `open_picture` takes.
@@ -89,6 +88,9 @@ class Framing:
 
         In the picture's pixels, (0, 0) its upper left corner. With "pad" it reaches beyond.
         """
+        for name, side in (("width", width), ("height", height)):
+            if not 1.0 <= real("Framing.box", name, side) < 1e9:
+                raise ArgumentError(f"Framing.box: {name} must be a number of pixels, got {side}")
         if self.size is None or self.fit == "squash":
             return 0.0, 0.0, float(width), float(height)
         if self.fit == "pad":
@@ -156,3 +158,10 @@ class Framing:
         ratio = min(self.size[0] / height, self.size[1] / width)
         across = min(self.size[1], max(1, round(width * ratio)))
         return across, min(self.size[0], max(1, round(height * ratio)))
+
+
+def _size(value: Any) -> tuple[int, int]:
+    sides = listed("Framing", "size", value, "(height, width)")
+    if len(sides) != 2:
+        raise ArgumentError(f"size must be (height, width), got {shown(value)}")
+    return tuple(integer("Framing", "size", side) for side in sides)

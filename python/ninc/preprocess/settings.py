@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import array, listed, real, shown
 from ..errors import ArgumentError, ShapeError
 from .framing import FITS, Framing
 from .pictures import RGB, WHITE
@@ -70,7 +71,16 @@ class Preprocessing:
             framing = self.framing
         except ArgumentError as error:
             raise ArgumentError(f"preprocessing: {error}") from None
-        object.__setattr__(self, "ground", framing.ground)
+        numbers = {
+            name: tuple(
+                real("preprocessing", name, value)
+                for value in listed("preprocessing", name, getattr(self, name), "numbers")
+            )
+            for name in ("mean", "std")
+        }
+        numbers["scale"] = real("preprocessing", "scale", self.scale)
+        for name, value in {**numbers, "size": framing.size, "ground": framing.ground}.items():
+            object.__setattr__(self, name, value)
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ArgumentError(
                 f"preprocessing: {self.channels} channels need as many means and deviations, "
@@ -81,6 +91,10 @@ class Preprocessing:
         if min(self.std) <= 0 or self.scale <= 0:
             raise ArgumentError("preprocessing: std and scale must be positive")
         if self.whitening is not None:
+            if not isinstance(self.whitening, Whitening):
+                raise ArgumentError(
+                    f"preprocessing: whitening must be a Whitening, got {shown(self.whitening)}"
+                )
             self._check_whitening(self.whitening)
 
     def _check_whitening(self, whitening: Whitening) -> None:
@@ -127,12 +141,16 @@ class Preprocessing:
         Raises ArgumentError for an unknown kind, ShapeError for other arrays and for pictures too
         large to be whitened.
         """
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise ArgumentError(
-                f"Preprocessing.fit: kind must be one of {', '.join(KINDS)}, got {kind!r}"
+                f"Preprocessing.fit: kind must be one of {', '.join(KINDS)}, got {shown(kind)}"
+            )
+        if framing is not None and not isinstance(framing, Framing):
+            raise ArgumentError(
+                f"Preprocessing.fit: framing must be a Framing, got {shown(framing)}"
             )
         if not hasattr(images, "dtype"):
-            images = np.asarray(images)
+            images = array("Preprocessing.fit", "images", images)
         if len(images.shape) != 4 or images.dtype != np.uint8 or 0 in images.shape:
             raise ShapeError(
                 "Preprocessing.fit: needs N×H×W×C uint8 pictures, got "
@@ -158,6 +176,9 @@ class Preprocessing:
 
         Raises ArgumentError where an entry or array is missing or makes no sense.
         """
+        for given in (settings, {} if arrays is None else arrays):
+            if not isinstance(given, Mapping):
+                raise ArgumentError(f"preprocessing: a dictionary is needed, got {shown(given)}")
         unknown = [name for name in settings if name not in _ENTRIES]
         if unknown:
             raise ArgumentError(
@@ -242,7 +263,7 @@ class Preprocessing:
 
         Raises ShapeError for other arrays, and for another size than a whitening was fitted to.
         """
-        images = np.asarray(images)
+        images = array("preprocessing", "images", images)
         if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] != self.channels:
             raise ShapeError(
                 f"preprocessing: needs N×H×W×{self.channels} uint8 pictures, got "

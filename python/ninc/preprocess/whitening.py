@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .. import _core
+from ..arguments import real, shown
 from ..errors import ArgumentError, ShapeError
 from ..progress import Counter, LiveLine
 
@@ -43,6 +44,8 @@ class Whitening:
 
     def __post_init__(self) -> None:
         for name, array, dimensions in (("mean", self.mean, 1), ("matrix", self.matrix, 2)):
+            if not isinstance(array, np.ndarray):
+                raise ArgumentError(f"whitening: {name} must be an array, got {shown(array)}")
             if array.dtype != np.float32 or array.ndim != dimensions:
                 raise ArgumentError(
                     f"whitening: {name} must be float32 of {dimensions} dimensions, got "
@@ -54,7 +57,7 @@ class Whitening:
                 f"shape {self.matrix.shape}"
             )
         for name in ("scale", "epsilon"):
-            value = getattr(self, name)
+            value = real("whitening", name, getattr(self, name))
             if not (np.isfinite(value) and value > 0):
                 raise ArgumentError(f"whitening: {name} must be positive and finite, got {value}")
 

@@ -1,0 +1,91 @@
+"""What the commands print, so that any terminal can show it: encodings, odd names, remarks."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import Remark
+
+# Categories of Unicode that move the cursor, end a line, or are no characters at all: control
+# characters, halves of surrogate pairs, separators of lines and paragraphs.
+_ESCAPED = ("Cc", "Cs", "Zl", "Zp")
+
+# Letters of Chinese, Japanese and Korean take two columns.
+_TWO_COLUMNS = ("W", "F")
+
+
+def one_line(text: str) -> str:
+    """The text with control characters written as escapes: a file name may hold a line's end."""
+    return "".join(
+        sign.encode("unicode_escape").decode() if unicodedata.category(sign) in _ESCAPED else sign
+        for sign in text
+    )
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    return sum(_columns(sign) for sign in text)
+
+
+def _columns(sign: str) -> int:
+    if unicodedata.combining(sign):
+        return 0  # it is drawn over the letter before
+    return 2 if unicodedata.east_asian_width(sign) in _TWO_COLUMNS else 1
+
+
+def left(text: str, columns: int) -> str:
+    """The text filled up with blanks behind it to so many columns."""
+    return text + " " * (columns - width(text))
+
+
+def right(text: str, columns: int) -> str:
+    """The text filled up with blanks before it to so many columns."""
+    return " " * (columns - width(text)) + text
+
+
+@contextlib.contextmanager
+def speaking() -> Iterator[None]:
+    """Inside, any text can be printed, and each remark is a line on stderr, told once.
+
+    A character that the terminal's encoding does not have is written as an escape: an ASCII
+    terminal must not end a command that was asked about a picture with a Japanese name.
+    """
+    told: set[str] = set()
+    before = [(stream, getattr(stream, "errors", None)) for stream in (sys.stdout, sys.stderr)]
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def tell(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, Remark):
+                show(message, category, *where, **more)
+            elif str(message) not in told:
+                told.add(str(message))
+                say(str(message))
+
+        warnings.showwarning = tell
+        warnings.simplefilter("always", Remark)
+        try:
+            for stream, _ in before:
+                _set_errors(stream, "backslashreplace")
+            yield
+        finally:
+            for stream, errors in before:
+                _set_errors(stream, errors)
+
+
+def say(message: str) -> None:
+    """One line on stderr with the program's name."""
+    print(f"ninc: {one_line(message)}", file=sys.stderr)
+
+
+def _set_errors(stream: Any, errors: str | None) -> None:
+    # What takes the place of a stream in a notebook or a test may have no encoding at all; and a
+    # stream that was closed meanwhile cannot be set any more.
+    if errors is not None and hasattr(stream, "reconfigure"):
+        with contextlib.suppress(ValueError, OSError):
+            stream.reconfigure(errors=errors)

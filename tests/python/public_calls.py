@@ -1,0 +1,385 @@
+"""A valid call of everything that users may call, for tests that change one argument at a time."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import ninc
+from ninc import augment, averages, data, models, nn, preprocess, schedules
+from ninc import functional as F
+
+
+@dataclasses.dataclass
+class Call:
+    """function(*args, **kwargs) is right.
+
+    more: names of further arguments that `**settings` takes. then: uses the result, so that what
+    was taken without a word is found out. network: its weights stay unless `trains`.
+    """
+
+    function: Callable[..., Any]
+    kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    args: Sequence[Any] = ()
+    more: Sequence[str] = ()
+    then: Callable[[Any], Any] = lambda result: None
+    network: Any = None
+    trains: bool = False
+
+    def run(self, **changed):
+        args = [changed.pop(f"*{i}", value) for i, value in enumerate(self.args)]
+        self.then(self.function(*args, **{**self.kwargs, **changed}))
+
+    def names(self):
+        """The arguments that can be changed, those given by their place as "*0", "*1"."""
+        kinds = list(inspect.signature(self.function).parameters.values())
+        named = [p.name for p in kinds if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        by_place = [p for p in kinds if p.kind is p.POSITIONAL_OR_KEYWORD][: len(self.args)]
+        named = [name for name in named if name not in {p.name for p in by_place}]
+        return [*named, *self.more, *(f"*{i}" for i in range(len(self.args)))]
+
+
+def floats(*shape):
+    return np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32)
+
+
+def pictures(count=4, channels=3):
+    return np.random.default_rng(count).integers(0, 256, (count, 6, 6, channels), dtype=np.uint8)
+
+
+LABELS = np.array([0, 1, 0, 1])
+X, WEIGHT, BIAS = floats(2, 3, 5, 5), floats(4, 3, 3, 3), floats(4)
+NORM = dict(mean=floats(3), var=np.ones(3, np.float32), weight=floats(3), bias=floats(3))
+
+
+def network():
+    made = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1),
+        nn.GlobalAvgPool2d(), seed=1,
+    )  # fmt: skip
+    made.preprocessing = preprocess.Preprocessing((6, 6), 3, (0.5,) * 3, (0.25,) * 3)
+    made.classes = ["no", "yes"]
+    return made
+
+
+def dataset():
+    return data.Dataset(pictures(), LABELS, ["no", "yes"])
+
+
+def _function(function, **kwargs):
+    return lambda: Call(function, kwargs)
+
+
+def _of_network(name, trains=False, then=lambda result: None, **kwargs):
+    def make():
+        made = network()
+        return Call(getattr(made, name), kwargs, then=then, network=made, trains=trains)
+
+    return make
+
+
+def _setter(make, name, value):
+    def prepared():
+        made = make()
+
+        def assign(value):
+            setattr(made, name, value)
+            return getattr(made, name)
+
+        return Call(assign, {"value": value}, network=made if name != "plan_cache_limit" else None)
+
+    return prepared
+
+
+def _layer(kind, *args, size=6, **kwargs):
+    """A layer is right where a network with it can be made and run, or is refused."""
+
+    def use(layer):
+        repr(layer)
+        nn.Sequential(layer)(floats(1, 3, size, size))
+
+    names = list(inspect.signature(kind).parameters)
+    return lambda: Call(kind, {**dict(zip(names, args)), **kwargs}, then=use)
+
+
+def _model(function, channels=3):
+    small = dict(num_classes=2, in_channels=channels)
+    return lambda: Call(function, small)
+
+
+def _schedule(kind, **kwargs):
+    def use(schedule):
+        repr(schedule)
+        for epoch in (0.0, 0.5, 2.9):
+            schedule(epoch, 3)
+
+    return lambda: Call(kind, kwargs, then=use)
+
+
+def _augmentation(kind, *args, **kwargs):
+    def use(made):
+        repr(made)
+        made(X, np.random.default_rng(0))
+
+    return lambda: Call(kind, kwargs, args, then=use)
+
+
+def _batches(made):
+    return Call(made.__call__, dict(batch=X, rng=np.random.default_rng(0)))
+
+
+def _trainer():
+    made = network()
+
+    def fit(trainer):
+        trainer.fit(dataset(), epochs=1, batch_size=2, progress=False)
+
+    return Call(ninc.Trainer, dict(network=made), then=fit, network=made, trains=True)
+
+
+def _of_trainer(name, trains, **kwargs):
+    def make():
+        made = network()
+        trainer = ninc.Trainer(made, ninc.SGD(0.01))
+        return Call(getattr(trainer, name), kwargs, network=made, trains=trains)
+
+    return make
+
+
+def _graph_add():
+    graph = nn.Graph()
+    x = graph.input()
+    return Call(graph.add, {"name": "n"}, (nn.ReLU(), x), then=lambda _: graph(X))
+
+
+def _graph_output():
+    graph = nn.Graph()
+    value = graph.add(nn.ReLU(), graph.input())
+    return Call(graph.set_output, {"value": value}, then=lambda _: graph(X))
+
+
+def _load(function, **kwargs):
+    def make():
+        preprocess.open_picture(pictures(1)[0]).save("6x6.png")
+        np.savez("data.npz", x=pictures(8), y=np.arange(8) % 2)
+        network().save("net.safetensors")
+        return Call(function, kwargs, then=lambda made: repr(made))
+
+    return make
+
+
+def _history():
+    return ninc.History([{"epoch": 1, "lr": 0.1, "loss": 0.5, "accuracy": 0.5}])
+
+
+def _explanation():
+    return ninc.explain(network(), pictures(1)[0])
+
+
+WHITENING = preprocess.Whitening(np.zeros(108, np.float32), np.eye(108, dtype=np.float32), 55, 0.1)
+SETTINGS = dict(size=(6, 6), channels=3, mean=(0.5,) * 3, std=(0.25,) * 3)
+
+
+def _use_preprocessing(made):
+    made.describe()
+    preprocess.Preprocessing.from_dict(made.to_dict(), made.arrays())
+    made.apply(made.resize_and_crop(pictures(1)[0])[None])
+
+
+CALLS = {
+    # Operations
+    "functional.conv2d": _function(F.conv2d, x=X, weight=WEIGHT, bias=BIAS),
+    "functional.conv2d_backward": _function(
+        F.conv2d_backward, dy=floats(2, 4, 3, 3), x=X, weight=WEIGHT
+    ),
+    "functional.mlpconv": _function(F.mlpconv, x=X, layers=[(WEIGHT, BIAS)]),
+    "functional.mlpconv_backward": _function(
+        F.mlpconv_backward, dy=floats(2, 4, 3, 3), x=X, layers=[(WEIGHT, BIAS)]
+    ),
+    "functional.linear": _function(F.linear, x=floats(2, 5), weight=floats(3, 5), bias=floats(3)),
+    "functional.linear_backward": _function(
+        F.linear_backward, dy=floats(2, 3), x=floats(2, 5), weight=floats(3, 5)
+    ),
+    "functional.relu": _function(F.relu, x=X),
+    "functional.relu_backward": _function(F.relu_backward, dy=X, y=X),
+    "functional.relu6": _function(F.relu6, x=X),
+    "functional.relu6_backward": _function(F.relu6_backward, dy=X, y=X),
+    "functional.dropout": _function(F.dropout, x=X, p=0.5, seed=1, step=2),
+    "functional.dropout_backward": _function(F.dropout_backward, dy=X, p=0.5, seed=1, step=2),
+    "functional.softmax": _function(F.softmax, x=floats(2, 5)),
+    "functional.softmax_backward": _function(F.softmax_backward, dy=floats(2, 5), y=floats(2, 5)),
+    "functional.softmax_cross_entropy": _function(
+        F.softmax_cross_entropy, logits=floats(2, 5), labels=LABELS[:2]
+    ),
+    "functional.batch_norm2d": _function(F.batch_norm2d, x=X, **NORM),
+    "functional.batch_norm2d_backward": _function(
+        F.batch_norm2d_backward, dy=X, x=X, **{n: v for n, v in NORM.items() if n != "bias"}
+    ),
+    "functional.max_pool2d": _function(F.max_pool2d, x=X, kernel_size=2),
+    "functional.max_pool2d_backward": _function(
+        F.max_pool2d_backward, dy=floats(2, 3, 2, 2), x=X, kernel_size=2
+    ),
+    "functional.avg_pool2d": _function(F.avg_pool2d, x=X, kernel_size=2),
+    "functional.avg_pool2d_backward": _function(
+        F.avg_pool2d_backward, dy=floats(2, 3, 2, 2), x=X, kernel_size=2
+    ),
+    "functional.global_avg_pool2d": _function(F.global_avg_pool2d, x=X),
+    "functional.global_avg_pool2d_backward": _function(
+        F.global_avg_pool2d_backward, dy=floats(2, 3), x_shape=X.shape
+    ),
+    # Layers and networks
+    "Conv2d": _layer(nn.Conv2d, 3, 4, 3),
+    "MlpConv": _layer(nn.MlpConv, 3, (4, 2), 3),
+    "Linear": _layer(nn.Linear, 3, 2, size=1),
+    "BatchNorm2d": _layer(nn.BatchNorm2d, 3),
+    "MaxPool2d": _layer(nn.MaxPool2d, 2),
+    "AvgPool2d": _layer(nn.AvgPool2d, 2),
+    "Dropout": _layer(nn.Dropout),
+    "Sequential": lambda: Call(nn.Sequential, {"seed": 1}, (nn.ReLU(), nn.ReLU6()), then=repr),
+    "Graph": lambda: Call(nn.Graph, then=lambda graph: graph.add(nn.ReLU(), graph.input())),
+    "Graph.input": lambda: Call(nn.Graph().input),
+    "Graph.add": _graph_add,
+    "Graph.set_output": _graph_output,
+    "models.nin_cifar10": _model(models.nin_cifar10),
+    "models.nin_cifar100": _model(models.nin_cifar100),
+    "models.nin_svhn": _model(models.nin_svhn),
+    "models.nin_mnist": _model(models.nin_mnist, 1),
+    "models.nin_imagenet": _model(models.nin_imagenet),
+    "models.create": lambda: Call(models.create, {"name": "nin-mnist"}, more=["seed", "colour"]),
+    "load": _load(ninc.load, path="net.safetensors"),
+    "Network.load_state_dict": lambda: _load_state_dict(),
+    "Network.__call__": _of_network("__call__", x=floats(1, 3, 6, 6)),
+    "Network.predict": _of_network("predict", images=pictures()),
+    "Network.predict_each": _of_network("predict_each", then=list, images=pictures()),
+    "Network.class_maps": _of_network("class_maps", x=floats(1, 3, 6, 6)),
+    "Network.summary": _of_network("summary", input_shape=(3, 6, 6)),
+    "Network.plan": _of_network("plan", then=lambda p: p.describe(), input_shape=(3, 6, 6)),
+    "Network.to": _of_network("to", device="cpu"),
+    "Network.save": _of_network("save", path="out.safetensors"),
+    "Network.preprocessing =": _setter(network, "preprocessing", None),
+    "Network.classes =": _setter(network, "classes", ["a", "b"]),
+    "Network.held_out =": _setter(network, "held_out", None),
+    "Network.precision =": _setter(network, "precision", "strict"),
+    "Network.plan_cache_limit =": _setter(network, "plan_cache_limit", 10**6),
+    # Training
+    "Trainer": _trainer,
+    "Trainer.step": _of_trainer("step", True, x=floats(4, 3, 6, 6), labels=LABELS),
+    "Trainer.fit": _of_trainer(
+        "fit", True, train=dataset(), epochs=1, batch_size=2, progress=False
+    ),
+    "Trainer.evaluate": _of_trainer("evaluate", False, data=dataset()),
+    "SGD": lambda: Call(ninc.SGD, dict(lr=0.1), then=lambda sgd: (repr(sgd), sgd.vectors(["a"]))),
+    "SGD.vectors": lambda: Call(ninc.SGD(0.1).vectors, dict(names=["conv1.weight"])),
+    "SGD.replaced": lambda: Call(
+        ninc.SGD(0.1).replaced, more=["lr", "momentum", "groups", "speed"]
+    ),
+    "History": lambda: Call(ninc.History, then=lambda history: (repr(history), len(history))),
+    "History.append": lambda: Call(_history().append, dict(row={"epoch": 2, "loss": 0.25})),
+    "History.save": lambda: Call(_history().save, dict(path="history.jsonl")),
+    "History.plot": lambda: Call(_history().plot, dict(path="history.png")),
+    "Step": _schedule(schedules.Step, milestones=(1, 2)),
+    "Cosine": _schedule(schedules.Cosine),
+    "OneCycle": _schedule(schedules.OneCycle),
+    "Plateau": _schedule(schedules.Plateau),
+    "Warmup": _schedule(schedules.Warmup, epochs_up=1),
+    "Plateau.observe": lambda: Call(schedules.Plateau().observe, dict(row={"val_loss": 0.5})),
+    "Warmup.observe": lambda: Call(
+        schedules.Warmup(1, schedules.Plateau()).observe, dict(row={"val_loss": 0.5})
+    ),
+    "Plateau.load_state": lambda: Call(schedules.Plateau().load_state, dict(state={})),
+    "Warmup.load_state": lambda: Call(
+        schedules.Warmup(1, schedules.Plateau()).load_state, dict(state={})
+    ),
+    **{
+        f"{type(made).__name__}.__call__": lambda made=made: Call(
+            made.__call__, dict(epoch=0.5, epochs=3)
+        )
+        for made in (
+            schedules.Constant(),
+            schedules.Step((1, 2)),
+            schedules.Cosine(),
+            schedules.OneCycle(),
+            schedules.Plateau(),
+            schedules.Warmup(1),
+        )
+    },
+    "PadCrop": _augmentation(augment.PadCrop),
+    "Flip": _augmentation(augment.Flip),
+    "Compose": _augmentation(augment.Compose, augment.Flip(), augment.PadCrop(1)),
+    "PadCrop.__call__": lambda: _batches(augment.PadCrop(1)),
+    "Flip.__call__": lambda: _batches(augment.Flip()),
+    "Compose.__call__": lambda: _batches(augment.Compose(augment.Flip())),
+    "EMA": lambda: Call(averages.EMA, then=lambda made: (repr(made), made.rate(0.5, 3))),
+    "SWA": lambda: Call(averages.SWA, then=lambda made: (repr(made), made.rate(0.9, 3))),
+    "EMA.rate": lambda: Call(averages.EMA().rate, dict(progress=0.5, count=3)),
+    "SWA.rate": lambda: Call(averages.SWA().rate, dict(progress=0.5, count=3)),
+    # Data and pictures
+    "Dataset": lambda: Call(
+        data.Dataset, dict(images=pictures(), labels=LABELS), then=lambda made: made.fingerprint()
+    ),
+    "Dataset.subset": lambda: Call(dataset().subset, dict(indices=[0, 2])),
+    "Dataset.split": lambda: Call(dataset().split, dict(fraction=0.5)),
+    "Dataset.with_classes": lambda: Call(dataset().with_classes, dict(classes=["yes", "no"])),
+    "BatchStream": lambda: Call(
+        data.BatchStream, dict(batches=[(pictures(), LABELS)]), then=lambda s: list(s.epoch())
+    ),
+    "PictureFiles": lambda: Call(
+        data.PictureFiles, dict(files=["1.png"], framing=preprocess.Framing((6, 6), 3))
+    ),
+    "data.load": _load(data.load, path="data.npz", size=(6, 6)),
+    "data.has_test": _load(data.has_test, path="data.npz"),
+    "data.as_dataset": lambda: Call(data.as_dataset, dict(data=(pictures(), LABELS))),
+    "Preprocessing": lambda: Call(preprocess.Preprocessing, SETTINGS, then=_use_preprocessing),
+    "Preprocessing.fit": lambda: Call(
+        preprocess.Preprocessing.fit, dict(images=pictures()), then=_use_preprocessing
+    ),
+    "Preprocessing.from_dict": lambda: Call(
+        preprocess.Preprocessing.from_dict,
+        dict(settings=preprocess.Preprocessing(**SETTINGS).to_dict()),
+        then=_use_preprocessing,
+    ),
+    "Preprocessing.apply": lambda: Call(
+        preprocess.Preprocessing(**SETTINGS).apply, dict(images=pictures())
+    ),
+    "Preprocessing.resize_and_crop": lambda: Call(
+        preprocess.Preprocessing(**SETTINGS).resize_and_crop, dict(picture=pictures(1)[0])
+    ),
+    "Whitening": lambda: Call(
+        preprocess.Whitening,
+        dict(mean=WHITENING.mean, matrix=WHITENING.matrix, scale=55.0, epsilon=0.1),
+    ),
+    "Framing": lambda: Call(
+        preprocess.Framing,
+        dict(size=(6, 6), channels=3),
+        then=lambda made: (made.pixels(pictures(1)[0]), made.box(5, 7)),
+    ),
+    "Framing.pixels": lambda: Call(
+        preprocess.Framing((6, 6), 3).pixels, dict(picture=pictures(1)[0])
+    ),
+    "Framing.box": lambda: Call(preprocess.Framing((6, 6), 3).box, dict(width=5, height=7)),
+    "Framing.lost": lambda: Call(preprocess.Framing((6, 6), 3).lost, dict(width=5, height=7)),
+    "preprocess.open_picture": _function(preprocess.open_picture, picture=pictures(1)[0]),
+    "preprocess.picture_name": _function(preprocess.picture_name, picture="cat.jpg"),
+    "preprocess.picture_size": _load(preprocess.picture_size, picture="6x6.png"),
+    "explain": lambda: _explain(),
+    "Explanation": lambda: Call(
+        ninc.Explanation,
+        {f.name: getattr(_explanation(), f.name) for f in dataclasses.fields(ninc.Explanation)},
+    ),
+    "Explanation.save": lambda: Call(_explanation().save, dict(path="map.png")),
+    # The process
+    "set_num_threads": lambda: Call(ninc.set_num_threads, dict(count=2)),
+    "set_target": lambda: Call(ninc.set_target, dict(name=ninc.target())),
+}
+
+
+def _load_state_dict():
+    made = network()
+    return Call(made.load_state_dict, dict(values=made.state_dict()), network=made, trains=True)
+
+
+def _explain():
+    made = network()
+    return Call(ninc.explain, dict(network=made, picture=pictures(1)[0]), network=made)
