@@ -57,7 +57,7 @@ def test_what_was_mistyped_is_told_with_what_is_near(typed, words, capsys):
 def test_explain_is_the_function_whatever_was_imported_before():
     code = (
         "import ninc; import ninc.cli.explain; from ninc.explanation import explain as same; "
-        "from ninc import explain; assert callable(ninc.explain) and ninc.explain is explain is same; "
+        "from ninc import explain; assert callable(explain) and ninc.explain is explain is same; "
         "assert ninc.preprocess.Preprocessing and issubclass(ninc.Remark, UserWarning)"
     )
     done = python("-c", code)

@@ -125,11 +125,12 @@ def test_arrays():
 @pytest.mark.parametrize(
     "x, y, error, words",
     [
-        (np.zeros((2, 3, 4), np.uint8), [0, 1], ShapeError, "shape"),
+        (np.zeros((2, 3), np.uint8), [0, 1], ShapeError, "shape"),
+        (np.zeros((2, 3, 4), np.float32), [0, 1], ShapeError, "float32 of shape"),
         (np.zeros((2, 3, 4, 4)), [0, 1], DTypeError, "astype"),
         (np.zeros((2, 4, 4, 2), np.uint8), [0, 1], ShapeError, "N×H×W×3"),
         (np.zeros((2, 4, 4, 3), np.uint8), [0], ShapeError, "labels"),
-        (np.zeros((2, 4, 4, 3), np.uint8), [0.0, 1.0], DTypeError, "whole numbers"),
+        (np.zeros((2, 4, 4, 3), np.uint8), [0.0, 0.5], DTypeError, "whole numbers"),
         (np.zeros((2, 4, 4, 3), np.uint8), [0, -1], ArgumentError, "label -1 of image 1"),
     ],
 )

@@ -124,7 +124,7 @@ CASES = [
     ("idx", Y, remove, "images need their labels"),
     ("idx", Y, cut(20), "promises"),
     ("idx", Y, content(formats.idx_bytes(np.zeros(7, np.uint8))), "7 labels, but there are 60"),
-    ("idx", Y, content(formats.idx_bytes(np.zeros((60, 1), ">f4"), 0x0D)), "got float32"),
+    ("idx", Y, content(formats.idx_bytes(np.full(60, 0.5, ">f4"), 0x0D)), "got float32"),
     ("idx", "t10k-labels-idx1-ubyte", patch(8, 10), "label 10 of image 0"),
     ("idx-gz", XZ, cut(2000), "gzip data"),
     ("idx-gz", XZ, content(b"plain"), "gzip data"),
@@ -140,7 +140,7 @@ CASES = [
     ("npz", "data.npz", arrays(y=np.zeros(3, int)), "3 labels, but there are 60 images"),
     ("npz", "data.npz", arrays(y=np.full(60, 10)), "label 10 of image 0"),
     ("npz", "data.npz", arrays(y=np.full(60, -1)), "label -1 of image 0"),
-    ("npz", "data.npz", arrays(y=np.zeros(60)), "whole numbers, got float64"),
+    ("npz", "data.npz", arrays(y=np.full(60, 0.5)), "whole numbers, got float64"),
     ("npz", "data.npz", arrays(y=np.full(60, 2**62), classes=None), "no classes' numbers"),
     ("npz", "data.npz", arrays(x=np.zeros((60, 28, 28))), "got float64 of shape (60, 28, 28)"),
     ("npz", "data.npz", arrays(x=np.zeros((60, 28, 28, 4), np.uint8)), "shape (60, 28, 28, 4)"),
@@ -278,14 +278,14 @@ def test_a_file_cut_while_it_is_read_is_named(tmp_path):
 def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
     formats.folder(tmp_path, formats.pictures(10, (8, 8, 3)))
     forbidden = str(tmp_path / "train" / "kind 3")
-    listdir = os.listdir
+    scandir = os.scandir
 
     def refuse(path):  # what root may always, others may not
         if os.fspath(path) == forbidden:
             raise PermissionError(13, "Permission denied", forbidden)
-        return listdir(path)
+        return scandir(path)
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     assert cli.main(["train", str(tmp_path), "-o", str(tmp_path / "net")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"ninc: {forbidden}: cannot read (permission denied)"

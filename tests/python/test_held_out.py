@@ -130,6 +130,7 @@ def test_train_holds_nothing_out_of_data_with_a_test_set(tmp_path, capsys):
     for part in ("train", "test"):
         for name in ("a", "b"):
             (tmp_path / part / name).mkdir(parents=True)
+            (tmp_path / part / name / "0.png").touch()
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", str(tmp_path), "-o", str(tmp_path / "net"), "--held-out", "0.2"])
     assert stop.value.code == 2

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import FileError
-from .part import Part, check_labels, read_bytes
+from .labels import Labels
+from .part import Part, as_file_errors, read_bytes
 from .records import RecordFile
 from .source import Joined
 
@@ -27,8 +28,9 @@ def can_read(path: Path) -> bool:
     return (path / "data_batch_1.bin").is_file() or (path / "train.bin").is_file()
 
 
-def has_test(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("test_batch.bin", "test.bin"))
+def parts(path: Path) -> tuple[str, ...]:
+    test = any((path / name).is_file() for name in ("test_batch.bin", "test.bin"))
+    return ("train", "test") if test else ("train",)
 
 
 def read(path: Path, part: str, options: LoadOptions) -> Part:
@@ -64,7 +66,8 @@ def _read_file(file: Path, label_bytes: int, classes: list[str]) -> tuple[Record
     # The label just before the pixels is the fine one.
     labels = RecordFile(file, (count, 1), offset=label_bytes - 1, stride=record)[:]
     images = RecordFile(file, (count, 3, 32, 32), np.uint8, label_bytes, record, planes=True)
-    return images, check_labels(file, labels, count, classes)
+    with as_file_errors():
+        return images, Labels(file, labels, count).among(classes)
 
 
 def _class_names(file: Path, count: int) -> list[str]:

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import FileError
 from .cifar_binary import batch_files
-from .part import Part, check_labels
+from .labels import Labels
+from .part import Part, as_file_errors
 from .plain_pickle import as_text, read_plain_pickle
 from .source import ArraySource
 
@@ -26,8 +27,9 @@ def can_read(path: Path) -> bool:
     return (path / "data_batch_1").is_file() or (path / "train").is_file()
 
 
-def has_test(path: Path) -> bool:
-    return (path / "test_batch").is_file() or (path / "test").is_file()
+def parts(path: Path) -> tuple[str, ...]:
+    test = (path / "test_batch").is_file() or (path / "test").is_file()
+    return ("train", "test") if test else ("train",)
 
 
 def read(path: Path, part: str, options: LoadOptions) -> Part:
@@ -55,12 +57,8 @@ def _read_file(file: Path, labels: str, classes: list[str]) -> tuple[np.ndarray,
         raise FileError(f"{file}: 'data' must be N×3072 uint8, got {_kind(pixels)}")
     if pixels.shape[1] != 3 * 32 * 32 or not len(pixels):
         raise FileError(f"{file}: 'data' must be N×3072 uint8, got {_kind(pixels)}")
-    numbers = _entry(file, found, labels)
-    try:
-        numbers = np.array(numbers)
-    except ValueError:  # lists of unlike lengths
-        numbers = np.array([""])
-    return pixels, check_labels(file, numbers, len(pixels), classes)
+    with as_file_errors():
+        return pixels, Labels(file, _entry(file, found, labels), len(pixels)).among(classes)
 
 
 def _class_names(file: Path, entry: str, count: int) -> list[str]:

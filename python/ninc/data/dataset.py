@@ -9,20 +9,25 @@ from typing import Any
 import numpy as np
 
 from ..arguments import LARGEST_SEED, array, listed, real, shown, whole
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError, remark
 from ..preprocess import Framing
-from .source import Source, as_source
+from .labels import Labels
+from .source import Source, WithChannel, as_source
 
 
 class Dataset:
     """Pictures with labels.
 
-    images: N×H×W×C uint8 pictures (C = 1 or 3), which the trainer normalises batch by batch; or
-        N×C×H×W float32 arrays, which it takes as they are. An array, or anything that has shape,
-        dtype and a length and gives arrays when indexed by a slice or a rising array of whole
-        numbers, such as an HDF5 data set or a zarr array: such data are read batch by batch.
-    labels: N whole numbers, the classes' indices.
-    classes: the classes' names, in the order of the labels; "0", "1", ... where none are given.
+    images: N×H×W×C uint8 pictures (C = 1 or 3; N×H×W are grey ones), which the trainer normalises
+        batch by batch; or N×C×H×W float32 arrays, which it takes as they are. An array, or anything
+        that has shape, dtype and a length and gives arrays when indexed by a slice or a rising
+        array of whole numbers, such as an HDF5 data set or a zarr array: such data are read batch
+        by batch.
+    labels: N or N×1 whole numbers, the classes' indices; N words, the classes' names; or N×K rows
+        of one 1 (one-hot, which is remarked on). `data.labels` are N int64, places in `classes`.
+    classes: the classes' names, in the order of the labels. Where none are given they are the
+        labels that are there, as words: labels 1 to 3, or 0, 4 and 7, make three classes named
+        "1", "2", "3" or "0", "4", "7", which is remarked on.
     skipped: the files `load` left out because they are damaged.
     framing: how `load` brought the pictures to their size, a `preprocess.Framing`; None where
         nobody has said.
@@ -33,10 +38,13 @@ class Dataset:
     ) -> None:
         if not _is_array_like(images):
             images = array("Dataset", "images", images)
+        if images.dtype == np.uint8 and len(images.shape) == 3:
+            in_memory = isinstance(images, np.ndarray)
+            images = images[..., None] if in_memory else WithChannel(as_source(images))
         if len(images.shape) != 4:
             raise ShapeError(
-                "Dataset: images must be N×H×W×C uint8 or N×C×H×W float32, "
-                f"got shape {images.shape}"
+                "Dataset: images must be N×H×W×C or N×H×W uint8 or N×C×H×W float32, "
+                f"got {images.dtype} of shape {tuple(images.shape)}"
             )
         if images.dtype not in (np.uint8, np.float32):
             raise DTypeError(
@@ -47,32 +55,18 @@ class Dataset:
             raise ShapeError(
                 f"Dataset: uint8 pictures must be N×H×W×3 or N×H×W×1, got shape {images.shape}"
             )
-        labels = array("Dataset", "labels", labels)
-        if labels.shape != (len(images),):
-            raise ShapeError(
-                f"Dataset: {len(images)} images need as many labels, got shape {labels.shape}"
-            )
-        if labels.dtype.kind not in "iu" and labels.size:
-            raise DTypeError(f"Dataset: labels must be whole numbers, got {labels.dtype}")
         self.images = images if isinstance(images, np.ndarray) else as_source(images)
-        self.labels = labels.astype(np.int64)
-        count = int(self.labels.max(initial=-1)) + 1
-        names = range(count) if classes is None else classes
-        self.classes = [str(c) for c in listed("Dataset", "classes", names, "a list of names")]
+        found = Labels("Dataset", labels, len(images))
+        there = found.classes() if classes is None else None
+        self.classes = there.names if there else _checked_names(classes)
+        self.labels = found.among(there or self.classes)
+        for note in filter(None, (found.note, there.note if there else "")):
+            remark(f"Dataset: {note}")
         self.skipped: list[str] = []
         # Where images in memory came from, if they tell that by more than their pixels: the same
         # files have the same fingerprint, read as it goes or at once.
         self.origin: Source | None = None
         self.framing: Framing | None = None
-        self._check_labels()
-
-    def _check_labels(self) -> None:
-        wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
-        if wrong.size:
-            raise ArgumentError(
-                f"Dataset: label {self.labels[wrong[0]]} of image {wrong[0]} is out of range: "
-                f"there are {len(self.classes)} classes, 0 to {len(self.classes) - 1}"
-            )
 
     @property
     def is_pictures(self) -> bool:
@@ -173,6 +167,10 @@ class Dataset:
         source = self.origin or as_source(self.images)
         source.identify(digest, np.arange(len(self)))
         return digest.hexdigest()
+
+
+def _checked_names(classes: Any) -> list[str]:
+    return [str(name) for name in listed("Dataset", "classes", classes, "a list of names")]
 
 
 def _is_array_like(images: Any) -> bool:

@@ -1,79 +1,136 @@
-"""Reads a folder of images: `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*` alone."""
+"""Reads a folder of pictures: `train/CLASS/*`, `val/CLASS/*`, `test/CLASS/*`, or `CLASS/*` alone.
+
+A class's pictures are those in its folder and in the folders below it. What lies beside the class
+folders, folders without pictures and files that are no pictures are told in the part's notes.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import FileError
-from .part import Part
+from . import layout
+from .listing import files_in, folders_in, holds_pictures, picture_files, some_names
+from .part import Part, part_called
 from .pictures import PictureFiles
 
 if TYPE_CHECKING:
     from .load import LoadOptions
 
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
-)
-
 
 def can_read(path: Path) -> bool:
-    return path.is_dir()
+    return path.is_dir() and layout.is_laid_out(path)
 
 
-def has_test(path: Path) -> bool:
-    """True where the folder itself says what is for training and what for testing."""
-    return (path / "train").is_dir() and (path / "test").is_dir()
+def parts(path: Path) -> tuple[str, ...]:
+    return tuple(layout.part_folders(path)) or ("train",)
 
 
 def read(path: Path, part: str, options: LoadOptions) -> Part:
-    """The classes are the sorted names of the (training) folders."""
-    if (path / "train").is_dir():
-        classes = _class_names(path / "train")
-        files, labels = _list_pictures(path / part, classes)
+    """The classes are the sorted names of the training set's folders that have pictures."""
+    found = layout.part_folders(path)
+    place = found.get(part, path)
+    folders = layout.class_folders(place)
+    listed = {name: _list_pictures(folders[name]) for name in folders}
+    filled = [name for name in folders if listed[name][0]]
+    if not filled:
+        raise FileError(f"{place}: {_lack(place)}")
+    if part == "train":
+        classes = filled
     else:
-        classes = _class_names(path)
-        files, labels = _list_pictures(path, classes)
-    images = PictureFiles(
+        classes = _classes_of([found["train"]] if "train" in found else found.values())
+    unknown = [name for name in filled if name not in classes]
+    if unknown:
+        raise FileError(
+            f"{folders[unknown[0]][0]}: no class of this name in the training folder, whose "
+            f"classes are {some_names(classes)}"
+        )
+    empty = [name for name in folders if name not in filled] if part == "train" else []
+    files = [file for name in filled for file in listed[name][0]]
+    counts = [len(listed[name][0]) for name in filled]
+    labels = np.repeat(np.array([classes.index(name) for name in filled], np.int64), counts)
+    no_pictures = [file for name in folders for file in listed[name][1]]
+    notes = _notes(path, place, found, empty, no_pictures)
+    alike = layout.alike_inside([folder for name in filled for folder in folders[name]])
+    if alike:
+        notes.append(
+            f"each of the {len(filled)} class folders has the folders {some_names(alike)} in it: "
+            "if those are the classes, give one of the folders above them"
+        )
+    return Part(picture_source(files, path, options), labels, classes, tuple(notes))
+
+
+def picture_source(files: list[str], root: Path, options: LoadOptions) -> PictureFiles:
+    """Files as they are asked for; told from `root` on, so that it may lie anywhere."""
+    return PictureFiles(
         files,
         options.framing(3),
         options.threads,
-        root=path,
+        root=root,
         tolerant=options.on_error == "skip",
     )
-    return Part(images, np.array(labels, np.int64), classes)
 
 
-def _class_names(path: Path) -> list[str]:
-    names = sorted(
-        entry.name for entry in path.iterdir() if entry.is_dir() and entry.name[0] not in "._"
-    )
-    if not names:
-        raise FileError(f"{path}: no class folders in it (expected CLASS/*.jpg, *.png, ...)")
-    return names
-
-
-def _list_pictures(path: Path, classes: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Files and labels, class by class, sorted by name: the same list on every file system."""
-    unknown = sorted(set(_class_names(path)) - set(classes))
-    if unknown:
-        raise FileError(f"{path / unknown[0]}: no class of this name in the training folder")
+def _list_pictures(folders: list[Path]) -> tuple[list[str], list[str]]:
+    """(pictures, other files) of a class, sorted: the same list on every file system."""
     files: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        folder = path / name
-        found = sorted(os.listdir(folder)) if folder.is_dir() else []
-        pictures = [
-            os.path.join(folder, file)
-            for file in found
-            if os.path.splitext(file)[1].lower() in SUFFIXES
-        ]
+    others: list[str] = []
+    for folder in folders:
+        pictures, rest = picture_files(folder)
         files += pictures
-        labels += [label] * len(pictures)
-    if not files:
-        raise FileError(f"{path}: no pictures in its class folders")
-    return files, labels
+        others += rest
+    return files, others
+
+
+def _classes_of(places: Iterable[Path]) -> list[str]:
+    """The sorted names of the folders with pictures."""
+    filled = set()
+    for place in places:
+        folders = layout.class_folders(place)
+        filled.update(name for name in folders if any(map(holds_pictures, folders[name])))
+    return sorted(filled)
+
+
+def _lack(place: Path) -> str:
+    """What a folder without classes has instead."""
+    loose = [file.name for file in files_in(place)]
+    if folders_in(place):
+        return "no pictures in its class folders"
+    here = f"; in the folder itself there are {some_names(loose)}" if loose else ""
+    return f"no class folders in it (expected CLASS/*.jpg, *.png, ...){here}"
+
+
+def _notes(
+    root: Path, place: Path, found: dict[str, Path], empty: list[str], no_pictures: list[str]
+) -> list[str]:
+    """What is there and was not used, each with its number and a few names."""
+    loose = [file.path for file in files_in(place)]
+    beside: list[str] = []
+    unlabelled: list[str] = []
+    if found:
+        loose += [file.path for file in files_in(root)]
+        for entry in folders_in(root):
+            part = part_called(entry.name)
+            if part not in found:
+                (beside if part is None else unlabelled).append(entry.name)
+
+    def told(names: list[str], one: str, many: str) -> str:
+        what = one if len(names) == 1 else many
+        return f"passed over {len(names):,} {what} ({some_names(names)})"
+
+    def from_root(files: list[str]) -> list[str]:
+        return [os.path.relpath(file, root) for file in files]
+
+    notes = (
+        (empty, "class folder without pictures", "class folders without pictures"),
+        (beside, "folder beside the parts", "folders beside the parts"),
+        (unlabelled, "part without class folders", "parts without class folders"),
+        (from_root(loose), "file outside the class folders", "files outside the class folders"),
+        (from_root(no_pictures), "file that opens as no picture", "files that open as no pictures"),
+    )
+    return [told(*note) for note in notes if note[0]]

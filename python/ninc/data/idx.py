@@ -1,9 +1,15 @@
-"""Reads MNIST and Fashion-MNIST: IDX files, plain or gzipped.
+"""Reads MNIST, Fashion-MNIST, EMNIST and others of their form: IDX files, plain or gzipped.
 
 `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, `t10k-...` or `test-...` for the test set,
-each with or without `.gz`; `train-images.idx3-ubyte` as some write it. An IDX file is two zero
-bytes, the type's number, the number of dimensions, each dimension as a big-endian uint32, then the
-numbers, row by row. Images are N×H×W uint8, or in colour N×H×W×3 or N×3×H×W.
+`val-...` for a validation set, each with or without `.gz`; `train-images.idx3-ubyte` as some write
+it. An IDX file is two zero bytes, the type's number, the number of dimensions, each dimension as a
+big-endian uint32, then the numbers, row by row. Images are N×H×W uint8, or in colour N×H×W×3 or
+N×3×H×W.
+
+EMNIST's files begin with the name of one of its sets: `emnist-letters-train-images-idx3-ubyte`.
+They hold each picture with rows and columns exchanged, so it is transposed here and stands upright
+as MNIST's do. `emnist-letters-mapping.txt` has a class's label and the codes of its characters, of
+which the first is its name. Where a folder has several sets, any file of one says which is meant.
 
 A plain file is read as it goes; a gzipped one is unpacked into memory.
 """
@@ -21,15 +27,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError
+from .labels import Classes, Labels
 from .memory import check_room
-from .part import Part, check_labels, numbered_classes
+from .part import PARTS, Part, as_file_errors, part_called, read_bytes
 from .records import RecordFile
-from .source import Source, WholeSource
+from .source import Source, Transposed, WholeSource
 
 if TYPE_CHECKING:
     from .load import LoadOptions
 
-_NAME = re.compile(r"(train|t10k|test)-(images|labels)[.-]idx\d-ubyte(\.gz)?")
+_NAME = re.compile(
+    r"(?:(emnist-[a-z]+)-)?(train|val|valid|validation|t10k|test)-(images|labels)"
+    r"[.-]idx\d-ubyte(?:\.gz)?"
+)
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -38,43 +48,90 @@ _LARGEST_RATIO = 1032
 
 
 def can_read(path: Path) -> bool:
-    return path.is_dir() and ("train", "images") in _find(path)
+    if path.is_dir():
+        return any(what == "images" for found in _sets(path).values() for _, what in found)
+    return _NAME.fullmatch(path.name) is not None
 
 
-def has_test(path: Path) -> bool:
-    return ("test", "images") in _find(path)
+def parts(path: Path) -> tuple[str, ...]:
+    _, found = _find(path)
+    return tuple(part for part in PARTS if (part, "images") in found)
 
 
 def read(path: Path, part: str, options: LoadOptions) -> Part:
-    found = _find(path)
-    # Classes are those of the training set, so its labels are read in any case.
-    numbers = _read_labels(path, found, "train")
-    classes = numbered_classes(found["train", "labels"], numbers)
-    if part == "test":
-        numbers = _read_labels(path, found, "test")
+    name, found = _find(path)
     images = _Images(found[part, "images"]).source()
-    return Part(images, check_labels(found[part, "labels"], numbers, len(images), classes), classes)
+    with as_file_errors():
+        labels = _read_labels(found, part, len(images))
+        classes = _mapped(found[part, "images"].parent / f"{name}-mapping.txt") if name else None
+        if classes is None:
+            first = parts(path)[0]
+            classes = (labels if part == first else _read_labels(found, first)).classes()
+        places = labels.among(classes)
+    notes = (classes.note,) if classes.note else ()
+    return Part(Transposed(images) if name else images, places, classes.names, notes)
 
 
-def _find(path: Path) -> dict[tuple[str, str], Path]:
-    """(part, what it holds) -> file; a plain file goes before a gzipped one."""
-    found: dict[tuple[str, str], Path] = {}
-    for file in sorted(path.iterdir()):
+def _sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
+    """Of each of EMNIST's sets, and of "", files named as MNIST's are: (part, what) -> file.
+
+    A plain file goes before a gzipped one.
+    """
+    sets: dict[str, dict[tuple[str, str], Path]] = {}
+    for file in sorted(folder.iterdir()):
         match = _NAME.fullmatch(file.name)
         if match and file.is_file():
-            part = "train" if match[1] == "train" else "test"
-            found.setdefault((part, match[2]), file)
-    return found
+            part = part_called(match[2]) or "test"  # which MNIST calls t10k
+            sets.setdefault(match[1] or "", {}).setdefault((part, match[3]), file)
+    return sets
 
 
-def _read_labels(path: Path, found: dict[tuple[str, str], Path], part: str) -> np.ndarray:
+def _find(path: Path) -> tuple[str, dict[tuple[str, str], Path]]:
+    """(name of the set, its files), of a folder or of the set that a file belongs to."""
+    if path.is_dir():
+        sets = {name: found for name, found in _sets(path).items() if _has_images(found)}
+        if len(sets) > 1:
+            named = ", ".join(name or "MNIST" for name in sets)
+            file = next(iter(sets.popitem()[1].values()))
+            raise FileError(
+                f"{path}: has several data sets, {named}; give a file of the one that is meant, "
+                f"such as {file}"
+            )
+        return next(iter(sets.items()))
+    name = _NAME.fullmatch(path.name)[1] or ""
+    found = _sets(path.parent)[name]
+    if not _has_images(found):
+        raise FileError(f"{path}: labels, but their images are not beside them")
+    return name, found
+
+
+def _has_images(found: dict[tuple[str, str], Path]) -> bool:
+    return any(what == "images" for _, what in found)
+
+
+def _mapped(file: Path) -> Classes | None:
+    """The classes of EMNIST's list of labels and characters; None where there is none."""
+    if not file.is_file():
+        return None
+    try:
+        rows = [line.split() for line in read_bytes(file).decode().splitlines() if line.strip()]
+        numbered = sorted((int(row[0]), chr(int(row[1]))) for row in rows)
+    except (ValueError, IndexError, OverflowError) as error:
+        raise FileError(f"{file}: each line must have a label and a character's code") from error
+    numbers, names = zip(*numbered) if numbered else ((), ())
+    if not names or len(set(names)) != len(names) or len(set(numbers)) != len(names):
+        raise FileError(f"{file}: no list of labels and characters, each of them once")
+    return Classes(list(names), np.array(numbers))
+
+
+def _read_labels(found: dict[tuple[str, str], Path], part: str, count: int | None = None) -> Labels:
+    """A part's labels; as many as it has images, or `count`."""
     if (part, "labels") not in found:
-        missing = found[part, "images"].name.replace("images", "labels").replace("idx3", "idx1")
-        raise FileError(f"{path / missing}: no such file; images need their labels")
+        images = found[part, "images"]
+        missing = images.name.replace("images", "labels").replace("idx3", "idx1")
+        raise FileError(f"{images.parent / missing}: no such file; images need their labels")
     file = _IdxFile(found[part, "labels"])
-    if len(file.shape) != 1 or file.dtype.kind not in "iu":
-        raise FileError(f"{file.path}: labels must be N whole numbers, got {file.kind}")
-    return file.read()
+    return Labels(file.path, file.read(), file.shape[0] if count is None else count)
 
 
 class _IdxFile:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from ..errors import ArgumentError, FileError, remark
+from ..errors import FileError, remark
+from ..preprocess.pictures import HEIC, pillow
 
 # Files with these endings are taken for pictures without a look inside, so that a large folder is
 # listed quickly and a damaged picture is told of when it is read.
 SUFFIXES = frozenset(
     (
-        ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
-        ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+        ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm",
+        ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
     )
 )  # fmt: skip
+
+# What systems leave in folders beside files that begin with a dot; nobody means it.
+_LITTER = frozenset(
+    (
+        "$recycle.bin", "@eadir", "__macosx", "__pycache__", "desktop.ini", "ehthumbs.db", "icon\r",
+        "lost+found", "system volume information", "thumbs.db",
+    )
+)  # fmt: skip
+
+# Of these Pillow knows the size but needs another program for the pixels, or, of TGA, takes other
+# files for them, as they have no mark at their beginning.
+_NOT_BY_CONTENT = frozenset(("EPS", "MPEG", "TGA"))
 
 # How many names a remark about files that were passed over shows.
 _MOST_NAMES = 5
@@ -24,60 +37,125 @@ def picture_files(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]
     """(pictures, ignored): the files in a folder and in the folders below it, each list sorted.
 
     A file without one of `SUFFIXES` is a picture where Pillow recognises its first bytes. Files and
-    folders whose names begin with a dot are neither pictures nor ignored. Raises FileError where a
-    folder cannot be read.
+    folders whose names begin with a dot, and what systems leave behind, such as Thumbs.db, are
+    neither pictures nor ignored. Raises FileError where a folder cannot be read.
     """
     files: list[str] = []
     ignored: list[str] = []
-    for path in _files_below(os.fspath(folder), set()):
-        known = os.path.splitext(path)[1].lower() in SUFFIXES
-        (files if known or _is_picture(path) else ignored).append(path)
+    for path in files_below(folder):
+        (files if is_picture(path) else ignored).append(path)
     return files, ignored
+
+
+def holds_pictures(folder: str | os.PathLike[str]) -> bool:
+    """True where there is a picture in the folder or below it."""
+    unsure = []
+    for path in files_below(folder):
+        if _has_suffix(path):
+            return True
+        unsure.append(path)
+    return any(map(_opens, unsure))
+
+
+def folders_in(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    """The folders in a folder, sorted by name, without those that `picture_files` does not see."""
+    return [entry for entry in _entries(os.fspath(folder)) if entry.is_dir()]
+
+
+def files_in(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    """The files in a folder itself, sorted by name, without those that nobody means."""
+    return [entry for entry in _entries(os.fspath(folder)) if _is_file(entry)]
+
+
+def files_below(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Every file in a folder and below it, sorted; links that lead back up are not followed."""
+    above = set()
+    for path in (os.path.abspath(folder), os.path.realpath(folder)):
+        while os.path.dirname(path) != path:
+            path = os.path.dirname(path)
+            above.add(_identity(path))
+    return _files_below(os.fspath(folder), above)
+
+
+def is_picture(path: str) -> bool:
+    """True for a file with one of `SUFFIXES`, and for others where Pillow recognises them."""
+    return _has_suffix(path) or _opens(path)
+
+
+def some_names(names: Sequence[str]) -> str:
+    """ "a, b, c, d, e and 7 more"."""
+    more = len(names) - _MOST_NAMES
+    return f"{', '.join(names[:_MOST_NAMES])}{f' and {more:,} more' if more > 0 else ''}"
+
+
+def what_helps(ignored: Iterable[str]) -> str:
+    """What makes pictures of files that are none to Pillow, as the end of a sentence, or ""."""
+    heic = any(path.lower().endswith(HEIC) for path in ignored)
+    return ", HEIC pictures need pillow-heif: pip install pillow-heif" if heic else ""
 
 
 def remark_ignored(folder: str | os.PathLike[str], ignored: list[str]) -> None:
     """One remark with the number and the first names of files that are no pictures."""
     if not ignored:
         return
-    names = [os.path.relpath(path, folder) for path in ignored[:_MOST_NAMES]]
-    more = len(ignored) - len(names)
-    what = "1 file is no picture" if len(ignored) == 1 else f"{len(ignored):,} files are no pictures"
-    remark(
-        f"{os.fspath(folder)}: {what} and passed over: {', '.join(names)}"
-        f"{f' and {more:,} more' if more else ''}"
-    )
+    names = [os.path.relpath(path, folder) for path in ignored]
+    one, many = "1 file is no picture", f"{len(ignored):,} files are no pictures"
+    what = one if len(ignored) == 1 else many
+    remark(f"{os.fspath(folder)}: {what} and passed over: {some_names(names)}{what_helps(ignored)}")
 
 
-def _files_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
-    """Every file below `folder`, sorted; a folder that links lead to twice is listed once."""
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-        place = os.stat(folder)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise FileError(f"{folder}: cannot read this folder ({reason})") from error
-    if (place.st_dev, place.st_ino) in visited:
+        raise FileError(f"{folder}: cannot read ({reason})") from error
+    return [
+        entry
+        for entry in entries
+        if not entry.name.startswith(".") and entry.name.lower() not in _LITTER
+    ]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """True for a link that leads nowhere, too: it is told of when it is read."""
+    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+
+
+def _files_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
+    identity = _identity(folder)
+    if identity in visited:
         return
-    visited.add((place.st_dev, place.st_ino))
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
+    visited.add(identity)
+    for entry in _entries(folder):
         if entry.is_dir():
             yield from _files_below(entry.path, visited)
-        elif entry.is_file() or entry.is_symlink():  # a broken link is told of when it is read
+        elif _is_file(entry):
             yield entry.path
 
 
-def _is_picture(path: str) -> bool:
+def _identity(folder: str) -> tuple[int, int]:
     try:
-        from PIL import Image, ImageFile
-    except ImportError as error:
-        raise ArgumentError("reading pictures needs Pillow: pip install 'ninc[images]'") from error
+        place = os.stat(folder)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise FileError(f"{folder}: cannot read ({reason})") from error
+    return place.st_dev, place.st_ino
+
+
+def _has_suffix(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
+def _opens(path: str) -> bool:
+    Image = pillow()
+    from PIL import ImageFile
+
     try:
         with Image.open(path) as image:
-            # Pillow recognises a few kinds of files of which it cannot read any pixels.
-            return not isinstance(image, ImageFile.StubImageFile) and image.format != "MPEG"
+            stub = isinstance(image, ImageFile.StubImageFile)
+            return not stub and image.format not in _NOT_BY_CONTENT
     except Image.DecompressionBombError:
         return True  # a picture too large to be read; whoever reads it says so
     except Exception:  # decoders raise what they like over bytes that are not theirs

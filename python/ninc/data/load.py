@@ -9,29 +9,24 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..arguments import LARGEST_SEED, flag, one_of, real, shown, whole
 from ..arguments import path as file_path
-from ..errors import ArgumentError, FileError, OutOfMemoryError
+from ..errors import ArgumentError, FileError, OutOfMemoryError, remark
 from ..preprocess import RGB, WHITE, Framing
 from ..progress import Counter
-from . import cifar_binary, cifar_pickle, folder, idx, npz
 from .dataset import Dataset, first_of_each, held_out
+from .locate import locate
 from .memory import available_memory, size_text
-from .part import Part
+from .part import PARTS, Part
 from .pictures import FittedPictures
 from .source import Failed, Joined, Source
 
-# Asked in order; the first whose `can_read(path)` says yes reads it. `has_test(path)` tells whether
-# there is a test set, and `read(path, "train" or "test", options)` gives a `Part`.
-READERS = (cifar_binary, cifar_pickle, idx, npz, folder)
-
-SPLITS = ("train", "test", "all")
+SPLITS = (*PARTS, "all")
 
 # Images are read into memory where they take up no more than this share of what is free: training
 # needs room too.
@@ -87,14 +82,25 @@ def load(
     """Reads labelled images, N×H×W×C uint8 unless a `.npz` holds N×C×H×W float32.
 
     path: one of
-        a folder of pictures: `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*` alone;
+        a folder of pictures: `train/CLASS/*` and `val/CLASS/*` or `test/CLASS/*` or both, or
+            `CLASS/*` alone. Pictures in folders below a class's are the class's; what Pillow opens
+            is a picture, whatever its ending;
+        a table, `.csv` or `.tsv`, of file names and classes, or a folder with one in it and the
+            pictures beside it or below (see `ninc.data.table`);
         a folder with CIFAR-10 or CIFAR-100, binary (`data_batch_1.bin` ..., `train.bin`) or
             pickled (`data_batch_1` ..., `train`);
-        a folder with MNIST or Fashion-MNIST, IDX plain or gzipped (`train-images-idx3-ubyte` ...);
-        a `.npz` file, or a folder with one in it: `x` and `y` and, if you like, `x_test`, `y_test`
-            and `classes` (other names it may have: see `ninc.data.npz`).
-    split: "train" or "test" (without a test set: `held_out` of each class, chosen by `seed`), or
-        "all" for both together.
+        a folder with MNIST, Fashion-MNIST or EMNIST, IDX plain or gzipped
+            (`train-images-idx3-ubyte` ..., `emnist-letters-train-images-idx3-ubyte` ...), or one of
+            these files, which stands for all of its set;
+        a folder with SVHN's `train_32x32.mat` and `test_32x32.mat`, or a file like these; needs
+            scipy;
+        a `.npz` file, or a folder with one in it: `x` and `y` and, if you like, `x_val`, `y_val`,
+            `x_test`, `y_test` and `classes` (other names it may have: see `ninc.data.npz`);
+        a folder above one of these, such as `pets` of `pets/pets/CLASS/*` or `data` of
+            `data/MNIST/raw`, if there is only one below.
+    split: "train"; "validation"; "test" (without a test part: the validation part; without either:
+        `held_out` of each class, chosen by `seed`); or "all" parts together. `splits` tells which
+        there are. The classes are the training part's.
     size: (height, width) pictures are brought to; None takes them as they are, and then they must
         all be of one size.
     channels: 3 for RGB, 1 for grey; None takes arrays as they are and files as RGB.
@@ -117,8 +123,12 @@ def load(
 
     The trainer stores size, channels, resize, fit and ground with the network.
 
+    What was found and not used, such as empty classes, other folders, files that are no pictures,
+    and labels that were renumbered or one-hot, are told as one remark (`ninc.Remark`).
+
     Raises FileError for data that is missing, damaged or not what it should be, by name,
-    ArgumentError for an option out of range and OutOfMemoryError where `in_memory=True` cannot be.
+    ArgumentError for an option out of range or a part that is not there, and OutOfMemoryError where
+    `in_memory=True` cannot be.
     """
     options = LoadOptions(
         split,
@@ -139,15 +149,15 @@ def load(
     _check(options)
     place = Path(file_path("load", "path", path))
     with _told(place):
-        reader = _reader_of(place)
-        divided = reader.has_test(place)
-        wanted = {"all": ("train", "test")}.get(split, (split,)) if divided else ("train",)
-        parts = [reader.read(place, part, options) for part in wanted]
+        reader, found = locate(place)
+        there = reader.parts(found)
+        parts = {part: reader.read(found, part, options) for part in _wanted(place, there, split)}
     images, labels = _joined(place, parts, options)
-    classes = parts[0].classes
-    chosen = _choose(labels, options, divided)
+    classes = next(iter(parts.values())).classes
+    chosen = _choose(labels, options, there != ("train",))
     if not chosen.size:
         raise FileError(f"{place}: no pictures left for {split!r}: too few a class")
+    _remark(place, found, parts)
     if len(chosen) < len(labels):
         images, labels = images.take(chosen), labels[chosen]
     data = _read(place, images, labels, classes, options)
@@ -156,11 +166,41 @@ def load(
     return data
 
 
-def has_test(path: str | os.PathLike[str]) -> bool:
-    """True where the data itself say what is for training and what for testing."""
-    place = Path(file_path("has_test", "path", path))
+def splits(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The parts that the data themselves are divided into: "train", "validation", "test".
+
+    Those that are there, in this order; ("train",) of data that are not divided.
+    """
+    place = Path(file_path("splits", "path", path))
     with _told(place):
-        return _reader_of(place).has_test(place)
+        reader, found = locate(place)
+        return reader.parts(found)
+
+
+def has_test(path: str | os.PathLike[str]) -> bool:
+    """True where the data themselves say what is held out: they have a test or validation part."""
+    return splits(path) != ("train",)
+
+
+def _wanted(place: Path, there: Sequence[str], split: str) -> Sequence[str]:
+    """The parts to read for a split; ArgumentError where the data have none for it."""
+    if split == "all":
+        return there
+    if split == "test" and "test" not in there:
+        split = "validation" if "validation" in there else "train"  # some of which are held out
+    if split not in there:
+        held_out = " (split 'test' holds some of it out)" if there == ("train",) else ""
+        raise ArgumentError(f"{place}: no {split} part; it has {' and '.join(there)}{held_out}")
+    return (split,)
+
+
+def _remark(place: Path, found: Path, parts: Mapping[str, Part]) -> None:
+    """All that is to be told of how the data were found, as one line."""
+    notes = [f"read from {found}"] if found != place and place.is_dir() else []
+    for part in parts.values():
+        notes += [note for note in part.notes if note not in notes]
+    if notes:
+        remark(f"{place}: {'; '.join(notes)}")
 
 
 @contextlib.contextmanager
@@ -175,28 +215,18 @@ def _told(place: Path) -> Iterator[None]:
         raise FileError(f"{error.filename or place}: cannot read ({reason})") from error
 
 
-def _reader_of(place: Path) -> Any:
-    if not place.exists():
-        raise FileError(f"{place}: no such file or folder")
-    for reader in READERS:
-        if reader.can_read(place):
-            return reader
-    raise FileError(
-        f"{place}: not a folder of images (expected train/CLASS/* or CLASS/*, CIFAR batches or IDX "
-        "files) and no .npz file"
-    )
-
-
-def _joined(place: Path, parts: Sequence[Part], options: LoadOptions) -> tuple[Source, np.ndarray]:
+def _joined(
+    place: Path, parts: Mapping[str, Part], options: LoadOptions
+) -> tuple[Source, np.ndarray]:
     """All parts' images, at the size and with the channels asked for, and their labels."""
-    images = [_fitted(place, part.images, options) for part in parts]
+    images = [_fitted(place, part.images, options) for part in parts.values()]
     kinds = [f"{'×'.join(map(str, source.shape[1:]))} {source.dtype}" for source in images]
     if len(set(kinds)) > 1:
+        all_kinds = ", ".join(f"{part} images are {kind}" for part, kind in zip(parts, kinds))
         raise FileError(
-            f"{place}: training images are {kinds[0]}, test images {kinds[1]}; give a size and "
-            "channels to bring them to, or take one split"
+            f"{place}: {all_kinds}; give a size and channels to bring them to, or take one split"
         )
-    labels = np.concatenate([part.labels for part in parts])
+    labels = np.concatenate([part.labels for part in parts.values()])
     return images[0] if len(images) == 1 else Joined(images), labels
 
 

@@ -1,9 +1,10 @@
 """Reads numpy's `.npz`: the file, or a folder with a single one in it.
 
-Training images stand under `x`, `images`, `x_train` or `train_images`, their labels under `y`,
-`labels`, `y_train` or `train_labels`; a test set, where there is one, under `x_test` or
-`test_images` and `y_test` or `test_labels`; the classes' names under `classes`. Images are
-N×H×W or N×H×W×C uint8 pictures (C = 1 or 3), or N×C×H×W float32; labels are N or N×1 whole numbers.
+Training images stand under `x_train`, `train_images`, `train_x` or `images_train`, or `x` or
+`images` alone, their labels under `y_train`, `train_labels`, ..., `y` or `labels`; a validation and
+a test set, where there are any, under the same names with `val`, `valid` or `validation` and with
+`test`; the classes' names under `classes`. Letter case does not matter. Images are N×H×W or N×H×W×C
+uint8 pictures (C = 1 or 3), or N×C×H×W float32; labels are all that `Dataset` takes.
 
 What `np.savez` writes is read as it goes; what `np.savez_compressed` writes is unpacked into
 memory. Pickled arrays are refused.
@@ -20,19 +21,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import FileError
+from .labels import Classes, Labels
+from .listing import some_names
 from .memory import check_room
-from .part import Part, check_labels, numbered_classes
+from .part import PARTS, Part, as_file_errors, words_for
 from .records import RecordFile
 from .source import Source, WholeSource
 
 if TYPE_CHECKING:
     from .load import LoadOptions
 
-_NAMES = {
-    ("train", "images"): ("x", "images", "x_train", "train_images"),
-    ("train", "labels"): ("y", "labels", "y_train", "train_labels"),
-    ("test", "images"): ("x_test", "test_images"),
-    ("test", "labels"): ("y_test", "test_labels"),
+# Names of arrays without a part's name in them, which are the training set's.
+_PLAIN = {"images": ("x", "images"), "labels": ("y", "labels")}
+
+# With a part's name for {}.
+_PATTERNS = {
+    "images": ("x_{}", "{}_images", "{}_x", "images_{}"),
+    "labels": ("y_{}", "{}_labels", "{}_y", "labels_{}"),
 }
 
 # `except Exception` below: zipfile, zlib and numpy's parser of headers raise what they like over
@@ -46,25 +51,38 @@ def can_read(path: Path) -> bool:
     return _file(path) is not None
 
 
-def has_test(path: Path) -> bool:
+def parts(path: Path) -> tuple[str, ...]:
     names = _arrays(_file(path))
-    return any(name in names for name in _NAMES["test", "images"])
+    # Images without labels, and labels without images, are told when they are read.
+    there = (part for part in PARTS if any(_named(names, part, what) for what in _PLAIN))
+    return tuple(there) or ("train",)
 
 
 def read(path: Path, part: str, options: LoadOptions) -> Part:
     file = _file(path)
     names = _arrays(file)
-    labels = _load(file, _find(file, names, "train", "labels"))
-    if "classes" in names:
-        classes = [str(name) for name in _load(file, "classes").ravel()]
-        if len(set(classes)) != len(classes):
-            raise FileError(f"{file}: 'classes' names a class twice")
-    else:
-        classes = numbered_classes(file, labels)
-    if part == "test":
-        labels = _load(file, _find(file, names, "test", "labels"))
-    images = _images(file, _find(file, names, part, "images"))
-    return Part(images, check_labels(file, labels, len(images), classes), classes)
+    first = parts(path)[0]
+    with as_file_errors():
+        source = _images(file, _find(file, names, part, "images"))
+        labels = _labels(file, names, part, len(source))
+        if "classes" in names:
+            classes = Classes([str(name) for name in _load(file, "classes").ravel()])
+            if len(set(classes.names)) != len(classes.names):
+                raise FileError(f"{file}: 'classes' names a class twice")
+        else:
+            classes = (labels if part == first else _labels(file, names, first)).classes()
+        places = labels.among(classes)
+    notes = [note for note in (labels.note, classes.note) if note]
+    unused = _unused(names)
+    if unused:
+        notes.append(f"passed over the arrays {some_names(unused)}")
+    return Part(source, places, classes.names, tuple(notes))
+
+
+def _labels(file: Path, names: list[str], part: str, count: int | None = None) -> Labels:
+    """A part's labels; as many as it has images, or `count`."""
+    array = _load(file, _find(file, names, part, "labels"))
+    return Labels(file, array, (array.shape or (1,))[0] if count is None else count)
 
 
 def _file(path: Path) -> Path | None:
@@ -82,15 +100,37 @@ def _arrays(file: Path) -> list[str]:
         raise FileError(f"{file}: not a whole .npz file ({error})") from error
 
 
+def _spellings(part: str, what: str) -> list[str]:
+    """The names with a part's name in them that its images or labels may have, in small letters."""
+    return [form.format(word) for word in words_for(part) for form in _PATTERNS[what]]
+
+
+def _named(names: list[str], part: str, what: str) -> list[str]:
+    """The arrays that are images or labels of a part."""
+    spellings = _spellings(part, what)
+    found = [name for name in names if name.lower() in spellings]
+    if not found and part == "train":
+        found = [name for name in names if name.lower() in _PLAIN[what]]
+    return found
+
+
 def _find(file: Path, names: list[str], part: str, what: str) -> str:
-    wanted = _NAMES[part, what]
-    for name in wanted:
-        if name in names:
-            return name
+    found = _named(names, part, what)
+    if len(found) > 1:
+        raise FileError(f"{file}: {' and '.join(map(repr, found))} both are {part} {what}")
+    if found:
+        return found[0]
+    plain = _PLAIN[what] if part == "train" else ()
+    words = ", ".join((*plain, *_spellings(part, what)[:2]))
     raise FileError(
-        f"{file}: no {part} {what}: expected an array named {', '.join(wanted[:-1])} or "
-        f"{wanted[-1]}, there is {', '.join(names[:10]) or 'none'}"
+        f"{file}: no {part} {what}: expected an array named {words}, ...; there is "
+        f"{', '.join(names[:10]) or 'nothing'}"
     )
+
+
+def _unused(names: list[str]) -> list[str]:
+    used = [name for part in PARTS for what in _PLAIN for name in _named(names, part, what)]
+    return [name for name in names if name not in used and name != "classes"]
 
 
 def _load(file: Path, name: str) -> np.ndarray:

@@ -1,57 +1,63 @@
-"""What a reader hands over: the training or the test images of one place, still unread."""
+"""What a reader hands over: the images of one part of the data, still unread."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import FileError
+from ..errors import Error, FileError
 from .source import Source
 
-# More classes than any data set has: beyond, a label is a mistake, and a list of names as well.
-_MOST_CLASSES = 1_000_000
+# A reader knows these parts by these names, and gives those that are there in this order.
+PARTS = ("train", "validation", "test")
+
+# What people call the parts, in folders' and arrays' names; letter case does not matter.
+_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Images with labels; `classes` are those of the training set, in the order of the labels."""
+    """Images with labels; `classes` are those of the training set, in the order of the labels.
+
+    notes: what a user should know of how they were found, in words that can follow a colon.
+    """
 
     images: Source
     labels: np.ndarray
     classes: list[str]
+    notes: tuple[str, ...] = ()
 
 
-def check_labels(
-    file: str | os.PathLike[str], labels: np.ndarray, images: int, classes: Sequence[str]
-) -> np.ndarray:
-    """The labels as N int64; FileError, naming `file`, where they do not fit images or classes."""
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise FileError(
-            f"{file}: labels must be N whole numbers, got {labels.dtype} of shape {labels.shape}"
-        )
-    if len(labels) != images:
-        raise FileError(f"{file}: {len(labels):,} labels, but there are {images:,} images")
-    labels = labels.astype(np.int64)
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
-    if wrong.size:
-        raise FileError(
-            f"{file}: label {labels[wrong[0]]} of image {wrong[0]} is out of range: there are "
-            f"{len(classes)} classes, 0 to {len(classes) - 1}"
-        )
-    return labels
+def part_called(name: str) -> str | None:
+    """The part of `PARTS` that a name such as "Valid" or "test_set" means, or None."""
+    word = name.lower()
+    for ending in ("_set", "-set", " set"):
+        word = word[: -len(ending)] if word.endswith(ending) else word
+    return next((part for part, words in _WORDS.items() if word in words), None)
 
 
-def numbered_classes(file: str | os.PathLike[str], labels: np.ndarray) -> list[str]:
-    """ "0", "1", ... up to the largest label, where classes have no names."""
-    most = int(labels.max()) if labels.dtype.kind in "iu" and labels.size else -1
-    if most >= _MOST_CLASSES:
-        raise FileError(f"{file}: label {most} is out of range: these are no classes' numbers")
-    return [str(label) for label in range(most + 1)]
+def words_for(part: str) -> tuple[str, ...]:
+    """The names of a part, the usual one first."""
+    return _WORDS[part]
+
+
+@contextlib.contextmanager
+def as_file_errors() -> Iterator[None]:
+    """Turns what `Labels` raises about a file's labels into FileErrors."""
+    try:
+        yield
+    except FileError:
+        raise
+    except Error as error:
+        raise FileError(str(error)) from error
 
 
 def read_bytes(file: str | os.PathLike[str]) -> bytes:

@@ -197,6 +197,43 @@ class WholeSource(Source):
         return self._array
 
 
+class _View(Source):
+    """The images of another source, laid out otherwise: `read` alone differs."""
+
+    def __init__(self, base: Source, shape: Sequence[int]) -> None:
+        super().__init__(shape, base.dtype)
+        self.by_pixels = base.by_pixels
+        self._base = base
+
+    def keep(self, limit: int) -> None:
+        self._base.keep(limit)
+
+    def name(self, index: int) -> str:
+        return self._base.name(index)
+
+
+class WithChannel(_View):
+    """N×H×W as N×H×W×1."""
+
+    def __init__(self, base: Source) -> None:
+        super().__init__(base, (*base.shape, 1))
+
+    def read(self, indices, advance=None, failed=None):
+        return self._base.read(indices, advance, failed)[..., None]
+
+
+class Transposed(_View):
+    """N×H×W×C as N×W×H×C."""
+
+    def __init__(self, base: Source) -> None:
+        count, height, width, channels = base.shape
+        super().__init__(base, (count, width, height, channels))
+
+    def read(self, indices, advance=None, failed=None):
+        pixels = self._base.read(indices, advance, failed)
+        return np.ascontiguousarray(pixels.transpose(0, 2, 1, 3))
+
+
 class Selected(Source):
     """Some images of another source, in an order of their own."""
 

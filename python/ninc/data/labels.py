@@ -1,0 +1,207 @@
+"""Labels of every kind people have them in, as places among classes.
+
+labels = Labels("y.npz", y, 60_000)          # numbers from 1, floats, one-hot rows, words ...
+classes = labels.classes()                   # ... and the classes that are there
+places = labels.among(classes)               # N int64, counted from 0
+places = Labels("test.npz", t, 10_000).among(classes)     # the same classes mean the same
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, ShapeError
+
+# Larger numbers than any data set's classes have: beyond, a label is a mistake.
+_LARGEST_LABEL = 999_999
+
+_FOR_INDICES = "y.argmax(axis=1) makes class indices of scores"
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """The classes' names, and the label that means each; without labels, its place does.
+
+    note: what a user should know about how they came to be; "" where nothing is special.
+    """
+
+    names: list[str]
+    numbers: np.ndarray | None = None
+    note: str = ""
+
+
+class Labels:
+    """N labels: N or N×1 whole numbers (floats and bools, too) or words, or N×K rows of one 1.
+
+    where: what messages begin with. count: the images they belong to.
+    note: what a user should know about how they were read; "" where nothing is special.
+
+    Raises ShapeError, DTypeError or ArgumentError.
+    """
+
+    def __init__(self, where: str | os.PathLike[str], labels: Any, count: int) -> None:
+        self.where, self.note = os.fspath(where), ""
+        # Of rows of one 1: how many classes they have.
+        self._columns: int | None = None
+        try:
+            values = _as_array(labels)
+        except (ValueError, TypeError) as error:  # such as lists of unlike lengths
+            raise DTypeError(f"{self.where}: labels must be N whole numbers or words") from error
+        if values.ndim == 2 and values.shape[1] > 1 and len(values) == count:
+            values = self._from_rows(values)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        if values.ndim != 1:
+            raise ShapeError(
+                f"{self.where}: labels must be N whole numbers or words, got {values.dtype} of "
+                f"shape {values.shape}"
+            )
+        if len(values) != count:
+            raise ShapeError(
+                f"{self.where}: {len(values):,} labels, but there are {count:,} images"
+            )
+        self.values = self._plain(values)
+
+    def classes(self) -> Classes:
+        """The classes that these labels, a training set's, have."""
+        if self._columns is not None:
+            return Classes([str(label) for label in range(self._columns)])
+        if self.values.dtype.kind == "U":
+            return Classes(in_order(self.values.tolist()))
+        there = np.unique(self.values)
+        if there.size and not 0 <= there[0] <= there[-1] <= _LARGEST_LABEL:
+            label = there[0] if there[0] < 0 else there[-1]
+            raise ArgumentError(
+                f"{self.where}: label {label} of image {np.argmax(self.values == label)} is out of "
+                "range: these are no classes' numbers, which are 0 or more"
+            )
+        names = [str(label) for label in there]
+        if not there.size or there[-1] == len(there) - 1:
+            return Classes(names)
+        return Classes(
+            names,
+            there,
+            f"the labels {_few(names)} became {len(names):,} classes of these names, whose own "
+            f"labels are 0 to {len(names) - 1}",
+        )
+
+    def among(self, classes: Classes | Sequence[str]) -> np.ndarray:
+        """N int64: the place of each label among the classes, of the training set or as given."""
+        if not isinstance(classes, Classes):
+            classes = Classes(list(classes))
+        names = classes.names
+        if self._columns not in (None, len(names)):
+            raise ShapeError(
+                f"{self.where}: one-hot labels of {self._columns} classes, but there are "
+                f"{len(names)}: {_few(names)}"
+            )
+        if self.values.dtype.kind == "U":
+            place = {name: index for index, name in enumerate(names)}
+            places = np.array([place.get(value, -1) for value in self.values.tolist()], np.int64)
+        elif classes.numbers is None or self._columns is not None:
+            places = np.where((self.values < 0) | (self.values >= len(names)), -1, self.values)
+        else:
+            places = np.searchsorted(classes.numbers, self.values)
+            places[classes.numbers[np.minimum(places, len(names) - 1)] != self.values] = -1
+        wrong = np.flatnonzero(places < 0)
+        if wrong.size:
+            raise ArgumentError(self._unknown(int(wrong[0]), classes))
+        return places.astype(np.int64)
+
+    def _unknown(self, image: int, classes: Classes) -> str:
+        value, names = self.values[image], classes.names
+        if self.values.dtype.kind == "U":
+            return f"{self.where}: label {str(value)!r} of image {image} is none of {_few(names)}"
+        if classes.numbers is not None:
+            return (
+                f"{self.where}: label {value} of image {image} is none of the training set's: "
+                f"{_few(names)}"
+            )
+        most = len(names) - 1
+        words = (
+            f"{self.where}: label {value} of image {image} is out of range: there are "
+            f"{len(names)} classes, 0 to {most}"
+        )
+        if value == len(names) and self.values.min() == 1:
+            words += "; labels that begin at 1 need y - 1 where classes are given"
+        return words
+
+    def _from_rows(self, rows: np.ndarray) -> np.ndarray:
+        """The place of the one 1 in each row."""
+        if rows.dtype.kind not in "biuf":
+            raise ShapeError(
+                f"{self.where}: labels must be N whole numbers or words, got {rows.dtype} of shape "
+                f"{rows.shape}"
+            )
+        ones = (rows == 1).sum(axis=1)
+        if not np.isin(rows, (0, 1)).all():
+            raise ShapeError(
+                f"{self.where}: labels of shape {rows.shape} must have one 1 a row and else 0, one "
+                f"class an image; got soft or scored labels. {_FOR_INDICES}"
+            )
+        if (ones != 1).any():
+            image = int(np.argmax(ones != 1))
+            raise ShapeError(
+                f"{self.where}: labels of shape {rows.shape} must have one 1 a row; image {image} "
+                f"has {ones[image]}. Each image belongs to one class; {_FOR_INDICES}"
+            )
+        self._columns = rows.shape[1]
+        self.note = f"took the one-hot labels as the indices of their {self._columns} columns"
+        return rows.argmax(axis=1)
+
+    def _plain(self, values: np.ndarray) -> np.ndarray:
+        """N int64, or N str."""
+        if values.dtype.kind == "U":
+            return values
+        if values.dtype.kind == "f":
+            wrong = np.flatnonzero(~(np.isfinite(values) & (values == np.rint(values))))
+            if wrong.size:
+                raise DTypeError(
+                    f"{self.where}: labels must be whole numbers, got {values.dtype}: "
+                    f"{values[wrong[0]]} for image {wrong[0]}"
+                )
+        elif values.dtype.kind not in "biu" and values.size:
+            raise DTypeError(
+                f"{self.where}: labels must be whole numbers or words, got {values.dtype}"
+            )
+        beyond = np.flatnonzero(np.abs(values.astype(np.float64)) >= 2.0**63)
+        if beyond.size:
+            raise ArgumentError(
+                f"{self.where}: label {values[beyond[0]]} of image {beyond[0]} is out of range: "
+                "these are no classes' numbers"
+            )
+        return values.astype(np.int64)
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Each name once: sorted as numbers where all are whole numbers, else as words."""
+    once = sorted(set(names))
+    return sorted(once, key=int) if all(map(_is_number, once)) else once
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) < 19
+
+
+def _as_array(labels: Any) -> np.ndarray:
+    """Numbers or str; of objects and bytes, what they hold."""
+    values = np.asarray(labels)
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    if values.dtype.kind == "O" and values.size:
+        kinds = {type(value) for value in values.ravel().tolist()}
+        if all(issubclass(kind, str) for kind in kinds):
+            return values.astype(str)
+        if all(issubclass(kind, (bool, int, float, np.number, np.bool_)) for kind in kinds):
+            return np.array(values.tolist())
+    # numpy 2 has strings of any length as a type of their own.
+    return values.astype(str) if values.dtype.kind == "T" else values
+
+
+def _few(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"

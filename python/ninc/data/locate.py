@@ -1,0 +1,94 @@
+"""Where in a path the data lie, and which reader reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError
+from . import cifar_binary, cifar_pickle, folder, idx, npz, svhn, table
+from .listing import files_below, files_in, folders_in, is_picture, some_names
+
+# Asked in order; the first whose `can_read(path)` says yes reads it. `parts(path)` tells which of
+# `part.PARTS` there are, in their order, and `read(path, part, options)` gives a `Part`.
+READERS = (cifar_binary, cifar_pickle, idx, svhn, npz, table, folder)
+
+# Data lie this many folders deep at most: archives and downloaders wrap them in one to three. So
+# many folders are looked into, lest a wrong path means an hour's walk over a disk.
+_DEEPEST = 4
+_MOST_FOLDERS = 200
+
+# Looked at for what a message says.
+_MOST_FILES = 1000
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".7z", ".rar")
+
+
+def locate(path: Path) -> tuple[Any, Path]:
+    """(reader, place): `path` itself, or the only folder below it with data in a known form.
+
+    `pets/pets/CLASS/*` and `data/MNIST/raw` are such. FileError where there is none, or several.
+    """
+    if not path.exists():
+        raise FileError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        for reader in READERS:
+            if reader.can_read(path):
+                return reader, path
+        raise FileError(
+            f"{path}: not a folder of images, and no file of a known form (.npz, .csv, .mat, IDX)"
+            f"{_unpack([path.name])}"
+        )
+    found = list(_search(path, _DEEPEST, [_MOST_FOLDERS]))
+    if len(found) > 1:
+        places = some_names([str(place) for _, place in found])
+        raise FileError(f"{path}: has several data sets in it; give one of {places}")
+    if not found:
+        raise FileError(_nothing(path))
+    return found[0]
+
+
+def _search(path: Path, depth: int, left: list[int]) -> Iterator[tuple[Any, Path]]:
+    """(reader, place) of all data at `path` or, where there are none, below it."""
+    left[0] -= 1
+    for reader in READERS:
+        if reader.can_read(path):
+            yield reader, path
+            return
+    if depth:
+        for entry in folders_in(path):
+            if left[0] > 0:
+                yield from _search(Path(entry.path), depth - 1, left)
+
+
+def _nothing(path: Path) -> str:
+    """What was looked for, and what is there instead."""
+    folders = [f"{entry.name}/" for entry in folders_in(path)]
+    files = [entry.name for entry in files_in(path)]
+    below = list(islice(files_below(path), _MOST_FILES))
+    picture = next(filter(is_picture, below), None)
+    if picture is not None:
+        lack = f"no class folders: pictures such as {os.path.relpath(picture, path)} lie in none"
+    elif folders:
+        lack = "no pictures in its folders"
+        if below:
+            lack += f": Pillow cannot open {os.path.relpath(below[0], path)}, nor any other"
+    else:
+        lack = "no class folders in it"
+    several = sum(name.lower().endswith((".npz", ".csv", ".tsv")) for name in files) > 1
+    complaint = table.complaint(path)
+    return (
+        f"{path}: {lack}. Looked for CLASS/*.jpg, train/CLASS/* with val/ or test/, CIFAR batches, "
+        "IDX files (train-images-idx3-ubyte), train_32x32.mat, one .npz or one .csv of files and "
+        f"classes; there is {some_names(folders + files) or 'nothing'}"
+        f"{'. Of several .npz or .csv files, give the one that is meant' if several else ''}"
+        f"{f'. {complaint}' if complaint else ''}{_unpack(files)}"
+    )
+
+
+def _unpack(files: list[str]) -> str:
+    packed = [name for name in files if name.lower().endswith(_ARCHIVES)]
+    return f". Unpack {some_names(packed)} first" if packed else ""
