@@ -124,8 +124,8 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
         raise FileError(f"{name}: not a picture, or a damaged one") from error
     except Image.DecompressionBombError as error:
         raise FileError(
-            f"{picture_name(picture)}: {error}. Make it smaller, or, where it can be trusted, set "
-            "PIL.Image.MAX_IMAGE_PIXELS higher"
+            f"{picture_name(picture)}: {str(error).rstrip('.')}. Make it smaller, or, where it can "
+            "be trusted, set PIL.Image.MAX_IMAGE_PIXELS higher"
         ) from error
     # Pillow's decoders raise what they like over damaged bytes: OSError, SyntaxError, struct.error,
     # ValueError, its own DecompressionBombError. All mean the same to the caller.

@@ -1,0 +1,58 @@
+"""Faults that people reported about other programs, rebuilt small; docs/reports.md lists them all.
+
+Those that belong to one part of ninc are tested beside it.
+"""
+
+import numpy as np
+import pytest
+
+from ninc import Trainer, cli, data, nn
+from ninc.data.duplicates import shared_images
+from ninc.errors import ShapeError
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def pictures(folder, count, seed, level):
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        pixels = np.clip(rng.normal(level, 20, (28, 28, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{seed}-{index}.png")
+
+
+def test_pictures_in_both_sets_are_told(tmp_path, capsys):
+    """joojs/fairface#21: thousands of training pictures were among those to validate with."""
+    for seed, (name, level) in enumerate((("dark", 60), ("light", 190))):
+        pictures(tmp_path / "train" / name, 6, seed, level)
+        pictures(tmp_path / "test" / name, 2, seed + 10, level)
+        copied = tmp_path / "train" / name / f"{seed}-3.png"
+        (tmp_path / "test" / name / "other-name.png").write_bytes(copied.read_bytes())
+    train, test = (data.load(tmp_path, split) for split in ("train", "test"))
+    assert shared_images(train, test) == 2 and shared_images(test, train) == 2
+    arguments = ["-o", tmp_path / "n", "--epochs", "1", "--model", "nin-mnist"]
+    assert cli.main(["train", str(tmp_path), *map(str, arguments)]) == 0
+    told = capsys.readouterr().err
+    assert "2 of the 6 pictures to test with are also among those to train with" in told
+    (tmp_path / "test/dark/other-name.png").unlink()
+    (tmp_path / "test/light/other-name.png").unlink()
+    assert shared_images(train, data.load(tmp_path, "test")) == 0
+    as_it_goes = data.load(tmp_path, "test", in_memory=False)
+    assert shared_images(train, as_it_goes) is None
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+def test_channels_that_come_last_are_told(channels):
+    """LeeJunHyun/Image_Segmentation#29: "expected 3 channels, but got 512 channels instead"."""
+    net = nn.Sequential(nn.Conv2d(channels, 2, 3), nn.GlobalAvgPool2d())
+    x = np.zeros((4, 20, 24, channels), np.float32)
+    for call in (
+        lambda: net(x),
+        lambda: Trainer(net).fit((x, np.arange(4) % 2), progress=False),
+    ):
+        with pytest.raises(ShapeError, match=r"conv1 .*looks like N×H×W×C: x.transpose\(0, 3, 1"):
+            call()
+    assert net(x.transpose(0, 3, 1, 2)).shape == (4, 2)
+    with pytest.raises(ShapeError) as told:
+        net(np.zeros((4, 7, 24, 24), np.float32))  # channels first, and too many of them
+    assert "transpose" not in str(told.value)
