@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..errors import FileError, remark
-from ..preprocess.pictures import HEIC, pillow
+from ..preprocess.pictures import pillow
 
 # Files with these endings are taken for pictures without a look inside, so that a large folder is
 # listed quickly and a damaged picture is told of when it is read.
@@ -88,12 +88,6 @@ def some_names(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_MOST_NAMES])}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def what_helps(ignored: Iterable[str]) -> str:
-    """What makes pictures of files that are none to Pillow, as the end of a sentence, or ""."""
-    heic = any(path.lower().endswith(HEIC) for path in ignored)
-    return ", HEIC pictures need pillow-heif: pip install pillow-heif" if heic else ""
-
-
 def remark_ignored(folder: str | os.PathLike[str], ignored: list[str]) -> None:
     """One remark with the number and the first names of files that are no pictures."""
     if not ignored:
@@ -101,7 +95,7 @@ def remark_ignored(folder: str | os.PathLike[str], ignored: list[str]) -> None:
     names = [os.path.relpath(path, folder) for path in ignored]
     one, many = "1 file is no picture", f"{len(ignored):,} files are no pictures"
     what = one if len(ignored) == 1 else many
-    remark(f"{os.fspath(folder)}: {what} and passed over: {some_names(names)}{what_helps(ignored)}")
+    remark(f"{os.fspath(folder)}: {what} and passed over: {some_names(names)}")
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
