@@ -233,6 +233,7 @@ class Trainer:
             raise ArgumentError(f"fit: {name} needs a checkpoint_dir")
         if self._fitting:
             raise ArgumentError("fit: this trainer is at a fit already; make another Trainer")
+        is_share = isinstance(validation, numbers.Real)
         train, validation = self._data(train, validation)
         if patience is not None:
             patience = whole("fit", "patience", patience)
@@ -246,11 +247,15 @@ class Trainer:
         fit_checks.check_preprocessing(train, preprocessing)
         if isinstance(train, BatchStream):
             fit_checks.check_passes(self.network, self.average, train, epochs)
-            batch_size = len(train.first()[0])
+            batch_size = at_a_time = len(train.first()[0])
         else:
-            batch_size = fit_checks.check_batches(self.network, train, batch_size)
-        train, validation, outputs = self._matched(train, validation, batch_size)
+            at_a_time = min(batch_size, len(train))
+        train, validation, outputs = self._matched(train, validation, at_a_time)
         fit_checks.check_outputs(outputs)
+        if isinstance(train, Dataset):
+            batch_size = fit_checks.check_batches(self.network, train, batch_size)
+        if validation is not None and not is_share:
+            fit_checks.remark_on_validation(train, validation)
         fit_checks.remark_on_settings(self.optimizer, patience, epochs)
         options = Options(
             epochs=epochs,
@@ -296,7 +301,6 @@ class Trainer:
         validation = as_dataset(validation, "fit: validation")
         if not len(validation):
             raise ArgumentError("fit: the validation set is empty")
-        fit_checks.remark_on_validation(train, validation)
         return train, validation
 
     def _matched(

@@ -31,7 +31,7 @@ def data(tmp_path):
     for name in ("cat", "dog"):
         (root / name).mkdir(parents=True)
         for number in range(4):
-            pixels = np.full((8, 8, 3), 40 * number, np.uint8)
+            pixels = np.full((8, 8, 3), 40 * number + (name == "dog"), np.uint8)
             Image.fromarray(pixels).save(root / name / f"{number}.png")
     return root
 

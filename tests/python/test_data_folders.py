@@ -209,7 +209,7 @@ def test_nothing_is_told_with_what_is_there(tmp_path):
         load(tmp_path / "packed")
     (tmp_path / "phone" / "ant").mkdir(parents=True)
     (tmp_path / "phone" / "ant" / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(FileError, match=r"Pillow cannot open ant/IMG_1\.heic"):
+    with pytest.raises(FileError, match=r"Pillow cannot open ant/IMG_1\.heic.*install pillow-heif"):
         load(tmp_path / "phone")
     put(tmp_path / "half", "train/0.png", "test/ant/1.png")
     with pytest.raises(FileError, match=r"train: no class folders in it.*there are 0\.png"):
@@ -228,3 +228,10 @@ def test_one_class_is_read_but_not_trained_on(tmp_path):
     assert data.classes == ["ant"]
     with pytest.raises(ArgumentError, match="are of one class, 'ant': a classifier needs at least"):
         check_two_classes(data)
+
+
+def test_pictures_of_phones_say_what_helps(tmp_path):
+    put(tmp_path, "ant/0.png", "bee/1.png")
+    (tmp_path / "bee" / "IMG_2.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.warns(Remark, match=r"bee/IMG_2\.HEIC\), HEIC pictures need pillow-heif"):
+        assert len(load(tmp_path, "all")) == 2

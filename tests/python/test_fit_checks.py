@@ -59,6 +59,14 @@ def test_a_share_of_classes_with_one_picture():
     assert fit(data, 0.25) == []
 
 
+def test_classes_that_validation_lacks_are_told_by_name():
+    data = bars(24)
+    train = Dataset(data.images, np.arange(24) % 3, ["ash", "elm", "fir"])
+    other_order = Dataset(data.images[:4].copy(), np.array([0, 1, 0, 1]), ["fir", "ash"])
+    (words,) = fit(train, other_order, network=small_network(classes=3))
+    assert "no picture of 1 of 3 classes ('elm')" in words
+
+
 def test_classes_that_validation_lacks_are_told():
     data = bars(24)
     names = [f"c{i}" for i in range(8)]
@@ -89,11 +97,22 @@ def of_values(values, count=16, channels=1):
 
 
 @pytest.mark.parametrize("value", [0, 77, 255])
-def test_equal_pictures_are_told(value):
-    (words,) = fit(of_values(value))
-    assert "all 16 training pictures are equal, pixel by pixel" in words
+def test_equal_pictures_are_told_once(value):
+    """However they are prepared, and where a network has its preprocessing already."""
+    kept = small_network()
+    kept.preprocessing = ninc.preprocess.Preprocessing((8, 8), 1, (0.5,), (0.25,))
     x = np.full((16, 1, 8, 8), value, np.float32)
-    assert "all 16 training pictures are equal" in fit((x, np.arange(16) % 2))[0]
+    for data, options in (
+        (of_values(value), {}),
+        (of_values(value), {"preprocessing": "gcn_zca"}),
+        (of_values(value), {"network": kept}),
+        ((x, np.arange(16) % 2), {}),
+    ):
+        (words,) = fit(data, **options)
+        assert "all 16 training pictures are equal, pixel by pixel" in words
+    one_differs = np.zeros((2000, 1, 8, 8), np.float32)
+    one_differs[1999, 0, 7, 7] = value + 1
+    assert fit((one_differs, np.arange(2000) % 2), batch_size=500) == []
     one_differs = of_values(value, 40)
     one_differs.images[39] = np.arange(64, dtype=np.uint8).reshape(8, 8, 1) * 3
     (words,) = fit(one_differs)
@@ -111,7 +130,7 @@ def test_pictures_that_show_next_to_nothing_are_told(level, kind):
     assert fit(of_values(dim)) == []
 
 
-def test_a_flat_channel_is_told():
+def test_a_flat_channel_is_told_once():
     values = np.random.default_rng(2).integers(0, 256, (16, 8, 8, 3))
     values[..., 1], values[..., 2] = 40, 255
     network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.GlobalAvgPool2d())

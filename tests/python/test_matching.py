@@ -102,7 +102,7 @@ def test_labels_without_names_count_the_outputs_of_a_network_with_names():
     named = colours(["moss", "rust", "sand"])
     assert evaluate(net, (named.images, named.labels)).accuracy == 1
     kept = named.labels != 1
-    assert evaluate(net, Dataset(named.images[kept], named.labels[kept], "012")).accuracy == 1
+    assert evaluate(net, Dataset(named.images[kept], named.labels[kept], list("012"))).accuracy == 1
     with pytest.raises(ArgumentError, match="label 7 .* counts beyond .* 3 classes"):
         evaluate(net, Dataset(named.images, np.full(18, 7), [str(i) for i in range(8)]))
 

@@ -74,4 +74,4 @@ def test_a_rule_that_makes_no_sense(pets, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", str(pets), "-o", str(tmp_path / "net"), "--resize", "16"])
     assert stop.value.code == 2
-    assert "--resize: nin-cifar10 takes 32×32, got 16" in capsys.readouterr().err
+    assert "resize must be at least both sides of size, got 16 for" in capsys.readouterr().err

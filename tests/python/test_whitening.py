@@ -192,7 +192,7 @@ def test_predict_eval_and_explain_apply_it(network):
     odds /= odds.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(network.predict(images), odds, atol=1e-3)
     labels = logits.argmax(axis=1)
-    assert evaluate(network, ninc.data.Dataset(images, labels, "0123")).accuracy == 1.0
+    assert evaluate(network, ninc.data.Dataset(images, labels, list("0123"))).accuracy == 1.0
     shown = explain(network, images[0], label=2)
     np.testing.assert_allclose(shown.probability, odds[0, 2], atol=1e-3)
 

@@ -40,8 +40,8 @@ class Start:
         self._kept = load_network(args.init)
         self.pictures = as_stored(self._kept)
 
-    def network(self, train: Dataset, test: Dataset) -> tuple[Network, Dataset, Dataset]:
-        """The network for these data, and the data with labels as it counts them."""
+    def network(self, train: Dataset) -> Network:
+        """The network for these data. Who trains or tests it maps their labels by name."""
         import ninc
 
         from .. import recipes
@@ -54,12 +54,10 @@ class Start:
                 batch_norm=recipes.recipe(args.recipe).batch_norm,
                 seed=args.seed,
             )
-            return network.to(args.device), train, test
+            return network.to(args.device)
         # Recipes go by a published network's name: the one that takes such pictures.
         args.model = recipes.like(*train.input_shape)
-        if network.classes is not None and set(network.classes) == set(train.classes):
-            train, test = (data.with_classes(network.classes) for data in (train, test))
-        else:
+        if network.classes is None or set(network.classes) != set(train.classes):
             was = _outputs(network, train)
             network = network.new_head(train.classes, args.seed)
             print(
@@ -67,7 +65,7 @@ class Start:
                 f"from {args.init}",
                 file=sys.stderr,
             )
-        return network.to(args.device), train, test
+        return network.to(args.device)
 
     def describe(self, network: Network) -> str:
         """What the run starts from, in words; ArgumentError where --freeze makes no sense for it.

@@ -36,6 +36,7 @@ from .train_options import MONITOR, add_arguments, check_used, fit_options, make
 if TYPE_CHECKING:
     from ..data import Dataset
     from ..held_out import HeldOut
+    from ..network import Network
     from ..trainer import Trainer
 
 __all__ = ["add_arguments", "run"]
@@ -57,47 +58,61 @@ def run(args: argparse.Namespace) -> int:
         raise ArgumentError("--plot needs matplotlib: pip install 'ninc[train]'")
     use_threads(args)
     start = Start(args)
-    train, test, record = _load(args, start)
-    network, train, test = start.network(train, test)
+    data, record = _load(args, start)
+    train, test = data["train"], data["test"]
+    network = start.network(train)
     network.held_out = record
     trainer = make_trainer(args, network)
-    _announce(args, start, network, train, test)
-    held_out = test
+    _announce(args, start, network, data)
+    # What is looked at while training: a part of its own where there is one, else the test set.
+    watched = data.get("validation", test)
     if args.validation is not None:
-        train, held_out = train.split(args.validation, args.seed)
+        train, watched = train.split(args.validation, args.seed)
     try:
-        trainer.fit(train, held_out, **fit_options(args, train.is_pictures))
+        trainer.fit(train, watched, **fit_options(args, train.is_pictures))
     except KeyboardInterrupt as stop:
         return _interrupted(args, trainer, stop)
     _save(args, trainer)
-    _report(args, trainer, test if args.validation is not None else None)
+    _report(args, trainer, None if watched is test else test)
     return 0
 
 
-def _load(args: argparse.Namespace, start: Start) -> tuple[Dataset, Dataset, HeldOut | None]:
-    """(training set, test set), at the size the network takes, and how they were divided.
+def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], HeldOut | None]:
+    """Training and test set and, where the data have one beside these, the validation set.
 
-    The last is None for data that have a test set.
+    All are at the size the network takes. The last is how the data were divided, None for data
+    that say so themselves.
     """
     from .. import data
     from ..held_out import HeldOut
 
-    divided = data.has_test(args.data)
+    there = data.splits(args.data)
+    divided = there != ("train",)
     if divided and args.held_out is not None:
-        args.parser.error(f"--held-out: {args.data} has a test set of its own")
+        args.parser.error(f"--held-out: {args.data} has a {there[-1]} set of its own")
+    wanted = ["train", "test"]
+    if "validation" in there and "test" in there:
+        if args.validation is not None:
+            args.parser.error(f"--validation: {args.data} has a validation set of its own")
+        wanted.append("validation")
     share = args.held_out or HELD_OUT
     options = dict(start.pictures, held_out=share, seed=args.seed, limit=args.limit)
-    train, test = (load_split(args.data, split, args, **options) for split in ("train", "test"))
-    return train, test, None if divided else HeldOut.of(test, share, args.seed, args.limit)
+    loaded = {split: load_split(args.data, split, args, **options) for split in wanted}
+    record = None if divided else HeldOut.of(loaded["test"], share, args.seed, args.limit)
+    return loaded, record
 
 
-def _announce(args: argparse.Namespace, start: Start, network, train, test) -> None:
+def _announce(
+    args: argparse.Namespace, start: Start, network: Network, data: dict[str, Dataset]
+) -> None:
     from ..data.duplicates import shared_images
     from ..errors import remark
 
+    train, test = data["train"], data["test"]
+    watched = f"{len(data['validation']):,} to choose by, " if "validation" in data else ""
     print(
         f"{start.describe(network)}, recipe {args.recipe}: "
-        f"{len(train):,} pictures of {len(train.classes)} classes, {len(test):,} "
+        f"{len(train):,} pictures of {len(train.classes)} classes, {watched}{len(test):,} "
         f"{'to test with' if network.held_out is None else 'held out to test with'}",
         file=sys.stderr,
     )
@@ -131,12 +146,12 @@ def _announce_framing(train: Dataset) -> None:
 
 def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> int:
     if args.checkpoint is not None:
-        words = f"{stop or 'interrupted'}; go on with: {_resume_command(args)}"
+        words = f"{str(stop) or 'interrupted'}; go on with: {_resume_command(args)}"
     elif len(trainer.history):
         _save(args, trainer)
         words = (
             f"interrupted after epoch {len(trainer.history)}; "
-            f"{args.output} holds the network as it is now"
+            f"{args.output} holds {getattr(stop, 'weights', 'the network as it is now')}"
         )
     else:
         words = "interrupted in the first epoch; nothing saved"

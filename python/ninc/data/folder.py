@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import FileError
 from . import layout
-from .listing import files_in, folders_in, holds_pictures, picture_files, some_names
+from .listing import files_in, folders_in, holds_pictures, picture_files, some_names, what_helps
 from .part import Part, part_called
 from .pictures import PictureFiles
 
@@ -133,4 +133,7 @@ def _notes(
         (from_root(loose), "file outside the class folders", "files outside the class folders"),
         (from_root(no_pictures), "file that opens as no picture", "files that open as no pictures"),
     )
-    return [told(*note) for note in notes if note[0]]
+    words = [told(*note) for note in notes if note[0]]
+    if no_pictures:
+        words[-1] += what_helps(no_pictures)
+    return words

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import FileError
 from . import cifar_binary, cifar_pickle, folder, idx, npz, svhn, table
-from .listing import files_below, files_in, folders_in, is_picture, some_names
+from .listing import files_below, files_in, folders_in, is_picture, some_names, what_helps
 
 # Asked in order; the first whose `can_read(path)` says yes reads it. `parts(path)` tells which of
 # `part.PARTS` there are, in their order, and `read(path, part, options)` gives a `Part`.
@@ -76,6 +76,7 @@ def _nothing(path: Path) -> str:
         lack = "no pictures in its folders"
         if below:
             lack += f": Pillow cannot open {os.path.relpath(below[0], path)}, nor any other"
+            lack += what_helps(below)
     else:
         lack = "no class folders in it"
     several = sum(name.lower().endswith((".npz", ".csv", ".tsv")) for name in files) > 1
