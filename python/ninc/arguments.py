@@ -150,8 +150,8 @@ def listed(where: str, name: str, value: Iterable, what: str) -> list:
 
 def is_iterable(value: Any) -> bool:
     """Whether it can be iterated, found out without beginning to, which may be work or be told."""
-    if isinstance(value, np.ndarray):
-        return value.ndim > 0
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.ndim > 0  # numpy's numbers look as if they had elements
     return isinstance(value, Iterable) or hasattr(type(value), "__getitem__")
 
 

@@ -114,7 +114,7 @@ class Network:
         try:
             y = self._model.run(x)
         except ShapeError as error:
-            raise layout_told(error, np.shape(x)) from None
+            raise layout_told(error, getattr(x, "shape", ())) from None
         return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
 
     def predict(self, images: Any, batch_size: int = 64) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import ModelError, ShapeError, remark
+from .arguments import flag
+from .errors import DTypeError, ModelError, ShapeError, remark
 
 if TYPE_CHECKING:
     from . import _core
@@ -34,8 +35,9 @@ def load_weights(
     model: _core.Model, values: Mapping[str, np.ndarray], strict: bool
 ) -> LoadedWeights:
     """See `Network.load_state_dict`."""
+    strict = flag("load_state_dict", "strict", strict)
     specs = {name: tuple(dims) for name, dims, _ in model.specs()}
-    shapes = {name: np.shape(values[name]) for name in specs if name in values}
+    shapes = {name: _shape(name, values[name]) for name in specs if name in values}
     loaded = LoadedWeights(
         taken=[name for name, shape in shapes.items() if shape == specs[name]],
         missing=[name for name in specs if name not in shapes],
@@ -63,6 +65,13 @@ def load_weights(
         )
     model.set_parameters({name: values[name] for name in loaded.taken})
     return loaded
+
+
+def _shape(name: str, value: np.ndarray) -> tuple[int, ...]:
+    try:
+        return np.shape(value)
+    except ValueError as error:
+        raise DTypeError(f"load_state_dict: {name} is no array ({error})") from error
 
 
 def _dims(dims: tuple[int, ...]) -> str:

@@ -250,6 +250,7 @@ CALLS = {
     "models.create": lambda: Call(models.create, {"name": "nin-mnist"}, more=["seed", "colour"]),
     "load": _load(ninc.load, path="net.safetensors"),
     "Network.load_state_dict": lambda: _load_state_dict(),
+    "Network.new_head": _of_network("new_head", classes=["a", "b", "c"]),
     "Network.__call__": _of_network("__call__", x=floats(1, 3, 6, 6)),
     "Network.predict": _of_network("predict", images=pictures()),
     "Network.predict_each": _of_network("predict_each", then=list, images=pictures()),
@@ -321,6 +322,9 @@ CALLS = {
     ),
     "Dataset.subset": lambda: Call(dataset().subset, dict(indices=[0, 2])),
     "Dataset.split": lambda: Call(dataset().split, dict(fraction=0.5)),
+    "Dataset.relabelled": lambda: Call(
+        dataset().relabelled, dict(labels=np.array([1, 1, 0, 0]), classes=["a", "b"])
+    ),
     "Dataset.with_classes": lambda: Call(dataset().with_classes, dict(classes=["yes", "no"])),
     "BatchStream": lambda: Call(
         data.BatchStream, dict(batches=[(pictures(), LABELS)]), then=lambda s: list(s.epoch())
@@ -329,6 +333,7 @@ CALLS = {
         data.PictureFiles, dict(files=["1.png"], framing=preprocess.Framing((6, 6), 3))
     ),
     "data.load": _load(data.load, path="data.npz", size=(6, 6)),
+    "data.splits": _load(data.splits, path="data.npz"),
     "data.has_test": _load(data.has_test, path="data.npz"),
     "data.as_dataset": lambda: Call(data.as_dataset, dict(data=(pictures(), LABELS))),
     "Preprocessing": lambda: Call(preprocess.Preprocessing, SETTINGS, then=_use_preprocessing),

@@ -18,6 +18,7 @@ from ..arguments import LARGEST_SEED, flag, one_of, real, shown, whole
 from ..arguments import path as file_path
 from ..errors import ArgumentError, FileError, OutOfMemoryError, remark
 from ..preprocess import RGB, WHITE, Framing
+from ..preprocess.pictures import check_ground
 from ..progress import Counter
 from .dataset import Dataset, first_of_each, held_out
 from .locate import locate
@@ -144,7 +145,7 @@ def load(
         _number("cache", cache, 0),
         _number("resize", resize),
         fit,
-        ground,
+        check_ground(ground),
     )
     _check(options)
     place = Path(file_path("load", "path", path))
