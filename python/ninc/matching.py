@@ -32,26 +32,24 @@ def matched(network: Network, data: Dataset, where: str, batch_size: int = 1) ->
 
     where: the function's name, for messages. batch_size: how many images will run at a time.
     Names in another order, or fewer of them, are mapped by name; data whose classes are mere
-    numbers count the outputs of a network with names. ArgumentError, which says how to go on, for
-    all else that does not go together; ShapeError as `count_outputs` raises it.
+    numbers count the outputs. A network without names has the classes of the data it is first
+    trained on, so that these must be as many as its outputs. ArgumentError, which says how to go
+    on, for all that does not go together; ShapeError as `count_outputs` raises it.
     """
     check_framing(network, data, where)
     outputs = count_outputs(network, data, batch_size)
     if network.classes is not None:
         return by_name(data, network._class_names(outputs), where, "the network's")
-    if len(data.classes) < outputs:
-        raise ArgumentError(
-            f"{where}: the network has {outputs} outputs and the data {len(data.classes)} classes: "
-            f"make it with num_classes={len(data.classes)}, give it a last layer for them "
-            "(net.new_head(data.classes)), or name all its outputs (net.classes = [...])"
-        )
-    if len(data.classes) > outputs:
-        raise ArgumentError(
-            f"{where}: the data have {len(data.classes)} classes and the network {outputs} "
-            f"outputs: make it with num_classes={len(data.classes)}, or give it a last layer for "
-            "them (net.new_head(data.classes))"
-        )
-    return data
+    count = len(data.classes)
+    if count == outputs:
+        return data
+    if where != "fit" and _are_numbers(data.classes):
+        return _by_number(data, network._class_names(outputs), where, "the network's")
+    raise ArgumentError(
+        f"{where}: the network has {outputs} outputs and the data {count} classes: make it with "
+        f"num_classes={count}, give it a last layer for them (net.new_head(data.classes)), or name "
+        "all its outputs (net.classes = [...])"
+    )
 
 
 def count_outputs(network: Network, data: Data, batch_size: int = 1) -> int:

@@ -88,13 +88,23 @@ def test_other_classes_are_an_error_that_says_how_to_go_on():
 
 
 def test_a_network_without_names_and_other_numbers_of_classes():
-    for outputs, words in ((5, "5 outputs and the data 3 classes"), (2, "3 classes and .* 2 out")):
+    for outputs in (5, 2):
+        words = f"{outputs} outputs and the data 3 classes"
         with pytest.raises(ArgumentError, match=f"{words}.*num_classes=3.*new_head"):
             ninc.Trainer(network(outputs)).fit(colours(["moss", "rust", "sand"]), progress=False)
     net = network(5)
     net.preprocessing = Preprocessing((8, 8), 3, (0.5,) * 3, (0.25,) * 3)
     with pytest.raises(ArgumentError, match="evaluate: the network has 5 outputs.*num_classes=3"):
         evaluate(net, colours(["moss", "rust", "sand"]))
+
+
+def test_numbers_count_the_outputs_of_a_network_without_names():
+    net = trained()
+    net.classes = None
+    named = colours(["moss", "rust", "sand"])
+    kept = named.labels != 1
+    result = evaluate(net, (named.images[kept], named.labels[kept]))  # the labels are 0 and 2
+    assert result.accuracy == 1 and result.confusion.sum(1).tolist() == [6, 0, 6]
 
 
 def test_labels_without_names_count_the_outputs_of_a_network_with_names():

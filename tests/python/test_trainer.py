@@ -141,7 +141,7 @@ def test_settings_are_checked():
         trainer.fit(bars().subset(np.arange(0)))
     three = Dataset(bars().images, np.arange(96) % 3)
     with pytest.raises(
-        ArgumentError, match="3 classes and the network 2 outputs: make it with num_classes=3"
+        ArgumentError, match="2 outputs and the data 3 classes: make it with num_classes=3"
     ):
         trainer.fit(three, progress=False)
     with pytest.raises(ArgumentError, match="no preprocessing"):

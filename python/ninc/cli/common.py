@@ -29,11 +29,14 @@ INPUTS = {
 # The share of each class that is held out of data without a test set.
 HELD_OUT = 0.1
 
-# What a split is called, of data with a test set and without.
-_SPLIT_WORDS = {
-    True: {"train": "in the training set", "test": "in the test set", "all": "in both sets"},
-    False: {"train": "not held out", "test": "held out", "all": "in all"},
+# What a split is called, of data that are divided and of those that are not.
+_PARTS = {
+    "train": "in the training set",
+    "validation": "in the validation set",
+    "test": "in the test set",
+    "all": "in all sets",
 }
+_SHARES = {"train": "not held out", "test": "held out", "all": "in all"}
 
 # Damaged pictures named in one line; the Dataset's `skipped` has all.
 _MOST_NAMES = 20
@@ -114,7 +117,8 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     from ..errors import ArgumentError
 
     pictures = as_stored(network)
-    divided, record = data.has_test(path), network.held_out
+    there, record = data.splits(path), network.held_out
+    divided = there != ("train",)
     if divided or args.split not in ("train", "test"):
         for option, given in (("--held-out", args.held_out), ("--seed", args.seed)):
             if given is not None:
@@ -131,7 +135,9 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
         seed = args.seed if args.seed is not None else record.seed if record else 0
         chosen = {"held_out": share, "seed": seed, "limit": args.limit}
         loaded = load_split(path, split, args, **chosen, **pictures)
-        words = f"{_SPLIT_WORDS[divided][split]} of {Path(path)}"
+        if divided and split == "test" and "test" not in there:
+            split = "validation"  # what `load` gives then, too
+        words = f"{(_PARTS if divided else _SHARES).get(split, split)} of {Path(path)}"
         if split != "all" and not divided:
             words += f" with --held-out {share:g} and --seed {seed}"
     if not pictures and loaded.is_pictures:

@@ -40,7 +40,11 @@ _WIDEST_MATRIX = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file")
     add_data(parser)
-    parser.add_argument("--split", choices=("train", "test", "all"), help="which pictures to take")
+    parser.add_argument(
+        "--split",
+        choices=("train", "validation", "test", "all"),
+        help="which pictures to take",
+    )
     parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_data_options(parser, "as in training")
