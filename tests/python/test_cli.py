@@ -62,7 +62,7 @@ def test_eval_agrees_with_the_trainer(model, shapes, capsys):
 def test_eval_prints_a_table(model, shapes, capsys):
     assert cli.main(["eval", str(model), str(shapes), "--split", "all", "--limit", "3"]) == 0
     text = capsys.readouterr().out
-    assert "6 pictures in both sets" in text
+    assert "6 pictures in all of" in text
     assert "left" in text and "columns: what the network said" in text
 
 

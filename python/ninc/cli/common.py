@@ -34,7 +34,7 @@ _PARTS = {
     "train": "in the training set",
     "validation": "in the validation set",
     "test": "in the test set",
-    "all": "in all sets",
+    "all": "in all",
 }
 _SHARES = {"train": "not held out", "test": "held out", "all": "in all"}
 
@@ -142,8 +142,6 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
             words += f" with --held-out {share:g} and --seed {seed}"
     if not pictures and loaded.is_pictures:
         raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
-    if network.classes is not None:
-        loaded = loaded.with_classes(network.classes)
     return loaded, f"{len(loaded):,} pictures {words}"
 
 
@@ -204,7 +202,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         metavar="DATA",
-        help="folder of images, one folder a class; or of CIFAR batches or IDX files; or .npz file",
+        help="folder of pictures, one folder a class; or with CIFAR, MNIST or SVHN files; or a "
+        ".npz file, or a .csv table of files and classes",
     )
 
 

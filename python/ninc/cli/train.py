@@ -146,7 +146,9 @@ def _announce_framing(train: Dataset) -> None:
 
 def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> int:
     if args.checkpoint is not None:
-        words = f"{str(stop) or 'interrupted'}; go on with: {_resume_command(args)}"
+        # No output is written, so which weights the network has in memory is of no use here.
+        told = str(stop).partition("; the network has ")[0] or "interrupted"
+        words = f"{told}; go on with: {_resume_command(args)}"
     elif len(trainer.history):
         _save(args, trainer)
         words = (

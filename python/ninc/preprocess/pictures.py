@@ -115,6 +115,8 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
         raise
     except FileNotFoundError as error:
         raise FileError(f"{picture_name(picture)}: no such file") from error
+    except IsADirectoryError as error:
+        raise FileError(f"{picture_name(picture)}: is a folder, a picture is needed") from error
     except Image.UnidentifiedImageError as error:
         name = picture_name(picture)
         if name.lower().endswith(HEIC) and "pillow_heif" not in sys.modules:
