@@ -2,6 +2,7 @@
 
 python -m benchmarks.feeding cifar10                # a folder of JPEGs: train/CLASS/*.jpg
 python -m benchmarks.feeding cifar10 --steps 100 --model nin-svhn --json results.json
+python -m benchmarks.feeding cifar10 --reading      # the reading of pictures alone
 
 Real training steps, fed in three ways: from pictures in memory, from files decoded when their turn
 comes and kept ("read as it goes", a second epoch), and from files decoded each time (nothing kept;
@@ -13,6 +14,10 @@ slower      how much longer a step takes than one on a batch that is always the 
             thread prepares beside it: what feeding costs where it shares the trainer's processors.
 
 Steps on the same batch are timed right after the fed ones of each way.
+
+Before that it tells how long reading takes, in microseconds a picture on one thread: the file
+opened, decoded, turned and framed. --reading tells no more than that. It is the least of several
+rounds; to compare two versions, run both in turns.
 """
 
 import argparse
@@ -27,6 +32,19 @@ from ninc import recipes
 from ninc.batches import batch_bounds, training_batches
 from ninc.cli.common import INPUTS
 from ninc.preprocess import Preprocessing
+
+
+def reading(path, sizes, count=2000, rounds=7):
+    """Seconds a picture from file to pixels, the least of `rounds` over `count` pictures."""
+    files = ninc.data.load(path, in_memory=False, cache=0, threads=1, **sizes).images
+    count = min(count, len(files))
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for first in range(0, count, 100):
+            files[first : min(first + 100, count)]
+        seconds.append(time.perf_counter() - start)
+    return min(seconds) / count
 
 
 def measure(trainer, data, preprocessing, augment, batch_size, steps, epoch):
@@ -58,11 +76,15 @@ def main():
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--threads", type=int, default=ninc.get_num_threads())
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    parser.add_argument("--reading", action="store_true", help="time the reading alone")
     options = parser.parse_args()
     ninc.set_num_threads(options.threads)
 
     side, channels = INPUTS[options.model]
     sizes = dict(size=(side, side), channels=channels)
+    print(f"reading {reading(options.data, sizes) * 1e6:.1f} us a picture on one thread")
+    if options.reading:
+        return
     whole = ninc.data.load(options.data, in_memory=True, progress=True, **sizes)
     kept = ninc.data.load(options.data, in_memory=False, **sizes)
     kept.images.look_at_all()
