@@ -13,6 +13,7 @@ from .data import BatchStream, Dataset
 from .errors import ArgumentError, ShapeError, remark
 from .monitor import checked_monitor, watched
 from .preprocess import KINDS, Preprocessing
+from .preprocess.statistics import SMALLEST_STD
 
 if TYPE_CHECKING:
     from .network import Network
@@ -22,8 +23,6 @@ MONITOR = "val_accuracy"  # what makes a network the best unless `fit` is told o
 
 # Pictures whose deviation is below two grey levels out of 255 show next to nothing.
 _FLAT = 2.0 / 255.0
-# The least deviation that a preprocessing has: that of a channel in which all pixels are equal.
-_LEAST_STD = 1e-3
 # How many images are compared at a time, once the first few are equal.
 _LARGEST_BLOCK = 1024
 
@@ -176,7 +175,7 @@ def remark_on_pictures(train: Dataset, fitted: Preprocessing | None) -> None:
             "have to be multiplied by 255 before they become uint8)"
         )
         return
-    flat = [channel for channel, std in enumerate(fitted.std) if std <= _LEAST_STD]
+    flat = [channel for channel, std in enumerate(fitted.std) if std <= SMALLEST_STD]
     if flat:
         names = ["red", "green", "blue"]
         remark(

@@ -8,6 +8,7 @@ import pytest
 from ninc.preprocess import open_picture
 
 Image = pytest.importorskip("PIL.Image")
+ImageCms = pytest.importorskip("PIL.ImageCms")
 
 FORMATS = {
     "jpg": dict(quality=95, subsampling=0),
@@ -81,8 +82,26 @@ def test_transparent_pictures_with_a_profile(tmp_path):
     assert got[1].tolist() == [10, 20, 30]  # the ground is sRGB already
 
 
+def test_palettes_with_a_profile(tmp_path):
+    image = Image.fromarray(np.zeros((2, 2), np.uint8), mode="P")
+    image.putpalette([200, 120, 90])
+    image.save(tmp_path / "p.png", icc_profile=icc_profile(DISPLAY_P3, 2.2, "Display P3"))
+    got = np.asarray(open_picture(tmp_path / "p.png"))[0, 0]
+    np.testing.assert_allclose(got, srgb_of(np.uint8([200, 120, 90]), DISPLAY_P3, 2.2), atol=2)
+
+
+def test_what_a_profile_is_called_does_not_count(tmp_path):
+    """Linear light with sRGB's primaries is called "sRGB" by some, and is not."""
+    pixels = np.uint8([[[200, 60, 40]]])
+    profile = icc_profile(SRGB, 1.0, "Linear sRGB")
+    Image.fromarray(pixels).save(tmp_path / "p.png", icc_profile=profile)
+    got = np.asarray(open_picture(tmp_path / "p.png"))[0, 0]
+    np.testing.assert_allclose(got, srgb_of(pixels[0, 0], SRGB, 1.0), atol=2)
+
+
 def test_srgb_and_damaged_profiles_change_nothing(tmp_path):
-    pixels = np.uint8([[[200, 120, 90]]])
-    for profile in (icc_profile(DISPLAY_P3, 2.2, "sRGB IEC61966-2.1"), b"no profile", b"x" * 200):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for profile in (srgb, b"no profile", b"x" * 200):
         Image.fromarray(pixels).save(tmp_path / "p.png", icc_profile=profile)
         np.testing.assert_array_equal(np.asarray(open_picture(tmp_path / "p.png")), pixels)

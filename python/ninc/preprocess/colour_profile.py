@@ -9,13 +9,22 @@ import functools
 import io
 from typing import Any
 
+import numpy as np
+
 _MODES = ("RGB", "RGBA")
+
+# A profile that moves none of a grid of colours by more than this is sRGB under whatever name.
+_ROUNDING = 1
 
 
 def to_srgb(image: Any) -> Any:
     """The image in sRGB, where it has an RGB profile of another kind; else the image itself."""
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in _MODES:
+    if not profile:
+        return image
+    if image.mode == "P":
+        image = image.convert("RGB")
+    if image.mode not in _MODES:
         return image
     transform = _transform(profile, image.mode)
     return image if transform is None else transform.apply(image)
@@ -28,12 +37,16 @@ def _transform(profile: bytes, mode: str) -> Any:
     A profile that cannot be read is passed over, as viewers do: the pixels may still be whole.
     """
     try:
-        from PIL import ImageCms
+        from PIL import Image, ImageCms
 
         found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = found.profile.xcolor_space.strip()
-        if space != "RGB" or "srgb" in (found.profile.profile_description or "").lower():
+        if found.profile.xcolor_space.strip() != "RGB":
             return None
-        return ImageCms.buildTransform(found, ImageCms.createProfile("sRGB"), mode, mode)
+        transform = ImageCms.buildTransform(found, ImageCms.createProfile("sRGB"), mode, mode)
+        steps = np.linspace(0, 255, 9).astype(np.uint8)
+        grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+        colours = Image.fromarray(grid).convert(mode)
+        moved = np.asarray(transform.apply(colours), np.int16) - np.asarray(colours)
+        return None if np.abs(moved).max() <= _ROUNDING else transform
     except Exception:  # littlecms may be missing, and raises errors of many kinds over damaged data
         return None

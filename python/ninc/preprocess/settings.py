@@ -135,8 +135,7 @@ class Preprocessing:
             are brought there in the same way.
         progress: shows how far a long fit is.
 
-        Remarks on pictures that hold nothing to learn from: all of one value, all the same, or a
-        channel that hardly varies.
+        Remarks on pictures that have one value all over, such as black ones, among others.
 
         Raises ArgumentError for an unknown kind, ShapeError for other arrays and for pictures too
         large to be whitened.

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..errors import remark
 
-# Pictures counted at a time: float64 sums of a whole data set would need 8 bytes a pixel.
-_BLOCK = 1024
+# Bytes of pictures looked at in one go: as float64 they take eight times as many.
+_BLOCK_BYTES = 8 << 20
 
 # Pictures of one flat colour have deviation 0; dividing by it would end in infinities.
 SMALLEST_STD = 1e-3
@@ -16,16 +16,17 @@ SMALLEST_STD = 1e-3
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Means and deviations of N×H×W×C uint8 over N, H and W, one a channel, in units of 255.
 
-    Deviations are at least `SMALLEST_STD`. Remarks on pictures with nothing in them, where not all
-    are one and the same, which `fit` tells with what may be wrong.
+    Deviations are at least `SMALLEST_STD`. Remarks on pictures with one value all over, such as
+    black ones, among others.
     """
     channels = images.shape[3]
     total = np.zeros(channels)
     squares = np.zeros(channels)
     flat, black, same = 0, 0, True
     first = np.asarray(images[:1])
-    for start in range(0, len(images), _BLOCK):
-        block = np.asarray(images[start : start + _BLOCK])
+    count = max(1, _BLOCK_BYTES // first.nbytes)
+    for start in range(0, len(images), count):
+        block = np.asarray(images[start : start + count])
         pixels = block.reshape(-1, channels).astype(np.float64)
         total += pixels.sum(axis=0)
         squares += np.einsum("pc,pc->c", pixels, pixels)
@@ -34,10 +35,10 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
         flat += int(is_flat.sum())
         black += int((is_flat & (values[:, 0] == 0)).sum())
         same = same and bool((block == first).all())
-    count = np.prod(images.shape[:3], dtype=np.float64)
-    mean = total / count
+    pixels_in_all = np.prod(images.shape[:3], dtype=np.float64)
+    mean = total / pixels_in_all
     # E[x²] - E[x]² loses no digits that matter: float64 sums of integers below 2^53 are exact.
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0.0)) / 255.0
+    std = np.sqrt(np.maximum(squares / pixels_in_all - mean**2, 0.0)) / 255.0
     if flat and not same:
         words = f"{flat:,} of {len(images):,} training pictures have one value all over"
         remark(f"{words} ({black:,} of them all black)" if black else words)
