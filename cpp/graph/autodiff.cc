@@ -3,7 +3,6 @@
 // the gradient is complete.
 #include "graph/autodiff.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace ninc {
@@ -48,9 +47,7 @@ class Differentiation {
     }
   }
   bool Needed(ValueId v) const { return v != kNoValue && needed_[v]; }
-  bool Frozen(int32_t parameter) const {
-    return std::binary_search(frozen_.begin(), frozen_.end(), parameter);
-  }
+  bool Frozen(int32_t parameter) const { return frozen_.Contains(parameter); }
 
   void Emit(StepOp op) { program_.steps.push_back({std::move(op), nodes_}); }
 
@@ -87,8 +84,8 @@ class Differentiation {
     Contribute(x, dx);
   }
 
-  // The gradient of what an activation that gave y was given.
-  ValueId BehindActivation(Activation activation, ValueId y) {
+  // The gradient of an activation's input, where y is its output.
+  ValueId BeforeActivation(Activation activation, ValueId y) {
     const ValueId dy = gradients_[y];
     if (activation == Activation{}) return dy;
     const ValueId dx = Like(y);
@@ -128,7 +125,7 @@ class Differentiation {
 
   void Backward(const step::ActivationForward& forward) {
     if (!Needed(forward.x)) return;
-    Contribute(forward.x, BehindActivation(forward.activation, forward.y));
+    Contribute(forward.x, BeforeActivation(forward.activation, forward.y));
   }
 
   void Backward(const step::MaxPool2d& forward) {
@@ -149,6 +146,7 @@ class Differentiation {
   }
 
   void Backward(const step::BatchNorm& forward) {
+    if (!Needed(forward.y)) return;
     // The kernel writes all of them, wanted or not.
     const auto gradient = [&](ValueId parameter) {
       return Needed(parameter) ? ParameterGradient(parameter) : Like(parameter);
@@ -164,13 +162,13 @@ class Differentiation {
 
   void Backward(const step::ScaleShift& forward) {  // of a frozen batch norm
     if (!Needed(forward.x)) return;
-    const ValueId dz = BehindActivation(forward.activation, forward.y);
+    const ValueId dz = BeforeActivation(forward.activation, forward.y);
     EmitToInput<step::ScaleShift>(forward.x, Activation{}, dz, forward.scale, kNoValue);
   }
 
   void Backward(const step::Add& forward) {
     if (!Needed(forward.y)) return;
-    const ValueId dy = BehindActivation(forward.activation, forward.y);
+    const ValueId dy = BeforeActivation(forward.activation, forward.y);
     for (ValueId x : {forward.a, forward.b}) {
       if (Needed(x)) Contribute(x, dy);
     }
@@ -185,7 +183,7 @@ class Differentiation {
   template <typename Other>
   void Backward(const Other&) {}
 
-  const std::vector<int32_t>& frozen_;
+  const ParameterSet& frozen_;
   const Backend& backend_;
   Program& program_;
   std::vector<ValueId> gradients_;  // by forward value

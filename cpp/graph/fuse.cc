@@ -144,9 +144,11 @@ void FuseGradients(Program* program) {
       *s = {.activation = {}, .dy = s->dx, .y = kNoValue, .dx = kNoValue, .dbias = s->dbias};
     }
     if (s->dx != kNoValue) continue;
-    // What is left is the bias's gradient, or nothing.
-    if (s->dbias != kNoValue && weights[s->dy] != nullptr) {
-      weights[s->dy]->dbias = s->dbias;
+    // What is left is the bias's gradient, or nothing. Where a sum hands its gradient to several
+    // convolutions, one weight gradient takes one bias's along; the other biases keep their steps.
+    step::Conv2dBackwardWeights* const taker = weights[s->dy];
+    if (s->dbias != kNoValue && taker != nullptr && taker->dbias == kNoValue) {
+      taker->dbias = s->dbias;
       dropped[i] = true;
     }
     if (s->dbias == kNoValue) dropped[i] = true;

@@ -113,9 +113,7 @@ class Lowering {
   // A new arena value of one number a channel.
   ValueId Row(int64_t channels) { return program_.AddArena({1, 1, 1, channels}); }
 
-  bool Frozen(int32_t parameter) const {
-    return std::binary_search(options_.frozen.begin(), options_.frozen.end(), parameter);
-  }
+  bool Frozen(int32_t parameter) const { return options_.frozen.Contains(parameter); }
 
   ValueId Parameter(int32_t number) {
     if (number < 0) return kNoValue;

@@ -44,6 +44,7 @@ struct Model::Impl {
   std::shared_ptr<Placement> current;
 
   PlanOptions Resolve(PlanOptions options) const {
+    if (options.mode == Mode::kInference) options.frozen = {};
     if (options.output < 0) options.output = graph->output();
     options.precision = precision;
     return options;

@@ -8,12 +8,17 @@ namespace ninc {
 
 size_t PlanCache::Hash::operator()(const PlanKey& key) const {
   size_t hash = 0;
-  for (int64_t part :
-       {key.input.n, key.input.h, key.input.w, key.input.c,
-        static_cast<int64_t>(key.options.output), static_cast<int64_t>(key.options.mode),
-        static_cast<int64_t>(key.options.precision),
-        static_cast<int64_t>(key.options.frozen.size()), static_cast<int64_t>(key.target)}) {
+  const auto add = [&](int64_t part) {
     hash = (hash ^ static_cast<size_t>(part)) * 0x9E3779B97F4A7C15u;  // Fibonacci hashing
+  };
+  const PlanOptions& options = key.options;
+  for (int64_t part : {key.input.n, key.input.h, key.input.w, key.input.c,
+                       static_cast<int64_t>(options.output), static_cast<int64_t>(options.mode),
+                       static_cast<int64_t>(options.precision), static_cast<int64_t>(key.target)}) {
+    add(part);
+  }
+  if (options.frozen.numbers() != nullptr) {
+    for (int32_t number : *options.frozen.numbers()) add(number);
   }
   return hash;
 }

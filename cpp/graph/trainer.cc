@@ -27,28 +27,30 @@ Result<std::unique_ptr<Trainer>> Trainer::Create(std::shared_ptr<Model> model,
 }
 
 Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
-  const std::lock_guard lock(impl_->inner->writer_mutex);
-  const std::vector<ParameterSpec>& specs = impl_->inner->specs;
-  std::vector<bool> frozen(specs.size());
-  for (size_t index : parameters) {
-    if (index >= impl_->velocity.size()) {
-      return InvalidArgument("there is no trainable parameter " + std::to_string(index));
+  return CatchOutOfMemory("set_frozen", [&]() -> Status {
+    const std::lock_guard lock(impl_->inner->writer_mutex);
+    const std::vector<ParameterSpec>& specs = impl_->inner->specs;
+    std::vector<bool> chosen(specs.size());
+    for (size_t index : parameters) {
+      if (index >= impl_->velocity.size()) {
+        return InvalidArgument("there is no trainable parameter " + std::to_string(index));
+      }
+      chosen[index] = true;
     }
-    frozen[index] = true;
-  }
-  // A layer's statistics stand still when all that it trains does.
-  std::vector<bool> trains(impl_->inner->graph->nodes().size());
-  for (size_t i = 0; i < specs.size(); ++i) {
-    if (specs[i].trainable && !frozen[i]) trains[specs[i].node] = true;
-  }
-  std::vector<int32_t> numbers;
-  for (size_t i = 0; i < specs.size(); ++i) {
-    if (specs[i].trainable ? frozen[i] : !trains[specs[i].node]) {
-      numbers.push_back(static_cast<int32_t>(i));
+    // A layer's statistics stand still when all that it trains does.
+    std::vector<bool> trains(impl_->inner->graph->nodes().size());
+    for (size_t i = 0; i < specs.size(); ++i) {
+      if (specs[i].trainable && !chosen[i]) trains[specs[i].node] = true;
     }
-  }
-  impl_->frozen = std::move(numbers);
-  return {};
+    std::vector<int32_t> numbers;
+    for (size_t i = 0; i < specs.size(); ++i) {
+      if (specs[i].trainable ? chosen[i] : !trains[specs[i].node]) {
+        numbers.push_back(static_cast<int32_t>(i));
+      }
+    }
+    impl_->frozen = ParameterSet(std::move(numbers));
+    return {};
+  });
 }
 
 Result<StepResult> Trainer::Step(const Shape& input, const StridedView& x, const int64_t* labels,

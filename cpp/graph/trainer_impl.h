@@ -45,9 +45,9 @@ struct Trainer::Impl {
   std::shared_ptr<Model> model;
   Model::Impl* inner = nullptr;
   float label_smoothing = 0;
-  std::vector<int32_t> frozen;  // see PlanOptions
-  DeviceTensors velocity;       // by parameter: trainable ones stand before the buffers
-  DeviceTensors averages;       // likewise; empty until they are asked for
+  ParameterSet frozen;     // see PlanOptions
+  DeviceTensors velocity;  // by parameter: trainable ones stand before the buffers
+  DeviceTensors averages;  // likewise; empty until they are asked for
   std::shared_ptr<Placement> place;
   std::shared_ptr<const Plan> plan;
   StepLayout layout;

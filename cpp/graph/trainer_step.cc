@@ -169,9 +169,9 @@ Status Trainer::Impl::Update(bool average) {
     for (size_t i = 0; average && i < averages.size(); ++i) {
       const int64_t count = averages.host()[i].size();
       const float* const weight = parameters.data(i);
-      // The average of what stands still is what it is, whatever it was before.
+      // A frozen parameter's average is its value, whatever it was before it was frozen.
       NINC_RETURN_IF_ERROR(
-          std::binary_search(frozen.begin(), frozen.end(), static_cast<int32_t>(i))
+          frozen.Contains(static_cast<int32_t>(i))
               ? stream().CopyUpdated(count, state(), weight, averages.data(i), threads)
               : stream().AverageUpdate(count, state(), weight, averages.data(i), threads));
     }

@@ -3,9 +3,10 @@
 // and whose arrays are the graph's parameters and buffers, each of them, under their own names, and
 // from version 2 on extras, each under its name with ":extra" behind it. A parameter's name
 // ends in '.' and a field of its layer ("conv1.weight"), and no field has a ':', so that the two
-// never meet, whatever nodes and extras are called. From version 3 on the stored preprocessing says
-// how pictures are framed (stored_texts.h). A file is written as the lowest version that says all
-// it holds, so that older readers take what they can honour and refuse the rest.
+// never meet, whatever nodes and extras are called. In version 3 the stored preprocessing says how
+// pictures are framed (stored_texts.h). A file is written as the lowest version that says all it
+// holds, and older readers refuse the others: those of versions 1 and 2 would cut pictures that are
+// to be padded, turn none and lay none on a ground.
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -59,9 +60,10 @@ Result<int> CheckFormat(std::map<std::string, std::string>* metadata) {
     return InvalidModel("format_version is '" + Excerpt(text) + "', expected a number");
   }
   if (version > kVersion) {
+    const Status texts = CheckStoredTexts(*metadata);
     return InvalidModel("written by a newer ninc (format version " + text +
                         "; this one reads up to " + std::to_string(kVersion) +
-                        "): update ninc to read it");
+                        "): update ninc to read it" + (texts.ok() ? "" : "; " + texts.message()));
   }
   return version;
 }
@@ -149,6 +151,8 @@ Status Write(const Model& model, const std::string& path, const Additions& more)
   NINC_RETURN_IF_ERROR(model.FetchParameters());
   std::map<std::string, std::string> metadata = Merged(model.metadata(), more.metadata);
   const Extras extras = Merged(model.extras(), more.extras);
+  const Status texts = CheckStoredTexts(metadata);  // what is written must be read again
+  if (!texts.ok()) return InvalidArgument(texts.message());
   for (const char* key : {kFormatKey, kVersionKey, kGraphKey}) {
     if (metadata.count(key) != 0) {
       return InvalidArgument("metadata '" + std::string(key) + "' is a name ninc uses itself");

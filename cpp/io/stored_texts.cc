@@ -14,32 +14,35 @@ namespace {
 
 constexpr char kPreprocessing[] = "preprocessing";
 
+enum Kind : unsigned { kNumber = 1, kNumbers = 2, kText = 4, kNull = 8 };
+
 struct Field {
   std::string_view name;
-  std::vector<std::string_view> choices;  // of its text; empty where it is none or may be any
+  unsigned kinds;                         // of its value
+  std::vector<std::string_view> choices;  // of its text
   bool is_framing = false;                // came with format version 3
 };
 
 // As python/ninc/preprocess/settings.py writes them; "crop" stands in older files.
 const std::vector<Field>& Fields() {
   static const std::vector<Field> fields = {
-      {"size", {}},
-      {"channels", {}},
-      {"scale", {}},
-      {"mean", {}},
-      {"std", {}},
-      {"contrast", {}},
-      {"epsilon", {}},
-      {"kind", {"normalize", "gcn_zca"}},
-      {"resize", {"bilinear"}},
-      {"crop", {"center"}},
-      {"fit", {"crop", "pad", "squash"}, true},
-      {"ground", {}, true},
+      {"size", kNumbers | kNull, {}},
+      {"channels", kNumber, {}},
+      {"scale", kNumber, {}},
+      {"mean", kNumbers, {}},
+      {"std", kNumbers, {}},
+      {"contrast", kNumber, {}},
+      {"epsilon", kNumber, {}},
+      {"kind", kText, {"normalize", "gcn_zca"}},
+      {"resize", kNumber | kText, {"bilinear"}},
+      {"crop", kText, {"center"}},
+      {"fit", kText, {"crop", "pad", "squash"}, true},
+      {"ground", kNumbers, {}, true},
   };
   return fields;
 }
 
-// Looks at the fields of the outermost object alone, and recurses nowhere.
+// Looks at the fields of the outermost object and what their values are. Recurses nowhere.
 class FieldReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   const Status& status() const { return status_; }
@@ -47,40 +50,45 @@ class FieldReader : public nlohmann::json_sax<nlohmann::json> {
 
   bool start_object(std::size_t) override {
     if (depth_ == 0) in_object_ = true;
-    return Enter();
+    return Value(0) && Enter();
   }
-  bool start_array(std::size_t) override { return Enter(); }
+  bool start_array(std::size_t) override { return Value(kNumbers) && Enter(); }
   bool end_object() override { return Leave(); }
   bool end_array() override { return Leave(); }
   bool key(std::string& name) override {
-    if (!AtField()) return true;
+    if (!in_object_ || depth_ != 1) return true;
     const auto found = std::find_if(Fields().begin(), Fields().end(),
                                     [&](const Field& field) { return field.name == name; });
-    if (found == Fields().end()) {
-      return Fail("entry '" + Excerpt(name) + "' is not known to this ninc");
-    }
+    if (found == Fields().end()) return Fail("entry '" + Excerpt(name) + "' is not known");
     field_ = &*found;
     has_framing_ |= field_->is_framing;
     return true;
   }
   bool string(std::string& text) override {
-    if (!AtField() || field_ == nullptr || field_->choices.empty()) return true;
+    if (!Value(kText)) return false;
+    if (field_ == nullptr || depth_ != 1) return true;
     const auto& choices = field_->choices;
     if (std::find(choices.begin(), choices.end(), text) != choices.end()) return true;
-    return Fail(std::string(field_->name) + " '" + Excerpt(text) + "' is not known to this ninc");
+    return Fail(std::string(field_->name) + " '" + Excerpt(text) + "' is not known");
   }
-  bool number_unsigned(uint64_t) override { return true; }
-  bool number_integer(int64_t) override { return true; }
-  bool number_float(double, const std::string&) override { return true; }
-  bool boolean(bool) override { return true; }
-  bool null() override { return true; }
-  bool binary(nlohmann::json::binary_t&) override { return true; }
+  bool number_unsigned(uint64_t) override { return Value(kNumber); }
+  bool number_integer(int64_t) override { return Value(kNumber); }
+  bool number_float(double, const std::string&) override { return Value(kNumber); }
+  bool boolean(bool) override { return Value(0); }
+  bool null() override { return Value(kNull); }
+  bool binary(nlohmann::json::binary_t&) override { return Value(0); }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    has_framing_ |= in_object_;  // nobody can tell what stands behind the error
     return false;
   }
 
  private:
-  bool AtField() const { return in_object_ && depth_ == 1; }
+  // A field's value, or a number of its list, of this kind; 0 for those that no field has.
+  bool Value(unsigned kind) {
+    if (!in_object_ || depth_ == 0 || field_ == nullptr) return true;
+    const bool fits = depth_ == 1 ? (field_->kinds & kind) != 0 : kind == kNumber;
+    return fits || Fail(std::string(field_->name) + " has a kind of value that is not known");
+  }
   bool Enter() {
     ++depth_;
     return true;
@@ -91,7 +99,7 @@ class FieldReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool Fail(const std::string& problem) {
     status_ = InvalidModel("preprocessing: " + problem +
-                           ", which would not do what it asks for; update ninc to read the file");
+                           " to this ninc, which would not do what it asks for; update ninc");
     return false;
   }
 

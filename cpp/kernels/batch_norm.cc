@@ -23,20 +23,32 @@
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 
+// y(r, c) = finish(x(r, c), scale(c), c), vector by vector
+template <class Finish>
+void Scale(int64_t rows, int64_t channels, const float* x, const float* scale, float* y,
+           int threads, Finish finish) {
+  ParallelBlocks(threads, rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t row = begin; row < end; ++row) {
+      ForEachSlice<1>(channels, [&](int64_t c, auto slice) HWY_ATTR {
+        const int64_t i = row * channels + c;
+        slice.Store(finish(slice, slice.Load(x + i), slice.Load(scale + c), c), y + i);
+      });
+    }
+  });
+}
+
 void ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                 const float* shift, Activation activation, float* y, int threads) {
   WithKind(activation, [&](auto kind) HWY_ATTR {
-    ParallelBlocks(threads, rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) HWY_ATTR {
-      for (int64_t row = begin; row < end; ++row) {
-        ForEachSlice<1>(channels, [&](int64_t c, auto slice) HWY_ATTR {
-          const int64_t i = row * channels + c;
-          const V value = slice.Load(x + i), factor = slice.Load(scale + c);
-          const V scaled = shift == nullptr ? hn::Mul(value, factor)
-                                            : hn::MulAdd(value, factor, slice.Load(shift + c));
-          slice.Store(Activated(kind, scaled), y + i);
-        });
-      }
-    });
+    if (shift == nullptr) {
+      return Scale(rows, channels, x, scale, y, threads,
+                   [&](auto, V value, V factor, int64_t)
+                       HWY_ATTR { return Activated(kind, hn::Mul(value, factor)); });
+    }
+    Scale(rows, channels, x, scale, y, threads,
+          [&](auto slice, V value, V factor, int64_t c) HWY_ATTR {
+            return Activated(kind, hn::MulAdd(value, factor, slice.Load(shift + c)));
+          });
   });
 }
 

@@ -42,6 +42,7 @@ class State:
     averaged: steps averaged. lr: the rate of the latest step.
     rows: the history without what depends on the clock. best: the best epoch and its value.
     stale: epochs since then. stopped: ended early. schedule: what a stateful one remembers.
+    optimizer: its settings now, which may have been changed since the run began.
     """
 
     epoch: int = 0
@@ -59,6 +60,7 @@ class State:
     stale: int = 0
     stopped: bool = False
     schedule: dict[str, Any] = dataclasses.field(default_factory=dict)
+    optimizer: dict[str, Any] | None = None
 
     def place(self) -> str:
         """ "epoch 3, step 120", as people count."""

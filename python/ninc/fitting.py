@@ -155,6 +155,8 @@ class Fit:
             ending.stored_best(self.folder.best, state.best["epoch"])
         self.state = state
         found.restore(self.network, self.core)
+        if state.optimizer is not None:
+            self.trainer.optimizer = self.trainer.optimizer.replaced(**state.optimizer)
         self.trainer.history = self.folder.restore_history(state.rows)
 
     def _going_on(self, found: Checkpoint) -> str:
@@ -213,6 +215,8 @@ class Fit:
         row = {
             "epoch": state.epoch + 1,
             "lr": state.lr,
+            "momentum": self.trainer.optimizer.momentum,
+            "weight_decay": self.trainer.optimizer.weight_decay,
             "loss": state.loss / state.images,
             "accuracy": state.right / state.images,
             "seconds": seconds,
@@ -335,6 +339,7 @@ class Fit:
     # ---- Checkpoints and averages ----------------------------------------------------------------
 
     def _save(self) -> None:
+        self.state.optimizer = self.trainer.optimizer.settings()
         checkpoint.save(self.folder.last, self.network, self.core, self.state, self.settings)
         self.options.pace.done(self.state.steps)
 

@@ -22,7 +22,8 @@ class History:
     """Rows of numbers, one for each finished epoch.
 
     Columns: epoch (from 1), lr (of its last step, as it was used: the optimiser's times the
-    schedule's factor, before the groups' multipliers), loss and accuracy (means over the epoch's
+    schedule's factor, before the groups' multipliers), momentum and weight_decay (at its end,
+    before what groups say otherwise), loss and accuracy (means over the epoch's
     augmented training batches, while the weights moved), seconds, images_per_second, waited (the
     share of the seconds in which the trainer waited for a batch); with validation also val_loss and
     val_accuracy on what `fit` was given for it (`ninc train` without --validation: the test set),

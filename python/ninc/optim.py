@@ -113,14 +113,9 @@ class SGD:
                 weight_decay[chosen] = settings["weight_decay"]
         return lr, weight_decay
 
-    def replaced(self, **settings: float) -> SGD:
-        """The same with some arguments changed, by name."""
-        for name in settings:
-            if name not in self.SETTINGS:
-                raise ArgumentError(
-                    f"SGD.replaced: {name!r} is no setting; there are {', '.join(_CHECKS)}"
-                )
-        kept = {
+    def settings(self) -> dict[str, Any]:
+        """All arguments by name, as they are now."""
+        return {
             "lr": self.lr,
             "momentum": self.momentum,
             "nesterov": self.nesterov,
@@ -128,6 +123,15 @@ class SGD:
             "groups": self.groups,
             "clip_norm": self.clip_norm,
         }
+
+    def replaced(self, **settings: float) -> SGD:
+        """The same with some arguments changed, by name."""
+        for name in settings:
+            if name not in self.SETTINGS:
+                raise ArgumentError(
+                    f"SGD.replaced: {name!r} is no setting; there are {', '.join(_CHECKS)}"
+                )
+        kept = self.settings()
         return SGD(**{**kept, **settings})
 
     def __repr__(self) -> str:

@@ -70,7 +70,7 @@ def settings_of(
         "monitor": options.monitor,
         "min_delta": f"{options.min_delta:g}",
         "patience": "none" if options.patience is None else str(options.patience),
-        "preprocessing": options.preprocessing,
+        "preprocessing": _kind(trainer, options),
         "frozen": ", ".join(options.frozen) or "none",
         "classes": ", ".join(train.classes or ["not told"]),
         "pictures": _pictures(train),
@@ -101,11 +101,22 @@ def check_same(
                 f"{found.path}: cannot resume: the run was begun with {name} {_short(before)}, now "
                 f"it is {_short(now)}; give the same, {_ANEW}"
             )
+    _check_preprocessing(found, trainer)
     target = _core.target()
     if found.target != target:
         raise ArgumentError(
             f"{found.path}: cannot resume: the run was begun with {found.target} instructions "
             f"and {target} would give other bits; set NINC_TARGET={found.target}"
+        )
+
+
+def _check_preprocessing(found: Checkpoint, trainer: Trainer) -> None:
+    """A network that brings its preprocessing along must bring the one that the run has."""
+    stored = trainer.network._model.metadata().get("preprocessing")
+    if stored is not None and stored != found.model.metadata().get("preprocessing"):
+        raise ArgumentError(
+            f"{found.path}: cannot resume: the network's stored preprocessing is not the one that "
+            f"the run was begun with; give the network the run began with, {_ANEW}"
         )
 
 
@@ -157,6 +168,12 @@ def described(value: object) -> str:
 def _short(text: str) -> str:
     """Long settings, such as those of every parameter, are told by their beginnings."""
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _kind(trainer: Trainer, options: Options) -> str:
+    """What pictures go through: what the network says, or else what was asked for."""
+    stored = trainer.network._stored_preprocessing()
+    return options.preprocessing if stored is None else stored.kind
 
 
 def _pictures(data: Dataset | BatchStream) -> str:

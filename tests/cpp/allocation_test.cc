@@ -119,13 +119,16 @@ TEST_P(Allocations, NoneInASecondTrainingStep) {
       settings.step += 1;
       return trainer->Step(network.input, View(network.input, x), labels.data(), settings).ok();
     };
-    bool ok = true;
-    EXPECT_GT(Count([&] { ok = ok && step(); }), 0);
-    EXPECT_EQ(Count([&] {
-                for (int i = 0; i < 5; ++i) ok = ok && step();
-              }),
-              0);
-    EXPECT_TRUE(ok);
+    for (const std::vector<size_t>& frozen : {std::vector<size_t>{}, {0, 1}}) {
+      ASSERT_TRUE(trainer->SetFrozen(frozen).ok());
+      bool ok = true;
+      EXPECT_GT(Count([&] { ok = ok && step(); }), 0);
+      EXPECT_EQ(Count([&] {
+                  for (int i = 0; i < 5; ++i) ok = ok && step();
+                }),
+                0);
+      EXPECT_TRUE(ok);
+    }
   }
 }
 

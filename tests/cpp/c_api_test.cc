@@ -48,13 +48,16 @@ TEST_F(CApiTest, DescribesTheModel) {
 }
 
 TEST_F(CApiTest, RefusesAFileWithAnEntryItCannotHonour) {
+  // Written of a preprocessing that is known, whose field is then another of as many letters.
   const std::shared_ptr<Model> model = TinyModel();
-  model->metadata()["preprocessing"] = R"({"size": [8, 8], "colour_profile": "P3"})";
+  model->metadata()["preprocessing"] = R"({"contrast": 55})";
   ASSERT_TRUE(Save(*model, folder_.File("newer")).ok());
+  std::string file = Slurp(folder_.File("newer"));
+  file.replace(file.find("contrast"), 8, "saturate");
   ninc_model* loaded = nullptr;
-  EXPECT_EQ(ninc_model_load(folder_.File("newer").c_str(), &loaded), NINC_INVALID_MODEL);
+  EXPECT_EQ(ninc_model_load_memory(file.data(), file.size(), &loaded), NINC_INVALID_MODEL);
   EXPECT_EQ(loaded, nullptr);
-  ExpectLastError("preprocessing: entry 'colour_profile' is not known");
+  ExpectLastError("preprocessing: entry 'saturate' is not known");
 }
 
 TEST_F(CApiTest, Runs) {

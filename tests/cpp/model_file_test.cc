@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/safetensors.h"
@@ -127,19 +128,46 @@ TEST(ModelFileTest, NewerVersionsAreNotGuessedAt) {
 
 TEST(ModelFileTest, PreprocessingThatIsNotKnownIsRefusedByName) {
   auto metadata = Metadata();
+  const std::pair<const char*, const char*> refused[] = {
+      {R"({"size": [8, 8], "gamma": 2.2, "channels": 3})", "entry 'gamma' is not known"},
+      {R"({"\u0067amma": 2.2})", "entry 'gamma' is not known"},
+      {R"({"fit": "seam-carving", "ground": [0, 0, 0]})", "fit 'seam-carving' is not known"},
+      {R"({"fit": "pad", "fit": "seam"})", "fit 'seam' is not known"},
+      {R"({"fit": {"kind": "pad"}})", "fit has a kind of value that is not known"},
+      {R"({"fit": ["pad"]})", "fit has a kind of value"},
+      {R"({"fit": 3})", "fit has a kind of value"},
+      {R"({"kind": null})", "kind has a kind of value"},
+      {R"({"ground": "blur"})", "ground has a kind of value"},
+      {R"({"ground": [0, [0], 0]})", "ground has a kind of value"},
+      {R"({"resize": true})", "resize has a kind of value"},
+      {R"({"size": {"gamma": "fit"}})", "size has a kind of value"},
+  };
   for (const char* version : {"1", "2", "3"}) {
     metadata["format_version"] = version;
-    metadata["preprocessing"] = R"({"size": [8, 8], "gamma": 2.2, "channels": 3})";
-    ExpectRefused(MakeFile(metadata, kEntries), "preprocessing: entry 'gamma' is not known");
-    metadata["preprocessing"] = R"({"fit": "seam-carving", "ground": [0, 0, 0]})";
-    ExpectRefused(MakeFile(metadata, kEntries), "preprocessing: fit 'seam-carving' is not known");
-    // A name within another value is no entry, and a text that is no JSON object asks for nothing.
+    for (const auto& [text, words] : refused) {
+      metadata["preprocessing"] = text;
+      ExpectRefused(MakeFile(metadata, kEntries), std::string("preprocessing: ") + words);
+    }
     for (const char* text :
-         {R"({"fit": "pad", "size": {"gamma": "fit"}})", R"(["gamma"])", "{", ""}) {
+         {R"({"fit": "pad", "size": null, "ground": [0, 0, 0]})", R"(["gamma"])", "{", ""}) {
       metadata["preprocessing"] = text;
       EXPECT_TRUE(LoadStatus(MakeFile(metadata, kEntries)).ok()) << text;
     }
   }
+  metadata["format_version"] = "9";
+  metadata["preprocessing"] = R"({"gamma": 2.2})";
+  ExpectRefused(MakeFile(metadata, kEntries), "format version 9; this one reads up to 3");
+  ExpectRefused(MakeFile(metadata, kEntries), "entry 'gamma' is not known");
+}
+
+TEST(ModelFileTest, NothingIsWrittenThatWouldNotBeRead) {
+  const TemporaryFolder folder;
+  const std::shared_ptr<Model> model = TinyModel();
+  model->metadata()["preprocessing"] = R"({"gamma": 2.2})";
+  const Status status = Save(*model, folder.File("m"));
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("entry 'gamma' is not known"), std::string::npos);
+  EXPECT_EQ(folder.Count(), 0u);
 }
 
 TEST(ModelFileTest, OlderReadersRefuseFilesWhoseFramingTheyWouldPassOver) {
@@ -154,6 +182,8 @@ TEST(ModelFileTest, OlderReadersRefuseFilesWhoseFramingTheyWouldPassOver) {
   EXPECT_EQ(version(R"({"size": [8, 8], "channels": 3})"), "1");
   EXPECT_EQ(version(R"({"size": [8, 8], "fit": "crop"})"), "3");
   EXPECT_EQ(version(R"({"ground": [255, 255, 255]})"), "3");
+  EXPECT_EQ(version(R"({"mean": NaN, "fit": "pad"})"), "3");
+  EXPECT_EQ(version("no object"), "1");
 }
 
 TEST(ModelFileTest, TensorsMustBeTheNetworksOwn) {

@@ -126,6 +126,16 @@ inline std::vector<Network> Networks() {
          "stride": [1, 1]},
         {"name": "both", "op": "Concat", "inputs": ["max4", "max4"]},
         {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["both"]})"},
+      // A sum that hands one gradient to two convolutions with biases.
+      {"sum of biases", {3, 5, 4, 2}, R"(
+        {"name": "x", "op": "Input", "channels": 2},
+        {"name": "first", "op": "Conv2d", "inputs": ["x"], "in_channels": 2, "out_channels": 4},
+        {"name": "relu", "op": "Relu", "inputs": ["first"]},
+        {"name": "a", "op": "Conv2d", "inputs": ["relu"], "in_channels": 4, "out_channels": 5,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1]},
+        {"name": "b", "op": "Conv2d", "inputs": ["relu"], "in_channels": 4, "out_channels": 5},
+        {"name": "sum", "op": "Add", "inputs": ["a", "b"]},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["sum"]})"},
   };
 }
 

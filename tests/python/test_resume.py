@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from small_training import command, finished, random_npz
+from small_training import bars, command, everything, finished, random_npz, small_network
 
 import ninc
 from ninc.history import WALL_CLOCK
+from ninc.schedules import Constant
 
 EPOCHS = 3
 OPTIONS = (
@@ -179,3 +180,40 @@ def test_the_run_folder_says_what_was_done(whole):
     lines = (whole / "run" / "history.jsonl").read_text().splitlines()
     assert about["results"]["last"] == json.loads(lines[-1])
     assert 0 <= about["results"]["last"]["waited"] <= 1
+
+
+def test_settings_that_were_changed_on_the_way_are_resumed(tmp_path, monkeypatch):
+    """The rate falls and decay and a group begin after the first epoch; then a signal comes."""
+
+    class Falls(Constant):
+        def observe(self, row):
+            self.trainer.optimizer.lr = 0.01
+            self.trainer.optimizer.weight_decay = 0.002
+            self.trainer.optimizer.groups = [("*.bias", dict(lr_mult=2.0))]
+
+    def run(folder, stop=None, **options):
+        trainer = everything(small_network(), schedule=Falls(), average=None)
+        trainer.schedule.trainer = trainer
+        update = type(trainer)._update
+
+        def counted(self, x, labels, number, rate=0.0):
+            if number == stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return update(self, x, labels, number, rate)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(trainer), "_update", counted)
+            trainer.fit(
+                bars(60), epochs=3, batch_size=20, checkpoint_dir=folder, progress=False, **options
+            )
+        return trainer
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", stop=7)
+    resumed = run(tmp_path / "cut", resume=True)
+    name = "last.safetensors"
+    assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert resumed.history["lr"] == whole.history["lr"] == [0.1, 0.01, 0.01]
+    assert resumed.history["weight_decay"] == whole.history["weight_decay"]
+    assert whole.history["weight_decay"] == [1e-4, 0.002, 0.002]

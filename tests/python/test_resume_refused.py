@@ -10,7 +10,9 @@ from small_training import bars, everything, small_network
 import ninc
 from ninc import checkpoint, nn
 from ninc.averages import EMA
+from ninc.data import Dataset
 from ninc.errors import ArgumentError, FileError
+from ninc.preprocess import Preprocessing
 from ninc.run_folder import RunFolder
 
 
@@ -162,3 +164,52 @@ def test_remains_of_a_killed_process_are_removed(interrupted):
         (interrupted / name).write_text("half a fi")
     fit(interrupted, resume=True)
     assert not list(interrupted.glob(".*"))
+
+
+def test_a_network_that_brings_another_preprocessing_is_refused(interrupted):
+    other = small_network()
+    other.preprocessing = Preprocessing((8, 8), 1, (0.25,), (0.5,))
+    with pytest.raises(ArgumentError, match="stored preprocessing is not the one that the run"):
+        fit(interrupted, network=other, resume=True)
+    same = small_network()
+    same.preprocessing = ninc.load(interrupted / "last.safetensors").preprocessing
+    fit(interrupted, network=same, resume=True)
+
+
+def framed(folder, **options):
+    image = pytest.importorskip("PIL.Image")
+    for name, level in (("lying", 60), ("upright", 190)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(6):
+            image.new("L", (16 + index, 10), level + index).save(folder / name / f"{index}.png")
+    return ninc.data.load(folder, "all", size=(8, 8), channels=1, **options)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (
+            dict(fit="pad"),
+            r"pictures of 8×8 by crop, grey on ground \(255.*now it is of 8×8 by pad",
+        ),
+        (dict(ground=(0, 0, 0)), r"now it is of 8×8 by crop, grey on ground \(0, 0, 0\)"),
+        (dict(names=["lie", "up"]), "classes lying, upright, now it is lie, up"),
+    ],
+)
+def test_other_framing_and_classes_are_named(tmp_path, options, words):
+    def run(data, **more):
+        trainer = ninc.Trainer(
+            nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool2d()), ninc.SGD(0.1)
+        )
+        trainer.fit(
+            data, epochs=1, batch_size=6, checkpoint_dir=tmp_path / "run", progress=False, **more
+        )
+
+    run(framed(tmp_path / "d"))
+    names = options.pop("names", None)
+    data = framed(tmp_path / "d", **options)
+    if names:
+        data = Dataset(data.images, data.labels, names)
+        data.framing = framed(tmp_path / "d").framing
+    with pytest.raises(ArgumentError, match=words):
+        run(data, resume=True)

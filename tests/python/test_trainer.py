@@ -39,8 +39,8 @@ def test_it_learns_and_remembers_how_to_look():
     assert history["loss"][-1] < history["loss"][0]
     assert history["epoch"] == list(range(1, 11))
     assert set(history.rows[0]) == {
-        "epoch", "lr", "loss", "accuracy", "seconds", "images_per_second", "waited",
-        "val_loss", "val_accuracy",
+        "epoch", "lr", "momentum", "weight_decay", "loss", "accuracy", "seconds",
+        "images_per_second", "waited", "val_loss", "val_accuracy",
     }  # fmt: skip
     assert network.classes == ["lying", "upright"]
     assert network.preprocessing["size"] == [8, 8]

@@ -288,7 +288,7 @@ class NINC_API Backend {
   virtual Status Dropout(int64_t count, float p, uint32_t layer, const DropoutKey* key,
                          const float* x, float* y, int threads) = 0;
 
-  // scale(c) = weight(c) / sqrt(var(c) + eps); shift(c) = bias(c) + (offset(c) - mean(c)) *
+  // scale(c) = weight(c) / sqrt(var(c) + eps), shift(c) = bias(c) + (offset(c) - mean(c)) *
   // scale(c)
   virtual Status FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) = 0;
   // y(r, c) = activation(x(r, c) * scale(c) + shift(c)), in place allowed: batch norm whose

@@ -42,8 +42,8 @@ struct Normalization {
   Activation activation = {};
 };
 
-// A batch norm whose statistics stand still, C values each. offset: what its input still lacks, the
-// bias of the convolution in front.
+// A batch norm whose statistics stand still, C values each. offset: the bias of the convolution in
+// front, where that convolution has left it out of the norm's input.
 struct StillNorm {
   const float* weight = nullptr;
   const float* bias = nullptr;

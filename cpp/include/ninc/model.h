@@ -136,9 +136,9 @@ class NINC_API Trainer {
   ~Trainer();
 
   // From the next step on these trainable parameters, by number, and no others stay as they are, to
-  // the bit: no gradient is taken of them, none counts for clip_norm, their averages are what they
-  // are. A batch norm all of whose parameters are among them normalises by its running statistics,
-  // as in inference, and leaves them alone.
+  // the bit: no gradient is taken of them, none counts for clip_norm, and a step sets their
+  // averages to their values. A batch norm all of whose parameters are among them normalises by its
+  // running statistics, as in inference, and leaves them alone.
   Status SetFrozen(const std::vector<size_t>& parameters);
 
   // x: N×C×H×W, N at least 1; labels: N values in [0, classes).
@@ -189,8 +189,9 @@ struct Additions {
 
 // Files: safetensors, the graph and the metadata as JSON in its header (io/). Load reads the whole
 // file and checks every size before it believes it; Save writes a temporary file beside `path`,
-// flushes it, renames it and flushes the folder. A file without extras is of format version 1, one
-// with extras of version 2.
+// flushes it, renames it and flushes the folder. Its format version is
+// the lowest that says all it holds: 1, with extras 2, with pictures' framing in "preprocessing" 3.
+// Save refuses a "preprocessing" that Load would refuse.
 NINC_API Result<std::shared_ptr<Model>> Load(const std::string& path);
 NINC_API Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size,
                                                    const std::string& name);

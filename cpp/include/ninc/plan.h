@@ -3,10 +3,12 @@
 // at once, each with an arena of its own.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ninc/backend.h"
@@ -23,14 +25,40 @@ enum class Mode : uint8_t { kInference, kTraining };
 // kFast: about three digits where the device gains by it; a processor does as for kFloat32.
 enum class Precision : uint8_t { kFloat32, kStrict, kFast };
 
+// Numbers of parameters. Copies share them, so that a plan is looked up by its options without an
+// allocation.
+class ParameterSet {
+ public:
+  ParameterSet() = default;
+  explicit ParameterSet(std::vector<int32_t> numbers) {  // in any order
+    std::sort(numbers.begin(), numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+    if (!numbers.empty()) {
+      numbers_ = std::make_shared<const std::vector<int32_t>>(std::move(numbers));
+    }
+  }
+  bool Contains(int32_t number) const {
+    return numbers_ != nullptr && std::binary_search(numbers_->begin(), numbers_->end(), number);
+  }
+  const std::vector<int32_t>* numbers() const { return numbers_.get(); }  // rising; null: none
+  friend bool operator==(const ParameterSet& a, const ParameterSet& b) {
+    return a.numbers_ == b.numbers_ ||
+           (a.numbers_ != nullptr && b.numbers_ != nullptr && *a.numbers_ == *b.numbers_);
+  }
+
+ private:
+  std::shared_ptr<const std::vector<int32_t>> numbers_;
+};
+
 struct PlanOptions {
   Mode mode = Mode::kInference;
   NodeId output = -1;            // -1: the graph's output; Plan::options() has its number
   float label_smoothing = 0.0f;  // training only
   Precision precision = Precision::kFloat32;  // Model::PlanFor: the model's own, whatever is asked
-  // Training only: numbers of parameters that stay as they are, rising. No gradient is taken of
-  // them or for their sake; a batch norm whose running statistics are there normalises by these.
-  std::vector<int32_t> frozen = {};
+  // Training only: parameters that stay as they are. No gradient is taken of them or for their
+  // sake. A batch norm whose running statistics are among them normalises by these; its weight and
+  // bias must be among them too, as Trainer::SetFrozen sees to.
+  ParameterSet frozen = {};
   bool operator==(const PlanOptions&) const = default;
 };
 
