@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .numbers import not_negative, positive, share
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -112,6 +112,7 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     """
     from .. import data
     from ..errors import ArgumentError
+    from ..matching import by_name
 
     pictures = as_stored(network)
     divided, record = data.has_test(path), network.held_out
@@ -137,7 +138,7 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     if not pictures and loaded.is_pictures:
         raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
     if network.classes is not None:
-        loaded = loaded.with_classes(network.classes)
+        loaded = by_name(loaded, network.classes, path, "the network's")
     return loaded, f"{len(loaded):,} pictures {words}"
 
 
@@ -186,10 +187,9 @@ def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) 
     if loaded.skipped:
         shown = ", ".join(loaded.skipped[:_MOST_NAMES])
         more = len(loaded.skipped) - _MOST_NAMES
-        print(
-            f"ninc: left out {len(loaded.skipped):,} damaged pictures: {shown}"
-            f"{f' and {more:,} more' if more > 0 else ''}",
-            file=sys.stderr,
+        say(
+            f"left out {len(loaded.skipped):,} damaged pictures: {shown}"
+            f"{f' and {more:,} more' if more > 0 else ''}"
         )
     return loaded
 
