@@ -243,3 +243,14 @@ def test_damaged_pictures_are_left_out_in_one_line(model, shapes, tmp_path, caps
     assert cli.main(words) == 0
     err = capsys.readouterr().err
     assert "left out 1 damaged picture" in err and "two\\nlines.png\n" in err
+
+
+def test_a_run_does_not_go_on_with_fewer_classes_which_are_named(shapes, tmp_path, capsys):
+    shutil.copytree(shapes / "train", tmp_path / "two")
+    shutil.copytree(shapes / "train" / "left", tmp_path / "three" / "centre")
+    shutil.copytree(shapes / "train", tmp_path / "three", dirs_exist_ok=True)
+    words = ["-o", str(tmp_path / "n.safetensors"), "--model", "nin-mnist", "--epochs", "1"]
+    words += ["--batch-size", "8", "--checkpoint", str(tmp_path / "run")]
+    assert cli.main(["train", str(tmp_path / "three"), *words]) == 0
+    assert cli.main(["train", str(tmp_path / "two"), *words, "--resume"]) == 1
+    assert "classes centre, left, right, now it is left, right" in capsys.readouterr().err
