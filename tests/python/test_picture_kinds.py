@@ -155,3 +155,10 @@ def test_much_cut_counts_turned_tiffs_as_they_are_seen(tmp_path):
 
     assert much_cut(ninc.data.load(tmp_path, "all", size=(20, 12))) == (0, 2)
     assert much_cut(ninc.data.load(tmp_path, "all", size=(12, 20))) == (2, 2)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
+def test_pictures_without_pixels_are_told(size):
+    for mode in ("RGB", "RGBA", "F"):
+        with pytest.raises(ninc.FileError, match=f"Pillow image of mode {mode}.*no pixels"):
+            Framing((4, 4), 3).pixels(Image.new(mode, size))

@@ -178,6 +178,8 @@ def _plain(image: Any, ground: RGB) -> Any:
     """The image, upright, 8-bit and opaque."""
     to_8_bits = _to_8_bits(image)
     image.load()  # Image.open reads the header alone: what comes behind it shows only here
+    if 0 in image.size:
+        raise ValueError("it has no pixels")
     tags = getattr(image, "tag_v2", {})
     if _orientation(image) in _TURNED:
         from PIL import ImageOps
