@@ -141,9 +141,12 @@ def one_of(where: str, name: str, value: str, known: Sequence[str]) -> str:
 
 
 def listed(where: str, name: str, value: Iterable, what: str) -> list:
-    """A list of whatever holds several; a text is one thing, and a mapping's keys are not meant."""
+    """A list of what holds several in an order.
+
+    A text is one thing, a mapping's keys are not meant, and a set has another order in each run.
+    """
     single = isinstance(value, (str, bytes, bytearray, memoryview, Mapping))
-    if single or not is_iterable(value):
+    if single or isinstance(value, (set, frozenset)) or not is_iterable(value):
         raise ArgumentError(f"{where}: {name} must be {what}, got {shown(value)}")
     return list(value)
 

@@ -221,7 +221,8 @@ class Network:
     @classes.setter
     def classes(self, names: Sequence[str] | None) -> None:
         if names is not None:
-            listed = [] if isinstance(names, str) or not is_iterable(names) else list(names)
+            ordered = is_iterable(names) and not isinstance(names, (str, set, frozenset))
+            listed = list(names) if ordered else []
             if not listed or not all(map(_is_name, listed)):
                 raise ArgumentError(
                     "classes must be a list of names without control characters, got "

@@ -53,6 +53,8 @@ def settings_of(
     optimizer, model = trainer.optimizer, trainer.network._model
     graph = hashlib.blake2b(model.graph_json().encode(), digest_size=4).hexdigest()
     return {
+        # First, as other classes mean another last layer, which says less of what has happened.
+        "classes": ", ".join(train.classes or ["not told"]),
         "network": f"of {trainer.network.num_parameters:,} parameters ({graph})",
         "seed": str(trainer.seed),
         "epochs": str(options.epochs),
@@ -72,7 +74,6 @@ def settings_of(
         "patience": "none" if options.patience is None else str(options.patience),
         "preprocessing": _kind(trainer, options),
         "frozen": ", ".join(options.frozen) or "none",
-        "classes": ", ".join(train.classes or ["not told"]),
         "pictures": _pictures(train),
         "training data": _fingerprint(train),
         "validation data": _fingerprint(validation),

@@ -1,6 +1,7 @@
 """The command line, from a folder of pictures to a class map."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -220,3 +221,36 @@ def test_every_model_has_its_input():
         network = ninc.models.create(name)
         shape = network._model.output_shape((1, channels, size, size))
         assert shape[2:] == (1, 1), name
+
+
+def test_eval_takes_numbered_classes_as_evaluate_does(model, tmp_path, capsys):
+    """An .npz without names counts the network's outputs; a number too high says how to go on."""
+    pixels = np.random.default_rng(2).integers(0, 256, (6, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x=pixels, y=[0, 1, 0, 1, 1, 1])
+    assert cli.main(["eval", str(model), str(tmp_path / "a.npz"), "--split", "all", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["classes"] == ["left", "right"]
+    assert np.sum(result["confusion"], axis=1).tolist() == [2, 4]
+    np.savez(tmp_path / "a.npz", x=pixels, y=[0, 1, 2, 0, 1, 2])
+    assert cli.main(["eval", str(model), str(tmp_path / "a.npz"), "--split", "all"]) == 1
+    assert "label 2 of the data counts beyond the network's 2" in capsys.readouterr().err
+
+
+def test_damaged_pictures_are_left_out_in_one_line(model, shapes, tmp_path, capsys):
+    shutil.copytree(shapes / "test", tmp_path / "d")
+    (tmp_path / "d" / "left" / "two\nlines.png").write_bytes(b"junk")
+    words = ["eval", str(model), str(tmp_path / "d"), "--split", "all", "--on-corrupt", "skip"]
+    assert cli.main(words) == 0
+    err = capsys.readouterr().err
+    assert "left out 1 damaged picture" in err and "two\\nlines.png\n" in err
+
+
+def test_a_run_does_not_go_on_with_fewer_classes_which_are_named(shapes, tmp_path, capsys):
+    shutil.copytree(shapes / "train", tmp_path / "two")
+    shutil.copytree(shapes / "train" / "left", tmp_path / "three" / "centre")
+    shutil.copytree(shapes / "train", tmp_path / "three", dirs_exist_ok=True)
+    words = ["-o", str(tmp_path / "n.safetensors"), "--model", "nin-mnist", "--epochs", "1"]
+    words += ["--batch-size", "8", "--checkpoint", str(tmp_path / "run")]
+    assert cli.main(["train", str(tmp_path / "three"), *words]) == 0
+    assert cli.main(["train", str(tmp_path / "two"), *words, "--resume"]) == 1
+    assert "classes centre, left, right, now it is left, right" in capsys.readouterr().err

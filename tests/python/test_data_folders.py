@@ -10,6 +10,7 @@ import pytest
 from ninc.data import has_test, load, splits
 from ninc.errors import ArgumentError, FileError, Remark
 from ninc.fit_checks import check_two_classes
+from ninc.predict import folder_pictures
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -238,3 +239,32 @@ def test_pictures_of_phones_say_what_helps(tmp_path, monkeypatch):
     with pytest.raises(FileError, match=r"bee/IMG_2\.HEIC: .*pip install pillow-heif"):
         load(tmp_path, "all")
     assert levels(load(tmp_path, "all", on_error="skip")) == {"ant": [0], "bee": [1]}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_pipes_are_not_waited_for(tmp_path):
+    put(tmp_path, "a/0.png", "b/1.png")
+    for name in ("a/2.png", "b/3", "b.npz", "t.csv"):
+        os.mkfifo(tmp_path / name)
+    assert levels(load(tmp_path, "all")) == {"a": [0], "b": [1]}
+    for name in ("b.npz", "t.csv"):
+        with pytest.raises(FileError, match=f"{name}: neither a folder nor a file"):
+            load(tmp_path / name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
+def test_a_link_to_itself_is_one_file_that_is_no_picture(tmp_path):
+    put(tmp_path, "a/0.png", "b/1.png")
+    for name in ("around", "a/around"):
+        os.symlink("around", tmp_path / name)
+    with pytest.warns(Remark, match=r"1 file that opens as no picture \(a/around\)"):
+        assert levels(load(tmp_path, "all")) == {"a": [0], "b": [1]}
+    with pytest.warns(Remark, match="2 files are no pictures and passed over: a/around, around"):
+        assert len(folder_pictures(tmp_path)) == 2
+
+
+def test_npz_in_any_case_beside_what_macos_leaves(tmp_path):
+    np.savez(tmp_path / "A.npz", x=np.zeros((2, 6, 5), np.uint8), y=[0, 1])
+    (tmp_path / "A.npz").rename(tmp_path / "A.NPZ")
+    (tmp_path / "._A.NPZ").write_bytes(b"\0\5\26\7" + bytes(40))
+    assert len(load(tmp_path, "all")) == len(load(tmp_path / "A.NPZ", "all")) == 2

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ninc.data import Dataset, as_dataset, load
+from ninc import nn
+from ninc.data import BatchStream, Dataset, as_dataset, load
 from ninc.errors import ArgumentError, DTypeError, FileError, Remark, ShapeError
 
 
@@ -130,3 +131,34 @@ def test_parts_of_an_npz_share_the_training_parts_classes(tmp_path):
     np.savez(tmp_path / "b.npz", **{**arrays, "y_val": [9, 3]})
     with pytest.raises(FileError, match="b.npz: label 3 of image 1 is none of the.*2, 4, 9"):
         load(tmp_path / "b.npz", "validation")
+
+
+def test_names_of_classes_in_bytes(tmp_path):
+    """HDF5 and pickles written by Python 2 have them so."""
+    names = [b"ant", "bée".encode(), "c"]
+    assert Dataset(images(3), [0, 1, 2], names).classes == ["ant", "bée", "c"]
+    assert BatchStream([], np.array(names[:2])).classes == ["ant", "bée"]
+    np.savez(tmp_path / "a.npz", x=images(2), y=[1, 0], classes=np.array(names[:2]))
+    assert load(tmp_path / "a.npz").classes == ["ant", "bée"]
+
+
+@pytest.mark.parametrize("missing", [float("nan"), np.float32("nan"), None])
+@pytest.mark.parametrize("kind", [list, tuple, lambda values: np.array(values, object)])
+def test_a_missing_label_among_words_is_no_class(missing, kind):
+    with pytest.raises(DTypeError, match=f"image 2 has {missing} for its label"):
+        Dataset(images(3), kind(["a", "b", missing]))
+
+
+def test_names_in_a_set_have_no_order():
+    with pytest.raises(ArgumentError, match="classes must be a list of names"):
+        Dataset(images(2), [0, 1], {"a", "b"})
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.GlobalAvgPool2d())
+    with pytest.raises(ArgumentError, match="classes must be a list of names"):
+        net.classes = frozenset(("a", "b"))
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="numpy 2 has it")
+def test_numpy_s_strings_of_any_length():
+    words = np.array(["ox", "a rather long one", "ox"], np.dtypes.StringDType())
+    data = Dataset(images(3), words)
+    assert data.classes == ["a rather long one", "ox"] and data.labels.tolist() == [1, 0, 1]

@@ -1,5 +1,7 @@
 """Labels from a table of file names and classes."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -130,7 +132,7 @@ def test_a_bad_table_is_told_of_a_folder_without_other_labels(tmp_path):
     with pytest.raises(FileError, match="0.png lie in none.*labels.csv: no columns of files"):
         load(tmp_path)
     table(tmp_path, "filename,label\n5.png,a\n")
-    with pytest.raises(FileError, match="labels.csv: its files cannot be found"):
+    with pytest.raises(FileError, match="labels.csv: its files, such as 5.png, cannot be found"):
         load(tmp_path)
     table(tmp_path, "filename,label\n0.png,größe\n", encoding="latin-1")
     with pytest.raises(FileError, match="not UTF-8 text"):
@@ -145,3 +147,45 @@ def test_options_apply_as_to_folders(tmp_path):
     assert data.images.shape == (2, 3, 4, 1) and data.skipped == [str(tmp_path / "1.png")]
     with pytest.raises(ArgumentError, match="no validation part"):
         load(file, "validation")
+
+
+def test_names_are_the_same_however_unicode_spells_them(tmp_path):
+    apart, composed = (unicodedata.normalize(form, "Käfer é") for form in ("NFD", "NFC"))
+    put(tmp_path, f"a/{apart}.png", f"b/{composed} 2.png", "b/3.png")
+    text = f"file,label\n{composed}.png,{composed}\nb/{apart} 2,{apart}\n3,no\n"
+    assert found(load(table(tmp_path, text), "all")) == [(0, composed), (1, composed), (2, "no")]
+
+
+@pytest.mark.parametrize("folder", ["/kaggle/input/pets/photos", "C:\\Users\\me\\pets\\photos"])
+def test_paths_of_another_machine_are_found_by_their_ends(tmp_path, folder):
+    put(tmp_path, "photos/0.png", "photos/1.png", "photos/2.png")
+    join = "\\" if "\\" in folder else "/"
+    table(
+        tmp_path, f"path,label\n{folder}{join}1.png,dog\n{folder}{join}0.png,cat\nphotos/2.png,dog"
+    )
+    with pytest.warns(Remark, match="2 of the paths lead nowhere and were taken by their ends"):
+        assert found(load(tmp_path, "all")) == [(1, "dog"), (0, "cat"), (2, "dog")]
+    table(tmp_path, f"path,label\n{folder}{join}9.png,dog\n{folder}{join}0.png,cat\n")
+    with pytest.raises(FileError, match="1 of 2 files cannot be found.*9.png"):
+        load(tmp_path / "labels.csv", "all")
+
+
+def test_names_from_the_folder_above_do_not_depend_on_where_one_stands(tmp_path, monkeypatch):
+    put(tmp_path / "pets", "0.png", "1.png")
+    table(tmp_path / "pets", "path,label\npets/0.png,cat\npets/1.png,dog\n")
+    for place, name in (
+        (tmp_path, "pets"),
+        (tmp_path / "pets", "."),
+        (tmp_path / "pets", "../pets"),
+    ):
+        monkeypatch.chdir(place)
+        assert found(load(name, "all")) == [(0, "cat"), (1, "dog")]
+
+
+def test_headings_of_traffic_signs_and_excel_s_line_before_them(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    table(tmp_path, "sep=;\r\nFilename;Width;ClassId\r\n1.png;5;14\r\n0.png;5;3\r\n")
+    assert found(load(tmp_path, "all")) == [(1, "14"), (0, "3")]
+    table(tmp_path, "sep=;\nFilename;ClassId\n1.png;14\n0.png;\n")
+    with pytest.raises(FileError, match="line 4 has no class"):
+        load(tmp_path / "labels.csv")

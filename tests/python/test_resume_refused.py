@@ -190,7 +190,7 @@ def framed(folder, **options):
     [
         (
             dict(fit="pad"),
-            r"pictures of 8×8 by crop, grey on ground \(255.*now it is of 8×8 by pad",
+            "pictures of 8×8 by crop, grey on .*now it is of 8×8 by pad",
         ),
         (dict(ground=(0, 0, 0)), r"now it is of 8×8 by crop, grey on ground \(0, 0, 0\)"),
         (dict(names=["lie", "up"]), "classes lying, upright, now it is lie, up"),

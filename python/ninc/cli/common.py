@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .numbers import not_negative, positive, share
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -190,10 +190,9 @@ def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) 
     if loaded.skipped:
         shown = ", ".join(loaded.skipped[:_MOST_NAMES])
         more = len(loaded.skipped) - _MOST_NAMES
-        print(
-            f"ninc: left out {len(loaded.skipped):,} damaged pictures: {shown}"
-            f"{f' and {more:,} more' if more > 0 else ''}",
-            file=sys.stderr,
+        say(
+            f"left out {len(loaded.skipped):,} damaged pictures: {shown}"
+            f"{f' and {more:,} more' if more > 0 else ''}"
         )
     return loaded
 

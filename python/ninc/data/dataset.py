@@ -11,7 +11,7 @@ import numpy as np
 from ..arguments import LARGEST_SEED, array, listed, real, shown, whole
 from ..errors import ArgumentError, DTypeError, ShapeError, remark
 from ..preprocess import Framing
-from .labels import Labels
+from .labels import Labels, class_name
 from .source import Source, WithChannel, as_source
 
 
@@ -170,7 +170,7 @@ class Dataset:
 
 
 def _checked_names(classes: Any) -> list[str]:
-    return [str(name) for name in listed("Dataset", "classes", classes, "a list of names")]
+    return list(map(class_name, listed("Dataset", "classes", classes, "a list of names")))
 
 
 def _is_array_like(images: Any) -> bool:

@@ -48,6 +48,9 @@ class Labels:
         self.where, self.note = os.fspath(where), ""
         # Of rows of one 1: how many classes they have.
         self._columns: int | None = None
+        missing = _missing(labels)
+        if missing is not None:
+            raise DTypeError(f"{self.where}: image {missing} has {labels[missing]} for its label")
         try:
             values = _as_array(labels)
         except (ValueError, TypeError) as error:  # such as lists of unlike lengths
@@ -178,6 +181,11 @@ class Labels:
         return values.astype(np.int64)
 
 
+def class_name(name: Any) -> str:
+    """A class's name as text; HDF5, pickles and numpy have it in bytes."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
 def in_order(names: Sequence[str]) -> list[str]:
     """Each name once: sorted as numbers where all are whole numbers, else as words."""
     once = sorted(set(names))
@@ -186,6 +194,19 @@ def in_order(names: Sequence[str]) -> list[str]:
 
 def _is_number(name: str) -> bool:
     return name.isascii() and name.isdigit() and len(name) < 19
+
+
+def _missing(labels: Any) -> int | None:
+    """The place of the first None or NaN among words; numpy would make words of these, too."""
+    if not isinstance(labels, (list, tuple, np.ndarray)) or getattr(labels, "dtype", "O") != "O":
+        return None
+    if not any(isinstance(label, (str, bytes)) for label in labels):
+        return None
+    kinds = (float, np.floating)
+    for image, label in enumerate(labels):
+        if label is None or (isinstance(label, kinds) and label != label):
+            return image
+    return None
 
 
 def _as_array(labels: Any) -> np.ndarray:
@@ -200,7 +221,7 @@ def _as_array(labels: Any) -> np.ndarray:
         if all(issubclass(kind, (bool, int, float, np.number, np.bool_)) for kind in kinds):
             return np.array(values.tolist())
     # numpy 2 has strings of any length as a type of their own.
-    return values.astype(str) if values.dtype.kind == "T" else values
+    return np.array(values.tolist(), str) if values.dtype.kind == "T" else values
 
 
 def _few(names: Sequence[str]) -> str:

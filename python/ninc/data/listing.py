@@ -59,7 +59,7 @@ def holds_pictures(folder: str | os.PathLike[str]) -> bool:
 
 def folders_in(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
     """The folders in a folder, sorted by name, without those that `picture_files` does not see."""
-    return [entry for entry in _entries(os.fspath(folder)) if entry.is_dir()]
+    return [entry for entry in _entries(os.fspath(folder)) if _is_folder(entry)]
 
 
 def files_in(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
@@ -112,9 +112,22 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     ]
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link to itself
+        return False
+
+
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """True for a link that leads nowhere, too: it is told of when it is read."""
-    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    """True for a link that leads nowhere, too: it is told of when it is read.
+
+    False for pipes and devices, whose reading may never end.
+    """
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:
+        return True
 
 
 def _files_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
@@ -123,7 +136,7 @@ def _files_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
         return
     visited.add(identity)
     for entry in _entries(folder):
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _files_below(entry.path, visited)
         elif _is_file(entry):
             yield entry.path

@@ -35,6 +35,8 @@ def locate(path: Path) -> tuple[Any, Path]:
     if not path.exists():
         raise FileError(f"{path}: no such file or folder")
     if not path.is_dir():
+        if not path.is_file():
+            raise FileError(f"{path}: neither a folder nor a file but a pipe or a device")
         for reader in READERS:
             if reader.can_read(path):
                 return reader, path

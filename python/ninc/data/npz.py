@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import FileError
-from .labels import Classes, Labels
-from .listing import some_names
+from .labels import Classes, Labels, class_name
+from .listing import files_in, some_names
 from .memory import check_room
 from .part import PARTS, Part, as_file_errors, words_for
 from .records import RecordFile
@@ -66,7 +66,7 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
         source = _images(file, _find(file, names, part, "images"))
         labels = _labels(file, names, part, len(source))
         if "classes" in names:
-            classes = Classes([str(name) for name in _load(file, "classes").ravel()])
+            classes = Classes(list(map(class_name, _load(file, "classes").ravel().tolist())))
             if len(set(classes.names)) != len(classes.names):
                 raise FileError(f"{file}: 'classes' names a class twice")
         else:
@@ -87,9 +87,9 @@ def _labels(file: Path, names: list[str], part: str, count: int | None = None) -
 
 def _file(path: Path) -> Path | None:
     if path.is_dir():
-        files = sorted(path.glob("*.npz"))
+        files = [Path(file.path) for file in files_in(path) if file.name.lower().endswith(".npz")]
         return files[0] if len(files) == 1 else None
-    return path if path.suffix == ".npz" else None
+    return path if path.suffix.lower() == ".npz" else None
 
 
 def _arrays(file: Path) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arguments import array, is_iterable, listed
 from ..errors import ArgumentError, DTypeError, ShapeError
+from .labels import class_name
 
 Batch = tuple[np.ndarray, np.ndarray]
 Batches = Union[Iterable[tuple[Any, Any]], Callable[[], Iterator[tuple[Any, Any]]]]
@@ -39,7 +40,7 @@ class BatchStream:
         self._batches = batches
         if classes is not None:
             classes = listed("BatchStream", "classes", classes, "a list of names")
-        self.classes = None if classes is None else [str(name) for name in classes]
+        self.classes = None if classes is None else list(map(class_name, classes))
         # An iterator under way with its first batch, fetched ahead of the epoch it belongs to.
         self._opened: tuple[Batch, Iterator[Any]] | None = None
         self._used_up = False

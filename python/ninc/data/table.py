@@ -6,7 +6,9 @@ headings there are two columns, file and class. A column `split` or `set` says t
 Commas, semicolons and tabs separate; the text is UTF-8.
 
 Pictures lie beside the table or in folders below it. A name without an ending is that of the
-picture that has one. Classes are sorted, as numbers where all are whole numbers.
+picture that has one; of a whole path that leads nowhere, as it was written on another machine, the
+end that is found from the table on is taken. However Unicode spells a name, it is the same name.
+Classes are sorted, as numbers where all are whole numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import csv
 import io
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,13 +37,16 @@ _SUFFIXES = (".csv", ".tsv")
 _FILES = (
     "filename", "file", "filenames", "files", "filepath", "filepaths", "path", "paths", "imagepath",
     "imgpath", "imagefile", "imagename", "imgname", "fname", "image", "images", "img", "picture",
-    "photo", "imageid", "imgid", "fileid", "id", "name",
+    "photo", "imageid", "imgid", "imageindex", "fileid", "id", "name",
 )  # fmt: skip
 _CLASSES = (
     "label", "labels", "class", "classes", "classname", "category", "categories", "target", "y",
-    "labelname", "classlabel", "species", "breed", "diagnosis",
+    "labelname", "classlabel", "classid", "labelid", "categoryid", "species", "breed", "diagnosis",
 )  # fmt: skip
 _PARTS = ("split", "set", "dataset", "subset", "part", "partition")
+
+# A path from a disk's root on.
+_WHOLE = re.compile("/|[A-Za-z]:/")
 
 
 class Table:
@@ -63,7 +69,7 @@ class Table:
         file, label, part = columns
         self.lines = [number for number, _ in lines]
         self.files = [_cell(row, file).replace("\\", "/") for _, row in lines]
-        self.labels = [_cell(row, label) for _, row in lines]
+        self.labels = [_plain(_cell(row, label)) for _, row in lines]
         self.parts = [self._part(number, _cell(row, part)) for number, row in lines]
         self._check()
 
@@ -119,7 +125,10 @@ def complaint(path: Path) -> str:
     """Why a folder's only table does not say where labels are; "" where there is none."""
     try:
         file = _only_table(path)
-        return "" if file is None else f"{Table(file).path}: its files cannot be found"
+        if file is None:
+            return ""
+        table = Table(file)
+        return f"{file}: its files, such as {table.files[0]}, cannot be found"
     except FileError as error:
         return str(error)
 
@@ -142,6 +151,14 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
     if unused:
         count = "1 picture" if len(unused) == 1 else f"{len(unused):,} pictures"
         notes.append(f"passed over {count} not in the table ({some_names(unused)})")
+    moved = [
+        pair for pair in zip(table.files, files) if _WHOLE.match(pair[0]) and pair[0] != pair[1]
+    ]
+    if moved:
+        notes.append(
+            f"{len(moved):,} of the paths lead nowhere and were taken by their ends, such as "
+            f"{moved[0][0]} for {moved[0][1]}"
+        )
     rows, first = table.rows(part), table.rows(next(p for p in PARTS if p in table.parts))
     with as_file_errors():
         classes = Labels(table.path, [table.labels[row] for row in first], len(first)).classes()
@@ -167,10 +184,11 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from error
+    told = re.match("sep=(.)\r?\n", text, re.IGNORECASE)  # as Excel writes and reads it
     try:
         # One line: over many, the sniffer takes letters that are common for separators.
-        dialect = csv.Sniffer().sniff(text.partition("\n")[0], ",;\t")
-        separator = dialect.delimiter
+        first = text.partition("\n")[0]
+        separator = told[1] if told else csv.Sniffer().sniff(first, ",;\t").delimiter
     except csv.Error:
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
@@ -178,7 +196,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv.Error as error:
         raise FileError(f"{path}: line {reader.line_num}: {error}") from error
-    return [(number, row) for number, row in rows if any(row)]
+    return [(number, row) for number, row in rows[bool(told) :] if any(row)]
 
 
 def _columns(heading: Sequence[str]) -> tuple[int, int, int | None] | None:
@@ -207,7 +225,7 @@ def _located(table: Table) -> tuple[list[str | None], list[str]]:
     below = list(files_below(table.root))
     by_name: dict[str, list[str]] = {}
     for file in below:
-        name = os.path.basename(file)
+        name = _plain(os.path.basename(file))
         for key in {name, os.path.splitext(name)[0]}:
             by_name.setdefault(key, []).append(file)
     files = [_locate(table, line, name, by_name) for line, name in zip(table.lines, table.files)]
@@ -225,19 +243,38 @@ def _locate(table: Table, line: int, name: str, by_name: dict[str, list[str]]) -
     exact = os.path.join(table.root, name)
     if os.path.isfile(exact):
         return exact
+    name = _plain(name)
     found = [
         file
         for file in by_name.get(os.path.basename(name), [])
-        if f"/{os.path.splitext(file)[0]}".replace(os.sep, "/").endswith(f"/{name}")
-        or f"/{file}".replace(os.sep, "/").endswith(f"/{name}")
+        if any(end.endswith(f"/{name}") for end in _spellings(file)) and is_picture(file)
     ]
-    found = [file for file in found if is_picture(file)]
+    if not found and _WHOLE.match(name):
+        return _by_its_end(table.root, name)
     if len(found) > 1:
         raise FileError(
             f"{table.path}: line {line}, {name!r}, may mean {found[0]} or {found[1]}; the table "
             "must say which folder or ending"
         )
     return found[0] if found else None
+
+
+def _spellings(file: str) -> tuple[str, str]:
+    """A file's whole path with and without its ending, as a table may have it."""
+    path = _plain(os.path.abspath(file)).replace(os.sep, "/")
+    return path, os.path.splitext(path)[0]
+
+
+def _by_its_end(root: Path, name: str) -> str | None:
+    """Of a path on another machine the longest end that leads from the table to a file."""
+    folders = name.split("/")[1:]
+    ends = (root.joinpath(*folders[first:]) for first in range(len(folders)))
+    return next((str(file) for file in ends if file.is_file()), None)
+
+
+def _plain(name: str) -> str:
+    """A name as Unicode composes it; macOS takes letters with accents apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _without_repeats(table: Table, files: list[str | None]) -> list[str]:

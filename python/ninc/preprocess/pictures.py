@@ -5,6 +5,7 @@ Everything that reads pictures, in training, testing, predicting and explaining,
 
 - turned as its EXIF orientation says (all eight of them; JPEG, PNG, WebP, TIFF);
 - 16-bit grey divided by 257, which brings 65535 to 255; 32-bit whole numbers are taken as 16-bit;
+  12-bit TIFF brought from 4095 to 255; where a TIFF counts from white, it is turned about;
 - floating-point grey taken to run from 0 (black) to 1 (white);
 - colours of another profile than sRGB (Adobe RGB, Display P3) brought to sRGB;
 - transparent pixels (an alpha channel, a palette's or one colour's transparency) laid over a
@@ -39,6 +40,14 @@ _TURNED = range(2, 9)  # its values but 1, which is upright
 _WITH_ORIENTATION = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"))
 
 _WITH_ALPHA = frozenset(("RGBA", "LA", "PA", "RGBa", "La"))  # of Pillow's modes
+
+# TIFF's numbers of tags, and its word for "0 is white".
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 256, 257, 258, 262
+_WHITE_IS_ZERO = 0
+
+# Of PNG's grey and colour that Pillow brings to 8 bits: what it does to a value. It leaves the one
+# that is transparent as the file has it.
+_TO_8_BITS = {"L;2": lambda v: 85 * v, "L;4": lambda v: 17 * v, "RGB;16B": lambda v: v >> 8}
 
 # Floating-point pictures have been resized or computed: that much beyond 0..1 is rounding.
 _OVERSHOOT = 1e-3
@@ -109,7 +118,6 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
         elif not isinstance(picture, (str, os.PathLike)):
             picture_name(picture)  # refuses what can be no picture
         with Image.open(source) as image:
-            image.load()  # Image.open reads the header alone; a cut file shows only here
             return _plain(image, ground)
     except ArgumentError:
         raise
@@ -161,26 +169,55 @@ def picture_size(picture: Any) -> tuple[int, int]:
     try:
         with Image.open(picture) as image:
             sideways = _orientation(image) > 4
+            if image.format == "TIFF":  # whose size newer Pillows tell as it is shown
+                sideways &= image.size == (image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT])
             return (image.width, image.height) if sideways else (image.height, image.width)
     except Exception as error:
         raise FileError(f"{picture_name(picture)}: cannot read this picture ({error})") from error
 
 
 def _plain(image: Any, ground: RGB) -> Any:
-    """A loaded image, upright, 8-bit and opaque."""
+    """The image, upright, 8-bit and opaque."""
+    to_8_bits = _to_8_bits(image)
+    image.load()  # Image.open reads the header alone: what comes behind it shows only here
+    if 0 in image.size:
+        raise ValueError("it has no pixels")
+    tags = getattr(image, "tag_v2", {})
     if _orientation(image) in _TURNED:
         from PIL import ImageOps
 
         image = ImageOps.exif_transpose(image)
     if image.mode[0] in "IF":
-        return _scaled(image, ground)
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        return _scaled(image, ground, tags)
+    if to_8_bits is not None:
+        clear = image.info["transparency"]
+        whole = isinstance(clear, int)
+        image.info["transparency"] = to_8_bits(clear) if whole else tuple(map(to_8_bits, clear))
+    if image.mode in _WITH_ALPHA or "transparency" in image.info or _palette_with_alpha(image):
         # Premultiplied grey has a conversion to plain grey with alpha alone.
         image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         image = to_srgb(image)
         under = pillow().new("RGBA", image.size, (*ground, 255))
         return pillow().alpha_composite(under, image).convert("RGB")
+    # Pillow makes RGB alone of LAB; a profile is about a palette's colours, not about its numbers.
+    if image.mode == "LAB" or (image.mode == "P" and "icc_profile" in image.info):
+        image = image.convert("RGB")
     return to_srgb(image)
+
+
+def _to_8_bits(image: Any) -> Any:
+    """What Pillow will do to the values of a PNG with one transparent; None where that is nothing.
+
+    Known only before the picture is loaded.
+    """
+    if image.format != "PNG" or "transparency" not in image.info:
+        return None
+    tiles = getattr(image, "tile", ())
+    return _TO_8_BITS.get(tiles[0][3]) if tiles else None
+
+
+def _palette_with_alpha(image: Any) -> bool:
+    return image.mode == "P" and image.palette is not None and image.palette.mode.endswith("A")
 
 
 def _orientation(image: Any) -> int:
@@ -193,8 +230,11 @@ def _orientation(image: Any) -> int:
         return 1
 
 
-def _scaled(image: Any, ground: RGB) -> Any:
-    """Grey of 16 or 32 bits as grey of 8 bits. ValueError for values that fit no rule."""
+def _scaled(image: Any, ground: RGB, tags: Any) -> Any:
+    """Grey of 16 or 32 bits as grey of 8 bits. ValueError for values that fit no rule.
+
+    tags: a TIFF's.
+    """
     values = np.asarray(image)
     clear = values == image.info["transparency"] if "transparency" in image.info else None
     if image.mode == "F":
@@ -212,8 +252,14 @@ def _scaled(image: Any, ground: RGB) -> Any:
                 f"its whole numbers run from {low} to {high}; they are taken as 16-bit grey from "
                 "0 to 65535: scale them first"
             )
-        # Rounded to the nearest; 65535 / 255 is 257.
-        grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        # Rounded to the nearest; 65535 / 255 is 257, and 4095 / 255 is a little more than 16.
+        if tags.get(_BITS) == (12,):
+            grey = np.rint(values / (4095 / 255)).astype(np.uint8)
+        else:
+            grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    # Pillow does this for 8 bits alone.
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = 255 - grey
     if clear is None:
         return pillow().fromarray(grey)
     colours = np.where(clear[:, :, None], np.array(ground, np.uint8), grey[:, :, None])
