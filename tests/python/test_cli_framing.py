@@ -1,0 +1,96 @@
+"""ninc train --size, --fit and --ground: what is printed, stored, and done by other commands."""
+
+import json
+
+import numpy as np
+import pytest
+
+import ninc
+from ninc import cli
+from ninc.preprocess import Framing
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def put(folder, width, height, count=8, turned=False):
+    """Pictures of an upright or a lying bar; turned: as a phone on its side stores them."""
+    rng = np.random.default_rng(width)
+    for name in ("lying", "upright"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            pixels = rng.integers(0, 40, (height, width), dtype=np.uint8)
+            if name == "lying":
+                pixels[height // 2 - 2 : height // 2 + 2] += 200
+            else:
+                pixels[:, width // 2 - 2 : width // 2 + 2] += 200
+            image, exif = Image.fromarray(pixels), Image.Exif()
+            if turned:
+                image = image.transpose(Image.ROTATE_90)
+                exif[0x0112] = 6
+            image.save(folder / name / f"{index}.png", exif=exif)
+    return folder
+
+
+def train(data, output, *options):
+    arguments = ("--model", "nin-mnist", "--epochs", "1", "--batch-size", "8", "--no-augment")
+    return cli.main([str(a) for a in ("train", data, "-o", output, *arguments, *options)])
+
+
+def test_size_fit_and_ground_are_told_stored_and_used(tmp_path, capsys):
+    data, model = put(tmp_path / "wide", 48, 20), tmp_path / "net"
+    options = ("--size", "20x24", "--fit", "pad", "--ground", "#102030")
+    assert train(data, model, *options) == 0
+    told = capsys.readouterr().err
+    assert "pictures: 20×24 by pad, grey, ground (16, 32, 48)" in told and "area" not in told
+    net = ninc.load(model)
+    framing = Framing((20, 24), 1, fit="pad", ground=(16, 32, 48))
+    assert net._stored_preprocessing().framing == framing
+    files = sorted(data.glob("*/*.png"))
+    pixels = np.stack([framing.pixels(file) for file in files])
+    np.testing.assert_array_equal(net.predict(files), net.predict(pixels))
+    assert cli.main(["eval", str(model), str(data), "--split", "all", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    labels = np.repeat([0, 1], 8)
+    assert found["accuracy"] == (net.predict(files).argmax(1) == labels).mean()
+
+
+@pytest.mark.parametrize(
+    "width, height, told", [(48, 20, True), (32, 28, False), (28, 28, False), (20, 48, True)]
+)
+def test_much_that_a_crop_loses_is_told(tmp_path, capsys, width, height, told):
+    assert train(put(tmp_path / "d", width, height), tmp_path / "net") == 0
+    err = capsys.readouterr().err
+    assert "pictures: 28×28 by crop, grey" in err
+    words = "14 of 14 pictures lose more than 20% of their area to the crop: --fit pad or --fit"
+    assert (words in err) == told
+
+
+def test_pictures_that_a_phone_stored_on_their_side(tmp_path, capsys):
+    """The same pictures, stored upright and turned, train the same network, tested the same."""
+    data = [put(tmp_path / name, 40, 30, turned=name == "turned") for name in ("plain", "turned")]
+    for folder in data:
+        assert train(folder, tmp_path / f"{folder.name}.net", "--fit", "squash") == 0
+        model = str(tmp_path / "plain.net")
+        assert cli.main(["eval", model, str(folder), "--split", "all", "--json"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[0] == "{"]
+    assert printed[0]["confusion"] == printed[1]["confusion"]
+    plain, turned = (ninc.load(tmp_path / f"{folder.name}.net") for folder in data)
+    for name, value in plain.state_dict().items():
+        np.testing.assert_array_equal(value, turned.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--size", "0"), "must be pixels a side, or height x width"),
+        (("--size", "20x20x3"), "must be pixels a side"),
+        (("--fit", "stretch"), "invalid choice: 'stretch'"),
+        (("--ground", "mauve"), "must be white, grey, black or #rrggbb"),
+        (("--fit", "pad", "--resize", "40"), "resize goes with fit 'crop' alone"),
+        (("--size", "9000"), "at most 8192"),
+    ],
+)
+def test_wrong_usage(tmp_path, capsys, options, words):
+    with pytest.raises(SystemExit) as stop:
+        train(tmp_path, tmp_path / "net", *options)
+    assert stop.value.code == 2 and words in capsys.readouterr().err
