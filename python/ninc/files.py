@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,6 +38,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         probe.unlink()
     except OSError as error:
         raise FileError(f"{place}: cannot write there ({_reason(error)})") from error
+
+
+def check_none_of(path: str | os.PathLike[str], sources: Iterable[str], what: str) -> None:
+    """FileError where the file to be written is one that is read: it would be lost."""
+    place = _place(path)
+    for source in map(user_path, sources):
+        if os.path.isfile(place) and os.path.exists(source) and os.path.samefile(place, source):
+            raise FileError(f"{place}: is {what}, and would be overwritten; give another name")
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

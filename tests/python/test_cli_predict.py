@@ -124,6 +124,20 @@ def test_what_a_table_cannot_go_with_is_wrong_usage(model, other, words, capsys)
     assert words in capsys.readouterr().err
 
 
+def test_a_table_does_not_take_the_place_of_what_is_read(model, folder, capsys):
+    before = save_noise(folder / "1.png").read_bytes()
+    (folder / "bare").write_bytes(before)
+    for name in ("1.png", "2.JPG"):  # --csv taken for a switch, as --json is one
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["predict", str(model), "--csv", name, "1.png"])
+        assert stop.value.code == 2
+        assert f"--csv: {name} is named as a picture" in capsys.readouterr().err
+    status, _, err = run(capsys, model, "1.png", "bare", "--csv", "./bare")
+    assert status == 1 and "bare: is one of the files to read, and would be overwritten" in err
+    assert (folder / "1.png").read_bytes() == (folder / "bare").read_bytes() == before
+    assert sorted(os.listdir(folder)) == ["1.png", "bare"]
+
+
 def test_a_picture_from_standard_input(model, folder):
     path = save_noise(folder / "1.png")
     status, out, err = process(model, "-", "1.png", stdin=path.read_bytes())

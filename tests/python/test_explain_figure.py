@@ -231,6 +231,21 @@ def test_a_folder_gets_a_file_a_picture(folder, monkeypatch, capsys):
     assert sorted(path.name for path in (folder / "maps").iterdir()) == wanted
 
 
+def test_maps_do_not_take_the_place_of_pictures(folder, monkeypatch, capsys):
+    own = (folder / "a" / "1.png").read_bytes()
+    assert run(folder, monkeypatch, "b/1.png", "a/1.png", "-o", "b/../a/1.png") == 1
+    out, err = capsys.readouterr()
+    assert "is one of the pictures to explain, and would be overwritten" in err and not out
+    (folder / "a" / "1-MAP.png").write_bytes(own)  # somebody's picture, which has a map's name
+    pictures = ["a/1.png", "a/1-MAP.png"]
+    assert run(folder, monkeypatch, *pictures, "-o", "a") == 0
+    assert "wrote 2 files to a" in capsys.readouterr().out
+    assert (folder / "a" / "1.png").read_bytes() == own
+    assert (folder / "a" / "1-MAP.png").read_bytes() == own
+    wanted = ["1-MAP-map.png", "1-MAP.png", "1-map-2.png", "1.png"]
+    assert sorted(path.name for path in (folder / "a").iterdir()) == wanted
+
+
 def test_bad_pictures_are_named_and_end_nothing(folder, monkeypatch, capsys):
     words = ["a/1.png", "bad.png", "none.png", "b/2.bmp", "-o", "map.png"]
     assert run(folder, monkeypatch, *words) == 1

@@ -68,12 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..files import check_writable
+    from ..data.listing import has_picture_ending
+    from ..files import check_none_of, check_writable
 
     if args.csv is not None and args.top is not None:
         args.parser.error("--top would be ignored: the table of --csv has every class")
     if args.csv not in (None, "-"):
+        if has_picture_ending(args.csv):  # `--csv a.jpg b.jpg` by someone who takes it for a switch
+            args.parser.error(f"--csv: {args.csv} is named as a picture, not as a table to write")
         check_writable(args.csv)
+        check_none_of(args.csv, [args.model, *args.images], "one of the files to read")
     use_threads(args)
     network = load_network(args.model).to(args.device)
     pictures, missing = _pictures(args.images)
