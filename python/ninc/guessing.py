@@ -64,6 +64,11 @@ def nothing_learned(
         if guess is None or row["epoch"] < 2:
             return None
     loss, accuracy = row[f"{prefix}loss"], row[f"{prefix}accuracy"]
+    if not math.isfinite(loss):
+        return (
+            f"fit: the {name} loss became {loss}: these pictures, or what the network gives for "
+            "them, hold numbers that are not finite, and its results say nothing"
+        )
     if not guess.is_as_good(loss, accuracy):
         return None
     words = (

@@ -9,6 +9,7 @@ from small_training import bars, small_network
 
 import ninc
 from ninc.augment import Compose, Flip, PadCrop
+from ninc.averages import EMA
 from ninc.data import Dataset
 from ninc.errors import ArgumentError, DTypeError, ShapeError
 from ninc.evaluate import Evaluation, cross_entropy_sum, evaluate
@@ -146,6 +147,20 @@ def test_settings_are_checked():
         trainer.fit(three, progress=False)
     with pytest.raises(ArgumentError, match="no preprocessing"):
         trainer.evaluate(bars())
+
+
+def test_averages_cannot_be_changed_while_they_are_kept():
+    trainer = ninc.Trainer(small_network(), average=EMA(0.9, norm_batches=2))
+
+    def augment(batch, rng):
+        trainer.average = None
+        return batch
+
+    trainer.augment = augment
+    with pytest.raises(ArgumentError, match="average cannot be changed while fit is under way"):
+        trainer.fit(bars(), bars(32, 1), epochs=1, batch_size=16, progress=False)
+    trainer.average = trainer.augment = None  # afterwards they may
+    assert len(trainer.fit(bars(), epochs=1, batch_size=16, progress=False)) == 1
 
 
 def test_evaluation_counts():
