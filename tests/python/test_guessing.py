@@ -56,6 +56,7 @@ def row(**changed):
         ({}, 60, "after 60 steps; try more epochs"),
         ({}, 1000, r"try another rate \(it was 0.1 in the end\)"),
         ({}, None, "try another rate"),
+        ({"val_loss": 0.8, "loss": 0.6, "accuracy": 0.7}, 60, "after 60 steps; try more epochs"),
         ({"lr": 0.0}, 1000, "the learning rate was 0 in the end"),
         ({"val_loss": 3.0, "loss": 2.0}, 1000, "try a rate below 0.1, clip_norm or a warm-up"),
         (
