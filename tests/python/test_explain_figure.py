@@ -176,7 +176,7 @@ def test_other_endings_are_told(network, tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path", [None, 3, 2.5, ["map.png"]])
+@pytest.mark.parametrize("path", [None, 3, 2.5, ["map.png"], "a\0.png", "\ud800.png"])
 def test_what_is_no_file_name_is_told(network, path):
     with pytest.raises(ArgumentError, match="file name"):
         explain(network, square((20, 20), 5, 5, 8), 0).save(path)
