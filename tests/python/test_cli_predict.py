@@ -149,6 +149,21 @@ def test_a_picture_from_standard_input(model, folder):
     assert err.count(b"\n") == 1
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_streams_that_are_closed_end_nothing_in_a_traceback(model, folder, closed):
+    save_noise(folder / "1.png")
+    for picture, status in (("1.png", 0), ("none.png", 1), ("-", 1)):
+        words = [sys.executable, "-m", "ninc", "predict", str(model), picture, "--csv", "t.csv"]
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == status and "Traceback" not in done.stderr
+    assert "1.png" not in (folder / "t.csv").read_text()  # the last picture was none
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_terminal_shows_any_name(model, folder, encoding):
     names = ["plain.png", "żółw.png", "二.png", "two\nlines.png", "\x1b[31mred.png"]

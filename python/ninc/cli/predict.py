@@ -97,7 +97,8 @@ def _pictures(given: Sequence[str]) -> tuple[list[tuple[str, Any]], int]:
     missing = 0
     for name in given:
         if name == "-":
-            pictures.append(("standard input", sys.stdin.buffer.read()))
+            given_bytes = b"" if sys.stdin is None else sys.stdin.buffer.read()
+            pictures.append(("standard input", given_bytes))
         elif os.path.isdir(name):
             try:
                 pictures += [(file, file) for file in folder_pictures(name)]
