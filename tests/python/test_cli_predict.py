@@ -124,6 +124,21 @@ def test_what_a_table_cannot_go_with_is_wrong_usage(model, other, words, capsys)
     assert words in capsys.readouterr().err
 
 
+def test_a_table_of_bad_pictures_alone_has_its_head(model, folder, capsys):
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    status, out, err = run(capsys, model, "bad.jpg", "gone.jpg", "--csv", "out.csv")
+    assert status == 1 and len(err.splitlines()) == 2 and "wrote out.csv: 0 pictures" in out
+    assert (folder / "out.csv").read_text(
+        "utf-8"
+    ) == f"file,class,probability,{','.join(CLASSES)}\n"
+    network = picture_network(size=None)  # what a picture of it is, the first result says
+    network.save(folder / "any.safetensors")
+    save_noise(folder / "1.png")
+    assert run(capsys, "any.safetensors", "bad.jpg", "1.png", "--csv", "out.csv")[0] == 1
+    lines = (folder / "out.csv").read_text("utf-8").splitlines()
+    assert lines[0].split(",")[3:] == CLASSES and [line[:5] for line in lines[1:]] == ["1.png"]
+
+
 def test_a_table_does_not_take_the_place_of_what_is_read(model, folder, capsys):
     before = save_noise(folder / "1.png").read_bytes()
     (folder / "bare").write_bytes(before)

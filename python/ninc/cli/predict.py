@@ -171,13 +171,23 @@ def _line_writer(top: int, as_json: bool, network: Network) -> Write:
 
 
 def _csv_writer(file: Any, network: Network) -> Write:
+    from ..errors import Error
+
     table = csv.writer(file, lineterminator="\n")
     classes: list[str] = []
 
+    def head(count: int) -> None:
+        classes.extend(network._class_names(count))
+        table.writerow(["file", "class", "probability", *classes])
+
+    settings = network._stored_preprocessing()
+    if settings is not None and settings.size is not None:  # else the first result says it
+        with contextlib.suppress(Error):
+            head(network._model.output_shape((1, settings.channels, *settings.size))[1])
+
     def write(name: str, probabilities: np.ndarray) -> None:
-        if not classes:  # how many there are, the first result says
-            classes.extend(network._class_names(len(probabilities)))
-            table.writerow(["file", "class", "probability", *classes])
+        if not classes:
+            head(len(probabilities))
         best = int(probabilities.argmax())
         numbers = [f"{value:.7g}" for value in probabilities]
         table.writerow([name, classes[best], numbers[best], *numbers])
