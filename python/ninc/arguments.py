@@ -169,6 +169,12 @@ def path(where: str, name: str, value: str | os.PathLike[str]) -> str:
         raise ArgumentError(f"{where}: {name} must be a file name, got {shown(value)}") from None
     if "\0" in text:
         raise ArgumentError(f"{where}: {name} must be a file name, got one with a NUL in it")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise ArgumentError(
+            f"{where}: {name} must be a file name, got {shown(text)} ({error})"
+        ) from None
     return user_path(text)
 
 

@@ -135,8 +135,10 @@ def load(path: Path) -> Checkpoint | None:
         entry = json.loads(model.metadata()[_ENTRY])
         written = entry["format"]
         if written == _FORMAT:
-            state = State(**entry["state"])
-            return Checkpoint(path, model, state, entry["settings"], entry["target"], entry["ninc"])
+            state = _checked_state(entry["state"])
+            settings = dict(entry["settings"])
+            _check(all(isinstance(text, str) for pair in settings.items() for text in pair))
+            return Checkpoint(path, model, state, settings, entry["target"], entry["ninc"])
         version = entry["ninc"]
     except (Error, ValueError, KeyError, TypeError) as error:
         reason = "it is no checkpoint" if isinstance(error, (KeyError, TypeError)) else str(error)
@@ -149,6 +151,28 @@ def load(path: Path) -> Checkpoint | None:
         "version, or begin anew in another folder, from this network if you like: ninc.load(file), "
         "or ninc train --init"
     )
+
+
+def _checked_state(entry: Mapping[str, Any]) -> State:
+    """The state that a checkpoint holds; TypeError where an entry is of no use."""
+    state = State(**entry)
+    counts = [state.epoch, state.step, state.right, state.images, state.steps, state.before]
+    counts += [state.averaged, state.stale, *(row["epoch"] for row in state.rows)]
+    if state.epoch_steps is not None:
+        counts.append(state.epoch_steps)
+    numbers = [state.loss, state.lr, *(value for row in state.rows for value in row.values())]
+    if state.best is not None:
+        counts.append(state.best["epoch"])
+        numbers.append(state.best["value"])
+    _check(all(type(count) is int and count >= 0 for count in counts))
+    _check(all(type(number) in (int, float) for number in numbers))
+    _check(isinstance(state.schedule, dict) and len(state.rows) == state.epoch)
+    return state
+
+
+def _check(sound: bool) -> None:
+    if not sound:
+        raise TypeError("an entry of the checkpoint is of no use")
 
 
 class Pace:

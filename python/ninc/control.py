@@ -37,8 +37,8 @@ def target() -> str:
 
 def set_target(name: str) -> None:
     """Uses one of `targets` from now on, in the whole process. ArgumentError for others."""
-    if not isinstance(name, str):
-        raise ArgumentError(f"set_target: name must be a string, got {shown(name)}")
+    if not (isinstance(name, str) and name.isascii()):
+        raise ArgumentError(f"set_target: name must be one of `targets`, got {shown(name)}")
     _core.set_target(name)
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Evaluation:
     """A network's results on a data set.
 
-    loss: mean softmax cross entropy, without label smoothing.
+    loss: mean softmax cross entropy, without label smoothing; a Softmax that ends the network is
+        not taken twice.
     confusion: classes×classes counts, confusion[truth, answer].
     """
 
@@ -88,6 +89,7 @@ def evaluate(
         )
     data = matched(network, data, "evaluate", min(batch_size, len(data)))
     classes = count_outputs(network, data)
+    before_softmax = _before_softmax(network)
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)
@@ -99,7 +101,7 @@ def evaluate(
             for x, labels in batches:
                 if check is not None:
                     check()
-                logits = network(x)
+                logits = network._model.run(x, before_softmax).reshape(len(x), classes)
                 loss += cross_entropy_sum(logits, labels)
                 np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
                 counter.advance(len(labels))
@@ -114,6 +116,16 @@ def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
     with np.errstate(invalid="ignore"):  # infinite logits: the sum is NaN, which says it
         z -= z.max(axis=1, keepdims=True)
     return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]).sum())
+
+
+def _before_softmax(network: Network) -> str | None:
+    """The layer whose value a Softmax at the network's end takes; None where there is none.
+
+    The trainer's loss leaves that Softmax out, too: these are the numbers it trains.
+    """
+    graph = network._graph()
+    output = next(node for node in graph["nodes"] if node["name"] == graph["output"])
+    return output["inputs"][0] if output["op"] == "Softmax" else None
 
 
 def stored_preprocessing(network: Network) -> Preprocessing | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,13 +28,24 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     place = _place(path)
     if place.is_dir():
         raise FileError(f"{place}: is a folder, a file name is needed")
-    probe = _beside(place)
+    _check_permission(place)
+    if _is_special(place):
+        return
+    probe = _beside(_followed(place))
     try:
         with open(probe, "xb"):
             pass
         probe.unlink()
     except OSError as error:
         raise FileError(f"{place}: cannot write there ({_reason(error)})") from error
+
+
+def check_none_of(path: str | os.PathLike[str], sources: Iterable[str], what: str) -> None:
+    """FileError where the file to be written is one that is read: it would be lost."""
+    place = _place(path)
+    for source in map(user_path, sources):
+        if os.path.isfile(place) and os.path.exists(source) and os.path.samefile(place, source):
+            raise FileError(f"{place}: is {what}, and would be overwritten; give another name")
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
@@ -48,7 +59,12 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a temporary file beside `path`, flushes it and renames it into place."""
+    """Writes a temporary file beside `path`, flushes it and renames it into place.
+
+    As the core does for model files: a symbolic link stays and its file is replaced, a replaced
+    file keeps its permissions, one that is read-only stays as it is, and what is no regular file,
+    such as /dev/null or a pipe, is written to and not replaced.
+    """
     with written_whole(path) as file:
         file.write(content)
 
@@ -57,15 +73,23 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """As `write_whole`, for what is written bit by bit; nothing is left behind by an error."""
     place = _place(path)
-    temporary = _beside(place)
+    _check_permission(place)
+    special, target = _is_special(place), _followed(place)
+    temporary = _beside(target)
     try:
+        if special:
+            with open(place, "wb") as file:
+                yield file
+            return
         with open(temporary, "xb") as file:
             yield file
             file.flush()
+            _keep_permissions(file, target)
             os.fsync(file.fileno())
-        os.replace(temporary, place)
+        os.replace(temporary, target)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        if not special:
+            temporary.unlink(missing_ok=True)
         # The body's own errors stay what they are: one about another file, a reader that has gone.
         if isinstance(error, OSError) and not isinstance(error, (Error, BrokenPipeError)):
             raise FileError(f"{place}: cannot write ({_reason(error)})") from error
@@ -88,6 +112,29 @@ def _place(path: str | os.PathLike[str]) -> Path:
     if not place.name:  # "", ".", "/"
         raise FileError(f"{os.fsdecode(path)!r}: a file name is needed")
     return place
+
+
+def _is_special(place: Path) -> bool:
+    """Whether it is a device or a pipe: renaming over /dev/null would replace it for everyone."""
+    return os.path.exists(place) and not os.path.isfile(place) and not os.path.isdir(place)
+
+
+def _followed(place: Path) -> Path:
+    """The file that a symbolic link leads to, so that renaming replaces that and not the link."""
+    is_link = os.path.islink(place) and os.path.exists(place)
+    return Path(os.path.realpath(place)) if is_link else place
+
+
+def _check_permission(place: Path) -> None:
+    """A rename asks the folder alone; a file that its owner made read-only stays as it is."""
+    if os.path.exists(place) and not os.access(place, os.W_OK):
+        raise FileError(f"{place}: cannot write (permission denied)")
+
+
+def _keep_permissions(file: BinaryIO, target: Path) -> None:
+    """Gives a file those of the one it is to replace, where there is one."""
+    with contextlib.suppress(OSError, AttributeError):  # no reason to lose the contents
+        os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
 
 
 def _beside(place: Path) -> Path:

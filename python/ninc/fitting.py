@@ -75,14 +75,8 @@ class Fit:
         return self.trainer.history
 
     def _train_and_end(self) -> None:
-        signal = None
         try:
-            while self.state.epoch < self.options.epochs and not self.state.stopped:
-                self._epoch()
-        except Interrupted as stop:
-            signal = stop.signal
-            if self.folder is not None:
-                self._save()
+            signal = self._train()
         except DivergedError as error:
             best = ending.leave_best(self)
             if best is None:
@@ -95,6 +89,19 @@ class Fit:
             if self.folder is not None:
                 words += f"; {self.folder.last} holds it all"
             raise Interrupted(f"{words}; the network has {weights}", signal, weights)
+
+    def _train(self) -> str | None:
+        """Epochs to the end; the name of the signal that ended them before it, or None."""
+        try:
+            while self.state.epoch < self.options.epochs and not self.state.stopped:
+                self._epoch()
+        except Interrupted as stop:
+            # Where weights were ruined by a step whose loss was still a number, nobody has seen it.
+            checkpoint.check_finite(self.network.state_dict(), self.state)
+            if self.folder is not None:
+                self._save()
+            return stop.signal
+        return None
 
     def _hand_back(self) -> None:
         """However the run ended, the trainer's next one draws other numbers."""

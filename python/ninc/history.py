@@ -16,6 +16,8 @@ Row = dict[str, float]  # column name -> number
 
 # Columns that differ between two runs of the same settings; no checkpoint holds them.
 WALL_CLOCK = ("seconds", "images_per_second", "waited")
+# All of them, in their order; a checkpoint stores them in that of the alphabet.
+COLUMNS = ("epoch", "lr", "loss", "accuracy", *WALL_CLOCK, "val_loss", "val_accuracy")
 
 
 class History:

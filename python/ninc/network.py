@@ -283,7 +283,7 @@ class Network:
         It then runs and trains there; arrays go in and come out as before. Files and copies of it
         are on the CPU. Raises DeviceError, with the reason, where there is no such device.
         """
-        if not isinstance(device, str):
+        if not (isinstance(device, str) and device.isascii()):
             raise ArgumentError(f"to: device must be 'cpu' or 'cuda', got {shown(device)}")
         self._model.move_to(device)
         return self

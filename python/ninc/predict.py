@@ -15,12 +15,16 @@ from .batches import ahead
 from .data import Dataset
 from .data.listing import picture_files, remark_ignored
 from .data.pictures import _in_parallel, usable_processors
+from .data.source import Source
 from .errors import ArgumentError, Error, FileError, ShapeError, remark
 from .functional import softmax
 from .preprocess import Preprocessing
 
 if TYPE_CHECKING:
     from .network import Network
+
+# Pictures read at once of a Dataset that reads them as they are needed.
+_READ_AT_A_TIME = 64
 
 # One picture's pixels, H×W×C uint8, or why it has none.
 Decoded = Union[np.ndarray, Error]
@@ -94,13 +98,14 @@ def _pictures(images: Any, where: str) -> Iterator[Any]:
     """Single pictures or paths of all that `Network.predict` takes; iterators are not listed."""
     if isinstance(images, Dataset):
         images = images.images
-    if isinstance(images, np.ndarray) and images.dtype.kind not in "OU":
+    is_source = isinstance(images, Source)
+    if is_source or (isinstance(images, np.ndarray) and images.dtype.kind not in "OU"):
         if images.dtype != np.uint8 or images.ndim not in (2, 3, 4):
             raise ShapeError(
                 f"{where}: pictures must be uint8, N×H×W×C, H×W×C or H×W, got "
                 f"{images.dtype} of shape {images.shape}"
             )
-        return iter(_single_pictures(images))
+        return _read_by_and_by(images) if is_source else iter(_single_pictures(images))
     if _is_one(images):
         return _expanded([images])
     return _expanded(iter(images))
@@ -129,6 +134,12 @@ def _expanded(pictures: Iterable[Any]) -> Iterator[Any]:
             yield picture
 
 
+def _read_by_and_by(images: Source) -> Iterator[np.ndarray]:
+    """The pictures of a Dataset that reads them as they are needed, a few at a time."""
+    for start in range(0, len(images), _READ_AT_A_TIME):
+        yield from images[start : start + _READ_AT_A_TIME]
+
+
 def folder_pictures(folder: str | os.PathLike[str]) -> list[str]:
     """The pictures below a folder, sorted; FileError where it has none."""
     files, ignored = picture_files(folder)
@@ -139,8 +150,12 @@ def folder_pictures(folder: str | os.PathLike[str]) -> list[str]:
 
 
 def _single_pictures(pixels: np.ndarray) -> Iterable[np.ndarray]:
-    """The pictures of N×H×W×C or N×H×W; one of H×W×C or H×W stays alone."""
-    many = pixels.ndim == 4 or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3))
+    """The pictures of N×H×W×C or N×H×W; one of H×W×C or H×W stays alone.
+
+    One of two or four channels, which may be transparent, is refused when it is read: it must not
+    be taken for many grey pictures of that width.
+    """
+    many = pixels.ndim == 4 or (pixels.ndim == 3 and pixels.shape[2] not in (1, 2, 3, 4))
     return pixels if many else [pixels]
 
 

@@ -99,6 +99,8 @@ class Trainer:
             raise ArgumentError(f"Trainer: {name} is given once; make another Trainer to change it")
         if name in SGD.SETTINGS:
             raise ArgumentError(f"Trainer: {name} is the optimizer's; set trainer.optimizer.{name}")
+        if name == "average" and getattr(self, "_fitting", False):
+            raise ArgumentError("Trainer: average cannot be changed while fit is under way")
         if name == "seed":
             return whole("Trainer", name, value, 0, LARGEST_SEED)
         if name == "lr_factor":

@@ -142,6 +142,19 @@ def test_early_stopping_resumes_with_its_best(tmp_path, monkeypatch):
         np.testing.assert_array_equal(value, best[name])
 
 
+def test_a_resumed_history_has_its_columns_in_the_same_order(tmp_path, monkeypatch):
+    whole = fit(tmp_path / "whole")
+    stop_after(monkeypatch, 14)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "run")
+    monkeypatch.undo()
+    resumed = fit(tmp_path / "run", resume=True)
+    assert [list(row) for row in resumed.history] == [list(row) for row in whole.history]
+    lines = [(tmp_path / name / "history.jsonl").read_text() for name in ("whole", "run")]
+    keys = [[list(json.loads(line)) for line in text.splitlines()] for text in lines]
+    assert keys[0] == keys[1] and keys[0][0][:4] == ["epoch", "lr", "loss", "accuracy"]
+
+
 def test_history_is_mended_on_resume(tmp_path, monkeypatch):
     fit_and_stop(monkeypatch, 8, tmp_path)
     history = tmp_path / "history.jsonl"

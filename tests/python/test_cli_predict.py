@@ -124,6 +124,35 @@ def test_what_a_table_cannot_go_with_is_wrong_usage(model, other, words, capsys)
     assert words in capsys.readouterr().err
 
 
+def test_a_table_of_bad_pictures_alone_has_its_head(model, folder, capsys):
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    status, out, err = run(capsys, model, "bad.jpg", "gone.jpg", "--csv", "out.csv")
+    assert status == 1 and len(err.splitlines()) == 2 and "wrote out.csv: 0 pictures" in out
+    assert (folder / "out.csv").read_text(
+        "utf-8"
+    ) == f"file,class,probability,{','.join(CLASSES)}\n"
+    network = picture_network(size=None)  # what a picture of it is, the first result says
+    network.save(folder / "any.safetensors")
+    save_noise(folder / "1.png")
+    assert run(capsys, "any.safetensors", "bad.jpg", "1.png", "--csv", "out.csv")[0] == 1
+    lines = (folder / "out.csv").read_text("utf-8").splitlines()
+    assert lines[0].split(",")[3:] == CLASSES and [line[:5] for line in lines[1:]] == ["1.png"]
+
+
+def test_a_table_does_not_take_the_place_of_what_is_read(model, folder, capsys):
+    before = save_noise(folder / "1.png").read_bytes()
+    (folder / "bare").write_bytes(before)
+    for name in ("1.png", "2.JPG"):  # --csv taken for a switch, as --json is one
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["predict", str(model), "--csv", name, "1.png"])
+        assert stop.value.code == 2
+        assert f"--csv: {name} is named as a picture" in capsys.readouterr().err
+    status, _, err = run(capsys, model, "1.png", "bare", "--csv", "./bare")
+    assert status == 1 and "bare: is one of the files to read, and would be overwritten" in err
+    assert (folder / "1.png").read_bytes() == (folder / "bare").read_bytes() == before
+    assert sorted(os.listdir(folder)) == ["1.png", "bare"]
+
+
 def test_a_picture_from_standard_input(model, folder):
     path = save_noise(folder / "1.png")
     status, out, err = process(model, "-", "1.png", stdin=path.read_bytes())
@@ -133,6 +162,21 @@ def test_a_picture_from_standard_input(model, folder):
     status, out, err = process(model, "-", stdin=b"junk")
     assert status == 1 and out == b"" and err.startswith(b"ninc: standard input: ")
     assert err.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_streams_that_are_closed_end_nothing_in_a_traceback(model, folder, closed):
+    save_noise(folder / "1.png")
+    for picture, status in (("1.png", 0), ("none.png", 1), ("-", 1)):
+        words = [sys.executable, "-m", "ninc", "predict", str(model), picture, "--csv", "t.csv"]
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == status and "Traceback" not in done.stderr
+    assert "1.png" not in (folder / "t.csv").read_text()  # the last picture was none
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

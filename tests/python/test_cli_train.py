@@ -144,6 +144,14 @@ def test_plot_without_matplotlib_is_told_before_the_training(tmp_path, capsys, m
     assert not (tmp_path / "net").exists()
 
 
+def test_the_data_are_not_overwritten_by_the_network(tmp_path, capsys):
+    data = random_npz(tmp_path / "digits.npz")
+    before = data.read_bytes()
+    assert cli.main(["train", str(data), "-o", str(data)]) == 1
+    assert "digits.npz: is the data, and would be overwritten" in capsys.readouterr().err
+    assert data.read_bytes() == before
+
+
 def test_cuda_is_refused_in_one_line(tmp_path, capsys):
     data = random_npz(tmp_path / "data.npz")
     args = ["train", str(data), "-o", str(tmp_path / "n"), "--model", "nin-mnist"]

@@ -176,7 +176,7 @@ def test_other_endings_are_told(network, tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path", [None, 3, 2.5, ["map.png"]])
+@pytest.mark.parametrize("path", [None, 3, 2.5, ["map.png"], "a\0.png", "\ud800.png"])
 def test_what_is_no_file_name_is_told(network, path):
     with pytest.raises(ArgumentError, match="file name"):
         explain(network, square((20, 20), 5, 5, 8), 0).save(path)
@@ -229,6 +229,21 @@ def test_a_folder_gets_a_file_a_picture(folder, monkeypatch, capsys):
     assert sorted(path.name for path in (folder / "maps").iterdir()) == wanted
     assert run(folder, monkeypatch, *pictures, "-o", "maps") == 0  # a folder that is there already
     assert sorted(path.name for path in (folder / "maps").iterdir()) == wanted
+
+
+def test_maps_do_not_take_the_place_of_pictures(folder, monkeypatch, capsys):
+    own = (folder / "a" / "1.png").read_bytes()
+    assert run(folder, monkeypatch, "b/1.png", "a/1.png", "-o", "b/../a/1.png") == 1
+    out, err = capsys.readouterr()
+    assert "is one of the pictures to explain, and would be overwritten" in err and not out
+    (folder / "a" / "1-MAP.png").write_bytes(own)  # somebody's picture, which has a map's name
+    pictures = ["a/1.png", "a/1-MAP.png"]
+    assert run(folder, monkeypatch, *pictures, "-o", "a") == 0
+    assert "wrote 2 files to a" in capsys.readouterr().out
+    assert (folder / "a" / "1.png").read_bytes() == own
+    assert (folder / "a" / "1-MAP.png").read_bytes() == own
+    wanted = ["1-MAP-map.png", "1-MAP.png", "1-map-2.png", "1.png"]
+    assert sorted(path.name for path in (folder / "a").iterdir()) == wanted
 
 
 def test_bad_pictures_are_named_and_end_nothing(folder, monkeypatch, capsys):

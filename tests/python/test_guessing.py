@@ -56,6 +56,7 @@ def row(**changed):
         ({}, 60, "after 60 steps; try more epochs"),
         ({}, 1000, r"try another rate \(it was 0.1 in the end\)"),
         ({}, None, "try another rate"),
+        ({"val_loss": 0.8, "loss": 0.6, "accuracy": 0.7}, 60, "after 60 steps; try more epochs"),
         ({"lr": 0.0}, 1000, "the learning rate was 0 in the end"),
         ({"val_loss": 3.0, "loss": 2.0}, 1000, "try a rate below 0.1, clip_norm or a warm-up"),
         (
@@ -115,3 +116,19 @@ def test_the_epoch_whose_weights_count_is_looked_at(monkeypatch, patience):
     monkeypatch.setattr(ninc.Trainer, "evaluate", evaluated)
     words = fit(bars(160), bars(200, seed=1), epochs=3, patience=patience)
     assert len(words) == (0 if patience else 1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_held_out_pictures_that_are_not_finite_are_blamed_and_not_the_run(bad):
+    rng = np.random.default_rng(4)
+    x, labels = rng.standard_normal((60, 1, 8, 8)).astype(np.float32), np.arange(60) % 2
+    x[:, 0, 0] += 3 * labels[:, None]
+    held_out = x[40:].copy()
+    held_out[5, 0, 2, 2] = bad
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ninc.Trainer(small_network()).fit(
+            (x[:40], labels[:40]), (held_out, labels[40:]), epochs=3, batch_size=8, progress=False
+        )
+    words = [str(one.message) for one in caught if one.category is Remark]
+    assert len(words) == 1 and "held-out loss became nan: these pictures, or what" in words[0]

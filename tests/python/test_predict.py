@@ -9,7 +9,8 @@ import pytest
 from small_pictures import noise, picture_network, save_noise
 
 import ninc
-from ninc.data import Dataset
+from ninc import predict
+from ninc.data import Dataset, load
 from ninc.data.listing import picture_files
 
 Image = pytest.importorskip("PIL.Image")
@@ -55,6 +56,33 @@ def test_arrays_of_many_pictures_stand_for_them_all(network):
     flat = many[..., 0]  # N×H×W
     colours = np.repeat(flat[..., None], 3, axis=3)
     same(grey.predict(flat), grey.predict(colours))
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_an_array_with_transparency_is_no_stack_of_narrow_grey_pictures(network, channels):
+    """What np.asarray gives of an RGBA picture once got a row for each of its lines."""
+    pixels = np.zeros((9, 11, channels), np.uint8)
+    with pytest.raises(ninc.ShapeError, match="transparency may be a Pillow image"):
+        network.predict(pixels)
+    with pytest.raises(ninc.ShapeError, match=r"images\[1\]: a picture must be H×W×3"):
+        network.predict([noise(), pixels])
+    kind = {2: "LA", 4: "RGBA"}[channels]
+    assert len(network.predict(Image.new(kind, (9, 11)))) == 1
+
+
+def test_a_dataset_that_reads_as_it_goes(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "_READ_AT_A_TIME", 3)
+    for seed in range(8):
+        save_noise(tmp_path / "ab"[seed % 2] / f"{seed}.png", seed)
+    data = load(tmp_path, "all", size=(6, 8), in_memory=False)
+    assert not isinstance(data.images, np.ndarray)
+    wanted = network.predict(np.asarray(data.images))
+    for images in (data, data.images):
+        same(network.predict(images, batch_size=5), wanted)
+    assert [picture.shape for picture, _ in network.predict_each(data)] == [(6, 8, 3)] * 8
+    floats = Dataset(np.zeros((2, 3, 6, 8), np.float32), [0, 1])
+    with pytest.raises(ninc.ShapeError, match="pictures must be uint8"):
+        network.predict(floats)
 
 
 def test_texts_in_an_array_are_paths(network, tmp_path):

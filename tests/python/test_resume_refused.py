@@ -106,7 +106,39 @@ def plain_model(path):
     small_network().save(path)
 
 
-@pytest.mark.parametrize("damage", [cut_short, other_bytes, plain_model])
+def of_other_kinds(**entries):
+    """Puts entries into the state of the run that are of no use there."""
+
+    def damage(path):
+        model = ninc._core.Model.load(os.fsencode(path))
+        metadata = model.metadata()
+        training = json.loads(metadata["training"])
+        where = training if "settings" in entries else training["state"]
+        where.update(entries)
+        model.set_metadata({**metadata, "training": json.dumps(training)})
+        model.save(os.fsencode(path))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_short,
+        other_bytes,
+        plain_model,
+        of_other_kinds(epoch="one"),
+        of_other_kinds(step=-1),
+        of_other_kinds(rows=[{"loss": 1.0}]),
+        of_other_kinds(rows=[]),
+        of_other_kinds(best={"epoch": 1}),
+        of_other_kinds(best=[1, 0.5]),
+        of_other_kinds(lr=None),
+        of_other_kinds(schedule=3),
+        of_other_kinds(settings=["seed"]),
+        of_other_kinds(settings={"seed": 0}),
+    ],
+)
 def test_a_damaged_checkpoint_is_named_and_left(interrupted, damage):
     last = interrupted / "last.safetensors"
     damage(last)

@@ -8,7 +8,9 @@ import pytest
 from small_training import bars, small_network
 
 import ninc
+from ninc import nn
 from ninc.augment import Compose, Flip, PadCrop
+from ninc.averages import EMA
 from ninc.data import Dataset
 from ninc.errors import ArgumentError, DTypeError, ShapeError
 from ninc.evaluate import Evaluation, cross_entropy_sum, evaluate
@@ -148,11 +150,42 @@ def test_settings_are_checked():
         trainer.evaluate(bars())
 
 
+def test_averages_cannot_be_changed_while_they_are_kept():
+    trainer = ninc.Trainer(small_network(), average=EMA(0.9, norm_batches=2))
+
+    def augment(batch, rng):
+        trainer.average = None
+        return batch
+
+    trainer.augment = augment
+    with pytest.raises(ArgumentError, match="average cannot be changed while fit is under way"):
+        trainer.fit(bars(), bars(32, 1), epochs=1, batch_size=16, progress=False)
+    trainer.average = trainer.augment = None  # afterwards they may
+    assert len(trainer.fit(bars(), epochs=1, batch_size=16, progress=False)) == 1
+
+
 def test_evaluation_counts():
     result = Evaluation(0.5, np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]]), ["a", "b", "c"])
     assert (result.count, result.correct, result.accuracy) == (10, 7, 0.7)
     np.testing.assert_allclose(result.recall, [0.75, 4 / 6, np.nan])
     np.testing.assert_allclose(result.precision, [0.6, 0.8, np.nan])
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_a_softmax_at_the_end_is_not_taken_twice_by_the_loss(linear):
+    """The held-out loss of such a network once could not fall below that of a half-sure guess."""
+    behind = [nn.Flatten(), nn.Linear(6, 2)] if linear else []
+    layers = [nn.Conv2d(1, 6 if linear else 2, 5), nn.GlobalAvgPool2d(), *behind]
+    plain, ended = nn.Sequential(*layers, seed=2), nn.Sequential(*layers, nn.Softmax(), seed=2)
+    rows = []
+    for network in (plain, ended):
+        trainer = ninc.Trainer(network, ninc.SGD(0.1, momentum=0.9))
+        history = trainer.fit(bars(), bars(40, 1), epochs=6, batch_size=16, progress=False)
+        rows.append([(row["loss"], row["val_loss"], row["val_accuracy"]) for row in history])
+    np.testing.assert_allclose(rows[1], rows[0], rtol=1e-6)
+    found = trainer.evaluate(bars(40, 1))
+    sure = ended.predict(bars(40, 1))[np.arange(40), bars(40, 1).labels]
+    assert found.loss == pytest.approx(-np.log(sure).mean(), rel=1e-4)
 
 
 def test_cross_entropy_survives_large_logits():

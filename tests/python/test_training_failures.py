@@ -190,6 +190,33 @@ def test_weights_that_one_step_ruins_are_not_taken_for_a_result(tmp_path, monkey
     assert not (tmp_path / "best.safetensors").exists()
 
 
+@pytest.mark.parametrize("patience", [None, 4])
+@pytest.mark.parametrize("folder", [False, True])
+def test_an_interrupt_does_not_save_what_a_step_has_ruined(tmp_path, monkeypatch, folder, patience):
+    """A signal right behind the step, before anything has looked at the weights."""
+    update, done = ninc.Trainer._update, []
+
+    def ruin(trainer, *args):
+        result = update(trainer, *args)
+        done.append(1)
+        if len(done) == 8:  # the second epoch's second
+            name, value = next(iter(trainer.network.parameters().items()))
+            trainer.network._model.set_parameters({name: np.full(value.shape, np.nan, np.float32)})
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(ninc.Trainer, "_update", ruin)
+    trainer = ninc.Trainer(small_network())
+    with pytest.raises(DivergedError, match="not finite after epoch 2, step 2") as stop:
+        trainer.fit(bars(), bars(32, 1), epochs=5, batch_size=16, progress=False,
+                    patience=patience, checkpoint_dir=tmp_path if folder else None)  # fmt: skip
+    if patience:
+        assert "the network has the best weights, those of epoch 1" in str(stop.value)
+        assert all(np.isfinite(value).all() for value in trainer.network.state_dict().values())
+    if folder:
+        assert checkpoint.load(tmp_path / "last.safetensors").state.epoch == 1
+
+
 def test_images_that_are_not_finite_are_blamed():
     x = np.zeros((16, 1, 8, 8), np.float32)
     x[3, 0, 2, 2] = np.inf

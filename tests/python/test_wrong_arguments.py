@@ -24,6 +24,7 @@ def odd_values():
     """Made anew for each call: some can be used up."""
     return {
         "None": None, "empty text": "", "text": "abc", "text with NUL": "a\0b", "bytes": b"x",
+        "half a letter": "\ud800",
         "-1": -1, "0": 0, "1.5": 1.5, "nan": np.nan, "inf": np.inf, "-inf": -np.inf,
         "True": True, "1j": 1j, "2**70": 2**70, "-2**70": -(2**70), "10**400": 10**400,
         "list": [], "tuple": (), "dict": {}, "set": {1}, "[None]": [None], "texts": ["a", "b"],

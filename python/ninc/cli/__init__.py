@@ -63,6 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    # A program begun without them (`>&-`, some services) has None there: what it says is lost.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     with speaking():
         try:
             args = _parsed(argv)
@@ -95,14 +98,25 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
         near = difflib.get_close_matches(argv[0], COMMANDS, 1)
         there = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
         parser.exit(2, f"ninc: no command {argv[0]!r}, {there}\n")
+    if argv[0][:1] == "-" and not any(name.startswith(argv[0]) for name in _options(parser)):
+        parser.error(f"unrecognized arguments: {argv[0]}{_near(parser, argv[0])}")
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        options = [name for name in args.parser._option_string_actions if name[:2] == "--"]
-        near = difflib.get_close_matches(unknown[0].partition("=")[0], options, 1)
-        there = f", did you mean {near[0]}?" if near else ""
-        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{there}")
+        near = _near(args.parser, unknown[0])
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
     args.argv = argv
     return args
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return list(parser._option_string_actions)
+
+
+def _near(parser: argparse.ArgumentParser, option: str) -> str:
+    """Words for the option that may have been meant, "" where none is near."""
+    options = [name for name in _options(parser) if name[:2] == "--"]
+    near = difflib.get_close_matches(option.partition("=")[0], options, 1)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 def _fail(message: str) -> int:

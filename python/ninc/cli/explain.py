@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     use_threads(args)
     network = load_network(args.model).to(args.device)
-    output = _Folder(args.output) if _is_folder(args.output) else _Sheet(args.output, args.images)
+    output = (_Folder if _is_folder(args.output) else _Sheet)(args.output, args.images)
     status = 0
     for image in args.images:
         try:
@@ -76,7 +76,7 @@ class _Sheet:
     def __init__(self, path: str, images: list[str]) -> None:
         from ..errors import ArgumentError
         from ..explanation.image_files import check_ending, endings
-        from ..files import check_writable
+        from ..files import check_none_of, check_writable
 
         if not Path(path).suffix:
             raise ArgumentError(
@@ -85,6 +85,7 @@ class _Sheet:
             )
         check_ending(path)
         check_writable(path)
+        check_none_of(path, images, "one of the pictures to explain")
         if len(images) > _MOST_ON_A_SHEET:
             raise ArgumentError(
                 f"{path}: {len(images):,} pictures are too many for one sheet, which holds "
@@ -108,28 +109,35 @@ class _Sheet:
 
 
 class _Folder:
-    """A PNG file for each explanation, named after its picture."""
+    """A PNG file for each explanation, named after its picture; none of these is overwritten."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, images: list[str]) -> None:
         from ..files import check_writable, make_folder
 
         self._path = make_folder(path)
         check_writable(self._path / "map.png")
-        self._written: set[str] = set()
+        here = os.path.realpath(self._path)
+        self._taken = {
+            os.path.basename(image).casefold()
+            for image in images
+            if os.path.dirname(os.path.realpath(image)) == here
+        }
+        self._count = 0
 
     def add(self, explanation: Explanation) -> None:
         stem = Path(explanation.source).stem
         name, number = f"{stem}-map.png", 1
-        while name.casefold() in self._written:  # a/1.jpg and b/1.jpg, or 1.jpg and 1.png
+        while name.casefold() in self._taken:  # a/1.jpg and b/1.jpg, or 1.jpg and 1.png
             number += 1
             name = f"{stem}-map-{number}.png"
-        self._written.add(name.casefold())
+        self._taken.add(name.casefold())
         explanation.save(self._path / name)
+        self._count += 1
 
     def close(self) -> None:
-        if self._written:
-            what = "file" if len(self._written) == 1 else "files"
-            print(f"wrote {len(self._written):,} {what} to {self._path}{os.sep}")
+        if self._count:
+            what = "file" if self._count == 1 else "files"
+            print(f"wrote {self._count:,} {what} to {self._path}{os.sep}")
 
 
 def _is_folder(path: str) -> bool:

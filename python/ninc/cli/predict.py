@@ -68,12 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..files import check_writable
+    from ..data.listing import has_picture_ending
+    from ..files import check_none_of, check_writable
 
     if args.csv is not None and args.top is not None:
         args.parser.error("--top would be ignored: the table of --csv has every class")
     if args.csv not in (None, "-"):
+        if has_picture_ending(args.csv):  # `--csv a.jpg b.jpg` by someone who takes it for a switch
+            args.parser.error(f"--csv: {args.csv} is named as a picture, not as a table to write")
         check_writable(args.csv)
+        check_none_of(args.csv, [args.model, *args.images], "one of the files to read")
     use_threads(args)
     network = load_network(args.model).to(args.device)
     pictures, missing = _pictures(args.images)
@@ -93,7 +97,8 @@ def _pictures(given: Sequence[str]) -> tuple[list[tuple[str, Any]], int]:
     missing = 0
     for name in given:
         if name == "-":
-            pictures.append(("standard input", sys.stdin.buffer.read()))
+            given_bytes = b"" if sys.stdin is None else sys.stdin.buffer.read()
+            pictures.append(("standard input", given_bytes))
         elif os.path.isdir(name):
             try:
                 pictures += [(file, file) for file in folder_pictures(name)]
@@ -166,13 +171,23 @@ def _line_writer(top: int, as_json: bool, network: Network) -> Write:
 
 
 def _csv_writer(file: Any, network: Network) -> Write:
+    from ..errors import Error
+
     table = csv.writer(file, lineterminator="\n")
     classes: list[str] = []
 
+    def head(count: int) -> None:
+        classes.extend(network._class_names(count))
+        table.writerow(["file", "class", "probability", *classes])
+
+    settings = network._stored_preprocessing()
+    if settings is not None and settings.size is not None:  # else the first result says it
+        with contextlib.suppress(Error):
+            head(network._model.output_shape((1, settings.channels, *settings.size))[1])
+
     def write(name: str, probabilities: np.ndarray) -> None:
-        if not classes:  # how many there are, the first result says
-            classes.extend(network._class_names(len(probabilities)))
-            table.writerow(["file", "class", "probability", *classes])
+        if not classes:
+            head(len(probabilities))
         best = int(probabilities.argmax())
         numbers = [f"{value:.7g}" for value in probabilities]
         table.writerow([name, classes[best], numbers[best], *numbers])

@@ -47,13 +47,14 @@ _MANY = 0.1
 
 def run(args: argparse.Namespace) -> int:
     from ..errors import ArgumentError
-    from ..files import check_writable
+    from ..files import check_none_of, check_writable
 
     check_used(args)
     # Hours of training must not end in "permission denied".
     for path in (args.output, args.plot, args.history):
         if path is not None:
             check_writable(path)
+            check_none_of(path, [args.data], "the data")
     if args.plot is not None and find_spec("matplotlib") is None:
         raise ArgumentError("--plot needs matplotlib: pip install 'ninc[train]'")
     use_threads(args)

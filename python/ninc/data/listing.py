@@ -51,7 +51,7 @@ def holds_pictures(folder: str | os.PathLike[str]) -> bool:
     """True where there is a picture in the folder or below it."""
     unsure = []
     for path in files_below(folder):
-        if _has_suffix(path):
+        if has_picture_ending(path):
             return True
         unsure.append(path)
     return any(map(_opens, unsure))
@@ -79,7 +79,7 @@ def files_below(folder: str | os.PathLike[str]) -> Iterator[str]:
 
 def is_picture(path: str) -> bool:
     """True for a file with one of `SUFFIXES`, and for others where Pillow recognises them."""
-    return _has_suffix(path) or _opens(path)
+    return has_picture_ending(path) or _opens(path)
 
 
 def some_names(names: Sequence[str]) -> str:
@@ -151,7 +151,8 @@ def _identity(folder: str) -> tuple[int, int]:
     return place.st_dev, place.st_ino
 
 
-def _has_suffix(path: str) -> bool:
+def has_picture_ending(path: str) -> bool:
+    """Whether the name's ending is one that pictures have; the file need not be there."""
     return os.path.splitext(path)[1].lower() in SUFFIXES
 
 

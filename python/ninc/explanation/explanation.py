@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arguments import path as file_path
 from ..class_maps import class_map_node
 from ..errors import ArgumentError, ModelError
 from ..preprocess import open_picture, picture_name
@@ -68,6 +69,7 @@ class Explanation:
         """
         from .image_files import check_ending, save_image
 
+        path = file_path("Explanation.save", "path", path)
         check_ending(path)
         save_image(path, self.figure())
 

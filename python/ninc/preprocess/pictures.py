@@ -58,8 +58,10 @@ def check_pixels(pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.ndim != 3 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
+        transparent = pixels.ndim == 3 and pixels.dtype == np.uint8 and pixels.shape[2] in (2, 4)
         raise ShapeError(
             f"a picture must be H×W×3 or H×W×1 uint8, got {pixels.dtype} of shape {pixels.shape}"
+            + ("; one with transparency may be a Pillow image: Image.fromarray" * transparent)
         )
     if pixels.size == 0:
         raise ShapeError(f"a picture must have pixels, got shape {pixels.shape}")
