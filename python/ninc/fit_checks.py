@@ -23,6 +23,8 @@ MONITOR = "val_accuracy"  # what makes a network the best unless `fit` is told o
 
 # Pictures whose deviation is below two grey levels out of 255 show next to nothing.
 _FLAT = 2.0 / 255.0
+# Batch norm over fewer pictures than this is mostly noise.
+_SMALLEST_ADVISED = 8
 # How many images are compared at a time, once the first few are equal.
 _LARGEST_BLOCK = 1024
 
@@ -103,10 +105,11 @@ def check_batches(network: Network, train: Dataset, batch_size: int) -> int:
     """
     count = len(train)
     if batch_size > count:
-        smaller = max(1, count // 4)
+        smaller = max(_SMALLEST_ADVISED, count // 4)
+        advice = f"; a batch size of {smaller} makes {-(-count // smaller)}"
         remark(
             f"fit: batch size {batch_size} is larger than the {count} training pictures: an epoch "
-            f"is one step of them all; a batch size of {smaller} makes {-(-count // smaller)}"
+            f"is one step of them all{advice if smaller < count else ''}"
         )
         batch_size = count
     bounds = batch_bounds(count, batch_size)

@@ -14,7 +14,7 @@ from .arguments import is_iterable, one_of, whole
 from .batches import ahead
 from .data import Dataset
 from .data.listing import picture_files, remark_ignored
-from .data.pictures import _in_parallel, usable_processors
+from .data.parallel import in_parallel
 from .data.source import Source
 from .errors import ArgumentError, Error, FileError, ShapeError, remark
 from .functional import softmax
@@ -44,7 +44,7 @@ def predict(network: Network, images: Any, batch_size: int) -> np.ndarray:
     if rows:
         return np.stack(rows)
     x = np.zeros(_empty_shape(images, _preprocessing(network, "predict")), np.float32)
-    return _probabilities(network, network(x))
+    return _probabilities(network(x), _ends_in_softmax(network))
 
 
 def predict_each(
@@ -180,13 +180,16 @@ def _answers(
     where: str,
 ) -> Iterator[Answer]:
     first = list(islice(pictures, batch_size))
-    batches = _decoded(preprocessing, chain(first, pictures), batch_size)
     # A thread that decodes what comes next is not worth its while for a single batch.
-    batches = ahead(batches) if len(first) == batch_size else batches
+    several = len(first) == batch_size
+    batches = _decoded(preprocessing, chain(first, pictures), batch_size)
+    batches = ahead(batches) if several else batches
+    del first  # held here, its pictures would stay in memory to the end
+    has_softmax = _ends_in_softmax(network)
     number = 0
     with contextlib.closing(batches):
         for batch, pixels in batches:
-            for picture, row in zip(batch, _rows(network, preprocessing, pixels)):
+            for picture, row in zip(batch, _rows(network, preprocessing, pixels, has_softmax)):
                 if not isinstance(row, Error):
                     yield Answer(picture, row, None)
                 else:
@@ -205,19 +208,24 @@ def _decoded(
     while batch := list(islice(pictures, batch_size)):
         pixels: list[Any] = [None] * len(batch)
 
-        def decode(place: int, batch: list[Any] = batch, pixels: list[Any] = pixels) -> int:
+        def decode(place: int, batch: list[Any] = batch, pixels: list[Any] = pixels) -> None:
             try:
                 pixels[place] = framing.pixels(batch[place])
             except Error as error:
                 pixels[place] = error
-            return 1
 
-        _in_parallel(decode, range(len(batch)), usable_processors(), None)
+        ready = [
+            isinstance(picture, np.ndarray) and picture.shape[:2] == framing.size
+            for picture in batch
+        ]
+        for place in np.flatnonzero(ready):  # nothing to be decoded, so nothing to be shared out
+            decode(place)
+        in_parallel(decode, np.flatnonzero(~np.array(ready)))
         yield batch, pixels
 
 
 def _rows(
-    network: Network, preprocessing: Preprocessing, pixels: Sequence[Decoded]
+    network: Network, preprocessing: Preprocessing, pixels: Sequence[Decoded], has_softmax: bool
 ) -> list[np.ndarray | Error]:
     """Probabilities of H×W×C pictures in their order; those of one size run together."""
     rows: list[Any] = list(pixels)  # errors stay where they are
@@ -228,7 +236,7 @@ def _rows(
     for same in places.values():
         stacked = np.stack([pixels[place] for place in same])
         try:
-            found = _probabilities(network, _run(network, preprocessing, stacked))
+            found = _probabilities(_run(network, preprocessing, stacked), has_softmax)
         except ShapeError as error:
             found = [error] * len(same)
         for place, row in zip(same, found):
@@ -270,13 +278,17 @@ def _run(network: Network, preprocessing: Preprocessing, pictures: np.ndarray) -
     return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
 
 
-def _probabilities(network: Network, y: np.ndarray) -> np.ndarray:
-    """N×classes for the network's output."""
+def _probabilities(y: np.ndarray, has_softmax: bool) -> np.ndarray:
+    """N×classes for the network's output, of which softmax may have been taken already."""
     if y.ndim != 2:
         raise ShapeError(
             f"predict: the network's output is {'×'.join(map(str, y.shape[1:]))} a picture, not "
             "one number a class; end it with GlobalAvgPool2d or Linear"
         )
+    return y if has_softmax else softmax(y)
+
+
+def _ends_in_softmax(network: Network) -> bool:
     graph = network._graph()
     output = next(node for node in graph["nodes"] if node["name"] == graph["output"])
-    return y if output["op"] == "Softmax" else softmax(y)
+    return output["op"] == "Softmax"

@@ -171,7 +171,7 @@ def test_train_prints_one_json_object(tmp_path, capsys, validation):
     assert results["checkpoint"] is None and "val_accuracy" in results["epoch"]
     # Remarks are lines of their own.
     lines = [line for line in captured.err.splitlines() if not line.startswith("ninc: ")]
-    assert [line.split()[:2] for line in lines[1:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
+    assert [line.split()[:2] for line in lines[2:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
     assert cli.main(
         ["eval", str(out), str(data), "--split", "test", "--held-out", "0.25", "--json"]
     ) == 0  # fmt: skip
@@ -212,3 +212,48 @@ def test_info_and_bench_print_json(capsys, monkeypatch):
     assert cli.main(["bench", "nin-mnist", "--batch", "2", "--training", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["batch"] == 2 and result["training"] and result["images_per_second"] > 0
+
+
+def parts_of(folder, *parts):
+    """Pictures of two classes for each part, dark and light; each part has others."""
+    image = pytest.importorskip("PIL.Image")
+    for seed, part in enumerate(parts):
+        rng = np.random.default_rng(seed)
+        for name, level in (("dark", 60), ("light", 190)):
+            (folder / part / name).mkdir(parents=True)
+            for index in range(8 if part == "train" else 3):
+                pixels = np.clip(rng.normal(level, 20, (28, 28)), 0, 255).astype(np.uint8)
+                image.fromarray(pixels).save(folder / part / name / f"{index}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "parts, announced, result, chosen_by",
+    [
+        (("train", "val", "test"), "6 to choose by, 6 to test with", "test", "validation"),
+        (("train", "valid"), "6 to choose by\n", "validation", "validation"),
+        (("train", "test"), "6 to test with\n", "test", "test"),
+    ],
+)
+def test_what_chooses_and_what_tests(tmp_path, capsys, parts, announced, result, chosen_by):
+    data = parts_of(tmp_path / "data", *parts)
+    arguments = ["train", data, "-o", tmp_path / "net", "--model", "nin-mnist", "--epochs", "2"]
+    arguments += ["--batch-size", "8", "--patience", "1", "--no-augment"]
+    assert cli.main([*map(str, arguments), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert announced in captured.err
+    assert json.loads(captured.out)["chosen_by"] == chosen_by
+    assert cli.main([str(a) for a in arguments]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{result} accuracy ")
+    assert ("chosen by" in printed) == (result == chosen_by)
+    if "val" in "".join(parts):
+        with pytest.raises(SystemExit):
+            cli.main([*map(str, arguments), "--validation", "0.2"])
+        assert "has a validation set of its own" in capsys.readouterr().err
+
+
+def test_data_without_a_train_part(tmp_path, capsys):
+    data = parts_of(tmp_path / "data", "test")
+    assert cli.main(["train", str(data), "-o", str(tmp_path / "net")]) == 1
+    assert "no train part; it has test" in capsys.readouterr().err

@@ -60,26 +60,26 @@ def run(args: argparse.Namespace) -> int:
     use_threads(args)
     start = Start(args)
     data, record = _load(args, start)
-    train, test = data["train"], data["test"]
+    train, test = data["train"], data.get("test")
     network = start.network(train)
     network.held_out = record
     trainer = make_trainer(args, network)
     _announce(args, start, network, data)
     # What is looked at while training: a part of its own where there is one, else the test set.
-    watched = data.get("validation", test)
+    seen = data.get("validation", test)
     if args.validation is not None:
-        train, watched = train.split(args.validation, args.seed)
+        train, seen = train.split(args.validation, args.seed)
     try:
-        trainer.fit(train, watched, **fit_options(args, train.is_pictures))
+        trainer.fit(train, seen, **fit_options(args, train.is_pictures))
     except KeyboardInterrupt as stop:
         return _interrupted(args, trainer, stop)
     _save(args, trainer)
-    _report(args, trainer, None if watched is test else test)
+    _report(args, trainer, test, seen)
     return 0
 
 
 def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], HeldOut | None]:
-    """Training and test set and, where the data have one beside these, the validation set.
+    """The training set with the test set, the validation set or both, by these names.
 
     All are at the size the network takes. The last is how the data were divided, None for data
     that say so themselves.
@@ -91,11 +91,10 @@ def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], H
     divided = there != ("train",)
     if divided and args.held_out is not None:
         args.parser.error(f"--held-out: {args.data} has a {there[-1]} set of its own")
-    wanted = ["train", "test"]
-    if "validation" in there and "test" in there:
-        if args.validation is not None:
-            args.parser.error(f"--validation: {args.data} has a validation set of its own")
-        wanted.append("validation")
+    if "validation" in there and args.validation is not None:
+        args.parser.error(f"--validation: {args.data} has a validation set of its own")
+    others = [part for part in there if part != "train"]
+    wanted = ["train", *(others or ["test"])]  # without a train part, loading it says so
     share = args.held_out or HELD_OUT
     options = dict(start.pictures, held_out=share, seed=args.seed, limit=args.limit)
     loaded = {split: load_split(args.data, split, args, **options) for split in wanted}
@@ -109,21 +108,23 @@ def _announce(
     from ..data.duplicates import shared_images
     from ..errors import remark
 
-    train, test = data["train"], data["test"]
-    watched = f"{len(data['validation']):,} to choose by, " if "validation" in data else ""
+    train, words = data["train"], {"validation": "to choose by", "test": "to test with"}
+    if network.held_out is not None:
+        words["test"] = "held out to test with"
+    others = [f"{len(data[name]):,} {words[name]}" for name in words if name in data]
     print(
         f"{start.describe(network)}, recipe {args.recipe}: "
-        f"{len(train):,} pictures of {len(train.classes)} classes, {watched}{len(test):,} "
-        f"{'to test with' if network.held_out is None else 'held out to test with'}",
+        f"{len(train):,} pictures of {len(train.classes)} classes, {', '.join(others)}",
         file=sys.stderr,
     )
     _announce_framing(train)
-    twice = shared_images(train, test)
-    if twice:
-        remark(
-            f"{twice:,} of the {len(test):,} pictures to test with are also among those to train "
-            "with, pixel for pixel: the accuracy on them says little"
-        )
+    for name in filter(data.get, words):
+        twice = shared_images(train, data[name])
+        if twice:
+            remark(
+                f"{twice:,} of the {len(data[name]):,} pictures {words[name]} are also among those "
+                "to train with, pixel for pixel: the accuracy on them says little"
+            )
 
 
 def _announce_framing(train: Dataset) -> None:
@@ -134,6 +135,9 @@ def _announce_framing(train: Dataset) -> None:
 
     framing = train.framing
     if framing is None:
+        channels, height, width = train.input_shape
+        kind = "pictures" if train.is_pictures else "arrays"
+        print(f"{kind}: {height}×{width} of {channels} channels, as they are", file=sys.stderr)
         return
     ground = "" if framing.ground == WHITE else f", ground {framing.ground}"
     print(f"pictures: {framing.describe()}{ground}", file=sys.stderr)
@@ -175,8 +179,10 @@ def _save(args: argparse.Namespace, trainer) -> None:
         trainer.history.plot(args.plot)
 
 
-def _report(args: argparse.Namespace, trainer: Trainer, test: Dataset | None) -> None:
-    """The results; `test` is a test set that training has not looked at, or None."""
+def _report(
+    args: argparse.Namespace, trainer: Trainer, test: Dataset | None, seen: Dataset
+) -> None:
+    """The results on the test set, or, where there is none, on what training has seen of it."""
     from ..monitor import watched
 
     history, monitor = trainer.history, args.monitor or MONITOR
@@ -184,12 +190,14 @@ def _report(args: argparse.Namespace, trainer: Trainer, test: Dataset | None) ->
     if args.patience is not None:  # the network saved is the best, not the last
         best = min if monitor == "val_loss" else max
         row = best(history, key=lambda row: row[monitor])
-    accuracy = row["val_accuracy"] if test is None else trainer.evaluate(test).accuracy
+    kind = "validation" if test is None else "test"
+    own = seen if test is None else test  # what the accuracy is of
+    accuracy = row["val_accuracy"] if own is seen else trainer.evaluate(own).accuracy
     # Whether what was looked at in the training steered it.
     steered = args.patience is not None or watched(trainer.schedule) is not None
     chosen_by = None
     if steered:
-        chosen_by = "test" if test is None else "validation"
+        chosen_by = "test" if seen is test else "validation"
     if args.json:
         results = {
             "model": os.fspath(args.output),
@@ -201,11 +209,13 @@ def _report(args: argparse.Namespace, trainer: Trainer, test: Dataset | None) ->
         }
         print(json_text(results))
         return
-    text = f"test accuracy {accuracy:.2%}"
+    text = f"{kind} accuracy {accuracy:.2%}"
     if args.patience is not None:
         text += f" after epoch {row['epoch']}, the best of {len(history)}"
+    if chosen_by == kind:
+        text += f"; chosen by the {kind} set itself"
     if chosen_by == "test":
-        text += "; chosen by the test set itself: --validation 0.1 leaves it out of the training"
+        text += ": --validation 0.1 leaves it out of the training"
     print(text)
     for path in (args.output, args.plot, args.history):
         if path is not None:

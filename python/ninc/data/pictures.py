@@ -6,20 +6,15 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..arguments import flag, listed, path, shown, whole
 from ..errors import ArgumentError, FileError, ShapeError
 from ..preprocess import Framing, open_picture, picture_size
-from .source import Advance, Digest, Source
-
-# Pictures decoded by one task: small enough to share a batch out evenly, large enough that handing
-# tasks over costs nothing beside some 50 us a small JPEG takes.
-_BLOCK = 16
-
+from .parallel import in_parallel
+from .source import Digest, Source
 
 # Of each file, for a fingerprint: 60,000 small pictures are looked at in about a second.
 _IDENTIFYING_BYTES = 4096
@@ -32,7 +27,7 @@ class DecodedSource(Source):
 
     def __init__(self, shape: Sequence[int], threads: int | None = None) -> None:
         super().__init__(shape)
-        self.threads = threads or usable_processors()
+        self.threads = threads  # None: as many as ninc uses when they are read
         # The place of each picture in `_kept`, or -1. A picture kept is never given up for another:
         # an epoch visits each once, so whichever are kept, as many are found.
         self._slots = np.full(len(self), -1, np.int64)
@@ -62,19 +57,16 @@ class DecodedSource(Source):
             advance(len(there))
         missing = np.flatnonzero(slots < 0)
 
-        def decode_block(start: int) -> int:
-            block = missing[start : start + _BLOCK]
-            for place in block:
-                try:
-                    pixels[place] = self._decode_and_keep(indices[place])
-                except FileError as error:
-                    if failed is None:
-                        raise
-                    failed[int(place)] = error
-                    pixels[place] = 0
-            return len(block)
+        def decode(place: int) -> None:
+            try:
+                pixels[place] = self._decode_and_keep(indices[place])
+            except FileError as error:
+                if failed is None:
+                    raise
+                failed[int(place)] = error
+                pixels[place] = 0
 
-        _in_parallel(decode_block, range(0, len(missing), _BLOCK), self.threads, advance)
+        in_parallel(decode, missing, self.threads, advance)
         return pixels
 
     def _decode_and_keep(self, index: int) -> np.ndarray:
@@ -122,8 +114,8 @@ class PictureFiles(DecodedSource):
         self._model = ""  # the file the others are compared with
         size = framing.size or self._look_up(tolerant)
         super().__init__((len(self.files), *size, framing.channels), threads)
-        # In bytes, as they were when the file was read; -1 before.
-        # What `identify` tells a file by, as it was when it was decoded.
+        # What `identify` tells a file by, as it was when it was decoded: how many bytes it has, -1
+        # before that, and a digest of the first of them.
         self._sizes = np.full(len(self.files), -1, np.int64)
         self._marks = np.zeros(len(self.files), np.uint64)
 
@@ -227,34 +219,3 @@ def _identify_framing(digest: Digest, framing: Framing, shape: tuple[int, ...]) 
         value = getattr(framing, word)
         if value != getattr(usual, word):
             digest.update(f" {'from' if word == 'resize' else word} {value}".encode())
-
-
-def _in_parallel(
-    work: Callable[[int], int], starts: Sequence[int], threads: int, advance: Advance | None
-) -> None:
-    """work(start) for every start on up to `threads` threads; the first error ends it all.
-
-    Threads share the work well: Pillow releases the GIL while it decodes.
-    """
-    if len(starts) < 2 or threads == 1:
-        for start in starts:
-            count = work(start)
-            if advance is not None:
-                advance(count)
-        return
-    # Not `with`: its exit would wait for every block still queued before an error could be told.
-    pool = ThreadPoolExecutor(min(threads, len(starts)), thread_name_prefix="ninc-pictures")
-    try:
-        for count in pool.map(work, starts):
-            if advance is not None:
-                advance(count)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def usable_processors() -> int:
-    """How many processors this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..errors import remark
 
-# Bytes of pictures looked at in one go: as float64 they take eight times as many.
-_BLOCK_BYTES = 8 << 20
+# Pictures looked at in one go, and their bytes: as float64 they take eight times as many.
+_BLOCK, _BLOCK_BYTES = 1024, 8 << 20
 
 # Pictures of one flat colour have deviation 0; dividing by it would end in infinities.
 SMALLEST_STD = 1e-3
@@ -24,7 +24,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     squares = np.zeros(channels)
     flat, black, same = 0, 0, True
     first = np.asarray(images[:1])
-    count = max(1, _BLOCK_BYTES // first.nbytes)
+    count = max(1, min(_BLOCK, _BLOCK_BYTES // first.nbytes))
     for start in range(0, len(images), count):
         block = np.asarray(images[start : start + count])
         pixels = block.reshape(-1, channels).astype(np.float64)
