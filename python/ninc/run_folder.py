@@ -23,7 +23,7 @@ import numpy as np
 from . import _core
 from .errors import FileError
 from .files import append_line, check_writable, make_folder, write_whole
-from .history import COLUMNS, WALL_CLOCK, History
+from .history import WALL_CLOCK, History, in_order
 from .plain_json import json_text
 
 try:
@@ -127,8 +127,8 @@ class RunFolder:
         That is taken from the file where the file knows these epochs; afterwards the file ends
         where the checkpoint does.
         """
-        whole = [{**row, **clock} for row, clock in zip(rows, self._clock(rows))]
-        history = History([{name: row[name] for name in COLUMNS if name in row} for row in whole])
+        whole = ({**row, **clock} for row, clock in zip(rows, self._clock(rows)))
+        history = History([in_order(row) for row in whole])
         history.save(self.history)
         return history
 
