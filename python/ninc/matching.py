@@ -8,18 +8,20 @@ in another order, or pictures cut where others were squashed, give results that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeVar, Union
 
 import numpy as np
 
 from .arguments import layout_told
 from .data import BatchStream, Dataset
+from .data.labels import is_number
 from .errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
     from .network import Network
 
 Data = Union[Dataset, BatchStream]
+AnyData = TypeVar("AnyData", Dataset, BatchStream)
 
 # Names shown of each side in a message.
 _MOST_NAMES = 8
@@ -27,24 +29,28 @@ _MOST_NAMES = 8
 _MADE = ("resize", "fit", "ground")  # what of a `Framing` the pictures' shape does not show
 
 
-def matched(network: Network, data: Dataset, where: str, batch_size: int = 1) -> Dataset:
-    """`data` with labels counted as the network counts its outputs.
+def matched(network: Network, data: AnyData, where: str, batch_size: int = 1) -> AnyData:
+    """`data`, a Dataset or a BatchStream, with labels counted as the network counts its outputs.
 
     where: the function's name, for messages. batch_size: how many images will run at a time.
     Names in another order, or fewer of them, are mapped by name; data whose classes are mere
     numbers count the outputs. A network without names has the classes of the data it is first
-    trained on, so that these must be as many as its outputs. ArgumentError, which says how to go
-    on, for all that does not go together; ShapeError as `count_outputs` raises it.
+    trained on, so that these must be as many as its outputs. A stream that does not tell its
+    classes is taken as it is. ArgumentError, which says how to go on, for all that does not go
+    together; ShapeError as `count_outputs` raises it.
     """
     check_framing(network, data, where)
     outputs = count_outputs(network, data, batch_size)
+    if data.classes is None:
+        return data
+    names = network._class_names(outputs)
     if network.classes is not None:
-        return by_name(data, network._class_names(outputs), where, "the network's")
+        return by_name(data, names, where, "the network's")
     count = len(data.classes)
     if count == outputs:
         return data
     if where != "fit" and _are_numbers(data.classes):
-        return _by_number(data, network._class_names(outputs), where, "the network's")
+        return by_name(data, names, where, "the network's", numbered=True)
     raise ArgumentError(
         f"{where}: the network has {outputs} outputs and the data {count} classes: make it with "
         f"num_classes={count}, give it a last layer for them (net.new_head(data.classes)), or name "
@@ -71,22 +77,29 @@ def count_outputs(network: Network, data: Data, batch_size: int = 1) -> int:
     return classes
 
 
-def by_name(data: Dataset, classes: Sequence[str], where: str, whose: str) -> Dataset:
-    """`data` with labels counted in `classes`, which are `whose`; ArgumentError as `matched`."""
+def by_name(
+    data: AnyData, classes: Sequence[str], where: str, whose: str, numbered: bool = False
+) -> AnyData:
+    """`data` with labels counted in `classes`, which are `whose`; ArgumentError as `matched`.
+
+    numbered: the data's classes are numbers of these, whatever these are called.
+    """
     if data.classes == list(classes):
         return data
-    known = set(classes)
-    if _are_numbers(data.classes) and not _are_numbers(classes):
-        return _by_number(data, classes, where, whose)
-    others = [name for name in data.classes if name not in known]
-    if others:
-        raise ArgumentError(
-            f"{where}: {_names(others)} of the data {'is' if len(others) == 1 else 'are'} not "
-            f"among {whose} classes, {_names(classes)}; net.new_head(data.classes) makes a network "
-            "with a last layer for the data's (`ninc train --init` does), and Dataset(images, "
-            "labels, classes) gives other names to the data"
-        )
-    return data.with_classes(classes)
+    for names, owner in ((data.classes, "the data's"), (classes, whose)):
+        twice = [name for name in names if list(names).count(name) > 1]
+        if twice:
+            raise ArgumentError(
+                f"{where}: {twice[0]!r} is the name of several of {owner} classes, which cannot be "
+                "told apart by it; give each a name of its own"
+            )
+    if numbered or (_are_numbers(data.classes) and not _are_numbers(classes)):
+        table = _by_number(data, classes, where, whose)
+    else:
+        table = _by_name(data.classes, classes, where, whose)
+    if isinstance(data, BatchStream):
+        return data.relabelled(table, classes)
+    return data.relabelled(table[data.labels], classes)
 
 
 def check_framing(network: Network, data: Data, where: str) -> None:
@@ -114,20 +127,35 @@ def check_framing(network: Network, data: Data, where: str) -> None:
         )
 
 
-def _by_number(data: Dataset, classes: Sequence[str], where: str, whose: str) -> Dataset:
+def _by_name(names: list[str], classes: Sequence[str], where: str, whose: str) -> np.ndarray:
+    """For each name its place among the classes."""
+    place = {name: index for index, name in enumerate(classes)}
+    others = [name for name in names if name not in place]
+    if others:
+        raise ArgumentError(
+            f"{where}: {_names(others)} of the data {'is' if len(others) == 1 else 'are'} not "
+            f"among {whose} classes, {_names(classes)}; net.new_head(data.classes) makes a network "
+            "with a last layer for the data's (`ninc train --init` does), and Dataset(images, "
+            "labels, classes) gives other names to the data"
+        )
+    return np.array([place[name] for name in names], np.int64)
+
+
+def _by_number(data: Data, classes: Sequence[str], where: str, whose: str) -> np.ndarray:
+    """For each of the data's classes, which are numbers, that number."""
     table = np.array([int(name) for name in data.classes], np.int64)
-    used = table[np.unique(data.labels)] if len(data) else table
+    used = table[np.unique(data.labels)] if isinstance(data, Dataset) and len(data) else table
     if used.size and used.max() >= len(classes):
         raise ArgumentError(
             f"{where}: label {used.max()} of the data counts beyond {whose} {len(classes)} "
             f"classes, 0 to {len(classes) - 1} ({_names(classes)}); give the data their names: "
             "Dataset(images, labels, classes)"
         )
-    return data.relabelled(table[data.labels], classes)
+    return np.minimum(table, len(classes) - 1)  # those beyond have no images
 
 
 def _are_numbers(names: Sequence[str]) -> bool:
-    return all(name.isascii() and name.isdigit() for name in names)
+    return all(map(is_number, names))
 
 
 def _names(names: Sequence[str]) -> str:

@@ -312,10 +312,7 @@ class Trainer:
 
         The last is how many classes it tells apart.
         """
-        if isinstance(train, Dataset):
-            train = matched(self.network, train, "fit", batch_size)
-        else:
-            check_framing(self.network, train, "fit")
+        train = matched(self.network, train, "fit", batch_size)
         outputs = count_outputs(self.network, train, batch_size)
         if validation is None:
             return train, None, outputs

@@ -170,3 +170,35 @@ def test_an_array_source_of_the_right_size_has_no_framing(tmp_path):
     assert ninc.data.load(tmp_path / "d.npz", "all").framing is None
     asked = ninc.data.load(tmp_path / "d.npz", "all", size=(8, 8), fit="squash")
     assert asked.framing == Framing((8, 8), 3, fit="squash")
+
+
+def test_streams_with_names_are_mapped_as_data_sets_are():
+    net = trained()
+    swapped = colours(["sand", "moss", "rust"])
+    batches = [(swapped.images[i : i + 6], swapped.labels[i : i + 6]) for i in range(0, 18, 6)]
+    trainer = ninc.Trainer(net, ninc.SGD(0.0))
+    for stream in (
+        BatchStream(batches, swapped.classes),
+        BatchStream(lambda: iter(batches), swapped.classes),
+        BatchStream(iter(batches), swapped.classes),
+        BatchStream([(x, y[:, None]) for x, y in batches], swapped.classes),
+        BatchStream([(x, np.eye(3)[y]) for x, y in batches], swapped.classes),
+    ):
+        stream.first()  # what was fetched before is mapped too
+        assert trainer.fit(stream, epochs=1, progress=False)["accuracy"] == [1]
+    assert net.classes == ["moss", "rust", "sand"]
+    with pytest.raises(ArgumentError, match="fit: 'lime' of the data is not among the network's"):
+        trainer.fit(BatchStream(batches, ["sand", "moss", "lime"]), epochs=1, progress=False)
+    with pytest.raises(ArgumentError, match="5 outputs and the data 3 classes.*num_classes=3"):
+        new = network(5)
+        new.preprocessing = net._stored_preprocessing()
+        ninc.Trainer(new).fit(BatchStream(batches, swapped.classes), epochs=1, progress=False)
+
+
+def test_names_that_stand_twice_cannot_be_mapped():
+    net = trained()
+    net.classes = ["moss", "sand", "sand"]
+    with pytest.raises(ArgumentError, match="'sand' is the name of several of the network's"):
+        evaluate(net, colours(["moss", "rust", "sand"]))
+    twice = Dataset(colours(["moss"]).images, [0] * 6, ["moss", "sand", "sand"])
+    assert evaluate(net, twice).confusion.sum() == 6  # the same names: nothing is to be mapped

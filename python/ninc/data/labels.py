@@ -189,10 +189,10 @@ def class_name(name: Any) -> str:
 def in_order(names: Sequence[str]) -> list[str]:
     """Each name once: sorted as numbers where all are whole numbers, else as words."""
     once = sorted(set(names))
-    return sorted(once, key=int) if all(map(_is_number, once)) else once
+    return sorted(once, key=int) if all(map(is_number, once)) else once
 
 
-def _is_number(name: str) -> bool:
+def is_number(name: str) -> bool:
     return name.isascii() and name.isdigit() and len(name) < 19
 
 

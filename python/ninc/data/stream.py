@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Union
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..arguments import array, is_iterable, listed
 from ..errors import ArgumentError, DTypeError, ShapeError
-from .labels import class_name
+from .labels import Labels, class_name
 
 Batch = tuple[np.ndarray, np.ndarray]
 Batches = Union[Iterable[tuple[Any, Any]], Callable[[], Iterator[tuple[Any, Any]]]]
@@ -44,6 +45,8 @@ class BatchStream:
         # An iterator under way with its first batch, fetched ahead of the epoch it belongs to.
         self._opened: tuple[Batch, Iterator[Any]] | None = None
         self._used_up = False
+        # Labels as given -> labels as `classes` counts them, where these are somebody else's.
+        self._table: np.ndarray | None = None
         self._kind: tuple[np.dtype, tuple[int, ...]] | None = None
 
     @property
@@ -93,6 +96,18 @@ class BatchStream:
         rest = (self._checked(batch, number) for number, batch in enumerate(iterator, start=2))
         return chain([first], rest)
 
+    def relabelled(self, table: np.ndarray, classes: Sequence[str]) -> BatchStream:
+        """The same batches with label i in the place of table[i], which counts `classes`.
+
+        It goes on where this stream stands, which is not to be used any more.
+        """
+        other = copy.copy(self)
+        other._table, other.classes = table, list(classes)
+        if self._opened is not None:
+            (x, y), rest = self._opened
+            other._opened = (x, table[y]), rest
+        return other
+
     def _open(self) -> Iterator[Any]:
         if callable(self._batches):
             batches = self._batches()
@@ -139,15 +154,18 @@ class BatchStream:
         return x, self._checked_labels(where, y, len(x))
 
     def _checked_labels(self, where: str, y: np.ndarray, count: int) -> np.ndarray:
+        if y.ndim == 2:  # N×1, or one-hot
+            y = Labels(where, y, count).values
         if y.shape != (count,):
             raise ShapeError(f"{where}: {count} images need as many labels, got shape {y.shape}")
         if y.dtype.kind not in "iu":
             raise DTypeError(f"{where}: labels must be whole numbers, got {y.dtype}")
-        most = None if self.classes is None else len(self.classes) - 1
+        counted = self.classes if self._table is None else self._table
+        most = None if counted is None else len(counted) - 1
         wrong = np.flatnonzero((y < 0) | (False if most is None else y > most))
         if wrong.size:
             needs = "must be 0 or more" if most is None else f"must lie in 0..{most}"
             raise ArgumentError(
                 f"{where}: label {y[wrong[0]]} of image {wrong[0]} is out of range: it {needs}"
             )
-        return y.astype(np.int64)
+        return y.astype(np.int64) if self._table is None else self._table[y]
