@@ -24,6 +24,8 @@ Padding = Union[int, Sequence[int], str]
 LARGEST = 2**63 - 1
 LARGEST_SEED = 2**64 - 1
 
+_DLPACK_CUDA = (2, 13)  # DLPack's numbers for memory of an NVIDIA GPU, and for managed memory
+
 
 def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = LARGEST) -> int:
     """A Python int of whatever counts as an integer (numpy's too), from `lowest` to `highest`."""
@@ -204,3 +206,12 @@ def shown(value: object) -> str:
 def _integers(where: str, name: str, value: Pair, lowest: int) -> tuple[int, ...]:
     values = value if isinstance(value, (tuple, list)) else (value,)
     return tuple(integer(where, name, one, lowest) for one in values)
+
+
+def on_gpu(x: Any) -> bool:
+    """Whether `x` is an array of another library in a GPU's memory."""
+    if isinstance(x, np.ndarray):
+        return False
+    if hasattr(x, "__dlpack_device__"):
+        return x.__dlpack_device__()[0] in _DLPACK_CUDA
+    return hasattr(x, "__cuda_array_interface__")

@@ -15,7 +15,7 @@ import numpy as np
 from .arguments import layout_told
 from .data import BatchStream, Dataset
 from .data.labels import is_number
-from .errors import ArgumentError, ShapeError
+from .errors import ArgumentError, ShapeError, remark
 
 if TYPE_CHECKING:
     from .network import Network
@@ -98,14 +98,22 @@ def by_name(
     else:
         table = _by_name(data.classes, classes, where, whose)
     if isinstance(data, BatchStream):
-        return data.relabelled(table, classes)
+        return data._relabelled(table, classes)
     return data.relabelled(table[data.labels], classes)
 
 
 def check_framing(network: Network, data: Data, where: str) -> None:
     """ArgumentError where pictures were brought to their size in another way than the network's."""
     preprocessing = network._stored_preprocessing()
-    if preprocessing is None or not data.is_pictures:
+    if preprocessing is None:
+        return
+    if not data.is_pictures:
+        if where == "fit":
+            remark(
+                "fit: the network has preprocessing for pictures stored, which float32 arrays do "
+                "not go through: what it predicts of pictures fits these arrays only where they "
+                "were made in the same way (net.preprocessing = None forgets it)"
+            )
         return
     wanted = preprocessing.framing
     channels, height, width = data.input_shape

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .arguments import integer, is_iterable, layout_told, shown
+from .arguments import integer, is_iterable, layout_told, on_gpu, shown
 from .arguments import path as file_path
 from .checkpoint import forget_training
 from .class_maps import class_maps
@@ -23,7 +23,6 @@ from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
 from .weights import LoadedWeights, load_weights
 
-_DLPACK_CUDA = (2, 13)  # DLPack's numbers for memory of an NVIDIA GPU, and for managed memory
 PRECISIONS = ("float32", "strict", "fast")
 
 
@@ -109,7 +108,7 @@ class Network:
         DLPack, is read there; the result, a `DeviceArray` with both, stays there too. It needs the
         network on "cuda"; DeviceError otherwise.
         """
-        if _on_gpu(x):
+        if on_gpu(x):
             return self._model.run_on_device(x)
         try:
             y = self._model.run(x)
@@ -377,15 +376,6 @@ def load(path: str | os.PathLike[str]) -> Network:
     model = _core.Model.load(os.fsencode(file_path("load", "path", path)))
     forget_training(model)
     return Network(model)
-
-
-def _on_gpu(x: Any) -> bool:
-    """Whether `x` is an array of another library in a GPU's memory."""
-    if isinstance(x, np.ndarray):
-        return False
-    if hasattr(x, "__dlpack_device__"):
-        return x.__dlpack_device__()[0] in _DLPACK_CUDA
-    return hasattr(x, "__cuda_array_interface__")
 
 
 def _is_name(name: object) -> bool:

@@ -189,3 +189,33 @@ def test_headings_of_traffic_signs_and_excel_s_line_before_them(tmp_path):
     table(tmp_path, "sep=;\nFilename;ClassId\n1.png;14\n0.png;\n")
     with pytest.raises(FileError, match="line 4 has no class"):
         load(tmp_path / "labels.csv")
+
+
+def test_folders_that_divide_pictures_by_something_else_are_no_classes(tmp_path):
+    """Published as part_1 and part_2 with one table: the table has the classes."""
+    rows = ["image_id,dx"]
+    for index in range(6):
+        folder = tmp_path / f"part_{index % 2 + 1}"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 4, 3), index, np.uint8)).save(folder / f"{index}.png")
+        rows.append(f"{index},{'mole' if index < 2 else 'wart'}")
+    (tmp_path / "meta.csv").write_text("\n".join(rows))
+    got = load(tmp_path, "all")
+    assert got.classes == ["mole", "wart"] and got.labels.tolist() == [0, 0, 1, 1, 1, 1]
+    assert got.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "rows, words",
+    [
+        ("file,label\n0.jpg,a\n1.jpg,b", "its files, such as 0.jpg, cannot be found"),
+        ("file,label\n0,a\n7,b", "1 of 2 files cannot be found in .*: 7"),
+    ],
+)
+def test_a_table_that_fits_nothing_is_not_passed_over_for_one_folder(tmp_path, rows, words):
+    (tmp_path / "images").mkdir()
+    for index in range(2):
+        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "images" / f"{index}.png")
+    (tmp_path / "labels.csv").write_text(rows)
+    with pytest.raises(FileError, match=words):
+        load(tmp_path, "all")

@@ -278,3 +278,16 @@ def test_outputs_that_cannot_be_are_told_first(folder, monkeypatch, capsys):
         assert words in err and not out and len(err.splitlines()) == 1
     assert run(folder, monkeypatch, *["a/1.png"] * 51, "-o", "map.png") == 1
     assert "-o map/" in capsys.readouterr().err
+
+
+def test_folders_are_explained_picture_by_picture(tmp_path, capsys):
+    net = per_pixel([[1, 0, 0], [0, 1, 0]])
+    net.save(tmp_path / "net")
+    (tmp_path / "few" / "below").mkdir(parents=True)
+    for name in ("a.png", "below/b.jpg"):
+        Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "few" / name)
+    (tmp_path / "few" / "notes.txt").write_text("no picture")
+    arguments = ["explain", tmp_path / "net", tmp_path / "few", "-o", f"{tmp_path / 'maps'}/"]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    assert sorted(p.name for p in (tmp_path / "maps").iterdir()) == ["a-map.png", "b-map.png"]
+    assert "1 file is no picture and passed over: notes.txt" in capsys.readouterr().err

@@ -29,7 +29,9 @@ _MOST_ON_A_SHEET = 50
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", help="picture files, or folders with such"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -54,9 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
     use_threads(args)
     network = load_network(args.model).to(args.device)
-    output = (_Folder if _is_folder(args.output) else _Sheet)(args.output, args.images)
+    images = _files(args.images)
+    output = (_Folder if _is_folder(args.output) else _Sheet)(args.output, images)
     status = 0
-    for image in args.images:
+    for image in images:
         try:
             explanation = explain(network, image, args.label)
         except (FileError, ShapeError) as error:  # this picture's fault; the others may be whole
@@ -68,6 +71,14 @@ def run(args: argparse.Namespace) -> int:
         output.add(explanation)
     output.close()
     return status
+
+
+def _files(images: list[str]) -> list[str]:
+    """The pictures, with those of a folder in its place."""
+    from ..predict import folder_pictures
+
+    lists = (folder_pictures(image) if os.path.isdir(image) else [image] for image in images)
+    return [file for files in lists for file in files]
 
 
 class _Sheet:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
-from . import cifar_binary, cifar_pickle, folder, idx, npz, svhn, table
+from . import cifar_binary, cifar_pickle, folder, idx, layout, npz, svhn, table
 from .listing import files_below, files_in, folders_in, is_picture, some_names
 
 # Asked in order; the first whose `can_read(path)` says yes reads it. `parts(path)` tells which of
@@ -50,7 +50,11 @@ def locate(path: Path) -> tuple[Any, Path]:
         raise FileError(f"{path}: has several data sets in it; give one of {places}")
     if not found:
         raise FileError(_nothing(path))
-    return found[0]
+    reader, place = found[0]
+    if reader is folder and len(layout.class_folders(place)) == 1 and table.is_of_labels(place):
+        # The one folder is no class: the table beside it has them, and something is wrong with it.
+        raise FileError(table.complaint(place))
+    return reader, place
 
 
 def _search(path: Path, depth: int, left: list[int]) -> Iterator[tuple[Any, Path]]:

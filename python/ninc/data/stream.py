@@ -96,7 +96,7 @@ class BatchStream:
         rest = (self._checked(batch, number) for number, batch in enumerate(iterator, start=2))
         return chain([first], rest)
 
-    def relabelled(self, table: np.ndarray, classes: Sequence[str]) -> BatchStream:
+    def _relabelled(self, table: np.ndarray, classes: Sequence[str]) -> BatchStream:
         """The same batches with label i in the place of table[i], which counts `classes`.
 
         It goes on where this stream stands, which is not to be used any more.

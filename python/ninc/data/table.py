@@ -102,9 +102,10 @@ class Table:
 
 
 def can_read(path: Path) -> bool:
-    """True for a table, and for a folder whose only table names pictures that lie together.
+    """True for a table, and for a folder whose only table says more than its folders do.
 
-    A folder of class folders is read as such, even if a table lies in it.
+    That is so where all pictures it names lie in one folder, and where a folder holds pictures of
+    several of its classes. A folder of class folders is read as such, even if a table lies in it.
     """
     if not path.is_dir():
         return path.suffix.lower() in _SUFFIXES
@@ -113,24 +114,40 @@ def can_read(path: Path) -> bool:
     if any(folders_in(place) for place in layout.part_folders(path).values()):
         return False
     try:
-        files, _ = _located(Table(_only_table(path)))
+        table = Table(_only_table(path))
+        files, _ = _located(table)
     except FileError:
         return False  # a table of something else
-    found = [os.path.relpath(file, path) for file in files if file is not None]
-    inside = {file.split(os.sep)[0] for file in found if os.sep in file}
-    return bool(found) and len(inside) <= 1
+    inside: dict[str, set[str]] = {}  # folder -> the classes of its pictures
+    for file, label in zip(files, table.labels):
+        if file is not None:
+            first, _, rest = os.path.relpath(file, path).partition(os.sep)
+            inside.setdefault(first if rest else "", set()).add(label)
+    below = [labels for folder, labels in inside.items() if folder]
+    return bool(inside) and (len(below) <= 1 or any(len(labels) > 1 for labels in below))
 
 
 def complaint(path: Path) -> str:
     """Why a folder's only table does not say where labels are; "" where there is none."""
+    file = _only_table(path)
+    if file is None:
+        return ""
     try:
-        file = _only_table(path)
-        if file is None:
-            return ""
         table = Table(file)
-        return f"{file}: its files, such as {table.files[0]}, cannot be found"
+        files, _ = _located(table)
     except FileError as error:
         return str(error)
+    missing = [name for name, found in zip(table.files, files) if found is None]
+    return f"{file}: its files, such as {missing[0]}, cannot be found" if missing else ""
+
+
+def is_of_labels(path: Path) -> bool:
+    """Whether a folder's only table has columns of files and classes."""
+    file = _only_table(path)
+    try:
+        return file is not None and bool(Table(file).files)
+    except FileError:
+        return False
 
 
 def parts(path: Path) -> tuple[str, ...]:

@@ -47,6 +47,16 @@ class Explanation:
     scale: float
     source: str = ""
 
+    def __post_init__(self) -> None:
+        picture, heat = self.picture, self.heat
+        if not isinstance(picture, np.ndarray) or not isinstance(heat, np.ndarray):
+            raise ArgumentError("Explanation: picture and heat must be arrays; `explain` makes one")
+        if check_pixels(picture).shape[:2] != heat.shape:
+            raise ArgumentError(
+                f"Explanation: heat of shape {heat.shape} does not lie on a picture of shape "
+                f"{picture.shape}"
+            )
+
     def overlay(self) -> np.ndarray:
         """The picture in grey with the heat over it, at its own size: H×W×3 uint8."""
         from .colours import overlay

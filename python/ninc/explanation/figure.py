@@ -29,8 +29,8 @@ _LEAST_WIDTH = 480  # of a sheet, for its words: tall pictures are narrow
 _NOTHING = 0.05
 
 _LEGEND = (
-    "Colour: how much more than the weakest place each place speaks for the class, in units of its "
-    "score. The scale ends at the most that the picture has for any class."
+    "Colour: by how much each place speaks more for the class than the weakest place does, in "
+    "units of the class's score. The scale ends at the most that the picture has for any class."
 )
 
 
