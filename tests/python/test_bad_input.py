@@ -139,7 +139,7 @@ def test_a_diverging_run_saves_nothing(capsys, tmp_path, data):
     fails(
         capsys, tmp_path, "step", "train", data, "-o", tmp_path / "out.safetensors",
         "--recipe", "original", "--lr", "1e30", "--batch-size", "2", "--epochs", "3",
-        "--model", "nin-mnist", "--preprocessing", "normalize",
+        "--model", "nin-mnist", "--preprocessing", "gcn_zca",
     )  # fmt: skip
 
 
