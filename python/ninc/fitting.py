@@ -149,8 +149,8 @@ class Fit:
             return found
         if self.folder.last.exists():
             raise FileError(
-                f"{self.folder.last}: a run is in this folder already; resume it, or begin "
-                "anew in another folder"
+                f"{self.folder.last}: a run is in this folder already; resume it (resume=True, "
+                "--resume), or begin anew in another folder"
             )
         return None
 
