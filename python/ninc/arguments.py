@@ -24,6 +24,8 @@ Padding = Union[int, Sequence[int], str]
 LARGEST = 2**63 - 1
 LARGEST_SEED = 2**64 - 1
 
+_MOST_NAMES = 8  # shown of a list in a message
+
 _DLPACK_CUDA = (2, 13)  # DLPack's numbers for memory of an NVIDIA GPU, and for managed memory
 
 
@@ -206,6 +208,12 @@ def shown(value: object) -> str:
 def _integers(where: str, name: str, value: Pair, lowest: int) -> tuple[int, ...]:
     values = value if isinstance(value, (tuple, list)) else (value,)
     return tuple(integer(where, name, one, lowest) for one in values)
+
+
+def quoted(names: Sequence[str]) -> str:
+    """ "'a', 'b' and 7 more", for a message."""
+    told = ", ".join(map(repr, list(names)[:_MOST_NAMES]))
+    return f"{told} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else told
 
 
 def on_gpu(x: Any) -> bool:

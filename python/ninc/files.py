@@ -37,7 +37,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             pass
         probe.unlink()
     except OSError as error:
-        raise FileError(f"{place}: cannot write there ({_reason(error)})") from error
+        raise FileError(f"{place}: cannot write there ({reason(error)})") from error
 
 
 def check_none_of(path: str | os.PathLike[str], sources: Iterable[str], what: str) -> None:
@@ -54,7 +54,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{place}: cannot make this folder ({_reason(error)})") from error
+        raise FileError(f"{place}: cannot make this folder ({reason(error)})") from error
     return place
 
 
@@ -92,7 +92,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
         # The body's own errors stay what they are: one about another file, a reader that has gone.
         if isinstance(error, OSError) and not isinstance(error, (Error, BrokenPipeError)):
-            raise FileError(f"{place}: cannot write ({_reason(error)})") from error
+            raise FileError(f"{place}: cannot write ({reason(error)})") from error
         raise
 
 
@@ -104,7 +104,7 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot write ({_reason(error)})") from error
+        raise FileError(f"{os.fspath(path)}: cannot write ({reason(error)})") from error
 
 
 def _place(path: str | os.PathLike[str]) -> Path:
@@ -142,5 +142,6 @@ def _beside(place: Path) -> Path:
     return place.with_name(f".{place.name}.{os.getpid()}")
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """The system's words for what went wrong, as the end of a sentence."""
     return (error.strerror or str(error)).lower()

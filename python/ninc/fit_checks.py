@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import shown
+from .arguments import quoted, shown
 from .batches import batch_bounds
 from .data import BatchStream, Dataset
 from .errors import ArgumentError, ShapeError, remark
-from .monitor import checked_monitor, watched
+from .monitor import MONITOR, checked_monitor, watched
 from .preprocess import KINDS, Preprocessing
 from .preprocess.statistics import SMALLEST_STD
 
 if TYPE_CHECKING:
     from .network import Network
     from .optim import SGD
-
-MONITOR = "val_accuracy"  # what makes a network the best unless `fit` is told otherwise
 
 # Pictures whose deviation is below two grey levels out of 255 show next to nothing.
 _FLAT = 2.0 / 255.0
@@ -67,7 +64,7 @@ def split(train: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
         )
     if single:
         remark(
-            f"fit: of {len(single)} of {np.count_nonzero(counts)} classes ({_names(single)}) there "
+            f"fit: of {len(single)} of {np.count_nonzero(counts)} classes ({quoted(single)}) there "
             "is one picture, which is trained on: validation says nothing of them"
         )
     return rest, held_out
@@ -91,7 +88,7 @@ def remark_on_validation(train: Dataset | BatchStream, validation: Dataset) -> N
         names = [train.classes[label] for label in missing]
         remark(
             f"fit: the validation data have no picture of {len(names)} of {len(trained)} classes "
-            f"({_names(names)}) and say nothing of them"
+            f"({quoted(names)}) and say nothing of them"
         )
 
 
@@ -231,8 +228,3 @@ def remark_on_settings(optimizer: SGD, patience: int | None, epochs: int) -> Non
             f"fit: patience {patience} cannot end a run of {epochs} epochs early; the run ends "
             "with its best weights all the same"
         )
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f", and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(map(repr, names[:5])) + more

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, Union
 
 import numpy as np
 
-from .arguments import layout_told
+from .arguments import layout_told, quoted
 from .data import BatchStream, Dataset
 from .data.labels import is_number
 from .errors import ArgumentError, ShapeError, remark
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 Data = Union[Dataset, BatchStream]
 AnyData = TypeVar("AnyData", Dataset, BatchStream)
-
-# Names shown of each side in a message.
-_MOST_NAMES = 8
 
 _MADE = ("resize", "fit", "ground")  # what of a `Framing` the pictures' shape does not show
 
@@ -141,8 +138,8 @@ def _by_name(names: list[str], classes: Sequence[str], where: str, whose: str) -
     others = [name for name in names if name not in place]
     if others:
         raise ArgumentError(
-            f"{where}: {_names(others)} of the data {'is' if len(others) == 1 else 'are'} not "
-            f"among {whose} classes, {_names(classes)}; net.new_head(data.classes) makes a network "
+            f"{where}: {quoted(others)} of the data {'is' if len(others) == 1 else 'are'} not "
+            f"among {whose} classes, {quoted(classes)}; net.new_head(data.classes) makes a network "
             "with a last layer for the data's (`ninc train --init` does), and Dataset(images, "
             "labels, classes) gives other names to the data"
         )
@@ -156,7 +153,7 @@ def _by_number(data: Data, classes: Sequence[str], where: str, whose: str) -> np
     if used.size and used.max() >= len(classes):
         raise ArgumentError(
             f"{where}: label {used.max()} of the data counts beyond {whose} {len(classes)} "
-            f"classes, 0 to {len(classes) - 1} ({_names(classes)}); give the data their names: "
+            f"classes, 0 to {len(classes) - 1} ({quoted(classes)}); give the data their names: "
             "Dataset(images, labels, classes)"
         )
     return np.minimum(table, len(classes) - 1)  # those beyond have no images
@@ -164,8 +161,3 @@ def _by_number(data: Data, classes: Sequence[str], where: str, whose: str) -> np
 
 def _are_numbers(names: Sequence[str]) -> bool:
     return all(map(is_number, names))
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, list(names)[:_MOST_NAMES]))
-    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown

@@ -9,6 +9,9 @@ from typing import Any
 from .arguments import shown
 from .errors import ArgumentError
 
+# What makes a network the best unless another column is named.
+MONITOR = "val_accuracy"
+
 MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
 
 

@@ -18,12 +18,12 @@ from .data import BatchStream, Dataset, as_dataset
 from .data.dataset import is_batches
 from .errors import ArgumentError
 from .evaluate import Evaluation, evaluate, stored_preprocessing
-from .fit_checks import MONITOR
 from .fitting import Fit
 from .freezing import frozen_parameters
 from .history import History
 from .loss import PendingLoss
 from .matching import by_name, check_framing, count_outputs, matched
+from .monitor import MONITOR
 from .optim import SGD, Rates, not_negative
 from .preprocess import Preprocessing
 from .run_settings import Options

@@ -28,10 +28,11 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from ..monitor import MONITOR, watched
 from ..plain_json import json_text
 from .common import HELD_OUT, load_split, use_threads
 from .start import Start
-from .train_options import MONITOR, add_arguments, check_used, fit_options, make_trainer
+from .train_options import add_arguments, check_used, fit_options, make_trainer
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -183,8 +184,6 @@ def _report(
     args: argparse.Namespace, trainer: Trainer, test: Dataset | None, seen: Dataset
 ) -> None:
     """The results on the test set, or, where there is none, on what training has seen of it."""
-    from ..monitor import watched
-
     history, monitor = trainer.history, args.monitor or MONITOR
     row = history.rows[-1]
     if args.patience is not None:  # the network saved is the best, not the last

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ..monitor import MONITOR
 from .common import INPUTS, add_data, add_data_options, add_device, add_threads
 from .numbers import (
     colour,
@@ -19,9 +20,6 @@ from .numbers import (
 if TYPE_CHECKING:
     from ..network import Network
     from ..trainer import Trainer
-
-# What makes a network the best unless --monitor says otherwise.
-MONITOR = "val_accuracy"
 
 _SCHEDULES = ("constant", "step", "cosine", "one-cycle", "plateau")
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from ..errors import FileError, remark
+from ..files import reason
 from ..preprocess.pictures import pillow
 
 # Files with these endings are taken for pictures without a look inside, so that a large folder is
@@ -103,8 +104,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileError(f"{folder}: cannot read ({reason})") from error
+        raise FileError(f"{folder}: cannot read ({reason(error)})") from error
     return [
         entry
         for entry in entries
@@ -146,8 +146,7 @@ def _identity(folder: str) -> tuple[int, int]:
     try:
         place = os.stat(folder)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileError(f"{folder}: cannot read ({reason})") from error
+        raise FileError(f"{folder}: cannot read ({reason(error)})") from error
     return place.st_dev, place.st_ino
 
 

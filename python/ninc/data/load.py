@@ -17,6 +17,7 @@ import numpy as np
 from ..arguments import LARGEST_SEED, flag, one_of, real, shown, whole
 from ..arguments import path as file_path
 from ..errors import ArgumentError, FileError, OutOfMemoryError, remark
+from ..files import reason
 from ..preprocess import RGB, WHITE, Framing
 from ..preprocess.pictures import check_ground
 from ..progress import Counter
@@ -212,8 +213,7 @@ def _told(place: Path) -> Iterator[None]:
     except FileError:
         raise
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileError(f"{error.filename or place}: cannot read ({reason})") from error
+        raise FileError(f"{error.filename or place}: cannot read ({reason(error)})") from error
 
 
 def _joined(

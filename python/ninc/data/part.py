@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..errors import Error, FileError
+from ..files import reason
 from .source import Source
 
 # A reader knows these parts by these names, and gives those that are there in this order.
@@ -66,5 +67,4 @@ def read_bytes(file: str | os.PathLike[str]) -> bytes:
         with open(file, "rb") as opened:
             return opened.read()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise FileError(f"{os.fspath(file)}: cannot read ({reason})") from error
+        raise FileError(f"{os.fspath(file)}: cannot read ({reason(error)})") from error

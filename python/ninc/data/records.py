@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FileError
+from ..files import reason
 from .source import Source
 
 # Neighbouring images read in one go.
@@ -61,8 +62,7 @@ class RecordFile(Source):
         except FileError:
             raise
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise FileError(f"{self.path}: cannot read ({reason})") from error
+            raise FileError(f"{self.path}: cannot read ({reason(error)})") from error
         images = records[:, : self._bytes]
         if self._stride != self._bytes or self._file_dtype.itemsize > 1:
             images = np.ascontiguousarray(images).view(self._file_dtype)
