@@ -185,7 +185,8 @@ def _plain(image: Any, ground: RGB) -> Any:
     if 0 in image.size:
         raise ValueError("it has no pixels")
     tags = getattr(image, "tag_v2", {})
-    if _orientation(image) in _TURNED:
+    # Pillow turns a TIFF as it reads it, and in some versions leaves the tag in its place.
+    if not tags and _orientation(image) in _TURNED:
         from PIL import ImageOps
 
         image = ImageOps.exif_transpose(image)
