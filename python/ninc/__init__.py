@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .evaluate import Evaluation
     from .explanation import Explanation, explain
     from .history import History
+    from .interrupt import Interrupted
     from .network import Network, load
     from .optim import SGD
     from .plan import Plan
@@ -55,6 +56,7 @@ _NAMES = {
     "Evaluation": "evaluate",
     "Explanation": "explanation",
     "History": "history",
+    "Interrupted": "interrupt",
     "LoadedWeights": "weights",
     "Network": "network",
     "Plan": "plan",
@@ -85,6 +87,7 @@ __all__ = [
     "Explanation",
     "FileError",
     "History",
+    "Interrupted",
     "LoadedWeights",
     "ModelError",
     "Network",

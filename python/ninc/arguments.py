@@ -93,6 +93,17 @@ def sides(
     return values
 
 
+def input_told(error: ShapeError, x: Any) -> ShapeError:
+    """A network's error about x, with what helps where x holds pictures as libraries keep them."""
+    if getattr(x, "dtype", None) != np.uint8:
+        return layout_told(error, getattr(x, "shape", ()))
+    told = str(error).partition("; ")[0]  # the core proposes a conversion alone
+    return DTypeError(
+        f"{told}; a network takes normalised pictures as N×C×H×W float32: predict and ninc.explain "
+        "take them as they are and normalise them"
+    )
+
+
 def layout_told(error: ShapeError, shape: Sequence[int]) -> ShapeError:
     """The error, with what helps where x has its channels last, as many libraries keep them."""
     if len(shape) != 4 or shape[3] not in (1, 3) or shape[1] in (1, 3):

@@ -28,6 +28,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     place = _place(path)
     if place.is_dir():
         raise FileError(f"{place}: is a folder, a file name is needed")
+    if os.fsdecode(path)[-1] in (os.sep, os.altsep):
+        raise FileError(f"{os.fsdecode(path)}: names a folder, a file name is needed")
     _check_permission(place)
     if _is_special(place):
         return

@@ -44,9 +44,13 @@ class Guess:
         """
         if self.accuracy == 1.0:
             return False
-        deviation = math.sqrt(self.accuracy * (1.0 - self.accuracy) / self.count)
         no_lower = not loss < (1.0 - _MARGIN) * self.loss
-        return no_lower and accuracy <= self.accuracy + 2.0 * deviation
+        return no_lower and accuracy <= self.accuracy + self.luck
+
+    @property
+    def luck(self) -> float:
+        """Two deviations of the accuracy: what a guess may have by chance."""
+        return 2.0 * math.sqrt(self.accuracy * (1.0 - self.accuracy) / self.count)
 
 
 def nothing_learned(
@@ -73,7 +77,8 @@ def nothing_learned(
         return None
     words = (
         f"fit: the run has learned nothing that holds: {name} loss {loss:.4g} and accuracy "
-        f"{accuracy:.1%} are no better than guessing, {guess.loss:.4g} and {guess.accuracy:.1%}"
+        f"{accuracy:.1%} are no better than luck (a guess has {guess.loss:.4g} and "
+        f"{guess.accuracy:.1%}, by chance up to {min(1.0, guess.accuracy + guess.luck):.1%})"
     )
     # Halfway from guessing to all of them: what is a little better than guessing is no riddle yet.
     by_heart = training is not None and 2.0 * row["accuracy"] > 1.0 + training.accuracy

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .arguments import integer, is_iterable, layout_told, on_gpu, shown
+from .arguments import input_told, integer, is_iterable, on_gpu, shown
 from .arguments import path as file_path
 from .checkpoint import forget_training
 from .class_maps import class_maps
@@ -113,7 +113,7 @@ class Network:
         try:
             y = self._model.run(x)
         except ShapeError as error:
-            raise layout_told(error, getattr(x, "shape", ())) from None
+            raise input_told(error, x) from None
         return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
 
     def predict(self, images: Any, batch_size: int = 64) -> np.ndarray:
@@ -156,7 +156,10 @@ class Network:
         x: N×C×H×W float32. Raises ArgumentError unless global average pooling gives the network's
         output, or is followed by one linear layer, whose sums are then taken at every place.
         """
-        return class_maps(self, x)
+        try:
+            return class_maps(self, x)
+        except ShapeError as error:
+            raise input_told(error, x) from None
 
     def _graph(self) -> dict[str, Any]:
         return json.loads(self._model.graph_json())

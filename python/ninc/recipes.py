@@ -24,6 +24,7 @@ class Recipe:
 
     batch_norm: which variant of the network it is meant for.
     optimizer: (network, lr) -> SGD, since the rules speak of parameters by name.
+    steps: how many an epoch should have, of few pictures too; see `batch_size_for`.
     """
 
     batch_norm: bool
@@ -33,6 +34,16 @@ class Recipe:
     label_smoothing: float
     batch_size: int
     epochs: int
+    steps: int | None = None
+
+    def batch_size_for(self, images: int) -> int:
+        """`batch_size`, or less, but not below 16, where this would make too few `steps`.
+
+        A few hundred pictures in batches of 128 are a handful of steps, too few to learn from.
+        """
+        if self.steps is None:
+            return self.batch_size
+        return min(self.batch_size, max(min(16, images), images // self.steps))
 
     def trainer(
         self,
@@ -109,6 +120,7 @@ RECIPES = {
         label_smoothing=0.1,
         batch_size=128,
         epochs=10,
+        steps=16,
     ),
 }
 

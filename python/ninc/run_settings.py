@@ -145,9 +145,9 @@ def _check_epochs(found: Checkpoint, before: str, epochs: int, trainer: Trainer)
             f"{found.path}: cannot resume: the run was begun with epochs {before}, now it is "
             f"{epochs}, on which {_short(described(bound[0]))} depends; what can be extended is "
             "Constant, Step with milestones in epochs, Plateau, Warmup before one of these, a "
-            "schedule of your own that has extendable = True, and EMA as averages. Give the same, "
-            "or go on from this network in another folder: "
-            f"Trainer(ninc.load({str(found.path)!r})), or ninc train --init {found.path}"
+            "schedule of your own that has extendable = True, and EMA as averages. Go on from this "
+            f"network in another folder, with ninc train --init {found.path} or "
+            f"Trainer(ninc.load({str(found.path)!r})), or give the same"
         )
 
 

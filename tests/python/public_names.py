@@ -27,7 +27,7 @@ def public_names():
     for module_name, module in MODULES.items():
         for name in module.__all__:
             value = getattr(module, name)
-            if inspect.isclass(value) and not issubclass(value, (Warning, Exception)):
+            if inspect.isclass(value) and not issubclass(value, BaseException):
                 found |= _of_class(name, value)
             elif inspect.isfunction(value):
                 prefix = "" if module is ninc else f"{module_name}."

@@ -28,13 +28,44 @@ def test_without_options_the_recipe_counts():
     sgd = trainer.optimizer
     assert (sgd.lr, sgd.momentum, sgd.nesterov, sgd.clip_norm) == (0.1, 0.9, True, None)
     assert trainer.label_smoothing == 0.1
-    options = fit_options(parsed())
+    options = fit_options(parsed(), 50_000)
+    assert options["batch_size"] == 128
     assert options["epochs"] == 10 and options["checkpoint_every"] is None
-    assert fit_options(parsed("--checkpoint", "run"))["checkpoint_every"] == "10m"
+    assert fit_options(parsed("--checkpoint", "run"), 100)["checkpoint_every"] == "10m"
     assert options["preprocessing"] == "normalize"
-    assert fit_options(parsed("--recipe", "original"))["preprocessing"] == "gcn_zca"
+    assert fit_options(parsed("--recipe", "original"), 100)["preprocessing"] == "gcn_zca"
     svhn = parsed("--recipe", "original", "--model", "nin-svhn")
-    assert fit_options(svhn)["preprocessing"] == "normalize"
+    assert fit_options(svhn, 100)["preprocessing"] == "normalize"
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["-o", "pets/a.jpg"], "-o: pets/a.jpg is named as a picture"),
+        (["-o", "net", "--history", "b.PNG"], "--history: b.PNG is named as a picture"),
+    ],
+)
+def test_no_output_takes_a_pictures_name(options, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["train", "data", *options])
+    assert stop.value.code == 2 and words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "recipe, images, expected",
+    [
+        ("fast", 2048, 128),
+        ("fast", 2047, 127),
+        ("fast", 600, 37),
+        ("fast", 256, 16),
+        ("fast", 3, 3),
+        ("original", 100, 128),
+    ],
+)
+def test_few_pictures_are_taken_in_smaller_batches(recipe, images, expected):
+    assert fit_options(parsed("--recipe", recipe), images)["batch_size"] == expected
+    given = parsed("--recipe", recipe, "--batch-size", "99")
+    assert fit_options(given, images)["batch_size"] == 99
 
 
 def test_nothing_is_a_number_too():
@@ -65,7 +96,8 @@ def test_options_change_the_recipe():
     options = fit_options(
         parsed("--checkpoint", "run", "--resume", "--checkpoint-every", "50", "--patience", "3",
                "--monitor", "val_loss", "--preprocessing", "gcn_zca", "--batch-size", "9",
-               "--freeze", "*conv1", "--freeze", "cccp1")
+               "--freeze", "*conv1", "--freeze", "cccp1"),
+        100,
     )  # fmt: skip
     assert options == {
         "epochs": 10, "batch_size": 9, "checkpoint_dir": "run", "resume": True,
@@ -171,7 +203,8 @@ def test_train_prints_one_json_object(tmp_path, capsys, validation):
     assert results["checkpoint"] is None and "val_accuracy" in results["epoch"]
     # Remarks are lines of their own.
     lines = [line for line in captured.err.splitlines() if not line.startswith("ninc: ")]
-    assert [line.split()[:2] for line in lines[2:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
+    assert lines[2].startswith("2 epochs of ") and lines[2].endswith(" of 8 pictures, rate 0.1")
+    assert [line.split()[:2] for line in lines[3:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
     assert cli.main(
         ["eval", str(out), str(data), "--split", "test", "--held-out", "0.25", "--json"]
     ) == 0  # fmt: skip
@@ -257,3 +290,17 @@ def test_data_without_a_train_part(tmp_path, capsys):
     data = parts_of(tmp_path / "data", "test")
     assert cli.main(["train", str(data), "-o", str(tmp_path / "net")]) == 1
     assert "no train part; it has test" in capsys.readouterr().err
+
+
+def test_an_epoch_better_than_the_last_is_told_with_its_file(tmp_path, capsys):
+    data, run = random_npz(tmp_path / "data.npz"), tmp_path / "run"
+    args = ["train", str(data), "-o", str(tmp_path / "net"), "--model", "nin-mnist"]
+    args += ["--batch-size", "8", "--checkpoint", str(run), "--monitor", "val_loss"]
+    # With so high a rate the loss goes up and down; where it ends depends on the instructions.
+    assert cli.main([*args, "--schedule", "constant", "--lr", "0.5", "--epochs", "6"]) == 0
+    rows = (run / "history.jsonl").read_text().splitlines()
+    losses = [json.loads(row)["val_loss"] for row in rows]
+    best = min(losses)
+    words = f"best of val_loss, epoch {losses.index(best) + 1}'s {best:.4f}"
+    told = f"{run / 'best.safetensors'} has the {words}\n" in capsys.readouterr().out
+    assert told == (best < losses[-1]), losses

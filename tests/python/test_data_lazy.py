@@ -202,7 +202,7 @@ def test_damaged_pictures_on_the_command_line(pets, tmp_path, capsys):
         assert f"{bad}" in capsys.readouterr().err
         assert cli.main([*command, *options, "--on-corrupt", "skip"]) == 0
         captured = capsys.readouterr()
-        assert f"ninc: left out 1 damaged pictures: {bad}" in captured.err
+        assert f"ninc: left out 1 damaged picture: {bad}" in captured.err
         assert "19 pictures of 4 classes" in captured.err
 
 

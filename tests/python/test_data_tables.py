@@ -219,3 +219,20 @@ def test_a_table_that_fits_nothing_is_not_passed_over_for_one_folder(tmp_path, r
     (tmp_path / "labels.csv").write_text(rows)
     with pytest.raises(FileError, match=words):
         load(tmp_path, "all")
+
+
+@pytest.mark.parametrize(
+    "text, encoding, words",
+    [
+        ("a,b,c\n1,2,3\n", "utf-8", "no columns of files and classes"),
+        ("file,class\n1.png,é\n", "latin-1", "not UTF-8 text"),
+        ("file,class\n9.png,cat\n", "utf-8", "its files, such as 9.png, cannot be found"),
+    ],
+)
+@pytest.mark.parametrize("place", [".", "pets"])
+def test_a_table_of_no_use_beside_class_folders_is_told(tmp_path, place, text, encoding, words):
+    put(tmp_path, "pets/cat/0.png", "pets/dog/1.png")
+    file = table(tmp_path / place, text, encoding=encoding)
+    with pytest.warns(Remark, match=f"passed over {file}: {words}"):
+        data = load(tmp_path, "all")
+    assert found(data) == [(0, "cat"), (1, "dog")]

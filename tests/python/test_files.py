@@ -30,6 +30,13 @@ def test_a_device_can_be_named_by_who_may_not_write_beside_it():
     check_writable("/dev/null")
 
 
+def test_a_folders_name_is_none_for_a_file(tmp_path):
+    with pytest.raises(FileError, match="new/: names a folder"):
+        check_writable(f"{tmp_path}/new/")
+    with pytest.raises(FileError, match="is a folder"):
+        check_writable(f"{tmp_path}/")
+
+
 def test_a_link_stays_and_its_file_is_replaced(tmp_path):
     (tmp_path / "disk").mkdir()
     file, link = tmp_path / "disk" / "history", tmp_path / "link"

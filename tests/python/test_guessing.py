@@ -69,7 +69,10 @@ def row(**changed):
 def test_the_advice_goes_by_what_there_is(changed, steps, advice):
     guess = Guess.of(np.arange(1000) % 2, 2)
     words = nothing_learned(row(**changed), guess, guess, steps)
-    assert re.search(f"no better than guessing, 0.6931 and 50.0%.*{advice}", words)
+    assert re.search(
+        f"no better than luck \\(a guess has 0.6931 and 50.0%, by chance up to 53.2%\\).*{advice}",
+        words,
+    )
     assert nothing_learned(row(**changed, val_accuracy=0.9), guess, guess, steps) is None
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ninc import Trainer, cli, data, nn
 from ninc.data.duplicates import shared_images
-from ninc.errors import ShapeError
+from ninc.errors import DTypeError, ShapeError
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -56,3 +56,12 @@ def test_channels_that_come_last_are_told(channels):
     with pytest.raises(ShapeError) as told:
         net(np.zeros((4, 7, 24, 24), np.float32))  # channels first, and too many of them
     assert "transpose" not in str(told.value)
+
+
+def test_pictures_given_to_the_network_itself_are_told_where_they_go():
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.GlobalAvgPool2d())
+    for call in (net, net.class_maps):
+        with pytest.raises(DTypeError, match="float32, got uint8; .*predict and ninc.explain take"):
+            call(np.zeros((1, 3, 8, 8), np.uint8))
+        with pytest.raises(DTypeError, match=r"got float64; use x.astype\(np.float32\)"):
+            call(np.zeros((1, 3, 8, 8)))

@@ -11,6 +11,7 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ..errors import Error
 from . import bench, completion, demo, eval, explain, info, predict, train
@@ -38,8 +39,15 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong usage in two lines: the usage of `ninc train` alone fills half a screen."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"usage: {self.prog} --help shows it\n{self.prog}: error: {message}\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ninc",
         description="Network in Network, trained and run fast without a framework.",
         epilog="`ninc demo` shows it all in a minute or two. `ninc COMMAND --help` says more.",

@@ -71,6 +71,7 @@ def load_network(path: str) -> Network:
     """The network in a model file; FileError or ModelError where it is none."""
     import ninc
 
+    from ..data.listing import has_picture_ending
     from ..errors import FileError
 
     # Asked here for the plainest words; the core tells all else that is wrong with a file.
@@ -78,6 +79,8 @@ def load_network(path: str) -> Network:
         raise FileError(f"{path}: no such model file")
     if os.path.isdir(path):
         raise FileError(f"{path}: is a folder, a model file is needed")
+    if has_picture_ending(path):
+        raise FileError(f"{path}: is named as a picture; MODEL comes first, then the pictures")
     return ninc.load(path)
 
 
@@ -165,7 +168,8 @@ def _load_recorded(
     if loaded.fingerprint() != record.fingerprint:
         raise ArgumentError(
             f"{path}: not the data {args.model} was trained on, of which "
-            f"{record.describe()} were held out; --split all takes every picture of these"
+            f"{record.describe()} were held out; --split all takes every picture of these, and "
+            "says little where some of them were trained on"
         )
     if args.limit is not None:
         loaded = loaded.subset(first_of_each(loaded.labels, args.limit))
@@ -187,11 +191,12 @@ def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) 
         in_memory=False if args.stream else None,
         progress=True,
     )
-    if loaded.skipped:
+    count = len(loaded.skipped)
+    if count:
         shown = ", ".join(loaded.skipped[:_MOST_NAMES])
-        more = len(loaded.skipped) - _MOST_NAMES
+        more = count - _MOST_NAMES
         say(
-            f"left out {len(loaded.skipped):,} damaged pictures: {shown}"
+            f"left out {count:,} damaged picture{'' if count == 1 else 's'}: {shown}"
             f"{f' and {more:,} more' if more > 0 else ''}"
         )
     return loaded

@@ -32,6 +32,7 @@ from ..monitor import MONITOR, watched
 from ..plain_json import json_text
 from .common import HELD_OUT, load_split, use_threads
 from .start import Start
+from .terminal import one_line
 from .train_options import add_arguments, check_used, fit_options, make_trainer
 
 if TYPE_CHECKING:
@@ -48,14 +49,9 @@ _MANY = 0.1
 
 def run(args: argparse.Namespace) -> int:
     from ..errors import ArgumentError
-    from ..files import check_none_of, check_writable
 
     check_used(args)
-    # Hours of training must not end in "permission denied".
-    for path in (args.output, args.plot, args.history):
-        if path is not None:
-            check_writable(path)
-            check_none_of(path, [args.data], "the data")
+    _check_outputs(args)
     if args.plot is not None and find_spec("matplotlib") is None:
         raise ArgumentError("--plot needs matplotlib: pip install 'ninc[train]'")
     use_threads(args)
@@ -70,13 +66,29 @@ def run(args: argparse.Namespace) -> int:
     seen = data.get("validation", test)
     if args.validation is not None:
         train, seen = train.split(args.validation, args.seed)
+    options = fit_options(args, len(train), train.is_pictures)
+    _announce_run(trainer, len(train), options["epochs"], options["batch_size"])
     try:
-        trainer.fit(train, seen, **fit_options(args, train.is_pictures))
+        trainer.fit(train, seen, **options)
     except KeyboardInterrupt as stop:
         return _interrupted(args, trainer, stop)
     _save(args, trainer)
     _report(args, trainer, test, seen)
     return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Hours of training must not end in "permission denied", nor in a picture overwritten."""
+    from ..data.listing import has_picture_ending
+    from ..files import check_none_of, check_writable
+
+    for option, path in (("-o", args.output), ("--history", args.history), ("--plot", args.plot)):
+        if path is None:
+            continue
+        if has_picture_ending(path) and option != "--plot":
+            args.parser.error(f"{option}: {path} is named as a picture, which it would not be")
+        check_writable(path)
+        check_none_of(path, [args.data], "the data")
 
 
 def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], HeldOut | None]:
@@ -107,6 +119,7 @@ def _announce(
     args: argparse.Namespace, start: Start, network: Network, data: dict[str, Dataset]
 ) -> None:
     from ..data.duplicates import shared_images
+    from ..data.listing import some_names
     from ..errors import remark
 
     train, words = data["train"], {"validation": "to choose by", "test": "to test with"}
@@ -115,7 +128,8 @@ def _announce(
     others = [f"{len(data[name]):,} {words[name]}" for name in words if name in data]
     print(
         f"{start.describe(network)}, recipe {args.recipe}: "
-        f"{len(train):,} pictures of {len(train.classes)} classes, {', '.join(others)}",
+        f"{len(train):,} pictures of {len(train.classes)} classes "
+        f"({one_line(some_names(train.classes))}), {', '.join(others)}",
         file=sys.stderr,
     )
     _announce_framing(train)
@@ -150,6 +164,17 @@ def _announce_framing(train: Dataset) -> None:
         )
 
 
+def _announce_run(trainer: Trainer, images: int, epochs: int, batch_size: int) -> None:
+    """What a run is made of where the user has said nothing."""
+    steps = -(-images // batch_size)
+    print(
+        f"{epochs:,} epoch{'' if epochs == 1 else 's'} of {steps:,} "
+        f"step{'' if steps == 1 else 's'} of {-(-images // steps):,} pictures, "
+        f"rate {trainer.optimizer.lr:g}",
+        file=sys.stderr,
+    )
+
+
 def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> int:
     if args.checkpoint is not None:
         # No output is written, so which weights the network has in memory is of no use here.
@@ -159,10 +184,12 @@ def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> 
         _save(args, trainer)
         words = (
             f"interrupted after epoch {len(trainer.history)}; "
-            f"{args.output} holds {getattr(stop, 'weights', 'the network as it is now')}"
+            f"{args.output} holds {getattr(stop, 'weights', 'the network as it is now')}; "
+            f"--init {shlex.quote(args.output)} begins with these, and --checkpoint DIR would "
+            "have kept the run"
         )
     else:
-        words = "interrupted in the first epoch; nothing saved"
+        words = "interrupted in the first epoch; nothing saved (--checkpoint DIR keeps a run)"
     print(f"ninc: {words}", file=sys.stderr)
     return 1
 
@@ -185,10 +212,10 @@ def _report(
 ) -> None:
     """The results on the test set, or, where there is none, on what training has seen of it."""
     history, monitor = trainer.history, args.monitor or MONITOR
-    row = history.rows[-1]
+    row = last = history.rows[-1]
+    best = (min if monitor == "val_loss" else max)(history, key=lambda row: row[monitor])
     if args.patience is not None:  # the network saved is the best, not the last
-        best = min if monitor == "val_loss" else max
-        row = best(history, key=lambda row: row[monitor])
+        row = best
     kind = "validation" if test is None else "test"
     own = seen if test is None else test  # what the accuracy is of
     accuracy = row["val_accuracy"] if own is seen else trainer.evaluate(own).accuracy
@@ -219,3 +246,7 @@ def _report(
     for path in (args.output, args.plot, args.history):
         if path is not None:
             print(f"wrote {path}")
+    if args.checkpoint is not None and best[monitor] != last[monitor]:
+        file = os.path.join(args.checkpoint, "best.safetensors")
+        value = f"{best[monitor]:.4f}" if monitor == "val_loss" else f"{best[monitor]:.2%}"
+        print(f"{file} has the best of {monitor}, epoch {best['epoch']}'s {value}")

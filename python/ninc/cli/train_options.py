@@ -107,7 +107,12 @@ def _add_training(group: Any) -> None:
         help="the paper's settings, or batch norm with a one-cycle rate (default fast)",
     )
     group.add_argument("--epochs", type=positive, metavar="N", help="passes over the pictures")
-    group.add_argument("--batch-size", type=positive, metavar="N", help="pictures a step")
+    group.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="pictures a step (default 128; of fast, less for less than 2,048 pictures)",
+    )
     group.add_argument("--lr", type=positive_real, metavar="RATE", help="learning rate")
     group.add_argument("--momentum", type=share_or_none, metavar="M", help="momentum, below 1")
     group.add_argument(
@@ -255,8 +260,8 @@ def check_used(args: argparse.Namespace) -> None:
         args.parser.error("--monitor needs --patience N or --checkpoint DIR")
 
 
-def fit_options(args: argparse.Namespace, pictures: bool = True) -> dict[str, Any]:
-    """The arguments of `Trainer.fit` beside the data; pictures: whether these are uint8."""
+def fit_options(args: argparse.Namespace, images: int, pictures: bool = True) -> dict[str, Any]:
+    """The arguments of `Trainer.fit` beside the data: so many images, uint8 where `pictures`."""
     from .. import recipes
 
     recipe = recipes.recipe(args.recipe)
@@ -266,7 +271,7 @@ def fit_options(args: argparse.Namespace, pictures: bool = True) -> dict[str, An
     every = "10m" if args.checkpoint is not None else None
     return dict(
         epochs=args.epochs or recipe.epochs,
-        batch_size=args.batch_size or recipe.batch_size,
+        batch_size=args.batch_size or recipe.batch_size_for(images),
         checkpoint_dir=args.checkpoint,
         resume=args.resume,
         checkpoint_every=args.checkpoint_every or every,

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import FileError
+from ..errors import FileError, remark
 from . import cifar_binary, cifar_pickle, folder, idx, layout, npz, svhn, table
 from .listing import files_below, files_in, folders_in, is_picture, some_names
 
@@ -51,10 +51,22 @@ def locate(path: Path) -> tuple[Any, Path]:
     if not found:
         raise FileError(_nothing(path))
     reader, place = found[0]
-    if reader is folder and len(layout.class_folders(place)) == 1 and table.is_of_labels(place):
-        # The one folder is no class: the table beside it has them, and something is wrong with it.
-        raise FileError(table.complaint(place))
+    if reader is folder:
+        _check_table(path, place)
     return reader, place
+
+
+def _check_table(path: Path, place: Path) -> None:
+    """What is wrong with a table beside class folders that says nothing of use.
+
+    FileError where there is but one folder, which is then no class: the table has them.
+    """
+    if len(layout.class_folders(place)) == 1 and table.is_of_labels(place):
+        raise FileError(table.complaint(place))
+    for beside in dict.fromkeys((path, place)):
+        complaint = table.complaint(beside)
+        if complaint:
+            remark(f"passed over {complaint}")
 
 
 def _search(path: Path, depth: int, left: list[int]) -> Iterator[tuple[Any, Path]]:
