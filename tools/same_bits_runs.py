@@ -28,15 +28,16 @@ BATCHES = (1, 5, 37, 128)
 
 
 def network(name, batch_norm):
-    net = getattr(ninc.models, name)(batch_norm=batch_norm, seed=7)
+    net = getattr(ninc.models, name)(batch_norm=batch_norm)
     rng = np.random.default_rng(11)
     values = {}
     for key, value in net.state_dict().items():
-        # Statistics and scales as a trained network has them, not the identity they begin as.
         if value.ndim == 1:
+            # Statistics and scales as a trained network has them, not the identity they begin as.
             values[key] = (0.5 + rng.random(value.shape)).astype(np.float32)
         else:
-            values[key] = value.copy()
+            deviation = np.sqrt(2.0 / np.prod(value.shape[1:]))  # He's
+            values[key] = (deviation * rng.standard_normal(value.shape)).astype(np.float32)
     net.load_state_dict(values)
     return net
 
