@@ -43,6 +43,7 @@ def test_without_options_the_recipe_counts():
     [
         (["-o", "pets/a.jpg"], "-o: pets/a.jpg is named as a picture"),
         (["-o", "net", "--history", "b.PNG"], "--history: b.PNG is named as a picture"),
+        (["-o", "net", "--plot", "c.jpg"], "--plot: c.jpg would be a PNG picture"),
     ],
 )
 def test_no_output_takes_a_pictures_name(options, words, capsys):

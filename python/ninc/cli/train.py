@@ -85,7 +85,9 @@ def _check_outputs(args: argparse.Namespace) -> None:
     for option, path in (("-o", args.output), ("--history", args.history), ("--plot", args.plot)):
         if path is None:
             continue
-        if has_picture_ending(path) and option != "--plot":
+        if option == "--plot" and not path.lower().endswith(".png"):
+            args.parser.error(f"--plot: {path} would be a PNG picture; give a name ending in .png")
+        if option != "--plot" and has_picture_ending(path):
             args.parser.error(f"{option}: {path} is named as a picture, which it would not be")
         check_writable(path)
         check_none_of(path, [args.data], "the data")
@@ -212,7 +214,7 @@ def _report(
 ) -> None:
     """The results on the test set, or, where there is none, on what training has seen of it."""
     history, monitor = trainer.history, args.monitor or MONITOR
-    row = last = history.rows[-1]
+    row = history.rows[-1]
     best = (min if monitor == "val_loss" else max)(history, key=lambda row: row[monitor])
     if args.patience is not None:  # the network saved is the best, not the last
         row = best
@@ -246,7 +248,7 @@ def _report(
     for path in (args.output, args.plot, args.history):
         if path is not None:
             print(f"wrote {path}")
-    if args.checkpoint is not None and best[monitor] != last[monitor]:
+    if args.checkpoint is not None and best[monitor] != row[monitor]:
         file = os.path.join(args.checkpoint, "best.safetensors")
         value = f"{best[monitor]:.4f}" if monitor == "val_loss" else f"{best[monitor]:.2%}"
         print(f"{file} has the best of {monitor}, epoch {best['epoch']}'s {value}")
