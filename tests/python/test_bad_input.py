@@ -104,7 +104,8 @@ def test_unwritable_output(capsys, tmp_path, model, data):
     missing = tmp_path / "none" / "out"
     for option in ("-o", "--plot", "--history"):
         rest = [] if option == "-o" else ["-o", tmp_path / "out.safetensors"]
-        fails(capsys, tmp_path, "cannot write there", "train", data, option, missing, *rest)
+        file = f"{missing}.png" if option == "--plot" else missing
+        fails(capsys, tmp_path, "cannot write there", "train", data, option, file, *rest)
     fails(capsys, tmp_path, "is a folder", "train", data, "-o", data)
     fails(capsys, tmp_path, "cannot write there", "explain", model, image, "-o", f"{missing}.png")
     fails(capsys, tmp_path, "cannot write there", "explain", model, image, "-o", image / "x.png")
