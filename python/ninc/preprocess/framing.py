@@ -119,6 +119,8 @@ class Framing:
 
     def _crop(self, image: Any) -> Any:
         height, width = self.size
+        if self.resize is None and image.size == (width, height):
+            return image
         resized = self._covering(image.width, image.height)
         left, top = (resized[0] - width) // 2, (resized[1] - height) // 2
         if resized[0] * resized[1] > _MOST_PIXELS:
