@@ -28,3 +28,13 @@ def save_noise(path, seed=0, **kind):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise(seed=seed)).save(path, **kind)
     return path
+
+
+def put(root, *files):
+    """Pictures of 6×5, the nth of them of grey level n."""
+    from PIL import Image
+
+    for level, file in enumerate(files):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((6, 5, 3), level, np.uint8)).save(root / file)
+    return root

@@ -63,6 +63,20 @@ def random_npz(path, count=80):
     return path
 
 
+def stop_after(monkeypatch, steps, name="SIGTERM"):
+    """Has the fit interrupted by a signal after its step number `steps`."""
+    update, done = ninc.Trainer._update, []
+
+    def counted(trainer, *args):
+        result = update(trainer, *args)
+        done.append(1)
+        if len(done) == steps:
+            os.kill(os.getpid(), getattr(signal, name))
+        return result
+
+    monkeypatch.setattr(ninc.Trainer, "_update", counted)
+
+
 def _hear_signals():
     """A test run in the background ignores Ctrl-C, under nohup SIGHUP; children inherit that."""
     for name in ("SIGINT", "SIGHUP"):

@@ -6,7 +6,7 @@ import signal
 
 import numpy as np
 import pytest
-from small_training import bars, everything, small_network
+from small_training import bars, everything, small_network, stop_after
 
 import ninc
 from ninc import checkpoint
@@ -23,20 +23,6 @@ def fit(folder, network=None, train=None, seed=0, epochs=3, validation=True, cha
     settings = dict(epochs=epochs, batch_size=16, progress=False, checkpoint_dir=folder)
     trainer.fit(bars() if train is None else train, held_out, **{**settings, **options})
     return trainer
-
-
-def stop_after(monkeypatch, steps):
-    """Has the next fit interrupted behind its step number `steps`, by a signal."""
-    update, done = ninc.Trainer._update, []
-
-    def counted(trainer, *args):
-        result = update(trainer, *args)
-        done.append(1)
-        if len(done) == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return result
-
-    monkeypatch.setattr(ninc.Trainer, "_update", counted)
 
 
 def fit_and_stop(monkeypatch, steps, folder, **options):

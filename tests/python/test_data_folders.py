@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from small_pictures import put
 
 from ninc.data import has_test, load, splits
 from ninc.errors import ArgumentError, FileError, Remark
@@ -14,14 +15,6 @@ from ninc.fit_checks import check_two_classes
 from ninc.predict import folder_pictures
 
 Image = pytest.importorskip("PIL.Image")
-
-
-def put(root, *files):
-    """Pictures of 6×5, the nth of them of grey level n."""
-    for level, file in enumerate(files):
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((6, 5, 3), level, np.uint8)).save(root / file)
-    return root
 
 
 def levels(data):

@@ -4,19 +4,12 @@ import unicodedata
 
 import numpy as np
 import pytest
+from small_pictures import put
 
 from ninc.data import load, splits
 from ninc.errors import ArgumentError, FileError, Remark
 
 Image = pytest.importorskip("PIL.Image")
-
-
-def put(root, *files):
-    """Pictures of 6×5, the nth of them of grey level n."""
-    for level, file in enumerate(files):
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((6, 5, 3), level, np.uint8)).save(root / file)
-    return root
 
 
 def table(root, text, name="labels.csv", encoding="utf-8"):

@@ -7,27 +7,13 @@ import threading
 
 import numpy as np
 import pytest
-from small_training import bars, everything, small_network
+from small_training import bars, everything, small_network, stop_after
 
 import ninc
 from ninc import checkpoint, ending
 from ninc.averages import EMA, SWA
 from ninc.data import BatchStream
 from ninc.interrupt import Interrupted
-
-
-def stop_after(monkeypatch, steps, name="SIGTERM"):
-    """Has the fit interrupted by a signal after its step number `steps`."""
-    update, done = ninc.Trainer._update, []
-
-    def counted(trainer, *args):
-        result = update(trainer, *args)
-        done.append(1)
-        if len(done) == steps:
-            os.kill(os.getpid(), getattr(signal, name))
-        return result
-
-    monkeypatch.setattr(ninc.Trainer, "_update", counted)
 
 
 def weights(network):

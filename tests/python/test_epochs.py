@@ -1,11 +1,8 @@
 """Epochs see every picture, and each epoch of a trainer draws batches of its own."""
 
-import os
-import signal
-
 import numpy as np
 import pytest
-from small_training import bars, everything, small_network
+from small_training import bars, everything, small_network, stop_after
 
 import ninc
 from ninc import checkpoint, nn
@@ -99,20 +96,6 @@ def test_a_second_fit_draws_other_batches():
     # Two fits of two epochs draw what one of four does.
     other = trained(ninc.Trainer(small_network(), ninc.SGD(1e-4), seed=6), epochs=4)
     assert other.pictures == first.pictures + second.pictures
-
-
-def stop_after(monkeypatch, steps):
-    """Has the fit interrupted by a signal after its step number `steps`."""
-    update, done = ninc.Trainer._update, []
-
-    def counted(trainer, *args):
-        result = update(trainer, *args)
-        done.append(1)
-        if len(done) == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return result
-
-    monkeypatch.setattr(ninc.Trainer, "_update", counted)
 
 
 def test_a_fit_that_was_interrupted_counts_as_begun(monkeypatch):
