@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common import add_device, add_threads, load_network, use_threads
+from .terminal import one_line, say
 
 if TYPE_CHECKING:
     from ..explanation import Explanation
@@ -64,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
             explanation = explain(network, image, args.label)
         except (FileError, ShapeError) as error:  # this picture's fault; the others may be whole
             message = str(error) if image in str(error) else f"{image}: {error}"
-            print(f"ninc: {' '.join(message.split())}", file=sys.stderr)
+            say(" ".join(message.split()))
             status = 1
             continue
-        print(f"{image}: {explanation.name} {explanation.probability:.1%}")
+        print(one_line(f"{image}: {explanation.name} {explanation.probability:.1%}"))
         output.add(explanation)
     output.close()
     return status

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from typing import TYPE_CHECKING, Any
 
 from .common import INPUTS, as_stored, load_network
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -60,10 +60,9 @@ class Start:
         if network.classes is None or set(network.classes) != set(train.classes):
             was = _outputs(network, train)
             network = network.new_head(train.classes, args.seed)
-            print(
-                f"ninc: the last layer is new: {len(train.classes)} classes, was {was}; all else "
-                f"from {args.init}",
-                file=sys.stderr,
+            say(
+                f"the last layer is new: {len(train.classes)} classes, was {was}; all else "
+                f"from {args.init}"
             )
         return network.to(args.device)
 

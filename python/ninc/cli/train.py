@@ -32,7 +32,7 @@ from ..monitor import MONITOR, watched
 from ..plain_json import json_text
 from .common import HELD_OUT, load_split, use_threads
 from .start import Start
-from .terminal import one_line
+from .terminal import one_line, say
 from .train_options import add_arguments, check_used, fit_options, make_trainer
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> 
         )
     else:
         words = "interrupted in the first epoch; nothing saved (--checkpoint DIR keeps a run)"
-    print(f"ninc: {words}", file=sys.stderr)
+    say(words)
     return 1
 
 
