@@ -60,17 +60,17 @@ Status CheckExtra(const std::string& name, const Tensor& values) {
 // ---- Plans --------------------------------------------------------------------------------------
 
 Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(Placement& place, const Shape& input,
-                                                         const PlanOptions& wanted) {
+                                                         const PlanOptions& wanted, Target target) {
   const PlanOptions options = Resolve(wanted);
   if (options.output >= static_cast<NodeId>(graph->nodes().size())) {
     return InvalidArgument("output " + std::to_string(options.output) +
                            " is no node of the network");
   }
-  const PlanKey key{input, options, ChosenTarget()};
+  const PlanKey key{input, options, target};
   if (std::shared_ptr<const Plan> plan = place.plans.Find(key)) return plan;
   // Compiled outside of any lock: other threads' runs go on.
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan,
-                        CompilePlan(graph, input, options, place.backend));
+                        CompilePlan(graph, input, options, place.backend, target));
   plan = place.plans.Insert(key, std::move(plan));
   place.Trim(cache_limit);
   return plan;
@@ -88,8 +88,8 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
     const std::lock_guard lock(parameters_mutex);
     NINC_RETURN_IF_ERROR(parameters.Fetch());
     NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));
-    NINC_ASSIGN_OR_RETURN(set,
-                          place.prepared.Make(plan.program, parameters, version, *place.backend));
+    NINC_ASSIGN_OR_RETURN(
+        set, place.prepared.Make(plan.program, parameters, version, *plan.backend, plan.target));
   }
   place.Trim(cache_limit);
   return set;
@@ -106,7 +106,7 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
                    .arena = arena.data(),
                    .workspace = plan.WorkspaceIn(arena.data(), layout),
                    .y = y};
-  if (stream.SharesMemory()) return Execute(plan.program, plan.layout, stream, run);
+  if (stream.SharesMemory()) return Execute(plan.program, plan.layout, *plan.backend, run);
   uint64_t variant = 2 * prepared.version;
   if (pictures.data != nullptr) {
     ++variant;
@@ -125,7 +125,7 @@ Status Model::Impl::PlanAndRun(const Shape& input, const StridedView& x, const P
                                float* y, NodeId output) {
   const std::shared_ptr<Placement> place = placement();
   NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
-                        PlanFor(*place, input, {.output = output}));
+                        PlanFor(*place, input, {.output = output}, ChosenTarget()));
   if (plan->output_shape().size() == 0) return {};
   NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> set,
                         PreparedFor(*place, plan->impl()));
@@ -251,7 +251,7 @@ Result<DeviceResult> Model::RunOnDevice(const Shape& input, const StridedView& x
   return CatchOutOfMemory("run", [&]() -> Result<DeviceResult> {
     const std::shared_ptr<Placement> place = impl_->placement();
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
-                          impl_->PlanFor(*place, input, {.output = output}));
+                          impl_->PlanFor(*place, input, {.output = output}, ChosenTarget()));
     const auto bytes = static_cast<size_t>(plan->output_shape().size()) * sizeof(float);
     if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
     DeviceResult y{place->backend, {}};
@@ -266,8 +266,8 @@ Result<DeviceResult> Model::RunOnDevice(const Shape& input, const StridedView& x
 }
 
 Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input, const PlanOptions& options) {
-  return CatchOutOfMemory("plan",
-                          [&] { return impl_->PlanFor(*impl_->placement(), input, options); });
+  return CatchOutOfMemory(
+      "plan", [&] { return impl_->PlanFor(*impl_->placement(), input, options, ChosenTarget()); });
 }
 
 Status Model::FetchParameters() const {

@@ -50,7 +50,7 @@ struct Model::Impl {
     return options;
   }
   Result<std::shared_ptr<const Plan>> PlanFor(Placement& place, const Shape& input,
-                                              const PlanOptions& options);
+                                              const PlanOptions& options, Target target);
   // An inference plan's weights, as of now.
   Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan);
   // x, or pictures where they are not null, and y in the caller's memory.

@@ -45,9 +45,12 @@ RunLayout Plan::Impl::LayoutOf(int threads) const {
 
 Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> graph,
                                                 const Shape& input, const PlanOptions& options,
-                                                std::shared_ptr<Backend> backend) {
+                                                std::shared_ptr<Backend> backend, Target target) {
   static std::atomic<uint64_t> next_id{1};
   auto impl = std::make_unique<Plan::Impl>();
+  if (backend->SharesMemory()) {
+    backend = std::shared_ptr<Backend>(std::shared_ptr<void>(), &CpuBackend(target));
+  }
   NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options, *backend));
   if (options.mode == Mode::kTraining) {
     NINC_RETURN_IF_ERROR(
@@ -72,7 +75,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   impl->id = next_id++;
   impl->options = options;
   impl->input = input;
-  impl->target = ChosenTarget();
+  impl->target = target;
   return std::shared_ptr<const Plan>(std::make_shared<Plan>(std::move(impl)));
 }
 

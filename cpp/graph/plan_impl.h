@@ -24,8 +24,8 @@ struct RunLayout {
 
 struct Plan::Impl {
   std::shared_ptr<const Graph> graph;
-  std::shared_ptr<Backend> backend;
-  uint64_t id = 0;  // no other plan of this process has it: names recordings
+  std::shared_ptr<Backend> backend;  // on the processor that of `target`
+  uint64_t id = 0;                   // no other plan of this process has it: names recordings
   PlanOptions options;
   Shape input;
   Target target{};  // the one it was compiled for: tiles, and so scratch memory, depend on it
@@ -46,9 +46,10 @@ struct Plan::Impl {
   size_t OwnBytes() const;
 };
 
-// `options.output` is a node's number.
+// `options.output` is a node's number. A plan for the processor runs on `target`, whatever is in
+// use by then.
 Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> graph,
                                                 const Shape& input, const PlanOptions& options,
-                                                std::shared_ptr<Backend> backend);
+                                                std::shared_ptr<Backend> backend, Target target);
 
 }  // namespace ninc

@@ -7,13 +7,14 @@
 
 namespace ninc {
 
-PreparedCache::Key PreparedCache::KeyFor(const Prepared& prepared, const Backend& backend) {
+PreparedCache::Key PreparedCache::KeyFor(const Prepared& prepared, const Backend& backend,
+                                         Target target) {
   return {prepared.weight,
           prepared.bias,
           prepared.norm ? prepared.norm->weight : -1,
           prepared.problem ? backend.Conv2dAlgorithm(*prepared.problem, Pass::kForward) : "",
           prepared.bytes,
-          ChosenTarget()};
+          target};
 }
 
 Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
@@ -55,12 +56,13 @@ Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
 
 Result<std::shared_ptr<const PreparedSet>> PreparedCache::Make(const Program& program,
                                                                const DeviceTensors& parameters,
-                                                               uint64_t version, Backend& backend) {
+                                                               uint64_t version, Backend& backend,
+                                                               Target target) {
   std::erase_if(blocks_, [](const auto& entry) { return entry.second.expired(); });
   auto set = std::make_shared<PreparedSet>();
   set->version = version;
   for (const Prepared& prepared : program.prepared) {
-    std::weak_ptr<const PreparedBlock>& known = blocks_[KeyFor(prepared, backend)];
+    std::weak_ptr<const PreparedBlock>& known = blocks_[KeyFor(prepared, backend, target)];
     std::shared_ptr<const PreparedBlock> block = known.lock();
     if (block == nullptr || block->version() != version) {
       NINC_ASSIGN_OR_RETURN(block, MakeBlock(prepared, parameters, version, backend));

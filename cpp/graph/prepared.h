@@ -58,16 +58,17 @@ struct PreparedSlot {
 class PreparedCache {
  public:
   // parameters: fetched, and prepared for the backend.
+  // backend: of `target`.
   Result<std::shared_ptr<const PreparedSet>> Make(const Program& program,
                                                   const DeviceTensors& parameters, uint64_t version,
-                                                  Backend& backend);
+                                                  Backend& backend, Target target);
   size_t live_bytes() const { return *live_bytes_; }
 
  private:
   // Parameters read, and the layout the backend gives them. The layout follows from the algorithm,
   // which may depend on the picture's size and on the batch, and from the target.
   using Key = std::tuple<int32_t, int32_t, int32_t, std::string, size_t, Target>;
-  static Key KeyFor(const Prepared& prepared, const Backend& backend);
+  static Key KeyFor(const Prepared& prepared, const Backend& backend, Target target);
   Result<std::shared_ptr<const PreparedBlock>> MakeBlock(const Prepared& prepared,
                                                          const DeviceTensors& parameters,
                                                          uint64_t version, Backend& backend);

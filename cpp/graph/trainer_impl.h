@@ -45,6 +45,7 @@ struct Trainer::Impl {
   std::shared_ptr<Model> model;
   Model::Impl* inner = nullptr;
   float label_smoothing = 0;
+  Target target = ChosenTarget();
   ParameterSet frozen;     // see PlanOptions
   DeviceTensors velocity;  // by parameter: trainable ones stand before the buffers
   DeviceTensors averages;  // likewise; empty until they are asked for

@@ -80,7 +80,8 @@ Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedVie
   const std::shared_ptr<Placement> where = inner->placement();
   const PlanOptions options{
       .mode = Mode::kTraining, .label_smoothing = label_smoothing, .frozen = frozen};
-  NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next, inner->PlanFor(*where, input, options));
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
+                        inner->PlanFor(*where, input, options, target));
   if (labels != nullptr) NINC_RETURN_IF_ERROR(CheckLabels(*next, labels, input.n));
   // Threads may be set between two steps.
   if (next != plan || layout.run.threads != where->backend->Threads()) {
@@ -89,7 +90,7 @@ Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedVie
     place = where;
     layout = LayoutOf(Inner());
   }
-  NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
+  NINC_RETURN_IF_ERROR(arena.Grow(plan->impl().backend, layout.bytes));
   {
     const std::lock_guard lock(inner->parameters_mutex);
     NINC_RETURN_IF_ERROR(inner->parameters.Prepare(place->backend, &stream(), "parameters"));

@@ -77,27 +77,28 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void ActivationForward(int64_t count, Activation activation, const float* x, float* y,
-                       int threads) {
+void ActivationForward(Target target, int64_t count, Activation activation, const float* x,
+                       float* y, int threads) {
   if (activation.kind == Activation::Kind::kNone && x == y) return;
-  NINC_DISPATCH(ActivationForward)(count, activation, x, y, threads);
+  NINC_DISPATCH(target, ActivationForward)(count, activation, x, y, threads);
 }
 
 WorkspaceSize ActivationBackwardWorkspace(int64_t rows, int64_t channels) {
   return {static_cast<size_t>(RowSplit(rows, channels).tasks * channels) * sizeof(float), 0};
 }
 
-void ActivationBackward(int64_t rows, int64_t channels, Activation activation, const float* dy,
-                        const float* y, float* dx, float* dbias, const Workspace& workspace) {
+void ActivationBackward(Target target, int64_t rows, int64_t channels, Activation activation,
+                        const float* dy, const float* y, float* dx, float* dbias,
+                        const Workspace& workspace) {
   if (activation.kind == Activation::Kind::kNone) {
     y = dy;  // not looked at, and may be null
     if (dx == dy) dx = nullptr;
   }
   if (dbias != nullptr) {
-    NINC_DISPATCH(MaskAndSumGradient)
+    NINC_DISPATCH(target, MaskAndSumGradient)
     (rows, channels, activation, dy, y, dx, dbias, workspace.shared(), workspace.threads());
   } else if (dx != nullptr) {
-    NINC_DISPATCH(MaskGradient)
+    NINC_DISPATCH(target, MaskGradient)
     (rows * channels, activation, dy, y, dx, workspace.threads());
   }
 }

@@ -6,13 +6,15 @@
 namespace ninc::cpu {
 
 // y(i) = min(max(x(i), 0), limit); NaN stays NaN. y may be x.
-void ActivationForward(int64_t count, Activation activation, const float* x, float* y, int threads);
+void ActivationForward(Target target, int64_t count, Activation activation, const float* x,
+                       float* y, int threads);
 
 // dx(r, c) = dy(r, c) where 0 < y(r, c) < limit, else 0;  dbias(c) = sum_r dx(r, c)
 // dy, y, dx: rows×channels; dx may be dy, or null; dbias may be null. Where y is NaN the activation
 // passed x on, so dy passes too.
 WorkspaceSize ActivationBackwardWorkspace(int64_t rows, int64_t channels);
-void ActivationBackward(int64_t rows, int64_t channels, Activation activation, const float* dy,
-                        const float* y, float* dx, float* dbias, const Workspace& workspace);
+void ActivationBackward(Target target, int64_t rows, int64_t channels, Activation activation,
+                        const float* dy, const float* y, float* dx, float* dbias,
+                        const Workspace& workspace);
 
 }  // namespace ninc::cpu

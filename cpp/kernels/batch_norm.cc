@@ -58,9 +58,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
+void ScaleShift(Target target, int64_t rows, int64_t channels, const float* x, const float* scale,
                 const float* shift, Activation activation, float* y, int threads) {
-  NINC_DISPATCH(ScaleShift)(rows, channels, x, scale, shift, activation, y, threads);
+  NINC_DISPATCH(target, ScaleShift)(rows, channels, x, scale, shift, activation, y, threads);
 }
 
 void FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) {
@@ -75,8 +75,8 @@ void FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shif
 namespace {
 
 // The statistics of tasks, joined in their order.
-void Statistics(int64_t rows, int64_t channels, const float* x, const Workspace& workspace,
-                float* mean, float* squares) {
+void Statistics(Target target, int64_t rows, int64_t channels, const float* x,
+                const Workspace& workspace, float* mean, float* squares) {
   const RowSplit split(rows, channels);
   Carver carver(workspace.shared<std::byte>());
   carver.Take<float>(3 * channels);  // the factors
@@ -86,9 +86,10 @@ void Statistics(int64_t rows, int64_t channels, const float* x, const Workspace&
     const int64_t first = task * split.task_rows;
     float* own = partial + task * 2 * channels;
     task_rows[task] = std::min(split.task_rows, rows - first);
-    BlockStatistics(x + first * channels, task_rows[task], channels, own, own + channels);
+    BlockStatistics(target, x + first * channels, task_rows[task], channels, own, own + channels);
   });
-  JoinStatistics(split.tasks, task_rows, partial, channels, mean, squares, workspace.threads());
+  JoinStatistics(target, split.tasks, task_rows, partial, channels, mean, squares,
+                 workspace.threads());
 }
 
 // Blocks [begin, end) of the rows of a gradient.
@@ -99,8 +100,9 @@ NormGradientRows Block(const NormGradientRows& all, int64_t begin, int64_t end) 
 }
 
 // The three rows of factors in shared memory come first: scale, offset, slope.
-void Backward(const NormGradientRows& all, const Normalization& norm, const float* inv_std,
-              bool sums, float* dweight, float* dbias, float* dx, const Workspace& workspace) {
+void Backward(Target target, const NormGradientRows& all, const Normalization& norm,
+              const float* inv_std, bool sums, float* dweight, float* dbias, float* dx,
+              const Workspace& workspace) {
   const int64_t channels = all.channels;
   Carver carver(workspace.shared<std::byte>());
   float* const offset = carver.Take<float>(3 * channels) + channels;
@@ -112,17 +114,18 @@ void Backward(const NormGradientRows& all, const Normalization& norm, const floa
       float* own = partial + task * 2 * channels;
       std::fill_n(own, 2 * channels, 0.0f);
       split.ForEachBlock(task, [&](int64_t begin, int64_t end) {
-        AddGradientSums(norm, Block(all, begin, end), own);
+        AddGradientSums(target, norm, Block(all, begin, end), own);
       });
     });
     StoreGradientSums(split.tasks, partial, 2 * channels, channels, inv_std, dweight, dbias);
   }
   if (dx == nullptr) return;
   InputGradientFactors(all.rows, channels, inv_std, dweight, dbias, offset, slope);
-  ParallelBlocks(
-      workspace.threads(), all.rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) {
-        InputGradientRows(norm, Block(all, begin, end), offset, slope, dx + begin * channels);
-      });
+  ParallelBlocks(workspace.threads(), all.rows, RowsInBlock(channels),
+                 [&](int64_t begin, int64_t end) {
+                   InputGradientRows(target, norm, Block(all, begin, end), offset, slope,
+                                     dx + begin * channels);
+                 });
 }
 
 }  // namespace
@@ -140,10 +143,10 @@ void FinishStatistics(int64_t rows, int64_t channels, const float* squares,
   }
 }
 
-void Normalize(int64_t rows, int64_t channels, const float* z, const Normalization& norm, float* y,
-               int threads) {
+void Normalize(Target target, int64_t rows, int64_t channels, const float* z,
+               const Normalization& norm, float* y, int threads) {
   ParallelBlocks(threads, rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) {
-    NormalizeRows(norm, end - begin, channels, z + begin * channels, y + begin * channels);
+    NormalizeRows(target, norm, end - begin, channels, z + begin * channels, y + begin * channels);
   });
 }
 
@@ -155,10 +158,10 @@ WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels) {
           0};
 }
 
-void BatchNormForward(int64_t rows, int64_t channels, const float* x, const float* weight,
-                      const float* bias, float eps, float momentum, Activation activation,
-                      float* running_mean, float* running_var, float* save_mean,
-                      float* save_inv_std, float* y, const Workspace& workspace) {
+void BatchNormForward(Target target, int64_t rows, int64_t channels, const float* x,
+                      const float* weight, const float* bias, float eps, float momentum,
+                      Activation activation, float* running_mean, float* running_var,
+                      float* save_mean, float* save_inv_std, float* y, const Workspace& workspace) {
   if (rows == 0) {
     std::fill_n(save_mean, channels, 0.0f);
     std::fill_n(save_inv_std, channels, 0.0f);
@@ -166,7 +169,7 @@ void BatchNormForward(int64_t rows, int64_t channels, const float* x, const floa
   }
   float* const scale = workspace.shared();
   float* const squares = scale + channels;
-  Statistics(rows, channels, x, workspace, save_mean, squares);
+  Statistics(target, rows, channels, x, workspace, save_mean, squares);
   FinishStatistics(rows, channels, squares,
                    {.weight = weight,
                     .eps = eps,
@@ -176,23 +179,24 @@ void BatchNormForward(int64_t rows, int64_t channels, const float* x, const floa
                     .mean = save_mean,
                     .inv_std = save_inv_std,
                     .scale = scale});
-  Normalize(rows, channels, x, {save_mean, scale, bias, activation}, y, workspace.threads());
+  Normalize(target, rows, channels, x, {save_mean, scale, bias, activation}, y,
+            workspace.threads());
 }
 
-void BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const float* x,
-                       const float* y, Activation activation, const float* weight,
+void BatchNormBackward(Target target, int64_t rows, int64_t channels, const float* dy,
+                       const float* x, const float* y, Activation activation, const float* weight,
                        const float* save_mean, const float* save_inv_std, float* dx, float* dweight,
                        float* dbias, const Workspace& workspace) {
   if (activation.kind == Activation::Kind::kNone) y = nullptr;  // not looked at
   float* const scale = workspace.shared();
   for (int64_t c = 0; c < channels; ++c) scale[c] = weight[c] * save_inv_std[c];
-  Backward({rows, channels, dy, x, y}, {save_mean, scale, nullptr, activation}, save_inv_std, true,
-           dweight, dbias, dx, workspace);
+  Backward(target, {rows, channels, dy, x, y}, {save_mean, scale, nullptr, activation},
+           save_inv_std, true, dweight, dbias, dx, workspace);
 }
 
-void NormBackward(int64_t rows, int64_t channels, const float* dy, const NormGradient& gradient,
-                  bool sums, float* dx, const Workspace& workspace) {
-  Backward({rows, channels, dy, gradient.z}, gradient.norm, gradient.inv_std, sums,
+void NormBackward(Target target, int64_t rows, int64_t channels, const float* dy,
+                  const NormGradient& gradient, bool sums, float* dx, const Workspace& workspace) {
+  Backward(target, {rows, channels, dy, gradient.z}, gradient.norm, gradient.inv_std, sums,
            gradient.dweight, gradient.dbias, dx, workspace);
 }
 

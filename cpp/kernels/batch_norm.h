@@ -12,7 +12,7 @@ namespace ninc::cpu {
 void FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift);
 
 // y(r, c) = activation(x(r, c) * scale(c) + shift(c)); y may be x, shift null.
-void ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
+void ScaleShift(Target target, int64_t rows, int64_t channels, const float* x, const float* scale,
                 const float* shift, Activation activation, float* y, int threads);
 
 WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels);
@@ -24,16 +24,16 @@ WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels);
 // running_var = (1 - momentum) * running_var + momentum * var * R / (R - 1)
 // With no rows nothing is normalised, the running statistics stay as they are, save_mean and
 // save_inv_std become 0. With one row its variance, 0, counts as unbiased.
-void BatchNormForward(int64_t rows, int64_t channels, const float* x, const float* weight,
-                      const float* bias, float eps, float momentum, Activation activation,
-                      float* running_mean, float* running_var, float* save_mean,
-                      float* save_inv_std, float* y, const Workspace& workspace);
+void BatchNormForward(Target target, int64_t rows, int64_t channels, const float* x,
+                      const float* weight, const float* bias, float eps, float momentum,
+                      Activation activation, float* running_mean, float* running_var,
+                      float* save_mean, float* save_inv_std, float* y, const Workspace& workspace);
 
 // g(r, c) = dy(r, c) where 0 < y(r, c) < limit, else 0;  x̂(r, c) = (x(r, c) - mean(c)) * inv_std(c)
 // dbias(c) = sum_r g(r, c);  dweight(c) = sum_r g(r, c) * x̂(r, c)
 // dx(r, c) = weight(c) * inv_std(c) * (g(r, c) - dbias(c)/R - x̂(r, c) * dweight(c)/R); dx may be dy
-void BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const float* x,
-                       const float* y, Activation activation, const float* weight,
+void BatchNormBackward(Target target, int64_t rows, int64_t channels, const float* dy,
+                       const float* x, const float* y, Activation activation, const float* weight,
                        const float* save_mean, const float* save_inv_std, float* dx, float* dweight,
                        float* dbias, const Workspace& workspace);
 
@@ -42,10 +42,10 @@ void BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const fl
 void FinishStatistics(int64_t rows, int64_t channels, const float* squares,
                       const NormStatistics& statistics);
 // y = activation((z - mean) * scale + bias); y may be z
-void Normalize(int64_t rows, int64_t channels, const float* z, const Normalization& norm, float* y,
-               int threads);
+void Normalize(Target target, int64_t rows, int64_t channels, const float* z,
+               const Normalization& norm, float* y, int threads);
 // See Backend::NormBackward.
-void NormBackward(int64_t rows, int64_t channels, const float* dy, const NormGradient& gradient,
-                  bool sums, float* dx, const Workspace& workspace);
+void NormBackward(Target target, int64_t rows, int64_t channels, const float* dy,
+                  const NormGradient& gradient, bool sums, float* dx, const Workspace& workspace);
 
 }  // namespace ninc::cpu

@@ -41,8 +41,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 namespace {
-double RunMultiplyAddChains(int64_t rounds, float* sink) {
-  return NINC_DISPATCH(MultiplyAddChains)(rounds, sink);
+double RunMultiplyAddChains(Target target, int64_t rounds, float* sink) {
+  return NINC_DISPATCH(target, MultiplyAddChains)(rounds, sink);
 }
 }  // namespace
 }  // namespace ninc::cpu
@@ -69,13 +69,14 @@ AlignedBuffer RandomFloats(size_t count) {
 double MeasurePeakGflops(int threads) {
   constexpr int64_t kRounds = 2'000'000;
   constexpr int kRuns = 10;
+  const Target target = ChosenTarget();
   double best = 0.0;
   for (int run = 0; run < kRuns; ++run) {
     double flops = 0.0;
     const double start = Seconds();
     ParallelFor(threads, threads, [&](int64_t task, int) {
       alignas(64) float sink[64];
-      const double done = cpu::RunMultiplyAddChains(kRounds, sink);
+      const double done = cpu::RunMultiplyAddChains(target, kRounds, sink);
       if (task == 0) flops = done * threads;
     });
     best = std::max(best, flops / (Seconds() - start) / 1e9);
@@ -86,32 +87,35 @@ double MeasurePeakGflops(int threads) {
 Result<std::vector<double>> TimeConv2d(const Conv2dProblem& problem, Pass pass, int repeats,
                                        int threads) {
   NINC_RETURN_IF_ERROR(problem.Validate());
+  const Target target = ChosenTarget();
   const bool data = pass == Pass::kBackwardData;
   const Pass packing = data ? pass : Pass::kForward;
-  const WorkspaceSize size = cpu::Conv2dWorkspace(problem, pass);
+  const WorkspaceSize size = cpu::Conv2dWorkspace(target, problem, pass);
   const AlignedBuffer x = RandomFloats(static_cast<size_t>(problem.input.size()));
   const AlignedBuffer y = RandomFloats(static_cast<size_t>(problem.output().size()));
   const AlignedBuffer weight = RandomFloats(static_cast<size_t>(problem.weight_size()));
   const AlignedBuffer bias = RandomFloats(static_cast<size_t>(problem.out_channels));
-  const AlignedBuffer packed(cpu::PackedWeightBytes(problem, packing));
+  const AlignedBuffer packed(cpu::PackedWeightBytes(target, problem, packing));
   const AlignedBuffer scratch(std::max<size_t>(64, size.Total(threads)));
   if (x.empty() || y.empty() || weight.empty() || bias.empty() || packed.empty() ||
       scratch.empty()) {
     return OutOfMemory("no memory for a benchmark of " + problem.ToString());
   }
-  cpu::PackWeights(problem, packing, weight.as<float>(), nullptr, packed.as<float>(), threads);
+  cpu::PackWeights(target, problem, packing, weight.as<float>(), nullptr, packed.as<float>(),
+                   threads);
   const Workspace workspace(scratch.data(), size, threads);
   const auto run = [&] {
     switch (pass) {
       case Pass::kForward:
-        return cpu::Conv2dForward(problem, x.as<float>(), packed.as<float>(), bias.as<float>(),
-                                  {Activation::Kind::kRelu}, y.as<float>(), workspace);
+        return cpu::Conv2dForward(target, problem, x.as<float>(), packed.as<float>(),
+                                  bias.as<float>(), {Activation::Kind::kRelu}, y.as<float>(),
+                                  workspace);
       case Pass::kBackwardData:
-        return cpu::Conv2dBackwardData(problem, y.as<float>(), packed.as<float>(), nullptr, {},
-                                       x.as<float>(), workspace);
+        return cpu::Conv2dBackwardData(target, problem, y.as<float>(), packed.as<float>(), nullptr,
+                                       {}, x.as<float>(), workspace);
       case Pass::kBackwardWeights:
-        return cpu::Conv2dBackwardWeights(problem, x.as<float>(), y.as<float>(), weight.as<float>(),
-                                          nullptr, workspace);
+        return cpu::Conv2dBackwardWeights(target, problem, x.as<float>(), y.as<float>(),
+                                          weight.as<float>(), nullptr, workspace);
     }
   };
   run();

@@ -61,10 +61,10 @@ Ahead AheadOf(const ProductRows& source, const Panels& panels, bool first_panel)
 }
 
 // All tiles of one block and one panel.
-void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t panel,
+void MultiplyPanel(Target target, const ProductRows& source, const Panels& panels, int64_t panel,
                    const float* packed, const Epilogue& epilogue, float* const* out, Ahead ahead) {
-  const TileKernels& kernels = Tiles();
-  const int64_t width = panels.Width(panel), row_stride = BlockRows();
+  const TileKernels& kernels = Tiles(target);
+  const int64_t width = panels.Width(panel), row_stride = BlockRows(target);
   // Of about as many rows each: a last one of few rows would wait for its own results.
   const int64_t tiles = CeilDiv(source.pixels, kernels.shape.RowsOf(panels.Vectors(panel)));
   const Stretches stretches(source.taps, source.depth, width);
@@ -112,52 +112,57 @@ void MultiplyPanel(const ProductRows& source, const Panels& panels, int64_t pane
   }
 }
 
-int64_t RowPointers(const TapLattice& lattice) { return SumTaps(lattice) * BlockRows(); }
-int64_t PatchFloats(const TapLattice& lattice) {
-  return MergesTaps(lattice) ? RowPointers(lattice) * SumDepth(lattice) : 0;
+int64_t RowPointers(Target target, const TapLattice& lattice) {
+  return SumTaps(lattice) * BlockRows(target);
+}
+int64_t PatchFloats(Target target, const TapLattice& lattice) {
+  return MergesTaps(lattice) ? RowPointers(target, lattice) * SumDepth(lattice) : 0;
 }
 
 }  // namespace
 
-int64_t BlockRows() { return kTilesPerBlock * Tiles().shape.rows; }
+int64_t BlockRows(Target target) { return kTilesPerBlock * Tiles(target).shape.rows; }
 
-void MultiplyBlock(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
-                   const float* packed, const Epilogue& epilogue, float* const* out) {
+void MultiplyBlock(Target target, const ProductRows& source, const Panels& panels, int64_t panel0,
+                   int64_t panel1, const float* packed, const Epilogue& epilogue,
+                   float* const* out) {
   if (panels.shape().split) {
-    return MultiplySplit(source, panels, panel0, panel1, packed, epilogue, out);
+    return MultiplySplit(target, source, panels, panel0, panel1, packed, epilogue, out);
   }
   for (int64_t panel = panel0; panel < panel1; ++panel) {
-    MultiplyPanel(source, panels, panel, packed, epilogue, out,
+    MultiplyPanel(target, source, panels, panel, packed, epilogue, out,
                   AheadOf(source, panels, panel == panel0));
   }
 }
 
-size_t BlockScratch::Bytes(const TapLattice& lattice, const Panels& panels) {
-  return Carver::Bytes<float*>(RowPointers(lattice)) + Carver::Bytes<float*>(BlockRows()) +
-         Carver::Bytes<float>(SumDepth(lattice)) + Carver::Bytes<float>(PatchFloats(lattice)) +
-         SplitScratchBytes(SumTaps(lattice), SumDepth(lattice), panels);
+size_t BlockScratch::Bytes(Target target, const TapLattice& lattice, const Panels& panels) {
+  return Carver::Bytes<float*>(RowPointers(target, lattice)) +
+         Carver::Bytes<float*>(BlockRows(target)) + Carver::Bytes<float>(SumDepth(lattice)) +
+         Carver::Bytes<float>(PatchFloats(target, lattice)) +
+         SplitScratchBytes(target, SumTaps(lattice), SumDepth(lattice), panels);
 }
 
-BlockScratch::BlockScratch(const TapLattice& lattice, const Panels& panels, std::byte* memory) {
+BlockScratch::BlockScratch(Target target, const TapLattice& lattice, const Panels& panels,
+                           std::byte* memory) {
   Carver carver(memory);
-  rows = carver.Take<const float*>(RowPointers(lattice));
-  out = carver.Take<float*>(BlockRows());
+  rows = carver.Take<const float*>(RowPointers(target, lattice));
+  out = carver.Take<float*>(BlockRows(target));
   zeros = carver.Take<float>(SumDepth(lattice));
-  patches = carver.Take<float>(PatchFloats(lattice));
+  patches = carver.Take<float>(PatchFloats(target, lattice));
   halves = carver.Take<std::byte>(
-      static_cast<int64_t>(SplitScratchBytes(SumTaps(lattice), SumDepth(lattice), panels)));
+      static_cast<int64_t>(SplitScratchBytes(target, SumTaps(lattice), SumDepth(lattice), panels)));
 }
 
-ProductRows PrepareRows(const TapLattice& lattice, const float* src, int64_t group, int64_t first,
-                        int64_t pixels, const BlockScratch& scratch) {
+ProductRows PrepareRows(Target target, const TapLattice& lattice, const float* src, int64_t group,
+                        int64_t first, int64_t pixels, const BlockScratch& scratch) {
   const int64_t channel0 = group * lattice.depth;
   std::fill_n(scratch.zeros, SumDepth(lattice), 0.0f);
   if (MergesTaps(lattice)) {
     MergedTapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps,
-                  BlockRows(), scratch.patches, scratch.rows);
+                  BlockRows(target), scratch.patches, scratch.rows);
   } else {
-    TapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps, BlockRows(),
-            scratch.rows);
+    TapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps,
+            BlockRows(target), scratch.rows);
   }
   return {scratch.rows, pixels, SumTaps(lattice), SumDepth(lattice), scratch.halves};
 }

@@ -8,6 +8,7 @@
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_taps.h"
 #include "ninc/problem.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
 
@@ -21,7 +22,7 @@ struct Epilogue {
 };
 
 // Pixels of a block: its rows stay in L2 from panel to panel (32 tiles were no faster).
-int64_t BlockRows();
+int64_t BlockRows(Target target);
 
 // The left side of a block's product: pixel m's terms of tap t start at rows[t·BlockRows() + m].
 struct ProductRows {
@@ -35,8 +36,9 @@ struct ProductRows {
 // out[m](j) = epilogue(sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the columns j of
 // panels [panel0, panel1). A panel's slice of weights (at most kPanelBytes, so that it stays in L2)
 // is read once for each tile of rows. An output is one sum in one order, whatever the block.
-void MultiplyBlock(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
-                   const float* packed, const Epilogue& epilogue, float* const* out);
+void MultiplyBlock(Target target, const ProductRows& source, const Panels& panels, int64_t panel0,
+                   int64_t panel1, const float* packed, const Epilogue& epilogue,
+                   float* const* out);
 
 // The scratch memory of one block of a lattice.
 struct BlockScratch {
@@ -46,12 +48,12 @@ struct BlockScratch {
   float* patches;      // [taps][BlockRows][depth], where MergesTaps
   std::byte* halves;   // for ProductRows
 
-  static size_t Bytes(const TapLattice& lattice, const Panels& panels);
-  BlockScratch(const TapLattice& lattice, const Panels& panels, std::byte* memory);
+  static size_t Bytes(Target target, const TapLattice& lattice, const Panels& panels);
+  BlockScratch(Target target, const TapLattice& lattice, const Panels& panels, std::byte* memory);
 };
 
 // Pixels [first, first + pixels) of a group.
-ProductRows PrepareRows(const TapLattice& lattice, const float* src, int64_t group, int64_t first,
-                        int64_t pixels, const BlockScratch& scratch);
+ProductRows PrepareRows(Target target, const TapLattice& lattice, const float* src, int64_t group,
+                        int64_t first, int64_t pixels, const BlockScratch& scratch);
 
 }  // namespace ninc::cpu

@@ -27,13 +27,13 @@ bool IsChosenByCost(const Conv2dProblem& p) {
   return p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
 }
 
-ConvCandidates::ConvCandidates(const Conv2dProblem& p, Pass pass) {
-  Add({{}, DirectCost(p, pass)});
+ConvCandidates::ConvCandidates(Target target, const Conv2dProblem& p, Pass pass) {
+  Add({{}, DirectCost(target, p, pass)});
   if (!IsWinogradProblem(p)) return;
   for (const auto& [method, tile] : kMethods) {
     const WinogradShape shape{tile, static_cast<int>(p.kernel_h)};
     if (shape.outputs() < 2 || !WinogradIsPrecise(p, pass, shape)) continue;
-    Add({shape, WinogradCost(p, pass, shape)});
+    Add({shape, WinogradCost(target, p, pass, shape)});
   }
 }
 
@@ -51,9 +51,9 @@ bool WinogradIsPrecise(const Conv2dProblem& p, Pass pass, const WinogradShape& s
   return channels <= (shape.kernel == 3 ? 512 : 1024);
 }
 
-WinogradShape ChooseWinograd(const Conv2dProblem& p, Pass pass) {
+WinogradShape ChooseWinograd(Target target, const Conv2dProblem& p, Pass pass) {
   if (!IsWinogradProblem(p) || p.method == ConvMethod::kDirect) return {};
-  if (IsChosenByCost(p)) return ConvCandidates(p, pass).begin()->shape;
+  if (IsChosenByCost(p)) return ConvCandidates(target, p, pass).begin()->shape;
   for (const auto& [method, tile] : kMethods) {
     const WinogradShape shape{tile, static_cast<int>(p.kernel_h)};
     if (p.method == method && shape.outputs() >= 2) return shape;

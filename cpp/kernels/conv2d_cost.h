@@ -10,6 +10,7 @@
 
 #include "kernels/winograd_transform.h"
 #include "ninc/problem.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
 
@@ -22,7 +23,7 @@ struct ConvCandidate {
 // allocates nothing.
 class ConvCandidates {
  public:
-  ConvCandidates(const Conv2dProblem& problem, Pass pass);
+  ConvCandidates(Target target, const Conv2dProblem& problem, Pass pass);
   const ConvCandidate* begin() const { return all_.data(); }
   const ConvCandidate* end() const { return all_.data() + count_; }
 
@@ -36,7 +37,7 @@ class ConvCandidates {
 // The Winograd shape that `problem` takes for a pass: what its method names, or with kAuto the one
 // that is estimated to be fastest. Tile 0 where that is direct convolution. Depends on shape, batch
 // and target, never on the number of threads, so that neither do the bits.
-WinogradShape ChooseWinograd(const Conv2dProblem& problem, Pass pass);
+WinogradShape ChooseWinograd(Target target, const Conv2dProblem& problem, Pass pass);
 
 // Whether its method leaves the choice to estimates.
 bool IsChosenByCost(const Conv2dProblem& problem);

@@ -111,10 +111,10 @@ WorkspaceSize DepthwiseWorkspace(const Conv2dProblem& p, Pass pass) {
   return size;
 }
 
-void DepthwiseRun(const Conv2dProblem& p, Pass pass, const float* src, const float* packed,
-                  const float* bias, Activation activation, float* dst,
+void DepthwiseRun(Target target, const Conv2dProblem& p, Pass pass, const float* src,
+                  const float* packed, const float* bias, Activation activation, float* dst,
                   const Workspace& workspace) {
-  const auto pixel_kernel = NINC_DISPATCH(DepthwisePixel);
+  const auto pixel_kernel = NINC_DISPATCH(target, DepthwisePixel);
   for (int64_t index = 0; index < LatticeCount(p, pass); ++index) {
     const TapLattice lattice = DepthwiseLattice(p, pass, index);
     const int64_t blocks = (lattice.rows() + kBlockPixels - 1) / kBlockPixels;
@@ -136,9 +136,9 @@ void DepthwiseRun(const Conv2dProblem& p, Pass pass, const float* src, const flo
   }
 }
 
-void DepthwiseBackwardWeights(const Conv2dProblem& p, const float* x, const float* dy,
-                              float* dweight, const Workspace& workspace) {
-  const auto outer_kernel = NINC_DISPATCH(DepthwiseOuter);
+void DepthwiseBackwardWeights(Target target, const Conv2dProblem& p, const float* x,
+                              const float* dy, float* dweight, const Workspace& workspace) {
+  const auto outer_kernel = NINC_DISPATCH(target, DepthwiseOuter);
   const TapLattice lattice = DepthwiseLattice(p, Pass::kBackwardWeights, 0);
   const int64_t channels = p.input.c, taps = lattice.taps(), pixels = lattice.rows();
   if (pixels == 0) {

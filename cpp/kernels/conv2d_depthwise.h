@@ -22,10 +22,11 @@ WorkspaceSize DepthwiseWorkspace(const Conv2dProblem& problem, Pass pass);
 
 // Forward:       dst(pixel, c) = activation(bias(c) + sum over taps t of src_t(pixel, c) * w(t, c))
 // Backward data: the same sum over the lattices of the data pass, src = dy, dst = dx.
-void DepthwiseRun(const Conv2dProblem& problem, Pass pass, const float* src, const float* packed,
-                  const float* bias, Activation activation, float* dst, const Workspace& workspace);
+void DepthwiseRun(Target target, const Conv2dProblem& problem, Pass pass, const float* src,
+                  const float* packed, const float* bias, Activation activation, float* dst,
+                  const Workspace& workspace);
 // dweight(c, 0, r, s) = sum over pixels m of x_tap(r, s)(m, c) * dy(m, c)
-void DepthwiseBackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy,
-                              float* dweight, const Workspace& workspace);
+void DepthwiseBackwardWeights(Target target, const Conv2dProblem& problem, const float* x,
+                              const float* dy, float* dweight, const Workspace& workspace);
 
 }  // namespace ninc::cpu

@@ -28,8 +28,8 @@ void PrepareOutput(const TapLattice& lattice, float* dst, int64_t group, int64_t
 }
 
 // Pixels that no tap reaches, backwards where the stride is larger than the kernel.
-void ZeroLattice(const TapLattice& lattice, float* dst, int threads) {
-  ParallelBlocks(threads, lattice.rows(), BlockRows(), [&](int64_t first, int64_t end) {
+void ZeroLattice(Target target, const TapLattice& lattice, float* dst, int threads) {
+  ParallelBlocks(threads, lattice.rows(), BlockRows(target), [&](int64_t first, int64_t end) {
     PixelWalk walk(lattice, first);
     for (int64_t m = first; m < end; ++m, walk.Next()) {
       std::fill_n(DestinationPixel(lattice, walk, dst), lattice.dst.c, 0.0f);
@@ -38,12 +38,12 @@ void ZeroLattice(const TapLattice& lattice, float* dst, int threads) {
 }
 
 // One lattice of one pass, all groups; `packed` is its place in the first.
-void RunLattice(const Conv2dProblem& p, const TapLattice& lattice, const TileShape& shape,
-                const float* src, const float* packed, size_t group_size, const Epilogue& epilogue,
-                float* dst, const Workspace& workspace) {
-  if (lattice.taps() == 0) return ZeroLattice(lattice, dst, workspace.threads());
+void RunLattice(Target target, const Conv2dProblem& p, const TapLattice& lattice,
+                const TileShape& shape, const float* src, const float* packed, size_t group_size,
+                const Epilogue& epilogue, float* dst, const Workspace& workspace) {
+  if (lattice.taps() == 0) return ZeroLattice(target, lattice, dst, workspace.threads());
   const Panels panels(lattice.columns, shape);
-  const int64_t blocks = CeilDiv(lattice.rows(), BlockRows());
+  const int64_t blocks = CeilDiv(lattice.rows(), BlockRows(target));
   // Few blocks (small maps, batch 1): split the panels too, until every thread has some tasks.
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits = std::clamp<int64_t>(
@@ -52,23 +52,23 @@ void RunLattice(const Conv2dProblem& p, const TapLattice& lattice, const TileSha
   ParallelFor(workspace.threads(), blocks * p.groups * splits, [&](int64_t task, int thread) {
     const int64_t split = task % splits;
     const int64_t group = task / splits % p.groups;
-    const int64_t first = task / splits / p.groups * BlockRows();
-    const int64_t pixels = std::min(BlockRows(), lattice.rows() - first);
-    const BlockScratch scratch(lattice, panels, workspace.thread<std::byte>(thread));
-    const ProductRows source = PrepareRows(lattice, src, group, first, pixels, scratch);
+    const int64_t first = task / splits / p.groups * BlockRows(target);
+    const int64_t pixels = std::min(BlockRows(target), lattice.rows() - first);
+    const BlockScratch scratch(target, lattice, panels, workspace.thread<std::byte>(thread));
+    const ProductRows source = PrepareRows(target, lattice, src, group, first, pixels, scratch);
     PrepareOutput(lattice, dst, group, first, pixels, scratch.out);
     const float* group_packed = packed + static_cast<size_t>(group) * group_size;
     Epilogue group_epilogue = epilogue;
     if (epilogue.bias != nullptr) group_epilogue.bias += group * lattice.columns;
-    MultiplyBlock(source, panels, panels.count() * split / splits,
+    MultiplyBlock(target, source, panels, panels.count() * split / splits,
                   panels.count() * (split + 1) / splits, group_packed, group_epilogue, scratch.out);
   });
 }
 
 }  // namespace
 
-std::string DirectName(const Conv2dProblem& p, Pass pass) {
-  const TileShape tile = ProductShape(p, pass);
+std::string DirectName(Target target, const Conv2dProblem& p, Pass pass) {
+  const TileShape tile = ProductShape(target, p, pass);
   const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width()) +
                             (tile.split ? " of split bfloat16" : "");
   if (p.IsPointwise()) return "matrix product " + shape;
@@ -77,29 +77,30 @@ std::string DirectName(const Conv2dProblem& p, Pass pass) {
   return (merges ? "implicit gemm of rows " : "implicit gemm ") + shape;
 }
 
-size_t DirectPackedBytes(const Conv2dProblem& p, Pass pass) {
+size_t DirectPackedBytes(Target target, const Conv2dProblem& p, Pass pass) {
   const size_t groups = static_cast<size_t>(p.groups);
-  return groups * PackedGroupSize(p, pass, ProductShape(p, pass)) * sizeof(float);
+  return groups * PackedGroupSize(p, pass, ProductShape(target, p, pass)) * sizeof(float);
 }
 
-WorkspaceSize DirectWorkspace(const Conv2dProblem& p, Pass pass) {
+WorkspaceSize DirectWorkspace(Target target, const Conv2dProblem& p, Pass pass) {
   WorkspaceSize size;
-  const TileShape shape = ProductShape(p, pass);
+  const TileShape shape = ProductShape(target, p, pass);
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);
     const Panels panels(lattice.columns, shape);
-    size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(lattice, panels));
+    size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(target, lattice, panels));
   }
   return size;
 }
 
-void DirectRun(const Conv2dProblem& p, Pass pass, const float* src, const float* packed,
-               const Epilogue& epilogue, float* dst, const Workspace& workspace) {
-  const TileShape shape = ProductShape(p, pass);
+void DirectRun(Target target, const Conv2dProblem& p, Pass pass, const float* src,
+               const float* packed, const Epilogue& epilogue, float* dst,
+               const Workspace& workspace) {
+  const TileShape shape = ProductShape(target, p, pass);
   const size_t group_size = PackedGroupSize(p, pass, shape);
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);
-    RunLattice(p, lattice, shape, src, packed, group_size, epilogue, dst, workspace);
+    RunLattice(target, p, lattice, shape, src, packed, group_size, epilogue, dst, workspace);
     packed += PackedSize(lattice, shape);
   }
 }

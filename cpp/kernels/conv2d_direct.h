@@ -10,11 +10,13 @@
 
 namespace ninc::cpu {
 
-std::string DirectName(const Conv2dProblem& problem, Pass pass);  // "implicit gemm 8×48"
-size_t DirectPackedBytes(const Conv2dProblem& problem, Pass pass);
-WorkspaceSize DirectWorkspace(const Conv2dProblem& problem, Pass pass);
+std::string DirectName(Target target, const Conv2dProblem& problem,
+                       Pass pass);  // "implicit gemm 8×48"
+size_t DirectPackedBytes(Target target, const Conv2dProblem& problem, Pass pass);
+WorkspaceSize DirectWorkspace(Target target, const Conv2dProblem& problem, Pass pass);
 // Forward: src = x, dst = y. Backward data: src = dy, dst = dx.
-void DirectRun(const Conv2dProblem& problem, Pass pass, const float* src, const float* packed,
-               const Epilogue& epilogue, float* dst, const Workspace& workspace);
+void DirectRun(Target target, const Conv2dProblem& problem, Pass pass, const float* src,
+               const float* packed, const Epilogue& epilogue, float* dst,
+               const Workspace& workspace);
 
 }  // namespace ninc::cpu

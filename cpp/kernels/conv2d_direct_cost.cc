@@ -38,24 +38,24 @@ double Copies(const Conv2dProblem& p, const TapLattice& lattice) {
 
 // Tasks that share a block of pixels where there are few blocks, by its panels: each prepares the
 // block's rows anew (conv2d_direct.cc; counted for one thread, whatever there are).
-int64_t TasksOfBlock(const TapLattice& lattice, int64_t panels) {
+int64_t TasksOfBlock(Target target, const TapLattice& lattice, int64_t panels) {
   constexpr int64_t kTasks = 4;  // wanted of one thread
-  const int64_t blocks = CeilDiv(lattice.rows(), BlockRows());
+  const int64_t blocks = CeilDiv(lattice.rows(), BlockRows(target));
   return std::clamp<int64_t>(CeilDiv(kTasks, std::max<int64_t>(1, blocks)), 1, panels);
 }
 
 // What either kind pays beside its products: a block's rows found or gathered for one lattice, and
 // the same for a gradient of weights, its sums brought into place included.
-double RowsCost(const Conv2dProblem& p, const TapLattice& lattice, int64_t panels) {
-  const RowsSpeed& speed = ChosenSpeeds().rows;
-  return Real(TasksOfBlock(lattice, panels)) *
-         (speed.task * Real(CeilDiv(lattice.rows(), BlockRows())) +
+double RowsCost(Target target, const Conv2dProblem& p, const TapLattice& lattice, int64_t panels) {
+  const RowsSpeed& speed = SpeedsOf(target).rows;
+  return Real(TasksOfBlock(target, lattice, panels)) *
+         (speed.task * Real(CeilDiv(lattice.rows(), BlockRows(target))) +
           speed.pointer * Real(lattice.rows() * SumTaps(lattice)) +
           speed.copy * Copies(p, lattice));
 }
 
-double GradientRowsCost(const Conv2dProblem& p) {
-  const GradientSpeed& speed = ChosenSpeeds().gradient;
+double GradientRowsCost(Target target, const Conv2dProblem& p) {
+  const GradientSpeed& speed = SpeedsOf(target).gradient;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const double bytes = sizeof(float) * Real(p.weight_size());
   const int64_t blocks = CeilDiv(lattice.rows(), kSumPixels);
@@ -65,16 +65,16 @@ double GradientRowsCost(const Conv2dProblem& p) {
          speed.weight * Real(p.weight_size());
 }
 
-double PlainGradientCost(const Conv2dProblem& p) {
-  const GradientSpeed& speed = ChosenSpeeds().gradient;
+double PlainGradientCost(Target target, const Conv2dProblem& p) {
+  const GradientSpeed& speed = SpeedsOf(target).gradient;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
-  const Panels panels(lattice.columns, Tiles().shape);
-  const int64_t vectors = CeilDiv(lattice.columns, Tiles().shape.lanes);
+  const Panels panels(lattice.columns, Tiles(target).shape);
+  const int64_t vectors = CeilDiv(lattice.columns, Tiles(target).shape.lanes);
   const int64_t pixels = lattice.rows(), depth = SumDepth(lattice);
   const double per_tap =
       speed.multiply * Real(pixels) * PaidSums(panels, vectors, depth) +
       speed.call * Real(CeilDiv(pixels, kSumPixels) * panels.Tiles(0, panels.count(), depth));
-  return per_tap * Real(SumTaps(lattice)) + GradientRowsCost(p);
+  return per_tap * Real(SumTaps(lattice)) + GradientRowsCost(target, p);
 }
 
 // Products of `groups` of 16 rows by `vectors` of 16 columns, two of either at a time.
@@ -82,8 +82,8 @@ int64_t ProductsOf(int64_t groups, int64_t vectors) {
   return groups / 2 * vectors + groups % 2 * CeilDiv(vectors, 2);
 }
 
-double SplitGradientCost(const Conv2dProblem& p) {
-  const SplitSpeed& speed = ChosenSpeeds().split;
+double SplitGradientCost(Target target, const Conv2dProblem& p) {
+  const SplitSpeed& speed = SpeedsOf(target).split;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const int64_t pixels = lattice.rows(), taps = SumTaps(lattice), depth = SumDepth(lattice);
   const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
@@ -93,7 +93,7 @@ double SplitGradientCost(const Conv2dProblem& p) {
               speed.gradient_left * Real(taps * groups) + speed.gradient_right * Real(vectors)) +
          speed.gradient_add * SumsAdded(CeilDiv(pixels, kSumPixels)) *
              Real(taps * depth * vectors) +
-         GradientRowsCost(p);
+         GradientRowsCost(target, p);
 }
 
 }  // namespace
@@ -106,28 +106,28 @@ double PaidSums(const Panels& panels, int64_t vectors, int64_t rows) {
   return Real(std::max(rows * vectors, kFewestSums * panels.Tiles(0, panels.count(), rows)));
 }
 
-double PlainCost(const Conv2dProblem& p, Pass pass) {
-  if (pass == Pass::kBackwardWeights) return PlainGradientCost(p);
-  const DirectSpeed& speed = ChosenSpeeds().direct;
+double PlainCost(Target target, const Conv2dProblem& p, Pass pass) {
+  if (pass == Pass::kBackwardWeights) return PlainGradientCost(target, p);
+  const DirectSpeed& speed = SpeedsOf(target).direct;
   double cost = 0;
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);
     if (lattice.taps() == 0) continue;
-    const Panels panels(lattice.columns, Tiles().shape);
-    const int64_t vectors = CeilDiv(lattice.columns, Tiles().shape.lanes);
+    const Panels panels(lattice.columns, Tiles(target).shape);
+    const int64_t vectors = CeilDiv(lattice.columns, Tiles(target).shape.lanes);
     const int64_t rows = lattice.rows(), terms = SumTaps(lattice) * SumDepth(lattice);
     const double bytes = sizeof(float) * Real(terms * panels.padded_columns());
     cost += Real(terms) * (speed.multiply * PaidSums(panels, vectors, rows) +
                            speed.term * Real(panels.Tiles(0, panels.count(), rows))) +
-            RowsCost(p, lattice, panels.count());
-    cost += speed.line * Lines(bytes - kNearWeights) * Real(CeilDiv(rows, BlockRows()));
+            RowsCost(target, p, lattice, panels.count());
+    cost += speed.line * Lines(bytes - kNearWeights) * Real(CeilDiv(rows, BlockRows(target)));
   }
   return cost;
 }
 
-double SplitCost(const Conv2dProblem& p, Pass pass) {
-  if (pass == Pass::kBackwardWeights) return SplitGradientCost(p);
-  const SplitSpeed& speed = ChosenSpeeds().split;
+double SplitCost(Target target, const Conv2dProblem& p, Pass pass) {
+  if (pass == Pass::kBackwardWeights) return SplitGradientCost(target, p);
+  const SplitSpeed& speed = SpeedsOf(target).split;
   double cost = 0;
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);
@@ -135,19 +135,20 @@ double SplitCost(const Conv2dProblem& p, Pass pass) {
     const int64_t rows = lattice.rows(), steps = SumTaps(lattice) * SplitSteps(SumDepth(lattice));
     const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
     const int64_t panels = CeilDiv(vectors, SplitShape().vectors);
-    const int64_t groups = CeilDiv(rows, kSplitRows), blocks = CeilDiv(rows, BlockRows());
-    const int64_t times = TasksOfBlock(lattice, panels);
+    const int64_t groups = CeilDiv(rows, kSplitRows), blocks = CeilDiv(rows, BlockRows(target));
+    const int64_t times = TasksOfBlock(target, lattice, panels);
     const int64_t bytes = SplitBytes(SplitShape().lanes * vectors, steps * kSplitTerms);
     cost += Real(steps) * (speed.product * Real(ProductsOf(groups, vectors)) +
                            speed.left * Real(groups * times)) +
-            RowsCost(p, lattice, panels);
+            RowsCost(target, p, lattice, panels);
     cost += speed.line * Lines(Real(bytes) - kNearWeights) * Real(blocks);
   }
   return cost;
 }
 
-double DirectCost(const Conv2dProblem& p, Pass pass) {
-  return ProductShape(p, pass).split ? SplitCost(p, pass) : PlainCost(p, pass);
+double DirectCost(Target target, const Conv2dProblem& p, Pass pass) {
+  return ProductShape(target, p, pass).split ? SplitCost(target, p, pass)
+                                             : PlainCost(target, p, pass);
 }
 
 }  // namespace ninc::cpu

@@ -94,11 +94,11 @@ void PackLattice(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
 
 }  // namespace
 
-TileShape ProductShape(const Conv2dProblem& p, Pass pass) {
-  if (!HasSplitTiles() || Terms(p, pass) < kFewestSplitTerms) return Tiles().shape;
+TileShape ProductShape(Target target, const Conv2dProblem& p, Pass pass) {
+  if (!HasSplitTiles(target) || Terms(p, pass) < kFewestSplitTerms) return Tiles(target).shape;
   const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
-  const bool pays = may && SplitCost(p, pass) < PlainCost(p, pass);
-  return pays || p.method == ConvMethod::kSplit ? SplitShape() : Tiles().shape;
+  const bool pays = may && SplitCost(target, p, pass) < PlainCost(target, p, pass);
+  return pays || p.method == ConvMethod::kSplit ? SplitShape() : Tiles(target).shape;
 }
 
 int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape) {
@@ -119,9 +119,9 @@ size_t PackedGroupSize(const Conv2dProblem& p, Pass pass, const TileShape& shape
   return size;
 }
 
-void PackPanels(const Conv2dProblem& p, Pass pass, const float* weight, const float* scale,
-                float* packed, int threads) {
-  const TileShape shape = ProductShape(p, pass);
+void PackPanels(Target target, const Conv2dProblem& p, Pass pass, const float* weight,
+                const float* scale, float* packed, int threads) {
+  const TileShape shape = ProductShape(target, p, pass);
   const size_t group_size = PackedGroupSize(p, pass, shape);
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);

@@ -76,8 +76,7 @@ constexpr Speeds kAvx2Speeds = {.rows = {.task = 768, .pointer = 1.73, .copy = 1
 
 }  // namespace
 
-const Speeds& ChosenSpeeds() {
-  const Target target = ChosenTarget();
+const Speeds& SpeedsOf(Target target) {
   return target == Target::kAmx || target == Target::kAvx512 ? kAvx512Speeds : kAvx2Speeds;
 }
 

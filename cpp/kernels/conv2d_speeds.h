@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "ninc/target.h"
+
 namespace ninc::cpu {
 
 struct RowsSpeed {
@@ -62,8 +64,7 @@ struct Speeds {
   WinogradGradientSpeed winograd_gradient;
 };
 
-// Of the target in use.
-const Speeds& ChosenSpeeds();
+const Speeds& SpeedsOf(Target target);
 
 // What the counts have in common.
 inline double Real(int64_t value) { return static_cast<double>(value); }

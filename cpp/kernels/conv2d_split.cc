@@ -26,12 +26,13 @@ struct SplitSum {
 };
 
 // Steps [first, end) of the block's rows.
-void SplitRows(const ProductRows& source, const SplitSum& sum, int64_t first, int64_t end) {
+void SplitRows(Target target, const ProductRows& source, const SplitSum& sum, int64_t first,
+               int64_t end) {
   for (int64_t step = first; step < end;) {
     const int64_t tap = step / sum.tap_steps, offset = step % sum.tap_steps;
     const int64_t count = std::min(end - step, sum.tap_steps - offset);
     const int64_t term = offset * kSplitTerms;
-    SplitLeft(source.rows + tap * BlockRows(), term, source.pixels,
+    SplitLeft(source.rows + tap * BlockRows(target), term, source.pixels,
               std::min(source.depth - term, count * kSplitTerms), sum.group_bytes(),
               source.halves + SplitBytes(kSplitRows, (step - first) * kSplitTerms));
     step += count;
@@ -40,27 +41,28 @@ void SplitRows(const ProductRows& source, const SplitSum& sum, int64_t first, in
 
 }  // namespace
 
-size_t SplitScratchBytes(int64_t taps, int64_t depth, const Panels& panels) {
+size_t SplitScratchBytes(Target target, int64_t taps, int64_t depth, const Panels& panels) {
   if (!panels.shape().split) return 0;
   const SplitSum sum(taps, depth);
-  const int64_t groups = CeilDiv(BlockRows(), kSplitRows);
+  const int64_t groups = CeilDiv(BlockRows(target), kSplitRows);
   const int64_t sums = sum.steps > sum.stretch ? panels.count() * CeilDiv(groups, 2) : 1;
   return Carver::Bytes<std::byte>(groups * sum.group_bytes()) +
          Carver::Bytes<float>(sums * kSplitSums);
 }
 
-void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
-                   const float* packed, const Epilogue& epilogue, float* const* out) {
+void MultiplySplit(Target target, const ProductRows& source, const Panels& panels, int64_t panel0,
+                   int64_t panel1, const float* packed, const Epilogue& epilogue,
+                   float* const* out) {
   const SplitSum sum(source.taps, source.depth);
   const int64_t groups = CeilDiv(source.pixels, kSplitRows);
-  float* const sums = reinterpret_cast<float*>(source.halves + CeilDiv(BlockRows(), kSplitRows) *
-                                                                   sum.group_bytes());
+  float* const sums = reinterpret_cast<float*>(
+      source.halves + CeilDiv(BlockRows(target), kSplitRows) * sum.group_bytes());
   const SplitTiles tiles;
   // At least once: a sum without terms still writes its zeros.
   for (int64_t first = 0; first == 0 || first < sum.steps; first += sum.stretch) {
     const int64_t end = std::min(sum.steps, first + sum.stretch);
     const bool last = end == sum.steps;
-    SplitRows(source, sum, first, end);
+    SplitRows(target, source, sum, first, end);
     for (int64_t panel = panel0; panel < panel1; ++panel) {
       const int64_t width = panels.Width(panel);
       const float* right =

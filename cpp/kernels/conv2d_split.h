@@ -9,10 +9,11 @@
 namespace ninc::cpu {
 
 // Bytes of ProductRows::halves; none where products are not split.
-size_t SplitScratchBytes(int64_t taps, int64_t depth, const Panels& panels);
+size_t SplitScratchBytes(Target target, int64_t taps, int64_t depth, const Panels& panels);
 
 // MultiplyBlock where panels.shape().split.
-void MultiplySplit(const ProductRows& source, const Panels& panels, int64_t panel0, int64_t panel1,
-                   const float* packed, const Epilogue& epilogue, float* const* out);
+void MultiplySplit(Target target, const ProductRows& source, const Panels& panels, int64_t panel0,
+                   int64_t panel1, const float* packed, const Epilogue& epilogue,
+                   float* const* out);
 
 }  // namespace ninc::cpu

@@ -104,19 +104,20 @@ struct TaskScratch {
   static int64_t RightBytes(const Panels& panels) {
     return panels.shape().split ? SplitBytes(panels.padded_columns(), kBlockPixels) : 0;
   }
-  static size_t Bytes(const GradientRows& rows, const Panels& panels) {
+  static size_t Bytes(Target target, const GradientRows& rows, const Panels& panels) {
     return Carver::Bytes<float*>(rows.kernel_rows * rows.row_taps * kBlockPixels) +
            Carver::Bytes<float>(rows.channels) +
-           Carver::Bytes<float>(kBlockPixels * Tiles().shape.width()) +
+           Carver::Bytes<float>(kBlockPixels * Tiles(target).shape.width()) +
            (rows.merged ? Carver::Bytes<float>(kBlockPixels * rows.all()) : 0) +
            Carver::Bytes<std::byte>(LeftBytes(rows, panels)) +
            Carver::Bytes<std::byte>(RightBytes(panels));
   }
-  TaskScratch(const GradientRows& gradient, const Panels& panels, std::byte* memory) {
+  TaskScratch(Target target, const GradientRows& gradient, const Panels& panels,
+              std::byte* memory) {
     Carver carver(memory);
     rows = carver.Take<const float*>(gradient.kernel_rows * gradient.row_taps * kBlockPixels);
     zeros = carver.Take<float>(gradient.channels);
-    dy = carver.Take<float>(kBlockPixels * Tiles().shape.width());
+    dy = carver.Take<float>(kBlockPixels * Tiles(target).shape.width());
     patches = carver.Take<float>(gradient.merged ? kBlockPixels * gradient.all() : 0);
     left = carver.Take<std::byte>(LeftBytes(gradient, panels));
     right = carver.Take<std::byte>(RightBytes(panels));
@@ -162,9 +163,9 @@ Share ShareOf(const TaskGrid& grid, const GradientRows& rows, const Panels& pane
 }
 
 // Adds one block of pixels to one panel of a task's sums.
-void AddBlock(const Share& share, const GradientRows& rows, int vectors, int64_t pixels,
-              const TaskScratch& scratch, bool first, float* sums, Fetch* fetch) {
-  const TileKernels& kernels = Tiles();
+void AddBlock(Target target, const Share& share, const GradientRows& rows, int vectors,
+              int64_t pixels, const TaskScratch& scratch, bool first, float* sums, Fetch* fetch) {
+  const TileKernels& kernels = Tiles(target);
   const int64_t width = vectors * kernels.shape.lanes;
   const int64_t taps = (share.kernel1 - share.kernel0) * rows.row_taps;
   for (int64_t t = 0; t < taps; ++t) {
@@ -243,21 +244,21 @@ void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& 
 
 }  // namespace
 
-WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& p) {
+WorkspaceSize BackwardWeightsWorkspace(Target target, const Conv2dProblem& p) {
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const GradientRows rows(lattice);
-  const Panels panels(lattice.columns, ProductShape(p, Pass::kBackwardWeights));
+  const Panels panels(lattice.columns, ProductShape(target, p, Pass::kBackwardWeights));
   const int64_t chunks = TaskGrid::Chunks(p, rows, panels, lattice.rows());
   return {.shared = Carver::Bytes<float>(
               chunks * (TaskGrid::Sums(p, rows, panels) + p.groups * panels.padded_columns())),
-          .per_thread = TaskScratch::Bytes(rows, panels)};
+          .per_thread = TaskScratch::Bytes(target, rows, panels)};
 }
 
-void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, float* dweight,
-                     float* dbias, const Workspace& workspace) {
+void BackwardWeights(Target target, const Conv2dProblem& p, const float* x, const float* dy,
+                     float* dweight, float* dbias, const Workspace& workspace) {
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const GradientRows rows(lattice);
-  const Panels panels(lattice.columns, ProductShape(p, Pass::kBackwardWeights));
+  const Panels panels(lattice.columns, ProductShape(target, p, Pass::kBackwardWeights));
   const int64_t pixels = lattice.rows();
   if (pixels == 0) {
     std::fill_n(dweight, p.weight_size(), 0.0f);
@@ -277,7 +278,7 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
   };
   ParallelFor(workspace.threads(), grid.count(), [&](int64_t task, int thread) {
     const Share share = ShareOf(grid, rows, panels, task);
-    const TaskScratch scratch(rows, panels, workspace.thread<std::byte>(thread));
+    const TaskScratch scratch(target, rows, panels, workspace.thread<std::byte>(thread));
     const bool sums_bias = dbias != nullptr && share.kernel0 == 0 && share.channel0 == 0;
     for (int64_t panel = share.panel0; sums_bias && panel < share.panel1; ++panel) {
       std::fill_n(bias_sums(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
@@ -310,9 +311,9 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
                      scratch.right + SplitBytes(panels.Column(panel), kBlockPixels), bias);
           continue;
         }
-        Tiles().pack[panels.Vectors(panel) - 1](gradient, p.out_channels, count,
-                                                panels.Columns(panel), scratch.dy, bias);
-        AddBlock(share, rows, panels.Vectors(panel), count, scratch, block == share.block0,
+        Tiles(target).pack[panels.Vectors(panel) - 1](gradient, p.out_channels, count,
+                                                      panels.Columns(panel), scratch.dy, bias);
+        AddBlock(target, share, rows, panels.Vectors(panel), count, scratch, block == share.block0,
                  sums(share.chunk, share.group, panel), &fetch);
       }
       if (panels.shape().split) {
@@ -333,15 +334,15 @@ void BackwardWeights(const Conv2dProblem& p, const float* x, const float* dy, fl
     }
   }
   if (grid.chunks == 1) return;
-  const int64_t tiles = CeilDiv(rows.channels, Tiles().shape.rows);
+  const int64_t tiles = CeilDiv(rows.channels, Tiles(target).shape.rows);
   ParallelFor(workspace.threads(), p.groups * panels.count() * tiles, [&](int64_t task, int) {
-    const int64_t channel0 = task % tiles * Tiles().shape.rows;
+    const int64_t channel0 = task % tiles * Tiles(target).shape.rows;
     const int64_t panel = task / tiles % panels.count();
     const Share share = {.group = task / tiles / panels.count(),
                          .kernel0 = 0,
                          .kernel1 = rows.kernel_rows,
                          .channel0 = channel0,
-                         .channel1 = std::min(channel0 + Tiles().shape.rows, rows.channels)};
+                         .channel1 = std::min(channel0 + Tiles(target).shape.rows, rows.channels)};
     StorePanel(p, share, rows, panels, panel, sums(0, share.group, panel), grid.chunks,
                chunk_stride, dweight);
   });

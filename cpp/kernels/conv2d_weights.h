@@ -14,9 +14,9 @@ inline constexpr int64_t kSumPixels = 128;
 // Pixels of a chunk, which has sums of its own, at least.
 inline constexpr int64_t kChunkPixels = 1024;
 
-WorkspaceSize BackwardWeightsWorkspace(const Conv2dProblem& problem);
+WorkspaceSize BackwardWeightsWorkspace(Target target, const Conv2dProblem& problem);
 // x: N×H×W×C, dy: N×P×Q×K, dweight: K×(C/groups)×R×S, written; dbias: K, written, or null.
-void BackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy, float* dweight,
-                     float* dbias, const Workspace& workspace);
+void BackwardWeights(Target target, const Conv2dProblem& problem, const float* x, const float* dy,
+                     float* dweight, float* dbias, const Workspace& workspace);
 
 }  // namespace ninc::cpu

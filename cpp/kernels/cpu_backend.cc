@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 
 #include "base/memory_limit.h"
@@ -27,6 +28,7 @@ namespace {
 
 class Cpu final : public Backend {
  public:
+  explicit Cpu(Target target) : target_(target) {}
   std::string_view name() const override { return "cpu"; }
 
   Result<DeviceMemory> Allocate(const char* what, size_t bytes) override {
@@ -60,74 +62,74 @@ class Cpu final : public Backend {
   }
 
   size_t PackedWeightBytes(const Conv2dProblem& problem, Pass pass) const override {
-    return cpu::PackedWeightBytes(problem, pass);
+    return cpu::PackedWeightBytes(target_, problem, pass);
   }
   Status PackWeights(const Conv2dProblem& problem, Pass pass, const float* weight,
                      const float* scale, float* packed, int threads) override {
-    cpu::PackWeights(problem, pass, weight, scale, packed, threads);
+    cpu::PackWeights(target_, problem, pass, weight, scale, packed, threads);
     return {};
   }
   WorkspaceSize Conv2dWorkspace(const Conv2dProblem& problem, Pass pass) const override {
-    return cpu::Conv2dWorkspace(problem, pass);
+    return cpu::Conv2dWorkspace(target_, problem, pass);
   }
   std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) const override {
-    return cpu::Conv2dAlgorithm(problem, pass);
+    return cpu::Conv2dAlgorithm(target_, problem, pass);
   }
   std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dProblem& problem,
                                               Pass pass) const override {
-    return cpu::Conv2dEstimates(problem, pass);
+    return cpu::Conv2dEstimates(target_, problem, pass);
   }
   std::string Conv2dBlock(const Conv2dProblem& problem, Pass pass) const override {
-    return cpu::Conv2dBlock(problem, pass);
+    return cpu::Conv2dBlock(target_, problem, pass);
   }
   Status Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
                        const float* bias, Activation activation, float* y,
                        const Workspace& workspace) override {
-    cpu::Conv2dForward(problem, x, packed, bias, activation, y, workspace);
+    cpu::Conv2dForward(target_, problem, x, packed, bias, activation, y, workspace);
     return {};
   }
   Status Conv2dBackwardData(const Conv2dProblem& problem, const float* dy, const float* packed,
                             const float* x, Activation activation, float* dx,
                             const Workspace& workspace) override {
-    cpu::Conv2dBackwardData(problem, dy, packed, x, activation, dx, workspace);
+    cpu::Conv2dBackwardData(target_, problem, dy, packed, x, activation, dx, workspace);
     return {};
   }
   Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x, const float* dy,
                                float* dweight, float* dbias, const Workspace& workspace) override {
-    cpu::Conv2dBackwardWeights(problem, x, dy, dweight, dbias, workspace);
+    cpu::Conv2dBackwardWeights(target_, problem, x, dy, dweight, dbias, workspace);
     return {};
   }
 
   bool PointwiseBackwardPays(const Conv2dProblem& problem) const override {
-    return cpu::PointwiseBackwardPays(problem);
+    return cpu::PointwiseBackwardPays(target_, problem);
   }
   WorkspaceSize PointwiseBackwardWorkspace(
       const std::vector<Conv2dProblem>& problems) const override {
-    return cpu::PointwiseBackwardWorkspace(problems);
+    return cpu::PointwiseBackwardWorkspace(target_, problems);
   }
   Status PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* dy,
                            const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
                            const Workspace& workspace) override {
-    cpu::PointwiseBackward(problems, dy, layers, norms, dx, workspace);
+    cpu::PointwiseBackward(target_, problems, dy, layers, norms, dx, workspace);
     return {};
   }
 
   WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const override {
-    return cpu::MlpConvWorkspace(problem);
+    return cpu::MlpConvWorkspace(target_, problem);
   }
   std::string MlpConvBlock(const MlpConvProblem& problem) const override {
-    return cpu::MlpConvBlock(problem);
+    return cpu::MlpConvBlock(target_, problem);
   }
   Status MlpConvForward(const MlpConvProblem& problem, const float* x, const MlpConvLayer* layers,
                         const MlpConvTail* training, float* y,
                         const Workspace& workspace) override {
-    cpu::MlpConvForward(problem, x, layers, training, y, workspace);
+    cpu::MlpConvForward(target_, problem, x, layers, training, y, workspace);
     return {};
   }
 
   Status ActivationForward(int64_t count, Activation activation, const float* x, float* y,
                            int threads) override {
-    cpu::ActivationForward(count, activation, x, y, threads);
+    cpu::ActivationForward(target_, count, activation, x, y, threads);
     return {};
   }
   WorkspaceSize ActivationBackwardWorkspace(int64_t rows, int64_t channels) const override {
@@ -136,38 +138,38 @@ class Cpu final : public Backend {
   Status ActivationBackward(int64_t rows, int64_t channels, Activation activation, const float* dy,
                             const float* y, float* dx, float* dbias,
                             const Workspace& workspace) override {
-    cpu::ActivationBackward(rows, channels, activation, dy, y, dx, dbias, workspace);
+    cpu::ActivationBackward(target_, rows, channels, activation, dy, y, dx, dbias, workspace);
     return {};
   }
 
   Status MaxPool2dForward(const Pool2dProblem& problem, const float* x, float* y,
                           int threads) override {
-    cpu::MaxPool2dForward(problem, x, y, threads);
+    cpu::MaxPool2dForward(target_, problem, x, y, threads);
     return {};
   }
   Status MaxPool2dBackward(const Pool2dProblem& problem, const float* dy, const float* x, float* dx,
                            int threads) override {
-    cpu::MaxPool2dBackward(problem, dy, x, dx, threads);
+    cpu::MaxPool2dBackward(target_, problem, dy, x, dx, threads);
     return {};
   }
   Status AvgPool2dForward(const Pool2dProblem& problem, const float* x, float* y,
                           int threads) override {
-    cpu::AvgPool2dForward(problem, x, y, threads);
+    cpu::AvgPool2dForward(target_, problem, x, y, threads);
     return {};
   }
   Status AvgPool2dBackward(const Pool2dProblem& problem, const float* dy, float* dx,
                            int threads) override {
-    cpu::AvgPool2dBackward(problem, dy, dx, threads);
+    cpu::AvgPool2dBackward(target_, problem, dy, dx, threads);
     return {};
   }
   Status GlobalAvgPool2dForward(const Shape& input, const float* x, float* y,
                                 int threads) override {
-    cpu::GlobalAvgPool2dForward(input, x, y, threads);
+    cpu::GlobalAvgPool2dForward(target_, input, x, y, threads);
     return {};
   }
   Status GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx,
                                  int threads) override {
-    cpu::GlobalAvgPool2dBackward(input, dy, dx, threads);
+    cpu::GlobalAvgPool2dBackward(target_, input, dy, dx, threads);
     return {};
   }
 
@@ -175,22 +177,23 @@ class Cpu final : public Backend {
     return cpu::TrainingPoolPays(problem);
   }
   size_t PoolTraceBytes(const TrainingPoolProblem& problem) const override {
-    return cpu::PoolTraceBytes(problem);
+    return cpu::PoolTraceBytes(target_, problem);
   }
   Status TrainingPoolForward(const TrainingPoolProblem& problem, const DropoutKey* key,
                              const float* x, float* y, uint8_t* trace, int threads) override {
-    cpu::TrainingPoolForward(problem, key, {0, problem.pool.input.n}, x, y, trace, threads);
+    cpu::TrainingPoolForward(target_, problem, key, {0, problem.pool.input.n}, x, y, trace,
+                             threads);
     return {};
   }
   Status TrainingPoolBackward(const TrainingPoolProblem& problem, bool dropped, const float* dy,
                               const uint8_t* trace, float* dx, int threads) override {
-    cpu::TrainingPoolBackward(problem, dropped, dy, trace, dx, threads);
+    cpu::TrainingPoolBackward(target_, problem, dropped, dy, trace, dx, threads);
     return {};
   }
 
   Status Dropout(int64_t count, float p, uint32_t layer, const DropoutKey* key, const float* x,
                  float* y, int threads) override {
-    cpu::Dropout(count, p, layer, *key, x, y, threads);
+    cpu::Dropout(target_, count, p, layer, *key, x, y, threads);
     return {};
   }
 
@@ -200,7 +203,7 @@ class Cpu final : public Backend {
   }
   Status ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                     const float* shift, Activation activation, float* y, int threads) override {
-    cpu::ScaleShift(rows, channels, x, scale, shift, activation, y, threads);
+    cpu::ScaleShift(target_, rows, channels, x, scale, shift, activation, y, threads);
     return {};
   }
   WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels) const override {
@@ -210,16 +213,16 @@ class Cpu final : public Backend {
                           const float* bias, float eps, float momentum, Activation activation,
                           float* running_mean, float* running_var, float* save_mean,
                           float* save_inv_std, float* y, const Workspace& workspace) override {
-    cpu::BatchNormForward(rows, channels, x, weight, bias, eps, momentum, activation, running_mean,
-                          running_var, save_mean, save_inv_std, y, workspace);
+    cpu::BatchNormForward(target_, rows, channels, x, weight, bias, eps, momentum, activation,
+                          running_mean, running_var, save_mean, save_inv_std, y, workspace);
     return {};
   }
   Status BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const float* x,
                            const float* y, Activation activation, const float* weight,
                            const float* save_mean, const float* save_inv_std, float* dx,
                            float* dweight, float* dbias, const Workspace& workspace) override {
-    cpu::BatchNormBackward(rows, channels, dy, x, y, activation, weight, save_mean, save_inv_std,
-                           dx, dweight, dbias, workspace);
+    cpu::BatchNormBackward(target_, rows, channels, dy, x, y, activation, weight, save_mean,
+                           save_inv_std, dx, dweight, dbias, workspace);
     return {};
   }
 
@@ -227,32 +230,32 @@ class Cpu final : public Backend {
     return cpu::NormConv2dPays(problem);
   }
   WorkspaceSize NormConv2dWorkspace(const Conv2dProblem& problem) const override {
-    return cpu::NormConv2dWorkspace(problem);
+    return cpu::NormConv2dWorkspace(target_, problem);
   }
   std::string NormConv2dBlock(const Conv2dProblem& problem) const override {
-    return cpu::NormConv2dBlock(problem);
+    return cpu::NormConv2dBlock(target_, problem);
   }
   Status NormConv2dForward(const Conv2dProblem& problem, const float* x,
                            const Normalization* source, const float* packed, const float* bias,
                            float* y, const NormStatistics& statistics,
                            const Workspace& workspace) override {
-    cpu::NormConv2dForward(problem, x, source, packed, bias, y, statistics, workspace);
+    cpu::NormConv2dForward(target_, problem, x, source, packed, bias, y, statistics, workspace);
     return {};
   }
   Status Normalize(int64_t rows, int64_t channels, const float* z, const Normalization& norm,
                    float* y, int threads) override {
-    cpu::Normalize(rows, channels, z, norm, y, threads);
+    cpu::Normalize(target_, rows, channels, z, norm, y, threads);
     return {};
   }
   Status NormBackward(int64_t rows, int64_t channels, const float* dy, const NormGradient& gradient,
                       bool sums, float* dx, const Workspace& workspace) override {
-    cpu::NormBackward(rows, channels, dy, gradient, sums, dx, workspace);
+    cpu::NormBackward(target_, rows, channels, dy, gradient, sums, dx, workspace);
     return {};
   }
 
   Status Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
              int threads) override {
-    cpu::Add(count, a, b, activation, y, threads);
+    cpu::Add(target_, count, a, b, activation, y, threads);
     return {};
   }
   Status CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,
@@ -302,13 +305,13 @@ class Cpu final : public Backend {
     if (state->updated == 0) return {};
     const SgdSettings settings{update->lr, state->momentum, update->weight_decay,
                                state->nesterov != 0, state->gradient_scale};
-    cpu::SgdUpdate(count, settings, gradient, velocity, weight, threads);
+    cpu::SgdUpdate(target_, count, settings, gradient, velocity, weight, threads);
     return {};
   }
   Status AverageUpdate(int64_t count, const StepState* state, const float* weight, float* average,
                        int threads) override {
     if (state->updated == 0) return {};
-    cpu::AverageUpdate(count, state->average_rate, weight, average, threads);
+    cpu::AverageUpdate(target_, count, state->average_rate, weight, average, threads);
     return {};
   }
   Status CopyUpdated(int64_t count, const StepState* state, const float* x, float* y,
@@ -321,13 +324,19 @@ class Cpu final : public Backend {
   Status RunRecorded(const RecordingKey&, Status (*body)(void*), void* context) override {
     return body(context);
   }
+
+  const Target target_;
 };
 
 }  // namespace
 
-Backend& CpuBackend() {
-  static Cpu cpu;
-  return cpu;
+Backend& CpuBackend(Target target) {
+  static Cpu backends[] = {Cpu(Target::kScalar), Cpu(Target::kNeon), Cpu(Target::kAvx2),
+                           Cpu(Target::kAvx512), Cpu(Target::kAmx)};
+  static_assert(std::size(backends) == kTargets);
+  return backends[static_cast<size_t>(target)];
 }
+
+Backend& CpuBackend() { return CpuBackend(ChosenTarget()); }
 
 }  // namespace ninc

@@ -16,7 +16,7 @@
 //
 //     #if HWY_ONCE
 //     namespace ninc::cpu {
-//     void Relu(...) { NINC_DISPATCH(Relu)(...); }
+//     void Relu(Target target, ...) { NINC_DISPATCH(target, Relu)(...); }
 //     }  // namespace ninc::cpu
 //     #endif
 #pragma once
@@ -38,17 +38,18 @@
 #define NINC_BASELINE(Function) (&N_SCALAR::Function)
 #endif
 
-// The address of Function in the namespace of the target in use.
-#define NINC_DISPATCH(Function) NINC_AVX512_OR(Function, NINC_AVX2_OR(Function))
+// The address of Function in a target's namespace. AMX's kernels are AVX-512's.
+#define NINC_DISPATCH(target, Function) \
+  NINC_AVX512_OR(target, Function, NINC_AVX2_OR(target, Function))
 #if HWY_TARGETS & HWY_AVX3
-#define NINC_AVX512_OR(Function, other) \
-  (::ninc::ChosenTarget() >= ::ninc::Target::kAvx512 ? &N_AVX3::Function : other)
+#define NINC_AVX512_OR(target, Function, other) \
+  ((target) >= ::ninc::Target::kAvx512 ? &N_AVX3::Function : other)
 #else
-#define NINC_AVX512_OR(Function, other) other
+#define NINC_AVX512_OR(target, Function, other) other
 #endif
 #if HWY_TARGETS & HWY_AVX2
-#define NINC_AVX2_OR(Function) \
-  (::ninc::ChosenTarget() == ::ninc::Target::kAvx2 ? &N_AVX2::Function : NINC_BASELINE(Function))
+#define NINC_AVX2_OR(target, Function) \
+  ((target) == ::ninc::Target::kAvx2 ? &N_AVX2::Function : NINC_BASELINE(Function))
 #else
-#define NINC_AVX2_OR(Function) NINC_BASELINE(Function)
+#define NINC_AVX2_OR(target, Function) (static_cast<void>(target), NINC_BASELINE(Function))
 #endif

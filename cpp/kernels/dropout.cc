@@ -32,13 +32,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void Dropout(int64_t count, float p, uint32_t layer, const DropoutKey& key, const float* x,
-             float* y, int threads) {
+void Dropout(Target target, int64_t count, float p, uint32_t layer, const DropoutKey& key,
+             const float* x, float* y, int threads) {
   if (p == 1.0f) {  // drops all, and 1 / (1 - p) is infinite
     std::fill_n(y, count, 0.0f);
     return;
   }
-  NINC_DISPATCH(DropAll)(count, DropoutMask(p, layer, key), x, y, threads);
+  NINC_DISPATCH(target, DropAll)(count, DropoutMask(p, layer, key), x, y, threads);
 }
 
 }  // namespace ninc::cpu

@@ -10,8 +10,8 @@ namespace ninc::cpu {
 
 // y(i) = word(i) < p * 2^32 ? 0 : x(i) / (1 - p),  word(i) = Philox(i / 4; key)[i % 4] (philox.h)
 // y may be x; p in [0, 1]. The backward pass is the same call on dy: the mask is drawn again.
-void Dropout(int64_t count, float p, uint32_t layer, const DropoutKey& key, const float* x,
-             float* y, int threads);
+void Dropout(Target target, int64_t count, float p, uint32_t layer, const DropoutKey& key,
+             const float* x, float* y, int threads);
 
 // What decides a layer's mask in one step, and the factor of what it keeps.
 struct DropoutMask {

@@ -33,9 +33,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
-         int threads) {
-  NINC_DISPATCH(Add)(count, a, b, activation, y, threads);
+void Add(Target target, int64_t count, const float* a, const float* b, Activation activation,
+         float* y, int threads) {
+  NINC_DISPATCH(target, Add)(count, a, b, activation, y, threads);
 }
 
 void CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,

@@ -7,8 +7,8 @@ namespace ninc::cpu {
 
 // y(i) = activation(a(i) + b(i)); y may be a or b. Joins the gradients of a value that several
 // nodes read, too.
-void Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
-         int threads);
+void Add(Target target, int64_t count, const float* a, const float* b, Activation activation,
+         float* y, int threads);
 
 // y(r, y_offset + c) = x(r, x_offset + c) for r < rows, c < channels; rows are x_stride and
 // y_stride apart. One input of a concat forward, or of its gradient backward.

@@ -76,12 +76,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void GlobalAvgPool2dForward(const Shape& input, const float* x, float* y, int threads) {
-  NINC_DISPATCH(GlobalAvgPool2dForward)(input, x, y, threads);
+void GlobalAvgPool2dForward(Target target, const Shape& input, const float* x, float* y,
+                            int threads) {
+  NINC_DISPATCH(target, GlobalAvgPool2dForward)(input, x, y, threads);
 }
 
-void GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx, int threads) {
-  NINC_DISPATCH(GlobalAvgPool2dBackward)(input, dy, dx, threads);
+void GlobalAvgPool2dBackward(Target target, const Shape& input, const float* dy, float* dx,
+                             int threads) {
+  NINC_DISPATCH(target, GlobalAvgPool2dBackward)(input, dy, dx, threads);
 }
 
 }  // namespace ninc::cpu

@@ -2,13 +2,16 @@
 #pragma once
 
 #include "ninc/tensor.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
 
 // y(n, c) = 1/(H·W) * sum over h, w of x(n, h, w, c)
-void GlobalAvgPool2dForward(const Shape& input, const float* x, float* y, int threads);
+void GlobalAvgPool2dForward(Target target, const Shape& input, const float* x, float* y,
+                            int threads);
 
 // dx(n, h, w, c) = dy(n, c) / (H·W)
-void GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx, int threads);
+void GlobalAvgPool2dBackward(Target target, const Shape& input, const float* dy, float* dx,
+                             int threads);
 
 }  // namespace ninc::cpu

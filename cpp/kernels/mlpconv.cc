@@ -50,8 +50,8 @@ int64_t SharedUnits(int64_t units, int threads) {
 
 // The units from `first` on, fewer than there are threads: the map of unit first + i lies in thread
 // i's scratch memory, apart from what its blocks use.
-void RunShared(const MlpConvChain& chain, int64_t first, const float* x, const MlpConvLayer* layers,
-               float* y, const Workspace& workspace) {
+void RunShared(Target target, const MlpConvChain& chain, int64_t first, const float* x,
+               const MlpConvLayer* layers, float* y, const Workspace& workspace) {
   const auto memory_of = [&](int64_t thread) {
     return workspace.thread<std::byte>(static_cast<int>(thread));
   };
@@ -62,7 +62,7 @@ void RunShared(const MlpConvChain& chain, int64_t first, const float* x, const M
   const int64_t begin = chain.UnitPlaces(first).begin, count = chain.places() - begin;
   const int64_t threads = workspace.threads();
   const int64_t pieces = std::min(threads * CeilDiv(count, threads * chain.block_places()),
-                                  CeilDiv(count, int64_t{Tiles().shape.rows}));
+                                  CeilDiv(count, int64_t{Tiles(target).shape.rows}));
   ParallelFor(workspace.threads(), pieces, [&](int64_t task, int thread) {
     Span piece{begin + count * task / pieces, begin + count * (task + 1) / pieces};
     while (piece.begin < piece.end) {
@@ -81,11 +81,12 @@ void RunShared(const MlpConvChain& chain, int64_t first, const float* x, const M
 // Of few units: the layers before `near` one after the other, then the rest in pieces. The maps
 // that nobody keeps take turns in two buffers.
 struct FewUnits {
-  FewUnits(const MlpConvProblem& p, const MlpConvChain& chain) : near(FirstNear(p)) {
+  FewUnits(Target target, const MlpConvProblem& p, const MlpConvChain& chain)
+      : near(FirstNear(target, p)) {
     int64_t largest = chain.HasTail() ? p.layers.back().output().size() : 0;
     for (size_t i = 0; i < near; ++i) {
       largest = std::max(largest, p.layers[i].output().size());
-      size = size.Max(Conv2dWorkspace(p.layers[i], Pass::kForward));
+      size = size.Max(Conv2dWorkspace(target, p.layers[i], Pass::kForward));
     }
     size.per_thread = std::max(size.per_thread, chain.ScratchBytes());
     map_bytes = WorkspaceSize::Aligned(static_cast<size_t>(largest) * sizeof(float));
@@ -94,9 +95,10 @@ struct FewUnits {
 
   // The first layer from which on all weights are near; as many as there are where a single layer
   // would be left, which is better split in its own way.
-  static size_t FirstNear(const MlpConvProblem& p) {
+  static size_t FirstNear(Target target, const MlpConvProblem& p) {
     size_t layer = p.layers.size();
-    while (layer > 0 && PackedWeightBytes(p.layers[layer - 1], Pass::kForward) <= kNearBytes) {
+    while (layer > 0 &&
+           PackedWeightBytes(target, p.layers[layer - 1], Pass::kForward) <= kNearBytes) {
       --layer;
     }
     return layer + 1 == p.layers.size() ? layer + 1 : layer;
@@ -109,13 +111,13 @@ struct FewUnits {
 
 // All layers from `layer` on, a piece of the map a task. x is the layer's input, `map` all of the
 // last layer's.
-void RunPieces(const MlpConvChain& chain, size_t layer, const float* x, const MlpConvLayer* layers,
-               float* map, const Workspace& workspace) {
+void RunPieces(Target target, const MlpConvChain& chain, size_t layer, const float* x,
+               const MlpConvLayer* layers, float* map, const Workspace& workspace) {
   const int64_t count = layer == 0 ? chain.places() : chain.pixels();
-  const int64_t most = layer == 0 ? chain.block_places() : BlockRows();
+  const int64_t most = layer == 0 ? chain.block_places() : BlockRows(target);
   const int64_t each = std::max(kPiecesPerThread, CeilDiv(count, most * workspace.threads()));
   const int64_t pieces =
-      std::min(each * workspace.threads(), CeilDiv(count, int64_t{Tiles().shape.rows}));
+      std::min(each * workspace.threads(), CeilDiv(count, int64_t{Tiles(target).shape.rows}));
   ParallelFor(workspace.threads(), pieces, [&](int64_t task, int thread) {
     const Span piece{count * task / pieces, count * (task + 1) / pieces};
     std::byte* const memory = workspace.thread<std::byte>(thread);
@@ -124,9 +126,9 @@ void RunPieces(const MlpConvChain& chain, size_t layer, const float* x, const Ml
   });
 }
 
-void RunFewUnits(const MlpConvProblem& p, const MlpConvChain& chain, const float* x,
+void RunFewUnits(Target target, const MlpConvProblem& p, const MlpConvChain& chain, const float* x,
                  const MlpConvLayer* layers, float* y, const Workspace& workspace) {
-  const FewUnits plan(p, chain);
+  const FewUnits plan(target, p, chain);
   std::byte* const base = workspace.shared<std::byte>();
   const Workspace inner(base + 2 * plan.map_bytes, {plan.size.shared, workspace.size().per_thread},
                         workspace.threads());
@@ -138,37 +140,41 @@ void RunFewUnits(const MlpConvProblem& p, const MlpConvChain& chain, const float
   };
   for (size_t i = 0; i < plan.near; ++i) {
     float* map = map_of(i, i);
-    Conv2dForward(p.layers[i], x, layers[i].packed, layers[i].bias, p.activations[i], map, inner);
+    Conv2dForward(target, p.layers[i], x, layers[i].packed, layers[i].bias, p.activations[i], map,
+                  inner);
     x = map;
   }
   float* const last_map = map_of(last, std::min(plan.near, last));
-  if (plan.near <= last) RunPieces(chain, plan.near, x, layers, last_map, inner);
+  if (plan.near <= last) RunPieces(target, chain, plan.near, x, layers, last_map, inner);
   chain.RunTail({0, p.layers[0].input.n}, last_map, y, workspace.threads());
 }
 
 }  // namespace
 
-std::string MlpConvBlock(const MlpConvProblem& p) { return MlpConvChain(p).BlockText(); }
-
-WorkspaceSize MlpConvWorkspace(const MlpConvProblem& p) {
-  const MlpConvChain chain(p);
-  WorkspaceSize size{.per_thread = chain.ScratchBytes()};
-  return chain.units() < kManyUnits ? size.Max(FewUnits(p, chain).Total()) : size;
+std::string MlpConvBlock(Target target, const MlpConvProblem& p) {
+  return MlpConvChain(target, p).BlockText();
 }
 
-void MlpConvForward(const MlpConvProblem& p, const float* x, const MlpConvLayer* layers,
-                    const MlpConvTail* training, float* y, const Workspace& workspace) {
+WorkspaceSize MlpConvWorkspace(Target target, const MlpConvProblem& p) {
+  const MlpConvChain chain(target, p);
+  WorkspaceSize size{.per_thread = chain.ScratchBytes()};
+  return chain.units() < kManyUnits ? size.Max(FewUnits(target, p, chain).Total()) : size;
+}
+
+void MlpConvForward(Target target, const MlpConvProblem& p, const float* x,
+                    const MlpConvLayer* layers, const MlpConvTail* training, float* y,
+                    const Workspace& workspace) {
   if (p.output().size() == 0) return;
-  const MlpConvChain chain(p, training);
+  const MlpConvChain chain(target, p, training);
   const int64_t units = chain.units();
   if (units < kManyUnits && units < 2 * workspace.threads()) {
-    return RunFewUnits(p, chain, x, layers, y, workspace);
+    return RunFewUnits(target, p, chain, x, layers, y, workspace);
   }
   const int64_t shared = SharedUnits(units, workspace.threads());
   ParallelFor(workspace.threads(), units - shared, [&](int64_t unit, int thread) {
     RunUnit(chain, unit, x, layers, y, workspace.thread<std::byte>(thread));
   });
-  if (shared > 0) RunShared(chain, units - shared, x, layers, y, workspace);
+  if (shared > 0) RunShared(target, chain, units - shared, x, layers, y, workspace);
 }
 
 }  // namespace ninc::cpu

@@ -8,10 +8,11 @@
 
 namespace ninc::cpu {
 
-WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem);
-std::string MlpConvBlock(const MlpConvProblem& problem);  // of the first layer
+WorkspaceSize MlpConvWorkspace(Target target, const MlpConvProblem& problem);
+std::string MlpConvBlock(Target target, const MlpConvProblem& problem);  // of the first layer
 // y = tail(activation_L(conv_L(... activation_1(conv_1(x))))), see Backend::MlpConvForward.
-void MlpConvForward(const MlpConvProblem& problem, const float* x, const MlpConvLayer* layers,
-                    const MlpConvTail* training, float* y, const Workspace& workspace);
+void MlpConvForward(Target target, const MlpConvProblem& problem, const float* x,
+                    const MlpConvLayer* layers, const MlpConvTail* training, float* y,
+                    const Workspace& workspace);
 
 }  // namespace ninc::cpu

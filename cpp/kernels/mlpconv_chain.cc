@@ -17,10 +17,10 @@ namespace {
 // Tiles a block of Winograd's: its products, its map and the next layers' weights share L2.
 constexpr int64_t kChainTiles = 32;
 
-std::array<TileShape, MlpConvProblem::kMaxLayers> ShapesOf(const MlpConvProblem& p) {
+std::array<TileShape, MlpConvProblem::kMaxLayers> ShapesOf(Target target, const MlpConvProblem& p) {
   std::array<TileShape, MlpConvProblem::kMaxLayers> shapes{};
   for (size_t i = 0; i < p.layers.size(); ++i) {
-    shapes[i] = ProductShape(p.layers[i], Pass::kForward);
+    shapes[i] = ProductShape(target, p.layers[i], Pass::kForward);
   }
   return shapes;
 }
@@ -51,39 +51,41 @@ struct MlpConvChain::Scratch {
 
   Scratch(const MlpConvChain& chain, std::byte* memory) {
     Carver carver(memory);
-    first = carver.Take<std::byte>(
-        static_cast<int64_t>(chain.winograd_ ? chain.winograd_->ScratchBytes()
-                                             : BlockScratch::Bytes(chain.lattice_, chain.panels_)));
+    first = carver.Take<std::byte>(static_cast<int64_t>(
+        chain.winograd_ ? chain.winograd_->ScratchBytes()
+                        : BlockScratch::Bytes(chain.target_, chain.lattice_, chain.panels_)));
     halves = carver.Take<std::byte>(chain.halves_bytes_);
     pixels = carver.Take<int64_t>(chain.block_pixels_);
     outputs = carver.Take<float*>(chain.block_pixels_);
     tiles = carver.Take<float*>(chain.block_pixels_);
-    rows = carver.Take<float*>(BlockRows());
+    rows = carver.Take<float*>(BlockRows(chain.target_));
     map = carver.Take<float>(chain.block_pixels_ * chain.map_.c);
-    for (float*& buffer : between) buffer = carver.Take<float>(BlockRows() * chain.widest_);
+    for (float*& buffer : between)
+      buffer = carver.Take<float>(BlockRows(chain.target_) * chain.widest_);
     unit_map = carver.Take<float>(0);
   }
 };
 
-MlpConvChain::MlpConvChain(const MlpConvProblem& p, const MlpConvTail* training)
-    : problem_(p),
+MlpConvChain::MlpConvChain(Target target, const MlpConvProblem& p, const MlpConvTail* training)
+    : target_(target),
+      problem_(p),
       training_(training),
       map_(p.layers[0].output()),
       lattice_(MakeLattice(p.layers[0], Pass::kForward, 0)),
-      shapes_(ShapesOf(p)),
+      shapes_(ShapesOf(target, p)),
       panels_(PanelsOf(0)) {
-  const WinogradShape shape = ChooseWinograd(p.layers[0], Pass::kForward);
-  int64_t images = BlockRows() / std::max<int64_t>(1, map_.h * map_.w);
+  const WinogradShape shape = ChooseWinograd(target, p.layers[0], Pass::kForward);
+  int64_t images = BlockRows(target) / std::max<int64_t>(1, map_.h * map_.w);
   if (shape.tile > 0) {
-    winograd_.emplace(p.layers[0], shape, kChainTiles);
+    winograd_.emplace(target, p.layers[0], shape, kChainTiles);
     tile_pixels_ = shape.outputs() * shape.outputs();
     images = kChainTiles / std::max<int64_t>(1, InImage());
   }
   images_ = std::clamp<int64_t>(images, 1, std::max<int64_t>(1, map_.n));
-  block_pixels_ = std::max(BlockRows(), winograd_ ? winograd_->tiles() * tile_pixels_ : 0);
+  block_pixels_ = std::max(BlockRows(target), winograd_ ? winograd_->tiles() * tile_pixels_ : 0);
   for (size_t i = 0; i < p.layers.size(); ++i) {
     widest_ = std::max(widest_, p.layers[i].out_channels);
-    const size_t bytes = SplitScratchBytes(1, p.layers[i].input.c, PanelsOf(i));
+    const size_t bytes = SplitScratchBytes(target, 1, p.layers[i].input.c, PanelsOf(i));
     if (i > 0) halves_bytes_ = std::max(halves_bytes_, static_cast<int64_t>(bytes));
   }
 }
@@ -110,7 +112,9 @@ Span MlpConvChain::UnitPixels(int64_t unit) const {
 
 int64_t MlpConvChain::UnitOf(int64_t place) const { return place / (images_ * InImage()); }
 
-int64_t MlpConvChain::block_places() const { return winograd_ ? winograd_->tiles() : BlockRows(); }
+int64_t MlpConvChain::block_places() const {
+  return winograd_ ? winograd_->tiles() : BlockRows(target_);
+}
 
 std::string MlpConvChain::BlockText() const {
   return BlockName(EvenBlock(images_ * InImage(), block_places()), winograd_ ? "tile" : "pixel");
@@ -121,11 +125,11 @@ size_t MlpConvChain::ScratchBytes() const {
   const bool whole = HasTail() && units() > 1;
   const int64_t unit_map = whole ? images_ * map_.h * map_.w * last_channels() : 0;
   return (winograd_ ? Carver::Bytes<std::byte>(winograd_->ScratchBytes())
-                    : Carver::Bytes<std::byte>(BlockScratch::Bytes(lattice_, panels_))) +
+                    : Carver::Bytes<std::byte>(BlockScratch::Bytes(target_, lattice_, panels_))) +
          Carver::Bytes<std::byte>(halves_bytes_) + Carver::Bytes<int64_t>(block_pixels_) +
          Carver::Bytes<float*>(block_pixels_) + Carver::Bytes<float*>(block_pixels_) +
-         Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(block_pixels_ * map_.c) +
-         2 * Carver::Bytes<float>(BlockRows() * widest_) + Carver::Bytes<float>(unit_map);
+         Carver::Bytes<float*>(BlockRows(target_)) + Carver::Bytes<float>(block_pixels_ * map_.c) +
+         2 * Carver::Bytes<float>(BlockRows(target_) * widest_) + Carver::Bytes<float>(unit_map);
 }
 
 float* MlpConvChain::UnitMap(std::byte* memory) const { return Scratch(*this, memory).unit_map; }
@@ -179,9 +183,9 @@ void MlpConvChain::RunPixels(int64_t first, int64_t count, const float* x,
     scratch.pixels[m] = first + m;
     scratch.outputs[m] = to.Row(m, first + m);
   }
-  const ProductRows source =
-      PrepareRows(lattice_, x, 0, first, count, BlockScratch(lattice_, panels_, scratch.first));
-  MultiplyBlock(source, panels_, 0, panels_.count(), layers[0].packed,
+  const ProductRows source = PrepareRows(target_, lattice_, x, 0, first, count,
+                                         BlockScratch(target_, lattice_, panels_, scratch.first));
+  MultiplyBlock(target_, source, panels_, 0, panels_.count(), layers[0].packed,
                 {layers[0].bias, problem_.activations[0]}, scratch.outputs);
   RunRest(1, count, layers, last_map, scratch);
 }
@@ -211,8 +215,8 @@ void MlpConvChain::RunTiles(int64_t first, int64_t count, const float* x,
 // The 1×1 layers from `first` on; scratch has the rows that the one before it wrote.
 void MlpConvChain::RunRest(size_t first, int64_t pixels, const MlpConvLayer* layers,
                            const LastMap& last_map, const Scratch& scratch) const {
-  for (int64_t m0 = 0; m0 < pixels; m0 += BlockRows()) {
-    const int64_t count = std::min(BlockRows(), pixels - m0);
+  for (int64_t m0 = 0; m0 < pixels; m0 += BlockRows(target_)) {
+    const int64_t count = std::min(BlockRows(target_), pixels - m0);
     float** rows = scratch.outputs + m0;  // what the last layer wrote
     for (size_t layer = first; layer <= last(); ++layer) {
       const Conv2dProblem& p = problem_.layers[layer];
@@ -221,7 +225,7 @@ void MlpConvChain::RunRest(size_t first, int64_t pixels, const MlpConvLayer* lay
         scratch.rows[m] = to.Row(m, scratch.pixels[m0 + m]);
       }
       const Panels panels = PanelsOf(layer);
-      MultiplyBlock({rows, count, 1, p.input.c, scratch.halves}, panels, 0, panels.count(),
+      MultiplyBlock(target_, {rows, count, 1, p.input.c, scratch.halves}, panels, 0, panels.count(),
                     layers[layer].packed, {layers[layer].bias, problem_.activations[layer]},
                     scratch.rows);
       std::copy_n(scratch.rows, count, rows);
@@ -231,8 +235,8 @@ void MlpConvChain::RunRest(size_t first, int64_t pixels, const MlpConvLayer* lay
 
 void MlpConvChain::RunTail(Span images, const float* map, float* y, int threads) const {
   if (training_ != nullptr) {
-    return TrainingPoolForward(*training_->pool, training_->key, images, map, y, training_->trace,
-                               threads);
+    return TrainingPoolForward(target_, *training_->pool, training_->key, images, map, y,
+                               training_->trace, threads);
   }
   const Shape out = problem_.output();
   Pool2dProblem pool = problem_.pool;
@@ -240,11 +244,12 @@ void MlpConvChain::RunTail(Span images, const float* map, float* y, int threads)
   y += images.begin * out.h * out.w * out.c;
   switch (problem_.tail) {
     case MlpConvProblem::Tail::kMaxPool:
-      return MaxPool2dForward(pool, map, y, threads);
+      return MaxPool2dForward(target_, pool, map, y, threads);
     case MlpConvProblem::Tail::kAvgPool:
-      return AvgPool2dForward(pool, map, y, threads);
+      return AvgPool2dForward(target_, pool, map, y, threads);
     case MlpConvProblem::Tail::kGlobalAvgPool:
-      return GlobalAvgPool2dForward({count, map_.h, map_.w, last_channels()}, map, y, threads);
+      return GlobalAvgPool2dForward(target_, {count, map_.h, map_.w, last_channels()}, map, y,
+                                    threads);
     case MlpConvProblem::Tail::kNone:
       return;
   }

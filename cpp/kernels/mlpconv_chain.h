@@ -28,7 +28,7 @@ class MlpConvChain {
     int64_t first;
   };
 
-  explicit MlpConvChain(const MlpConvProblem& problem, const MlpConvTail* training = nullptr);
+  MlpConvChain(Target target, const MlpConvProblem& problem, const MlpConvTail* training = nullptr);
 
   bool HasTail() const { return problem_.tail != MlpConvProblem::Tail::kNone; }
   // A unit is one image, or several small ones.
@@ -77,6 +77,7 @@ class MlpConvChain {
   void RunRest(size_t first, int64_t pixels, const MlpConvLayer* layers, const LastMap& last_map,
                const Scratch& scratch) const;
 
+  const Target target_;
   const MlpConvProblem& problem_;
   const MlpConvTail* const training_;
   const Shape map_;  // of the first layer, and but for the channels of all

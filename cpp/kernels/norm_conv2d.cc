@@ -36,7 +36,8 @@ int64_t BlockTiles(const TileGrid& grid) {
 
 // Where blocks leave what they have seen of the output.
 struct BlockSums {
-  BlockSums(int64_t blocks, int64_t channels, std::byte* memory) : channels(channels) {
+  BlockSums(Target target, int64_t blocks, int64_t channels, std::byte* memory)
+      : target(target), channels(channels) {
     Carver carver(memory);
     partial = carver.Take<float>(blocks * 2 * channels);
     rows = carver.Take<int64_t>(blocks);
@@ -48,9 +49,10 @@ struct BlockSums {
   }
   void Take(int64_t block, const float* const* out, int64_t count) const {
     float* mean = partial + block * 2 * channels;
-    rows[block] = RowStatistics(out, count, 0, channels, mean, mean + channels);
+    rows[block] = RowStatistics(target, out, count, 0, channels, mean, mean + channels);
   }
 
+  Target target;
   int64_t channels;
   float* partial;  // [blocks][mean, squared deviations][channels]
   int64_t* rows;   // [blocks]
@@ -62,9 +64,9 @@ struct BlockSums {
 // on the machine.
 class TileBlocks {
  public:
-  TileBlocks(const Conv2dProblem& p, const WinogradShape& shape)
+  TileBlocks(Target target, const Conv2dProblem& p, const WinogradShape& shape)
       : block_tiles_(BlockTiles(TileGrid(p, Pass::kForward, shape))),
-        winograd_(p, shape, block_tiles_),
+        winograd_(target, p, shape, block_tiles_),
         tile_pixels_(shape.outputs() * shape.outputs()) {}
 
   int64_t count() const { return CeilDiv(winograd_.grid().count(), block_tiles_); }
@@ -105,15 +107,20 @@ class TileBlocks {
 // Direct convolution, a block of pixels at a time.
 class PixelBlocks {
  public:
-  explicit PixelBlocks(const Conv2dProblem& p)
-      : lattice_(MakeLattice(p, Pass::kForward, 0)),
-        panels_(lattice_.columns, ProductShape(p, Pass::kForward)) {}
+  PixelBlocks(Target target, const Conv2dProblem& p)
+      : target_(target),
+        lattice_(MakeLattice(p, Pass::kForward, 0)),
+        panels_(lattice_.columns, ProductShape(target, p, Pass::kForward)) {}
 
-  int64_t count() const { return CeilDiv(lattice_.rows(), BlockRows()); }
-  std::string Name() const { return BlockName(std::min(BlockRows(), lattice_.rows()), "pixel"); }
+  int64_t count() const { return CeilDiv(lattice_.rows(), BlockRows(target_)); }
+  std::string Name() const {
+    return BlockName(std::min(BlockRows(target_), lattice_.rows()), "pixel");
+  }
   size_t ScratchBytes() const {
-    return Carver::Bytes<std::byte>(static_cast<int64_t>(BlockScratch::Bytes(lattice_, panels_))) +
-           Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(BlockRows() * lattice_.src.c);
+    return Carver::Bytes<std::byte>(
+               static_cast<int64_t>(BlockScratch::Bytes(target_, lattice_, panels_))) +
+           Carver::Bytes<float*>(BlockRows(target_)) +
+           Carver::Bytes<float>(BlockRows(target_) * lattice_.src.c);
   }
   void Run(const float* x, const Normalization* source, const float* packed, const float* bias,
            float* y, const BlockSums& sums, const Workspace& workspace) const {
@@ -129,7 +136,7 @@ class PixelBlocks {
 
  private:
   int64_t Pixels(int64_t block) const {
-    return std::min(BlockRows(), lattice_.rows() - block * BlockRows());
+    return std::min(BlockRows(target_), lattice_.rows() - block * BlockRows(target_));
   }
 
   // goes_on: the next block is this thread's too.
@@ -137,41 +144,42 @@ class PixelBlocks {
                 const float* packed, const float* bias, float* y, const BlockSums& sums,
                 std::byte* memory) const {
     Carver carver(memory);
-    const BlockScratch scratch(
-        lattice_, panels_,
-        carver.Take<std::byte>(static_cast<int64_t>(BlockScratch::Bytes(lattice_, panels_))));
-    auto** const next = carver.Take<const float*>(BlockRows());
-    auto* const normal = carver.Take<float>(BlockRows() * lattice_.src.c);
-    const int64_t first = block * BlockRows(), pixels = Pixels(block);
+    const BlockScratch scratch(target_, lattice_, panels_,
+                               carver.Take<std::byte>(static_cast<int64_t>(
+                                   BlockScratch::Bytes(target_, lattice_, panels_))));
+    auto** const next = carver.Take<const float*>(BlockRows(target_));
+    auto* const normal = carver.Take<float>(BlockRows(target_) * lattice_.src.c);
+    const int64_t first = block * BlockRows(target_), pixels = Pixels(block);
     for (int64_t m = 0; m < pixels; ++m) scratch.out[m] = y + (first + m) * lattice_.dst.c;
     ProductRows rows;
     if (source == nullptr) {
-      rows = PrepareRows(lattice_, x, 0, first, pixels, scratch);
+      rows = PrepareRows(target_, lattice_, x, 0, first, pixels, scratch);
     } else {
       const int64_t channels = lattice_.src.c;
-      NormalizeRows(*source, pixels, channels, x + first * channels, normal);
+      NormalizeRows(target_, *source, pixels, channels, x + first * channels, normal);
       for (int64_t m = 0; m < pixels; ++m) scratch.rows[m] = normal + m * channels;
       rows = {scratch.rows, pixels, 1, channels, scratch.halves};
-      if (goes_on && Pixels(block + 1) == BlockRows()) {
-        for (int64_t m = 0; m < BlockRows(); ++m) {
-          next[m] = x + (first + BlockRows() + m) * channels;
+      if (goes_on && Pixels(block + 1) == BlockRows(target_)) {
+        for (int64_t m = 0; m < BlockRows(target_); ++m) {
+          next[m] = x + (first + BlockRows(target_) + m) * channels;
         }
         rows.next = next;
       }
     }
-    MultiplyBlock(rows, panels_, 0, panels_.count(), packed, {.bias = bias}, scratch.out);
+    MultiplyBlock(target_, rows, panels_, 0, panels_.count(), packed, {.bias = bias}, scratch.out);
     sums.Take(block, scratch.out, pixels);
   }
 
+  Target target_;
   TapLattice lattice_;
   Panels panels_;
 };
 
 // Calls body(blocks), of the algorithm that the problem takes.
 template <class Body>
-auto WithBlocks(const Conv2dProblem& p, Body body) {
-  const WinogradShape shape = ChooseWinograd(p, Pass::kForward);
-  return shape.tile > 0 ? body(TileBlocks(p, shape)) : body(PixelBlocks(p));
+auto WithBlocks(Target target, const Conv2dProblem& p, Body body) {
+  const WinogradShape shape = ChooseWinograd(target, p, Pass::kForward);
+  return shape.tile > 0 ? body(TileBlocks(target, p, shape)) : body(PixelBlocks(target, p));
 }
 
 }  // namespace
@@ -180,23 +188,23 @@ bool NormConv2dPays(const Conv2dProblem& p) {
   return p.groups == 1 && !IsDepthwise(p) && p.output().size() > 0;
 }
 
-std::string NormConv2dBlock(const Conv2dProblem& p) {
-  return WithBlocks(p, [](const auto& blocks) { return blocks.Name(); });
+std::string NormConv2dBlock(Target target, const Conv2dProblem& p) {
+  return WithBlocks(target, p, [](const auto& blocks) { return blocks.Name(); });
 }
 
-WorkspaceSize NormConv2dWorkspace(const Conv2dProblem& p) {
-  return WithBlocks(p, [&](const auto& blocks) -> WorkspaceSize {
+WorkspaceSize NormConv2dWorkspace(Target target, const Conv2dProblem& p) {
+  return WithBlocks(target, p, [&](const auto& blocks) -> WorkspaceSize {
     return {BlockSums::Bytes(blocks.count(), p.out_channels), blocks.ScratchBytes()};
   });
 }
 
-void NormConv2dForward(const Conv2dProblem& p, const float* x, const Normalization* source,
-                       const float* packed, const float* bias, float* y,
-                       const NormStatistics& statistics, const Workspace& workspace) {
-  WithBlocks(p, [&](const auto& blocks) {
-    const BlockSums sums(blocks.count(), p.out_channels, workspace.shared<std::byte>());
+void NormConv2dForward(Target target, const Conv2dProblem& p, const float* x,
+                       const Normalization* source, const float* packed, const float* bias,
+                       float* y, const NormStatistics& statistics, const Workspace& workspace) {
+  WithBlocks(target, p, [&](const auto& blocks) {
+    const BlockSums sums(target, blocks.count(), p.out_channels, workspace.shared<std::byte>());
     blocks.Run(x, source, packed, bias, y, sums, workspace);
-    JoinStatistics(blocks.count(), sums.rows, sums.partial, p.out_channels, statistics.mean,
+    JoinStatistics(target, blocks.count(), sums.rows, sums.partial, p.out_channels, statistics.mean,
                    sums.squares, workspace.threads());
     FinishStatistics(p.output().pixels(), p.out_channels, sums.squares, statistics);
   });

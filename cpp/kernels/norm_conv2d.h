@@ -8,11 +8,11 @@
 namespace ninc::cpu {
 
 bool NormConv2dPays(const Conv2dProblem& problem);
-WorkspaceSize NormConv2dWorkspace(const Conv2dProblem& problem);
-std::string NormConv2dBlock(const Conv2dProblem& problem);
+WorkspaceSize NormConv2dWorkspace(Target target, const Conv2dProblem& problem);
+std::string NormConv2dBlock(Target target, const Conv2dProblem& problem);
 // See Backend::NormConv2dForward.
-void NormConv2dForward(const Conv2dProblem& problem, const float* x, const Normalization* source,
-                       const float* packed, const float* bias, float* y,
-                       const NormStatistics& statistics, const Workspace& workspace);
+void NormConv2dForward(Target target, const Conv2dProblem& problem, const float* x,
+                       const Normalization* source, const float* packed, const float* bias,
+                       float* y, const NormStatistics& statistics, const Workspace& workspace);
 
 }  // namespace ninc::cpu

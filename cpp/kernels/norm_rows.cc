@@ -211,20 +211,21 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-int64_t RowStatistics(const float* const* rows, int64_t count, int64_t column, int64_t columns,
-                      float* mean, float* squares) {
-  return NINC_DISPATCH(RowStatistics)(rows, count, column, columns, mean, squares);
+int64_t RowStatistics(Target target, const float* const* rows, int64_t count, int64_t column,
+                      int64_t columns, float* mean, float* squares) {
+  return NINC_DISPATCH(target, RowStatistics)(rows, count, column, columns, mean, squares);
 }
-void BlockStatistics(const float* x, int64_t rows, int64_t columns, float* mean, float* squares) {
-  NINC_DISPATCH(BlockStatistics)(x, rows, columns, mean, squares);
+void BlockStatistics(Target target, const float* x, int64_t rows, int64_t columns, float* mean,
+                     float* squares) {
+  NINC_DISPATCH(target, BlockStatistics)(x, rows, columns, mean, squares);
 }
-void JoinStatistics(int64_t blocks, const int64_t* rows, const float* partial, int64_t channels,
-                    float* mean, float* squares, int threads) {
-  NINC_DISPATCH(JoinStatistics)(blocks, rows, partial, channels, mean, squares, threads);
+void JoinStatistics(Target target, int64_t blocks, const int64_t* rows, const float* partial,
+                    int64_t channels, float* mean, float* squares, int threads) {
+  NINC_DISPATCH(target, JoinStatistics)(blocks, rows, partial, channels, mean, squares, threads);
 }
-void NormalizeRows(const Normalization& norm, int64_t rows, int64_t channels, const float* z,
-                   float* y) {
-  NINC_DISPATCH(NormalizeRows)(norm, rows, channels, z, y);
+void NormalizeRows(Target target, const Normalization& norm, int64_t rows, int64_t channels,
+                   const float* z, float* y) {
+  NINC_DISPATCH(target, NormalizeRows)(norm, rows, channels, z, y);
 }
 void StoreGradientSums(int64_t tasks, const float* sums, int64_t stride, int64_t channels,
                        const float* inv_std, float* dweight, float* dbias) {
@@ -244,12 +245,13 @@ void InputGradientFactors(int64_t rows, int64_t channels, const float* inv_std,
     slope[c] = dweight[c] * inv_std[c] * inverse_rows;
   }
 }
-void AddGradientSums(const Normalization& norm, const NormGradientRows& block, float* sums) {
-  NINC_DISPATCH(AddGradientSums)(norm, block, sums);
+void AddGradientSums(Target target, const Normalization& norm, const NormGradientRows& block,
+                     float* sums) {
+  NINC_DISPATCH(target, AddGradientSums)(norm, block, sums);
 }
-void InputGradientRows(const Normalization& norm, const NormGradientRows& block,
+void InputGradientRows(Target target, const Normalization& norm, const NormGradientRows& block,
                        const float* offset, const float* slope, float* dz) {
-  NINC_DISPATCH(InputGradientRows)(norm, block, offset, slope, dz);
+  NINC_DISPATCH(target, InputGradientRows)(norm, block, offset, slope, dz);
 }
 
 }  // namespace ninc::cpu

@@ -14,19 +14,20 @@ namespace ninc::cpu {
 
 // mean(c) and squares(c) = sum (x - mean)² of the rows that exist among rows[0, count), which begin
 // at rows[m] + column; null for none. Returns how many exist, at least one.
-int64_t RowStatistics(const float* const* rows, int64_t count, int64_t column, int64_t columns,
-                      float* mean, float* squares);
+int64_t RowStatistics(Target target, const float* const* rows, int64_t count, int64_t column,
+                      int64_t columns, float* mean, float* squares);
 // The same of consecutive rows of `columns` floats.
-void BlockStatistics(const float* x, int64_t rows, int64_t columns, float* mean, float* squares);
+void BlockStatistics(Target target, const float* x, int64_t rows, int64_t columns, float* mean,
+                     float* squares);
 // Joins blocks in their order: mean and squares of block b stand at partial + b·2·channels, one
 // behind the other, and are of rows[b] rows.
-void JoinStatistics(int64_t blocks, const int64_t* rows, const float* partial, int64_t channels,
-                    float* mean, float* squares, int threads);
+void JoinStatistics(Target target, int64_t blocks, const int64_t* rows, const float* partial,
+                    int64_t channels, float* mean, float* squares, int threads);
 
 // y = activation((z - mean) * scale + bias). Not z * scale + shift: with a mean far from zero the
 // two products would cancel. y may be z.
-void NormalizeRows(const Normalization& norm, int64_t rows, int64_t channels, const float* z,
-                   float* y);
+void NormalizeRows(Target target, const Normalization& norm, int64_t rows, int64_t channels,
+                   const float* z, float* y);
 
 // A block of the gradient behind a batch norm. It is masked by y where that is not null, else by
 // what the activation is given anew: reading z alone costs less than reading y too.
@@ -37,7 +38,8 @@ struct NormGradientRows {
   const float* y = nullptr;
 };
 // sums(c) += sum of g; sums(channels + c) += sum of g * (z - mean), g being dy masked.
-void AddGradientSums(const Normalization& norm, const NormGradientRows& block, float* sums);
+void AddGradientSums(Target target, const Normalization& norm, const NormGradientRows& block,
+                     float* sums);
 // The sums of tasks, `stride` floats apart, in their order: dbias, and dweight = inv_std times the
 // second half.
 void StoreGradientSums(int64_t tasks, const float* sums, int64_t stride, int64_t channels,
@@ -46,7 +48,7 @@ void StoreGradientSums(int64_t tasks, const float* sums, int64_t stride, int64_t
 void InputGradientFactors(int64_t rows, int64_t channels, const float* inv_std,
                           const float* dweight, const float* dbias, float* offset, float* slope);
 // dz = scale * (g - offset - (z - mean) * slope); dz may be dy.
-void InputGradientRows(const Normalization& norm, const NormGradientRows& block,
+void InputGradientRows(Target target, const Normalization& norm, const NormGradientRows& block,
                        const float* offset, const float* slope, float* dz);
 
 }  // namespace ninc::cpu

@@ -45,11 +45,11 @@ int64_t Chunks(int64_t pixels) {
 
 // One layer: dw's columns are output channels, dx's are input channels.
 struct Layer {
-  explicit Layer(const Conv2dProblem& p)
+  Layer(Target target, const Conv2dProblem& p)
       : in(p.input.c),
         out(p.out_channels),
-        weight_panels(out, ProductShape(p, Pass::kBackwardWeights)),
-        data_panels(in, ProductShape(p, Pass::kBackwardData)) {}
+        weight_panels(out, ProductShape(target, p, Pass::kBackwardWeights)),
+        data_panels(in, ProductShape(target, p, Pass::kBackwardData)) {}
   // Floats of a chunk: dw as panel → input channel → column, then the bias's sums.
   int64_t sums() const { return (in + 1) * weight_panels.padded_columns(); }
   int64_t bias() const { return in * weight_panels.padded_columns(); }
@@ -59,17 +59,17 @@ struct Layer {
 };
 
 struct GradientChain {
-  explicit GradientChain(const std::vector<Conv2dProblem>& all)
-      : problems(all), pixels(all[0].output().pixels()), chunks(Chunks(pixels)) {
+  GradientChain(Target target, const std::vector<Conv2dProblem>& all)
+      : target(target), problems(all), pixels(all[0].output().pixels()), chunks(Chunks(pixels)) {
     for (size_t i = 0; i < size(); ++i) {
-      layers[i].emplace(problems[i]);
+      layers[i].emplace(target, problems[i]);
       offsets[i] = floats;
       floats += layer(i).sums();
       widest = std::max(widest, problems[i].input.c);
-      const size_t bytes = SplitScratchBytes(1, layer(i).out, layer(i).data_panels);
+      const size_t bytes = SplitScratchBytes(target, 1, layer(i).out, layer(i).data_panels);
       halves_bytes = std::max(halves_bytes, static_cast<int64_t>(bytes));
       if (!layer(i).weight_panels.shape().split) continue;
-      columns_bytes = std::max(columns_bytes, SplitBytes(layer(i).in, BlockRows()));
+      columns_bytes = std::max(columns_bytes, SplitBytes(layer(i).in, BlockRows(target)));
     }
     norm_sums = floats;
     floats += 2 * problems.back().input.c;
@@ -77,6 +77,7 @@ struct GradientChain {
   size_t size() const { return problems.size(); }
   const Layer& layer(size_t i) const { return *layers[i]; }
 
+  const Target target;
   const std::vector<Conv2dProblem>& problems;  // the last of the network first
   std::array<std::optional<Layer>, MlpConvProblem::kMaxLayers> layers;
   // Of a layer's sums in a chunk. No vector: a run allocates nothing.
@@ -98,27 +99,29 @@ struct ChainScratch {
   float* gradient;     // [BlockRows][out of the first]: dz of the batch norm behind it
   float* normal;       // [BlockRows][widest]: x of the batch norm ahead
 
-  static int64_t PackedFloats() {
-    return BlockRows() * std::max(Tiles().shape.width(), SplitShape().width());
+  static int64_t PackedFloats(Target target) {
+    return BlockRows(target) * std::max(Tiles(target).shape.width(), SplitShape().width());
   }
   static size_t Bytes(const GradientChain& chain) {
-    return 3 * Carver::Bytes<float*>(BlockRows()) + Carver::Bytes<float>(PackedFloats()) +
+    return 3 * Carver::Bytes<float*>(BlockRows(chain.target)) +
+           Carver::Bytes<float>(PackedFloats(chain.target)) +
            Carver::Bytes<std::byte>(chain.columns_bytes) +
            Carver::Bytes<std::byte>(chain.halves_bytes) +
-           3 * Carver::Bytes<float>(BlockRows() * chain.widest) +
-           Carver::Bytes<float>(BlockRows() * chain.problems[0].out_channels);
+           3 * Carver::Bytes<float>(BlockRows(chain.target) * chain.widest) +
+           Carver::Bytes<float>(BlockRows(chain.target) * chain.problems[0].out_channels);
   }
   ChainScratch(const GradientChain& chain, std::byte* memory) {
     Carver carver(memory);
-    x = carver.Take<const float*>(BlockRows());
-    dy = carver.Take<const float*>(BlockRows());
-    dx = carver.Take<float*>(BlockRows());
-    packed = carver.Take<float>(PackedFloats());
+    x = carver.Take<const float*>(BlockRows(chain.target));
+    dy = carver.Take<const float*>(BlockRows(chain.target));
+    dx = carver.Take<float*>(BlockRows(chain.target));
+    packed = carver.Take<float>(PackedFloats(chain.target));
     columns = carver.Take<std::byte>(chain.columns_bytes);
     halves = carver.Take<std::byte>(chain.halves_bytes);
-    for (float*& buffer : between) buffer = carver.Take<float>(BlockRows() * chain.widest);
-    normal = carver.Take<float>(BlockRows() * chain.widest);
-    gradient = carver.Take<float>(BlockRows() * chain.problems[0].out_channels);
+    for (float*& buffer : between)
+      buffer = carver.Take<float>(BlockRows(chain.target) * chain.widest);
+    normal = carver.Take<float>(BlockRows(chain.target) * chain.widest);
+    gradient = carver.Take<float>(BlockRows(chain.target) * chain.problems[0].out_channels);
   }
 };
 
@@ -149,9 +152,9 @@ void AddSplitWeights(const Layer& layer, const float* dy, int64_t pixels, bool f
 }
 
 // sums(c, k) += sum over the block's pixels m of x(m, c) * dy(m, k), and the bias's.
-void AddWeights(const Layer& layer, const float* dy, int64_t pixels, bool first, float* sums,
-                Fetch* fetch, const ChainScratch& scratch) {
-  const TileKernels& kernels = Tiles();
+void AddWeights(Target target, const Layer& layer, const float* dy, int64_t pixels, bool first,
+                float* sums, Fetch* fetch, const ChainScratch& scratch) {
+  const TileKernels& kernels = Tiles(target);
   const Panels& panels = layer.weight_panels;
   if (panels.shape().split) {
     return AddSplitWeights(layer, dy, pixels, first, sums, fetch, scratch);
@@ -188,7 +191,8 @@ struct Norms {
 void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
               const PointwiseGradient* layers, const Norms* norms, float* dx, float* sums,
               const ChainScratch& scratch) {
-  const int64_t blocks = CeilDiv(chain.pixels, BlockRows());
+  const Target target = chain.target;
+  const int64_t blocks = CeilDiv(chain.pixels, BlockRows(target));
   const int64_t block0 = blocks * chunk / chain.chunks,
                 block1 = blocks * (chunk + 1) / chain.chunks;
   for (size_t i = 0; i < chain.size(); ++i) {
@@ -197,10 +201,10 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
   }
   std::fill(sums + chain.norm_sums, sums + chain.floats, 0.0f);
   for (int64_t block = block0; block < block1; ++block) {
-    const int64_t first = block * BlockRows();
-    const int64_t count = std::min(BlockRows(), chain.pixels - first);
+    const int64_t first = block * BlockRows(target);
+    const int64_t count = std::min(BlockRows(target), chain.pixels - first);
     const int64_t next =
-        block + 1 < block1 ? std::min(BlockRows(), chain.pixels - first - count) : 0;
+        block + 1 < block1 ? std::min(BlockRows(target), chain.pixels - first - count) : 0;
     const float* from = dy + first * chain.layer(0).out;
     for (size_t i = 0; i < chain.size(); ++i) {
       const Layer& layer = chain.layer(i);
@@ -211,9 +215,9 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
       if (norms != nullptr) {
         const NormGradient& norm = norms->around.behind;
         behind = norm.z + first * layer.out;
-        InputGradientRows(norm.norm, {count, layer.out, g, behind}, norms->offset, norms->slope,
-                          scratch.gradient);
-        NormalizeRows(norms->around.ahead.norm, count, layer.in, z, scratch.normal);
+        InputGradientRows(target, norm.norm, {count, layer.out, g, behind}, norms->offset,
+                          norms->slope, scratch.gradient);
+        NormalizeRows(target, norms->around.ahead.norm, count, layer.in, z, scratch.normal);
         from = scratch.gradient;
         x = scratch.normal;
       }
@@ -231,17 +235,18 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
                     {g + count * layer.out, next_out},
                     next_behind}},
                   layer.weight_panels.Tiles(0, layer.weight_panels.count(), layer.in),
-                  layer.weight_panels.shape().split ? kAnyLines : BlockRows() / 2);
-      AddWeights(layer, from, count, block == block0, sums + chain.offsets[i], &fetch, scratch);
+                  layer.weight_panels.shape().split ? kAnyLines : BlockRows(target) / 2);
+      AddWeights(target, layer, from, count, block == block0, sums + chain.offsets[i], &fetch,
+                 scratch);
       const bool masked = layers[i].activation != Activation{};
-      MultiplyBlock({scratch.dy, count, 1, layer.out, scratch.halves}, layer.data_panels, 0,
+      MultiplyBlock(target, {scratch.dy, count, 1, layer.out, scratch.halves}, layer.data_panels, 0,
                     layer.data_panels.count(), layers[i].packed,
                     {.activation = layers[i].activation, .x = masked ? x : nullptr, .dx = to},
                     scratch.dx);
       if (norms != nullptr) {
         Normalization unmasked = norms->around.ahead.norm;
         unmasked.activation = {};
-        AddGradientSums(unmasked, {count, layer.in, to, z}, sums + chain.norm_sums);
+        AddGradientSums(target, unmasked, {count, layer.in, to, z}, sums + chain.norm_sums);
       }
       from = to;
     }
@@ -275,23 +280,24 @@ void StorePanel(const GradientChain& chain, size_t index, int64_t panel, const f
 
 }  // namespace
 
-bool PointwiseBackwardPays(const Conv2dProblem& p) {
-  const int64_t bytes = Layer(p).sums() * int64_t{sizeof(float)};
+bool PointwiseBackwardPays(Target target, const Conv2dProblem& p) {
+  const int64_t bytes = Layer(target, p).sums() * int64_t{sizeof(float)};
   return p.IsPointwise() && p.groups == 1 && bytes <= kMostSumBytes &&
          Chunks(p.output().pixels()) >= kFewestChunks;
 }
 
-WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>& problems) {
-  const GradientChain chain(problems);
+WorkspaceSize PointwiseBackwardWorkspace(Target target,
+                                         const std::vector<Conv2dProblem>& problems) {
+  const GradientChain chain(target, problems);
   return {.shared = Carver::Bytes<float>(chain.chunks * chain.floats) +
                     Carver::Bytes<float>(2 * problems[0].out_channels),
           .per_thread = ChainScratch::Bytes(chain)};
 }
 
-void PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* dy,
+void PointwiseBackward(Target target, const std::vector<Conv2dProblem>& problems, const float* dy,
                        const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
                        const Workspace& workspace) {
-  const GradientChain chain(problems);
+  const GradientChain chain(target, problems);
   Carver carver(workspace.shared<std::byte>());
   float* const sums = carver.Take<float>(chain.chunks * chain.floats);
   float* const offset = carver.Take<float>(2 * problems[0].out_channels);

@@ -9,11 +9,11 @@
 namespace ninc::cpu {
 
 // Whether a layer's gradients are worth computing so: its sums are small beside the pixels.
-bool PointwiseBackwardPays(const Conv2dProblem& problem);
+bool PointwiseBackwardPays(Target target, const Conv2dProblem& problem);
 
-WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>& problems);
+WorkspaceSize PointwiseBackwardWorkspace(Target target, const std::vector<Conv2dProblem>& problems);
 // See Backend::PointwiseBackward.
-void PointwiseBackward(const std::vector<Conv2dProblem>& problems, const float* dy,
+void PointwiseBackward(Target target, const std::vector<Conv2dProblem>& problems, const float* dy,
                        const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
                        const Workspace& workspace);
 

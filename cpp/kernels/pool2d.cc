@@ -184,21 +184,24 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void MaxPool2dForward(const Pool2dProblem& problem, const float* x, float* y, int threads) {
-  NINC_DISPATCH(MaxPool2dForward)(problem, x, y, threads);
+void MaxPool2dForward(Target target, const Pool2dProblem& problem, const float* x, float* y,
+                      int threads) {
+  NINC_DISPATCH(target, MaxPool2dForward)(problem, x, y, threads);
 }
 
-void MaxPool2dBackward(const Pool2dProblem& problem, const float* dy, const float* x, float* dx,
+void MaxPool2dBackward(Target target, const Pool2dProblem& problem, const float* dy, const float* x,
+                       float* dx, int threads) {
+  NINC_DISPATCH(target, MaxPool2dBackward)(problem, dy, x, dx, threads);
+}
+
+void AvgPool2dForward(Target target, const Pool2dProblem& problem, const float* x, float* y,
+                      int threads) {
+  NINC_DISPATCH(target, AvgPool2dForward)(problem, x, y, threads);
+}
+
+void AvgPool2dBackward(Target target, const Pool2dProblem& problem, const float* dy, float* dx,
                        int threads) {
-  NINC_DISPATCH(MaxPool2dBackward)(problem, dy, x, dx, threads);
-}
-
-void AvgPool2dForward(const Pool2dProblem& problem, const float* x, float* y, int threads) {
-  NINC_DISPATCH(AvgPool2dForward)(problem, x, y, threads);
-}
-
-void AvgPool2dBackward(const Pool2dProblem& problem, const float* dy, float* dx, int threads) {
-  NINC_DISPATCH(AvgPool2dBackward)(problem, dy, dx, threads);
+  NINC_DISPATCH(target, AvgPool2dBackward)(problem, dy, dx, threads);
 }
 
 }  // namespace ninc::cpu

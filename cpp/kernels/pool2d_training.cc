@@ -347,21 +347,21 @@ bool TrainingPoolPays(const TrainingPoolProblem& problem) {
   return problem.dropout != 0.0f || problem.activation != Activation{};
 }
 
-size_t PoolTraceBytes(const TrainingPoolProblem& problem) {
-  return NINC_DISPATCH(TraceBytes)(problem);
+size_t PoolTraceBytes(Target target, const TrainingPoolProblem& problem) {
+  return NINC_DISPATCH(target, TraceBytes)(problem);
 }
 
-void TrainingPoolForward(const TrainingPoolProblem& problem, const DropoutKey* key, Span images,
-                         const float* x, float* y, uint8_t* trace, int threads) {
+void TrainingPoolForward(Target target, const TrainingPoolProblem& problem, const DropoutKey* key,
+                         Span images, const float* x, float* y, uint8_t* trace, int threads) {
   const std::optional<DropoutMask> mask = MaskOf(problem, key);
-  NINC_DISPATCH(PoolAndDrop)
+  NINC_DISPATCH(target, PoolAndDrop)
   (problem, mask ? &*mask : nullptr, images, x, y, trace, threads);
 }
 
-void TrainingPoolBackward(const TrainingPoolProblem& problem, bool dropped, const float* dy,
-                          const uint8_t* trace, float* dx, int threads) {
+void TrainingPoolBackward(Target target, const TrainingPoolProblem& problem, bool dropped,
+                          const float* dy, const uint8_t* trace, float* dx, int threads) {
   const float scale = dropped ? 1.0f / (1.0f - problem.dropout) : 1.0f;
-  NINC_DISPATCH(Route)(problem, scale, dy, trace, dx, threads);
+  NINC_DISPATCH(target, Route)(problem, scale, dy, trace, dx, threads);
 }
 
 }  // namespace ninc::cpu

@@ -23,16 +23,16 @@ inline constexpr uint8_t kStopped = 255, kKept = 255;
 // Whether all places of a window fit a byte, and there is anything to gain.
 bool TrainingPoolPays(const TrainingPoolProblem& problem);
 
-size_t PoolTraceBytes(const TrainingPoolProblem& problem);
+size_t PoolTraceBytes(Target target, const TrainingPoolProblem& problem);
 
 // y = dropout(pool(x)), see Backend::TrainingPoolForward, of some of the images: x begins with the
 // first of them, y and trace are those of all.
-void TrainingPoolForward(const TrainingPoolProblem& problem, const DropoutKey* key, Span images,
-                         const float* x, float* y, uint8_t* trace, int threads);
+void TrainingPoolForward(Target target, const TrainingPoolProblem& problem, const DropoutKey* key,
+                         Span images, const float* x, float* y, uint8_t* trace, int threads);
 
 // dx(n, h, w, c) = the sum that MaxPool2dBackward or AvgPool2dBackward give of dropout(dy), or 0
 // where the activation in front stopped x(n, h, w, c). dropped: whether forward had a key.
-void TrainingPoolBackward(const TrainingPoolProblem& problem, bool dropped, const float* dy,
-                          const uint8_t* trace, float* dx, int threads);
+void TrainingPoolBackward(Target target, const TrainingPoolProblem& problem, bool dropped,
+                          const float* dy, const uint8_t* trace, float* dx, int threads);
 
 }  // namespace ninc::cpu

@@ -78,17 +78,18 @@ double SumOfSquares(int64_t count, const float* x, int threads) {
   return sum;
 }
 
-void AverageUpdate(int64_t count, float rate, const float* weight, float* average, int threads) {
+void AverageUpdate(Target target, int64_t count, float rate, const float* weight, float* average,
+                   int threads) {
   if (rate == 1) {  // the formula would leave a trace of what stood there
     std::copy_n(weight, count, average);
     return;
   }
-  NINC_DISPATCH(AverageUpdate)(count, rate, weight, average, threads);
+  NINC_DISPATCH(target, AverageUpdate)(count, rate, weight, average, threads);
 }
 
-void SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient, float* velocity,
-               float* weight, int threads) {
-  NINC_DISPATCH(SgdUpdate)(count, settings, gradient, velocity, weight, threads);
+void SgdUpdate(Target target, int64_t count, const SgdSettings& settings, const float* gradient,
+               float* velocity, float* weight, int threads) {
+  NINC_DISPATCH(target, SgdUpdate)(count, settings, gradient, velocity, weight, threads);
 }
 
 }  // namespace ninc::cpu

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "ninc/target.h"
+
 namespace ninc {
 
 struct SgdSettings {
@@ -22,13 +24,14 @@ namespace ninc::cpu {
 // velocity(i) = momentum * velocity(i) + g
 // weight(i) -= lr * (nesterov ? g + momentum * velocity(i) : velocity(i))
 // velocity may be null when momentum is 0: then weight(i) -= lr * g.
-void SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient, float* velocity,
-               float* weight, int threads);
+void SgdUpdate(Target target, int64_t count, const SgdSettings& settings, const float* gradient,
+               float* velocity, float* weight, int threads);
 
 // sum over i of x(i)^2, added up in double
 double SumOfSquares(int64_t count, const float* x, int threads);
 
 // average(i) += rate * (weight(i) - average(i)); with rate 1 a copy
-void AverageUpdate(int64_t count, float rate, const float* weight, float* average, int threads);
+void AverageUpdate(Target target, int64_t count, float rate, const float* weight, float* average,
+                   int threads);
 
 }  // namespace ninc::cpu

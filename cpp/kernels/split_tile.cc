@@ -7,7 +7,7 @@
 
 namespace ninc::cpu {
 
-bool HasSplitTiles() { return ChosenTarget() == Target::kAmx; }
+bool HasSplitTiles(Target target) { return target == Target::kAmx; }
 TileShape SplitShape() { return {static_cast<int>(2 * kSplitRows), 2, 16, true}; }
 
 }  // namespace ninc::cpu

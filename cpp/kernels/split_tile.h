@@ -20,11 +20,12 @@
 
 #include "kernels/split_pack.h"
 #include "kernels/tile.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
 
-// Whether the target in use has such units.
-bool HasSplitTiles();
+// Whether a target has such units.
+bool HasSplitTiles(Target target);
 // Panels of 32 columns, two tiles.
 TileShape SplitShape();
 

@@ -165,7 +165,7 @@ std::vector<Target> SupportedTargets() {
 }
 
 Target ChosenTarget() {
-  // Relaxed: the value guards no other memory. Kernels ask once a call.
+  // Relaxed: the value guards no other memory.
   const int target = chosen.load(std::memory_order_relaxed);
   return target == kUndecided ? ChooseFirstTime() : static_cast<Target>(target);
 }

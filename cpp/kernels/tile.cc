@@ -180,6 +180,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ninc::cpu {
-const TileKernels& Tiles() { return NINC_DISPATCH(Tiles)(); }
+const TileKernels& Tiles(Target target) { return NINC_DISPATCH(target, Tiles)(); }
 }  // namespace ninc::cpu
 #endif

@@ -17,6 +17,7 @@
 #include <limits>
 
 #include "ninc/problem.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
 
@@ -104,7 +105,6 @@ struct TileKernels {
                                 float* to, float* sums);
 };
 
-// For the target in use.
-const TileKernels& Tiles();
+const TileKernels& Tiles(Target target);
 
 }  // namespace ninc::cpu

@@ -60,10 +60,10 @@ struct WinogradScratch {
 };
 
 // Pixels of tiles [first, first + count) to frequencies.
-void TransformBlock(const TileGrid& grid, const BlockSizes& sizes, const float* src, int64_t first,
-                    int64_t count, const WinogradScratch& scratch) {
+void TransformBlock(Target target, const TileGrid& grid, const BlockSizes& sizes, const float* src,
+                    int64_t first, int64_t count, const WinogradScratch& scratch) {
   const float* pixels[kMaxTilePixels];
-  const auto transform = Transforms(grid.shape).data;
+  const auto transform = Transforms(target, grid.shape).data;
   for (int64_t t = 0; t < count; ++t) {
     SourcePixels(grid, src, first + t, scratch.zeros, pixels);
     transform(pixels, grid.src.c, scratch.pixels + t * sizes.row, sizes.pixel_stride);
@@ -71,10 +71,10 @@ void TransformBlock(const TileGrid& grid, const BlockSizes& sizes, const float* 
 }
 
 // products(f, t, j) = sum over channels c of pixels(f, t, c) * weights(f, c, j)
-void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
-                   int64_t slice, int64_t count, const float* packed,
+void MultiplySlice(Target target, const TileGrid& grid, const Slices& slices,
+                   const BlockSizes& sizes, int64_t slice, int64_t count, const float* packed,
                    const WinogradScratch& scratch) {
-  const ProductKernels& kernels = Products();
+  const ProductKernels& kernels = Products(target);
   const Panels& panels = slices.panels();
   const int64_t width = slices.Width(slice), depth = grid.src.c;
   const float* weights = packed + sizes.frequencies * depth * slices.Column(slice);
@@ -112,11 +112,11 @@ void MultiplySlice(const TileGrid& grid, const Slices& slices, const BlockSizes&
 }
 
 // A slice's products to outputs; out[t·m² + i] is null for pixels that do not exist.
-void StoreSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
-                int64_t count, const float* bias, Activation activation, float* const* out,
-                const WinogradScratch& scratch) {
+void StoreSlice(Target target, const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
+                int64_t slice, int64_t count, const float* bias, Activation activation,
+                float* const* out, const WinogradScratch& scratch) {
   float* pixels[kMaxTilePixels];
-  const auto transform = Transforms(grid.shape).outputs;
+  const auto transform = Transforms(target, grid.shape).outputs;
   const int64_t column = slices.Column(slice);
   const int64_t tile_pixels = grid.shape.outputs() * grid.shape.outputs();
   for (int64_t t = 0; t < count; ++t, out += tile_pixels) {
@@ -130,15 +130,15 @@ void StoreSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& si
 
 // MultiplySlice and StoreSlice of few channels, a vector of columns at a time. So many tiles'
 // pixels and the vector's weights share the first-level cache.
-void RunFewSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
-                 int64_t count, const float* packed, const float* bias, Activation activation,
-                 float* const* out, const WinogradScratch& scratch) {
+void RunFewSlice(Target target, const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
+                 int64_t slice, int64_t count, const float* packed, const float* bias,
+                 Activation activation, float* const* out, const WinogradScratch& scratch) {
   constexpr int64_t kTiles = 16;
-  const ProductKernels& kernels = Products();
+  const ProductKernels& kernels = Products(target);
   const Panels& panels = slices.panels();
   const int64_t depth = grid.src.c, lanes = kernels.shape.lanes;
   const int64_t outputs = grid.shape.outputs() * grid.shape.outputs();
-  const auto transform = Transforms(grid.shape).outputs;
+  const auto transform = Transforms(target, grid.shape).outputs;
   const auto run = [&](int64_t first, int64_t tiles, int64_t column, const float* weights,
                        int64_t weights_row) {
     for (int64_t t = first; t < first + tiles; t += kFewTiles) {
@@ -176,14 +176,15 @@ void RunFewSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& s
 }
 
 // A block's pixels are transformed: one slice of its outputs.
-void RunSlice(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes, int64_t slice,
-              int64_t count, const float* packed, const float* bias, Activation activation,
-              float* const* out, const WinogradScratch& scratch) {
+void RunSlice(Target target, const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
+              int64_t slice, int64_t count, const float* packed, const float* bias,
+              Activation activation, float* const* out, const WinogradScratch& scratch) {
   if (sizes.few) {
-    return RunFewSlice(grid, slices, sizes, slice, count, packed, bias, activation, out, scratch);
+    return RunFewSlice(target, grid, slices, sizes, slice, count, packed, bias, activation, out,
+                       scratch);
   }
-  MultiplySlice(grid, slices, sizes, slice, count, packed, scratch);
-  StoreSlice(grid, slices, sizes, slice, count, bias, activation, out, scratch);
+  MultiplySlice(target, grid, slices, sizes, slice, count, packed, scratch);
+  StoreSlice(target, grid, slices, sizes, slice, count, bias, activation, out, scratch);
 }
 
 }  // namespace
@@ -196,7 +197,8 @@ WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slice
           SecondLevelCacheBytes()),
       frequencies(grid.shape.frequencies()),
       row(RoundUp(grid.src.c, few ? kFewChannels : kLineFloats)) {
-  const int64_t rows = Products().shape.rows;
+  const TileShape& tile = slices.panels().shape();
+  const int64_t rows = tile.rows;
   const int64_t bytes = frequencies * (row + (few ? 0 : slices.widest())) * int64_t{sizeof(float)};
   const int64_t fitting = SecondLevelCacheBytes() * 5 / 8 / bytes;
   tiles = RoundUp(std::clamp(fitting / rows * rows, std::min(kFewestTiles, max_tiles), max_tiles),
@@ -205,33 +207,35 @@ WinogradBlockSizes::WinogradBlockSizes(const TileGrid& grid, const Slices& slice
   // A cache line more than full: a power of two would put all frequencies of a tile into a few
   // sets of the cache.
   pixel_stride = tiles * row + 16;
-  product_stride = few ? kFewTiles * Products().shape.lanes : tiles * slices.widest() + 16;
+  product_stride = few ? kFewTiles * tile.lanes : tiles * slices.widest() + 16;
 }
 
-std::string WinogradName(const WinogradShape& shape) {
+std::string WinogradName(Target target, const WinogradShape& shape) {
   const auto square = [](int side) { return std::to_string(side) + "×" + std::to_string(side); };
-  const TileShape& tile = Products().shape;
+  const TileShape& tile = Products(target).shape;
   return "winograd F(" + square(shape.outputs()) + ", " + square(shape.kernel) + ") " +
          std::to_string(tile.rows) + "×" + std::to_string(tile.width());
 }
 
-int64_t WinogradRunTiles(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
+int64_t WinogradRunTiles(Target target, const Conv2dProblem& p, Pass pass,
+                         const WinogradShape& shape) {
   const TileGrid grid(p, pass, shape);
-  const Slices slices(grid.dst.c, Products().shape);
+  const Slices slices(grid.dst.c, Products(target).shape);
   return EvenBlock(grid.count(), BlockSizes(grid, slices, kMostTiles).tiles);
 }
 
-WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
+WorkspaceSize WinogradRunWorkspace(Target target, const Conv2dProblem& p, Pass pass,
+                                   const WinogradShape& shape) {
   const TileGrid grid(p, pass, shape);
-  const Slices slices(grid.dst.c, Products().shape);
+  const Slices slices(grid.dst.c, Products(target).shape);
   return {.per_thread = WinogradScratch::Bytes(grid, slices, {grid, slices, kMostTiles})};
 }
 
-void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, const float* src,
-                 const float* packed, const float* bias, Activation activation, float* dst,
-                 const Workspace& workspace) {
+void WinogradRun(Target target, const Conv2dProblem& p, Pass pass, const WinogradShape& shape,
+                 const float* src, const float* packed, const float* bias, Activation activation,
+                 float* dst, const Workspace& workspace) {
   const TileGrid grid(p, pass, shape);
-  const Slices slices(grid.dst.c, Products().shape);
+  const Slices slices(grid.dst.c, Products(target).shape);
   const BlockSizes sizes(grid, slices, kMostTiles);
   const int64_t blocks = CeilDiv(grid.count(), sizes.tiles);
   const int64_t tile_pixels = shape.outputs() * shape.outputs();
@@ -254,7 +258,7 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
       // All threads read it, and the other threads' last layer wrote much of it: line after line
       // it comes sooner than tile by tile (5 of 23 µs of a 16×16 map of 96 channels).
       if (blocks == 1) FetchLines({src, grid.src.size() / kLineFloats});
-      TransformBlock(grid, sizes, src, first, count, scratch);
+      TransformBlock(target, grid, sizes, src, first, count, scratch);
       *scratch.block = block;
       for (int64_t t = 0; t < count; ++t) {
         OutputPixels<float>(grid, dst, first + t, nullptr, scratch.out + t * tile_pixels);
@@ -262,15 +266,17 @@ void WinogradRun(const Conv2dProblem& p, Pass pass, const WinogradShape& shape, 
     }
     for (int64_t slice = slices.count() * split / splits;
          slice < slices.count() * (split + 1) / splits; ++slice) {
-      RunSlice(grid, slices, sizes, slice, count, packed, bias, activation, scratch.out, scratch);
+      RunSlice(target, grid, slices, sizes, slice, count, packed, bias, activation, scratch.out,
+               scratch);
     }
   });
 }
 
-WinogradBlocks::WinogradBlocks(const Conv2dProblem& p, const WinogradShape& shape,
+WinogradBlocks::WinogradBlocks(Target target, const Conv2dProblem& p, const WinogradShape& shape,
                                int64_t max_tiles)
-    : grid_(p, Pass::kForward, shape),
-      slices_(grid_.dst.c, Products().shape),
+    : target_(target),
+      grid_(p, Pass::kForward, shape),
+      slices_(grid_.dst.c, Products(target).shape),
       sizes_(grid_, slices_, max_tiles) {}
 
 size_t WinogradBlocks::ScratchBytes() const {
@@ -282,9 +288,9 @@ void WinogradBlocks::Run(const float* x, const float* packed, const float* bias,
                          std::byte* memory) const {
   const WinogradScratch scratch(grid_, slices_, sizes_, memory);
   std::fill_n(scratch.zeros, grid_.src.c, 0.0f);
-  TransformBlock(grid_, sizes_, x, first, count, scratch);
+  TransformBlock(target_, grid_, sizes_, x, first, count, scratch);
   for (int64_t slice = 0; slice < slices_.count(); ++slice) {
-    RunSlice(grid_, slices_, sizes_, slice, count, packed, bias, activation, out, scratch);
+    RunSlice(target_, grid_, slices_, sizes_, slice, count, packed, bias, activation, out, scratch);
   }
 }
 

@@ -33,16 +33,16 @@ struct WinogradBlockSizes {
   int64_t product_stride;  // the same of the products
 };
 
-std::string WinogradName(const WinogradShape& shape);  // "winograd F(4×4, 5×5) 8×48"
+std::string WinogradName(Target target, const WinogradShape& shape);  // "winograd F(4×4, 5×5) 8×48"
 
 // Forward and backward data.
-int64_t WinogradRunTiles(const Conv2dProblem& problem, Pass pass,
+int64_t WinogradRunTiles(Target target, const Conv2dProblem& problem, Pass pass,
                          const WinogradShape& shape);  // of a block
-WorkspaceSize WinogradRunWorkspace(const Conv2dProblem& problem, Pass pass,
+WorkspaceSize WinogradRunWorkspace(Target target, const Conv2dProblem& problem, Pass pass,
                                    const WinogradShape& shape);
 // Forward:       src = x, dst = y = activation(conv(x) + bias)
 // Backward data: src = dy, dst = dx; no bias, no activation
-void WinogradRun(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape,
+void WinogradRun(Target target, const Conv2dProblem& problem, Pass pass, const WinogradShape& shape,
                  const float* src, const float* packed, const float* bias, Activation activation,
                  float* dst, const Workspace& workspace);
 
@@ -51,7 +51,8 @@ void WinogradRun(const Conv2dProblem& problem, Pass pass, const WinogradShape& s
 class WinogradBlocks {
  public:
   // Blocks of at most max_tiles tiles.
-  WinogradBlocks(const Conv2dProblem& problem, const WinogradShape& shape, int64_t max_tiles);
+  WinogradBlocks(Target target, const Conv2dProblem& problem, const WinogradShape& shape,
+                 int64_t max_tiles);
   const TileGrid& grid() const { return grid_; }
   int64_t tiles() const { return sizes_.tiles; }  // of a block
   size_t ScratchBytes() const;
@@ -60,6 +61,7 @@ class WinogradBlocks {
            int64_t first, int64_t count, float* const* out, std::byte* scratch) const;
 
  private:
+  Target target_;
   TileGrid grid_;
   Slices slices_;
   WinogradBlockSizes sizes_;
@@ -76,9 +78,10 @@ inline bool WinogradSumsTogether(const WinogradShape& shape, int64_t channels) {
   constexpr int64_t kMostTogether = 48 << 10;  // floats
   return shape.frequencies() * channels * kMostGradientColumns <= kMostTogether;
 }
-WorkspaceSize WinogradWeightsWorkspace(const Conv2dProblem& problem, const WinogradShape& shape);
-void WinogradBackwardWeights(const Conv2dProblem& problem, const WinogradShape& shape,
-                             const float* x, const float* dy, float* dweight, float* dbias,
-                             const Workspace& workspace);
+WorkspaceSize WinogradWeightsWorkspace(Target target, const Conv2dProblem& problem,
+                                       const WinogradShape& shape);
+void WinogradBackwardWeights(Target target, const Conv2dProblem& problem,
+                             const WinogradShape& shape, const float* x, const float* dy,
+                             float* dweight, float* dbias, const Workspace& workspace);
 
 }  // namespace ninc::cpu

@@ -39,9 +39,9 @@ double LinesReadAgain(const Conv2dProblem& p, int64_t x_times, int64_t dy_times)
   return Lines(x * Real(x_times - 1) + dy * Real(dy_times - 1));
 }
 
-double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) {
-  const WinogradGradientSpeed& speed = ChosenSpeeds().winograd_gradient;
-  const TileShape& tile = Products().shape;
+double WinogradGradientCost(Target target, const Conv2dProblem& p, const WinogradShape& shape) {
+  const WinogradGradientSpeed& speed = SpeedsOf(target).winograd_gradient;
+  const TileShape& tile = Products(target).shape;
   const TileGrid grid(p, Pass::kForward, shape);
   const Panels panels(grid.dst.c, tile);
   const int64_t tiles = grid.count(), channels = grid.src.c;
@@ -76,10 +76,10 @@ double WinogradGradientCost(const Conv2dProblem& p, const WinogradShape& shape) 
 
 }  // namespace
 
-double WinogradCost(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
-  if (pass == Pass::kBackwardWeights) return WinogradGradientCost(p, shape);
-  const WinogradSpeed& speed = ChosenSpeeds().winograd;
-  const TileShape& tile = Products().shape;
+double WinogradCost(Target target, const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
+  if (pass == Pass::kBackwardWeights) return WinogradGradientCost(target, p, shape);
+  const WinogradSpeed& speed = SpeedsOf(target).winograd;
+  const TileShape& tile = Products(target).shape;
   const TileGrid grid(p, pass, shape);
   const Panels panels(grid.dst.c, tile);
   const int64_t depth = grid.src.c, vectors = CeilDiv(grid.dst.c, tile.lanes);

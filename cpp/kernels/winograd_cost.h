@@ -3,10 +3,12 @@
 
 #include "kernels/winograd_transform.h"
 #include "ninc/problem.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
 
 // Nanoseconds on one core, less what all algorithms take alike.
-double WinogradCost(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
+double WinogradCost(Target target, const Conv2dProblem& problem, Pass pass,
+                    const WinogradShape& shape);
 
 }  // namespace ninc::cpu

@@ -39,20 +39,21 @@ void GatherTaps(const Conv2dProblem& p, Pass pass, int64_t depth, int64_t column
 
 }  // namespace
 
-size_t WinogradPackedBytes(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
+size_t WinogradPackedBytes(Target target, const Conv2dProblem& p, Pass pass,
+                           const WinogradShape& shape) {
   const Product product = ProductOf(p, pass);
-  const Panels panels(product.columns, Products().shape);
+  const Panels panels(product.columns, Products(target).shape);
   return sizeof(float) *
          static_cast<size_t>(shape.frequencies() * product.depth * panels.padded_columns());
 }
 
-void PackWinograd(const Conv2dProblem& p, Pass pass, const WinogradShape& shape,
+void PackWinograd(Target target, const Conv2dProblem& p, Pass pass, const WinogradShape& shape,
                   const float* weight, const float* scale, float* packed, int threads) {
   const Product product = ProductOf(p, pass);
-  const Slices slices(product.columns, Products().shape);
+  const Slices slices(product.columns, Products(target).shape);
   const Panels& panels = slices.panels();
   const int64_t chunks = (product.depth + kChannelsInTask - 1) / kChannelsInTask;
-  const auto transform = Transforms(shape).weights;
+  const auto transform = Transforms(target, shape).weights;
   ParallelFor(threads, slices.count() * chunks, [&](int64_t task, int) {
     alignas(64) float taps[kMaxTaps * kMaxWidth];
     const float* rows[kMaxTaps];

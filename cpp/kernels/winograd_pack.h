@@ -14,6 +14,7 @@
 #include "kernels/conv2d_pack.h"
 #include "kernels/winograd_transform.h"
 #include "ninc/problem.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
 
@@ -43,8 +44,10 @@ class Slices {
 };
 
 // For kForward and kBackwardData; see PackWeights in conv2d.h.
-size_t WinogradPackedBytes(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
-void PackWinograd(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape,
-                  const float* weight, const float* scale, float* packed, int threads);
+size_t WinogradPackedBytes(Target target, const Conv2dProblem& problem, Pass pass,
+                           const WinogradShape& shape);
+void PackWinograd(Target target, const Conv2dProblem& problem, Pass pass,
+                  const WinogradShape& shape, const float* weight, const float* scale,
+                  float* packed, int threads);
 
 }  // namespace ninc::cpu

@@ -149,6 +149,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ninc::cpu {
-const ProductKernels& Products() { return NINC_DISPATCH(Products)(); }
+const ProductKernels& Products(Target target) { return NINC_DISPATCH(target, Products)(); }
 }  // namespace ninc::cpu
 #endif

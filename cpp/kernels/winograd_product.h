@@ -81,7 +81,6 @@ struct ProductKernels {
   void (*few[kFewChannels][kFewTiles])(const FewArgs&);  // [channels - 1][tiles - 1]
 };
 
-// For the target in use.
-const ProductKernels& Products();
+const ProductKernels& Products(Target target);
 
 }  // namespace ninc::cpu

@@ -248,8 +248,8 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ninc::cpu {
-const WinogradTransforms& Transforms(const WinogradShape& shape) {
-  return NINC_DISPATCH(Transforms)(shape);
+const WinogradTransforms& Transforms(Target target, const WinogradShape& shape) {
+  return NINC_DISPATCH(target, Transforms)(shape);
 }
 }  // namespace ninc::cpu
 #endif

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "ninc/problem.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
 
@@ -45,7 +46,7 @@ struct WinogradTransforms {
   FromFrequencies weight_gradient;  // r×r taps of dw: G^T (f f^T * p) G
 };
 
-// For the target in use. F(2×2, 3×3), F(4×4, 3×3), F(6×6, 3×3), F(2×2, 5×5) and F(4×4, 5×5) exist.
-const WinogradTransforms& Transforms(const WinogradShape& shape);
+// F(2×2, 3×3), F(4×4, 3×3), F(6×6, 3×3), F(2×2, 5×5) and F(4×4, 5×5) exist.
+const WinogradTransforms& Transforms(Target target, const WinogradShape& shape);
 
 }  // namespace ninc::cpu

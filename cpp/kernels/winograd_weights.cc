@@ -181,11 +181,12 @@ void FetchPixels(const float* const* pixels, int64_t count, int64_t channels) {
 }
 
 // Tiles [first, first + count) of x and dy to the group's frequencies.
-void TransformBlock(const TileGrid& grid, const Share& share, int64_t group, int64_t first,
-                    int64_t count, const float* x, const float* dy, const SumScratch& scratch) {
+void TransformBlock(Target target, const TileGrid& grid, const Share& share, int64_t group,
+                    int64_t first, int64_t count, const float* x, const float* dy,
+                    const SumScratch& scratch) {
   const float* pixels[kMaxTilePixels];
   const float* gradient[2][kMaxTilePixels];
-  const WinogradTransforms& transforms = Transforms(grid.shape);
+  const WinogradTransforms& transforms = Transforms(target, grid.shape);
   const int64_t outputs = grid.shape.outputs() * grid.shape.outputs();
   const auto find = [&](int64_t t) {
     OutputPixels<const float>(grid, dy + share.column0, first + t, scratch.zeros, gradient[t % 2]);
@@ -205,10 +206,10 @@ void TransformBlock(const TileGrid& grid, const Share& share, int64_t group, int
 }
 
 // sums(f, c, k) += sum over the block's tiles t of pixels(f, t, c) * gradient(f, t, k)
-void AddBlock(const TileGrid& grid, const Panels& panels, const Share& share, int64_t group,
-              int64_t tiles, bool first, const SumScratch& scratch) {
+void AddBlock(Target target, const TileGrid& grid, const Panels& panels, const Share& share,
+              int64_t group, int64_t tiles, bool first, const SumScratch& scratch) {
   const int64_t n = grid.shape.tile;
-  const ProductKernels& kernels = Products();
+  const ProductKernels& kernels = Products(target);
   for (int64_t f = 0; f < 2 * n; ++f) {
     // Of the group's two rows: those of a pair of points, or of both ends.
     const int64_t row = group > 0 ? 2 * group - 1 + f / n : f < n ? 0 : n - 1;
@@ -269,10 +270,10 @@ void StoreTotals(const Sums& sums, int64_t columns, const float* memory, float* 
 }
 
 // The sums of channels [first, end) and a panel to dweight(k, c, r, s).
-void StoreTaps(const TileGrid& grid, const Sums& sums, const float* from, int64_t panel,
-               int64_t first, int64_t end, float* dweight) {
+void StoreTaps(Target target, const TileGrid& grid, const Sums& sums, const float* from,
+               int64_t panel, int64_t first, int64_t end, float* dweight) {
   const int64_t window = grid.shape.kernel * grid.shape.kernel;
-  const auto transform = Transforms(grid.shape).weight_gradient;
+  const auto transform = Transforms(target, grid.shape).weight_gradient;
   alignas(64) float buffer[kMaxTaps][kMaxTileVectors * kMaxLanes];
   float* taps[kMaxTaps];
   for (int64_t t = 0; t < window; ++t) taps[t] = buffer[t];
@@ -288,13 +289,14 @@ void StoreTaps(const TileGrid& grid, const Sums& sums, const float* from, int64_
 
 }  // namespace
 
-WorkspaceSize WinogradWeightsWorkspace(const Conv2dProblem& p, const WinogradShape& shape) {
-  const Sums sums(TileGrid(p, Pass::kForward, shape), Products().shape);
+WorkspaceSize WinogradWeightsWorkspace(Target target, const Conv2dProblem& p,
+                                       const WinogradShape& shape) {
+  const Sums sums(TileGrid(p, Pass::kForward, shape), Products(target).shape);
   return {.shared = sums.Bytes(), .per_thread = SumScratch::Bytes(shape, sums)};
 }
 
-void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape, const float* x,
-                             const float* dy, float* dweight, float* dbias,
+void WinogradBackwardWeights(Target target, const Conv2dProblem& p, const WinogradShape& shape,
+                             const float* x, const float* dy, float* dweight, float* dbias,
                              const Workspace& workspace) {
   const TileGrid grid(p, Pass::kForward, shape);
   if (grid.count() == 0) {
@@ -303,7 +305,7 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
     return;
   }
   float* const memory = workspace.shared();
-  const Sums sums(grid, Products().shape);
+  const Sums sums(grid, Products(target).shape);
   const Panels& panels = sums.panels;
   const Cut cut(sums, shape, workspace.threads());
   const int64_t block = WinogradSumTiles(shape);
@@ -347,8 +349,8 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
       for (int64_t first = begin; first < behind; first += block) {
         const int64_t tiles = std::min(block, behind - first);
         for (int64_t group = share.first_group; group < share.last_group; ++group) {
-          TransformBlock(grid, share, group, first, tiles, x, dy, scratch);
-          AddBlock(grid, panels, share, group, tiles, first == begin, scratch);
+          TransformBlock(target, grid, share, group, first, tiles, x, dy, scratch);
+          AddBlock(target, grid, panels, share, group, tiles, first == begin, scratch);
           if (dbias != nullptr && channel0 == 0 && group == kGroupOfOne) {
             if (first == begin) std::fill_n(totals, share.columns, 0.0f);
             AddBias(share, tiles, scratch, totals);
@@ -365,7 +367,7 @@ void WinogradBackwardWeights(const Conv2dProblem& p, const WinogradShape& shape,
     const int64_t runs = CeilDiv(grid.src.c, kChannelsInTask);
     ParallelFor(workspace.threads(), (end - panel0) * runs, [&](int64_t task, int) {
       const int64_t panel = panel0 + task / runs, first = task % runs * kChannelsInTask;
-      StoreTaps(grid, sums, sums_of(panel), panel, first,
+      StoreTaps(target, grid, sums, sums_of(panel), panel, first,
                 std::min(first + kChannelsInTask, grid.src.c), dweight);
     });
   }

@@ -36,7 +36,10 @@ def target() -> str:
 
 
 def set_target(name: str) -> None:
-    """Uses one of `targets` from now on, in the whole process. ArgumentError for others."""
+    """Uses one of `targets` from now on, in the whole process. ArgumentError for others.
+
+    Calls under way, plans and trainers keep the one they were made for.
+    """
     if not (isinstance(name, str) and name.isascii()):
         raise ArgumentError(f"set_target: name must be one of `targets`, got {shown(name)}")
     _core.set_target(name)

@@ -16,10 +16,11 @@ TEST(ActivationTest, ForwardIsExact) {
       OnEveryTarget(
           m.ToString(),
           [&](Call& call) {
-            cpu::ActivationForward(m.size(), activation, call.In(x), call.Out(m.size()),
-                                   call.threads());
+            cpu::ActivationForward(ChosenTarget(), m.size(), activation, call.In(x),
+                                   call.Out(m.size()), call.threads());
             float* in_place = call.InOut(x);
-            cpu::ActivationForward(m.size(), activation, in_place, in_place, call.threads());
+            cpu::ActivationForward(ChosenTarget(), m.size(), activation, in_place, in_place,
+                                   call.threads());
           },
           [&](const Outputs& got) {
             if (activation == kNone) return;  // Out may be any array; in place is tested below
@@ -36,9 +37,10 @@ TEST(ActivationTest, NanStaysNan) {
     OnEveryTarget(
         "NaN",
         [&](Call& call) {
-          cpu::ActivationForward(40, activation, call.In(x), call.Out(40), call.threads());
-          cpu::Add(40, call.In(x), call.In(std::vector<float>(40, 1.0f)), activation, call.Out(40),
-                   call.threads());
+          cpu::ActivationForward(ChosenTarget(), 40, activation, call.In(x), call.Out(40),
+                                 call.threads());
+          cpu::Add(ChosenTarget(), 40, call.In(x), call.In(std::vector<float>(40, 1.0f)),
+                   activation, call.Out(40), call.threads());
         },
         [](const Outputs& got) {
           for (const std::vector<float>& y : got) {
@@ -59,8 +61,8 @@ void ExpectBackward(const MatrixCase& m, Activation activation) {
       [&](Call& call) {
         const auto size = cpu::ActivationBackwardWorkspace(m.rows, m.channels);
         const auto run = [&](const float* from, float* to, float* sums) {
-          cpu::ActivationBackward(m.rows, m.channels, activation, from, call.In(y), to, sums,
-                                  call.Scratch(size));
+          cpu::ActivationBackward(ChosenTarget(), m.rows, m.channels, activation, from, call.In(y),
+                                  to, sums, call.Scratch(size));
         };
         float* to = call.Out(m.size());
         run(call.In(dy), to, call.Out(m.channels));
@@ -93,10 +95,11 @@ TEST(ElementwiseTest, AddThenActivate) {
       OnEveryTarget(
           m.ToString(),
           [&](Call& call) {
-            cpu::Add(m.size(), call.In(a), call.In(b), activation, call.Out(m.size()),
-                     call.threads());
+            cpu::Add(ChosenTarget(), m.size(), call.In(a), call.In(b), activation,
+                     call.Out(m.size()), call.threads());
             float* in_place = call.InOut(a);
-            cpu::Add(m.size(), in_place, call.In(b), activation, in_place, call.threads());
+            cpu::Add(ChosenTarget(), m.size(), in_place, call.In(b), activation, in_place,
+                     call.threads());
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], want, Magnitudes(want), 1);

@@ -18,14 +18,14 @@ void RunForward(Call& call, const MatrixCase& m, const BatchNormLayer& layer,
   float* mean = call.Out(m.channels);
   float* inv_std = call.Out(m.channels);
   const Workspace workspace = call.Scratch(cpu::BatchNormWorkspace(m.rows, m.channels));
-  cpu::BatchNormForward(m.rows, m.channels, call.In(layer.x), call.In(layer.weight),
+  cpu::BatchNormForward(ChosenTarget(), m.rows, m.channels, call.In(layer.x), call.In(layer.weight),
                         call.In(layer.bias), kEps, kMomentum, activation, running_mean, running_var,
                         mean, inv_std, call.Out(m.size()), workspace);
   float* in_place = call.InOut(layer.x);
   std::vector<float> spare_mean = layer.running_mean, spare_var = layer.running_var;
-  cpu::BatchNormForward(m.rows, m.channels, in_place, call.In(layer.weight), call.In(layer.bias),
-                        kEps, kMomentum, activation, spare_mean.data(), spare_var.data(), mean,
-                        inv_std, in_place, workspace);
+  cpu::BatchNormForward(ChosenTarget(), m.rows, m.channels, in_place, call.In(layer.weight),
+                        call.In(layer.bias), kEps, kMomentum, activation, spare_mean.data(),
+                        spare_var.data(), mean, inv_std, in_place, workspace);
 }
 
 void ExpectForward(const MatrixCase& m, const BatchNormLayer& layer, Activation activation) {
@@ -67,8 +67,8 @@ TEST(BatchNormTest, NoRowsLeaveTheRunningStatisticsAlone) {
         RunForward(call, m, layer, kRelu);
         float* dweight = call.Out(m.channels);
         float* dbias = call.Out(m.channels);
-        cpu::BatchNormBackward(0, m.channels, call.In({}), call.In({}), call.In({}), kRelu,
-                               call.In(layer.weight), call.In(layer.bias),
+        cpu::BatchNormBackward(ChosenTarget(), 0, m.channels, call.In({}), call.In({}), call.In({}),
+                               kRelu, call.In(layer.weight), call.In(layer.bias),
                                call.In(layer.running_var), call.Out(0), dweight, dbias,
                                call.Scratch(cpu::BatchNormWorkspace(0, m.channels)));
       },
@@ -90,8 +90,8 @@ void ExpectBackward(const MatrixCase& m, Activation activation) {
         float* dweight_out = call.Out(m.channels);
         float* dbias_out = call.Out(m.channels);
         const auto run = [&](const float* from, float* to) {
-          cpu::BatchNormBackward(m.rows, m.channels, from, call.In(c.layer.x), call.In(c.y),
-                                 activation, call.In(c.layer.weight), call.In(c.mean),
+          cpu::BatchNormBackward(ChosenTarget(), m.rows, m.channels, from, call.In(c.layer.x),
+                                 call.In(c.y), activation, call.In(c.layer.weight), call.In(c.mean),
                                  call.In(c.inv_std), to, dweight_out, dbias_out, workspace);
         };
         run(call.In(c.dy), call.Out(m.size()));
@@ -131,10 +131,13 @@ void ExpectParts(const MatrixCase& m, Activation activation) {
             .dweight = call.Out(m.channels),
             .dbias = call.Out(m.channels)};
         const float* dy = call.In(c.dy);
-        cpu::NormBackward(m.rows, m.channels, dy, gradient, true, nullptr, workspace);
-        cpu::NormBackward(m.rows, m.channels, dy, gradient, false, call.Out(m.size()), workspace);
+        cpu::NormBackward(ChosenTarget(), m.rows, m.channels, dy, gradient, true, nullptr,
+                          workspace);
+        cpu::NormBackward(ChosenTarget(), m.rows, m.channels, dy, gradient, false,
+                          call.Out(m.size()), workspace);
         float* in_place = call.InOut(c.dy);
-        cpu::NormBackward(m.rows, m.channels, in_place, gradient, true, in_place, workspace);
+        cpu::NormBackward(ChosenTarget(), m.rows, m.channels, in_place, gradient, true, in_place,
+                          workspace);
       },
       [&](const Outputs& got) {
         ExpectClose(got[0], c.want.dweight, c.dweight, rows);
@@ -211,10 +214,10 @@ TEST(BatchNormTest, ScaleShift) {
       OnEveryTarget(
           m.ToString(),
           [&](Call& call) {
-            cpu::ScaleShift(m.rows, m.channels, call.In(x), call.In(scale), call.In(shift),
+            cpu::ScaleShift(ChosenTarget(), m.rows, m.channels, call.In(x), call.In(scale),
+                            call.In(shift), activation, call.Out(m.size()), call.threads());
+            cpu::ScaleShift(ChosenTarget(), m.rows, m.channels, call.In(x), call.In(scale), nullptr,
                             activation, call.Out(m.size()), call.threads());
-            cpu::ScaleShift(m.rows, m.channels, call.In(x), call.In(scale), nullptr, activation,
-                            call.Out(m.size()), call.threads());
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], want, magnitude, 2);

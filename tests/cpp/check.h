@@ -92,7 +92,7 @@ inline void ExpectClose(const std::vector<float>& got, const std::vector<double>
 
 // Of products that the target in use makes of two halves, see kernels/split_tile.h.
 inline double ProductError(const Conv2dProblem& problem, Pass pass) {
-  return cpu::ProductShape(problem, pass).split ? 0x1p-15 : 0.0;
+  return cpu::ProductShape(ChosenTarget(), problem, pass).split ? 0x1p-15 : 0.0;
 }
 
 // Values that no rounding may touch: copies, maxima.

@@ -49,9 +49,11 @@ TEST(DropoutTest, EqualsTheReference) {
         OnEveryTarget(
             std::to_string(count) + " values, p " + std::to_string(p),
             [&](Call& call) {
-              cpu::Dropout(count, p, layer, key, call.In(x), call.Out(count), call.threads());
+              cpu::Dropout(ChosenTarget(), count, p, layer, key, call.In(x), call.Out(count),
+                           call.threads());
               float* in_place = call.InOut(x);
-              cpu::Dropout(count, p, layer, key, in_place, in_place, call.threads());
+              cpu::Dropout(ChosenTarget(), count, p, layer, key, in_place, in_place,
+                           call.threads());
             },
             [&](const Outputs& got) {
               ExpectClose(got[0], want, Magnitudes(want), 1);
@@ -66,7 +68,7 @@ std::vector<float> Mask(const Draw& draw, float p) {
   const int64_t count = 100000;
   const std::vector<float> ones(count, 1.0f);
   std::vector<float> mask(count);
-  cpu::Dropout(count, p, draw.layer, draw.key, ones.data(), mask.data(), 1);
+  cpu::Dropout(ChosenTarget(), count, p, draw.layer, draw.key, ones.data(), mask.data(), 1);
   return mask;
 }
 
@@ -99,7 +101,9 @@ TEST(DropoutTest, NanIsKeptOrDropped) {
   const std::vector<double> kept = reference::Dropout(0.5f, 0, {}, std::vector<float>(64, 1.0f));
   OnEveryTarget(
       "NaN",
-      [&](Call& call) { cpu::Dropout(64, 0.5f, 0, {}, call.In(x), call.Out(64), call.threads()); },
+      [&](Call& call) {
+        cpu::Dropout(ChosenTarget(), 64, 0.5f, 0, {}, call.In(x), call.Out(64), call.threads());
+      },
       [&](const Outputs& got) {
         for (size_t i = 0; i < kept.size(); ++i) {
           EXPECT_EQ(std::isnan(got[0][i]), kept[i] != 0.0);

@@ -87,9 +87,10 @@ MlpConvProblem ProblemOf(const ChainCase& c) {
 }
 
 void RunTail(const MlpConvProblem& p, const float* x, float* y, int threads) {
-  if (p.tail == Tail::kMaxPool) cpu::MaxPool2dForward(p.pool, x, y, threads);
-  if (p.tail == Tail::kAvgPool) cpu::AvgPool2dForward(p.pool, x, y, threads);
-  if (p.tail == Tail::kGlobalAvgPool) cpu::GlobalAvgPool2dForward(p.pool.input, x, y, threads);
+  if (p.tail == Tail::kMaxPool) cpu::MaxPool2dForward(ChosenTarget(), p.pool, x, y, threads);
+  if (p.tail == Tail::kAvgPool) cpu::AvgPool2dForward(ChosenTarget(), p.pool, x, y, threads);
+  if (p.tail == Tail::kGlobalAvgPool)
+    cpu::GlobalAvgPool2dForward(ChosenTarget(), p.pool.input, x, y, threads);
 }
 
 TEST(MlpConvTest, SameBitsAsItsLayers) {
@@ -112,9 +113,10 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
         [&](Call& call) {
           std::vector<const float*> packed, bias;
           for (size_t i = 0; i < layers; ++i) {
-            float* memory = call.Aligned(cpu::PackedWeightBytes(p.layers[i], Pass::kForward));
-            cpu::PackWeights(p.layers[i], Pass::kForward, call.In(weights[i]), nullptr, memory,
-                             call.threads());
+            float* memory =
+                call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p.layers[i], Pass::kForward));
+            cpu::PackWeights(ChosenTarget(), p.layers[i], Pass::kForward, call.In(weights[i]),
+                             nullptr, memory, call.threads());
             packed.push_back(memory);
             bias.push_back(i % 2 == 0 ? call.In(biases[i]) : nullptr);
           }
@@ -122,8 +124,9 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
           const float* from = call.In(x);
           for (size_t i = 0; i < layers; ++i) {
             float* to = call.Out(p.layers[i].output().size());
-            cpu::Conv2dForward(p.layers[i], from, packed[i], bias[i], p.activations[i], to,
-                               call.Scratch(cpu::Conv2dWorkspace(p.layers[i], Pass::kForward)));
+            cpu::Conv2dForward(
+                ChosenTarget(), p.layers[i], from, packed[i], bias[i], p.activations[i], to,
+                call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p.layers[i], Pass::kForward)));
             from = to;
           }
           if (p.tail != Tail::kNone) {
@@ -135,8 +138,9 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
             arrays.push_back(
                 {packed[i], bias[i], kept ? call.Out(p.layers[i].output().size()) : nullptr});
           }
-          cpu::MlpConvForward(p, call.In(x), arrays.data(), nullptr, call.Out(p.output().size()),
-                              call.Scratch(cpu::MlpConvWorkspace(p)));
+          cpu::MlpConvForward(ChosenTarget(), p, call.In(x), arrays.data(), nullptr,
+                              call.Out(p.output().size()),
+                              call.Scratch(cpu::MlpConvWorkspace(ChosenTarget(), p)));
         },
         [&](const Outputs& got) {
           size_t next = layers + (p.tail != Tail::kNone ? 1 : 0);  // the chain's first output
@@ -157,7 +161,7 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
 TEST(MlpConvTest, LargeBatchesNeedNoMapsBetweenLayers) {
   const MlpConvProblem p =
       ProblemOf({"", First({128, 32, 32, 3}, 192, 5, 2), {160, 96}, Tail::kMaxPool});
-  const WorkspaceSize size = cpu::MlpConvWorkspace(p);
+  const WorkspaceSize size = cpu::MlpConvWorkspace(ChosenTarget(), p);
   EXPECT_EQ(size.shared, 0u);
   EXPECT_LT(size.per_thread, size_t{4} << 20);
 }

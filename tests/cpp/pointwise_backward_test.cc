@@ -35,8 +35,10 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
       "two layers",
       [&](Call& call) {
         const auto pack = [&](const Conv2dProblem& p, const std::vector<float>& w) {
-          float* packed = call.Aligned(cpu::PackedWeightBytes(p, Pass::kBackwardData));
-          cpu::PackWeights(p, Pass::kBackwardData, call.In(w), nullptr, packed, call.threads());
+          float* packed =
+              call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kBackwardData));
+          cpu::PackWeights(ChosenTarget(), p, Pass::kBackwardData, call.In(w), nullptr, packed,
+                           call.threads());
           return packed;
         };
         PointwiseGradient layers[2] = {{call.In(x2), pack(second, w2), relu},
@@ -44,8 +46,9 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
         float* out = call.Out(first.input.size());
         for (int i = 0; i < 2; ++i) layers[i].dweight = call.Out(problems[i].weight_size());
         for (int i = 0; i < 2; ++i) layers[i].dbias = call.Out(problems[i].out_channels);
-        cpu::PointwiseBackward(problems, call.In(dy), layers, nullptr, out,
-                               call.Scratch(cpu::PointwiseBackwardWorkspace(problems)));
+        cpu::PointwiseBackward(
+            ChosenTarget(), problems, call.In(dy), layers, nullptr, out,
+            call.Scratch(cpu::PointwiseBackwardWorkspace(ChosenTarget(), problems)));
       },
       [&](const Outputs& got) {
         ExpectClose(got[0], dx,
@@ -108,8 +111,10 @@ TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
   OnEveryTarget(
       "between batch norms",
       [&](Call& call) {
-        float* packed = call.Aligned(cpu::PackedWeightBytes(p, Pass::kBackwardData));
-        cpu::PackWeights(p, Pass::kBackwardData, call.In(weight), nullptr, packed, call.threads());
+        float* packed =
+            call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kBackwardData));
+        cpu::PackWeights(ChosenTarget(), p, Pass::kBackwardData, call.In(weight), nullptr, packed,
+                         call.threads());
         const PointwiseGradient layer{.x = call.In(ahead.x),
                                       .packed = packed,
                                       .activation = kRelu6,
@@ -129,8 +134,9 @@ TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
              .inv_std = call.In(inv_std),
              .dweight = call.Out(in.channels),
              .dbias = call.Out(in.channels)}};
-        cpu::PointwiseBackward({p}, call.In(behind.dy), &layer, &norms, call.Out(in.size()),
-                               call.Scratch(cpu::PointwiseBackwardWorkspace({p})));
+        cpu::PointwiseBackward(ChosenTarget(), {p}, call.In(behind.dy), &layer, &norms,
+                               call.Out(in.size()),
+                               call.Scratch(cpu::PointwiseBackwardWorkspace(ChosenTarget(), {p})));
       },
       [&](const Outputs& got) {
         ExpectClose(got[0], reference::Conv2dBackwardWeights(p, x, dz),

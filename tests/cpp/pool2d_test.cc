@@ -19,7 +19,8 @@ TEST(Pool2dTest, MaxForward) {
       OnEveryTarget(
           p.ToString(),
           [&](Call& call) {
-            cpu::MaxPool2dForward(p, call.In(x), call.Out(p.output().size()), call.threads());
+            cpu::MaxPool2dForward(ChosenTarget(), p, call.In(x), call.Out(p.output().size()),
+                                  call.threads());
           },
           [&](const Outputs& got) { ExpectExact(got[0], want); });
     }
@@ -36,8 +37,8 @@ TEST(Pool2dTest, FirstMaximumTakesTheGradient) {
       OnEveryTarget(
           p.ToString(),
           [&](Call& call) {
-            cpu::MaxPool2dBackward(p, call.In(dy), call.In(x), call.Out(p.input.size()),
-                                   call.threads());
+            cpu::MaxPool2dBackward(ChosenTarget(), p, call.In(dy), call.In(x),
+                                   call.Out(p.input.size()), call.threads());
           },
           [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, WindowSize(p)); });
     }
@@ -52,7 +53,7 @@ TEST(Pool2dTest, AConstantPictureSendsTheGradientToWindowCorners) {
   OnEveryTarget(
       p.ToString(),
       [&](Call& call) {
-        cpu::MaxPool2dBackward(p, call.In(dy), call.In(x), call.Out(p.input.size()),
+        cpu::MaxPool2dBackward(ChosenTarget(), p, call.In(dy), call.In(x), call.Out(p.input.size()),
                                call.threads());
       },
       [&](const Outputs& got) {
@@ -71,7 +72,8 @@ TEST(Pool2dTest, AverageForward) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          cpu::AvgPool2dForward(p, call.In(x), call.Out(p.output().size()), call.threads());
+          cpu::AvgPool2dForward(ChosenTarget(), p, call.In(x), call.Out(p.output().size()),
+                                call.threads());
         },
         [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, WindowSize(p)); });
   }
@@ -85,7 +87,8 @@ TEST(Pool2dTest, AverageBackward) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          cpu::AvgPool2dBackward(p, call.In(dy), call.Out(p.input.size()), call.threads());
+          cpu::AvgPool2dBackward(ChosenTarget(), p, call.In(dy), call.Out(p.input.size()),
+                                 call.threads());
         },
         [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, WindowSize(p)); });
   }
@@ -107,8 +110,8 @@ TEST(Pool2dTest, CeilModeCutsTheLastWindow) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          cpu::AvgPool2dForward(p, call.In(x), call.Out(4), call.threads());
-          cpu::MaxPool2dForward(p, call.In(x), call.Out(4), call.threads());
+          cpu::AvgPool2dForward(ChosenTarget(), p, call.In(x), call.Out(4), call.threads());
+          cpu::MaxPool2dForward(ChosenTarget(), p, call.In(x), call.Out(4), call.threads());
         },
         [&](const Outputs& got) {
           ExpectClose(got[0], {5.0, 6.5, 11.0, 12.5}, {5.0, 6.5, 11.0, 12.5}, 9);
@@ -126,9 +129,10 @@ TEST(GlobalAvgPoolTest, ForwardAndBackward) {
     OnEveryTarget(
         shape.ToString(),
         [&](Call& call) {
-          cpu::GlobalAvgPool2dForward(shape, call.In(x), call.Out(shape.n * shape.c),
-                                      call.threads());
-          cpu::GlobalAvgPool2dBackward(shape, call.In(dy), call.Out(shape.size()), call.threads());
+          cpu::GlobalAvgPool2dForward(ChosenTarget(), shape, call.In(x),
+                                      call.Out(shape.n * shape.c), call.threads());
+          cpu::GlobalAvgPool2dBackward(ChosenTarget(), shape, call.In(dy), call.Out(shape.size()),
+                                       call.threads());
         },
         [&](const Outputs& got) {
           ExpectClose(got[0], y, reference::GlobalAvgPool2dForward(shape, Absolute(x)),
@@ -148,7 +152,8 @@ TEST(GlobalAvgPoolTest, LargeMapsLoseNoDigits) {
   OnEveryTarget(
       shape.ToString(),
       [&](Call& call) {
-        cpu::GlobalAvgPool2dForward(shape, call.In(x), call.Out(shape.c), call.threads());
+        cpu::GlobalAvgPool2dForward(ChosenTarget(), shape, call.In(x), call.Out(shape.c),
+                                    call.threads());
       },
       [&](const Outputs& got) {
         for (int64_t c = 0; c < shape.c; ++c) EXPECT_NEAR(got[0][c] / y[c], 1.0, 5e-7) << c;

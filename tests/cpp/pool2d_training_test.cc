@@ -67,7 +67,7 @@ std::vector<double> Gradient(const TrainingPoolProblem& p, const std::vector<flo
 }
 
 uint8_t* Trace(Call& call, const TrainingPoolProblem& p) {
-  return reinterpret_cast<uint8_t*>(call.Aligned(cpu::PoolTraceBytes(p)));
+  return reinterpret_cast<uint8_t*>(call.Aligned(cpu::PoolTraceBytes(ChosenTarget(), p)));
 }
 
 TEST(TrainingPoolTest, MatchesTheReferences) {
@@ -82,10 +82,10 @@ TEST(TrainingPoolTest, MatchesTheReferences) {
           Name(p),
           [&](Call& call) {
             uint8_t* trace = Trace(call, p);
-            cpu::TrainingPoolForward(p, &kKey, {0, p.pool.input.n}, call.In(x),
+            cpu::TrainingPoolForward(ChosenTarget(), p, &kKey, {0, p.pool.input.n}, call.In(x),
                                      call.Out(p.pool.output().size()), trace, call.threads());
-            cpu::TrainingPoolBackward(p, true, call.In(dy), trace, call.Out(p.pool.input.size()),
-                                      call.threads());
+            cpu::TrainingPoolBackward(ChosenTarget(), p, true, call.In(dy), trace,
+                                      call.Out(p.pool.input.size()), call.threads());
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], y, y_size, WindowSize(p.pool));
@@ -107,24 +107,26 @@ TEST(TrainingPoolTest, SameBitsAsOneByOne) {
           const float *map = call.In(x), *gradient = call.In(dy);
           float *y = call.Out(out.size()), *dx = call.Out(in.size());
           for (int64_t n = 0; n < in.n; ++n) {
-            cpu::TrainingPoolForward(p, &kKey, {n, n + 1}, map + n * in.h * in.w * in.c, y, trace,
-                                     call.threads());
+            cpu::TrainingPoolForward(ChosenTarget(), p, &kKey, {n, n + 1},
+                                     map + n * in.h * in.w * in.c, y, trace, call.threads());
           }
-          cpu::TrainingPoolBackward(p, true, gradient, trace, dx, call.threads());
+          cpu::TrainingPoolBackward(ChosenTarget(), p, true, gradient, trace, dx, call.threads());
 
           float *pooled = call.Out(out.size()), *routed = call.Out(in.size());
           float* dropped = call.Out(out.size());
-          cpu::Dropout(out.size(), p.dropout, p.layer, kKey, gradient, dropped, call.threads());
+          cpu::Dropout(ChosenTarget(), out.size(), p.dropout, p.layer, kKey, gradient, dropped,
+                       call.threads());
           if (p.kind == Kind::kMax) {
-            cpu::MaxPool2dForward(p.pool, map, pooled, call.threads());
-            cpu::MaxPool2dBackward(p.pool, dropped, map, routed, call.threads());
+            cpu::MaxPool2dForward(ChosenTarget(), p.pool, map, pooled, call.threads());
+            cpu::MaxPool2dBackward(ChosenTarget(), p.pool, dropped, map, routed, call.threads());
           } else {
-            cpu::AvgPool2dForward(p.pool, map, pooled, call.threads());
-            cpu::AvgPool2dBackward(p.pool, dropped, routed, call.threads());
+            cpu::AvgPool2dForward(ChosenTarget(), p.pool, map, pooled, call.threads());
+            cpu::AvgPool2dBackward(ChosenTarget(), p.pool, dropped, routed, call.threads());
           }
-          cpu::Dropout(out.size(), p.dropout, p.layer, kKey, pooled, pooled, call.threads());
+          cpu::Dropout(ChosenTarget(), out.size(), p.dropout, p.layer, kKey, pooled, pooled,
+                       call.threads());
           cpu::ActivationBackward(
-              in.pixels(), in.c, p.activation, routed, map, routed, nullptr,
+              ChosenTarget(), in.pixels(), in.c, p.activation, routed, map, routed, nullptr,
               call.Scratch(cpu::ActivationBackwardWorkspace(in.pixels(), in.c)));
         },
         [&](const Outputs& got) {
@@ -142,10 +144,10 @@ TEST(TrainingPoolTest, WithoutAKeyNothingIsDropped) {
       Name(p),
       [&](Call& call) {
         uint8_t* trace = Trace(call, p);
-        cpu::TrainingPoolForward(p, nullptr, {0, p.pool.input.n}, call.In(x),
+        cpu::TrainingPoolForward(ChosenTarget(), p, nullptr, {0, p.pool.input.n}, call.In(x),
                                  call.Out(p.pool.output().size()), trace, call.threads());
-        cpu::TrainingPoolBackward(p, false, call.In(dy), trace, call.Out(p.pool.input.size()),
-                                  call.threads());
+        cpu::TrainingPoolBackward(ChosenTarget(), p, false, call.In(dy), trace,
+                                  call.Out(p.pool.input.size()), call.threads());
       },
       [&](const Outputs& got) {
         ExpectExact(got[0], Pooled(p, x));
@@ -168,12 +170,12 @@ TEST(TrainingPoolTest, LargeMapsAreTheSameOnAndOffCacheLines) {
       const TrainingPoolProblem p{kind, pool, kRelu, 0.5f, 1};
       Call call(2, 0);
       uint8_t* trace = Trace(call, p);
-      cpu::TrainingPoolForward(p, &kKey, {0, 1}, x.data(), call.Out(pool.output().size()), trace,
-                               2);
+      cpu::TrainingPoolForward(ChosenTarget(), p, &kKey, {0, 1}, x.data(),
+                               call.Out(pool.output().size()), trace, 2);
       float* on = call.Aligned((count + 1) * sizeof(float));
-      cpu::TrainingPoolBackward(p, true, dy.data(), trace, on, 2);
+      cpu::TrainingPoolBackward(ChosenTarget(), p, true, dy.data(), trace, on, 2);
       const std::vector<float> want(on, on + count);
-      cpu::TrainingPoolBackward(p, true, dy.data(), trace, on + 1, 2);
+      cpu::TrainingPoolBackward(ChosenTarget(), p, true, dy.data(), trace, on + 1, 2);
       EXPECT_TRUE(SameBits(std::vector<float>(on + 1, on + 1 + count), want)) << TargetName(target);
       EXPECT_NE(std::count(want.begin(), want.end(), 0.0f), static_cast<int64_t>(count));
       call.Finish();

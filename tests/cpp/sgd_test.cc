@@ -24,7 +24,8 @@ TEST(SgdTest, EqualsTheReference) {
           [&](Call& call) {
             float* v = call.InOut(velocity);
             float* w = call.InOut(weight);
-            cpu::SgdUpdate(count, settings, call.In(gradient), v, w, call.threads());
+            cpu::SgdUpdate(ChosenTarget(), count, settings, call.In(gradient), v, w,
+                           call.threads());
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], want.velocity, magnitude, 2);
@@ -42,8 +43,8 @@ TEST(SgdTest, WithoutMomentumNoVelocityIsNeeded) {
   OnEveryTarget(
       "100",
       [&](Call& call) {
-        cpu::SgdUpdate(100, settings, call.In(gradient), nullptr, call.InOut(weight),
-                       call.threads());
+        cpu::SgdUpdate(ChosenTarget(), 100, settings, call.In(gradient), nullptr,
+                       call.InOut(weight), call.threads());
       },
       [&](const Outputs& got) {
         ExpectClose(got[0], want.weight, std::vector<double>(100, 2.0), 2);
@@ -72,7 +73,8 @@ TEST(SgdTest, AverageEqualsTheReference) {
       OnEveryTarget(
           std::to_string(count),
           [&](Call& call) {
-            cpu::AverageUpdate(count, rate, call.In(weight), call.InOut(average), call.threads());
+            cpu::AverageUpdate(ChosenTarget(), count, rate, call.In(weight), call.InOut(average),
+                               call.threads());
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], want, std::vector<double>(count, 2.0), 2);

@@ -66,7 +66,7 @@ std::vector<Conv2dProblem> WinogradProblems() {
 }
 
 cpu::WinogradShape ShapeOf(const Conv2dProblem& p, Pass pass) {
-  const cpu::WinogradShape shape = cpu::ChooseWinograd(p, pass);
+  const cpu::WinogradShape shape = cpu::ChooseWinograd(ChosenTarget(), p, pass);
   EXPECT_GT(shape.tile, 0) << p.ToString();
   return shape;
 }
@@ -88,11 +88,13 @@ TEST(WinogradTest, Forward) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          float* packed = call.Aligned(cpu::PackedWeightBytes(p, Pass::kForward));
-          cpu::PackWeights(p, Pass::kForward, call.In(weight), nullptr, packed, call.threads());
-          cpu::Conv2dForward(p, call.In(x), packed, bias.empty() ? nullptr : call.In(bias),
-                             activation, call.Out(p.output().size()),
-                             call.Scratch(cpu::Conv2dWorkspace(p, Pass::kForward)));
+          float* packed = call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kForward));
+          cpu::PackWeights(ChosenTarget(), p, Pass::kForward, call.In(weight), nullptr, packed,
+                           call.threads());
+          cpu::Conv2dForward(ChosenTarget(), p, call.In(x), packed,
+                             bias.empty() ? nullptr : call.In(bias), activation,
+                             call.Out(p.output().size()),
+                             call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
         },
         [&](const Outputs& got) {
           const cpu::WinogradShape shape = ShapeOf(p, Pass::kForward);
@@ -111,7 +113,7 @@ TEST(WinogradTest, FarProducts) {
   OnEveryTarget(
       "products of far weights",
       [&](Call& call) {
-        const cpu::ProductKernels& kernels = cpu::Products();
+        const cpu::ProductKernels& kernels = cpu::Products(ChosenTarget());
         for (int rows = 1; rows <= kernels.far_rows; ++rows) {
           for (int vectors = 1; vectors <= kernels.shape.vectors; ++vectors) {
             for (int lines = 0; lines <= cpu::kMaxFarLines; ++lines) {
@@ -136,9 +138,10 @@ TEST(WinogradTest, FarProducts) {
       },
       [&](const Outputs& got) {
         size_t output = 0;
-        const int64_t lanes = cpu::Products().shape.lanes;
-        for (int64_t rows = 1; rows <= cpu::Products().far_rows; ++rows) {
-          for (int64_t vectors = 1; vectors <= cpu::Products().shape.vectors; ++vectors) {
+        const int64_t lanes = cpu::Products(ChosenTarget()).shape.lanes;
+        for (int64_t rows = 1; rows <= cpu::Products(ChosenTarget()).far_rows; ++rows) {
+          for (int64_t vectors = 1; vectors <= cpu::Products(ChosenTarget()).shape.vectors;
+               ++vectors) {
             const int64_t width = vectors * lanes;
             std::vector<double> want(rows * width), magnitude(rows * width);
             for (int64_t i = 0; i < rows * width; ++i) {
@@ -184,11 +187,13 @@ TEST(WinogradTest, BackwardData) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          float* packed = call.Aligned(cpu::PackedWeightBytes(p, Pass::kBackwardData));
-          cpu::PackWeights(p, Pass::kBackwardData, call.In(weight), nullptr, packed,
+          float* packed =
+              call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kBackwardData));
+          cpu::PackWeights(ChosenTarget(), p, Pass::kBackwardData, call.In(weight), nullptr, packed,
                            call.threads());
-          cpu::Conv2dBackwardData(p, call.In(dy), packed, nullptr, {}, call.Out(p.input.size()),
-                                  call.Scratch(cpu::Conv2dWorkspace(p, Pass::kBackwardData)));
+          cpu::Conv2dBackwardData(
+              ChosenTarget(), p, call.In(dy), packed, nullptr, {}, call.Out(p.input.size()),
+              call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kBackwardData)));
         },
         [&](const Outputs& got) {
           const cpu::WinogradShape shape = ShapeOf(p, Pass::kBackwardData);
@@ -212,12 +217,13 @@ TEST(WinogradTest, BackwardWeights) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          const WorkspaceSize size = cpu::Conv2dWorkspace(p, Pass::kBackwardWeights);
+          const WorkspaceSize size =
+              cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kBackwardWeights);
           float* dweight = call.Out(p.weight_size());
-          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), dweight, call.Out(p.out_channels),
-                                     call.Scratch(size));
-          cpu::Conv2dBackwardWeights(p, call.In(x), call.In(dy), call.Out(p.weight_size()), nullptr,
-                                     call.Scratch(size));
+          cpu::Conv2dBackwardWeights(ChosenTarget(), p, call.In(x), call.In(dy), dweight,
+                                     call.Out(p.out_channels), call.Scratch(size));
+          cpu::Conv2dBackwardWeights(ChosenTarget(), p, call.In(x), call.In(dy),
+                                     call.Out(p.weight_size()), nullptr, call.Scratch(size));
         },
         [&](const Outputs& got) {
           const cpu::WinogradShape shape = ShapeOf(p, Pass::kBackwardWeights);
@@ -241,11 +247,12 @@ TEST(WinogradTest, ScaleMultipliesOutputChannels) {
       OnEveryTarget(
           p.ToString(),
           [&](Call& call) {
-            const int64_t count =
-                static_cast<int64_t>(cpu::PackedWeightBytes(p, pass) / sizeof(float));
-            cpu::PackWeights(p, pass, call.In(weight), call.In(scale), call.Out(count),
+            const int64_t count = static_cast<int64_t>(
+                cpu::PackedWeightBytes(ChosenTarget(), p, pass) / sizeof(float));
+            cpu::PackWeights(ChosenTarget(), p, pass, call.In(weight), call.In(scale),
+                             call.Out(count), call.threads());
+            cpu::PackWeights(ChosenTarget(), p, pass, call.In(scaled), nullptr, call.Out(count),
                              call.threads());
-            cpu::PackWeights(p, pass, call.In(scaled), nullptr, call.Out(count), call.threads());
           },
           [](const Outputs& got) { EXPECT_TRUE(SameBits(got[0], got[1])); });
     }
@@ -260,10 +267,12 @@ TEST(WinogradTest, NanGoesThroughTheActivation) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          float* packed = call.Aligned(cpu::PackedWeightBytes(p, Pass::kForward));
-          cpu::PackWeights(p, Pass::kForward, call.In(weight), nullptr, packed, call.threads());
-          cpu::Conv2dForward(p, call.In(x), packed, nullptr, kRelu, call.Out(p.output().size()),
-                             call.Scratch(cpu::Conv2dWorkspace(p, Pass::kForward)));
+          float* packed = call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kForward));
+          cpu::PackWeights(ChosenTarget(), p, Pass::kForward, call.In(weight), nullptr, packed,
+                           call.threads());
+          cpu::Conv2dForward(ChosenTarget(), p, call.In(x), packed, nullptr, kRelu,
+                             call.Out(p.output().size()),
+                             call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
         },
         [](const Outputs& got) {
           for (float value : got[0]) EXPECT_TRUE(std::isnan(value));

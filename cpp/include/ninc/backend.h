@@ -24,6 +24,7 @@
 #include "ninc/layer_arrays.h"
 #include "ninc/problem.h"
 #include "ninc/status.h"
+#include "ninc/target.h"
 #include "ninc/tensor.h"
 
 namespace ninc {
@@ -382,7 +383,9 @@ class NINC_API Backend {
   virtual Status RunRecorded(const RecordingKey& key, Status (*body)(void*), void* context) = 0;
 };
 
-// The processor itself; lives as long as the process.
+// The processor with the kernels of one instruction set, that in use where none is named; lives as
+// long as the process.
+NINC_API Backend& CpuBackend(Target target);
 NINC_API Backend& CpuBackend();
 
 // What can compute here, and why the others cannot.
