@@ -5,7 +5,7 @@
 
 #include "cuda/conv2d_groups.h"
 #include "cuda/conv2d_shape.h"
-#include "cuda/convolution.h"
+#include "cuda/operations.h"
 
 namespace ninc::cuda {
 namespace {

@@ -4,7 +4,7 @@
 #include "cuda/conv2d.h"
 #include "cuda/conv2d_groups.h"
 #include "cuda/conv2d_shape.h"
-#include "cuda/convolution.h"
+#include "cuda/operations.h"
 
 namespace ninc::cuda {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "cuda/compile.h"
 #include "cuda/context.h"
-#include "cuda/convolution.h"
 #include "cuda/devices.h"
 
 namespace ninc::cuda {
@@ -72,62 +72,10 @@ Status CudaBackend::RunRecorded(const RecordingKey& key, Status (*body)(void*), 
   return stream_->Replay(*found->recording);
 }
 
-size_t CudaBackend::PackedWeightBytes(const Conv2dProblem& problem, Pass pass) const {
-  return cuda::PackedWeightBytes(problem, pass);
-}
-
-Status CudaBackend::PackWeights(const Conv2dProblem& problem, Pass pass, const float* weight,
-                                const float* scale, float* packed, int) {
-  return cuda::PackWeights(*stream_, problem, pass, weight, scale, packed);
-}
-
-WorkspaceSize CudaBackend::Conv2dWorkspace(const Conv2dProblem& problem, Pass pass) const {
-  return cuda::Conv2dWorkspace(problem, pass);
-}
-
-std::string CudaBackend::Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) const {
-  return cuda::Conv2dAlgorithm(problem, pass);
-}
-
-Status CudaBackend::Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
-                                  const float* bias, Activation activation, float* y,
-                                  const Workspace&) {
-  return cuda::Conv2dForward(*stream_, problem, x, packed, bias, activation, y);
-}
-
-Status CudaBackend::Conv2dBackwardData(const Conv2dProblem& problem, const float* dy,
-                                       const float* packed, const float* x, Activation activation,
-                                       float* dx, const Workspace&) {
-  return cuda::Conv2dBackwardData(*stream_, problem, dy, packed, x, activation, dx);
-}
-
-Status CudaBackend::Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x,
-                                          const float* dy, float* dweight, float* dbias,
-                                          const Workspace& workspace) {
-  return cuda::Conv2dBackwardWeights(*stream_, problem, x, dy, dweight, dbias, workspace);
-}
-
-WorkspaceSize CudaBackend::MlpConvWorkspace(const MlpConvProblem& problem) const {
-  return cuda::MlpConvWorkspace(problem);
-}
-
-Status CudaBackend::MlpConvForward(const MlpConvProblem& problem, const float* x,
-                                   const MlpConvLayer* layers,
-                                   const MlpConvTail* /*training*/,  // TrainingPoolPays: never
-                                   float* y, const Workspace& workspace) {
-  const float* map = nullptr;
-  NINC_RETURN_IF_ERROR(cuda::MlpConvForward(*stream_, problem, x, layers, y, workspace, &map));
-  switch (problem.tail) {
-    case MlpConvProblem::Tail::kNone:
-      return {};
-    case MlpConvProblem::Tail::kMaxPool:
-      return MaxPool2dForward(problem.pool, map, y, 1);
-    case MlpConvProblem::Tail::kAvgPool:
-      return AvgPool2dForward(problem.pool, map, y, 1);
-    case MlpConvProblem::Tail::kGlobalAvgPool:
-      return GlobalAvgPool2dForward(problem.layers.back().output(), map, y, 1);
-  }
-  return {};
+Result<std::optional<Kernel>> CudaBackend::Compile(const StepOp& step,
+                                                   std::span<const Value> values) const {
+  const StepValues context{values};
+  return std::visit([&](const auto& op) { return cuda::Compile(op, context); }, step);
 }
 
 }  // namespace ninc::cuda

@@ -2,8 +2,8 @@
 
 #include <cstddef>
 
-#include "cuda/cuda_backend.h"
 #include "cuda/launch.h"
+#include "cuda/operations.h"
 #include "kernels/philox.h"
 
 namespace ninc::cuda {
@@ -11,16 +11,16 @@ namespace ninc::cuda {
 // The kernel reads a key as two words.
 static_assert(offsetof(DropoutKey, seed) == 0 && offsetof(DropoutKey, step) == sizeof(uint64_t));
 
-Status CudaBackend::Dropout(int64_t count, float p, uint32_t layer, const DropoutKey* key,
-                            const float* x, float* y, int) {
+Status Dropout(Stream& stream, int64_t count, float p, uint32_t layer, const DropoutKey* key,
+               const float* x, float* y) {
   const uint64_t threshold = cpu::DropThreshold(p);
   if (threshold >> 32 != 0) {  // p = 1 drops all, and 1 / (1 - p) is infinite
-    return stream_->Zero(y, static_cast<size_t>(count) * sizeof(float));
+    return stream.Zero(y, static_cast<size_t>(count) * sizeof(float));
   }
   const DropoutArgs args{
       &key->seed,      x, y, count, layer, static_cast<uint32_t>(threshold), 1.0f / (1.0f - p),
       VectorsFit(x, y)};
-  return stream_->Launch({"dropout", "ninc_dropout"}, ElementGrid(count), args);
+  return stream.Launch({"dropout", "ninc_dropout"}, ElementGrid(count), args);
 }
 
 }  // namespace ninc::cuda

@@ -1,25 +1,25 @@
 #include "cuda/elementwise.h"
 
-#include "cuda/cuda_backend.h"
 #include "cuda/launch.h"
+#include "cuda/operations.h"
 
 namespace ninc::cuda {
 
-Status CudaBackend::Add(int64_t count, const float* a, const float* b, Activation activation,
-                        float* y, int) {
+Status Add(Stream& stream, int64_t count, const float* a, const float* b, Activation activation,
+           float* y) {
   const AddArgs args{a, b, y, count, MakeLimits(activation), VectorsFit(a, b, y)};
-  return stream_->Launch({"elementwise", "ninc_add"}, ElementGrid(count), args);
+  return stream.Launch({"elementwise", "ninc_add"}, ElementGrid(count), args);
 }
 
-Status CudaBackend::CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,
-                                 int64_t x_offset, float* y, int64_t y_stride, int64_t y_offset,
-                                 int) {
+Status CopyChannels(Stream& stream, int64_t rows, int64_t channels, const float* x,
+                    int64_t x_stride, int64_t x_offset, float* y, int64_t y_stride,
+                    int64_t y_offset) {
   x += x_offset;
   y += y_offset;
   const bool vectors = (channels | x_stride | y_stride) % 4 == 0 && VectorsFit(x, y);
   const RowSplit split(rows, channels, vectors, RowSplit::kMaxRuns);
   const CopyChannelsArgs args{split, x, y, x_stride, y_stride};
-  return stream_->Launch({"elementwise", "ninc_copy_channels"}, RowGrid(split), args);
+  return stream.Launch({"elementwise", "ninc_copy_channels"}, RowGrid(split), args);
 }
 
 }  // namespace ninc::cuda

@@ -1,7 +1,7 @@
 #include "cuda/global_avg_pool.h"
 
-#include "cuda/cuda_backend.h"
 #include "cuda/launch.h"
+#include "cuda/operations.h"
 
 namespace ninc::cuda {
 namespace {
@@ -20,12 +20,12 @@ Status Launch(Stream& stream, const char* kernel, const Shape& input, const floa
 
 }  // namespace
 
-Status CudaBackend::GlobalAvgPool2dForward(const Shape& input, const float* x, float* y, int) {
-  return Launch(*stream_, "ninc_global_avg_pool2d_forward", input, x, y);
+Status GlobalAvgPool2dForward(Stream& stream, const Shape& input, const float* x, float* y) {
+  return Launch(stream, "ninc_global_avg_pool2d_forward", input, x, y);
 }
 
-Status CudaBackend::GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx, int) {
-  return Launch(*stream_, "ninc_global_avg_pool2d_backward", input, dy, dx);
+Status GlobalAvgPool2dBackward(Stream& stream, const Shape& input, const float* dy, float* dx) {
+  return Launch(stream, "ninc_global_avg_pool2d_backward", input, dy, dx);
 }
 
 }  // namespace ninc::cuda

@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-#include "cuda/cuda_backend.h"
 #include "cuda/launch.h"
+#include "cuda/operations.h"
 
 namespace ninc::cuda {
 namespace {
@@ -30,7 +30,7 @@ Grid TileGrid(const TransposeTile& tile, int64_t images) {
 
 }  // namespace
 
-Status CudaBackend::FromNchw(const Shape& shape, const StridedView& x, float* y, int) {
+Status FromNchw(Stream& stream, const Shape& shape, const StridedView& x, float* y) {
   FromNchwArgs args{};
   args.images = shape.n;
   args.channels = shape.c;
@@ -52,24 +52,24 @@ Status CudaBackend::FromNchw(const Shape& shape, const StridedView& x, float* y,
   args.y = y;
   args.channels_first = std::abs(args.stride_c) < std::abs(args.stride_w);
   args.tile = MakeTile(args.pixels, args.channels);
-  return stream_->Launch({"layout", "ninc_from_nchw"}, TileGrid(args.tile, args.images), args);
+  return stream.Launch({"layout", "ninc_from_nchw"}, TileGrid(args.tile, args.images), args);
 }
 
-Status CudaBackend::ToNchw(const Shape& shape, const float* x, float* y, int) {
+Status ToNchw(Stream& stream, const Shape& shape, const float* x, float* y) {
   const int64_t pixels = shape.h * shape.w;
   if (pixels == 1 || shape.c == 1) {  // the same bytes in both orders
-    return stream_->CopyWithin(y, x, static_cast<size_t>(shape.size()) * sizeof(float));
+    return stream.CopyWithin(y, x, static_cast<size_t>(shape.size()) * sizeof(float));
   }
   const ToNchwArgs args{MakeTile(pixels, shape.c), shape.n, shape.c, pixels, x, y};
-  return stream_->Launch({"layout", "ninc_to_nchw"}, TileGrid(args.tile, args.images), args);
+  return stream.Launch({"layout", "ninc_to_nchw"}, TileGrid(args.tile, args.images), args);
 }
 
-Status CudaBackend::FromUint8(const Shape& shape, const uint8_t* x, const float* scale,
-                              const float* shift, float* y, int) {
+Status FromUint8(Stream& stream, const Shape& shape, const uint8_t* x, const float* scale,
+                 const float* shift, float* y) {
   const bool vectors = IsAligned(x, 4) && VectorsFit(y);
   const FromUint8Args args{shape.size(), static_cast<uint32_t>(shape.c), x, scale, shift, y,
                            vectors};
-  return stream_->Launch({"layout", "ninc_from_uint8"}, ElementGrid(args.count), args);
+  return stream.Launch({"layout", "ninc_from_uint8"}, ElementGrid(args.count), args);
 }
 
 }  // namespace ninc::cuda

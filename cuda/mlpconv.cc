@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "cuda/conv2d_shape.h"
-#include "cuda/convolution.h"
+#include "cuda/operations.h"
 
 namespace ninc::cuda {
 namespace {

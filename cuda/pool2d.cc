@@ -3,8 +3,8 @@
 #include <limits>
 #include <string>
 
-#include "cuda/cuda_backend.h"
 #include "cuda/launch.h"
+#include "cuda/operations.h"
 
 namespace ninc::cuda {
 namespace {
@@ -56,15 +56,15 @@ Grid PixelGrid(const Pool2dArgs& args, int64_t rows, int64_t columns) {
 
 }  // namespace
 
-Status CudaBackend::MaxPool2dForward(const Pool2dProblem& problem, const float* x, float* y, int) {
+Status MaxPool2dForward(Stream& stream, const Pool2dProblem& problem, const float* x, float* y) {
   NINC_RETURN_IF_ERROR(CheckPictures(problem));
   const Pool2dArgs args = Arguments(problem, x, nullptr, y);
-  return stream_->Launch({"pool2d", "ninc_max_pool2d_forward"},
-                         PixelGrid(args, args.h.out, args.w.out), args);
+  return stream.Launch({"pool2d", "ninc_max_pool2d_forward"},
+                       PixelGrid(args, args.h.out, args.w.out), args);
 }
 
-Status CudaBackend::MaxPool2dBackward(const Pool2dProblem& problem, const float* dy, const float* x,
-                                      float* dx, int) {
+Status MaxPool2dBackward(Stream& stream, const Pool2dProblem& problem, const float* dy,
+                         const float* x, float* dx) {
   NINC_RETURN_IF_ERROR(CheckPictures(problem));
   MaxPool2dBackwardArgs args{};
   args.pool = Arguments(problem, x, dy, dx);
@@ -82,22 +82,21 @@ Status CudaBackend::MaxPool2dBackward(const Pool2dProblem& problem, const float*
   Grid grid;
   grid.x = Blocks(problem.input.n * tiles_h * tiles_w * tiles_c);
   grid.threads = MaxPoolTile::kThreads;
-  return stream_->Launch({"max_pool2d_backward", "ninc_max_pool2d_backward"}, grid, args);
+  return stream.Launch({"max_pool2d_backward", "ninc_max_pool2d_backward"}, grid, args);
 }
 
-Status CudaBackend::AvgPool2dForward(const Pool2dProblem& problem, const float* x, float* y, int) {
+Status AvgPool2dForward(Stream& stream, const Pool2dProblem& problem, const float* x, float* y) {
   NINC_RETURN_IF_ERROR(CheckPictures(problem));
   const Pool2dArgs args = Arguments(problem, x, nullptr, y);
-  return stream_->Launch({"pool2d", "ninc_avg_pool2d_forward"},
-                         PixelGrid(args, args.h.out, args.w.out), args);
+  return stream.Launch({"pool2d", "ninc_avg_pool2d_forward"},
+                       PixelGrid(args, args.h.out, args.w.out), args);
 }
 
-Status CudaBackend::AvgPool2dBackward(const Pool2dProblem& problem, const float* dy, float* dx,
-                                      int) {
+Status AvgPool2dBackward(Stream& stream, const Pool2dProblem& problem, const float* dy, float* dx) {
   NINC_RETURN_IF_ERROR(CheckPictures(problem));
   const Pool2dArgs args = Arguments(problem, nullptr, dy, dx);
-  return stream_->Launch({"pool2d", "ninc_avg_pool2d_backward"},
-                         PixelGrid(args, args.h.in, args.w.in), args);
+  return stream.Launch({"pool2d", "ninc_avg_pool2d_backward"},
+                       PixelGrid(args, args.h.in, args.w.in), args);
 }
 
 }  // namespace ninc::cuda

@@ -110,13 +110,9 @@ ImageArray::ImageArray(const py::handle& object, Argument argument)
 
 int Call::GetThreads() { return GetNumThreads(); }
 
-Workspace Call::Scratch(const WorkspaceSize& size) {
-  const size_t bytes = std::max<size_t>(1, size.Total(threads_));
-  scratch_ = AlignedBuffer(bytes);
-  if (scratch_.empty()) {
-    Check(OutOfMemory("no memory for " + std::to_string(bytes) + " bytes of scratch space"));
-  }
-  return Workspace(scratch_.data(), size, threads_);
+void Call::Run(const StepOp& step, std::initializer_list<StepArray> arrays,
+               const RunArguments& arguments) const {
+  Check(RunStep(backend_, step, arrays, threads_, arguments));
 }
 
 AlignedBuffer Floats(int64_t count) {
@@ -131,7 +127,7 @@ AlignedBuffer Floats(int64_t count) {
 AlignedBuffer ToChannelsLast(const Call& call, const ImageArray& x) {
   AlignedBuffer y = Floats(x.shape.size());
   const py::gil_scoped_release unlocked;
-  Check(call.backend().FromNchw(x.shape, x.view, y.as<float>(), call.threads()));
+  call.Run(step::FromNchw{0, 1}, {{x.shape}, {x.shape, y.data()}}, {.x = x.view});
   return y;
 }
 
@@ -139,7 +135,7 @@ py::array_t<float> FromChannelsLast(const Call& call, const Shape& shape, const 
   py::array_t<float> array = NewArray({shape.n, shape.c, shape.h, shape.w});
   float* to = array.mutable_data();
   const py::gil_scoped_release unlocked;
-  Check(call.backend().ToNchw(shape, data, to, call.threads()));
+  call.Run(step::ToNchw{0, 1}, {{shape, data}, {shape, to}});
   return array;
 }
 

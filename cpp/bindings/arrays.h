@@ -7,10 +7,12 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
 #include "base/aligned.h"
+#include "graph/step_run.h"
 #include "ninc/backend.h"
 #include "ninc/tensor.h"
 
@@ -46,7 +48,7 @@ struct ImageArray {
   StridedView view;
 };
 
-// What a call may use: the backend, the number of threads and scratch memory for one operation.
+// What a call may use: the backend and the number of threads.
 class Call {
  public:
   // On so many threads; 0: on as many as the process may use.
@@ -54,13 +56,15 @@ class Call {
       : backend_(CpuBackend()), threads_(threads > 0 ? threads : GetThreads()) {}
   Backend& backend() const { return backend_; }
   int threads() const { return threads_; }
-  Workspace Scratch(const WorkspaceSize& size);  // replaces the one before
+  // Runs a step on arrays, whose numbers in the list are those of the step's values. Raises what
+  // the backend says.
+  void Run(const StepOp& step, std::initializer_list<StepArray> arrays,
+           const RunArguments& arguments = {}) const;
 
  private:
   static int GetThreads();
   Backend& backend_;
   int threads_;
-  AlignedBuffer scratch_;
 };
 
 // Floats for intermediate results; an error where there is no memory.

@@ -18,36 +18,28 @@ using Borders = std::array<int64_t, 4>;  // top, left, bottom, right
 // ---- Passes over N×H×W×C; nothing here needs the GIL
 // ---------------------------------------------
 
-AlignedBuffer Packed(const Call& call, const Conv2dProblem& problem, Pass pass,
-                     const float* weight) {
-  const size_t bytes = call.backend().PackedWeightBytes(problem, pass);
-  AlignedBuffer packed = Floats(static_cast<int64_t>(bytes / sizeof(float)));
-  Check(call.backend().PackWeights(problem, pass, weight, nullptr, packed.as<float>(),
-                                   call.threads()));
-  return packed;
-}
-
-void Forward(Call& call, const Conv2dProblem& problem, const float* x, const float* weight,
+void Forward(const Call& call, const Conv2dProblem& problem, const float* x, const float* weight,
              const float* bias, float* y) {
-  const AlignedBuffer packed = Packed(call, problem, Pass::kForward, weight);
-  const Workspace scratch = call.Scratch(call.backend().Conv2dWorkspace(problem, Pass::kForward));
-  Check(call.backend().Conv2dForward(problem, x, packed.as<float>(), bias, {}, y, scratch));
+  step::Conv2d step{.problem = problem, .x = 0, .packed = 1, .bias = 2, .y = 3};
+  if (bias == nullptr) step.bias = kNoValue;
+  const Shape weights{1, 1, 1, problem.weight_size()}, channels{1, 1, 1, problem.out_channels};
+  call.Run(step, {{problem.input, x}, {weights, weight}, {channels, bias}, {problem.output(), y}});
 }
 
-void BackwardData(Call& call, const Conv2dProblem& problem, const float* dy, const float* weight,
-                  float* dx) {
-  const AlignedBuffer packed = Packed(call, problem, Pass::kBackwardData, weight);
-  const Workspace scratch =
-      call.Scratch(call.backend().Conv2dWorkspace(problem, Pass::kBackwardData));
-  Check(
-      call.backend().Conv2dBackwardData(problem, dy, packed.as<float>(), nullptr, {}, dx, scratch));
+void BackwardData(const Call& call, const Conv2dProblem& problem, const float* dy,
+                  const float* weight, float* dx) {
+  const step::Conv2dBackwardData step{.problem = problem, .dy = 0, .packed = 1, .dx = 2};
+  const Shape weights{1, 1, 1, problem.weight_size()};
+  call.Run(step, {{problem.output(), dy}, {weights, weight}, {problem.input, dx}});
 }
 
-void BackwardWeights(Call& call, const Conv2dProblem& problem, const float* x, const float* dy,
-                     float* dweight, float* dbias) {
-  const Workspace scratch =
-      call.Scratch(call.backend().Conv2dWorkspace(problem, Pass::kBackwardWeights));
-  Check(call.backend().Conv2dBackwardWeights(problem, x, dy, dweight, dbias, scratch));
+void BackwardWeights(const Call& call, const Conv2dProblem& problem, const float* x,
+                     const float* dy, float* dweight, float* dbias) {
+  const step::Conv2dBackwardWeights step{
+      .problem = problem, .x = 0, .dy = 1, .dweight = 2, .dbias = 3};
+  const Shape weights{1, 1, 1, problem.weight_size()}, channels{1, 1, 1, problem.out_channels};
+  call.Run(step,
+           {{problem.input, x}, {problem.output(), dy}, {weights, dweight}, {channels, dbias}});
 }
 
 // ---- Checks
@@ -102,7 +94,7 @@ py::array Conv2d(const py::object& x_object, const py::object& weight_object,
       ProblemOf(kName, x.shape, weight, stride, padding, dilation, groups);
   const py::array bias = Bias(kName, bias_object, problem.out_channels);
   const float* bias_data = bias_object.is_none() ? nullptr : Data(bias);
-  Call call;
+  const Call call;
   const AlignedBuffer input = ToChannelsLast(call, x);
   const AlignedBuffer y = Floats(problem.output().size());
   {
@@ -125,7 +117,7 @@ py::tuple Conv2dBackward(const py::object& dy_object, const py::object& x_object
   ExpectOutputShape(kName, dy.array, {output.n, output.c, output.h, output.w});
   py::array_t<float> dweight = NewArray(Dims(weight)), dbias = NewArray({problem.out_channels});
   float *dweight_data = dweight.mutable_data(), *dbias_data = dbias.mutable_data();
-  Call call;
+  const Call call;
   const AlignedBuffer input = ToChannelsLast(call, x), gradient = ToChannelsLast(call, dy);
   const AlignedBuffer dx = Floats(x.shape.size());
   {
@@ -155,7 +147,7 @@ py::array Linear(const py::object& x_object, const py::object& weight_object,
   const float* bias_data = bias_object.is_none() ? nullptr : Data(bias);
   py::array_t<float> y = NewArray({x.shape(0), problem.out_channels});
   float* y_data = y.mutable_data();
-  Call call(threads);
+  const Call call(threads);
   const py::gil_scoped_release unlocked;
   Forward(call, problem, Data(x), Data(weight), bias_data, y_data);
   return y;
@@ -174,7 +166,7 @@ py::tuple LinearBackward(const py::object& dy_object, const py::object& x_object
   py::array_t<float> dbias = NewArray({problem.out_channels});
   float *dx_data = dx.mutable_data(), *dweight_data = dweight.mutable_data();
   float* dbias_data = dbias.mutable_data();
-  Call call;
+  const Call call;
   {
     const py::gil_scoped_release unlocked;
     BackwardWeights(call, problem, Data(x), Data(dy), dweight_data, dbias_data);

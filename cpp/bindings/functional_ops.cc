@@ -26,7 +26,8 @@ py::array Activate(const char* function, const py::object& x_object) {
   float* to = y.mutable_data();
   const Call call;
   const py::gil_scoped_release unlocked;
-  Check(call.backend().ActivationForward(x.count(), {kKind}, x.data(), to, call.threads()));
+  const Shape shape{x.count()};
+  call.Run(step::ActivationForward{{kKind}, 0, 1}, {{shape, x.data()}, {shape, to}});
   return y;
 }
 
@@ -40,12 +41,11 @@ py::array ActivateBackward(const char* function, const py::object& dy_object,
   }
   py::array_t<float> dx = NewArray(Dims(dy.array));
   float* to = dx.mutable_data();
-  Call call;
-  const Workspace workspace =
-      call.Scratch(call.backend().ActivationBackwardWorkspace(dy.count(), 1));
+  const Call call;
   const py::gil_scoped_release unlocked;
-  Check(call.backend().ActivationBackward(dy.count(), 1, {kKind}, dy.data(), y.data(), to, nullptr,
-                                          workspace));
+  const Shape shape{dy.count()};
+  call.Run(step::ActivationBackward{{kKind}, 0, 1, 2, kNoValue},
+           {{shape, dy.data()}, {shape, y.data()}, {shape, to}});
   return dx;
 }
 
@@ -57,10 +57,11 @@ py::array Dropout(const py::object& x_object, float p, uint64_t seed, uint64_t s
   }
   py::array_t<float> y = NewArray(Dims(x.array));
   float* to = y.mutable_data();
-  const DropoutKey key{seed, step};
+  StepState state{.key = {seed, step}};
   const Call call;
   const py::gil_scoped_release unlocked;
-  Check(call.backend().Dropout(x.count(), p, layer, &key, x.data(), to, call.threads()));
+  const Shape shape{x.count()};
+  call.Run(step::Dropout{p, layer, 0, 1}, {{shape, x.data()}, {shape, to}}, {.state = &state});
   return y;
 }
 
@@ -102,9 +103,11 @@ py::array BatchNorm(const py::object& x_object, const py::object& mean_object,
   }
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().ScaleShift(x.shape.pixels(), channels, values.as<float>(),
-                                    scale.as<float>(), shift.as<float>(), {}, values.as<float>(),
-                                    call.threads()));
+    const Shape row{1, 1, 1, channels};
+    call.Run(step::ScaleShift{{}, 0, 1, 2, 3}, {{x.shape, values.data()},
+                                                {row, scale.data()},
+                                                {row, shift.data()},
+                                                {x.shape, values.data()}});
   }
   return FromChannelsLast(call, x.shape, values.as<float>());
 }
@@ -126,25 +129,67 @@ py::tuple BatchNormTraining(const py::object& x_object, const py::object& mean_o
                        ": training needs at least 2 values a channel, got shape " +
                        x.shape.ToString()));
   }
-  Call call;
+  const Call call;
   const AlignedBuffer values = ToChannelsLast(call, x);
   const AlignedBuffer y = Floats(x.shape.size());
   py::array_t<float> new_mean = NewArray({channels}), new_var = NewArray({channels}),
                      batch_mean = NewArray({channels}), inv_std = NewArray({channels});
-  std::copy_n(Data(mean), channels, new_mean.mutable_data());
-  std::copy_n(Data(var), channels, new_var.mutable_data());
   float *new_mean_data = new_mean.mutable_data(), *new_var_data = new_var.mutable_data(),
         *batch_mean_data = batch_mean.mutable_data(), *inv_std_data = inv_std.mutable_data();
-  const Workspace workspace =
-      call.Scratch(call.backend().BatchNormWorkspace(x.shape.pixels(), channels));
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().BatchNormForward(
-        x.shape.pixels(), channels, values.as<float>(), Data(weight), Data(bias), eps, momentum, {},
-        new_mean_data, new_var_data, batch_mean_data, inv_std_data, y.as<float>(), workspace));
+    const Shape row{1, 1, 1, channels};
+    const step::BatchNorm step{.eps = eps,
+                               .momentum = momentum,
+                               .activation = {},
+                               .x = 0,
+                               .weight = 1,
+                               .bias = 2,
+                               .running_mean = 3,
+                               .running_var = 4,
+                               .y = 5,
+                               .save_mean = 6,
+                               .save_inv_std = 7,
+                               .new_mean = 8,
+                               .new_var = 9};
+    call.Run(step, {{x.shape, values.data()},
+                    {row, Data(weight)},
+                    {row, Data(bias)},
+                    {row, Data(mean)},
+                    {row, Data(var)},
+                    {x.shape, y.data()},
+                    {row, batch_mean_data},
+                    {row, inv_std_data},
+                    {row, new_mean_data},
+                    {row, new_var_data}});
   }
   return py::make_tuple(FromChannelsLast(call, x.shape, y.as<float>()), new_mean, new_var,
                         batch_mean, inv_std);
+}
+
+// The gradients of a training batch norm; dx may be dy.
+void SumGradients(const Call& call, const Shape& x_shape, const void* dy, const void* x,
+                  const void* weight, const void* mean, const void* inv_std, void* dx,
+                  void* dweight, void* dbias) {
+  const Shape row{1, 1, 1, x_shape.c};
+  const step::BatchNormBackward step{.activation = {},
+                                     .dy = 0,
+                                     .x = 1,
+                                     .y = kNoValue,
+                                     .weight = 2,
+                                     .save_mean = 3,
+                                     .save_inv_std = 4,
+                                     .dx = 5,
+                                     .dweight = 6,
+                                     .dbias = 7};
+  call.Run(step, {{x_shape, dy},
+                  {x_shape, x},
+                  {row, weight},
+                  {row, mean},
+                  {row, inv_std},
+                  {x_shape, dx},
+                  {row, dweight},
+                  {row, dbias}});
 }
 
 // -> dx, dweight, dbias
@@ -158,18 +203,14 @@ py::tuple BatchNormTrainingBackward(const py::object& dy_object, const py::objec
   const py::array weight = Vector(weight_object, {kName, "weight"}, channels);
   const py::array mean = Vector(mean_object, {kName, "batch_mean"}, channels);
   const py::array inv_std = Vector(inv_std_object, {kName, "batch_inv_std"}, channels);
-  Call call;
+  const Call call;
   const AlignedBuffer gradient = ToChannelsLast(call, dy), values = ToChannelsLast(call, x);
   py::array_t<float> dweight = NewArray({channels}), dbias = NewArray({channels});
   float *dweight_data = dweight.mutable_data(), *dbias_data = dbias.mutable_data();
-  const Workspace workspace =
-      call.Scratch(call.backend().BatchNormWorkspace(x.shape.pixels(), channels));
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().BatchNormBackward(x.shape.pixels(), channels, gradient.as<float>(),
-                                           values.as<float>(), nullptr, {}, Data(weight),
-                                           Data(mean), Data(inv_std), gradient.as<float>(),
-                                           dweight_data, dbias_data, workspace));
+    SumGradients(call, x.shape, gradient.data(), values.data(), Data(weight), Data(mean),
+                 Data(inv_std), gradient.data(), dweight_data, dbias_data);
   }
   return py::make_tuple(FromChannelsLast(call, x.shape, gradient.as<float>()), dweight, dbias);
 }
@@ -188,7 +229,7 @@ py::tuple BatchNormInferenceBackward(const py::object& dy_object, const py::obje
   const py::array var = Vector(var_object, {kName, "var"}, channels);
   const py::array weight = Vector(weight_object, {kName, "weight"}, channels);
   CheckEps(kName, eps);
-  Call call;
+  const Call call;
   const AlignedBuffer gradient = ToChannelsLast(call, dy), values = ToChannelsLast(call, x);
   const AlignedBuffer inv_std = Floats(channels), scale = Floats(channels);
   const AlignedBuffer zeros = Floats(channels), not_wanted = Floats(x.shape.size());
@@ -199,16 +240,16 @@ py::tuple BatchNormInferenceBackward(const py::object& dy_object, const py::obje
   }
   py::array_t<float> dweight = NewArray({channels}), dbias = NewArray({channels});
   float *dweight_data = dweight.mutable_data(), *dbias_data = dbias.mutable_data();
-  const Workspace workspace = call.Scratch(call.backend().BatchNormWorkspace(rows, channels));
   {
     const py::gil_scoped_release unlocked;
     // Its dx is that of statistics which move with x.
-    Check(call.backend().BatchNormBackward(rows, channels, gradient.as<float>(), values.as<float>(),
-                                           nullptr, {}, Data(weight), Data(mean),
-                                           inv_std.as<float>(), not_wanted.as<float>(),
-                                           dweight_data, dbias_data, workspace));
-    Check(call.backend().ScaleShift(rows, channels, gradient.as<float>(), scale.as<float>(),
-                                    zeros.as<float>(), {}, gradient.as<float>(), call.threads()));
+    SumGradients(call, x.shape, gradient.data(), values.data(), Data(weight), Data(mean),
+                 inv_std.data(), not_wanted.data(), dweight_data, dbias_data);
+    const Shape row{1, 1, 1, channels};
+    call.Run(step::ScaleShift{{}, 0, 1, 2, 3}, {{x.shape, gradient.data()},
+                                                {row, scale.data()},
+                                                {row, zeros.data()},
+                                                {x.shape, gradient.data()}});
   }
   return py::make_tuple(FromChannelsLast(call, x.shape, gradient.as<float>()), dweight, dbias);
 }
@@ -251,8 +292,7 @@ py::array Softmax(const py::object& x_object) {
   const Rows x(call, x_object, {"softmax", "x"});
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().SoftmaxForward(x.shape.pixels(), x.shape.c, x.data.as<float>(),
-                                        x.data.as<float>(), call.threads()));
+    call.Run(step::Softmax{0, 1}, {{x.shape, x.data.data()}, {x.shape, x.data.data()}});
   }
   return x.Result(call);
 }
@@ -264,8 +304,8 @@ py::array SoftmaxBackward(const py::object& dy_object, const py::object& y_objec
   CheckSameShape("softmax_backward", dy.shape, y.shape);
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().SoftmaxBackward(y.shape.pixels(), y.shape.c, dy.data.as<float>(),
-                                         y.data.as<float>(), dy.data.as<float>(), call.threads()));
+    call.Run(step::SoftmaxBackward{0, 1, 2},
+             {{y.shape, dy.data.data()}, {y.shape, y.data.data()}, {y.shape, dy.data.data()}});
   }
   return dy.Result(call);
 }
@@ -296,16 +336,15 @@ py::tuple SoftmaxCrossEntropy(const py::object& logits_object, const py::object&
   }
   py::array_t<float> dlogits = NewArray({rows, classes});
   float* to = dlogits.mutable_data();
-  float loss = 0.0f;
-  int64_t correct = 0;
-  Call call;
-  const Workspace workspace = call.Scratch(call.backend().SoftmaxCrossEntropyWorkspace(rows));
+  StepState state;
+  const Call call;
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().SoftmaxCrossEntropy(rows, classes, Data(logits), labels.data(), smoothing,
-                                             &loss, &correct, to, workspace));
+    const Shape shape{rows, 1, 1, classes};
+    call.Run(step::SoftmaxCrossEntropy{smoothing, 0, 1}, {{shape, Data(logits)}, {shape, to}},
+             {.labels = labels.data(), .state = &state});
   }
-  return py::make_tuple(loss, dlogits);
+  return py::make_tuple(state.loss, dlogits);
 }
 
 }  // namespace

@@ -46,8 +46,8 @@ py::array MaxPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair p
   const AlignedBuffer input = ToChannelsLast(call, x), y = Floats(problem.output().size());
   {
     const py::gil_scoped_release unlocked;
-    Check(
-        call.backend().MaxPool2dForward(problem, input.as<float>(), y.as<float>(), call.threads()));
+    call.Run(step::MaxPool2d{problem, 0, 1},
+             {{problem.input, input.data()}, {problem.output(), y.data()}});
   }
   return FromChannelsLast(call, problem.output(), y.as<float>());
 }
@@ -63,8 +63,9 @@ py::array MaxPool2dBackward(const py::object& dy_object, const py::object& x_obj
   const AlignedBuffer dx = Floats(x.shape.size());
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().MaxPool2dBackward(problem, gradient.as<float>(), input.as<float>(),
-                                           dx.as<float>(), call.threads()));
+    call.Run(step::MaxPool2dBackward{problem, 0, 1, 2}, {{problem.output(), gradient.data()},
+                                                         {problem.input, input.data()},
+                                                         {problem.input, dx.data()}});
   }
   return FromChannelsLast(call, x.shape, dx.as<float>());
 }
@@ -79,8 +80,8 @@ py::array AvgPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair p
   const AlignedBuffer input = ToChannelsLast(call, x), y = Floats(problem.output().size());
   {
     const py::gil_scoped_release unlocked;
-    Check(
-        call.backend().AvgPool2dForward(problem, input.as<float>(), y.as<float>(), call.threads()));
+    call.Run(step::AvgPool2d{problem, 0, 1},
+             {{problem.input, input.data()}, {problem.output(), y.data()}});
   }
   return FromChannelsLast(call, problem.output(), y.as<float>());
 }
@@ -97,8 +98,8 @@ py::array AvgPool2dBackward(const py::object& dy_object, const Nchw& x_shape, Pa
   const AlignedBuffer gradient = ToChannelsLast(call, dy), dx = Floats(problem.input.size());
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().AvgPool2dBackward(problem, gradient.as<float>(), dx.as<float>(),
-                                           call.threads()));
+    call.Run(step::AvgPool2dBackward{problem, 0, 1},
+             {{problem.output(), gradient.data()}, {problem.input, dx.data()}});
   }
   return FromChannelsLast(call, problem.input, dx.as<float>());
 }
@@ -120,7 +121,8 @@ py::array GlobalAvgPool2d(const py::object& x_object) {
   const Call call;
   const AlignedBuffer input = ToChannelsLast(call, x);
   const py::gil_scoped_release unlocked;
-  Check(call.backend().GlobalAvgPool2dForward(x.shape, input.as<float>(), y_data, call.threads()));
+  call.Run(step::GlobalAvgPool2d{0, 1},
+           {{x.shape, input.data()}, {{x.shape.n, 1, 1, x.shape.c}, y_data}});
   return y;
 }
 
@@ -135,7 +137,8 @@ py::array GlobalAvgPool2dBackward(const py::object& dy_object, const Nchw& x_sha
   const AlignedBuffer dx = Floats(shape.size());
   {
     const py::gil_scoped_release unlocked;
-    Check(call.backend().GlobalAvgPool2dBackward(shape, Data(dy), dx.as<float>(), call.threads()));
+    call.Run(step::GlobalAvgPool2dBackward{0, 1},
+             {{{shape.n, 1, 1, shape.c}, Data(dy)}, {shape, dx.data()}});
   }
   return FromChannelsLast(call, shape, dx.as<float>());
 }

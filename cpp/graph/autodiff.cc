@@ -10,9 +10,8 @@ namespace {
 
 class Differentiation {
  public:
-  Differentiation(const PlanOptions& options, const Backend& backend, Program* program)
+  Differentiation(const PlanOptions& options, Program* program)
       : frozen_(options.frozen),
-        backend_(backend),
         program_(*program),
         gradients_(program->values.size(), kNoValue),
         needed_(program->values.size()) {
@@ -117,9 +116,8 @@ class Differentiation {
       Emit(step::Conv2dBackwardWeights{problem, forward.x, dy, ParameterGradient(forward.weight)});
     }
     if (!Needed(forward.x)) return;
-    const ValueId packed =
-        program_.AddValue({.bytes = backend_.PackedWeightBytes(problem, Pass::kBackwardData)});
-    Emit(step::PackWeights{problem, Pass::kBackwardData, forward.weight, packed});
+    const ValueId packed = program_.AddValue({});
+    Emit(step::PackWeights{forward.weight, packed});
     EmitToInput<step::Conv2dBackwardData>(forward.x, problem, dy, packed);
   }
 
@@ -184,7 +182,6 @@ class Differentiation {
   void Backward(const Other&) {}
 
   const ParameterSet& frozen_;
-  const Backend& backend_;
   Program& program_;
   std::vector<ValueId> gradients_;  // by forward value
   std::vector<bool> needed_;
@@ -193,12 +190,12 @@ class Differentiation {
 
 }  // namespace
 
-Status AppendLossAndBackward(const PlanOptions& options, const Backend& backend, Program* program) {
+Status AppendLossAndBackward(const PlanOptions& options, Program* program) {
   const Shape& logits = program->output_shape;
   if (logits.h != 1 || logits.w != 1) {
     return InvalidShape("training needs an output of N×classes×1×1, got " + logits.ToString());
   }
-  Differentiation(options, backend, program).Run(options.label_smoothing);
+  Differentiation(options, program).Run(options.label_smoothing);
   return {};
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "graph/program.h"
-#include "ninc/backend.h"
+#include "ninc/status.h"
 #include "ninc/plan.h"
 
 namespace ninc {
@@ -11,6 +11,6 @@ namespace ninc {
 // backward steps down to the gradient of every parameter that is trained (Program::gradients).
 // Gradients are computed for values that depend on such a parameter alone: none for the network's
 // input, and none below the first layer that is not frozen.
-Status AppendLossAndBackward(const PlanOptions& options, const Backend& backend, Program* program);
+Status AppendLossAndBackward(const PlanOptions& options, Program* program);
 
 }  // namespace ninc

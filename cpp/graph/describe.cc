@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "graph/choices.h"
 #include "graph/plan_impl.h"
 
 namespace ninc {
@@ -164,6 +165,12 @@ struct Summarise {
     return {s.sums ? "batch_norm2d backward" : "batch_norm2d data backward", s.dx};
   }
   Summary operator()(const step::SoftmaxBackward& s) const { return {"softmax backward", s.dx}; }
+  // Of the update, which is not in the table.
+  Summary operator()(const step::SumOfSquares& s) const { return {"sum of squares", s.x}; }
+  Summary operator()(const step::LimitGradients&) const { return {"limit gradients", 0}; }
+  Summary operator()(const step::SgdUpdate& s) const { return {"sgd", s.weight}; }
+  Summary operator()(const step::AverageUpdate& s) const { return {"average", s.average}; }
+  Summary operator()(const step::CopyUpdated& s) const { return {"copy", s.y}; }
 };
 
 Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
@@ -178,7 +185,7 @@ Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
   for (ValueId packed : summary.packed) packed_bytes += plan.program.values[packed].bytes;
   return {summary.name,
           layers,
-          plan.algorithms[index],
+          AlgorithmsOf(plan.kernels[index]),
           !summary.shape.empty() || bytes_alone
               ? summary.shape
               : plan.program.values[summary.result].shape.ToString(),
@@ -225,16 +232,16 @@ std::string Name(Pass pass) {
   return "";
 }
 
-std::string ChoiceTable(const std::vector<ConvolutionChoice>& choices) {
+std::string ChoiceTable(const std::vector<LayerChoice>& choices) {
   if (choices.empty()) return "";
   std::vector<Row<kChoiceColumns>> rows{
       {"convolution", "pass", "chosen", "block", "ms", "next best", "ms"}};
-  for (const ConvolutionChoice& choice : choices) {
-    const Conv2dEstimate& best = choice.estimates.front();
-    const bool alone = choice.estimates.size() == 1;
-    rows.push_back({choice.layer, Name(choice.pass), best.algorithm, choice.block,
-                    Milliseconds(best), alone ? "" : choice.estimates[1].algorithm,
-                    alone ? "" : Milliseconds(choice.estimates[1])});
+  for (const auto& [layer, choice] : choices) {
+    const std::vector<Conv2dEstimate>& weighed = choice->candidates;
+    const bool alone = weighed.size() == 1;
+    rows.push_back({layer, Name(choice->pass), weighed[0].algorithm, choice->block,
+                    Milliseconds(weighed[0]), alone ? "" : weighed[1].algorithm,
+                    alone ? "" : Milliseconds(weighed[1])});
   }
   return "cost model: ms of one core, less what all algorithms do alike\n" +
          Table(rows, {false, false, false, false, true, false, true});
@@ -261,7 +268,12 @@ std::string Plan::Describe() const {
   const int threads = impl_->backend->Threads();
   text += "; in all " + Megabytes(impl_->LayoutOf(threads).bytes + PackedBytes());
   if (here) text += " on " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
-  return text + "\n" + ChoiceTable(impl_->choices);
+  std::vector<LayerChoice> choices;
+  for (size_t i = 0; i < impl_->kernels.size(); ++i) {
+    const auto more = ChoicesOf(impl_->program.steps[i], impl_->kernels[i], *impl_->graph);
+    choices.insert(choices.end(), more.begin(), more.end());
+  }
+  return text + "\n" + ChoiceTable(choices);
 }
 
 }  // namespace ninc

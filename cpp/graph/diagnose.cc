@@ -27,7 +27,8 @@ class Diagnosis {
     for (size_t i = 0; i < program_.steps.size(); ++i) {
       NINC_ASSIGN_OR_RETURN(std::string found, Operand(i));
       if (!found.empty()) return found;
-      NINC_RETURN_IF_ERROR(ExecuteSteps(program_, plan_.layout, stream_, run_, i, i + 1));
+      NINC_RETURN_IF_ERROR(
+          ExecuteSteps(plan_.kernels, {program_, plan_.layout, stream_, run_}, i, i + 1));
       if (i == program_.forward_steps) {
         StepState state;
         NINC_RETURN_IF_ERROR(stream_.Read(&state, run_.state, sizeof(state)));

@@ -1,42 +1,30 @@
-// Runs a program's steps on a backend.
+// Compiles a program's steps to kernels, and runs those.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <optional>
 #include <vector>
 
-#include "graph/device_tensors.h"
+#include "graph/kernel.h"
 #include "graph/memory.h"
-#include "graph/prepared.h"
 #include "graph/program.h"
 #include "ninc/backend.h"
 
 namespace ninc {
 
-// What differs from one run of a program to the next. All memory is the backend's.
-struct RunArguments {
-  StridedView x;
-  Pictures pictures;                          // in place of x where its data is not null
-  const DeviceTensors* parameters = nullptr;  // training reads them as they are
-  const PreparedSet* prepared = nullptr;      // inference has them prepared
-  std::byte* arena = nullptr;                 // MemoryLayout::bytes
-  Workspace workspace;                        // of LargestWorkspace
-  float* y = nullptr;                         // inference
-  const int64_t* labels = nullptr;            // training, as all below
-  StepState* state = nullptr;                 // dropout's key is read, loss and correct are written
-  bool dropout = true;                        // false: nothing is dropped
-  std::optional<float> norm_momentum = {};    // in place of every batch norm's own
-};
+// The packed weights that a step reads, in the order of its kernel's packings; those that it packs.
+std::vector<ValueId> PackedWeightsOf(const StepOp& step);
 
-// Enough scratch memory for each of the program's steps: they share it.
-WorkspaceSize LargestWorkspace(const Program& program, const Backend& backend);
+// One kernel for each of some steps of the program; afterwards the bytes of packed weights are
+// known. A step that the backend refuses is an error.
+Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const std::vector<Step>& steps,
+                                         Program* program);
 
-// Runs all steps in order. Allocates nothing.
-Status Execute(const Program& program, const MemoryLayout& layout, Backend& backend,
-               const RunArguments& arguments);
-// Runs the steps [begin, end).
-Status ExecuteSteps(const Program& program, const MemoryLayout& layout, Backend& backend,
-                    const RunArguments& arguments, size_t begin, size_t end);
+// Enough scratch memory for each of the kernels: they share it.
+WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels);
+
+// Runs all kernels in order. Allocates nothing.
+Status Execute(const std::vector<Kernel>& kernels, const Run& run);
+// Runs the kernels [begin, end).
+Status ExecuteSteps(const std::vector<Kernel>& kernels, const Run& run, size_t begin, size_t end);
 
 }  // namespace ninc

@@ -18,6 +18,11 @@ std::vector<int> CountReaders(const Program& program) {
   return readers;
 }
 
+std::optional<Kernel> KernelOf(const Backend& backend, const Program& program, const StepOp& step) {
+  Result<std::optional<Kernel>> kernel = backend.Compile(step, program.values);
+  return kernel.ok() ? std::move(kernel).value() : std::nullopt;
+}
+
 void CountForwardSteps(Program* program) {
   for (size_t i = 0; i < program->steps.size(); ++i) {
     if (std::holds_alternative<step::SoftmaxCrossEntropy>(program->steps[i].op)) {

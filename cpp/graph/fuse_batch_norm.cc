@@ -57,7 +57,7 @@ class NormFusion {
     for (size_t i = 0; i < program_.steps.size(); ++i) {
       const auto* conv = At<step::Conv2d>(i);
       if (conv != nullptr && conv->activation == Activation{} &&
-          backend_.NormConv2dPays(conv->problem)) {
+          KernelOf(backend_, program_, step::NormConv2d{.problem = conv->problem})) {
         convs[conv->y] = i;
       }
       const auto* norm = At<step::BatchNorm>(i);
@@ -79,7 +79,8 @@ class NormFusion {
       const Conv2dProblem& problem = reader.conv.problem;
       const ValueId dz = reader.backward.dx;
       if (reader.conv.x != y || !problem.IsPointwise() ||
-          !backend_.PointwiseBackwardPays(problem) || readers_[dz] != 2) {
+          !KernelOf(backend_, program_, step::PointwiseBackward{.problems = {problem}}) ||
+          readers_[dz] != 2) {
         continue;
       }
       std::optional<size_t> weights, data;

@@ -32,7 +32,9 @@ class PointwiseFusion {
   // they are what goes on with `chain`. Packing depends on nothing else and goes first.
   bool TakeLayer(step::PointwiseBackward* chain, std::vector<NodeId>* nodes) {
     const auto* weights = At<step::Conv2dBackwardWeights>(next_);
-    if (weights == nullptr || !backend_.PointwiseBackwardPays(weights->problem)) return false;
+    if (weights == nullptr ||
+        !KernelOf(backend_, program_, step::PointwiseBackward{.problems = {weights->problem}}))
+      return false;
     size_t end = next_ + 1;
     while (At<step::PackWeights>(end) != nullptr) ++end;
     const auto* data = At<step::Conv2dBackwardData>(end);

@@ -67,12 +67,12 @@ class PoolFusion {
       problem.activation = activation->activation;
       gradient.dx = activation->dx;
     }
-    if (!backend_.TrainingPoolPays(problem)) return;
-
-    if (const size_t bytes = backend_.PoolTraceBytes(problem)) {
-      pool.trace = gradient.trace = program_.AddValue({.bytes = bytes});
-    }
     pool.problem = gradient.problem = problem;
+    const std::optional<Kernel> kernel = KernelOf(backend_, program_, pool);
+    if (!kernel) return;
+    if (kernel->trace_bytes > 0) {
+      pool.trace = gradient.trace = program_.AddValue({.bytes = kernel->trace_bytes});
+    }
     if (drops) {
       TakeNodes(drop, index);
       TakeNodes(undrop, back);

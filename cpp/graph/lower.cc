@@ -31,11 +31,9 @@ std::vector<NodeParameters> NumberParameters(const Graph& graph,
 
 class Lowering {
  public:
-  Lowering(const Graph& graph, const PlanOptions& options, const Backend& backend,
-           std::vector<Shape> shapes)
+  Lowering(const Graph& graph, const PlanOptions& options, std::vector<Shape> shapes)
       : graph_(graph),
         options_(options),
-        backend_(backend),
         shapes_(std::move(shapes)),
         specs_(graph.ParameterSpecs()),
         parameters_(NumberParameters(graph, specs_)),
@@ -138,22 +136,21 @@ class Lowering {
   // Adds a prepared block; returns its first and its second part's values.
   std::pair<ValueId, ValueId> AddPrepared(Prepared prepared, int64_t channels) {
     const size_t row = static_cast<size_t>(channels) * sizeof(float);
-    const size_t first = prepared.problem ? prepared.packed_bytes : row;
-    prepared.second = WorkspaceSize::Aligned(first);
-    const bool has_second = !prepared.problem || prepared.bias >= 0 || prepared.norm;
-    prepared.bytes = prepared.second + (has_second ? row : 0);
     const auto index = static_cast<int32_t>(program_.prepared.size());
-    const auto add = [&](size_t bytes, size_t offset) {
+    const auto add = [&] {
       return program_.AddValue({.kind = ValueKind::kPrepared,
                                 .shape = {1, 1, 1, channels},
-                                .bytes = bytes,
-                                .index = index,
-                                .offset = offset});
+                                .bytes = row,
+                                .index = index});
     };
-    const ValueId first_value = add(first, 0);
-    const ValueId second_value = has_second ? add(row, prepared.second) : kNoValue;
+    const ValueId first = add();
+    const bool has_rest = !prepared.convolution || prepared.bias >= 0 || prepared.norm;
+    if (has_rest) prepared.rest = add();
+    prepared.channels = channels;
+    const ValueId rest = prepared.rest;
     program_.prepared.push_back(std::move(prepared));
-    return {first_value, second_value};
+    program_.PlacePrepared(index, row);
+    return {first, rest};
   }
 
   // A frozen batch norm's factors, made in every step of parameters that may be set between two.
@@ -195,15 +192,13 @@ class Lowering {
     const NodeParameters numbers = parameters_[id];
     step::Conv2d conv{.problem = problem, .x = x};
     std::vector<NodeId> nodes{id};
-    const size_t packed_bytes = backend_.PackedWeightBytes(problem, Pass::kForward);
     if (training()) {
       conv.weight = Parameter(numbers.weight);
       conv.bias = Parameter(numbers.bias);
-      conv.packed = program_.AddValue({.bytes = packed_bytes});
-      Emit(step::PackWeights{problem, Pass::kForward, conv.weight, conv.packed}, nodes);
+      conv.packed = program_.AddValue({});
+      Emit(step::PackWeights{conv.weight, conv.packed}, nodes);
     } else {
-      Prepared prepared{.problem = problem, .weight = numbers.weight, .bias = numbers.bias};
-      prepared.packed_bytes = packed_bytes;
+      Prepared prepared{.convolution = true, .weight = numbers.weight, .bias = numbers.bias};
       if (const auto* norm = Swallow<op::BatchNorm2d>(&id)) {
         prepared.norm = Norm(id, *norm);
         nodes.push_back(id);
@@ -340,7 +335,6 @@ class Lowering {
 
   const Graph& graph_;
   const PlanOptions options_;
-  const Backend& backend_;
   const std::vector<Shape> shapes_;
   const std::vector<ParameterSpec> specs_;
   const std::vector<NodeParameters> parameters_;
@@ -353,10 +347,9 @@ class Lowering {
 
 }  // namespace
 
-Result<Program> Lower(const Graph& graph, const Shape& input, const PlanOptions& options,
-                      const Backend& backend) {
+Result<Program> Lower(const Graph& graph, const Shape& input, const PlanOptions& options) {
   NINC_ASSIGN_OR_RETURN(std::vector<Shape> shapes, graph.InferShapes(input, options.output));
-  return Lowering(graph, options, backend, std::move(shapes)).Run();
+  return Lowering(graph, options, std::move(shapes)).Run();
 }
 
 }  // namespace ninc

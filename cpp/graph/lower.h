@@ -2,7 +2,6 @@
 #pragma once
 
 #include "graph/program.h"
-#include "ninc/backend.h"
 #include "ninc/plan.h"
 
 namespace ninc {
@@ -16,7 +15,6 @@ namespace ninc {
 // In inference dropout is its input, and the last step writes the caller's output. A training
 // program ends with the output's value, for autodiff to go on; a Softmax that ends the network is
 // left out there, since the loss works on what goes into it.
-Result<Program> Lower(const Graph& graph, const Shape& input, const PlanOptions& options,
-                      const Backend& backend);
+Result<Program> Lower(const Graph& graph, const Shape& input, const PlanOptions& options);
 
 }  // namespace ninc

@@ -88,8 +88,8 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
     const std::lock_guard lock(parameters_mutex);
     NINC_RETURN_IF_ERROR(parameters.Fetch());
     NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));
-    NINC_ASSIGN_OR_RETURN(
-        set, place.prepared.Make(plan.program, parameters, version, *plan.backend, plan.target));
+    NINC_ASSIGN_OR_RETURN(set,
+                          place.prepared.Make(plan.program, parameters, version, *plan.backend));
   }
   place.Trim(cache_limit);
   return set;
@@ -106,7 +106,9 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
                    .arena = arena.data(),
                    .workspace = plan.WorkspaceIn(arena.data(), layout),
                    .y = y};
-  if (stream.SharesMemory()) return Execute(plan.program, plan.layout, *plan.backend, run);
+  if (stream.SharesMemory()) {
+    return Execute(plan.kernels, {plan.program, plan.layout, *plan.backend, run});
+  }
   uint64_t variant = 2 * prepared.version;
   if (pictures.data != nullptr) {
     ++variant;
@@ -115,8 +117,9 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
     NINC_RETURN_IF_ERROR(WriteInput(stream, plan.input, x, arena.data() + layout.input, &run.x));
   }
   run.y = reinterpret_cast<float*>(arena.data() + layout.output);
-  NINC_RETURN_IF_ERROR(stream.Replay(
-      {plan.id, variant}, [&] { return Execute(plan.program, plan.layout, stream, run); }));
+  NINC_RETURN_IF_ERROR(stream.Replay({plan.id, variant}, [&] {
+    return Execute(plan.kernels, {plan.program, plan.layout, stream, run});
+  }));
   const auto count = static_cast<size_t>(plan.program.output_shape.size());
   return stream.Read(y, run.y, count * sizeof(float));
 }
@@ -139,12 +142,12 @@ Status Model::Impl::RunThere(Placement& place, const Plan::Impl& plan, const Pre
                              const StridedView& x, float* y) {
   const RunLayout layout = plan.LayoutOf(plan.backend->Threads());
   NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
-  NINC_RETURN_IF_ERROR(Execute(plan.program, plan.layout, arena.stream(),
-                               {.x = x,
-                                .prepared = &prepared,
-                                .arena = arena.data(),
-                                .workspace = plan.WorkspaceIn(arena.data(), layout),
-                                .y = y}));
+  const RunArguments run{.x = x,
+                         .prepared = &prepared,
+                         .arena = arena.data(),
+                         .workspace = plan.WorkspaceIn(arena.data(), layout),
+                         .y = y};
+  NINC_RETURN_IF_ERROR(Execute(plan.kernels, {plan.program, plan.layout, arena.stream(), run}));
   return arena.stream().Synchronize();
 }
 

@@ -13,14 +13,14 @@
 #include "graph/fuse.h"
 #include "graph/lower.h"
 #include "graph/plan_impl.h"
+#include "graph/update.h"
 
 namespace ninc {
 
 size_t Plan::Impl::OwnBytes() const {
   // A step's operands and nodes are a few words beside it.
-  constexpr size_t kEstimates = 3;  // of a choice, about
-  return sizeof(Plan) + sizeof(Impl) + program.steps.size() * (sizeof(Step) + sizeof(std::string)) +
-         choices.size() * (sizeof(ConvolutionChoice) + kEstimates * sizeof(Conv2dEstimate)) +
+  return sizeof(Plan) + sizeof(Impl) +
+         program.steps.size() * (sizeof(Step) + sizeof(Kernel) + sizeof(std::string)) +
          program.values.size() * (sizeof(Value) + sizeof(size_t)) +
          program.prepared.size() * sizeof(Prepared);
 }
@@ -51,25 +51,33 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   if (backend->SharesMemory()) {
     backend = std::shared_ptr<Backend>(std::shared_ptr<void>(), &CpuBackend(target));
   }
-  NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options, *backend));
+  NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options));
   if (options.mode == Mode::kTraining) {
     NINC_RETURN_IF_ERROR(
-        AppendLossAndBackward(options, *backend, &impl->program).At(graph->Label(options.output)));
+        AppendLossAndBackward(options, &impl->program).At(graph->Label(options.output)));
   }
+  const bool training = options.mode == Mode::kTraining;
+  if (training) AppendUpdate(*graph, options, &impl->program);
   FuseTrainingPools(*backend, &impl->program);
   FuseMlpConvs(&impl->program);
   FuseGradients(&impl->program);
   FuseBatchNorms(*backend, &impl->program);
   FusePointwiseGradients(*backend, &impl->program);
+  NINC_ASSIGN_OR_RETURN(impl->kernels, CompileSteps(*backend, impl->program.steps, &impl->program));
   impl->layout = PlanMemory(impl->program);
-  impl->workspace = LargestWorkspace(impl->program, *backend);
-  for (const Step& step : impl->program.steps) {
-    impl->algorithms.push_back(AlgorithmsOf(step.op, *backend));
-    impl->flops += FlopsOf(step.op);
-    for (ConvolutionChoice& choice : ChoicesOf(step, *graph, *backend)) {
-      impl->choices.push_back(std::move(choice));
-    }
-  }
+  impl->workspace = LargestWorkspace(impl->kernels);
+  const auto compile = [&](const std::vector<Step>& steps, std::vector<Kernel>* kernels) -> Status {
+    NINC_ASSIGN_OR_RETURN(*kernels, CompileSteps(*backend, steps, &impl->program));
+    impl->workspace = impl->workspace.Max(LargestWorkspace(*kernels));
+    return {};
+  };
+  const UpdateSteps& update = impl->program.update;
+  NINC_RETURN_IF_ERROR(compile(update.limit, &impl->update.limit));
+  NINC_RETURN_IF_ERROR(compile(update.clipped_limit, &impl->update.clipped_limit));
+  NINC_RETURN_IF_ERROR(compile(update.weights, &impl->update.weights));
+  NINC_RETURN_IF_ERROR(compile(update.statistics, &impl->update.statistics));
+  NINC_RETURN_IF_ERROR(compile(update.averages, &impl->update.averages));
+  for (const Kernel& kernel : impl->kernels) impl->flops += FlopsOf(kernel);
   impl->graph = std::move(graph);
   impl->backend = std::move(backend);
   impl->id = next_id++;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/choices.h"
+#include "graph/kernel.h"
 #include "graph/memory.h"
 #include "graph/prepared.h"
 #include "graph/program.h"
@@ -22,6 +22,11 @@ struct RunLayout {
   int threads = 1;
 };
 
+// By what a caller may leave out, as UpdateSteps.
+struct UpdateKernels {
+  std::vector<Kernel> limit, clipped_limit, weights, statistics, averages;
+};
+
 struct Plan::Impl {
   std::shared_ptr<const Graph> graph;
   std::shared_ptr<Backend> backend;  // on the processor that of `target`
@@ -30,10 +35,10 @@ struct Plan::Impl {
   Shape input;
   Target target{};  // the one it was compiled for: tiles, and so scratch memory, depend on it
   Program program;
+  std::vector<Kernel> kernels;  // by step
+  UpdateKernels update;         // training
   MemoryLayout layout;
   WorkspaceSize workspace;
-  std::vector<std::string> algorithms;  // by step; convolutions' only
-  std::vector<ConvolutionChoice> choices;
   double flops = 0;
   mutable PreparedSlot prepared;
 

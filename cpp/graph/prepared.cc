@@ -5,16 +5,13 @@
 
 #include <utility>
 
+#include "graph/step_run.h"
+
 namespace ninc {
 
-PreparedCache::Key PreparedCache::KeyFor(const Prepared& prepared, const Backend& backend,
-                                         Target target) {
-  return {prepared.weight,
-          prepared.bias,
-          prepared.norm ? prepared.norm->weight : -1,
-          prepared.problem ? backend.Conv2dAlgorithm(*prepared.problem, Pass::kForward) : "",
-          prepared.bytes,
-          target};
+PreparedCache::Key PreparedCache::KeyFor(const Prepared& prepared) {
+  return {prepared.weight, prepared.bias, prepared.norm ? prepared.norm->weight : -1,
+          prepared.packing.layout, prepared.bytes};
 }
 
 Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
@@ -25,29 +22,40 @@ Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
   float* const second = memory.as(prepared.second);
   const auto data = [&](int32_t number) { return number < 0 ? nullptr : parameters.data(number); };
   DeviceMemory scale_memory;  // until the weights are packed
-  float* scale = prepared.problem ? nullptr : first;
+  float* scale = prepared.convolution ? nullptr : first;
+  const Shape row{1, 1, 1, prepared.channels};
+  const size_t row_bytes = static_cast<size_t>(prepared.channels) * sizeof(float);
   if (prepared.norm) {
     const NormParameters& norm = *prepared.norm;
-    const size_t channels = parameters.host()[norm.weight].data.size();
-    if (prepared.problem) {
-      NINC_ASSIGN_OR_RETURN(scale_memory, backend.Allocate(kWhat, channels * sizeof(float)));
+    if (prepared.convolution) {
+      NINC_ASSIGN_OR_RETURN(scale_memory, backend.Allocate(kWhat, row_bytes));
       scale = scale_memory.as();
     }
-    NINC_RETURN_IF_ERROR(backend.FoldNorm(static_cast<int64_t>(channels),
-                                          {.weight = data(norm.weight),
-                                           .bias = data(norm.bias),
-                                           .mean = data(norm.running_mean),
-                                           .var = data(norm.running_var),
-                                           .eps = norm.eps,
-                                           .offset = data(prepared.bias)},
-                                          scale, second));
+    step::FoldNorm fold{.eps = norm.eps,
+                        .weight = 0,
+                        .bias = 1,
+                        .mean = 2,
+                        .var = 3,
+                        .scale = 4,
+                        .shift = 5,
+                        .offset = 6};
+    if (prepared.bias < 0) fold.offset = kNoValue;
+    NINC_RETURN_IF_ERROR(RunStep(backend, fold,
+                                 {{row, data(norm.weight)},
+                                  {row, data(norm.bias)},
+                                  {row, data(norm.running_mean)},
+                                  {row, data(norm.running_var)},
+                                  {row, scale},
+                                  {row, second},
+                                  {row, data(prepared.bias)}},
+                                 backend.Threads()));
   } else if (prepared.bias >= 0) {
     const std::vector<float>& bias = parameters.host()[prepared.bias].data;
-    NINC_RETURN_IF_ERROR(backend.Write(second, bias.data(), bias.size() * sizeof(float)));
+    NINC_RETURN_IF_ERROR(backend.Write(second, bias.data(), row_bytes));
   }
-  if (prepared.problem) {
-    NINC_RETURN_IF_ERROR(backend.PackWeights(
-        *prepared.problem, Pass::kForward, data(prepared.weight), scale, first, backend.Threads()));
+  if (prepared.convolution) {
+    NINC_RETURN_IF_ERROR(
+        prepared.packing.make(backend, data(prepared.weight), scale, first, backend.Threads()));
   }
   NINC_RETURN_IF_ERROR(backend.Synchronize());
   return std::shared_ptr<const PreparedBlock>(
@@ -56,13 +64,12 @@ Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
 
 Result<std::shared_ptr<const PreparedSet>> PreparedCache::Make(const Program& program,
                                                                const DeviceTensors& parameters,
-                                                               uint64_t version, Backend& backend,
-                                                               Target target) {
+                                                               uint64_t version, Backend& backend) {
   std::erase_if(blocks_, [](const auto& entry) { return entry.second.expired(); });
   auto set = std::make_shared<PreparedSet>();
   set->version = version;
   for (const Prepared& prepared : program.prepared) {
-    std::weak_ptr<const PreparedBlock>& known = blocks_[KeyFor(prepared, backend, target)];
+    std::weak_ptr<const PreparedBlock>& known = blocks_[KeyFor(prepared)];
     std::shared_ptr<const PreparedBlock> block = known.lock();
     if (block == nullptr || block->version() != version) {
       NINC_ASSIGN_OR_RETURN(block, MakeBlock(prepared, parameters, version, backend));

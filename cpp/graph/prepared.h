@@ -14,7 +14,6 @@
 #include "graph/program.h"
 #include "ninc/backend.h"
 #include "ninc/status.h"
-#include "ninc/target.h"
 
 namespace ninc {
 
@@ -58,17 +57,15 @@ struct PreparedSlot {
 class PreparedCache {
  public:
   // parameters: fetched, and prepared for the backend.
-  // backend: of `target`.
   Result<std::shared_ptr<const PreparedSet>> Make(const Program& program,
                                                   const DeviceTensors& parameters, uint64_t version,
-                                                  Backend& backend, Target target);
+                                                  Backend& backend);
   size_t live_bytes() const { return *live_bytes_; }
 
  private:
-  // Parameters read, and the layout the backend gives them. The layout follows from the algorithm,
-  // which may depend on the picture's size and on the batch, and from the target.
-  using Key = std::tuple<int32_t, int32_t, int32_t, std::string, size_t, Target>;
-  static Key KeyFor(const Prepared& prepared, const Backend& backend, Target target);
+  // Parameters read, and the layout they are wanted in.
+  using Key = std::tuple<int32_t, int32_t, int32_t, std::string, size_t>;
+  static Key KeyFor(const Prepared& prepared);
   Result<std::shared_ptr<const PreparedBlock>> MakeBlock(const Prepared& prepared,
                                                          const DeviceTensors& parameters,
                                                          uint64_t version, Backend& backend);

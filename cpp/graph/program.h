@@ -1,12 +1,12 @@
 // What a plan runs: a list of typed steps over values. lower.cc writes it, autodiff.cc appends to
-// it, fuse.cc joins steps, memory.cc gives values places, execute.cc runs it, describe.cc prints
-// it.
+// it, fuse.cc joins steps, each is compiled to a kernel (kernel.h),
+// memory.cc gives values places, execute.cc runs the kernels, describe.cc prints them.
 //
 // Values are in static single assignment form: one step writes a value (a concat's: one copy for
 // each of its parts), before any step reads it, and nothing writes it again. Which values share
 // memory is memory.cc's business alone, so that no other stage has to ask who else reads a value.
 //
-// A new kind of step is a struct here, a function in execute.cc and a line in describe.cc; to be
+// A new kind of step is a struct here, a Compile on each backend and a line in describe.cc; to be
 // trained through, a function in autodiff.cc.
 #pragma once
 
@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "graph/packing.h"
 #include "ninc/backend.h"
 #include "ninc/graph.h"
 #include "ninc/problem.h"
@@ -33,6 +34,8 @@ enum class ValueKind : uint8_t {
   kOutput,     // the caller's array, N×C×H×W contiguous
   kArena,      // the run's own arena
   kParameter,  // the model's tensor number `index`
+  kVelocity,   // of the trainer, for that parameter
+  kAverage,    // likewise
   kPrepared,   // Program::prepared[index], `offset` bytes from its start
 };
 
@@ -76,10 +79,8 @@ struct ToNchw {  // N×H×W×C -> N×C×H×W contiguous, whatever y's own shape 
   ValueId x, y;
   Operands operands() const { return {{x}, {y}}; }
 };
-struct PackWeights {  // training packs anew in every step; inference has its weights prepared
-  Conv2dProblem problem;
-  Pass pass;
-  ValueId weight, packed;
+struct PackWeights {       // training packs anew in every step; inference has its weights prepared
+  ValueId weight, packed;  // as the kernel wants them that reads them
   Operands operands() const { return {{weight}, {packed}}; }
 };
 struct Conv2d {  // y = activation(conv(x) + bias)
@@ -146,7 +147,8 @@ struct FoldNorm {  // training: a frozen batch norm's factors; inference has the
   float eps;
   ValueId weight, bias, mean, var;
   ValueId scale, shift;
-  Operands operands() const { return {{weight, bias, mean, var}, {scale, shift}}; }
+  ValueId offset = kNoValue;  // the bias of a convolution in front that left it out
+  Operands operands() const { return {{weight, bias, mean, var, offset}, {scale, shift}}; }
 };
 struct ScaleShift {  // y = activation(x * scale + shift); without a shift its own backward pass
   Activation activation;
@@ -309,18 +311,53 @@ struct SoftmaxBackward {
   Operands operands() const { return {{dy, y}, {dx}}; }
 };
 
+// ---- Update -------------------------------------------------------------------------------------
+// What reads or writes the model itself does nothing where StepState::updated is 0.
+
+struct SumOfSquares {  // the run's sum number `slot` = sum over i of x(i)^2, in double
+  ValueId x;
+  int32_t slot;
+  Operands operands() const { return {{x}, {}}; }
+};
+// From the first `count` sums: gradient_norm = sqrt(their sum), gradient_scale = the factor that
+// brings it down to clip_norm, and updated = whether loss and norm are finite.
+struct LimitGradients {
+  int32_t count;
+  Operands operands() const { return {{}, {}}; }
+};
+// As PyTorch defines it: g = gradient_scale * gradient + weight_decay * weight; velocity =
+// momentum * velocity + g; weight -= lr * (nesterov ? g + momentum * velocity : velocity).
+struct SgdUpdate {
+  int32_t parameter;  // whose lr and weight_decay hold
+  ValueId gradient, velocity, weight;
+  Operands operands() const { return {{gradient}, {velocity, weight}}; }
+};
+// average += average_rate * (weight - average); with a rate of 1 a copy, without a trace of what
+// stood there.
+struct AverageUpdate {
+  ValueId weight, average;
+  Operands operands() const { return {{weight}, {average}}; }
+};
+struct CopyUpdated {  // y = x
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}}; }
+};
+
 }  // namespace step
 
-using StepOp =
-    std::variant<step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d, step::MlpConv,
-                 step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
-                 step::TrainingPool, step::Dropout, step::FoldNorm, step::ScaleShift,
-                 step::BatchNorm, step::NormConv2d, step::Normalize, step::Add, step::CopyChannels,
-                 step::Softmax, step::SoftmaxCrossEntropy, step::Conv2dBackwardData,
-                 step::Conv2dBackwardWeights, step::PointwiseBackward, step::ActivationBackward,
-                 step::MaxPool2dBackward, step::AvgPool2dBackward, step::TrainingPoolBackward,
-                 step::GlobalAvgPool2dBackward, step::BatchNormBackward, step::NormBackward,
-                 step::SoftmaxBackward>;
+struct StepOp
+    : std::variant<
+          step::FromNchw, step::ToNchw, step::PackWeights, step::Conv2d, step::MlpConv,
+          step::ActivationForward, step::MaxPool2d, step::AvgPool2d, step::GlobalAvgPool2d,
+          step::TrainingPool, step::Dropout, step::FoldNorm, step::ScaleShift, step::BatchNorm,
+          step::NormConv2d, step::Normalize, step::Add, step::CopyChannels, step::Softmax,
+          step::SoftmaxCrossEntropy, step::Conv2dBackwardData, step::Conv2dBackwardWeights,
+          step::PointwiseBackward, step::ActivationBackward, step::MaxPool2dBackward,
+          step::AvgPool2dBackward, step::TrainingPoolBackward, step::GlobalAvgPool2dBackward,
+          step::BatchNormBackward, step::NormBackward, step::SoftmaxBackward, step::SumOfSquares,
+          step::LimitGradients, step::SgdUpdate, step::AverageUpdate, step::CopyUpdated> {
+  using variant::variant;
+};
 
 struct Step {
   StepOp op;
@@ -342,10 +379,12 @@ struct NormParameters {
 //   with a convolution: packed weights, batch norm folded in, and from `second` on K biases
 //   without:            C scales, and from `second` on C shifts
 struct Prepared {
-  std::optional<Conv2dProblem> problem = {};
+  bool convolution = false;
   int32_t weight = -1, bias = -1;
   std::optional<NormParameters> norm = {};
-  size_t packed_bytes = 0;
+  int64_t channels = 0;     // K or C
+  ValueId rest = kNoValue;  // the second part; none where there is no bias
+  Packing packing = {};     // of a convolution; settled, as the rest, by the kernel that reads it
   size_t second = 0;
   size_t bytes = 0;
 };
@@ -354,6 +393,12 @@ struct Prepared {
 struct ParameterValue {
   int32_t parameter;
   ValueId value;
+};
+
+// What a training step does with its gradients, by what a caller may leave out.
+struct UpdateSteps {
+  std::vector<Step> limit, clipped_limit;  // one of them: whether there will be an update
+  std::vector<Step> weights, statistics, averages;
 };
 
 struct Program {
@@ -366,10 +411,20 @@ struct Program {
   size_t forward_steps = 0;                // those before the loss
   std::vector<ParameterValue> gradients;   // O×I×H×W, as the parameters
   std::vector<ParameterValue> statistics;  // running mean and variance after the batch
+  UpdateSteps update;
 
   ValueId AddValue(Value value) {
     values.push_back(std::move(value));
     return static_cast<ValueId>(values.size()) - 1;
+  }
+  // Lays out a prepared block whose first part has so many bytes.
+  void PlacePrepared(int32_t index, size_t first) {
+    Prepared& block = prepared[index];
+    block.second = WorkspaceSize::Aligned(first);
+    block.bytes = block.second;
+    if (block.rest == kNoValue) return;
+    values[block.rest].offset = block.second;
+    block.bytes += values[block.rest].bytes;
   }
   // A value in the arena that holds `shape` floats.
   ValueId AddArena(const Shape& shape) {

@@ -113,16 +113,11 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
     run.dropout = false;
     run.norm_momentum = momentum;
     const Plan::Impl& plan = impl_->Inner();
-    Backend& stream = impl_->stream();
     NINC_RETURN_IF_ERROR(
-        ExecuteSteps(plan.program, plan.layout, stream, run, 0, plan.program.forward_steps));
+        ExecuteSteps(plan.kernels, impl_->Kernels(run), 0, plan.program.forward_steps));
     Model::Impl& inner = *impl_->inner;
     const std::lock_guard parameters_lock(inner.parameters_mutex);
-    for (const ParameterValue& statistic : plan.program.statistics) {
-      NINC_RETURN_IF_ERROR(stream.CopyUpdated(
-          impl_->CountOf(statistic), impl_->state(), impl_->ValueData(statistic.value),
-          inner.parameters.data(statistic.parameter), run.workspace.threads()));
-    }
+    NINC_RETURN_IF_ERROR(Execute(plan.update.statistics, impl_->Kernels(run)));
     inner.parameters.DeviceChanged(impl_->arena.stream());
     ++inner.version;
     return {};

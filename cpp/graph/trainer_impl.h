@@ -65,10 +65,11 @@ struct Trainer::Impl {
     return reinterpret_cast<T*>(arena.data() + offset);
   }
   float* ValueData(ValueId value) const { return At<float>(Inner().layout.offsets[value]); }
-  StepState* state() const { return At<StepState>(layout.state); }
-  int64_t CountOf(const ParameterValue& value) const {
-    return inner->parameters.host()[value.parameter].size();
+  // The run as the plan's kernels see it.
+  Run Kernels(const RunArguments& run) const {
+    return {Inner().program, Inner().layout, stream(), run};
   }
+  StepState* state() const { return At<StepState>(layout.state); }
 
   static Status CheckLabels(const Plan& plan, const int64_t* labels, int64_t count);
   Status CheckSettings(const StepSettings& settings) const;
@@ -82,8 +83,7 @@ struct Trainer::Impl {
                        const std::vector<ParameterUpdate>& updates);
   // Afterwards the arena holds the gradients and new statistics of `plan`.
   Status ForwardBackward(const RunArguments& run, bool clip);
-  Status LimitGradients(const RunArguments& run, bool clip);
-  Status Update(bool average);
+  Status Update(const RunArguments& run, bool average);
   // All of a step; what came of it is in state() once the stream has got there.
   Status Step(const Shape& input, const StridedView& x, const int64_t* labels,
               const StepSettings& settings);

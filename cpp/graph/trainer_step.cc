@@ -102,7 +102,11 @@ Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedVie
                    .arena = arena.data(),
                    .workspace = Inner().WorkspaceIn(arena.data(), layout.run),
                    .labels = At<int64_t>(layout.labels),
-                   .state = state()};
+                   .state = state(),
+                   .updates = At<ParameterUpdate>(layout.updates),
+                   .sums = At<double>(layout.sums),
+                   .velocity = &velocity,
+                   .averages = &averages};
   NINC_RETURN_IF_ERROR(WriteSettings(input.n, labels, settings, updates));
   if (!stream().SharesMemory()) {
     NINC_RETURN_IF_ERROR(WriteInput(stream(), input, x, arena.data() + layout.run.input, &run.x));
@@ -123,60 +127,28 @@ Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const 
   return stream().Write(At<std::byte>(layout.labels), settings_block.data(), settings_block.size());
 }
 
-// A gradient's sum of squares is taken parameter by parameter in double, each with sums over fixed
-// blocks: the same for any threads.
-Status Trainer::Impl::LimitGradients(const RunArguments& run, bool clip) {
-  auto* const sums = At<double>(layout.sums);
-  int64_t count = 0;
-  for (const ParameterValue& gradient : Inner().program.gradients) {
-    if (!clip) break;
-    NINC_RETURN_IF_ERROR(stream().SumOfSquares(CountOf(gradient), ValueData(gradient.value),
-                                               sums + count++, run.workspace));
-  }
-  return stream().LimitGradients(count, sums, state());
-}
-
 Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
   const RecordingKey key{Inner().id, kForwardBackward | (clip ? kClipped : 0)};
   return stream().Replay(key, [&]() -> Status {
-    NINC_RETURN_IF_ERROR(Execute(Inner().program, Inner().layout, stream(), run));
-    return LimitGradients(run, clip);
+    NINC_RETURN_IF_ERROR(Execute(Inner().kernels, Kernels(run)));
+    // A gradient's sum of squares is taken parameter by parameter in double, each with sums over
+    // fixed blocks: the same for any threads.
+    return Execute(clip ? Inner().update.clipped_limit : Inner().update.limit, Kernels(run));
   });
 }
 
-Status Trainer::Impl::Update(bool average) {
+Status Trainer::Impl::Update(const RunArguments& run, bool average) {
   const std::lock_guard lock(inner->parameters_mutex);
-  DeviceTensors& parameters = inner->parameters;
-  const auto* const updates = At<ParameterUpdate>(layout.updates);
-  const int threads = layout.run.threads;
   const RecordingKey key{Inner().id, kUpdate | (average ? kAveraged : 0)};
   // First: a failure in the middle may have changed some of them.
-  parameters.DeviceChanged(arena.stream());
+  inner->parameters.DeviceChanged(arena.stream());
   velocity.DeviceChanged(arena.stream());
   if (average) averages.DeviceChanged(arena.stream());
   ++inner->version;
   return stream().Replay(key, [&]() -> Status {
-    for (const ParameterValue& gradient : Inner().program.gradients) {
-      const auto i = static_cast<size_t>(gradient.parameter);
-      NINC_RETURN_IF_ERROR(stream().SgdUpdate(CountOf(gradient), state(), updates + i,
-                                              ValueData(gradient.value), velocity.data(i),
-                                              parameters.data(i), threads));
-    }
-    for (const ParameterValue& statistic : Inner().program.statistics) {
-      NINC_RETURN_IF_ERROR(stream().CopyUpdated(CountOf(statistic), state(),
-                                                ValueData(statistic.value),
-                                                parameters.data(statistic.parameter), threads));
-    }
-    for (size_t i = 0; average && i < averages.size(); ++i) {
-      const int64_t count = averages.host()[i].size();
-      const float* const weight = parameters.data(i);
-      // A frozen parameter's average is its value, whatever it was before it was frozen.
-      NINC_RETURN_IF_ERROR(
-          frozen.Contains(static_cast<int32_t>(i))
-              ? stream().CopyUpdated(count, state(), weight, averages.data(i), threads)
-              : stream().AverageUpdate(count, state(), weight, averages.data(i), threads));
-    }
-    return {};
+    NINC_RETURN_IF_ERROR(Execute(Inner().update.weights, Kernels(run)));
+    NINC_RETURN_IF_ERROR(Execute(Inner().update.statistics, Kernels(run)));
+    return average ? Execute(Inner().update.averages, Kernels(run)) : Status();
   });
 }
 
@@ -197,7 +169,7 @@ Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64
   NINC_RETURN_IF_ERROR(ForwardBackward(run, clip));
   // Elsewhere it is not known yet whether the update will do anything; here nothing need change.
   if (stream().SharesMemory() && state()->updated == 0) return {};
-  return Update(average);
+  return Update(run, average);
 }
 
 Result<StepResult> Trainer::Impl::ReadResult(const StepState* from) const {
@@ -216,11 +188,7 @@ Status Trainer::Impl::Keep(const std::shared_ptr<Outcome>& outcome) {
   outcome->slot_ = next_outcome;
   outcomes[next_outcome] = outcome;
   next_outcome = (next_outcome + 1) % kOutcomes;
-  // Bits, as floats: nothing computes with them.
-  constexpr int64_t kFloats = sizeof(StepState) / sizeof(float);
-  return stream().CopyChannels(1, kFloats, reinterpret_cast<const float*>(state()), kFloats, 0,
-                               At<float>(layout.outcomes + outcome->slot_ * sizeof(StepState)),
-                               kFloats, 0, layout.run.threads);
+  return stream().Copy(At<StepState>(layout.outcomes) + outcome->slot_, state(), sizeof(StepState));
 }
 
 void Trainer::Impl::Resolve(Outcome* outcome) const {

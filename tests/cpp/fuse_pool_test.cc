@@ -21,25 +21,26 @@ Program Compile(const Model& model, const Shape& input, bool fuse) {
   const Backend& cpu = CpuBackend();
   const PlanOptions options{
       .mode = Mode::kTraining, .output = LogitsOf(model.graph()), .label_smoothing = 0.1f};
-  Program program = Lower(model.graph(), input, options, cpu).value();
-  EXPECT_TRUE(AppendLossAndBackward(options, cpu, &program).ok());
+  Program program = Lower(model.graph(), input, options).value();
+  EXPECT_TRUE(AppendLossAndBackward(options, &program).ok());
   if (fuse) FuseTrainingPools(cpu, &program);
   FuseMlpConvs(&program);
   FuseGradients(&program);
   return program;
 }
 
-Outcome Execute(const Model& model, const Network& network, const Program& program, bool dropout,
+Outcome Execute(const Model& model, const Network& network, Program program, bool dropout,
                 int threads) {
   Backend& cpu = CpuBackend();
+  const std::vector<Kernel> kernels = CompileSteps(cpu, program.steps, &program).value();
   const MemoryLayout layout = PlanMemory(program);
   EXPECT_EQ(FindOverlap(program, layout), "");
-  const WorkspaceSize size = LargestWorkspace(program, cpu);
+  const WorkspaceSize size = LargestWorkspace(kernels);
   const AlignedBuffer arena(layout.bytes);
   const AlignedBuffer scratch(size.Total(threads));
   std::vector<Tensor> tensors;
   for (size_t i = 0; i < model.specs().size(); ++i) tensors.push_back(model.parameter(i));
-  const DeviceTensors parameters(std::move(tensors));
+  DeviceTensors parameters(std::move(tensors));
   const std::vector<float> x = Random(network.input.size(), 7);
   const std::vector<int64_t> labels = Labels(network.input.n, program.output_shape.c);
   StepState state{.key = {kSeed, kStep}};
@@ -51,7 +52,7 @@ Outcome Execute(const Model& model, const Network& network, const Program& progr
   run.labels = labels.data();
   run.state = &state;
   run.dropout = dropout;
-  EXPECT_TRUE(ninc::Execute(program, layout, cpu, run).ok());
+  EXPECT_TRUE(ninc::Execute(kernels, {program, layout, cpu, run}).ok());
   Outcome result{state.loss, {}};
   for (const ParameterValue& gradient : program.gradients) {
     const auto* data =

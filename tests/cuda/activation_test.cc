@@ -14,10 +14,11 @@ TEST(CudaActivationTest, ForwardIsExact) {
       OnDevice(
           m.ToString(),
           [&](DeviceCall& call) {
-            ExpectOk(Device().ActivationForward(m.size(), activation, call.In(x),
-                                                call.Out(m.size()), 1));
+            ExpectOk(cuda::ActivationForward(DeviceStream(), m.size(), activation, call.In(x),
+                                             call.Out(m.size())));
             float* in_place = call.InOut(x);
-            ExpectOk(Device().ActivationForward(m.size(), activation, in_place, in_place, 1));
+            ExpectOk(
+                cuda::ActivationForward(DeviceStream(), m.size(), activation, in_place, in_place));
           },
           [&](const Outputs& got) {
             ExpectExact(got[0], want);
@@ -36,12 +37,12 @@ void ExpectBackward(const MatrixCase& m, Activation activation) {
   OnDevice(
       m.ToString(),
       [&](DeviceCall& call) {
-        const auto size = Device().ActivationBackwardWorkspace(m.rows, m.channels);
+        const auto size = cuda::ActivationBackwardWorkspace(m.rows, m.channels);
         const auto run = [&](const float* from, float* to, float* sums) {
           // Without an activation nothing but dy is to be read.
           const float* output = activation == kNone ? nullptr : call.In(y);
-          ExpectOk(Device().ActivationBackward(m.rows, m.channels, activation, from, output, to,
-                                               sums, call.Scratch(size)));
+          ExpectOk(cuda::ActivationBackward(DeviceStream(), m.rows, m.channels, activation, from,
+                                            output, to, sums, call.Scratch(size)));
         };
         float* to = call.Out(m.size());
         run(call.In(dy), to, call.Out(m.channels));
@@ -74,10 +75,11 @@ TEST(CudaElementwiseTest, AddThenActivate) {
       OnDevice(
           m.ToString(),
           [&](DeviceCall& call) {
-            ExpectOk(
-                Device().Add(m.size(), call.In(a), call.In(b), activation, call.Out(m.size()), 1));
+            ExpectOk(cuda::Add(DeviceStream(), m.size(), call.In(a), call.In(b), activation,
+                               call.Out(m.size())));
             float* in_place = call.InOut(a);
-            ExpectOk(Device().Add(m.size(), in_place, call.In(b), activation, in_place, 1));
+            ExpectOk(
+                cuda::Add(DeviceStream(), m.size(), in_place, call.In(b), activation, in_place));
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], want, Magnitudes(want), 1);
@@ -101,12 +103,13 @@ TEST(CudaElementwiseTest, CopyChannelsConcatenatesAndTakesApart) {
       OnDevice(
           m.ToString() + " beside " + std::to_string(right),
           [&](DeviceCall& call) {
-            Backend& device = Device();
             float* y = call.Out(m.rows * all);
-            ExpectOk(device.CopyChannels(m.rows, left, call.In(a), left, 0, y, all, 0, 1));
-            ExpectOk(device.CopyChannels(m.rows, right, call.In(b), right, 0, y, all, left, 1));
-            ExpectOk(device.CopyChannels(m.rows, right, y, all, left, call.Out(m.rows * right),
-                                         right, 0, 1));
+            ExpectOk(
+                cuda::CopyChannels(DeviceStream(), m.rows, left, call.In(a), left, 0, y, all, 0));
+            ExpectOk(cuda::CopyChannels(DeviceStream(), m.rows, right, call.In(b), right, 0, y, all,
+                                        left));
+            ExpectOk(cuda::CopyChannels(DeviceStream(), m.rows, right, y, all, left,
+                                        call.Out(m.rows * right), right, 0));
           },
           [&](const Outputs& got) {
             EXPECT_TRUE(SameBits(got[0], both));

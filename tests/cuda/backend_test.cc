@@ -49,7 +49,7 @@ TEST(CudaBackendTest, EachOpeningHasAStreamOfItsOwn) {
   const float* from = call.In(x);
   ExpectOk(Device().Synchronize());
   float* to = call.Out(50);
-  ExpectOk(stream->ActivationForward(50, kNone, from, to, 1));
+  ExpectOk(cuda::ActivationForward(StreamOf(*stream), 50, kNone, from, to));
   ExpectOk(stream->Synchronize());
   EXPECT_TRUE(SameBits(call.Finish()[0], x));
 }
@@ -64,7 +64,7 @@ struct Doubling {
   Status Run(uint64_t plan) {
     return stream->Replay(RecordingKey{plan, 0}, [&] {
       ++bodies;
-      return stream->Add(4, memory.as(), memory.as(), kNone, memory.as(), 1);
+      return cuda::Add(StreamOf(*stream), 4, memory.as(), memory.as(), kNone, memory.as());
     });
   }
   float Value() {

@@ -12,10 +12,10 @@ void RunForward(DeviceCall& call, const MatrixCase& m, const BatchNormLayer& lay
   float* mean = nullptr;
   float* inv_std = nullptr;
   const auto run = [&](const float* x, float* y, float* running_mean, float* running_var) {
-    ExpectOk(Device().BatchNormForward(
-        m.rows, m.channels, x, call.In(layer.weight), call.In(layer.bias), kEps, kMomentum,
-        activation, running_mean, running_var, mean, inv_std, y,
-        call.Scratch(Device().BatchNormWorkspace(m.rows, m.channels))));
+    ExpectOk(cuda::BatchNormForward(DeviceStream(), m.rows, m.channels, x, call.In(layer.weight),
+                                    call.In(layer.bias), kEps, kMomentum, activation, running_mean,
+                                    running_var, mean, inv_std, y,
+                                    call.Scratch(cuda::BatchNormWorkspace(m.rows, m.channels))));
   };
   float* running_mean = call.InOut(layer.running_mean);
   float* running_var = call.InOut(layer.running_var);
@@ -82,10 +82,10 @@ TEST(CudaBatchNormTest, NoRowsLeaveTheRunningStatisticsAlone) {
         RunForward(call, m, layer, kRelu);
         float* dweight = call.Out(m.channels);
         float* dbias = call.Out(m.channels);
-        ExpectOk(Device().BatchNormBackward(
-            0, m.channels, call.In({}), call.In({}), call.In({}), kRelu, call.In(layer.weight),
-            call.In(layer.bias), call.In(layer.running_var), call.Out(0), dweight, dbias,
-            call.Scratch(Device().BatchNormWorkspace(0, m.channels))));
+        ExpectOk(cuda::BatchNormBackward(
+            DeviceStream(), 0, m.channels, call.In({}), call.In({}), call.In({}), kRelu,
+            call.In(layer.weight), call.In(layer.bias), call.In(layer.running_var), call.Out(0),
+            dweight, dbias, call.Scratch(cuda::BatchNormWorkspace(0, m.channels))));
       },
       [&](const Outputs& got) {
         EXPECT_TRUE(SameBits(got[0], layer.running_mean));
@@ -106,10 +106,10 @@ void ExpectBackward(const MatrixCase& m, Activation activation) {
           float* dbias = call.Out(m.channels);
           // Without an activation y is not to be read.
           const float* y = activation == kNone ? nullptr : call.In(c.y);
-          ExpectOk(Device().BatchNormBackward(
-              m.rows, m.channels, from, call.In(c.layer.x), y, activation, call.In(c.layer.weight),
-              call.In(c.mean), call.In(c.inv_std), to, dweight, dbias,
-              call.Scratch(Device().BatchNormWorkspace(m.rows, m.channels))));
+          ExpectOk(cuda::BatchNormBackward(
+              DeviceStream(), m.rows, m.channels, from, call.In(c.layer.x), y, activation,
+              call.In(c.layer.weight), call.In(c.mean), call.In(c.inv_std), to, dweight, dbias,
+              call.Scratch(cuda::BatchNormWorkspace(m.rows, m.channels))));
         };
         run(call.In(c.dy), call.Out(m.size()));
         float* in_place = call.InOut(c.dy);
@@ -150,9 +150,9 @@ TEST(CudaBatchNormTest, FoldNorm) {
                          .eps = kEps,
                          .offset = call.In(offset)};
           float* scale = call.Out(channels);
-          ExpectOk(Device().FoldNorm(channels, norm, scale, call.Out(channels)));
+          ExpectOk(cuda::FoldNorm(DeviceStream(), channels, norm, scale, call.Out(channels)));
           norm.offset = nullptr;
-          ExpectOk(Device().FoldNorm(channels, norm, scale, call.Out(channels)));
+          ExpectOk(cuda::FoldNorm(DeviceStream(), channels, norm, scale, call.Out(channels)));
         },
         [&](const Outputs& got) {  // in double, rounded once
           EXPECT_TRUE(SameBits(got[0], ToFloat(with.scale)));
@@ -179,12 +179,12 @@ TEST(CudaBatchNormTest, ScaleShift) {
             float* in_place = call.InOut(x);
             const float* factors = call.In(scale);
             const float* terms = call.In(shift);
-            ExpectOk(Device().ScaleShift(m.rows, m.channels, call.In(x), factors, terms, activation,
-                                         call.Out(m.size()), 1));
-            ExpectOk(Device().ScaleShift(m.rows, m.channels, in_place, factors, terms, activation,
-                                         in_place, 1));
-            ExpectOk(Device().ScaleShift(m.rows, m.channels, call.In(x), factors, nullptr,
-                                         activation, call.Out(m.size()), 1));
+            ExpectOk(cuda::ScaleShift(DeviceStream(), m.rows, m.channels, call.In(x), factors,
+                                      terms, activation, call.Out(m.size())));
+            ExpectOk(cuda::ScaleShift(DeviceStream(), m.rows, m.channels, in_place, factors, terms,
+                                      activation, in_place));
+            ExpectOk(cuda::ScaleShift(DeviceStream(), m.rows, m.channels, call.In(x), factors,
+                                      nullptr, activation, call.Out(m.size())));
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], want, magnitude, 2);

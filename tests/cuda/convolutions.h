@@ -11,7 +11,7 @@
 
 #include "check.h"
 #include "cuda/context.h"
-#include "cuda/convolution.h"
+#include "cuda/operations.h"
 #include "cuda/stream.h"
 #include "device.h"
 

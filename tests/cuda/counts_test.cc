@@ -46,92 +46,94 @@ std::vector<Case> Cases() {
   const int64_t rows = kMap.pixels(), channels = kMap.c;
   const auto pooled = static_cast<double>(Pool().output().size());
   const auto picture = static_cast<double>(kPicture.size());
-  Backend& device = Device();
   return {
       {"from nchw", 2 * picture, 1.05, 9,
-       [&device](DeviceCall& call) {
-         ExpectOk(device.FromNchw(kPicture, {call.In(Values(kPicture)), {3072, 1024, 32, 1}},
-                                  call.Out(kPicture.size()), 1));
+       [](DeviceCall& call) {
+         ExpectOk(cuda::FromNchw(DeviceStream(), kPicture,
+                                 {call.In(Values(kPicture)), {3072, 1024, 32, 1}},
+                                 call.Out(kPicture.size())));
        }},
       {"to nchw", 2 * map, 1.05, 7,
-       [&device](DeviceCall& call) {
-         ExpectOk(device.ToNchw(kMap, call.In(Values(kMap)), call.Out(kMap.size()), 1));
+       [](DeviceCall& call) {
+         ExpectOk(cuda::ToNchw(DeviceStream(), kMap, call.In(Values(kMap)), call.Out(kMap.size())));
        }},
       {"from uint8", 1.25 * picture, 1.5, 5.5,
-       [&device](DeviceCall& call) {
+       [](DeviceCall& call) {
          const std::vector<uint8_t> x(kPicture.size(), 7);
-         ExpectOk(device.FromUint8(kPicture, call.Values(x), call.In({1, 2, 3}), call.In({1, 2, 3}),
-                                   call.Out(kPicture.size()), 1));
+         ExpectOk(cuda::FromUint8(DeviceStream(), kPicture, call.Values(x), call.In({1, 2, 3}),
+                                  call.In({1, 2, 3}), call.Out(kPicture.size())));
        }},
       {"activation backward, bias", 3 * map, 1.1, 1.5,
-       [&device, rows, channels](DeviceCall& call) {
-         ExpectOk(device.ActivationBackward(
-             rows, channels, kRelu, call.In(Values(kMap)), call.In(Values(kMap)),
+       [rows, channels](DeviceCall& call) {
+         ExpectOk(cuda::ActivationBackward(
+             DeviceStream(), rows, channels, kRelu, call.In(Values(kMap)), call.In(Values(kMap)),
              call.Out(kMap.size()), call.Out(channels),
-             call.Scratch(device.ActivationBackwardWorkspace(rows, channels))));
+             call.Scratch(cuda::ActivationBackwardWorkspace(rows, channels))));
        }},
       {"max pool", map + pooled, 2.3, 4.8,
-       [&device](DeviceCall& call) {
-         ExpectOk(device.MaxPool2dForward(Pool(), call.In(Values(kMap)),
-                                          call.Out(Pool().output().size()), 1));
+       [](DeviceCall& call) {
+         ExpectOk(cuda::MaxPool2dForward(DeviceStream(), Pool(), call.In(Values(kMap)),
+                                         call.Out(Pool().output().size())));
        }},
       {"max pool backward", 2 * map + pooled, 2.8, 9,
-       [&device](DeviceCall& call) {
-         ExpectOk(device.MaxPool2dBackward(Pool(), call.In(Values(Pool().output())),
-                                           call.In(Values(kMap)), call.Out(kMap.size()), 1));
+       [](DeviceCall& call) {
+         ExpectOk(cuda::MaxPool2dBackward(DeviceStream(), Pool(), call.In(Values(Pool().output())),
+                                          call.In(Values(kMap)), call.Out(kMap.size())));
        }},
       {"average pool", map + pooled, 2.1, 4,
-       [&device](DeviceCall& call) {
-         ExpectOk(device.AvgPool2dForward(Pool(), call.In(Values(kMap)),
-                                          call.Out(Pool().output().size()), 1));
+       [](DeviceCall& call) {
+         ExpectOk(cuda::AvgPool2dForward(DeviceStream(), Pool(), call.In(Values(kMap)),
+                                         call.Out(Pool().output().size())));
        }},
       {"average pool backward", map + pooled, 2.6, 10,
-       [&device](DeviceCall& call) {
-         ExpectOk(device.AvgPool2dBackward(Pool(), call.In(Values(Pool().output())),
-                                           call.Out(kMap.size()), 1));
+       [](DeviceCall& call) {
+         ExpectOk(cuda::AvgPool2dBackward(DeviceStream(), Pool(), call.In(Values(Pool().output())),
+                                          call.Out(kMap.size())));
        }},
       {"global average", static_cast<double>(kSmall.size()), 1.3, 17,
-       [&device](DeviceCall& call) {
-         ExpectOk(device.GlobalAvgPool2dForward(kSmall, call.In(Values(kSmall)),
-                                                call.Out(kSmall.n * kSmall.c), 1));
+       [](DeviceCall& call) {
+         ExpectOk(cuda::GlobalAvgPool2dForward(DeviceStream(), kSmall, call.In(Values(kSmall)),
+                                               call.Out(kSmall.n * kSmall.c)));
        }},
       {"dropout", 2 * map, 1.1, 7.5,
-       [&device](DeviceCall& call) {
+       [](DeviceCall& call) {
          const DropoutKey* key = call.Values<DropoutKey>({{1, 2}});
-         ExpectOk(device.Dropout(kMap.size(), 0.5f, 0, key, call.In(Values(kMap)),
-                                 call.Out(kMap.size()), 1));
+         ExpectOk(cuda::Dropout(DeviceStream(), kMap.size(), 0.5f, 0, key, call.In(Values(kMap)),
+                                call.Out(kMap.size())));
        }},
       {"batch norm", 3 * map, 1.1, 3,
-       [&device, rows, channels](DeviceCall& call) {
+       [rows, channels](DeviceCall& call) {
          const std::vector<float> ones(channels, 1.0f);
-         ExpectOk(device.BatchNormForward(
-             rows, channels, call.In(Values(kMap)), call.In(ones), call.In(ones), 1e-5f, 0.1f,
-             kRelu, call.InOut(ones), call.InOut(ones), call.Out(channels), call.Out(channels),
-             call.Out(kMap.size()), call.Scratch(device.BatchNormWorkspace(rows, channels))));
+         ExpectOk(cuda::BatchNormForward(DeviceStream(), rows, channels, call.In(Values(kMap)),
+                                         call.In(ones), call.In(ones), 1e-5f, 0.1f, kRelu,
+                                         call.InOut(ones), call.InOut(ones), call.Out(channels),
+                                         call.Out(channels), call.Out(kMap.size()),
+                                         call.Scratch(cuda::BatchNormWorkspace(rows, channels))));
        }},
       {"batch norm backward", 7 * map, 1.1, 1.4,
-       [&device, rows, channels](DeviceCall& call) {
+       [rows, channels](DeviceCall& call) {
          const std::vector<float> ones(channels, 1.0f);
-         ExpectOk(device.BatchNormBackward(
-             rows, channels, call.In(Values(kMap)), call.In(Values(kMap)), call.In(Values(kMap)),
-             kRelu, call.In(ones), call.In(ones), call.In(ones), call.Out(kMap.size()),
-             call.Out(channels), call.Out(channels),
-             call.Scratch(device.BatchNormWorkspace(rows, channels))));
+         ExpectOk(cuda::BatchNormBackward(
+             DeviceStream(), rows, channels, call.In(Values(kMap)), call.In(Values(kMap)),
+             call.In(Values(kMap)), kRelu, call.In(ones), call.In(ones), call.In(ones),
+             call.Out(kMap.size()), call.Out(channels), call.Out(channels),
+             call.Scratch(cuda::BatchNormWorkspace(rows, channels))));
        }},
       {"sgd", 5 * map, 1.1, 1.3,
-       [&device](DeviceCall& call) {
+       [](DeviceCall& call) {
          StepState state;
          state.momentum = 0.9f;
          state.updated = 1;
-         ExpectOk(device.SgdUpdate(kMap.size(), call.Values<StepState>({state}),
-                                   call.Values<ParameterUpdate>({{0.1f, 0.1f}}),
-                                   call.In(Values(kMap)), call.InOut(Values(kMap)),
-                                   call.InOut(Values(kMap)), 1));
+         ExpectOk(cuda::SgdUpdate(DeviceStream(), kMap.size(), call.Values<StepState>({state}),
+                                  call.Values<ParameterUpdate>({{0.1f, 0.1f}}),
+                                  call.In(Values(kMap)), call.InOut(Values(kMap)),
+                                  call.InOut(Values(kMap))));
        }},
       {"sum of squares", map, 1.1, 6.7,
-       [&device](DeviceCall& call) {
-         ExpectOk(device.SumOfSquares(kMap.size(), call.In(Values(kMap)), call.Room<double>(),
-                                      call.Scratch(device.SumOfSquaresWorkspace(kMap.size()))));
+       [](DeviceCall& call) {
+         ExpectOk(cuda::SumOfSquares(DeviceStream(), kMap.size(), call.In(Values(kMap)),
+                                     call.Room<double>(),
+                                     call.Scratch(cuda::SumOfSquaresWorkspace(kMap.size()))));
        }},
   };
 }

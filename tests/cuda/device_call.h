@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "check.h"
+#include "cuda/cuda_backend.h"
+#include "cuda/operations.h"
 #include "ninc/backend.h"
 
 namespace ninc::test {
@@ -26,6 +28,11 @@ inline Backend& Device() {
   }
   return *backend.value();
 }
+
+inline cuda::Stream& StreamOf(Backend& backend) {
+  return static_cast<cuda::CudaBackend&>(backend).stream();
+}
+inline cuda::Stream& DeviceStream() { return StreamOf(Device()); }
 
 inline void ExpectOk(const Status& status) { EXPECT_TRUE(status.ok()) << status.message(); }
 

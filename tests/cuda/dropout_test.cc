@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "device_call.h"
+#include "kernels/dropout.h"
 
 namespace ninc::test {
 namespace {
@@ -16,8 +17,8 @@ const Draw kDraws[] = {
 
 std::vector<float> OnCpu(const Draw& draw, float p, const std::vector<float>& x) {
   std::vector<float> y(x.size());
-  ExpectOk(CpuBackend().Dropout(static_cast<int64_t>(x.size()), p, draw.layer, &draw.key, x.data(),
-                                y.data(), 1));
+  cpu::Dropout(ChosenTarget(), static_cast<int64_t>(x.size()), p, draw.layer, draw.key, x.data(),
+               y.data(), 1);
   return y;
 }
 
@@ -39,9 +40,10 @@ void ExpectTheCpusBits(const Draw& draw, float p, const std::vector<float>& x) {
       std::to_string(count) + " values, p " + std::to_string(p),
       [&](DeviceCall& call) {
         const DropoutKey* key = call.Values<DropoutKey>({draw.key});
-        ExpectOk(Device().Dropout(count, p, draw.layer, key, call.In(x), call.Out(count), 1));
+        ExpectOk(
+            cuda::Dropout(DeviceStream(), count, p, draw.layer, key, call.In(x), call.Out(count)));
         float* in_place = call.InOut(x);
-        ExpectOk(Device().Dropout(count, p, draw.layer, key, in_place, in_place, 1));
+        ExpectOk(cuda::Dropout(DeviceStream(), count, p, draw.layer, key, in_place, in_place));
       },
       [&](const Outputs& got) {
         ExpectSame(got[0], want);

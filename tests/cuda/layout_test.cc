@@ -20,7 +20,7 @@ TEST(CudaLayoutTest, FromNchwHonoursAnyStrides) {
           shape.ToString() + " " + arrangement.name,
           [&](DeviceCall& call) {
             const StridedView view{call.In(memory) + arrangement.origin, arrangement.strides};
-            ExpectOk(Device().FromNchw(shape, view, call.Out(shape.size()), 1));
+            ExpectOk(cuda::FromNchw(DeviceStream(), shape, view, call.Out(shape.size())));
           },
           [&](const Outputs& got) { ExpectExact(got[0], want); });
     }
@@ -35,8 +35,8 @@ TEST(CudaLayoutTest, ToNchwTurnsItBack) {
         shape.ToString(),
         [&](DeviceCall& call) {
           float* y = call.Out(shape.size());
-          ExpectOk(Device().FromNchw(shape, {call.In(x), nchw.strides}, y, 1));
-          ExpectOk(Device().ToNchw(shape, y, call.Out(shape.size()), 1));
+          ExpectOk(cuda::FromNchw(DeviceStream(), shape, {call.In(x), nchw.strides}, y));
+          ExpectOk(cuda::ToNchw(DeviceStream(), shape, y, call.Out(shape.size())));
         },
         [&](const Outputs& got) { EXPECT_TRUE(SameBits(got[1], x)); });
   }
@@ -59,8 +59,8 @@ TEST(CudaLayoutTest, FromUint8ScalesAndShiftsEachChannel) {
       OnDevice(
           shape.ToString(),
           [&](DeviceCall& call) {
-            ExpectOk(Device().FromUint8(shape, call.Values(x) + skip, call.In(scale),
-                                        call.In(shift), call.Out(shape.size()), 1));
+            ExpectOk(cuda::FromUint8(DeviceStream(), shape, call.Values(x) + skip, call.In(scale),
+                                     call.In(shift), call.Out(shape.size())));
           },
           [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, 1); });
     }

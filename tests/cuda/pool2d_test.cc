@@ -1,5 +1,6 @@
 #include "cases.h"
 #include "device_call.h"
+#include "kernels/pool2d.h"
 #include "kernels/reference/pool2d.h"
 #include "values.h"
 
@@ -32,14 +33,15 @@ TEST(CudaPool2dTest, MaximumAndItsGradientAreTheCpus) {
       const std::vector<float> x = WithTies(p.input.size(), 1, nan);
       const std::vector<float> dy = Random(p.output().size(), 3);
       std::vector<float> y(p.output().size()), dx(p.input.size());
-      ExpectOk(CpuBackend().MaxPool2dForward(p, x.data(), y.data(), 1));
-      ExpectOk(CpuBackend().MaxPool2dBackward(p, dy.data(), x.data(), dx.data(), 1));
+      cpu::MaxPool2dForward(ChosenTarget(), p, x.data(), y.data(), 1);
+      cpu::MaxPool2dBackward(ChosenTarget(), p, dy.data(), x.data(), dx.data(), 1);
       OnDevice(
           p.ToString(),
           [&](DeviceCall& call) {
-            ExpectOk(Device().MaxPool2dForward(p, call.In(x), call.Out(p.output().size()), 1));
-            ExpectOk(Device().MaxPool2dBackward(p, call.In(dy), call.In(x),
-                                                call.Out(p.input.size()), 1));
+            ExpectOk(
+                cuda::MaxPool2dForward(DeviceStream(), p, call.In(x), call.Out(p.output().size())));
+            ExpectOk(cuda::MaxPool2dBackward(DeviceStream(), p, call.In(dy), call.In(x),
+                                             call.Out(p.input.size())));
           },
           [&](const Outputs& got) {
             EXPECT_TRUE(SameBits(got[0], y));
@@ -58,8 +60,10 @@ TEST(CudaPool2dTest, Average) {
     OnDevice(
         p.ToString(),
         [&](DeviceCall& call) {
-          ExpectOk(Device().AvgPool2dForward(p, call.In(x), call.Out(p.output().size()), 1));
-          ExpectOk(Device().AvgPool2dBackward(p, call.In(dy), call.Out(p.input.size()), 1));
+          ExpectOk(
+              cuda::AvgPool2dForward(DeviceStream(), p, call.In(x), call.Out(p.output().size())));
+          ExpectOk(
+              cuda::AvgPool2dBackward(DeviceStream(), p, call.In(dy), call.Out(p.input.size())));
         },
         [&](const Outputs& got) {
           ExpectClose(got[0], y, reference::AvgPool2dForward(p, Absolute(x)), WindowSize(p));
@@ -77,10 +81,12 @@ TEST(CudaPool2dTest, SizesBeyond32Bits) {
   const std::vector<float> x = Random(p.input.size(), 6);
   OnDevice(
       p.ToString(),
-      [&](DeviceCall& call) { ExpectOk(Device().MaxPool2dForward(p, call.In(x), call.Out(4), 1)); },
+      [&](DeviceCall& call) {
+        ExpectOk(cuda::MaxPool2dForward(DeviceStream(), p, call.In(x), call.Out(4)));
+      },
       [&](const Outputs& got) { ExpectExact(got[0], reference::MaxPool2dForward(p, x)); });
   p.input = {1, 1 << 16, 1 << 15, 1};
-  const Status status = Device().MaxPool2dForward(p, nullptr, nullptr, 1);
+  const Status status = cuda::MaxPool2dForward(DeviceStream(), p, nullptr, nullptr);
   EXPECT_EQ(status.code(), StatusCode::kInvalidShape);
   EXPECT_NE(status.message().find("expected pictures of at most 2147483647 values, got 2147483648"),
             std::string::npos)
@@ -96,9 +102,10 @@ TEST(CudaGlobalAvgPoolTest, ForwardAndBackward) {
     OnDevice(
         shape.ToString(),
         [&](DeviceCall& call) {
-          ExpectOk(
-              Device().GlobalAvgPool2dForward(shape, call.In(x), call.Out(shape.n * shape.c), 1));
-          ExpectOk(Device().GlobalAvgPool2dBackward(shape, call.In(dy), call.Out(shape.size()), 1));
+          ExpectOk(cuda::GlobalAvgPool2dForward(DeviceStream(), shape, call.In(x),
+                                                call.Out(shape.n * shape.c)));
+          ExpectOk(cuda::GlobalAvgPool2dBackward(DeviceStream(), shape, call.In(dy),
+                                                 call.Out(shape.size())));
         },
         [&](const Outputs& got) {
           ExpectClose(got[0], y, reference::GlobalAvgPool2dForward(shape, Absolute(x)),

@@ -36,7 +36,8 @@ TEST(CudaSgdTest, UpdateEqualsTheReference) {
                 call.Values<ParameterUpdate>({{settings.lr, settings.weight_decay}});
             float* v = call.InOut(velocity);
             float* w = call.InOut(weight);
-            ExpectOk(Device().SgdUpdate(count, state, update, call.In(gradient), v, w, 1));
+            ExpectOk(
+                cuda::SgdUpdate(DeviceStream(), count, state, update, call.In(gradient), v, w));
           },
           [&](const Outputs& got) {
             ExpectClose(got[0], want.velocity, magnitude, 2);
@@ -56,8 +57,8 @@ TEST(CudaSgdTest, WithoutMomentumNoVelocityIsNeeded) {
       [&](DeviceCall& call) {
         const StepState* state = call.Values<StepState>({State(settings)});
         const auto* update = call.Values<ParameterUpdate>({{settings.lr, settings.weight_decay}});
-        ExpectOk(Device().SgdUpdate(100, state, update, call.In(gradient), nullptr,
-                                    call.InOut(weight), 1));
+        ExpectOk(cuda::SgdUpdate(DeviceStream(), 100, state, update, call.In(gradient), nullptr,
+                                 call.InOut(weight)));
       },
       [&](const Outputs& got) {
         ExpectClose(got[0], want.weight, std::vector<double>(100, 2.0), 2);
@@ -81,10 +82,10 @@ TEST(CudaSgdTest, AverageEqualsTheReferenceAndARateOfOneCopies) {
             StepState state;
             state.average_rate = rate;
             state.updated = 1;
-            ExpectOk(Device().AverageUpdate(count, call.Values<StepState>({state}), call.In(weight),
-                                            call.InOut(average), 1));
-            ExpectOk(Device().CopyUpdated(count, call.Values<StepState>({state}), call.In(weight),
-                                          call.Out(count), 1));
+            ExpectOk(cuda::AverageUpdate(DeviceStream(), count, call.Values<StepState>({state}),
+                                         call.In(weight), call.InOut(average)));
+            ExpectOk(cuda::CopyUpdated(DeviceStream(), count, call.Values<StepState>({state}),
+                                       call.In(weight), call.Out(count)));
           },
           [&](const Outputs& got) {
             EXPECT_TRUE(rate != 1.0f || SameBits(got[0], weight));
@@ -109,9 +110,10 @@ TEST(CudaSgdTest, AStepThatIsNotAppliedChangesNothing) {
         float* v = call.InOut(velocity);
         float* w = call.InOut(weight);
         float* a = call.InOut(average);
-        ExpectOk(Device().SgdUpdate(100, state, update, call.In(gradient), v, w, 1));
-        ExpectOk(Device().AverageUpdate(100, state, w, a, 1));
-        ExpectOk(Device().CopyUpdated(100, state, call.In(gradient), call.InOut(average), 1));
+        ExpectOk(cuda::SgdUpdate(DeviceStream(), 100, state, update, call.In(gradient), v, w));
+        ExpectOk(cuda::AverageUpdate(DeviceStream(), 100, state, w, a));
+        ExpectOk(
+            cuda::CopyUpdated(DeviceStream(), 100, state, call.In(gradient), call.InOut(average)));
       },
       [&](const Outputs& got) {
         EXPECT_TRUE(SameBits(got[0], velocity));
@@ -124,8 +126,8 @@ TEST(CudaSgdTest, AStepThatIsNotAppliedChangesNothing) {
 double SumOfSquares(DeviceCall& call, const std::vector<float>& x) {
   const auto count = static_cast<int64_t>(x.size());
   double* sum = call.Room<double>();
-  ExpectOk(Device().SumOfSquares(count, call.In(x), sum,
-                                 call.Scratch(Device().SumOfSquaresWorkspace(count))));
+  ExpectOk(cuda::SumOfSquares(DeviceStream(), count, call.In(x), sum,
+                              call.Scratch(cuda::SumOfSquaresWorkspace(count))));
   return call.Read(sum);
 }
 
@@ -151,7 +153,8 @@ StepState Limited(const std::vector<double>& sums, float loss, float clip_norm) 
   before.loss = loss;
   before.clip_norm = clip_norm;
   StepState* state = call.Values<StepState>({before});
-  ExpectOk(Device().LimitGradients(static_cast<int64_t>(sums.size()), call.Values(sums), state));
+  ExpectOk(cuda::LimitGradients(DeviceStream(), static_cast<int64_t>(sums.size()),
+                                call.Values(sums), state));
   return call.Read(state);
 }
 

@@ -2,6 +2,7 @@
 
 #include "cases.h"
 #include "device_call.h"
+#include "kernels/softmax.h"
 #include "kernels/reference/softmax.h"
 
 namespace ninc::test {
@@ -27,12 +28,12 @@ TEST(CudaSoftmaxTest, ForwardAndBackward) {
     OnDevice(
         m.ToString(),
         [&](DeviceCall& call) {
-          Backend& device = Device();
-          ExpectOk(device.SoftmaxForward(m.rows, m.channels, call.In(x), call.Out(m.size()), 1));
+          ExpectOk(cuda::SoftmaxForward(DeviceStream(), m.rows, m.channels, call.In(x),
+                                        call.Out(m.size())));
           float* in_place = call.InOut(x);
-          ExpectOk(device.SoftmaxForward(m.rows, m.channels, in_place, in_place, 1));
-          ExpectOk(device.SoftmaxBackward(m.rows, m.channels, call.In(dy), call.In(ToFloat(y)),
-                                          call.Out(m.size()), 1));
+          ExpectOk(cuda::SoftmaxForward(DeviceStream(), m.rows, m.channels, in_place, in_place));
+          ExpectOk(cuda::SoftmaxBackward(DeviceStream(), m.rows, m.channels, call.In(dy),
+                                         call.In(ToFloat(y)), call.Out(m.size())));
         },
         [&](const Outputs& got) {
           ExpectClose(got[0], y, Scaled(y, kExpError), 1);
@@ -46,8 +47,8 @@ TEST(CudaSoftmaxTest, LargeLogitsDoNotOverflow) {
   OnDevice(
       "3e38",
       [&](DeviceCall& call) {
-        ExpectOk(
-            Device().SoftmaxForward(2, 2, call.In({3e38f, 3e38f, 3e38f, -3e38f}), call.Out(4), 1));
+        ExpectOk(cuda::SoftmaxForward(DeviceStream(), 2, 2, call.In({3e38f, 3e38f, 3e38f, -3e38f}),
+                                      call.Out(4)));
       },
       [](const Outputs& got) {
         ExpectExact(got[0], {0.5, 0.5, 1.0, 0.0});
@@ -67,9 +68,9 @@ int64_t RunCrossEntropy(DeviceCall& call, const MatrixCase& m, const Batch& batc
   int64_t* again = call.Room<int64_t>();
   float* loss = call.Out(1);
   const auto run = [&](const float* logits, float* dlogits, int64_t* right) {
-    ExpectOk(Device().SoftmaxCrossEntropy(
-        m.rows, m.channels, logits, labels, batch.smoothing, loss, right, dlogits,
-        call.Scratch(Device().SoftmaxCrossEntropyWorkspace(m.rows))));
+    ExpectOk(cuda::SoftmaxCrossEntropy(DeviceStream(), m.rows, m.channels, logits, labels,
+                                       batch.smoothing, loss, right, dlogits,
+                                       call.Scratch(cuda::SoftmaxCrossEntropyWorkspace(m.rows))));
   };
   run(call.In(batch.logits), nullptr, correct);  // an evaluation wants no gradient
   run(call.In(batch.logits), call.Out(m.size()), correct);
@@ -124,10 +125,10 @@ TEST(CudaSoftmaxCrossEntropyTest, TiesInfinitiesAndNanAsOnTheCpu) {
       int64_t correct = -1;
       std::vector<float> dlogits(row.size());
       std::vector<double> scratch(8);
-      const WorkspaceSize size = CpuBackend().SoftmaxCrossEntropyWorkspace(1);
-      ExpectOk(CpuBackend().SoftmaxCrossEntropy(
-          1, channels, row.data(), &label, 0.0f, &loss, &correct, dlogits.data(),
-          Workspace(reinterpret_cast<std::byte*>(scratch.data()), size, 1)));
+      const WorkspaceSize size = cpu::SoftmaxCrossEntropyWorkspace(1);
+      cpu::SoftmaxCrossEntropy(1, channels, row.data(), &label, 0.0f, &loss, &correct,
+                               dlogits.data(),
+                               Workspace(reinterpret_cast<std::byte*>(scratch.data()), size, 1));
       const std::vector<double> want(dlogits.begin(), dlogits.end());
       DeviceCall call(0);
       EXPECT_EQ(RunCrossEntropy(call, {1, channels}, batch), correct);

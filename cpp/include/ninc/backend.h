@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +30,10 @@
 #include "ninc/tensor.h"
 
 namespace ninc {
+
+struct StepOp;  // graph/program.h
+struct Value;
+struct Kernel;  // graph/kernel.h
 
 // A block of a backend's memory, given back when it goes out of scope.
 class DeviceMemory {
@@ -155,6 +161,8 @@ class NINC_API Backend {
   // was called before.
   virtual Status Write(void* to, const void* from, size_t bytes) = 0;
   virtual Status Read(void* to, const void* from, size_t bytes) = 0;
+  // Within the backend's memory.
+  virtual Status Copy(void* to, const void* from, size_t bytes) = 0;
   virtual Status Synchronize() = 0;
   // Whether the backend's memory is the caller's own.
   virtual bool SharesMemory() const = 0;
@@ -178,206 +186,10 @@ class NINC_API Backend {
   // Forgets all recordings: addresses in them have changed.
   virtual void ForgetRecordings() = 0;
 
-  // Layout. NCHW arrays of any strides in, contiguous NCHW out.
-  virtual Status FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) = 0;
-  virtual Status ToNchw(const Shape& shape, const float* x, float* y, int threads) = 0;
-  // y(n, h, w, c) = x(n, h, w, c) * scale(c) + shift(c): pictures as they come from a file.
-  virtual Status FromUint8(const Shape& shape, const uint8_t* x, const float* scale,
-                           const float* shift, float* y, int threads) = 0;
-
-  // Convolution. Weights are packed for a pass before it runs; `scale` (K values or null)
-  // multiplies each output channel's weights: folded batch normalisation.
-  virtual size_t PackedWeightBytes(const Conv2dProblem& problem, Pass pass) const = 0;
-  virtual Status PackWeights(const Conv2dProblem& problem, Pass pass, const float* weight_oihw,
-                             const float* scale, float* packed, int threads) = 0;
-  virtual WorkspaceSize Conv2dWorkspace(const Conv2dProblem& problem, Pass pass) const = 0;
-  // "implicit gemm 8×48" for Plan::Describe. Plans share packed weights by this name: another
-  // layout of packed weights needs another name.
-  virtual std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) const = 0;
-  // For Plan::Describe too: what the pass may take, the chosen first, where the backend chooses by
-  // estimated times; and what it takes at a time, "64 tiles" ("" where nothing is to be said).
-  virtual std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dProblem&, Pass) const {
-    return {};
-  }
-  virtual std::string Conv2dBlock(const Conv2dProblem&, Pass) const { return {}; }
-  // y = activation(conv(x) + bias); bias: K values or null.
-  virtual Status Conv2dForward(const Conv2dProblem& problem, const float* x, const float* packed,
-                               const float* bias, Activation activation, float* y,
-                               const Workspace& workspace) = 0;
-  // dx = 0 where the activation that gave x stopped what it was given; x may be null.
-  virtual Status Conv2dBackwardData(const Conv2dProblem& problem, const float* dy,
-                                    const float* packed, const float* x, Activation activation,
-                                    float* dx, const Workspace& workspace) = 0;
-  // dbias: K sums of dy, or null.
-  virtual Status Conv2dBackwardWeights(const Conv2dProblem& problem, const float* x,
-                                       const float* dy, float* dweight_oihw, float* dbias,
-                                       const Workspace& workspace) = 0;
-
-  // All gradients of 1×1 convolutions in a row, the network's last first: dy is the first
-  // problem's, a layer's dx the next one's dy, and the last one's alone is written. Called for
-  // layers where it pays; their weights' gradients may differ in the last digits from
-  // Conv2dBackwardWeights'. norms: null but for one layer between two batch norms.
-  virtual bool PointwiseBackwardPays(const Conv2dProblem&) const { return false; }
-  virtual WorkspaceSize PointwiseBackwardWorkspace(const std::vector<Conv2dProblem>&) const {
-    return {};
-  }
-  virtual Status PointwiseBackward(const std::vector<Conv2dProblem>&, const float* /*dy*/,
-                                   const PointwiseGradient* /*layers*/,
-                                   const PointwiseNorms* /*norms*/, float* /*dx*/,
-                                   const Workspace&) {
-    return InvalidArgument("PointwiseBackward: this backend computes gradients one by one");
-  }
-
-  // A chain in one step: blocks of pixels go through all layers while they are in cache, and only
-  // what is asked for is written to memory. layers: one for each of problem.layers. y: the tail's
-  // output, or the last layer's. The same bits as the layers one after another (on a GPU but for
-  // layers of 16 channels and fewer). training: null, or what makes a training step's pool of
-  // problem.tail.
-  virtual WorkspaceSize MlpConvWorkspace(const MlpConvProblem& problem) const = 0;
-  virtual std::string MlpConvBlock(const MlpConvProblem&) const { return {}; }
-  virtual Status MlpConvForward(const MlpConvProblem& problem, const float* x,
-                                const MlpConvLayer* layers, const MlpConvTail* training, float* y,
-                                const Workspace& workspace) = 0;
-
-  // y = activation(x), in place allowed.
-  virtual Status ActivationForward(int64_t count, Activation activation, const float* x, float* y,
-                                   int threads) = 0;
-  // dx = dy where the activation passed x on (0 < y, and y < 6 for ReLU6), else 0; in place
-  // allowed. dbias(c) = sum over rows of dx(row, c) unless null. dx may be null when only dbias is
-  // wanted.
-  virtual WorkspaceSize ActivationBackwardWorkspace(int64_t rows, int64_t channels) const = 0;
-  virtual Status ActivationBackward(int64_t rows, int64_t channels, Activation activation,
-                                    const float* dy, const float* y, float* dx, float* dbias,
-                                    const Workspace& workspace) = 0;
-
-  // Pooling. The first maximum in row order takes the gradient; NaN counts as largest.
-  virtual Status MaxPool2dForward(const Pool2dProblem& problem, const float* x, float* y,
-                                  int threads) = 0;
-  virtual Status MaxPool2dBackward(const Pool2dProblem& problem, const float* dy, const float* x,
-                                   float* dx, int threads) = 0;
-  virtual Status AvgPool2dForward(const Pool2dProblem& problem, const float* x, float* y,
-                                  int threads) = 0;
-  virtual Status AvgPool2dBackward(const Pool2dProblem& problem, const float* dy, float* dx,
-                                   int threads) = 0;
-  // y(n, c) = mean over h, w of x(n, h, w, c)
-  virtual Status GlobalAvgPool2dForward(const Shape& input, const float* x, float* y,
-                                        int threads) = 0;
-  virtual Status GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx,
-                                         int threads) = 0;
-
-  // A training step's pool with its neighbours, where the backend finds that it pays:
-  // y = dropout(pool(x)), and dx = the gradient of what the activation that gave x was given. What
-  // the backward pass has to know of x the forward one leaves in a trace, bytes of the backend's
-  // own making, so that x itself need not be kept; null where PoolTraceBytes is 0. key: null where
-  // nothing is to be dropped this time.
-  virtual bool TrainingPoolPays(const TrainingPoolProblem&) const { return false; }
-  virtual size_t PoolTraceBytes(const TrainingPoolProblem&) const { return 0; }
-  virtual Status TrainingPoolForward(const TrainingPoolProblem&, const DropoutKey* /*key*/,
-                                     const float* /*x*/, float* /*y*/, uint8_t* /*trace*/,
-                                     int /*threads*/) {
-    return InvalidArgument("TrainingPoolForward: this backend pools and drops one by one");
-  }
-  // dropped: whether the forward pass had a key.
-  virtual Status TrainingPoolBackward(const TrainingPoolProblem&, bool /*dropped*/,
-                                      const float* /*dy*/, const uint8_t* /*trace*/, float* /*dx*/,
-                                      int /*threads*/) {
-    return InvalidArgument("TrainingPoolBackward: this backend pools and drops one by one");
-  }
-
-  // y(i) = x(i) * mask(i) / (1 - p), mask drawn for position i; in place allowed. The backward
-  // pass is the same call on dy.
-  virtual Status Dropout(int64_t count, float p, uint32_t layer, const DropoutKey* key,
-                         const float* x, float* y, int threads) = 0;
-
-  // scale(c) = weight(c) / sqrt(var(c) + eps), shift(c) = bias(c) + (offset(c) - mean(c)) *
-  // scale(c)
-  virtual Status FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) = 0;
-  // y(r, c) = activation(x(r, c) * scale(c) + shift(c)), in place allowed: batch norm whose
-  // statistics stand still. Without a shift it is its own backward pass, x = dy, y = dx.
-  virtual Status ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
-                            const float* shift, Activation activation, float* y, int threads) = 0;
-  // Training batch norm (Ioffe, Szegedy 2015), PyTorch's conventions: normalises by the batch's
-  // mean and biased variance; running = (1 - momentum) * running + momentum * batch, the running
-  // variance unbiased. save_mean and save_inv_std (C values each) serve the backward pass.
-  virtual WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels) const = 0;
-  virtual Status BatchNormForward(int64_t rows, int64_t channels, const float* x,
-                                  const float* weight, const float* bias, float eps, float momentum,
-                                  Activation activation, float* running_mean, float* running_var,
-                                  float* save_mean, float* save_inv_std, float* y,
-                                  const Workspace& workspace) = 0;
-  // dy is the gradient behind the activation, masked here by y; dx in place of dy allowed.
-  virtual Status BatchNormBackward(int64_t rows, int64_t channels, const float* dy, const float* x,
-                                   const float* y, Activation activation, const float* weight,
-                                   const float* save_mean, const float* save_inv_std, float* dx,
-                                   float* dweight, float* dbias, const Workspace& workspace) = 0;
-
-  // Batch norm in training as part of the convolutions around it, where the backend finds that it
-  // pays: statistics are taken of a convolution's output while it is in cache, and a 1×1
-  // convolution normalises what it reads.
-  virtual bool NormConv2dPays(const Conv2dProblem&) const { return false; }
-  virtual WorkspaceSize NormConv2dWorkspace(const Conv2dProblem&) const { return {}; }
-  virtual std::string NormConv2dBlock(const Conv2dProblem&) const { return {}; }
-  // y = conv(x) + bias and its statistics. With `source`, for 1×1 convolutions alone, x is
-  // normalised first.
-  virtual Status NormConv2dForward(const Conv2dProblem&, const float* /*x*/,
-                                   const Normalization* /*source*/, const float* /*packed*/,
-                                   const float* /*bias*/, float* /*y*/, const NormStatistics&,
-                                   const Workspace&) {
-    return InvalidArgument("NormConv2d: this backend takes statistics in a step of their own");
-  }
-  // y = activation((z - mean) * scale + bias)
-  virtual Status Normalize(int64_t /*rows*/, int64_t /*channels*/, const float* /*z*/,
-                           const Normalization&, float* /*y*/, int /*threads*/) {
-    return InvalidArgument("Normalize: this backend takes statistics in a step of their own");
-  }
-  // dweight and dbias with `sums`, else they are there; dx unless it is null, in place of dy
-  // allowed. dy is masked by what z gives. Workspace: BatchNormWorkspace.
-  virtual Status NormBackward(int64_t /*rows*/, int64_t /*channels*/, const float* /*dy*/,
-                              const NormGradient&, bool /*sums*/, float* /*dx*/, const Workspace&) {
-    return InvalidArgument("NormBackward: this backend takes statistics in a step of their own");
-  }
-
-  // y = activation(a + b), in place of either allowed.
-  virtual Status Add(int64_t count, const float* a, const float* b, Activation activation, float* y,
-                     int threads) = 0;
-  // y(r, y_offset + c) = x(r, x_offset + c) for c < channels: one side of a concat, either way.
-  virtual Status CopyChannels(int64_t rows, int64_t channels, const float* x, int64_t x_stride,
-                              int64_t x_offset, float* y, int64_t y_stride, int64_t y_offset,
-                              int threads) = 0;
-
-  // Softmax over channels, row by row, in place allowed; dx = y * (dy - sum(dy * y)).
-  virtual Status SoftmaxForward(int64_t rows, int64_t channels, const float* x, float* y,
-                                int threads) = 0;
-  virtual Status SoftmaxBackward(int64_t rows, int64_t channels, const float* dy, const float* y,
-                                 float* dx, int threads) = 0;
-  // Mean over rows of -sum_c t(c) log softmax(x)(c), t = (1 - smoothing) * onehot(label) +
-  // smoothing / C; dlogits = (softmax(x) - t) / rows. loss: one float; correct: rows whose first
-  // largest logit is the label's. Labels lie in [0, channels).
-  virtual WorkspaceSize SoftmaxCrossEntropyWorkspace(int64_t rows) const = 0;
-  virtual Status SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits,
-                                     const int64_t* labels, float smoothing, float* loss,
-                                     int64_t* correct, float* dlogits,
-                                     const Workspace& workspace) = 0;
-
-  // sum = sum over i of x(i)^2, in double.
-  virtual WorkspaceSize SumOfSquaresWorkspace(int64_t count) const = 0;
-  virtual Status SumOfSquares(int64_t count, const float* x, double* sum,
-                              const Workspace& workspace) = 0;
-  // From `count` sums of squares, gradient_norm = sqrt(their sum), gradient_scale = the factor that
-  // brings it down to clip_norm, and updated = whether loss and norm are finite.
-  virtual Status LimitGradients(int64_t count, const double* sums, StepState* state) = 0;
-  // What updates does nothing where state->updated is 0.
-  // As PyTorch defines it: g = gradient_scale * gradient + weight_decay * weight; velocity =
-  // momentum * velocity + g; weight -= lr * (nesterov ? g + momentum * velocity : velocity).
-  virtual Status SgdUpdate(int64_t count, const StepState* state, const ParameterUpdate* update,
-                           const float* gradient, float* velocity, float* weight, int threads) = 0;
-  // average += average_rate * (weight - average); with a rate of 1 a copy, without a trace of what
-  // stood there.
-  virtual Status AverageUpdate(int64_t count, const StepState* state, const float* weight,
-                               float* average, int threads) = 0;
-  // y = x
-  virtual Status CopyUpdated(int64_t count, const StepState* state, const float* x, float* y,
-                             int threads) = 0;
+  // The kernel of a step, whose values are numbered as in `values`. Nothing: this device has no
+  // kernel for the fused step, which stays unfused. An error: the step is beyond the device.
+  virtual Result<std::optional<Kernel>> Compile(const StepOp& step,
+                                                std::span<const Value> values) const = 0;
 
  private:
   virtual Status RunRecorded(const RecordingKey& key, Status (*body)(void*), void* context) = 0;

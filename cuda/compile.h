@@ -1,0 +1,67 @@
+// Steps to kernels on the GPU. There is an overload for every kind of step, so that a step without
+// one does not compile.
+#pragma once
+
+#include <span>
+
+#include "graph/kernel.h"
+#include "graph/program.h"
+
+namespace ninc::cuda {
+
+// What compiling a step looks at beside it.
+struct StepValues {
+  std::span<const Value> values;
+  const Shape& shape(ValueId v) const { return values[v].shape; }
+};
+
+Compiled Compile(const step::FromNchw& step, const StepValues& context);
+Compiled Compile(const step::ToNchw& step, const StepValues& context);
+Compiled Compile(const step::CopyChannels& step, const StepValues& context);
+
+Compiled Compile(const step::Conv2d& step, const StepValues& context);
+Compiled Compile(const step::MlpConv& step, const StepValues& context);
+Compiled Compile(const step::Conv2dBackwardData& step, const StepValues& context);
+Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues& context);
+
+Compiled Compile(const step::MaxPool2d& step, const StepValues& context);
+Compiled Compile(const step::MaxPool2dBackward& step, const StepValues& context);
+Compiled Compile(const step::AvgPool2d& step, const StepValues& context);
+Compiled Compile(const step::AvgPool2dBackward& step, const StepValues& context);
+Compiled Compile(const step::GlobalAvgPool2d& step, const StepValues& context);
+Compiled Compile(const step::GlobalAvgPool2dBackward& step, const StepValues& context);
+
+Compiled Compile(const step::FoldNorm& step, const StepValues& context);
+Compiled Compile(const step::ScaleShift& step, const StepValues& context);
+Compiled Compile(const step::BatchNorm& step, const StepValues& context);
+Compiled Compile(const step::BatchNormBackward& step, const StepValues& context);
+
+Compiled Compile(const step::ActivationForward& step, const StepValues& context);
+Compiled Compile(const step::ActivationBackward& step, const StepValues& context);
+Compiled Compile(const step::Dropout& step, const StepValues& context);
+Compiled Compile(const step::Add& step, const StepValues& context);
+Compiled Compile(const step::Softmax& step, const StepValues& context);
+Compiled Compile(const step::SoftmaxBackward& step, const StepValues& context);
+Compiled Compile(const step::SoftmaxCrossEntropy& step, const StepValues& context);
+
+Compiled Compile(const step::SumOfSquares& step, const StepValues& context);
+Compiled Compile(const step::LimitGradients& step, const StepValues& context);
+Compiled Compile(const step::SgdUpdate& step, const StepValues& context);
+Compiled Compile(const step::AverageUpdate& step, const StepValues& context);
+Compiled Compile(const step::CopyUpdated& step, const StepValues& context);
+
+// Fused steps that the GPU takes apart.
+inline Compiled None() { return std::optional<Kernel>(); }
+inline Compiled Compile(const step::TrainingPool&, const StepValues&) { return None(); }
+inline Compiled Compile(const step::TrainingPoolBackward&, const StepValues&) { return None(); }
+inline Compiled Compile(const step::PointwiseBackward&, const StepValues&) { return None(); }
+inline Compiled Compile(const step::NormConv2d&, const StepValues&) { return None(); }
+inline Compiled Compile(const step::Normalize&, const StepValues&) { return None(); }
+inline Compiled Compile(const step::NormBackward&, const StepValues&) { return None(); }
+
+// Packed by its reader's Packing.
+inline Compiled Compile(const step::PackWeights&, const StepValues&) {
+  return std::optional<Kernel>();
+}
+
+}  // namespace ninc::cuda
