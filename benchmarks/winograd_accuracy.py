@@ -28,9 +28,9 @@ import sys
 
 import ninc
 from ninc import recipes
+from ninc._base.progress import LiveLine
 from ninc.batches import batch_bounds, steps_per_epoch, training_batches
 from ninc.preprocess import Preprocessing
-from ninc.progress import LiveLine
 
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 # What a training is called here, and the precision that makes it so.

@@ -8,6 +8,7 @@ Networks: `ninc.models`, `ninc.nn`, `ninc.load`. Training: `ninc.Trainer`, `ninc
 Everything is imported when first used, so that `import ninc` costs next to nothing.
 """
 
+from . import _old_paths  # noqa: F401
 from .errors import (
     ArgumentError,
     DeviceError,
@@ -24,6 +25,7 @@ from .errors import (
 TYPE_CHECKING = False  # typing's own, without importing typing
 if TYPE_CHECKING:
     from . import augment, averages, data, functional, models, nn, preprocess, schedules
+    from ._base.interrupt import Interrupted
     from ._core import __version__
     from .control import (
         build_info,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from .evaluate import Evaluation
     from .explanation import Explanation, explain
     from .history import History
-    from .interrupt import Interrupted
     from .network import Network, load
     from .optim import SGD
     from .plan import Plan
@@ -56,7 +57,7 @@ _NAMES = {
     "Evaluation": "evaluate",
     "Explanation": "explanation",
     "History": "history",
-    "Interrupted": "interrupt",
+    "Interrupted": "_base.interrupt",
     "LoadedWeights": "weights",
     "Network": "network",
     "Plan": "plan",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .arguments import real, shown, whole
+from ._base.arguments import real, shown, whole
 from .errors import ArgumentError, ShapeError
 
 __all__ = ["Augmentation", "Compose", "Flip", "PadCrop"]

@@ -17,7 +17,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from .arguments import real, whole
+from ._base.arguments import real, whole
 from .errors import ArgumentError
 
 if TYPE_CHECKING:

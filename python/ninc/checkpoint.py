@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
-from .arguments import whole
+from ._base.arguments import whole
 from .errors import ArgumentError, DivergedError, Error, FileError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _core
-from .arguments import integer, shown
+from ._base.arguments import integer, shown
 from .errors import ArgumentError
 
 

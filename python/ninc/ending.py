@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _core
+from ._base.interrupt import Interrupted
 from .data import Dataset
 from .errors import Error, FileError, remark
 from .guessing import Guess, nothing_learned
-from .interrupt import Interrupted
 
 if TYPE_CHECKING:
     from .batches import Batch

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arguments import function, whole
+from ._base.arguments import function, whole
+from ._base.progress import Counter
 from .batches import batches_in_order
 from .data import Dataset, as_dataset
 from .errors import ArgumentError
 from .matching import count_outputs, matched
 from .preprocess import Preprocessing
-from .progress import Counter
 
 if TYPE_CHECKING:
     from .network import Network

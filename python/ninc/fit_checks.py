@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import quoted, shown
+from ._base.arguments import quoted, shown
 from .batches import batch_bounds
 from .data import BatchStream, Dataset
 from .errors import ArgumentError, ShapeError, remark

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, checkpoint, ending, monitor
+from ._base.interrupt import Interrupted, Interrupts
+from ._base.progress import TrainingProgress
 from .averages import averaged
 from .batches import Batch, steps_per_epoch, training_batches
 from .checkpoint import Checkpoint, State
 from .data import BatchStream, Dataset
 from .errors import ArgumentError, DivergedError, FileError, OutOfMemoryError
 from .history import WALL_CLOCK, History
-from .interrupt import Interrupted, Interrupts
 from .preprocess import Preprocessing
-from .progress import TrainingProgress
 from .run_folder import RunFolder
 from .run_settings import Options, check_same, described, is_extendable, settings_of
 

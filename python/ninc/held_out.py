@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .arguments import LARGEST, LARGEST_SEED, integer, real
+from ._base.arguments import LARGEST, LARGEST_SEED, integer, real
 from .errors import ArgumentError
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import numbers
 import os
 from collections.abc import Iterator, Mapping
 
-from .arguments import listed, shown
-from .arguments import path as file_path
+from ._base.arguments import listed, shown
+from ._base.arguments import path as file_path
+from ._base.files import write_whole
+from ._base.plain_json import json_text
 from .errors import ArgumentError
-from .files import write_whole
-from .plain_json import json_text
 
 Row = dict[str, float]  # column name -> number
 

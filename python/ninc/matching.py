@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, Union
 
 import numpy as np
 
-from .arguments import layout_told, quoted
+from ._base.arguments import layout_told, quoted
 from .data import BatchStream, Dataset
 from .data.labels import is_number
 from .errors import ArgumentError, ShapeError, remark

@@ -23,7 +23,7 @@ import inspect
 from collections.abc import Callable, Sequence
 
 from . import nn
-from .arguments import flag, one_of, shown
+from ._base.arguments import flag, one_of, shown
 from .errors import ArgumentError
 
 __all__ = ["create", "nin_cifar10", "nin_cifar100", "nin_imagenet", "nin_mnist", "nin_svhn"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .arguments import shown
+from ._base.arguments import shown
 from .errors import ArgumentError
 
 # What makes a network the best unless another column is named.

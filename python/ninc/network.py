@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .arguments import input_told, integer, is_iterable, on_gpu, shown
-from .arguments import path as file_path
+from ._base.arguments import input_told, integer, is_iterable, on_gpu, shown
+from ._base.arguments import path as file_path
 from .checkpoint import forget_training
 from .class_maps import class_maps
 from .errors import ArgumentError, ModelError, ShapeError

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .arguments import flag, listed, real, shown
+from ._base.arguments import flag, listed, real, shown
 from .errors import ArgumentError
 
 _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
-from .arguments import is_iterable, one_of, whole
+from ._base.arguments import is_iterable, one_of, whole
+from ._base.parallel import in_parallel
 from .batches import ahead
 from .data import Dataset
 from .data.listing import picture_files, remark_ignored
-from .data.parallel import in_parallel
 from .data.source import Source
 from .errors import ArgumentError, Error, FileError, ShapeError, remark
 from .functional import softmax

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from ._base.files import append_line, check_writable, make_folder, write_whole
+from ._base.plain_json import json_text
 from .errors import FileError
-from .files import append_line, check_writable, make_folder, write_whole
 from .history import WALL_CLOCK, History, in_order
-from .plain_json import json_text
 
 try:
     import fcntl

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .arguments import flag, function, listed, one_of, real, shown, whole
+from ._base.arguments import flag, function, listed, one_of, real, shown, whole
 from .errors import ArgumentError
 from .monitor import checked_monitor, improves, load_state, observe, state_of
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from . import _core, fit_checks
-from .arguments import LARGEST_SEED, array, flag, path, real, whole
+from ._base.arguments import LARGEST_SEED, array, flag, path, real, whole
 from .augment import Augmentation
 from .averages import EMA, SWA
 from .checkpoint import Pace

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arguments import flag
+from ._base.arguments import flag
 from .errors import DTypeError, ModelError, ShapeError, remark
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from small_training import bars, everything, small_network, stop_after
 
 import ninc
 from ninc import checkpoint, ending
+from ninc._base.interrupt import Interrupted
 from ninc.averages import EMA, SWA
 from ninc.data import BatchStream
-from ninc.interrupt import Interrupted
 
 
 def weights(network):

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from ninc._base.files import check_writable, write_whole, written_whole
 from ninc.errors import FileError
-from ninc.files import check_writable, write_whole, written_whole
 
 
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path):

@@ -9,7 +9,7 @@ from small_training import bars, small_network
 
 import ninc
 from ninc import cli
-from ninc.plain_json import json_text
+from ninc._base.plain_json import json_text
 
 
 def strict(text):

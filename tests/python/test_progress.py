@@ -2,7 +2,7 @@
 
 import io
 
-from ninc.progress import Counter, LiveLine, TrainingProgress
+from ninc._base.progress import Counter, LiveLine, TrainingProgress
 
 
 class GoneTerminal(io.StringIO):

@@ -9,13 +9,13 @@ from small_training import bars, small_network
 
 import ninc
 from ninc import nn
+from ninc._base.progress import Counter, LiveLine, TrainingProgress, time_text
 from ninc.augment import Compose, Flip, PadCrop
 from ninc.averages import EMA
 from ninc.data import Dataset
 from ninc.errors import ArgumentError, DTypeError, ShapeError
 from ninc.evaluate import Evaluation, cross_entropy_sum, evaluate
 from ninc.history import History
-from ninc.progress import Counter, LiveLine, TrainingProgress, time_text
 from ninc.schedules import OneCycle
 
 

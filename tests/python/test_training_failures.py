@@ -11,10 +11,10 @@ from small_training import bars, command, everything, finished, random_npz, smal
 
 import ninc
 from ninc import checkpoint, cli, nn
+from ninc._base.files import append_line
+from ninc._base.interrupt import Interrupted, Interrupts
 from ninc.data import Dataset
 from ninc.errors import DivergedError, FileError
-from ninc.files import append_line
-from ninc.interrupt import Interrupted, Interrupts
 
 
 def train_command(data, run, *options, **more):

@@ -12,8 +12,8 @@ import pytest
 from small_training import bars, small_network
 
 import ninc
+from ninc._base.interrupt import Interrupted, Interrupts
 from ninc.batches import ahead
-from ninc.interrupt import Interrupted, Interrupts
 
 _BLOCKING = """
 import signal, sys, threading

@@ -154,8 +154,8 @@ def test_fits_pictures_that_stay_in_a_file(tmp_path):
 
 def test_progress_is_shown_on_a_terminal(monkeypatch):
     shown = []
-    monkeypatch.setattr("ninc.progress.LiveLine.due", lambda self: True)
-    monkeypatch.setattr("ninc.progress.LiveLine.show", lambda self, text: shown.append(text))
+    monkeypatch.setattr("ninc._base.progress.LiveLine.due", lambda self: True)
+    monkeypatch.setattr("ninc._base.progress.LiveLine.show", lambda self, text: shown.append(text))
     Preprocessing.fit(pictures(1100), "gcn_zca", progress=True)
     assert shown[0].startswith("whitening: pictures 1,024 / 1,100")
     assert shown[-1].startswith("whitening: eigenvectors of 90 values")

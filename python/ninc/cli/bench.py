@@ -13,7 +13,7 @@ import argparse
 import time
 from collections.abc import Callable
 
-from ..plain_json import json_text
+from .._base.plain_json import json_text
 from .common import add_device, add_threads, file_or_named_network, use_threads, usual_input
 from .numbers import positive
 

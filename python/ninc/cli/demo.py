@@ -15,7 +15,7 @@ import argparse
 import sys
 import time
 
-from ..plain_json import json_text
+from .._base.plain_json import json_text
 from .common import add_threads, use_threads
 
 # What the demo promises of digits it has not seen; it fails when it breaks the promise.
@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     import ninc
 
     from .. import digits, recipes
+    from .._base.files import check_writable, make_folder
     from ..evaluate import evaluate
     from ..explanation import explain
-    from ..files import check_writable, make_folder
 
     train, test = digits.load().split(0.2, _SEED)
     folder = make_folder(args.output)

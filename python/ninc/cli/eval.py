@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..plain_json import json_text
+from .._base.plain_json import json_text
 from .common import (
     add_data,
     add_data_options,

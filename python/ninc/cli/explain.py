@@ -85,9 +85,9 @@ class _Sheet:
     """All explanations in one file, below one another."""
 
     def __init__(self, path: str, images: list[str]) -> None:
+        from .._base.files import check_none_of, check_writable
         from ..errors import ArgumentError
         from ..explanation.image_files import check_ending, endings
-        from ..files import check_none_of, check_writable
 
         if not Path(path).suffix:
             raise ArgumentError(
@@ -123,7 +123,7 @@ class _Folder:
     """A PNG file for each explanation, named after its picture; none of these is overwritten."""
 
     def __init__(self, path: str, images: list[str]) -> None:
-        from ..files import check_writable, make_folder
+        from .._base.files import check_writable, make_folder
 
         self._path = make_folder(path)
         check_writable(self._path / "map.png")

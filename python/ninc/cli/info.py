@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..plain_json import json_text
+from .._base.plain_json import json_text
 from .common import file_or_named_network, usual_input
 
 

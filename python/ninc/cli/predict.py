@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..plain_json import json_text
+from .._base.plain_json import json_text
 from .common import add_device, add_threads, load_network, use_threads
 from .numbers import positive
 from .terminal import one_line, say
@@ -68,8 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from .._base.files import check_none_of, check_writable
     from ..data.listing import has_picture_ending
-    from ..files import check_none_of, check_writable
 
     if args.csv is not None and args.top is not None:
         args.parser.error("--top would be ignored: the table of --csv has every class")
@@ -114,8 +114,8 @@ def _predict(
     network: Network, pictures: Sequence[tuple[str, Any]], batch_size: int, write: Write
 ) -> int:
     """Writes the results as they come; returns how many pictures could not be read."""
+    from .._base.progress import Counter
     from ..predict import answers
-    from ..progress import Counter
 
     # On a terminal the lines themselves show how far it is.
     counter = Counter("predicting", len(pictures), shown=not sys.stdout.isatty())
@@ -140,7 +140,7 @@ def _predict(
 @contextlib.contextmanager
 def _writer(args: argparse.Namespace, network: Network) -> Iterator[Write]:
     """What writes one result, in the form that was asked for."""
-    from ..files import written_whole
+    from .._base.files import written_whole
 
     if args.csv == "-":
         yield _csv_writer(sys.stdout, network)

@@ -28,8 +28,8 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from .._base.plain_json import json_text
 from ..monitor import MONITOR, watched
-from ..plain_json import json_text
 from .common import HELD_OUT, load_split, use_threads
 from .start import Start
 from .terminal import one_line, say
@@ -79,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Hours of training must not end in "permission denied", nor in a picture overwritten."""
+    from .._base.files import check_none_of, check_writable
     from ..data.listing import has_picture_ending
-    from ..files import check_none_of, check_writable
 
     for option, path in (("-o", args.output), ("--history", args.history), ("--plot", args.plot)):
         if path is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import LARGEST_SEED, array, listed, real, shown, whole
+from .._base.arguments import LARGEST_SEED, array, listed, real, shown, whole
 from ..errors import ArgumentError, DTypeError, ShapeError, remark
 from ..preprocess import Framing
 from .labels import Labels, class_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
+from .._base.files import reason
 from ..errors import FileError, remark
-from ..files import reason
 from ..preprocess.pictures import pillow
 
 # Files with these endings are taken for pictures without a look inside, so that a large folder is

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arguments import LARGEST_SEED, flag, one_of, real, shown, whole
-from ..arguments import path as file_path
+from .._base.arguments import LARGEST_SEED, flag, one_of, real, shown, whole
+from .._base.arguments import path as file_path
+from .._base.files import reason
+from .._base.progress import Counter
 from ..errors import ArgumentError, FileError, OutOfMemoryError, remark
-from ..files import reason
 from ..preprocess import RGB, WHITE, Framing
 from ..preprocess.pictures import check_ground
-from ..progress import Counter
 from .dataset import Dataset, first_of_each, held_out
 from .locate import locate
 from .memory import available_memory, size_text

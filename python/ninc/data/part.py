@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .._base.files import reason
 from ..errors import Error, FileError
-from ..files import reason
 from .source import Source
 
 # A reader knows these parts by these names, and gives those that are there in this order.

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..arguments import flag, listed, path, shown, whole
+from .._base.arguments import flag, listed, path, shown, whole
+from .._base.parallel import in_parallel
 from ..errors import ArgumentError, FileError, ShapeError
 from ..preprocess import Framing, open_picture, picture_size
-from .parallel import in_parallel
 from .source import Digest, Source
 
 # Of each file, for a fingerprint: 60,000 small pictures are looked at in about a second.

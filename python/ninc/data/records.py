@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .._base.files import reason
 from ..errors import FileError
-from ..files import reason
 from .source import Source
 
 # Neighbouring images read in one go.

@@ -9,7 +9,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from ..arguments import array, is_iterable, listed
+from .._base.arguments import array, is_iterable, listed
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .labels import Labels, class_name
 

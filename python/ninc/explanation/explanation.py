@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import path as file_path
+from .._base.arguments import path as file_path
 from ..class_maps import class_map_node
 from ..errors import ArgumentError, ModelError
 from ..preprocess import open_picture, picture_name

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .._base.files import write_whole
 from ..errors import ArgumentError, FileError
-from ..files import write_whole
 from ..preprocess.pictures import pillow
 
 # Ending -> Pillow's name of the format, and how it is asked to write.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..arguments import LARGEST_SEED, integer, probability
+from .._base.arguments import LARGEST_SEED, integer, probability
 
 Array = np.ndarray
 

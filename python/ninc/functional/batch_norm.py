@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..arguments import flag, real, shown
+from .._base.arguments import flag, real, shown
 from ..errors import ArgumentError, DTypeError
 
 Array = np.ndarray

@@ -8,7 +8,7 @@ from typing import Union
 import numpy as np
 
 from .. import _core
-from ..arguments import Padding, Pair, integer, pair, shown, sides
+from .._base.arguments import Padding, Pair, integer, pair, shown, sides
 from ..errors import ArgumentError, ShapeError
 from .activation import relu, relu_backward
 

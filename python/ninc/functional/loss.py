@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from ..arguments import array, real
+from .._base.arguments import array, real
 from ..errors import ArgumentError
 
 Array = np.ndarray

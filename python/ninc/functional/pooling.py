@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import _core
-from ..arguments import Pair, flag, integer, pair, shown
+from .._base.arguments import Pair, flag, integer, pair, shown
 from ..errors import ShapeError
 
 Array = np.ndarray

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .. import _core
-from ..arguments import shown
+from .._base.arguments import shown
 from ..errors import ArgumentError
 from .layers import Layer
 

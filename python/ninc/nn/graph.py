@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from .. import _core
-from ..arguments import integer, shown
+from .._base.arguments import integer, shown
 from ..errors import ArgumentError, ModelError
 from ..network import Network
 from .description import INPUT, Description, make_model

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..arguments import (
+from .._base.arguments import (
     Padding,
     Pair,
     flag,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..arguments import integer
+from .._base.arguments import integer
 from ..network import Network
 from .description import INPUT, Description, make_model
 from .layers import Layer

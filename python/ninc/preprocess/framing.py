@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import integer, listed, real, shown
+from .._base.arguments import integer, listed, real, shown
 from ..errors import ArgumentError
 from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture, pillow
 

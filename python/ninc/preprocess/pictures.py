@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from .._base.files import user_path
 from ..errors import ArgumentError, FileError, ShapeError
-from ..files import user_path
 from .colour_profile import to_srgb
 
 RGB = tuple[int, int, int]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import array, listed, real, shown
+from .._base.arguments import array, listed, real, shown
 from ..errors import ArgumentError, ShapeError
 from .framing import FITS, Framing
 from .pictures import RGB, WHITE

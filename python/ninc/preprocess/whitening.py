@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from .. import _core
-from ..arguments import real, shown
+from .._base.arguments import real, shown
+from .._base.progress import Counter, LiveLine
 from ..errors import ArgumentError, ShapeError
-from ..progress import Counter, LiveLine
 
 SCALE = 55.0
 EPSILON = 0.1

@@ -14,7 +14,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from .errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from .files import user_path
 
 Pair = Union[int, Sequence[int]]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from .. import _core
-from .source import Advance
 
 # Pictures decoded by one task: small enough to share a batch out evenly, large enough that handing
 # tasks over costs nothing beside some 50 us a small JPEG takes.
@@ -17,7 +16,7 @@ def in_parallel(
     work: Callable[[int], None],
     places: Sequence[int],
     threads: int | None = None,
-    advance: Advance | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> None:
     """work(place) for every place on up to `threads` threads; the first error ends it all.
 

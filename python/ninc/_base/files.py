@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .errors import Error, FileError
+from ..errors import Error, FileError
 
 
 def user_path(path: Any) -> Any:

@@ -1,0 +1,1 @@
+"""What every other room uses and users do not see: arguments checked, files written, progress."""

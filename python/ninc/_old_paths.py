@@ -1,0 +1,53 @@
+"""Modules under the paths they had before: what imports or unpickles by one gets the same module.
+
+`import ninc.files` gives `ninc._base.files` itself, under both names. This is asked last of all
+that finds modules, so that other imports do not pay for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+# Room -> what lay directly in ninc before and is there now under its old name.
+_ROOMS = {
+    "_base": "arguments files interrupt plain_json progress",
+}
+# Old path -> new, of what lay elsewhere or was called otherwise.
+_RENAMED = {
+    "data.parallel": "_base.parallel",
+}
+MOVED = {
+    **{f"ninc.{name}": f"ninc.{room}.{name}" for room in _ROOMS for name in _ROOMS[room].split()},
+    **{f"ninc.{old}": f"ninc.{new}" for old, new in _RENAMED.items()},
+}
+
+
+class _Finder:
+    """Finds a module under its old path, as Python's import system asks for it."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in MOVED:
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(name, _Loader(MOVED[name]))
+
+
+class _Loader:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def create_module(self, spec: Any) -> Any:
+        from importlib import import_module
+
+        module = import_module(self._path)
+        self._own_spec = module.__spec__
+        return module
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__ = self._own_spec  # the import system has put the old path's there
+
+
+sys.meta_path.append(_Finder)
