@@ -29,8 +29,8 @@ import numpy as np
 
 import ninc
 from ninc import recipes
-from ninc.batches import batch_bounds, training_batches
 from ninc.cli.common import INPUTS
+from ninc.data.batches import batch_bounds, training_batches
 from ninc.preprocess import Preprocessing
 
 

@@ -29,7 +29,7 @@ import sys
 import ninc
 from ninc import recipes
 from ninc._base.progress import LiveLine
-from ninc.batches import batch_bounds, steps_per_epoch, training_batches
+from ninc.data.batches import batch_bounds, steps_per_epoch, training_batches
 from ninc.preprocess import Preprocessing
 
 SIDE, CHANNELS, CLASSES = 32, 3, 10

@@ -12,13 +12,16 @@ from typing import Any
 # Room -> what lay directly in ninc before and is there now under its old name.
 _ROOMS = {
     "_base": "arguments files interrupt plain_json progress",
+    "data": "batches digits",
 }
 # Old path -> new, of what lay elsewhere or was called otherwise.
 _RENAMED = {
     "data.parallel": "_base.parallel",
 }
+_READERS = "cifar_binary cifar_pickle folder idx layout npz plain_pickle records svhn table"
 MOVED = {
     **{f"ninc.{name}": f"ninc.{room}.{name}" for room in _ROOMS for name in _ROOMS[room].split()},
+    **{f"ninc.data.{name}": f"ninc.data.readers.{name}" for name in _READERS.split()},
     **{f"ninc.{old}": f"ninc.{new}" for old, new in _RENAMED.items()},
 }
 

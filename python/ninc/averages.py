@@ -22,7 +22,7 @@ from .errors import ArgumentError
 
 if TYPE_CHECKING:
     from . import _core
-    from .batches import Batch
+    from .data.batches import Batch
     from .network import Network
 
 __all__ = ["EMA", "SWA"]

@@ -22,7 +22,7 @@ from .errors import Error, FileError, remark
 from .guessing import Guess, nothing_learned
 
 if TYPE_CHECKING:
-    from .batches import Batch
+    from .data.batches import Batch
     from .fitting import Fit
     from .network import Network
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ._base.arguments import function, whole
 from ._base.progress import Counter
-from .batches import batches_in_order
 from .data import Dataset, as_dataset
+from .data.batches import batches_in_order
 from .errors import ArgumentError
 from .matching import count_outputs, matched
 from .preprocess import Preprocessing

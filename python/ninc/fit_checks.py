@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._base.arguments import quoted, shown
-from .batches import batch_bounds
 from .data import BatchStream, Dataset
+from .data.batches import batch_bounds
 from .errors import ArgumentError, ShapeError, remark
 from .monitor import MONITOR, checked_monitor, watched
 from .preprocess import KINDS, Preprocessing

@@ -14,9 +14,9 @@ from . import _core, checkpoint, ending, monitor
 from ._base.interrupt import Interrupted, Interrupts
 from ._base.progress import TrainingProgress
 from .averages import averaged
-from .batches import Batch, steps_per_epoch, training_batches
 from .checkpoint import Checkpoint, State
 from .data import BatchStream, Dataset
+from .data.batches import Batch, steps_per_epoch, training_batches
 from .errors import ArgumentError, DivergedError, FileError, OutOfMemoryError
 from .history import WALL_CLOCK, History
 from .preprocess import Preprocessing

@@ -12,8 +12,8 @@ import numpy as np
 
 from ._base.arguments import is_iterable, one_of, whole
 from ._base.parallel import in_parallel
-from .batches import ahead
 from .data import Dataset
+from .data.batches import ahead
 from .data.listing import picture_files, remark_ignored
 from .data.source import Source
 from .errors import ArgumentError, Error, FileError, ShapeError, remark

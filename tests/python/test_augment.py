@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ninc.augment import Compose, Flip, PadCrop
-from ninc.batches import generator
+from ninc.data.batches import generator
 from ninc.errors import ArgumentError
 
 

@@ -8,7 +8,7 @@ import ninc
 from ninc import nn
 from ninc.augment import PadCrop
 from ninc.averages import EMA, SWA
-from ninc.batches import training_batches
+from ninc.data.batches import training_batches
 from ninc.errors import ArgumentError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc.batches import ahead, batches_in_order, training_batches
 from ninc.data import Dataset, as_dataset, load
+from ninc.data.batches import ahead, batches_in_order, training_batches
 from ninc.errors import ArgumentError, DTypeError, FileError, ShapeError
 
 Image = pytest.importorskip("PIL.Image")

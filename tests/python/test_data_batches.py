@@ -7,8 +7,8 @@ import ninc
 from ninc import nn
 from ninc.augment import Compose, Flip, PadCrop
 from ninc.averages import EMA
-from ninc.batches import ahead, steps_per_epoch, training_batches
 from ninc.data import BatchStream, Dataset
+from ninc.data.batches import ahead, steps_per_epoch, training_batches
 from ninc.errors import ArgumentError, DTypeError, FileError, ShapeError
 from ninc.preprocess import Preprocessing
 

@@ -12,7 +12,7 @@ import pytest
 
 from ninc import cli
 from ninc.data import load
-from ninc.data.plain_pickle import read_plain_pickle
+from ninc.data.readers.plain_pickle import read_plain_pickle
 from ninc.errors import FileError
 
 pytest.importorskip("PIL")

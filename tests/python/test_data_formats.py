@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import cli, digits
-from ninc.data import Dataset, has_test, load
+from ninc import cli
+from ninc.data import Dataset, digits, has_test, load
 
 pytest.importorskip("PIL")
 
@@ -140,7 +140,7 @@ def test_floats_in_npz_are_taken_as_they_are(tmp_path, order):
 
 
 def test_unpickled_values_are_plain(tmp_path):
-    from ninc.data.plain_pickle import read_plain_pickle
+    from ninc.data.readers.plain_pickle import read_plain_pickle
 
     found = {
         "list": [1, 2.5, "a", b"b", None, True, (3, 4)], "dict": {"deep": {b"key": [[]]}},

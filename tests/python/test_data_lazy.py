@@ -14,8 +14,8 @@ import pytest
 import ninc
 from ninc import cli, nn
 from ninc.augment import Compose, Flip, PadCrop
-from ninc.batches import batches_in_order, training_batches
 from ninc.data import Dataset, PictureFiles, load
+from ninc.data.batches import batches_in_order, training_batches
 from ninc.data.memory import available_memory, size_text
 from ninc.data.source import ArraySource, Source
 from ninc.errors import ArgumentError, FileError, OutOfMemoryError, ShapeError

@@ -6,8 +6,8 @@ from small_training import bars, everything, small_network, stop_after
 
 import ninc
 from ninc import checkpoint, nn
-from ninc.batches import batch_bounds, training_batches
 from ninc.data import Dataset
+from ninc.data.batches import batch_bounds, training_batches
 from ninc.errors import ArgumentError, Remark, ShapeError
 
 

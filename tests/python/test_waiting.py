@@ -13,7 +13,7 @@ from small_training import bars, small_network
 
 import ninc
 from ninc._base.interrupt import Interrupted, Interrupts
-from ninc.batches import ahead
+from ninc.data.batches import ahead
 
 _BLOCKING = """
 import signal, sys, threading

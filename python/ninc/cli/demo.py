@@ -38,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import ninc
 
-    from .. import digits, recipes
+    from .. import recipes
     from .._base.files import check_writable, make_folder
+    from ..data import digits
     from ..evaluate import evaluate
     from ..explanation import explain
 

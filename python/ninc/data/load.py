@@ -88,7 +88,7 @@ def load(
             `CLASS/*` alone. Pictures in folders below a class's are the class's; what Pillow opens
             is a picture, whatever its ending;
         a table, `.csv` or `.tsv`, of file names and classes, or a folder with one in it and the
-            pictures beside it or below (see `ninc.data.table`);
+            pictures beside it or below (see `ninc.data.readers.table`);
         a folder with CIFAR-10 or CIFAR-100, binary (`data_batch_1.bin` ..., `train.bin`) or
             pickled (`data_batch_1` ..., `train`);
         a folder with MNIST, Fashion-MNIST or EMNIST, IDX plain or gzipped
@@ -97,7 +97,7 @@ def load(
         a folder with SVHN's `train_32x32.mat` and `test_32x32.mat`, or a file like these; needs
             scipy;
         a `.npz` file, or a folder with one in it: `x` and `y` and, if you like, `x_val`, `y_val`,
-            `x_test`, `y_test` and `classes` (other names it may have: see `ninc.data.npz`);
+            `x_test`, `y_test` and `classes` (other names it may have: see `ninc.data.readers.npz`);
         a folder above one of these, such as `pets` of `pets/pets/CLASS/*` or `data` of
             `data/MNIST/raw`, if there is only one below.
     split: "train"; "validation"; "test" (without a test part: the validation part; without either:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError, remark
-from . import cifar_binary, cifar_pickle, folder, idx, layout, npz, svhn, table
 from .listing import files_below, files_in, folders_in, is_picture, some_names
+from .readers import cifar_binary, cifar_pickle, folder, idx, layout, npz, svhn, table
 
 # Asked in order; the first whose `can_read(path)` says yes reads it. `parts(path)` tells which of
 # `part.PARTS` there are, in their order, and `read(path, part, options)` gives a `Part`.

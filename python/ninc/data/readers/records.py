@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .._base.files import reason
-from ..errors import FileError
-from .source import Source
+from ..._base.files import reason
+from ...errors import FileError
+from ..source import Source
 
 # Neighbouring images read in one go.
 _BLOCK_BYTES = 4 << 20

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FileError
+from ...errors import FileError
+from ..labels import Labels
+from ..part import Part, as_file_errors
+from ..source import ArraySource
 from .cifar_binary import batch_files
-from .labels import Labels
-from .part import Part, as_file_errors
 from .plain_pickle import as_text, read_plain_pickle
-from .source import ArraySource
 
 if TYPE_CHECKING:
-    from .load import LoadOptions
+    from ..load import LoadOptions
 
 
 def can_read(path: Path) -> bool:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import FileError
-from .labels import Labels
-from .part import Part, as_file_errors, read_bytes
+from ...errors import FileError
+from ..labels import Labels
+from ..part import Part, as_file_errors, read_bytes
+from ..source import Joined
 from .records import RecordFile
-from .source import Joined
 
 if TYPE_CHECKING:
-    from .load import LoadOptions
+    from ..load import LoadOptions
 
 _PIXELS = 3 * 32 * 32
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-from ..errors import FileError
-from .listing import files_in, folders_in, holds_pictures, is_picture
-from .part import PARTS, part_called
+from ...errors import FileError
+from ..listing import files_in, folders_in, holds_pictures, is_picture
+from ..part import PARTS, part_called
 
 
 def part_folders(root: Path) -> dict[str, Path]:

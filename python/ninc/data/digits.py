@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import Dataset
-from .errors import FileError
+from ..errors import FileError
+from .dataset import Dataset
 
 
 def load() -> Dataset:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import FileError
+from ...errors import FileError
+from ..listing import files_in, folders_in, holds_pictures, picture_files, some_names
+from ..part import Part, part_called
+from ..pictures import PictureFiles
 from . import layout
-from .listing import files_in, folders_in, holds_pictures, picture_files, some_names
-from .part import Part, part_called
-from .pictures import PictureFiles
 
 if TYPE_CHECKING:
-    from .load import LoadOptions
+    from ..load import LoadOptions
 
 
 def can_read(path: Path) -> bool:

@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FileError
-from .labels import Classes, Labels
-from .memory import check_room
-from .part import PARTS, Part, as_file_errors, part_called, read_bytes
+from ...errors import FileError
+from ..labels import Classes, Labels
+from ..memory import check_room
+from ..part import PARTS, Part, as_file_errors, part_called, read_bytes
+from ..source import Source, Transposed, WholeSource
 from .records import RecordFile
-from .source import Source, Transposed, WholeSource
 
 if TYPE_CHECKING:
-    from .load import LoadOptions
+    from ..load import LoadOptions
 
 _NAME = re.compile(
     r"(?:(emnist-[a-z]+)-)?(train|val|valid|validation|t10k|test)-(images|labels)"

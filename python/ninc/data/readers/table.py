@@ -22,14 +22,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import FileError
+from ...errors import FileError
+from ..labels import Labels
+from ..listing import files_below, files_in, folders_in, is_picture, some_names
+from ..part import PARTS, Part, as_file_errors, part_called, read_bytes
 from . import folder, layout
-from .labels import Labels
-from .listing import files_below, files_in, folders_in, is_picture, some_names
-from .part import PARTS, Part, as_file_errors, part_called, read_bytes
 
 if TYPE_CHECKING:
-    from .load import LoadOptions
+    from ..load import LoadOptions
 
 _SUFFIXES = (".csv", ".tsv")
 

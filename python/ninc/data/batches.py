@@ -12,9 +12,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from .augment import Augmentation
-from .data import BatchStream, Dataset
-from .preprocess import Preprocessing
+from ..augment import Augmentation
+from ..preprocess import Preprocessing
+from .dataset import Dataset
+from .stream import BatchStream
 
 Item = TypeVar("Item")
 Check = Callable[[], None]

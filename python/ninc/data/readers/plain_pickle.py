@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FileError
-from .part import read_bytes
+from ...errors import FileError
+from ..part import read_bytes
 
 # Numbers of 1 to 8 bytes, as a dtype is called in a pickle.
 _NUMBER = re.compile(r"[biuf][1248]")
