@@ -28,10 +28,10 @@ import time
 import numpy as np
 
 import ninc
-from ninc import recipes
 from ninc.cli.common import INPUTS
 from ninc.data.batches import batch_bounds, training_batches
 from ninc.preprocess import Preprocessing
+from ninc.training import recipes
 
 
 def reading(path, sizes, count=2000, rounds=7):

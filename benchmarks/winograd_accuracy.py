@@ -27,10 +27,10 @@ import statistics
 import sys
 
 import ninc
-from ninc import recipes
 from ninc._base.progress import LiveLine
 from ninc.data.batches import batch_bounds, steps_per_epoch, training_batches
 from ninc.preprocess import Preprocessing
+from ninc.training import recipes
 
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 # What a training is called here, and the precision that makes it so.

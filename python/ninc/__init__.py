@@ -24,7 +24,7 @@ from .errors import (
 
 TYPE_CHECKING = False  # typing's own, without importing typing
 if TYPE_CHECKING:
-    from . import augment, averages, data, functional, models, nn, preprocess, schedules
+    from . import data, functional, models, nn, preprocess
     from ._base.interrupt import Interrupted
     from ._core import __version__
     from .control import (
@@ -41,11 +41,12 @@ if TYPE_CHECKING:
     from .data import Dataset
     from .evaluate import Evaluation
     from .explanation import Explanation, explain
-    from .history import History
     from .network import Network, load
-    from .optim import SGD
     from .plan import Plan
-    from .trainer import Trainer
+    from .training import augment, averages, schedules
+    from .training.optim import SGD
+    from .training.record.history import History
+    from .training.trainer import Trainer
     from .weights import LoadedWeights
 
 # Where each name lives.
@@ -56,13 +57,13 @@ _NAMES = {
     "Dataset": "data",
     "Evaluation": "evaluate",
     "Explanation": "explanation",
-    "History": "history",
+    "History": "training.record.history",
     "Interrupted": "_base.interrupt",
     "LoadedWeights": "weights",
     "Network": "network",
     "Plan": "plan",
-    "SGD": "optim",
-    "Trainer": "trainer",
+    "SGD": "training.optim",
+    "Trainer": "training.trainer",
     "__version__": "_core",
     "build_info": "control",
     "devices": "control",

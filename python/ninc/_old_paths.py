@@ -7,16 +7,19 @@ that finds modules, so that other imports do not pay for it.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 # Room -> what lay directly in ninc before and is there now under its old name.
 _ROOMS = {
     "_base": "arguments files interrupt plain_json progress",
     "data": "batches digits",
+    "training": "augment averages fit_checks freezing guessing monitor optim schedules trainer",
+    "training.record": "checkpoint history plot run_folder run_settings",
 }
 # Old path -> new, of what lay elsewhere or was called otherwise.
 _RENAMED = {
     "data.parallel": "_base.parallel",
+    "loss": "training.pending_loss",
+    "recipes": "training.recipes",
 }
 _READERS = "cifar_binary cifar_pickle folder idx layout npz plain_pickle records svhn table"
 MOVED = {
@@ -30,7 +33,7 @@ class _Finder:
     """Finds a module under its old path, as Python's import system asks for it."""
 
     @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(name: str, path: object = None, target: object = None) -> object:
         if name not in MOVED:
             return None
         from importlib.machinery import ModuleSpec
@@ -42,14 +45,14 @@ class _Loader:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def create_module(self, spec: Any) -> Any:
+    def create_module(self, spec: object) -> object:
         from importlib import import_module
 
         module = import_module(self._path)
         self._own_spec = module.__spec__
         return module
 
-    def exec_module(self, module: Any) -> None:
+    def exec_module(self, module: object) -> None:
         module.__spec__ = self._own_spec  # the import system has put the old path's there
 
 

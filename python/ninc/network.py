@@ -13,7 +13,6 @@ import numpy as np
 from . import _core
 from ._base.arguments import input_told, integer, is_iterable, on_gpu, shown
 from ._base.arguments import path as file_path
-from .checkpoint import forget_training
 from .class_maps import class_maps
 from .errors import ArgumentError, ModelError, ShapeError
 from .held_out import HeldOut
@@ -21,6 +20,7 @@ from .plan import Plan, image_shape
 from .predict import predict, predict_each
 from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .summary import summary
+from .training.record.checkpoint import forget_training
 from .weights import LoadedWeights, load_weights
 
 PRECISIONS = ("float32", "strict", "fast")

@@ -9,12 +9,12 @@ import pytest
 from small_training import bars, everything, small_network, stop_after
 
 import ninc
-from ninc import checkpoint
 from ninc.averages import SWA
-from ninc.checkpoint import Pace
 from ninc.data import BatchStream, Dataset
 from ninc.errors import ArgumentError
-from ninc.history import in_order
+from ninc.training.record import checkpoint
+from ninc.training.record.checkpoint import Pace
+from ninc.training.record.history import in_order
 
 
 def fit(folder, network=None, train=None, seed=0, epochs=3, validation=True, changed=(), **options):

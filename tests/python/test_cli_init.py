@@ -7,10 +7,11 @@ import pytest
 from small_training import bars, random_npz, small_network
 
 import ninc
-from ninc import cli, recipes
+from ninc import cli
 from ninc.augment import Compose, Flip, PadCrop
 from ninc.cli.train_options import make_trainer
 from ninc.preprocess import Preprocessing
+from ninc.training import recipes
 
 
 def folder_of(path, names, count=12, side=20):

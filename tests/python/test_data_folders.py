@@ -11,8 +11,8 @@ from small_pictures import put
 
 from ninc.data import has_test, load, splits
 from ninc.errors import ArgumentError, FileError, Remark
-from ninc.fit_checks import check_two_classes
 from ninc.predict import folder_pictures
+from ninc.training.fit_checks import check_two_classes
 
 Image = pytest.importorskip("PIL.Image")
 

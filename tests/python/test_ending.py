@@ -10,10 +10,11 @@ import pytest
 from small_training import bars, everything, small_network, stop_after
 
 import ninc
-from ninc import checkpoint, ending
 from ninc._base.interrupt import Interrupted
 from ninc.averages import EMA, SWA
 from ninc.data import BatchStream
+from ninc.training import ending
+from ninc.training.record import checkpoint
 
 
 def weights(network):

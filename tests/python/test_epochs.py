@@ -5,10 +5,11 @@ import pytest
 from small_training import bars, everything, small_network, stop_after
 
 import ninc
-from ninc import checkpoint, nn
+from ninc import nn
 from ninc.data import Dataset
 from ninc.data.batches import batch_bounds, training_batches
 from ninc.errors import ArgumentError, Remark, ShapeError
+from ninc.training.record import checkpoint
 
 
 @pytest.mark.parametrize("images", [1, 2, 5, 16, 17, 63, 96])

@@ -9,7 +9,7 @@ from ninc import functional as F
 from ninc import nn
 from ninc.averages import EMA, SWA
 from ninc.errors import ArgumentError
-from ninc.freezing import frozen_parameters
+from ninc.training.freezing import frozen_parameters
 
 NAMES = ["conv1.weight", "bn_conv1.weight", "bn_conv1.bias", "cccp1.weight", "cccp1.bias"]
 

@@ -12,7 +12,7 @@ import ninc
 from ninc.data import Dataset
 from ninc.errors import Remark
 from ninc.evaluate import Evaluation
-from ninc.guessing import Guess, nothing_learned
+from ninc.training.guessing import Guess, nothing_learned
 
 THREE_TO_ONE = np.array([0] * 75 + [1] * 25)
 

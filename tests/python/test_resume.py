@@ -11,8 +11,8 @@ import pytest
 from small_training import bars, command, everything, finished, random_npz, small_network
 
 import ninc
-from ninc.history import WALL_CLOCK
 from ninc.schedules import Constant
+from ninc.training.record.history import WALL_CLOCK
 
 EPOCHS = 3
 OPTIONS = (

@@ -8,12 +8,13 @@ import pytest
 from small_training import bars, everything, small_network
 
 import ninc
-from ninc import checkpoint, nn
+from ninc import nn
 from ninc.averages import EMA
 from ninc.data import Dataset
 from ninc.errors import ArgumentError, FileError
 from ninc.preprocess import Preprocessing
-from ninc.run_folder import RunFolder
+from ninc.training.record import checkpoint
+from ninc.training.record.run_folder import RunFolder
 
 
 def fit(folder, network=None, train=None, seed=0, validation=True, changed=(), **options):

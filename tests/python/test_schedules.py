@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ninc.errors import ArgumentError
-from ninc.optim import SGD
 from ninc.schedules import Constant, Cosine, OneCycle, Step
+from ninc.training.optim import SGD
 
 
 def test_constant():

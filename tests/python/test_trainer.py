@@ -15,8 +15,8 @@ from ninc.averages import EMA
 from ninc.data import Dataset
 from ninc.errors import ArgumentError, DTypeError, ShapeError
 from ninc.evaluate import Evaluation, cross_entropy_sum, evaluate
-from ninc.history import History
 from ninc.schedules import OneCycle
+from ninc.training.record.history import History
 
 
 def fit(epochs=6, seed=0, **options):

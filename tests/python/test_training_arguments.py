@@ -45,9 +45,11 @@ def test_a_share_may_be_any_real_number():
 
 def test_steps_between_checkpoints_may_be_numpys(tmp_path, monkeypatch):
     saved = []
-    save = ninc.fitting.checkpoint.save
+    save = ninc.training.loop.checkpoint.save
     monkeypatch.setattr(
-        ninc.fitting.checkpoint, "save", lambda *args: (saved.append(args[3].steps), save(*args))
+        ninc.training.loop.checkpoint,
+        "save",
+        lambda *args: (saved.append(args[3].steps), save(*args)),
     )
     fitted(checkpoint_dir=tmp_path, checkpoint_every=np.int64(2))
     assert saved == [2, 3, 5, 6]

@@ -10,11 +10,12 @@ import pytest
 from small_training import bars, command, everything, finished, random_npz, small_network
 
 import ninc
-from ninc import checkpoint, cli, nn
+from ninc import cli, nn
 from ninc._base.files import append_line
 from ninc._base.interrupt import Interrupted, Interrupts
 from ninc.data import Dataset
 from ninc.errors import DivergedError, FileError
+from ninc.training.record import checkpoint
 
 
 def train_command(data, run, *options, **more):

@@ -38,11 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import ninc
 
-    from .. import recipes
     from .._base.files import check_writable, make_folder
     from ..data import digits
     from ..evaluate import evaluate
     from ..explanation import explain
+    from ..training import recipes
 
     train, test = digits.load().split(0.2, _SEED)
     folder = make_folder(args.output)

@@ -44,7 +44,7 @@ class Start:
         """The network for these data. Who trains or tests it maps their labels by name."""
         import ninc
 
-        from .. import recipes
+        from ..training import recipes
 
         args, network = self.args, self._kept
         if network is None:
@@ -71,7 +71,7 @@ class Start:
 
         It is asked for before anything is trained, so that a misspelt layer costs no epoch.
         """
-        from ..freezing import frozen_parameters
+        from ..training.freezing import frozen_parameters
 
         parameters = network.parameters()
         frozen = frozen_parameters(list(parameters), self.args.freeze)

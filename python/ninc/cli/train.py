@@ -29,7 +29,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from .._base.plain_json import json_text
-from ..monitor import MONITOR, watched
+from ..training.monitor import MONITOR, watched
 from .common import HELD_OUT, load_split, use_threads
 from .start import Start
 from .terminal import one_line, say
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..data import Dataset
     from ..held_out import HeldOut
     from ..network import Network
-    from ..trainer import Trainer
+    from ..training.trainer import Trainer
 
 __all__ = ["add_arguments", "run"]
 

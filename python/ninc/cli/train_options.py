@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..monitor import MONITOR
+from ..training.monitor import MONITOR
 from .common import INPUTS, add_data, add_data_options, add_device, add_threads
 from .numbers import (
     colour,
@@ -19,7 +19,7 @@ from .numbers import (
 
 if TYPE_CHECKING:
     from ..network import Network
-    from ..trainer import Trainer
+    from ..training.trainer import Trainer
 
 _SCHEDULES = ("constant", "step", "cosine", "one-cycle", "plateau")
 
@@ -183,8 +183,8 @@ def _add_training(group: Any) -> None:
 
 
 def _every(text: str) -> int | str:
-    from ..checkpoint import Pace
     from ..errors import ArgumentError
+    from ..training.record.checkpoint import Pace
 
     every = int(text) if text.isdecimal() else text
     try:
@@ -197,8 +197,8 @@ def _every(text: str) -> int | str:
 
 
 def _average(text: str) -> Any:
-    from ..averages import EMA, SWA
     from ..errors import ArgumentError
+    from ..training.averages import EMA, SWA
 
     name, _, number = text.partition(":")
     try:
@@ -212,8 +212,8 @@ def _average(text: str) -> Any:
 
 def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
     """The recipe's trainer, with what the command line says otherwise."""
-    from .. import recipes
-    from ..schedules import Warmup
+    from ..training import recipes
+    from ..training.schedules import Warmup
 
     recipe = recipes.recipe(args.recipe)
     schedule = recipe.schedule if args.schedule is None else _schedule(args.schedule)
@@ -237,7 +237,7 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
 
 
 def _schedule(name: str) -> Any:
-    from .. import schedules
+    from ..training import schedules
 
     return {
         "constant": schedules.Constant,
@@ -262,7 +262,7 @@ def check_used(args: argparse.Namespace) -> None:
 
 def fit_options(args: argparse.Namespace, images: int, pictures: bool = True) -> dict[str, Any]:
     """The arguments of `Trainer.fit` beside the data: so many images, uint8 where `pictures`."""
-    from .. import recipes
+    from ..training import recipes
 
     recipe = recipes.recipe(args.recipe)
     preprocessing = args.preprocessing

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..augment import Augmentation
 from ..preprocess import Preprocessing
+from ..training.augment import Augmentation
 from .dataset import Dataset
 from .stream import BatchStream
 

@@ -6,11 +6,11 @@ import numbers
 import os
 from collections.abc import Iterator, Mapping
 
-from ._base.arguments import listed, shown
-from ._base.arguments import path as file_path
-from ._base.files import write_whole
-from ._base.plain_json import json_text
-from .errors import ArgumentError
+from ..._base.arguments import listed, shown
+from ..._base.arguments import path as file_path
+from ..._base.files import write_whole
+from ..._base.plain_json import json_text
+from ...errors import ArgumentError
 
 Row = dict[str, float]  # column name -> number
 

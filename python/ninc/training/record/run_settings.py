@@ -15,13 +15,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from . import _core
-from .data import BatchStream, Dataset
-from .errors import ArgumentError
+from ... import _core
+from ...data import BatchStream, Dataset
+from ...errors import ArgumentError
 
 if TYPE_CHECKING:
+    from ..trainer import Trainer
     from .checkpoint import Checkpoint, Pace
-    from .trainer import Trainer
 
 _ANEW = "or begin anew in another folder"
 

@@ -6,8 +6,8 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from ._base.files import write_whole
-from .errors import ArgumentError
+from ..._base.files import write_whole
+from ...errors import ArgumentError
 
 if TYPE_CHECKING:
     from .history import History

@@ -16,8 +16,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ._base.arguments import flag, function, listed, one_of, real, shown, whole
-from .errors import ArgumentError
+from .._base.arguments import flag, function, listed, one_of, real, shown, whole
+from ..errors import ArgumentError
 from .monitor import checked_monitor, improves, load_state, observe, state_of
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "Step", "Warmup"]

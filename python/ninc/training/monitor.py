@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ._base.arguments import shown
-from .errors import ArgumentError
+from .._base.arguments import shown
+from ..errors import ArgumentError
 
 # What makes a network the best unless another column is named.
 MONITOR = "val_accuracy"

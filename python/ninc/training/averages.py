@@ -17,13 +17,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ._base.arguments import real, whole
-from .errors import ArgumentError
+from .._base.arguments import real, whole
+from ..errors import ArgumentError
 
 if TYPE_CHECKING:
-    from . import _core
-    from .data.batches import Batch
-    from .network import Network
+    from .. import _core
+    from ..data.batches import Batch
+    from ..network import Network
 
 __all__ = ["EMA", "SWA"]
 

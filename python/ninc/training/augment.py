@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ._base.arguments import real, shown, whole
-from .errors import ArgumentError, ShapeError
+from .._base.arguments import real, shown, whole
+from ..errors import ArgumentError, ShapeError
 
 __all__ = ["Augmentation", "Compose", "Flip", "PadCrop"]
 

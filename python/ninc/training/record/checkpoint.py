@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
-from ._base.arguments import whole
-from .errors import ArgumentError, DivergedError, Error, FileError
+from ... import _core
+from ..._base.arguments import whole
+from ...errors import ArgumentError, DivergedError, Error, FileError
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ...network import Network
 
 _ENTRY = "training"  # of the file's metadata
 # 1: epochs left out what did not fill a batch. 2: they see every picture.

@@ -7,14 +7,14 @@ import fnmatch
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..errors import ArgumentError
 from .augment import Augmentation, Compose, Flip, PadCrop
-from .errors import ArgumentError
 from .optim import SGD
 from .schedules import OneCycle, Schedule, Step
 
 if TYPE_CHECKING:
+    from ..network import Network
     from .averages import EMA, SWA
-    from .network import Network
     from .trainer import Trainer
 
 

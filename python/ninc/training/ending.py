@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _core
-from ._base.interrupt import Interrupted
-from .data import Dataset
-from .errors import Error, FileError, remark
+from .. import _core
+from .._base.interrupt import Interrupted
+from ..data import Dataset
+from ..errors import Error, FileError, remark
 from .guessing import Guess, nothing_learned
 
 if TYPE_CHECKING:
-    from .data.batches import Batch
-    from .fitting import Fit
-    from .network import Network
+    from ..data.batches import Batch
+    from ..network import Network
+    from .loop import Fit
 
 # How long a run that is to end waits for a batch of somebody's who may never give one.
 _LONGEST_WAIT = 10.0

@@ -9,28 +9,29 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
-from . import _core, fit_checks
-from ._base.arguments import LARGEST_SEED, array, flag, path, real, whole
+from .. import _core
+from .._base.arguments import LARGEST_SEED, array, flag, path, real, whole
+from ..data import BatchStream, Dataset, as_dataset
+from ..data.dataset import is_batches
+from ..errors import ArgumentError
+from ..evaluate import Evaluation, evaluate, stored_preprocessing
+from ..matching import by_name, check_framing, count_outputs, matched
+from ..preprocess import Preprocessing
+from . import fit_checks
 from .augment import Augmentation
 from .averages import EMA, SWA
-from .checkpoint import Pace
-from .data import BatchStream, Dataset, as_dataset
-from .data.dataset import is_batches
-from .errors import ArgumentError
-from .evaluate import Evaluation, evaluate, stored_preprocessing
-from .fitting import Fit
 from .freezing import frozen_parameters
-from .history import History
-from .loss import PendingLoss
-from .matching import by_name, check_framing, count_outputs, matched
+from .loop import Fit
 from .monitor import MONITOR
 from .optim import SGD, Rates, not_negative
-from .preprocess import Preprocessing
-from .run_settings import Options
+from .pending_loss import PendingLoss
+from .record.checkpoint import Pace
+from .record.history import History
+from .record.run_settings import Options
 from .schedules import Constant, Schedule
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 Data = Union[Dataset, tuple[np.ndarray, np.ndarray]]
 TrainingData = Union[Data, BatchStream, Iterable[tuple[np.ndarray, np.ndarray]]]
@@ -194,8 +195,8 @@ class Trainer:
             out, of each class, by the trainer's seed.
         batch_size: images a step, at most: an epoch sees every image, in ceil(N / batch_size)
             batches that differ by one image at most. A stream has batches of its own.
-        checkpoint_dir: a folder of this run's own (see `ninc.run_folder`) with history, the best
-            network and, written at each epoch's end, what it takes to go on.
+        checkpoint_dir: a folder of this run's own (see `record.run_folder`) with history, the
+            best network and, written at each epoch's end, what it takes to go on.
         resume: go on from there; the result is byte for byte that of a run never interrupted. A run
             that has not begun begins. With more epochs than it was begun with a run is extended,
             where schedule and averages do not depend on their number: Constant, Step with

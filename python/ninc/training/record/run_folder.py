@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
-from ._base.files import append_line, check_writable, make_folder, write_whole
-from ._base.plain_json import json_text
-from .errors import FileError
+from ... import _core
+from ..._base.files import append_line, check_writable, make_folder, write_whole
+from ..._base.plain_json import json_text
+from ...errors import FileError
 from .history import WALL_CLOCK, History, in_order
 
 try:

@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ._base.arguments import flag, listed, real, shown
-from .errors import ArgumentError
+from .._base.arguments import flag, listed, real, shown
+from ..errors import ArgumentError
 
 _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 
 
 def frozen_parameters(names: Sequence[str], patterns: str | Sequence[str]) -> list[str]:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._base.arguments import quoted, shown
-from .data import BatchStream, Dataset
-from .data.batches import batch_bounds
-from .errors import ArgumentError, ShapeError, remark
+from .._base.arguments import quoted, shown
+from ..data import BatchStream, Dataset
+from ..data.batches import batch_bounds
+from ..errors import ArgumentError, ShapeError, remark
+from ..preprocess import KINDS, Preprocessing
+from ..preprocess.statistics import SMALLEST_STD
 from .monitor import MONITOR, checked_monitor, watched
-from .preprocess import KINDS, Preprocessing
-from .preprocess.statistics import SMALLEST_STD
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
     from .optim import SGD
 
 # Pictures whose deviation is below two grey levels out of 255 show next to nothing.

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, checkpoint, ending, monitor
-from ._base.interrupt import Interrupted, Interrupts
-from ._base.progress import TrainingProgress
+from .. import _core
+from .._base.interrupt import Interrupted, Interrupts
+from .._base.progress import TrainingProgress
+from ..data import BatchStream, Dataset
+from ..data.batches import Batch, steps_per_epoch, training_batches
+from ..errors import ArgumentError, DivergedError, FileError, OutOfMemoryError
+from ..preprocess import Preprocessing
+from . import ending, monitor
 from .averages import averaged
-from .checkpoint import Checkpoint, State
-from .data import BatchStream, Dataset
-from .data.batches import Batch, steps_per_epoch, training_batches
-from .errors import ArgumentError, DivergedError, FileError, OutOfMemoryError
-from .history import WALL_CLOCK, History
-from .preprocess import Preprocessing
-from .run_folder import RunFolder
-from .run_settings import Options, check_same, described, is_extendable, settings_of
+from .record import checkpoint
+from .record.checkpoint import Checkpoint, State
+from .record.history import WALL_CLOCK, History
+from .record.run_folder import RunFolder
+from .record.run_settings import Options, check_same, described, is_extendable, settings_of
 
 if TYPE_CHECKING:
     from .trainer import Trainer

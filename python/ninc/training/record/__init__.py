@@ -1,0 +1,1 @@
+"""What a run leaves behind: its history and its folder, and checkpoints to go on from."""
