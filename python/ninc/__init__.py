@@ -39,10 +39,10 @@ if TYPE_CHECKING:
         targets,
     )
     from .data import Dataset
-    from .evaluate import Evaluation
     from .explanation import Explanation, explain
+    from .inference.evaluation import Evaluation
+    from .inference.plan import Plan
     from .network import Network, load
-    from .plan import Plan
     from .training import augment, averages, schedules
     from .training.optim import SGD
     from .training.record.history import History
@@ -55,13 +55,13 @@ _MODULES = frozenset(
 )
 _NAMES = {
     "Dataset": "data",
-    "Evaluation": "evaluate",
+    "Evaluation": "inference.evaluation",
     "Explanation": "explanation",
     "History": "training.record.history",
     "Interrupted": "_base.interrupt",
     "LoadedWeights": "weights",
     "Network": "network",
-    "Plan": "plan",
+    "Plan": "inference.plan",
     "SGD": "training.optim",
     "Trainer": "training.trainer",
     "__version__": "_core",

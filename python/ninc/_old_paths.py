@@ -12,12 +12,15 @@ import sys
 _ROOMS = {
     "_base": "arguments files interrupt plain_json progress",
     "data": "batches digits",
+    "formats": "head held_out weights",
+    "inference": "class_maps matching plan predict summary",
     "training": "augment averages fit_checks freezing guessing monitor optim schedules trainer",
     "training.record": "checkpoint history plot run_folder run_settings",
 }
 # Old path -> new, of what lay elsewhere or was called otherwise.
 _RENAMED = {
     "data.parallel": "_base.parallel",
+    "evaluate": "inference.evaluation",
     "loss": "training.pending_loss",
     "recipes": "training.recipes",
 }

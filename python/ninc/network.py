@@ -13,13 +13,13 @@ import numpy as np
 from . import _core
 from ._base.arguments import input_told, integer, is_iterable, on_gpu, shown
 from ._base.arguments import path as file_path
-from .class_maps import class_maps
 from .errors import ArgumentError, ModelError, ShapeError
 from .held_out import HeldOut
-from .plan import Plan, image_shape
-from .predict import predict, predict_each
+from .inference.class_maps import class_maps
+from .inference.plan import Plan, image_shape
+from .inference.predict import predict, predict_each
+from .inference.summary import summary
 from .preprocess import WHITENING_ARRAYS, Preprocessing
-from .summary import summary
 from .training.record.checkpoint import forget_training
 from .weights import LoadedWeights, load_weights
 

@@ -104,9 +104,9 @@ def test_a_table_is_whole_or_not_there(model, folder, capsys, monkeypatch):
         yield next(answers(*args, **options))
         raise KeyboardInterrupt
 
-    from ninc.predict import answers
+    from ninc.inference.predict import answers
 
-    monkeypatch.setattr("ninc.predict.answers", interrupted)
+    monkeypatch.setattr("ninc.inference.predict.answers", interrupted)
     status, out, err = run(capsys, model, "1.png", "1.png", "--csv", "out.csv")
     assert (status, out, err) == (1, "", "ninc: interrupted\n")
     assert (folder / "out.csv").read_text() == "from before"

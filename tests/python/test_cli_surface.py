@@ -11,7 +11,7 @@ import ninc
 from ninc import cli, errors
 from ninc.cli import eval as eval_command
 from ninc.cli.terminal import one_line, width
-from ninc.evaluate import Evaluation
+from ninc.inference.evaluation import Evaluation
 
 
 def python(*args):

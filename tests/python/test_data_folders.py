@@ -11,7 +11,7 @@ from small_pictures import put
 
 from ninc.data import has_test, load, splits
 from ninc.errors import ArgumentError, FileError, Remark
-from ninc.predict import folder_pictures
+from ninc.inference.predict import folder_pictures
 from ninc.training.fit_checks import check_two_classes
 
 Image = pytest.importorskip("PIL.Image")

@@ -6,7 +6,7 @@ from small_training import bars, small_network
 
 import ninc
 from ninc.errors import ArgumentError
-from ninc.evaluate import Evaluation
+from ninc.inference.evaluation import Evaluation
 from ninc.schedules import Constant, Cosine, Plateau, Warmup
 
 

@@ -11,7 +11,7 @@ from small_training import bars, small_network
 import ninc
 from ninc.data import Dataset
 from ninc.errors import Remark
-from ninc.evaluate import Evaluation
+from ninc.inference.evaluation import Evaluation
 from ninc.training.guessing import Guess, nothing_learned
 
 THREE_TO_ONE = np.array([0] * 75 + [1] * 25)

@@ -9,8 +9,8 @@ import pytest
 import ninc
 from ninc import nn
 from ninc.errors import ArgumentError, FileError, ModelError
-from ninc.evaluate import evaluate
 from ninc.explanation import explain
+from ninc.inference.evaluation import evaluate
 from ninc.preprocess import Preprocessing
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)

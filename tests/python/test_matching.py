@@ -7,7 +7,7 @@ import ninc
 from ninc import nn
 from ninc.data import BatchStream, Dataset
 from ninc.errors import ArgumentError
-from ninc.evaluate import evaluate
+from ninc.inference.evaluation import evaluate
 from ninc.preprocess import Framing, Preprocessing
 
 COLOURS = {"moss": (40, 120, 40), "rust": (180, 60, 20), "sand": (220, 200, 120)}

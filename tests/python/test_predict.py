@@ -9,9 +9,9 @@ import pytest
 from small_pictures import noise, picture_network, save_noise
 
 import ninc
-from ninc import predict
 from ninc.data import Dataset, load
 from ninc.data.listing import picture_files
+from ninc.inference import predict
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -5,8 +5,8 @@ import pytest
 
 import ninc
 from ninc import nn
-from ninc.class_maps import class_map_node
 from ninc.explanation.receptive_field import centres
+from ninc.inference.class_maps import class_map_node
 
 
 def of_maps(network, height, width):

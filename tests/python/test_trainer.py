@@ -14,7 +14,7 @@ from ninc.augment import Compose, Flip, PadCrop
 from ninc.averages import EMA
 from ninc.data import Dataset
 from ninc.errors import ArgumentError, DTypeError, ShapeError
-from ninc.evaluate import Evaluation, cross_entropy_sum, evaluate
+from ninc.inference.evaluation import Evaluation, cross_entropy_sum, evaluate
 from ninc.schedules import OneCycle
 from ninc.training.record.history import History
 

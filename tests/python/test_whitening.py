@@ -12,8 +12,8 @@ import pytest
 import ninc
 from ninc import nn
 from ninc.errors import ArgumentError, ModelError, ShapeError
-from ninc.evaluate import evaluate
 from ninc.explanation import explain
+from ninc.inference.evaluation import evaluate
 from ninc.preprocess import WHITENING_ARRAYS, Framing, Preprocessing, Whitening
 
 

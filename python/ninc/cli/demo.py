@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     from .._base.files import check_writable, make_folder
     from ..data import digits
-    from ..evaluate import evaluate
     from ..explanation import explain
+    from ..inference.evaluation import evaluate
     from ..training import recipes
 
     train, test = digits.load().split(0.2, _SEED)

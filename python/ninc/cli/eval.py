@@ -31,7 +31,7 @@ from .numbers import positive
 from .terminal import left, one_line, right, width
 
 if TYPE_CHECKING:
-    from ..evaluate import Evaluation
+    from ..inference.evaluation import Evaluation
 
 # Of more classes than these nobody reads the confusion matrix as a table; --json has it whole.
 _WIDEST_MATRIX = 20
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..evaluate import evaluate
+    from ..inference.evaluation import evaluate
 
     use_threads(args)
     network = load_network(args.model).to(args.device)

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _files(images: list[str]) -> list[str]:
     """The pictures, with those of a folder in its place."""
-    from ..predict import folder_pictures
+    from ..inference.predict import folder_pictures
 
     lists = (folder_pictures(image) if os.path.isdir(image) else [image] for image in images)
     return [file for files in lists for file in files]

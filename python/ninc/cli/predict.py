@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 def _pictures(given: Sequence[str]) -> tuple[list[tuple[str, Any]], int]:
     """The pictures with their names, and how many folders have none."""
     from ..errors import FileError
-    from ..predict import folder_pictures
+    from ..inference.predict import folder_pictures
 
     pictures: list[tuple[str, Any]] = []
     missing = 0
@@ -115,7 +115,7 @@ def _predict(
 ) -> int:
     """Writes the results as they come; returns how many pictures could not be read."""
     from .._base.progress import Counter
-    from ..predict import answers
+    from ..inference.predict import answers
 
     # On a terminal the lines themselves show how far it is.
     counter = Counter("predicting", len(pictures), shown=not sys.stdout.isatty())

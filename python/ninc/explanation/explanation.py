@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._base.arguments import path as file_path
-from ..class_maps import class_map_node
 from ..errors import ArgumentError, ModelError
+from ..inference.class_maps import class_map_node
 from ..preprocess import open_picture, picture_name
 from ..preprocess.pictures import check_pixels
 from .heat import Box, spread, warmth

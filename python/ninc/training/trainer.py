@@ -14,8 +14,8 @@ from .._base.arguments import LARGEST_SEED, array, flag, path, real, whole
 from ..data import BatchStream, Dataset, as_dataset
 from ..data.dataset import is_batches
 from ..errors import ArgumentError
-from ..evaluate import Evaluation, evaluate, stored_preprocessing
-from ..matching import by_name, check_framing, count_outputs, matched
+from ..inference.evaluation import Evaluation, evaluate, stored_preprocessing
+from ..inference.matching import by_name, check_framing, count_outputs, matched
 from ..preprocess import Preprocessing
 from . import fit_checks
 from .augment import Augmentation

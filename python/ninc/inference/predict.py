@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
-from ._base.arguments import is_iterable, one_of, whole
-from ._base.parallel import in_parallel
-from .data import Dataset
-from .data.batches import ahead
-from .data.listing import picture_files, remark_ignored
-from .data.source import Source
-from .errors import ArgumentError, Error, FileError, ShapeError, remark
-from .functional import softmax
-from .preprocess import Preprocessing
+from .._base.arguments import is_iterable, one_of, whole
+from .._base.parallel import in_parallel
+from ..data import Dataset
+from ..data.batches import ahead
+from ..data.listing import picture_files, remark_ignored
+from ..data.source import Source
+from ..errors import ArgumentError, Error, FileError, ShapeError, remark
+from ..functional import softmax
+from ..preprocess import Preprocessing
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 # Pictures read at once of a Dataset that reads them as they are needed.
 _READ_AT_A_TIME = 64

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .plan import ImageShape
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 _HEADER = ("layer", "output", "parameters", "MMAC")
 

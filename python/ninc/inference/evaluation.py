@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._base.arguments import function, whole
-from ._base.progress import Counter
-from .data import Dataset, as_dataset
-from .data.batches import batches_in_order
-from .errors import ArgumentError
+from .._base.arguments import function, whole
+from .._base.progress import Counter
+from ..data import Dataset, as_dataset
+from ..data.batches import batches_in_order
+from ..errors import ArgumentError
+from ..preprocess import Preprocessing
 from .matching import count_outputs, matched
-from .preprocess import Preprocessing
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 
 @dataclasses.dataclass(frozen=True)

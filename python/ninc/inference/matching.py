@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, TypeVar, Union
 
 import numpy as np
 
-from ._base.arguments import layout_told, quoted
-from .data import BatchStream, Dataset
-from .data.labels import is_number
-from .errors import ArgumentError, ShapeError, remark
+from .._base.arguments import layout_told, quoted
+from ..data import BatchStream, Dataset
+from ..data.labels import is_number
+from ..errors import ArgumentError, ShapeError, remark
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 Data = Union[Dataset, BatchStream]
 AnyData = TypeVar("AnyData", Dataset, BatchStream)

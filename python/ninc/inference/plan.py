@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import _core
-from ._base.arguments import flag, integer, shown
-from .errors import ArgumentError
+from .. import _core
+from .._base.arguments import flag, integer, shown
+from ..errors import ArgumentError
 
 ImageShape = tuple[int, int, int, int]  # N, C, H, W
 

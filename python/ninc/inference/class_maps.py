@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ArgumentError
+from ..errors import ArgumentError
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 # What may stand between pooling and a linear layer and changes nothing there, and what at the end.
 _BETWEEN = ("Dropout", "Flatten")
