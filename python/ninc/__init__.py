@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from .data import Dataset
     from .explanation import Explanation, explain
+    from .formats.weights import LoadedWeights
     from .inference.evaluation import Evaluation
     from .inference.plan import Plan
     from .network import Network, load
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from .training.optim import SGD
     from .training.record.history import History
     from .training.trainer import Trainer
-    from .weights import LoadedWeights
 
 # Where each name lives.
 _MODULES = frozenset(
@@ -59,7 +59,7 @@ _NAMES = {
     "Explanation": "explanation",
     "History": "training.record.history",
     "Interrupted": "_base.interrupt",
-    "LoadedWeights": "weights",
+    "LoadedWeights": "formats.weights",
     "Network": "network",
     "Plan": "inference.plan",
     "SGD": "training.optim",

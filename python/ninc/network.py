@@ -14,14 +14,14 @@ from . import _core
 from ._base.arguments import input_told, integer, is_iterable, on_gpu, shown
 from ._base.arguments import path as file_path
 from .errors import ArgumentError, ModelError, ShapeError
-from .held_out import HeldOut
+from .formats.held_out import HeldOut
+from .formats.weights import LoadedWeights, load_weights
 from .inference.class_maps import class_maps
 from .inference.plan import Plan, image_shape
 from .inference.predict import predict, predict_each
 from .inference.summary import summary
 from .preprocess import WHITENING_ARRAYS, Preprocessing
 from .training.record.checkpoint import forget_training
-from .weights import LoadedWeights, load_weights
 
 PRECISIONS = ("float32", "strict", "fast")
 
@@ -91,7 +91,7 @@ class Network:
         activations, batch norm, dropout, Flatten and Softmax alone. Raises ModelError, naming the
         layer, where the network ends in another way.
         """
-        from .head import with_new_head  # it makes networks
+        from .formats.head import with_new_head  # it makes networks
 
         return with_new_head(self, classes, integer("new_head", "seed", seed, 0))
 

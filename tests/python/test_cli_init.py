@@ -33,7 +33,7 @@ def model(tmp_path):
     ninc.Trainer(network, ninc.SGD(0.05)).fit(bars(), epochs=1, batch_size=16, progress=False)
     network.classes = ["dark", "light"]
     network.preprocessing = Preprocessing((8, 8), 1, (0.25,), (0.5,))
-    network.held_out = ninc.held_out.HeldOut.of(bars(20), 0.2, 3, None)
+    network.held_out = ninc.formats.held_out.HeldOut.of(bars(20), 0.2, 3, None)
     network.save(tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 

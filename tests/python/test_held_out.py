@@ -11,7 +11,7 @@ from small_training import random_npz
 import ninc
 from ninc import cli, data
 from ninc.errors import ArgumentError, ModelError
-from ninc.held_out import HeldOut
+from ninc.formats.held_out import HeldOut
 
 Image = pytest.importorskip("PIL.Image")
 

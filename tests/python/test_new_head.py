@@ -64,7 +64,7 @@ def test_what_is_known_of_pictures_comes_along_and_what_was_held_out_does_not(rn
     whitening = Whitening.fit(rng.integers(0, 255, (70, 8, 8, 1), dtype=np.uint8), progress=False)
     network.preprocessing = Preprocessing((8, 8), 1, (0.0,), (1.0,), 1.0, whitening=whitening)
     network.classes = ["lying", "upright"]
-    network.held_out = ninc.held_out.HeldOut.of(bars(20), 0.1, 0, None)
+    network.held_out = ninc.formats.held_out.HeldOut.of(bars(20), 0.1, 0, None)
     network.precision = "strict"
     network.save(tmp_path / "old.safetensors")
     loaded = ninc.load(tmp_path / "old.safetensors")

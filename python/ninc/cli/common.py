@@ -14,7 +14,7 @@ from .terminal import say
 
 if TYPE_CHECKING:
     from ..data import Dataset
-    from ..held_out import HeldOut
+    from ..formats.held_out import HeldOut
     from ..network import Network
 
 # (height and width, channels) of the pictures each network was made for.

@@ -37,7 +37,7 @@ from .train_options import add_arguments, check_used, fit_options, make_trainer
 
 if TYPE_CHECKING:
     from ..data import Dataset
-    from ..held_out import HeldOut
+    from ..formats.held_out import HeldOut
     from ..network import Network
     from ..training.trainer import Trainer
 
@@ -100,7 +100,7 @@ def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], H
     that say so themselves.
     """
     from .. import data
-    from ..held_out import HeldOut
+    from ..formats.held_out import HeldOut
 
     there = data.splits(args.data)
     divided = there != ("train",)

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _core
-from .errors import ArgumentError, ModelError
-from .network import Network
-from .nn.description import first_weights
+from .. import _core
+from ..errors import ArgumentError, ModelError
+from ..network import Network
+from ..nn.description import first_weights
 
 if TYPE_CHECKING:
     Node = dict[str, Any]

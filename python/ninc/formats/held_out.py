@@ -8,11 +8,11 @@ import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._base.arguments import LARGEST, LARGEST_SEED, integer, real
-from .errors import ArgumentError
+from .._base.arguments import LARGEST, LARGEST_SEED, integer, real
+from ..errors import ArgumentError
 
 if TYPE_CHECKING:
-    from .data import Dataset
+    from ..data import Dataset
 
 
 @dataclasses.dataclass(frozen=True)

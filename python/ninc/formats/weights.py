@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._base.arguments import flag
-from .errors import DTypeError, ModelError, ShapeError, remark
+from .._base.arguments import flag
+from ..errors import DTypeError, ModelError, ShapeError, remark
 
 if TYPE_CHECKING:
-    from . import _core
+    from .. import _core
 
 
 @dataclasses.dataclass(frozen=True)
