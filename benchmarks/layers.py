@@ -14,7 +14,7 @@ def convolutions(network, input_shape):
     for node in chain(network):
         if node["op"] == "Conv2d":
             (source,) = node["inputs"]
-            yield node, network._model.output_shape(input_shape, source)
+            yield node, network.core.output_shape(input_shape, source)
 
 
 def is_first(node, graph_input_channels):

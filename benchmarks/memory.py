@@ -78,7 +78,7 @@ def main():
         run = loaded.run
     else:
         network = row.build()
-        x, labels = row.data(network._model.output_shape(row.input_shape)[1])
+        x, labels = row.data(network.core.output_shape(row.input_shape)[1])
         imported = _resident("VmRSS")
         loaded = module.Training(network, x, labels, int(threads), 1e-3, 1e-4, **engine.variant)
         run = loaded.step

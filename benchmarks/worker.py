@@ -150,7 +150,7 @@ def _inference(row, chosen, threads, progress):
 
 def _training(row, chosen, threads, progress):
     network = row.build()
-    x, labels = row.data(network._model.output_shape(row.input_shape)[1])
+    x, labels = row.data(network.core.output_shape(row.input_shape)[1])
 
     def training(network, rate, weight_decay):
         return lambda engine: engine.module().Training(

@@ -14,7 +14,7 @@ def chain(network: ninc.Network) -> Iterator[dict[str, Any]]:
 
     Raises ValueError at a node that does not read its predecessor alone.
     """
-    nodes = json.loads(network._model.graph_json())["nodes"]
+    nodes = json.loads(network.core.graph_json())["nodes"]
     for previous, node in zip(nodes, nodes[1:]):
         if node["inputs"] != [previous["name"]]:
             raise ValueError(

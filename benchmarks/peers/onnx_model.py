@@ -16,9 +16,7 @@ def model(network, input_shape) -> onnx.ModelProto:
     """Input "x" of `input_shape`, output "logits", N×classes; weights are inside."""
     nodes, value = [], "x"
     for node in chain(network):
-        made = _nodes(
-            node, value, network._model.output_shape(tuple(input_shape), node["inputs"][0])
-        )
+        made = _nodes(node, value, network.core.output_shape(tuple(input_shape), node["inputs"][0]))
         nodes += made
         value = made[-1].output[0] if made else value
     nodes[-1].output[0] = "logits"
@@ -28,7 +26,7 @@ def model(network, input_shape) -> onnx.ModelProto:
         for name, array in network.state_dict().items()
         if name in used
     ]
-    classes = network._model.output_shape(tuple(input_shape))[1]
+    classes = network.core.output_shape(tuple(input_shape))[1]
     graph = helper.make_graph(
         nodes,
         "ninc",

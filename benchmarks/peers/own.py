@@ -48,7 +48,7 @@ def copy_of(network: ninc.Network, change: Callable[[dict], object] | None = Non
 
     change: is given each node of the graph and may alter it.
     """
-    graph = json.loads(network._model.graph_json())
+    graph = json.loads(network.core.graph_json())
     if change:
         for node in graph["nodes"]:
             change(node)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
-import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import _core
-from ._base.arguments import input_told, integer, is_iterable, on_gpu, shown
+from ._base.arguments import input_told, integer, on_gpu, shown
 from ._base.arguments import path as file_path
-from .errors import ArgumentError, ModelError, ShapeError
+from .errors import ArgumentError, ShapeError
+from .formats import metadata
+from .formats.head import with_new_head
 from .formats.held_out import HeldOut
+from .formats.model_file import load_model
 from .formats.weights import LoadedWeights, load_weights
 from .inference.class_maps import class_maps
+from .inference.graph import graph_of
 from .inference.plan import Plan, image_shape
-from .inference.predict import predict, predict_each
+from .inference.predict import predict, predict_each, squeezed
 from .inference.summary import summary
-from .preprocess import WHITENING_ARRAYS, Preprocessing
-from .training.record.checkpoint import forget_training
+from .preprocess import Preprocessing
 
 PRECISIONS = ("float32", "strict", "fast")
 
@@ -40,7 +41,8 @@ class Network:
         )
 
     @property
-    def _model(self) -> _core.Model:
+    def core(self) -> _core.Model:
+        """The core's model, which is this network without its Python: for ninc's own use."""
         return self._core_model
 
     # ---- Weights ---------------------------------------------------------------------------------
@@ -51,12 +53,12 @@ class Network:
         Arrays are read-only views of the weights and change with them; copy what is to stay. With
         the network on a GPU they are the weights as of this call.
         """
-        return {name: self._model.parameter(name) for name, _, _ in self._model.specs()}
+        return {name: self.core.parameter(name) for name, _, _ in self.core.specs()}
 
     def parameters(self) -> dict[str, np.ndarray]:
         """The trainable part of `state_dict`."""
         return {
-            name: self._model.parameter(name) for name, _, trained in self._model.specs() if trained
+            name: self.core.parameter(name) for name, _, trained in self.core.specs() if trained
         }
 
     @property
@@ -78,7 +80,7 @@ class Network:
         """
         if not isinstance(values, Mapping):
             raise ArgumentError(f"load_state_dict: a dictionary is needed, got {shown(values)}")
-        return load_weights(self._model, values, strict)
+        return load_weights(self.core, values, strict)
 
     def new_head(self, classes: Sequence[str] | int, seed: int = 0) -> Network:
         """A new network with a fresh last layer for other classes, and all else kept, bit for bit.
@@ -91,9 +93,10 @@ class Network:
         activations, batch norm, dropout, Flatten and Softmax alone. Raises ModelError, naming the
         layer, where the network ends in another way.
         """
-        from .formats.head import with_new_head  # it makes networks
-
-        return with_new_head(self, classes, integer("new_head", "seed", seed, 0))
+        seed = integer("new_head", "seed", seed, 0)
+        renewed = Network(with_new_head(self.core, classes, seed))
+        renewed.precision = self.precision
+        return renewed
 
     # ---- Running ---------------------------------------------------------------------------------
 
@@ -109,12 +112,12 @@ class Network:
         network on "cuda"; DeviceError otherwise.
         """
         if on_gpu(x):
-            return self._model.run_on_device(x)
+            return self.core.run_on_device(x)
         try:
-            y = self._model.run(x)
+            y = self.core.run(x)
         except ShapeError as error:
             raise input_told(error, x) from None
-        return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
+        return squeezed(y)
 
     def predict(self, images: Any, batch_size: int = 64) -> np.ndarray:
         """Class probabilities of pictures: N×classes float32, each row's sum 1.
@@ -131,7 +134,7 @@ class Network:
         FileError for a file that is none. `predict_each` tells which row is whose, and goes on
         behind a bad file if you like.
         """
-        return predict(self, images, batch_size)
+        return predict(self.core, images, batch_size)
 
     def predict_each(
         self, images: Any, batch_size: int = 64, on_error: str = "raise"
@@ -148,7 +151,7 @@ class Network:
             take: "raise", after the results before it; or "skip", which leaves it out with a
             `ninc.Remark`, a warning, that names it.
         """
-        return predict_each(self, images, batch_size, on_error)
+        return predict_each(self.core, images, batch_size, on_error)
 
     def class_maps(self, x: np.ndarray) -> np.ndarray:
         """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
@@ -157,12 +160,9 @@ class Network:
         output, or is followed by one linear layer, whose sums are then taken at every place.
         """
         try:
-            return class_maps(self, x)
+            return class_maps(self.core, x)
         except ShapeError as error:
             raise input_told(error, x) from None
-
-    def _graph(self) -> dict[str, Any]:
-        return json.loads(self._model.graph_json())
 
     # ---- What it is ------------------------------------------------------------------------------
 
@@ -171,11 +171,11 @@ class Network:
 
         input_shape: (N, C, H, W) or (C, H, W).
         """
-        return summary(self, image_shape("summary", input_shape))
+        return summary(self.core, image_shape("summary", input_shape))
 
     def plan(self, input_shape: Sequence[int], training: bool = False) -> Plan:
         """How the network runs on inputs of (N, C, H, W) or (C, H, W); see `Plan.describe`."""
-        return Plan(self._model, image_shape("plan", input_shape), training)
+        return Plan(self.core, image_shape("plan", input_shape), training)
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
@@ -184,54 +184,20 @@ class Network:
         Set it to a `Preprocessing`, or to such a dictionary: one of kind "gcn_zca" leaves the
         whitening's arrays as they are. Stored with the network in its file.
         """
-        return self._metadata("preprocessing", dict)
+        return metadata.entry(self.core, "preprocessing", dict)
 
     @preprocessing.setter
     def preprocessing(self, settings: Preprocessing | Mapping[str, Any] | None) -> None:
-        model = self._model
-        if settings is not None and not isinstance(settings, Preprocessing):
-            settings = Preprocessing.from_dict(settings, model.extras())
-        arrays = {} if settings is None else settings.arrays()
-        for name in WHITENING_ARRAYS:
-            if name in arrays:
-                model.set_extra(name, arrays[name])
-            else:
-                model.remove_extra(name)
-        self._set_metadata("preprocessing", None if settings is None else settings.to_dict())
-
-    def _stored_preprocessing(self) -> Preprocessing | None:
-        """What `preprocessing` describes, with its arrays; ModelError where it is damaged."""
-        settings = self.preprocessing
-        if settings is None:
-            return None
-        try:
-            return Preprocessing.from_dict(settings, self._model.extras())
-        except ArgumentError as error:
-            raise ModelError(f"the network's stored {error}") from error
+        metadata.store_preprocessing(self.core, settings)
 
     @property
     def classes(self) -> list[str] | None:
         """Names of the classes in the order of the outputs, or None. Stored with the network."""
-        names = self._metadata("classes", list)
-        if names is not None and not all(map(_is_name, names)):
-            raise ModelError(
-                "the network's stored classes must be names without control characters, got "
-                f"{reprlib.repr(names)}"
-            )
-        return names
+        return metadata.stored_classes(self.core)
 
     @classes.setter
     def classes(self, names: Sequence[str] | None) -> None:
-        if names is not None:
-            ordered = is_iterable(names) and not isinstance(names, (str, set, frozenset))
-            listed = list(names) if ordered else []
-            if not listed or not all(map(_is_name, listed)):
-                raise ArgumentError(
-                    "classes must be a list of names without control characters, got "
-                    f"{reprlib.repr(names)}"
-                )
-            names = listed
-        self._set_metadata("classes", names)
+        metadata.store_classes(self.core, names)
 
     @property
     def held_out(self) -> HeldOut | None:
@@ -239,43 +205,11 @@ class Network:
 
         ModelError where the file's entry makes no sense.
         """
-        stored = self._metadata("held_out", dict)
-        try:
-            return None if stored is None else HeldOut.from_dict(stored)
-        except ArgumentError as error:
-            raise ModelError(f"the network's stored {error}") from error
+        return metadata.stored_held_out(self.core)
 
     @held_out.setter
     def held_out(self, record: HeldOut | None) -> None:
-        if record is not None and not isinstance(record, HeldOut):
-            raise ArgumentError(f"held_out must be a HeldOut or None, got {shown(record)}")
-        self._set_metadata("held_out", None if record is None else record.to_dict())
-
-    def _class_names(self, count: int) -> list[str]:
-        """A name for each of `count` outputs: the stored one, or the output's number."""
-        names = (self.classes or [])[:count]
-        return names + [str(index) for index in range(len(names), count)]
-
-    def _metadata(self, key: str, kind: type) -> Any:
-        text = self._model.metadata().get(key)
-        if text is None:
-            return None
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:  # nested deeply, it is no ValueError
-            raise ModelError(f"the network's stored {key} cannot be read: {error}") from error
-        if not isinstance(value, kind):
-            raise ModelError(
-                f"the network's stored {key} must be a {kind.__name__}, got {reprlib.repr(text)}"
-            )
-        return value
-
-    def _set_metadata(self, key: str, value: Any) -> None:
-        metadata = self._model.metadata()
-        metadata.pop(key, None)
-        if value is not None:
-            metadata[key] = json.dumps(value)
-        self._model.set_metadata(metadata)
+        metadata.store_held_out(self.core, record)
 
     # ---- Where and how it runs -------------------------------------------------------------------
 
@@ -287,13 +221,13 @@ class Network:
         """
         if not (isinstance(device, str) and device.isascii()):
             raise ArgumentError(f"to: device must be 'cpu' or 'cuda', got {shown(device)}")
-        self._model.move_to(device)
+        self.core.move_to(device)
         return self
 
     @property
     def device(self) -> str:
         """Where the network runs: "cpu" or "cuda"."""
-        return self._model.device
+        return self.core.device
 
     @property
     def precision(self) -> str:
@@ -325,16 +259,16 @@ class Network:
         arena besides, and a `Trainer` keeps the memory of its steps while it lives. Set it to a
         number of bytes; files and copies do not store it.
         """
-        return self._model.plan_cache_limit
+        return self.core.plan_cache_limit
 
     @plan_cache_limit.setter
     def plan_cache_limit(self, limit: int) -> None:
-        self._model.set_plan_cache_bytes(integer("plan_cache_limit", "bytes", limit, 0))
+        self.core.set_plan_cache_bytes(integer("plan_cache_limit", "bytes", limit, 0))
 
     @property
     def plan_cache_bytes(self) -> int:
         """How much of `plan_cache_limit` is in use now."""
-        return self._model.plan_cache_bytes
+        return self.core.plan_cache_bytes
 
     # ---- Files and copies ------------------------------------------------------------------------
 
@@ -343,10 +277,10 @@ class Network:
 
         The file appears whole or not at all. Raises FileError where it cannot be written.
         """
-        self._model.save(os.fsencode(file_path("save", "path", path)))
+        self.core.save(os.fsencode(file_path("save", "path", path)))
 
     def __getstate__(self) -> dict[str, Any]:
-        model = self._model  # first: a graph makes it now if it has not yet
+        model = self.core  # first: a graph makes it now if it has not yet
         state = dict(self.__dict__)
         state["_core_model"] = {
             "graph": model.graph_json(),
@@ -367,7 +301,7 @@ class Network:
         self._core_model.set_precision(self._precision)
 
     def __repr__(self) -> str:
-        layers = len(self._graph()["nodes"]) - 1  # the input is none
+        layers = len(graph_of(self.core)["nodes"]) - 1  # the input is none
         return f"<Network of {layers} layers, {self.num_parameters:,} parameters>"
 
 
@@ -376,16 +310,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Raises FileError where it cannot be read and ModelError where it holds no whole network.
     """
-    model = _core.Model.load(os.fsencode(file_path("load", "path", path)))
-    forget_training(model)
-    return Network(model)
-
-
-def _is_name(name: object) -> bool:
-    """A text that can be printed: no control characters, no halves of surrogate pairs."""
-    return isinstance(name, str) and not any(
-        code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 for code in map(ord, name)
-    )
+    return Network(load_model(file_path("load", "path", path)))
 
 
 def _checked_precision(name: str, what: str) -> str:

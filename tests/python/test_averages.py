@@ -10,6 +10,7 @@ from ninc.augment import PadCrop
 from ninc.averages import EMA, SWA
 from ninc.data.batches import training_batches
 from ninc.errors import ArgumentError
+from ninc.formats.metadata import stored_preprocessing
 
 
 def weights(network):
@@ -78,7 +79,7 @@ def test_statistics_are_the_means_over_training_batches():
     trainer.fit(data, epochs=2, batch_size=16, progress=False)
     state = network.state_dict()
     conv = next(name for name in state if state[name].ndim == 4).rpartition(".")[0]
-    preprocessing = network._stored_preprocessing()
+    preprocessing = stored_preprocessing(network.core)
     means, variances = [], []
     # The latest epoch's first batches, through the averaged convolution.
     for _, (x, _) in zip(range(3), training_batches(data, preprocessing, 16, augment, 4, 1)):

@@ -50,7 +50,7 @@ def test_a_checkpoint_is_a_network_with_the_trainers_arrays(tmp_path):
     network = ninc.load(tmp_path / "last.safetensors")
     assert network.classes == ["lying", "upright"] and network.preprocessing["size"] == [8, 8]
     assert not (tmp_path / "best.safetensors").exists()
-    assert not network._model.extras() and "training" not in network._model.metadata()
+    assert not network.core.extras() and "training" not in network.core.metadata()
     network.save(tmp_path / "plain")  # no longer a checkpoint
     assert (tmp_path / "plain").stat().st_size < (tmp_path / "last.safetensors").stat().st_size / 2
 

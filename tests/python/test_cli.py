@@ -219,7 +219,7 @@ def test_the_commands_are_cheap_to_import():
 def test_every_model_has_its_input():
     for name, (size, channels) in INPUTS.items():
         network = ninc.models.create(name)
-        shape = network._model.output_shape((1, channels, size, size))
+        shape = network.core.output_shape((1, channels, size, size))
         assert shape[2:] == (1, 1), name
 
 

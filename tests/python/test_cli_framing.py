@@ -7,6 +7,7 @@ import pytest
 
 import ninc
 from ninc import cli
+from ninc.formats.metadata import stored_preprocessing
 from ninc.preprocess import Framing
 
 Image = pytest.importorskip("PIL.Image")
@@ -44,7 +45,7 @@ def test_size_fit_and_ground_are_told_stored_and_used(tmp_path, capsys):
     assert "pictures: 20×24 by pad, grey, ground (16, 32, 48)" in told and "area" not in told
     net = ninc.load(model)
     framing = Framing((20, 24), 1, fit="pad", ground=(16, 32, 48))
-    assert net._stored_preprocessing().framing == framing
+    assert stored_preprocessing(net.core).framing == framing
     files = sorted(data.glob("*/*.png"))
     pixels = np.stack([framing.pixels(file) for file in files])
     np.testing.assert_array_equal(net.predict(files), net.predict(pixels))

@@ -114,7 +114,7 @@ def test_a_checkpoint_is_gone_on_from(tmp_path, capsys):
     network = ninc.load(tmp_path / "b")
     still = {n for n in network.state_dict() if n.rpartition(".")[0][-1] in "12345"}
     assert len(still) > 20 and still <= same(ninc.load(last), network)
-    assert not any(name.startswith("velocity") for name in network._model.extras())
+    assert not any(name.startswith("velocity") for name in network.core.extras())
 
 
 @pytest.mark.parametrize(

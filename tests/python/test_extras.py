@@ -17,12 +17,12 @@ MATRIX = np.arange(12, dtype=np.float32).reshape(3, 4)
 @pytest.fixture
 def network():
     made = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool2d())
-    made._model.set_extra("matrix", MATRIX)
+    made.core.set_extra("matrix", MATRIX)
     return made
 
 
 def check(network):
-    extras = network._model.extras()
+    extras = network.core.extras()
     assert list(extras) == ["matrix"]
     assert extras["matrix"].dtype == np.float32 and not extras["matrix"].flags.writeable
     np.testing.assert_array_equal(extras["matrix"], MATRIX)
@@ -30,17 +30,17 @@ def check(network):
 
 def test_set_get_remove(network):
     check(network)
-    old = network._model.extras()["matrix"]
-    network._model.set_extra("matrix", np.zeros((2, 0, 1), np.float32))
-    assert network._model.extras()["matrix"].shape == (2, 0, 1)
+    old = network.core.extras()["matrix"]
+    network.core.set_extra("matrix", np.zeros((2, 0, 1), np.float32))
+    assert network.core.extras()["matrix"].shape == (2, 0, 1)
     np.testing.assert_array_equal(old, MATRIX)  # a view keeps what it shows alive
-    assert network._model.remove_extra("matrix") and not network._model.remove_extra("matrix")
-    assert network._model.extras() == {}
+    assert network.core.remove_extra("matrix") and not network.core.remove_extra("matrix")
+    assert network.core.extras() == {}
     np.testing.assert_array_equal(old, MATRIX)
 
 
 def test_strides_are_honoured(network):
-    network._model.set_extra("matrix", np.repeat(MATRIX, 2, axis=1)[:, ::2])
+    network.core.set_extra("matrix", np.repeat(MATRIX, 2, axis=1)[:, ::2])
     check(network)
 
 
@@ -56,13 +56,13 @@ def test_pickles_without_them_are_read(network):
     del state["_core_model"]["extras"]
     old = nn.Sequential.__new__(nn.Sequential)
     old.__setstate__(state)
-    assert old._model.extras() == {}
+    assert old.core.extras() == {}
 
 
 def test_a_graph_keeps_them_when_it_grows():
     graph = nn.Graph()
     last = graph.add(nn.Conv2d(3, 4, 3), graph.input())
-    graph._model.set_extra("matrix", MATRIX)
+    graph.core.set_extra("matrix", MATRIX)
     graph.plan_cache_limit = 1000
     graph.add(nn.ReLU(), last)
     check(graph)
@@ -73,24 +73,24 @@ def test_a_checkpoint_is_the_network_and_more(network, tmp_path):
     velocity = {
         f"velocity.{name}": np.full_like(value, 0.5) for name, value in network.parameters().items()
     }
-    network._model.save(str(tmp_path / "c"), {"run": json.dumps({"epoch": 3})}, velocity)
+    network.core.save(str(tmp_path / "c"), {"run": json.dumps({"epoch": 3})}, velocity)
     check(network)
-    assert "run" not in network._model.metadata()
+    assert "run" not in network.core.metadata()
 
     loaded = ninc.load(tmp_path / "c")
-    assert json.loads(loaded._model.metadata()["run"]) == {"epoch": 3}
-    extras = loaded._model.extras()
+    assert json.loads(loaded.core.metadata()["run"]) == {"epoch": 3}
+    extras = loaded.core.extras()
     assert set(extras) == {"matrix", *velocity}
     for name, value in velocity.items():
         np.testing.assert_array_equal(extras[name], value)
-        loaded._model.remove_extra(name)
+        loaded.core.remove_extra(name)
     check(loaded)
     x = np.ones((1, 3, 8, 8), np.float32)
     np.testing.assert_array_equal(loaded(x), network(x))
 
 
 def test_bad_ones_are_told(network, tmp_path):
-    model = network._model
+    model = network.core
     with pytest.raises(ArgumentError, match="an extra's name must have no '/'"):
         model.set_extra("a/b", MATRIX)
     with pytest.raises(DTypeError, match="matrix: expected float32, got float64"):

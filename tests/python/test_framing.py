@@ -6,6 +6,7 @@ import pytest
 import ninc
 from ninc import data, nn
 from ninc.errors import ArgumentError
+from ninc.formats.metadata import stored_preprocessing
 from ninc.preprocess import Framing, Preprocessing
 
 Image = pytest.importorskip("PIL.Image")
@@ -103,7 +104,7 @@ def test_framing_is_stored_with_the_network(tmp_path):
     assert net.preprocessing["fit"] == "pad" and net.preprocessing["ground"] == [1, 2, 3]
     net.save(tmp_path / "n")
     again = ninc.load(tmp_path / "n")
-    assert again._stored_preprocessing() == stored
+    assert stored_preprocessing(again.core) == stored
     wide = half_clear().resize((20, 10))
     np.testing.assert_array_equal(again.predict([wide]), net.predict([wide]))
     assert b'"format_version":"3"' in (tmp_path / "n").read_bytes()

@@ -143,7 +143,7 @@ def test_a_stored_record_that_makes_no_sense():
     network.held_out = good
     assert network.held_out == good
     network.held_out = None
-    assert "held_out" not in network._model.metadata()
+    assert "held_out" not in network.core.metadata()
     changes = (
         dict(share=1.0), dict(share="0.5"), dict(share=None), dict(seed=-1), dict(seed=2**64),
         dict(seed=0.5), dict(limit=0), dict(images=0), dict(images=10**30), dict(fingerprint="0"),
@@ -155,6 +155,6 @@ def test_a_stored_record_that_makes_no_sense():
     texts = ["[]", "{}", "7", "[" * 100_000, '{"share": NaN}', json.dumps({"share": 0.1})]
     texts += [json.dumps({**good.to_dict(), **change}) for change in changes]
     for text in texts:
-        network._model.set_metadata({"held_out": text})
+        network.core.set_metadata({"held_out": text})
         with pytest.raises(ModelError, match="the network's stored held_out"):
             network.held_out  # noqa: B018

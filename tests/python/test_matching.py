@@ -7,6 +7,7 @@ import ninc
 from ninc import nn
 from ninc.data import BatchStream, Dataset
 from ninc.errors import ArgumentError
+from ninc.formats.metadata import stored_preprocessing
 from ninc.inference.evaluation import evaluate
 from ninc.preprocess import Framing, Preprocessing
 
@@ -159,7 +160,7 @@ def test_how_pictures_were_framed_is_compared(tmp_path):
 
 def test_a_network_that_takes_pictures_of_any_size():
     net = trained()
-    stored = net._stored_preprocessing()
+    stored = stored_preprocessing(net.core)
     net.preprocessing = Preprocessing(None, 3, stored.mean, stored.std)
     assert evaluate(net, colours(["moss", "rust"], size=12)).accuracy == 1
 
@@ -191,7 +192,7 @@ def test_streams_with_names_are_mapped_as_data_sets_are():
         trainer.fit(BatchStream(batches, ["sand", "moss", "lime"]), epochs=1, progress=False)
     with pytest.raises(ArgumentError, match="5 outputs and the data 3 classes.*num_classes=3"):
         new = network(5)
-        new.preprocessing = net._stored_preprocessing()
+        new.preprocessing = stored_preprocessing(net.core)
         ninc.Trainer(new).fit(BatchStream(batches, swapped.classes), epochs=1, progress=False)
 
 

@@ -6,6 +6,7 @@ import pytest
 import ninc
 from ninc import models
 from ninc.errors import ArgumentError
+from ninc.inference.graph import graph_of
 
 # name: parameters, million multiplications a picture, input, classes, maps (nin.md's table).
 PUBLISHED = {
@@ -53,7 +54,7 @@ def test_batch_norm_variant(name, rng):
 
 
 def test_node_names():
-    graph = models.nin_cifar10(batch_norm=True)._graph()
+    graph = graph_of(models.nin_cifar10(batch_norm=True).core)
     names = [node["name"] for node in graph["nodes"]]
     assert names == [
         "x",
@@ -67,7 +68,7 @@ def test_node_names():
 
 @pytest.mark.parametrize("pool2, op", [("avg", "AvgPool2d"), ("max", "MaxPool2d")])
 def test_second_pool(pool2, op):
-    nodes = {node["name"]: node for node in models.nin_svhn(pool2=pool2)._graph()["nodes"]}
+    nodes = {node["name"]: node for node in graph_of(models.nin_svhn(pool2=pool2).core)["nodes"]}
     assert nodes["pool1"]["op"] == "MaxPool2d" and nodes["pool2"]["op"] == op
     assert nodes["pool2"]["ceil_mode"] and nodes["pool2"]["padding"] == [0, 0]
     if pool2 == "avg":
@@ -77,7 +78,7 @@ def test_second_pool(pool2, op):
 
 
 def test_imagenet_has_one_dropout_behind_its_third_pool():
-    names = [node["name"] for node in models.nin_imagenet()._graph()["nodes"]]
+    names = [node["name"] for node in graph_of(models.nin_imagenet().core)["nodes"]]
     assert [name for name in names if name.startswith("drop")] == ["drop1"]
     assert names[names.index("drop1") - 1] == "pool3"
 
@@ -128,7 +129,7 @@ def test_agrees_with_torch(pool2, batch_norm, rng):
     }
     network.load_state_dict(state)
     twin = layers.Sequential()
-    for node in network._graph()["nodes"][1:]:
+    for node in graph_of(network.core)["nodes"][1:]:
         if node["op"] == "Conv2d":
             layer = layers.Conv2d(
                 node["in_channels"],

@@ -7,6 +7,7 @@ from small_training import bars, small_network
 import ninc
 from ninc import nn
 from ninc.errors import ArgumentError, DTypeError, ModelError, Remark, ShapeError
+from ninc.inference.graph import graph_of
 from ninc.preprocess import Preprocessing, Whitening
 
 
@@ -70,7 +71,7 @@ def test_what_is_known_of_pictures_comes_along_and_what_was_held_out_does_not(rn
     loaded = ninc.load(tmp_path / "old.safetensors")
     renewed = loaded.new_head(4)
     assert renewed.preprocessing == network.preprocessing
-    kept, new = network._model.extras(), renewed._model.extras()
+    kept, new = network.core.extras(), renewed.core.extras()
     assert set(kept) == set(new) and len(kept) == 2
     assert all(kept[name].tobytes() == new[name].tobytes() for name in kept)
     assert renewed.classes is None and renewed.held_out is None
@@ -96,8 +97,8 @@ def test_batch_norm_and_activation_behind_the_last_layer_stay_in_its_size():
     assert state["scores.weight"].shape == (2, 6)
     np.testing.assert_array_equal(state["last.running_var"], [1, 1])
     np.testing.assert_array_equal(state["last.weight"], [1, 1])
-    nodes = [node["op"] for node in renewed._graph()["nodes"]]
-    assert nodes == [node["op"] for node in network._graph()["nodes"]]
+    nodes = [node["op"] for node in graph_of(renewed.core)["nodes"]]
+    assert nodes == [node["op"] for node in graph_of(network.core)["nodes"]]
     assert renewed(np.zeros((2, 3, 7, 9), np.float32)).sum() == pytest.approx(2)
     graph.add(nn.ReLU(), "softmax")  # the first one is still there to be added to
 

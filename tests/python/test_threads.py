@@ -89,7 +89,7 @@ def test_two_threads_may_be_the_first_to_use_a_graph():
 
         def first_use(graph=graph, start=start, models=models):
             start.wait()
-            models.append(graph._model)
+            models.append(graph.core)
 
         workers = [threading.Thread(target=first_use) for _ in range(2)]
         for worker in workers:

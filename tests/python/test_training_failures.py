@@ -150,7 +150,7 @@ def spoilt(name, value):
     network = small_network()
     weight = network.state_dict()[name].copy()
     weight.flat[0] = value
-    network._model.set_parameters({name: weight})
+    network.core.set_parameters({name: weight})
     return network
 
 
@@ -171,7 +171,7 @@ def test_an_output_that_overflows_is_named():
     network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 2, 1), nn.GlobalAvgPool2d())
     for name, value in network.parameters().items():
         if value.ndim == 4:
-            network._model.set_parameters({name: np.full(value.shape, 1e30, np.float32)})
+            network.core.set_parameters({name: np.full(value.shape, 1e30, np.float32)})
     second = [name for name, value in network.parameters().items() if value.ndim == 4][1]
     with pytest.raises(DivergedError, match=f"the output of {second.rpartition('.')[0]} .Conv2d."):
         ninc.Trainer(network).fit(bars(), epochs=1, batch_size=16, progress=False)
@@ -180,7 +180,7 @@ def test_an_output_that_overflows_is_named():
 def test_weights_that_one_step_ruins_are_not_taken_for_a_result(tmp_path, monkeypatch):
     def ruin(trainer, *_):
         name, value = next(iter(trainer.network.parameters().items()))
-        trainer.network._model.set_parameters({name: np.full(value.shape, np.inf, np.float32)})
+        trainer.network.core.set_parameters({name: np.full(value.shape, np.inf, np.float32)})
         return 1.0, 0, True  # the loss before it was a number
 
     monkeypatch.setattr(ninc.Trainer, "_update", ruin)
@@ -202,7 +202,7 @@ def test_an_interrupt_does_not_save_what_a_step_has_ruined(tmp_path, monkeypatch
         done.append(1)
         if len(done) == 8:  # the second epoch's second
             name, value = next(iter(trainer.network.parameters().items()))
-            trainer.network._model.set_parameters({name: np.full(value.shape, np.nan, np.float32)})
+            trainer.network.core.set_parameters({name: np.full(value.shape, np.nan, np.float32)})
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 

@@ -13,6 +13,7 @@ import ninc
 from ninc import nn
 from ninc.errors import ArgumentError, ModelError, ShapeError
 from ninc.explanation import explain
+from ninc.formats.metadata import stored_preprocessing
 from ninc.inference.evaluation import evaluate
 from ninc.preprocess import WHITENING_ARRAYS, Framing, Preprocessing, Whitening
 
@@ -104,14 +105,14 @@ def test_the_fitted_matrix_is_symmetric_and_kept_from_the_first_moment(tmp_path,
         patched.setattr("ninc.training.loop.Fit._epoch", stopped)
         with pytest.raises(KeyboardInterrupt):
             trainer.fit((images, np.arange(32) % 2), preprocessing="gcn_zca", **options)
-    stored = ninc.load(tmp_path / "last.safetensors")._model.extras()["preprocessing.matrix"]
+    stored = ninc.load(tmp_path / "last.safetensors").core.extras()["preprocessing.matrix"]
     np.testing.assert_array_equal(stored, stored.T)
     again = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GlobalAvgPool2d())
     monkeypatch.setattr("ninc.preprocess.Whitening.fit", stopped)  # not fitted anew
     resumed = ninc.Trainer(again, ninc.SGD(1e-4))
     data = (images, np.arange(32) % 2)
     resumed.fit(data, preprocessing="gcn_zca", resume=True, **options)
-    np.testing.assert_array_equal(again._model.extras()["preprocessing.matrix"], stored)
+    np.testing.assert_array_equal(again.core.extras()["preprocessing.matrix"], stored)
 
 
 def test_whitens():
@@ -203,7 +204,7 @@ def test_other_sizes(network):
     # Brought to the whitening's size like any picture.
     assert network.predict(larger).shape == (1, 4)
     with pytest.raises(ShapeError, match="fitted to pictures of 8×8, got 16×24"):
-        network._stored_preprocessing().apply(larger[None])
+        stored_preprocessing(network.core).apply(larger[None])
     with pytest.raises(ArgumentError, match=r"have size \(16, 24\), but the network's are 8×8"):
         evaluate(network, (larger[None], np.zeros(1, np.int64)))
 
@@ -211,19 +212,19 @@ def test_other_sizes(network):
 def test_training_uses_what_is_stored(network):
     images, labels = pictures(16, 8, 8, seed=5), np.arange(16) % 4
     before = network.preprocessing
-    matrix = network._model.extras()["preprocessing.matrix"]
+    matrix = network.core.extras()["preprocessing.matrix"]
     trainer = ninc.Trainer(network, ninc.SGD(0.01))
     trainer.fit((images, labels), epochs=1, batch_size=8, progress=False)
     assert network.preprocessing == before
-    np.testing.assert_array_equal(network._model.extras()["preprocessing.matrix"], matrix)
+    np.testing.assert_array_equal(network.core.extras()["preprocessing.matrix"], matrix)
 
 
 def test_another_preprocessing_takes_its_place(network):
     settings = network.preprocessing
     network.preprocessing = settings  # the arrays stay
-    assert set(network._model.extras()) == set(WHITENING_ARRAYS)
+    assert set(network.core.extras()) == set(WHITENING_ARRAYS)
     network.preprocessing = Preprocessing.fit(pictures(20, 8, 8))
-    assert network._model.extras() == {}
+    assert network.core.extras() == {}
     with pytest.raises(ArgumentError, match="'gcn_zca' needs the array 'preprocessing.mean'"):
         network.preprocessing = settings
     assert network.preprocessing["mean"] != settings["mean"]
@@ -232,7 +233,7 @@ def test_another_preprocessing_takes_its_place(network):
 
 
 def test_a_file_that_lost_its_matrix(network):
-    network._model.remove_extra("preprocessing.matrix")
+    network.core.remove_extra("preprocessing.matrix")
     with pytest.raises(ModelError, match="stored preprocessing: .* 'preprocessing.matrix'"):
         network.predict(pictures(1, 8, 8))
 

@@ -55,14 +55,14 @@ def run(args: argparse.Namespace) -> int:
     rng = np.random.default_rng(0)
     x = rng.standard_normal(shape, np.float32)
     if args.training:
-        outputs = network._model.output_shape(shape)[1]
+        outputs = network.core.output_shape(shape)[1]
         labels = rng.integers(0, outputs, args.batch)
         # A rate of almost nothing: the work is the same, and the weights cannot run away.
         trainer = ninc.Trainer(network, ninc.SGD(1e-9, momentum=0.9))
         seconds = _median_seconds(lambda: float(trainer.step(x, labels)))
     else:
         seconds = _median_seconds(lambda: network(x))
-    flops = network._model.plan_info(shape, training=args.training)["flops"]
+    flops = network.core.plan_info(shape, training=args.training)["flops"]
     if args.json:
         results = {
             "model": args.model,

@@ -150,7 +150,9 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
 
 def as_stored(network: Network) -> dict[str, Any]:
     """How `data.load` brings pictures to what the network takes; empty where it does not say."""
-    settings = network._stored_preprocessing()
+    from ..formats.metadata import stored_preprocessing
+
+    settings = stored_preprocessing(network.core)
     if settings is None:
         return {}
     return dataclasses.asdict(settings.framing)

@@ -108,7 +108,7 @@ class _Sheet:
     def add(self, explanation: Explanation) -> None:
         from ..explanation.figure import row
 
-        self._rows.append(row(explanation))
+        self._rows.append(row(**vars(explanation)))
 
     def close(self) -> None:
         from ..explanation.figure import sheet

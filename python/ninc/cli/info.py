@@ -52,12 +52,16 @@ def _build() -> dict[str, Any]:
 
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
+    from ..inference.graph import graph_of
+
     network = file_or_named_network(args.model)
     shape = (1, *usual_input(network, args.model))
-    plan = network._model.plan_info(shape)
+    plan = network.core.plan_info(shape)
     return {
         "parameters": network.num_parameters,
-        "layers": [{"name": node["name"], "op": node["op"]} for node in network._graph()["nodes"]],
+        "layers": [
+            {"name": node["name"], "op": node["op"]} for node in graph_of(network.core)["nodes"]
+        ],
         "input_shape": list(shape),
         "flops": plan["flops"],
         "arena_bytes": plan["arena_bytes"],
@@ -83,13 +87,15 @@ def _print_build() -> None:
 
 
 def _print_network(args: argparse.Namespace) -> None:
+    from ..formats.metadata import stored_preprocessing
+
     network = file_or_named_network(args.model)
     shape = (1, *usual_input(network, args.model))
     print(network.summary(shape))
     if network.classes is not None:
         shown = ", ".join(network.classes[:10]) + (", ..." if len(network.classes) > 10 else "")
         print(f"{len(network.classes)} classes: {shown}")
-    preprocessing = network._stored_preprocessing()
+    preprocessing = stored_preprocessing(network.core)
     if preprocessing is not None:
         print(f"pictures: {preprocessing.describe()}")
     if network.held_out is not None:

@@ -120,7 +120,7 @@ def _predict(
     # On a terminal the lines themselves show how far it is.
     counter = Counter("predicting", len(pictures), shown=not sys.stdout.isatty())
     bad = 0
-    found = answers(network, (picture for _, picture in pictures), batch_size)
+    found = answers(network.core, (picture for _, picture in pictures), batch_size)
     try:
         with contextlib.closing(found):
             for (name, picture), answer in zip(pictures, found):
@@ -157,8 +157,10 @@ def _writer(args: argparse.Namespace, network: Network) -> Iterator[Write]:
 
 
 def _line_writer(top: int, as_json: bool, network: Network) -> Write:
+    from ..formats.metadata import class_names
+
     def write(name: str, probabilities: np.ndarray) -> None:
-        classes = network._class_names(len(probabilities))
+        classes = class_names(network.core, len(probabilities))
         best = probabilities.argsort(kind="stable")[::-1][:top]
         if as_json:
             found = [{"class": classes[i], "probability": float(probabilities[i])} for i in best]
@@ -172,18 +174,19 @@ def _line_writer(top: int, as_json: bool, network: Network) -> Write:
 
 def _csv_writer(file: Any, network: Network) -> Write:
     from ..errors import Error
+    from ..formats.metadata import class_names, stored_preprocessing
 
     table = csv.writer(file, lineterminator="\n")
     classes: list[str] = []
 
     def head(count: int) -> None:
-        classes.extend(network._class_names(count))
+        classes.extend(class_names(network.core, count))
         table.writerow(["file", "class", "probability", *classes])
 
-    settings = network._stored_preprocessing()
+    settings = stored_preprocessing(network.core)
     if settings is not None and settings.size is not None:  # else the first result says it
         with contextlib.suppress(Error):
-            head(network._model.output_shape((1, settings.channels, *settings.size))[1])
+            head(network.core.output_shape((1, settings.channels, *settings.size))[1])
 
     def write(name: str, probabilities: np.ndarray) -> None:
         if not classes:

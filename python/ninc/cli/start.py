@@ -98,5 +98,5 @@ def _asked(args: argparse.Namespace) -> dict[str, Any]:
 
 def _outputs(network: Network, data: Dataset) -> str:
     """How many classes the network told apart: "2", or "2 others" where that is the same."""
-    count = network._model.output_shape((1, *data.input_shape))[1]
+    count = network.core.output_shape((1, *data.input_shape))[1]
     return f"{count} others" if count == len(data.classes) else str(count)

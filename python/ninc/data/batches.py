@@ -13,12 +13,12 @@ from typing import TypeVar
 import numpy as np
 
 from ..preprocess import Preprocessing
-from ..training.augment import Augmentation
 from .dataset import Dataset
 from .stream import BatchStream
 
 Item = TypeVar("Item")
 Check = Callable[[], None]
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # see `ninc.augment`
 Batch = tuple[np.ndarray, np.ndarray]  # x: N×C×H×W float32, labels: N int64
 
 # Streams of random numbers drawn from (seed, epoch, stream). Stream 0 shuffles; batch b has b + 1.
@@ -56,7 +56,7 @@ def training_batches(
     data: Dataset | BatchStream,
     preprocessing: Preprocessing | None,
     batch_size: int,
-    augment: Augmentation | None,
+    augment: Augment | None,
     seed: int,
     epoch: int,
     first: int = 0,

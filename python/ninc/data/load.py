@@ -22,6 +22,7 @@ from ..errors import ArgumentError, FileError, OutOfMemoryError, remark
 from ..preprocess import RGB, WHITE, Framing
 from ..preprocess.pictures import check_ground
 from .dataset import Dataset, first_of_each, held_out
+from .load_options import LoadOptions
 from .locate import locate
 from .memory import available_memory, size_text
 from .part import PARTS, Part
@@ -36,31 +37,6 @@ _SHARE_IN_MEMORY = 0.5
 
 # Of what is free, the share that decoded pictures may take where not all are in memory.
 _SHARE_KEPT = 0.25
-
-
-@dataclasses.dataclass(frozen=True)
-class LoadOptions:
-    """What a reader is told beside the path; `load` says what each means."""
-
-    split: str = "train"
-    size: tuple[int, int] | None = None
-    channels: int | None = None
-    held_out: float = 0.1
-    seed: int = 0
-    limit: int | None = None
-    threads: int | None = None
-    progress: bool = False
-    on_error: str = "raise"
-    in_memory: bool | None = None
-    cache: int | None = None
-    resize: int | None = None
-    fit: str = "crop"
-    ground: RGB = WHITE
-
-    def framing(self, channels: int) -> Framing:
-        """What pictures become; `channels` are those they have, where no others are asked for."""
-        wanted = channels if self.channels is None else self.channels
-        return Framing(self.size, wanted, self.resize, self.fit, self.ground)
 
 
 def load(

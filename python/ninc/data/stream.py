@@ -96,18 +96,6 @@ class BatchStream:
         rest = (self._checked(batch, number) for number, batch in enumerate(iterator, start=2))
         return chain([first], rest)
 
-    def _relabelled(self, table: np.ndarray, classes: Sequence[str]) -> BatchStream:
-        """The same batches with label i in the place of table[i], which counts `classes`.
-
-        It goes on where this stream stands, which is not to be used any more.
-        """
-        other = copy.copy(self)
-        other._table, other.classes = table, list(classes)
-        if self._opened is not None:
-            (x, y), rest = self._opened
-            other._opened = (x, table[y]), rest
-        return other
-
     def _open(self) -> Iterator[Any]:
         if callable(self._batches):
             batches = self._batches()
@@ -169,3 +157,16 @@ class BatchStream:
                 f"{where}: label {y[wrong[0]]} of image {wrong[0]} is out of range: it {needs}"
             )
         return y.astype(np.int64) if self._table is None else self._table[y]
+
+
+def relabelled(stream: BatchStream, table: np.ndarray, classes: Sequence[str]) -> BatchStream:
+    """The same batches with label i in the place of table[i], which counts `classes`.
+
+    It goes on where `stream` stands, which is not to be used any more.
+    """
+    other = copy.copy(stream)
+    other._table, other.classes = table, list(classes)
+    if stream._opened is not None:
+        (x, y), rest = stream._opened
+        other._opened = (x, table[y]), rest
+    return other

@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .._base.arguments import path as file_path
 from ..errors import ArgumentError, ModelError
+from ..formats.metadata import class_names, stored_preprocessing
 from ..inference.class_maps import class_map_node
+from ..inference.graph import graph_of
+from ..network import Network
 from ..preprocess import open_picture, picture_name
 from ..preprocess.pictures import check_pixels
+from . import colours
+from .figure import row, sheet
 from .heat import Box, spread, warmth
+from .image_files import check_ending, save_image
 from .receptive_field import centres
-
-if TYPE_CHECKING:
-    from ..network import Network
 
 METHODS = ("cam",)
 
@@ -59,26 +62,20 @@ class Explanation:
 
     def overlay(self) -> np.ndarray:
         """The picture in grey with the heat over it, at its own size: H×W×3 uint8."""
-        from .colours import overlay
-
-        return overlay(self.picture, self.heat, self.seen)
+        return colours.overlay(self.picture, self.heat, self.seen)
 
     def figure(self) -> Any:
         """A Pillow image: the picture beside its overlay, with class, probability and a scale.
 
         Large pictures are shown smaller, small ones enlarged by a whole number.
         """
-        from .figure import row, sheet
-
-        return sheet([row(self)])
+        return sheet([row(**vars(self))])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `figure`, whole or not at all, in the format that the file's ending names.
 
         Raises ArgumentError for an ending that names none, FileError where it cannot be written.
         """
-        from .image_files import check_ending, save_image
-
         path = file_path("Explanation.save", "path", path)
         check_ending(path)
         save_image(path, self.figure())
@@ -113,10 +110,10 @@ def explain(
     if not np.isfinite(maps).all():
         raise ModelError("explain: the network's class maps hold numbers that are not finite")
     probabilities = network.predict(pixels)[0]
-    names = network._class_names(len(probabilities))
+    names = class_names(network.core, len(probabilities))
     index = int(probabilities.argmax()) if label is None else _find_class(label, names)
 
-    graph = network._graph()
+    graph = graph_of(network.core)
     axes = centres(graph, class_map_node(graph), *pixels.shape[:2])
     height, width = own.shape[:2]
     box = framing.box(width, height)
@@ -140,9 +137,9 @@ def _within(box: Box, width: int, height: int) -> Box:
 
 
 def _preprocessing(network: Network):
-    if not hasattr(network, "_stored_preprocessing"):
+    if not isinstance(network, Network):
         raise ArgumentError(f"explain: a network is needed first, got {type(network).__name__}")
-    preprocessing = network._stored_preprocessing()
+    preprocessing = stored_preprocessing(network.core)
     if preprocessing is None:
         raise ArgumentError(
             "explain: the network has no preprocessing for pictures stored; train it on pictures "

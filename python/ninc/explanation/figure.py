@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..preprocess.pictures import pillow
 from .colours import overlay
+from .heat import Box
 from .lettering import Lettering, line_height, shortened, wrapped
-
-if TYPE_CHECKING:
-    from .explanation import Explanation
 
 # Small pictures are enlarged by a whole number, so that their pixels stay squares, until the longer
 # side is near the first; large ones are shown smaller, with the second.
@@ -49,25 +47,34 @@ class Row:
     remarks: tuple[str, ...]
 
 
-def row(explanation: Explanation) -> Row:
-    """What of an explanation is drawn; the explanation itself, which may be large, can go."""
-    picture, laid_over = _panels(explanation)
-    percent = f"{explanation.probability:.1%}"
-    title = f"{explanation.name}: {percent}"
+def row(
+    picture: np.ndarray,
+    heat: np.ndarray,
+    label: int,
+    name: str,
+    probability: float,
+    seen: Box,
+    scale: float,
+    source: str,
+) -> Row:
+    """What is drawn of an `Explanation`, given its fields; itself, which may be large, can go."""
+    shown, laid_over = _panels(picture, heat, seen)
+    percent = f"{probability:.1%}"
+    title = f"{name}: {percent}"
     if not Lettering(title, _TITLE).whole:
-        title = f"{explanation.name} (class {explanation.label}): {percent}"
-    height, width = explanation.heat.shape
+        title = f"{name} (class {label}): {percent}"
+    height, width = heat.shape
     facts = f"{width} by {height} pixels"
-    if explanation.source:
-        facts = f"{explanation.source}, {facts}"
+    if source:
+        facts = f"{source}, {facts}"
     remarks = []
-    left, top, right, bottom = explanation.seen
+    left, top, right, bottom = seen
     if left > 0 or top > 0 or right < width or bottom < height:
         remarks.append("The network did not see what is striped.")
-    if explanation.heat.max() < _NOTHING:
+    if heat.max() < _NOTHING:
         remarks.append("Next to nothing in this picture speaks for this class.")
-    bar = _bar(explanation.scale, max(picture.height, _LEAST_BAR))
-    return Row(picture, laid_over, bar, title, facts, tuple(remarks))
+    bar = _bar(scale, max(shown.height, _LEAST_BAR))
+    return Row(shown, laid_over, bar, title, facts, tuple(remarks))
 
 
 def sheet(rows: Sequence[Row]) -> Any:
@@ -106,10 +113,9 @@ def _drawn(row: Row, width: int) -> Any:
     return drawn
 
 
-def _panels(explanation: Explanation) -> tuple[Any, Any]:
+def _panels(pixels: np.ndarray, heat: np.ndarray, seen: Box) -> tuple[Any, Any]:
     """The picture and its overlay at the size they are shown at."""
     image = pillow()
-    pixels, heat = explanation.picture, explanation.heat
     height, width = heat.shape
     longer = max(height, width)
     times = max(1, round(_USUAL_SIDE / longer))
@@ -120,7 +126,7 @@ def _panels(explanation: Explanation) -> tuple[Any, Any]:
     if shown != (width, height):
         picture = picture.resize(shown, image.NEAREST if times > 1 else image.LANCZOS)
         warmth = warmth.resize(shown, image.BICUBIC if times > 1 else image.BOX)
-    left, top, right, bottom = explanation.seen
+    left, top, right, bottom = seen
     x, y = shown[0] / width, shown[1] / height
     heat = np.clip(np.asarray(warmth), 0.0, 1.0)
     coloured = overlay(np.asarray(picture), heat, (left * x, top * y, right * x, bottom * y))

@@ -6,15 +6,14 @@ import json
 import operator
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import _core
 from ..errors import ArgumentError, ModelError
-from ..network import Network
-from ..nn.description import first_weights
+from . import metadata
+from .weights import first_weights
 
-if TYPE_CHECKING:
-    Node = dict[str, Any]
+Node = dict[str, Any]  # of the core's JSON
 
 # Layers with weights that turn channels into others, and what they call the number of these.
 _CHANNELS = {"Conv2d": "out_channels", "Linear": "out_features"}
@@ -35,12 +34,11 @@ _BEHIND = frozenset(
 )
 
 
-def with_new_head(network: Network, classes: Sequence[str] | int, seed: int) -> Network:
-    """See `Network.new_head`."""
+def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> _core.Model:
+    """A copy with another last layer; see `Network.new_head`."""
     names, count = _names_and_count(classes)
-    old = network._model
-    graph = network._graph()
-    fresh = _widen(graph, count, network.classes)
+    graph = json.loads(old.graph_json())
+    fresh = _widen(graph, count, metadata.stored_classes(old))
     model = _core.Model(json.dumps(graph))
     kept = {name: old.parameter(name) for name, _, _ in old.specs() if _node(name) not in fresh}
     model.set_parameters(kept)
@@ -49,11 +47,9 @@ def with_new_head(network: Network, classes: Sequence[str] | int, seed: int) -> 
     model.set_metadata(old.metadata())
     for name, array in old.extras().items():
         model.set_extra(name, array)
-    renewed = Network(model)
-    renewed.precision = network.precision
-    renewed.held_out = None  # it was chosen of the other classes' pictures
-    renewed.classes = names
-    return renewed
+    metadata.store_held_out(model, None)  # it was chosen of the other classes' pictures
+    metadata.store_classes(model, names)
+    return model
 
 
 def _names_and_count(classes: Sequence[str] | int) -> tuple[list[str] | None, int]:

@@ -1,18 +1,36 @@
-"""Weights taken over from a dictionary: what fits, and what does not."""
+"""A network's first weights, and weights taken over from a dictionary: what fits, what does not."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import math
+import zlib
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from .. import _core
 from .._base.arguments import flag
 from ..errors import DTypeError, ModelError, ShapeError, remark
 
-if TYPE_CHECKING:
-    from .. import _core
+
+def first_weights(
+    specs: Iterable[tuple[str, tuple[int, ...], bool]], stds: Mapping[str, float | None], seed: int
+) -> Iterable[tuple[str, np.ndarray]]:
+    """N(0, std) for the weights of convolutions and linear layers.
+
+    stds: of each layer by its name; None: sqrt(2 / fan_in) (He, Zhang, Ren, Sun 2015, equation 10).
+    All else is left as the core makes it: biases 0, batch norm the identity.
+    """
+    for name, dims, _ in specs:
+        if len(dims) < 2:  # a bias, or one of batch norm's
+            continue
+        std = stds[name.rpartition(".")[0]]
+        if std is None:
+            std = math.sqrt(2.0 / math.prod(dims[1:]))  # O×I×R×S or O×I
+        # Keyed by the name, so that a layer's weights do not depend on the layers around it.
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        yield name, rng.standard_normal(dims, np.float32) * np.float32(std)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,28 +10,28 @@ Discriminative Localization", equation 2):
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..errors import ArgumentError
-
-if TYPE_CHECKING:
-    from ..network import Network
+from .graph import Graph, graph_of
 
 # What may stand between pooling and a linear layer and changes nothing there, and what at the end.
 _BETWEEN = ("Dropout", "Flatten")
 _AT_THE_END = ("Softmax", *_BETWEEN)
 
 
-def class_maps(network: Network, x: np.ndarray) -> np.ndarray:
+def class_maps(model: _core.Model, x: np.ndarray) -> np.ndarray:
     """N×classes×H'×W' float32; see `Network.class_maps`."""
-    node, linear = _pooled_node(network._graph())
-    maps = network._model.run(x, node)
+    node, linear = _pooled_node(graph_of(model))
+    maps = model.run(x, node)
     if linear is None:
         return maps
-    parameters = network.state_dict()
-    weight, bias = parameters[f"{linear}.weight"], parameters.get(f"{linear}.bias")
+    names = [name for name, _, _ in model.specs()]
+    weight = model.parameter(f"{linear}.weight")
+    bias = model.parameter(f"{linear}.bias") if f"{linear}.bias" in names else None
     # weight: classes×K, maps: N×K×H'×W'
     mixed = np.einsum("ck,nkhw->nchw", weight, maps, dtype=np.float32, optimize=True)
     if bias is not None:
@@ -39,12 +39,12 @@ def class_maps(network: Network, x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(mixed)
 
 
-def class_map_node(graph: dict[str, Any]) -> str:
-    """The name of the node whose places are those of the class maps; `graph`: the core's JSON."""
+def class_map_node(graph: Graph) -> str:
+    """The name of the node whose places are those of the class maps."""
     return _pooled_node(graph)[0]
 
 
-def _pooled_node(graph: dict[str, Any]) -> tuple[str, str | None]:
+def _pooled_node(graph: Graph) -> tuple[str, str | None]:
     """What global average pooling averages, and the linear layer behind it, if any.
 
     Raises ArgumentError where the output is neither pooling's nor such a layer's.

@@ -14,7 +14,8 @@ from .._base.progress import Counter
 from ..data import Dataset, as_dataset
 from ..data.batches import batches_in_order
 from ..errors import ArgumentError
-from ..preprocess import Preprocessing
+from ..formats.metadata import stored_preprocessing
+from .graph import before_softmax
 from .matching import count_outputs, matched
 
 if TYPE_CHECKING:
@@ -81,15 +82,17 @@ def evaluate(
     check = function("evaluate", "check", check, "a function without arguments")
     if not len(data):
         raise ArgumentError("evaluate: the data set is empty")
-    preprocessing = stored_preprocessing(network)
+    model = network.core
+    preprocessing = stored_preprocessing(model)
     if data.is_pictures and preprocessing is None:
         raise ArgumentError(
             "evaluate: the network has no preprocessing for uint8 pictures; "
             "train it on pictures, or give N×C×H×W float32"
         )
-    data = matched(network, data, "evaluate", min(batch_size, len(data)))
-    classes = count_outputs(network, data)
-    before_softmax = _before_softmax(network)
+    data = matched(model, data, "evaluate", min(batch_size, len(data)))
+    classes = count_outputs(model, data)
+    # The trainer's loss leaves a Softmax at the end out, too: these are the numbers it trains.
+    logits_of = before_softmax(model)
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)
@@ -101,7 +104,7 @@ def evaluate(
             for x, labels in batches:
                 if check is not None:
                     check()
-                logits = network._model.run(x, before_softmax).reshape(len(x), classes)
+                logits = model.run(x, logits_of).reshape(len(x), classes)
                 loss += cross_entropy_sum(logits, labels)
                 np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
                 counter.advance(len(labels))
@@ -116,18 +119,3 @@ def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
     with np.errstate(invalid="ignore"):  # infinite logits: the sum is NaN, which says it
         z -= z.max(axis=1, keepdims=True)
     return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]).sum())
-
-
-def _before_softmax(network: Network) -> str | None:
-    """The layer whose value a Softmax at the network's end takes; None where there is none.
-
-    The trainer's loss leaves that Softmax out, too: these are the numbers it trains.
-    """
-    graph = network._graph()
-    output = next(node for node in graph["nodes"] if node["name"] == graph["output"])
-    return output["inputs"][0] if output["op"] == "Softmax" else None
-
-
-def stored_preprocessing(network: Network) -> Preprocessing | None:
-    """What the network does to pictures, or None."""
-    return network._stored_preprocessing()

@@ -8,17 +8,17 @@ in another order, or pictures cut where others were squashed, give results that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar, Union
+from typing import TypeVar, Union
 
 import numpy as np
 
+from .. import _core
 from .._base.arguments import layout_told, quoted
 from ..data import BatchStream, Dataset
 from ..data.labels import is_number
+from ..data.stream import relabelled
 from ..errors import ArgumentError, ShapeError, remark
-
-if TYPE_CHECKING:
-    from ..network import Network
+from ..formats.metadata import class_names, stored_classes, stored_preprocessing
 
 Data = Union[Dataset, BatchStream]
 AnyData = TypeVar("AnyData", Dataset, BatchStream)
@@ -26,7 +26,7 @@ AnyData = TypeVar("AnyData", Dataset, BatchStream)
 _MADE = ("resize", "fit", "ground")  # what of a `Framing` the pictures' shape does not show
 
 
-def matched(network: Network, data: AnyData, where: str, batch_size: int = 1) -> AnyData:
+def matched(model: _core.Model, data: AnyData, where: str, batch_size: int = 1) -> AnyData:
     """`data`, a Dataset or a BatchStream, with labels counted as the network counts its outputs.
 
     where: the function's name, for messages. batch_size: how many images will run at a time.
@@ -36,12 +36,12 @@ def matched(network: Network, data: AnyData, where: str, batch_size: int = 1) ->
     classes is taken as it is. ArgumentError, which says how to go on, for all that does not go
     together; ShapeError as `count_outputs` raises it.
     """
-    check_framing(network, data, where)
-    outputs = count_outputs(network, data, batch_size)
+    check_framing(model, data, where)
+    outputs = count_outputs(model, data, batch_size)
     if data.classes is None:
         return data
-    names = network._class_names(outputs)
-    if network.classes is not None:
+    names = class_names(model, outputs)
+    if stored_classes(model) is not None:
         return by_name(data, names, where, "the network's")
     count = len(data.classes)
     if count == outputs:
@@ -55,7 +55,7 @@ def matched(network: Network, data: AnyData, where: str, batch_size: int = 1) ->
     )
 
 
-def count_outputs(network: Network, data: Data, batch_size: int = 1) -> int:
+def count_outputs(model: _core.Model, data: Data, batch_size: int = 1) -> int:
     """How many classes the network tells apart, given images of this shape.
 
     Raises ShapeError, with the layer's name, where the network cannot take them or where it gives
@@ -63,7 +63,7 @@ def count_outputs(network: Network, data: Data, batch_size: int = 1) -> int:
     """
     shape = (batch_size, *data.input_shape)
     try:
-        _, classes, height, width = network._model.output_shape(shape)
+        _, classes, height, width = model.output_shape(shape)
     except ShapeError as error:
         raise layout_told(error, shape) from None
     if (height, width) != (1, 1):
@@ -95,13 +95,13 @@ def by_name(
     else:
         table = _by_name(data.classes, classes, where, whose)
     if isinstance(data, BatchStream):
-        return data._relabelled(table, classes)
+        return relabelled(data, table, classes)
     return data.relabelled(table[data.labels], classes)
 
 
-def check_framing(network: Network, data: Data, where: str) -> None:
+def check_framing(model: _core.Model, data: Data, where: str) -> None:
     """ArgumentError where pictures were brought to their size in another way than the network's."""
-    preprocessing = network._stored_preprocessing()
+    preprocessing = stored_preprocessing(model)
     if preprocessing is None:
         return
     if not data.is_pictures:

@@ -6,10 +6,11 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 
+from .. import _core
 from .._base.arguments import is_iterable, one_of, whole
 from .._base.parallel import in_parallel
 from ..data import Dataset
@@ -17,11 +18,10 @@ from ..data.batches import ahead
 from ..data.listing import picture_files, remark_ignored
 from ..data.source import Source
 from ..errors import ArgumentError, Error, FileError, ShapeError, remark
+from ..formats.metadata import stored_preprocessing
 from ..functional import softmax
 from ..preprocess import Preprocessing
-
-if TYPE_CHECKING:
-    from ..network import Network
+from .graph import before_softmax
 
 # Pictures read at once of a Dataset that reads them as they are needed.
 _READ_AT_A_TIME = 64
@@ -38,21 +38,21 @@ class Answer(NamedTuple):
     error: Error | None
 
 
-def predict(network: Network, images: Any, batch_size: int) -> np.ndarray:
+def predict(model: _core.Model, images: Any, batch_size: int) -> np.ndarray:
     """N×classes float32; see `Network.predict`."""
-    rows = [row for _, row in predict_each(network, images, batch_size, "raise", "predict")]
+    rows = [row for _, row in predict_each(model, images, batch_size, "raise", "predict")]
     if rows:
         return np.stack(rows)
-    x = np.zeros(_empty_shape(images, _preprocessing(network, "predict")), np.float32)
-    return _probabilities(network(x), _ends_in_softmax(network))
+    x = np.zeros(_empty_shape(images, _preprocessing(model, "predict")), np.float32)
+    return _probabilities(squeezed(model.run(x)), before_softmax(model) is not None)
 
 
 def predict_each(
-    network: Network, images: Any, batch_size: int, on_error: str, where: str = "predict_each"
+    model: _core.Model, images: Any, batch_size: int, on_error: str, where: str = "predict_each"
 ) -> Iterator[tuple[Any, np.ndarray]]:
     """(picture, probabilities) as they come; see `Network.predict_each`."""
     on_error = one_of(where, "on_error", on_error, ("raise", "skip"))
-    found = answers(network, images, batch_size, where)
+    found = answers(model, images, batch_size, where)
 
     def rows() -> Iterator[tuple[Any, np.ndarray]]:
         with contextlib.closing(found):
@@ -68,7 +68,7 @@ def predict_each(
 
 
 def answers(
-    network: Network, images: Any, batch_size: int, where: str = "predict"
+    model: _core.Model, images: Any, batch_size: int, where: str = "predict"
 ) -> Iterator[Answer]:
     """An Answer for every picture in order, bad ones included.
 
@@ -77,12 +77,12 @@ def answers(
     raised: here for the network and the settings, else when its turn comes.
     """
     batch_size = whole(where, "batch_size", batch_size)
-    preprocessing = _preprocessing(network, where)
-    return _answers(network, preprocessing, _pictures(images, where), batch_size, where)
+    preprocessing = _preprocessing(model, where)
+    return _answers(model, preprocessing, _pictures(images, where), batch_size, where)
 
 
-def _preprocessing(network: Network, where: str) -> Preprocessing:
-    preprocessing = network._stored_preprocessing()
+def _preprocessing(model: _core.Model, where: str) -> Preprocessing:
+    preprocessing = stored_preprocessing(model)
     if preprocessing is None:
         raise ArgumentError(
             f"{where}: the network has no preprocessing for pictures stored; train it on pictures, "
@@ -173,7 +173,7 @@ def _empty_shape(images: Any, preprocessing: Preprocessing) -> tuple[int, int, i
 
 
 def _answers(
-    network: Network,
+    model: _core.Model,
     preprocessing: Preprocessing,
     pictures: Iterator[Any],
     batch_size: int,
@@ -185,11 +185,11 @@ def _answers(
     batches = _decoded(preprocessing, chain(first, pictures), batch_size)
     batches = ahead(batches) if several else batches
     del first  # held here, its pictures would stay in memory to the end
-    has_softmax = _ends_in_softmax(network)
+    has_softmax = before_softmax(model) is not None
     number = 0
     with contextlib.closing(batches):
         for batch, pixels in batches:
-            for picture, row in zip(batch, _rows(network, preprocessing, pixels, has_softmax)):
+            for picture, row in zip(batch, _rows(model, preprocessing, pixels, has_softmax)):
                 if not isinstance(row, Error):
                     yield Answer(picture, row, None)
                 else:
@@ -225,7 +225,7 @@ def _decoded(
 
 
 def _rows(
-    network: Network, preprocessing: Preprocessing, pixels: Sequence[Decoded], has_softmax: bool
+    model: _core.Model, preprocessing: Preprocessing, pixels: Sequence[Decoded], has_softmax: bool
 ) -> list[np.ndarray | Error]:
     """Probabilities of H×W×C pictures in their order; those of one size run together."""
     rows: list[Any] = list(pixels)  # errors stay where they are
@@ -236,7 +236,7 @@ def _rows(
     for same in places.values():
         stacked = np.stack([pixels[place] for place in same])
         try:
-            found = _probabilities(_run(network, preprocessing, stacked), has_softmax)
+            found = _probabilities(_run(model, preprocessing, stacked), has_softmax)
         except ShapeError as error:
             found = [error] * len(same)
         for place, row in zip(same, found):
@@ -266,15 +266,21 @@ def _named(error: Error, picture: Any, number: int, where: str) -> Error:
     return named
 
 
-def _run(network: Network, preprocessing: Preprocessing, pictures: np.ndarray) -> np.ndarray:
+def _run(model: _core.Model, preprocessing: Preprocessing, pictures: np.ndarray) -> np.ndarray:
     """The network's output for N×H×W×C uint8."""
-    if network.device == "cpu" or preprocessing.whitening is not None:
-        return network(preprocessing.apply(pictures))
+    if model.device == "cpu" or preprocessing.whitening is not None:
+        return squeezed(model.run(preprocessing.apply(pictures)))
     # Bytes are copied to the device, a quarter of what floats would be, and normalised there.
     deviations = np.array(preprocessing.std, np.float64)
     scale = 1.0 / (preprocessing.scale * deviations)
     shift = -np.array(preprocessing.mean, np.float64) / deviations
-    y = network._model.run_pictures(pictures, scale.astype(np.float32), shift.astype(np.float32))
+    return squeezed(
+        model.run_pictures(pictures, scale.astype(np.float32), shift.astype(np.float32))
+    )
+
+
+def squeezed(y: np.ndarray) -> np.ndarray:
+    """A network's output as users get it: N×C of N×C×1×1, all else as it is."""
     return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
 
 
@@ -286,9 +292,3 @@ def _probabilities(y: np.ndarray, has_softmax: bool) -> np.ndarray:
             "one number a class; end it with GlobalAvgPool2d or Linear"
         )
     return y if has_softmax else softmax(y)
-
-
-def _ends_in_softmax(network: Network) -> bool:
-    graph = network._graph()
-    output = next(node for node in graph["nodes"] if node["name"] == graph["output"])
-    return output["op"] == "Softmax"

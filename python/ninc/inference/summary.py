@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .. import _core
+from .graph import graph_of
 from .plan import ImageShape
-
-if TYPE_CHECKING:
-    from ..network import Network
 
 _HEADER = ("layer", "output", "parameters", "MMAC")
 
 
-def summary(network: Network, input_shape: ImageShape) -> str:
+def summary(model: _core.Model, input_shape: ImageShape) -> str:
     """One row a layer; MMAC: millions of multiplications with an addition, a picture."""
-    model = network._model
     sizes: dict[str, int] = {}  # node -> numbers trained
     for name, dims, trainable in model.specs():
         if trainable:
@@ -23,7 +21,7 @@ def summary(network: Network, input_shape: ImageShape) -> str:
             sizes[node] = sizes.get(node, 0) + math.prod(dims)
     rows = []
     total = 0
-    for node in network._graph()["nodes"]:
+    for node in graph_of(model)["nodes"]:
         output = model.output_shape(input_shape, node["name"])
         multiplications = _multiplications(node, output)
         total += multiplications

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import zlib
-from collections.abc import Iterable, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from .. import _core
 from .._base.arguments import shown
 from ..errors import ArgumentError
+from ..formats.weights import first_weights
 from .layers import Layer
 
 # One of these is the rule in a network, so the first goes without a number: "gap", then "gap2".
@@ -110,26 +107,6 @@ class Description:
 def make_model(description: Description, seed: int) -> _core.Model:
     """The core's model of a description, with first weights. ModelError where it makes no sense."""
     model = _core.Model(description.to_json())
-    layers = {node.name: node.layer for node in description.nodes}
-    model.set_parameters(dict(first_weights(model.specs(), layers, seed)))
+    stds = {node.name: node.layer.std for node in description.nodes if node.layer is not None}
+    model.set_parameters(dict(first_weights(model.specs(), stds, seed)))
     return model
-
-
-def first_weights(
-    specs: Iterable[tuple[str, tuple[int, ...], bool]], layers: dict[str, Layer | None], seed: int
-) -> Iterable[tuple[str, np.ndarray]]:
-    """N(0, std) for the weights of convolutions and linear layers.
-
-    std = sqrt(2 / fan_in) unless the layer says otherwise (He, Zhang, Ren, Sun 2015, equation 10).
-    All else is left as the core makes it: biases 0, batch norm the identity.
-    """
-    for name, dims, _ in specs:
-        if len(dims) < 2:  # a bias, or one of batch norm's
-            continue
-        layer = layers[name.rpartition(".")[0]]
-        std = layer.std if layer is not None else None
-        if std is None:
-            std = math.sqrt(2.0 / math.prod(dims[1:]))  # O×I×R×S or O×I
-        # Keyed by the name, so that a layer's weights do not depend on the layers around it.
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        yield name, rng.standard_normal(dims, np.float32) * np.float32(std)

@@ -70,7 +70,7 @@ class Graph(Network):
         self._changed = True
 
     @property
-    def _model(self) -> _core.Model:
+    def core(self) -> _core.Model:
         if self._changed:
             with _making:
                 if self._changed:  # no other thread has made it meanwhile

@@ -41,7 +41,7 @@ class Layer:
 
     stem: what its nodes are called, with a number behind: "conv" -> conv1, conv2.
     op: the operation's name in the core's description of networks (cpp/include/ninc/graph.h).
-    std: deviation its weights are drawn with; None for He's (see `nn.initial`).
+    std: deviation its weights are drawn with; None for He's (see `formats.weights`).
     """
 
     stem = ""

@@ -90,7 +90,7 @@ def averaged(
     batches: gives training batches, of which the first `norm_batches` are used.
     check: called before each of them; what it raises ends the work, with all as it was before.
     """
-    model = network._model
+    model = network.core
     statistics = {n: model.parameter(n).copy() for n, _, trained in model.specs() if not trained}
     core.swap_averages()
     try:

@@ -84,7 +84,7 @@ def _leave_weights(fit: Fit, signal: str | None) -> str:
             averages = copies(fit.network)
     except Interrupted:
         return f"{last}, as no batch came to estimate the averages' batch norm statistics from"
-    fit.network._model.set_parameters(averages)
+    fit.network.core.set_parameters(averages)
     return "the averaged weights"
 
 
@@ -94,7 +94,7 @@ def leave_best(fit: Fit) -> str | None:
     if fit.options.patience is None or best is None:
         return None
     weights = fit.best or stored_best(fit.folder.best, best["epoch"])
-    fit.network._model.set_parameters(weights)
+    fit.network.core.set_parameters(weights)
     return f"the best weights, those of epoch {best['epoch']}"
 
 

@@ -112,7 +112,7 @@ def check_batches(network: Network, train: Dataset, batch_size: int) -> int:
     bounds = batch_bounds(count, batch_size)
     if bounds[-1] - bounds[-2] == 1:
         try:
-            network._model.plan_info((1, *train.input_shape), True)
+            network.core.plan_info((1, *train.input_shape), True)
         except ShapeError as error:
             raise ShapeError(
                 f"fit: of {count} pictures and a batch size of {batch_size} come batches of one "
@@ -126,7 +126,7 @@ def check_passes(network: Network, average: Any, train: BatchStream, epochs: int
     if not train.one_epoch_only:
         return
     reason = f"{epochs} epochs need" if epochs > 1 else ""
-    statistics = any(not trained for _, _, trained in network._model.specs())
+    statistics = any(not trained for _, _, trained in network.core.specs())
     if not reason and average is not None and statistics:
         reason = f"batch norm's statistics for {average!r} need"
     if reason:

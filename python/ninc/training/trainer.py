@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, Union
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from .._base.arguments import LARGEST_SEED, array, flag, path, real, whole
 from ..data import BatchStream, Dataset, as_dataset
 from ..data.dataset import is_batches
 from ..errors import ArgumentError
-from ..inference.evaluation import Evaluation, evaluate, stored_preprocessing
+from ..formats.metadata import stored_preprocessing
+from ..inference.evaluation import Evaluation, evaluate
 from ..inference.matching import by_name, check_framing, count_outputs, matched
+from ..network import Network
 from ..preprocess import Preprocessing
 from . import fit_checks
 from .augment import Augmentation
@@ -29,9 +31,6 @@ from .record.checkpoint import Pace
 from .record.history import History
 from .record.run_settings import Options
 from .schedules import Constant, Schedule
-
-if TYPE_CHECKING:
-    from ..network import Network
 
 Data = Union[Dataset, tuple[np.ndarray, np.ndarray]]
 TrainingData = Union[Data, BatchStream, Iterable[tuple[np.ndarray, np.ndarray]]]
@@ -68,11 +67,11 @@ class Trainer:
         smoothing = real("Trainer", "label_smoothing", label_smoothing)
         if not 0.0 <= smoothing < 1.0:
             raise ArgumentError(f"Trainer: label_smoothing must lie in 0..1, got {label_smoothing}")
-        if not hasattr(network, "_model"):
+        if not isinstance(network, Network):
             raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
         self.seed = seed
         self._network, self._label_smoothing = network, smoothing
-        names = [name for name, _, trainable in network._model.specs() if trainable]
+        names = [name for name, _, trainable in network.core.specs() if trainable]
         self._rates = Rates(names)
         self.optimizer = (
             SGD(0.1, momentum=0.9, weight_decay=1e-4) if optimizer is None else optimizer
@@ -84,7 +83,7 @@ class Trainer:
         # What the optimiser's rates are multiplied by. `fit` sets it by the schedule before every
         # step; a loop of one's own around `step` may set it too.
         self.lr_factor = 1.0
-        self._core = _core.Trainer(network._model, smoothing)
+        self._core = _core.Trainer(network.core, smoothing)
         # Steps done and epochs begun, by which random numbers are drawn.
         self._steps = self._epochs = 0
         self._fitting = False
@@ -313,15 +312,15 @@ class Trainer:
 
         The last is how many classes it tells apart.
         """
-        train = matched(self.network, train, "fit", batch_size)
-        outputs = count_outputs(self.network, train, batch_size)
+        train = matched(self.network.core, train, "fit", batch_size)
+        outputs = count_outputs(self.network.core, train, batch_size)
         if validation is None:
             return train, None, outputs
         names = self.network.classes or train.classes
         if names is None:
-            return train, matched(self.network, validation, "fit: validation"), outputs
-        check_framing(self.network, validation, "fit: validation")
-        count_outputs(self.network, validation)
+            return train, matched(self.network.core, validation, "fit: validation"), outputs
+        check_framing(self.network.core, validation, "fit: validation")
+        count_outputs(self.network.core, validation)
         validation = by_name(validation, names, "fit: validation", "the training data's")
         return train, validation, outputs
 
@@ -329,7 +328,7 @@ class Trainer:
         self, train: Dataset | BatchStream, kind: str, progress: bool
     ) -> Preprocessing | None:
         """Stores with the network what a later user of it needs to know of this data."""
-        outputs = count_outputs(self.network, train)
+        outputs = count_outputs(self.network.core, train)
         classes = train.classes or []
         if self.network.classes is None and len(classes) == outputs:
             self.network.classes = classes
@@ -337,7 +336,7 @@ class Trainer:
             if isinstance(train, Dataset):
                 fit_checks.remark_on_pictures(train, None)
             return None
-        preprocessing = stored_preprocessing(self.network)
+        preprocessing = stored_preprocessing(self.network.core)
         fitted = None
         if preprocessing is None:
             if isinstance(train, BatchStream):

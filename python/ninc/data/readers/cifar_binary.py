@@ -8,18 +8,15 @@ pixels as C×H×W (https://www.cs.toronto.edu/~kriz/cifar.html). Class names com
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import FileError
 from ..labels import Labels
+from ..load_options import LoadOptions
 from ..part import Part, as_file_errors, read_bytes
 from ..source import Joined
 from .records import RecordFile
-
-if TYPE_CHECKING:
-    from ..load import LoadOptions
 
 _PIXELS = 3 * 32 * 32
 

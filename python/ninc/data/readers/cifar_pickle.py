@@ -8,19 +8,17 @@ whole numbers (https://www.cs.toronto.edu/~kriz/cifar.html). Class names come fr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...errors import FileError
 from ..labels import Labels
+from ..load_options import LoadOptions
 from ..part import Part, as_file_errors
 from ..source import ArraySource
 from .cifar_binary import batch_files
 from .plain_pickle import as_text, read_plain_pickle
-
-if TYPE_CHECKING:
-    from ..load import LoadOptions
 
 
 def can_read(path: Path) -> bool:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import FileError
 from ..listing import files_in, folders_in, holds_pictures, picture_files, some_names
+from ..load_options import LoadOptions
 from ..part import Part, part_called
 from ..pictures import PictureFiles
 from . import layout
-
-if TYPE_CHECKING:
-    from ..load import LoadOptions
 
 
 def can_read(path: Path) -> bool:

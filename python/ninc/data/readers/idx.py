@@ -22,19 +22,17 @@ import re
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...errors import FileError
 from ..labels import Classes, Labels
+from ..load_options import LoadOptions
 from ..memory import check_room
 from ..part import PARTS, Part, as_file_errors, part_called, read_bytes
 from ..source import Source, Transposed, WholeSource
 from .records import RecordFile
-
-if TYPE_CHECKING:
-    from ..load import LoadOptions
 
 _NAME = re.compile(
     r"(?:(emnist-[a-z]+)-)?(train|val|valid|validation|t10k|test)-(images|labels)"

@@ -16,20 +16,17 @@ import math
 import struct
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import FileError
 from ..labels import Classes, Labels, class_name
 from ..listing import files_in, some_names
+from ..load_options import LoadOptions
 from ..memory import check_room
 from ..part import PARTS, Part, as_file_errors, words_for
 from ..source import Source, WholeSource
 from .records import RecordFile
-
-if TYPE_CHECKING:
-    from ..load import LoadOptions
 
 # Names of arrays without a part's name in them, which are the training set's.
 _PLAIN = {"images": ("x", "images"), "labels": ("y", "labels")}

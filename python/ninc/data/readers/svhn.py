@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...errors import ArgumentError, FileError
 from ..labels import Labels
+from ..load_options import LoadOptions
 from ..memory import check_room
 from ..part import Part, as_file_errors
 from ..source import WholeSource
-
-if TYPE_CHECKING:
-    from ..load import LoadOptions
 
 _FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 _EXTRA = "extra_32x32.mat"

@@ -20,16 +20,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...errors import FileError
 from ..labels import Labels
 from ..listing import files_below, files_in, folders_in, is_picture, some_names
+from ..load_options import LoadOptions
 from ..part import PARTS, Part, as_file_errors, part_called, read_bytes
 from . import folder, layout
-
-if TYPE_CHECKING:
-    from ..load import LoadOptions
 
 _SUFFIXES = (".csv", ".tsv")
 

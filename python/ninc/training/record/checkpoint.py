@@ -21,14 +21,13 @@ import numpy as np
 from ... import _core
 from ..._base.arguments import whole
 from ...errors import ArgumentError, DivergedError, Error, FileError
+from ...formats.model_file import AVERAGE, TRAINING, VELOCITY, forget_training
 
 if TYPE_CHECKING:
     from ...network import Network
 
-_ENTRY = "training"  # of the file's metadata
 # 1: epochs left out what did not fill a batch. 2: they see every picture.
 _FORMAT = 2
-_VELOCITY, _AVERAGE = "velocity:", "average:"  # before the parameters' names
 
 
 @dataclasses.dataclass
@@ -81,13 +80,13 @@ class Checkpoint:
     def restore(self, network: Network, core: _core.Trainer) -> None:
         """Puts weights, velocities, averages and what is known of the pictures in their places."""
         model, extras = self.model, dict(self.model.extras())
-        network._model.set_parameters({name: model.parameter(name) for name, _, _ in model.specs()})
-        core.set_velocity(_with_prefix(extras, _VELOCITY))
-        core.set_averages(_with_prefix(extras, _AVERAGE))
+        network.core.set_parameters({name: model.parameter(name) for name, _, _ in model.specs()})
+        core.set_velocity(_with_prefix(extras, VELOCITY))
+        core.set_averages(_with_prefix(extras, AVERAGE))
         forget_training(model)
-        network._model.set_metadata(model.metadata())
+        network.core.set_metadata(model.metadata())
         for name, array in model.extras().items():
-            network._model.set_extra(name, array)
+            network.core.set_extra(name, array)
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], state: State) -> None:
@@ -110,8 +109,8 @@ def save(
 
     DivergedError, and nothing written, where an array holds what is not finite.
     """
-    arrays = {f"{_VELOCITY}{name}": array for name, array in core.velocity().items()}
-    arrays |= {f"{_AVERAGE}{name}": array for name, array in core.averages().items()}
+    arrays = {f"{VELOCITY}{name}": array for name, array in core.velocity().items()}
+    arrays |= {f"{AVERAGE}{name}": array for name, array in core.averages().items()}
     check_finite({**network.state_dict(), **arrays}, state)
     entry = {
         "format": _FORMAT,
@@ -120,7 +119,7 @@ def save(
         "settings": dict(settings),
         "state": dataclasses.asdict(state),
     }
-    network._model.save(os.fsencode(path), {_ENTRY: json.dumps(entry, sort_keys=True)}, arrays)
+    network.core.save(os.fsencode(path), {TRAINING: json.dumps(entry, sort_keys=True)}, arrays)
 
 
 def load(path: Path) -> Checkpoint | None:
@@ -132,7 +131,7 @@ def load(path: Path) -> Checkpoint | None:
         return None
     try:
         model = _core.Model.load(os.fsencode(path))
-        entry = json.loads(model.metadata()[_ENTRY])
+        entry = json.loads(model.metadata()[TRAINING])
         written = entry["format"]
         if written == _FORMAT:
             state = _checked_state(entry["state"])
@@ -206,17 +205,6 @@ class Pace:
     def done(self, step: int) -> None:
         """A checkpoint was written at this step, or the run begins there."""
         self._step, self._time = step, time.monotonic()
-
-
-def forget_training(model: _core.Model) -> None:
-    """Leaves of a checkpoint's model what it is as a network; changes no other model."""
-    metadata = model.metadata()
-    if metadata.pop(_ENTRY, None) is None:
-        return
-    model.set_metadata(metadata)
-    for name in model.extras():
-        if name.startswith((_VELOCITY, _AVERAGE)):
-            model.remove_extra(name)
 
 
 def _with_prefix(extras: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

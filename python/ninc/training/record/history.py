@@ -11,6 +11,7 @@ from ..._base.arguments import path as file_path
 from ..._base.files import write_whole
 from ..._base.plain_json import json_text
 from ...errors import ArgumentError
+from .plot import plot_rows
 
 Row = dict[str, float]  # column name -> number
 
@@ -81,6 +82,4 @@ class History:
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Loss and accuracy over the epochs as a picture (PNG); needs matplotlib."""
-        from .plot import plot_history
-
-        plot_history(self, file_path("History.plot", "path", path))
+        plot_rows(self.rows, file_path("History.plot", "path", path))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ... import _core
 from ...data import BatchStream, Dataset
 from ...errors import ArgumentError
+from ...formats.metadata import stored_preprocessing
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -50,7 +51,7 @@ def settings_of(
     options: Options,
 ) -> dict[str, str]:
     """Everything that shapes the run, in words."""
-    optimizer, model = trainer.optimizer, trainer.network._model
+    optimizer, model = trainer.optimizer, trainer.network.core
     graph = hashlib.blake2b(model.graph_json().encode(), digest_size=4).hexdigest()
     return {
         # First, as other classes mean another last layer, which says less of what has happened.
@@ -113,7 +114,7 @@ def check_same(
 
 def _check_preprocessing(found: Checkpoint, trainer: Trainer) -> None:
     """A network that brings its preprocessing along must bring the one that the run has."""
-    stored = trainer.network._model.metadata().get("preprocessing")
+    stored = trainer.network.core.metadata().get("preprocessing")
     if stored is not None and stored != found.model.metadata().get("preprocessing"):
         raise ArgumentError(
             f"{found.path}: cannot resume: the network's stored preprocessing is not the one that "
@@ -173,7 +174,7 @@ def _short(text: str) -> str:
 
 def _kind(trainer: Trainer, options: Options) -> str:
     """What pictures go through: what the network says, or else what was asked for."""
-    stored = trainer.network._stored_preprocessing()
+    stored = stored_preprocessing(trainer.network.core)
     return options.preprocessing if stored is None else stored.kind
 
 

@@ -1,0 +1,122 @@
+"""What a model says of itself beside graph and weights: preprocessing, classes, what was held out.
+
+These are JSON entries of its metadata, which its file stores; the arrays that a preprocessing needs
+lie beside the weights. ModelError where a stored entry makes no sense, ArgumentError for a new one.
+"""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import _core
+from .._base.arguments import is_iterable, shown
+from ..errors import ArgumentError, ModelError
+from ..preprocess import WHITENING_ARRAYS, Preprocessing
+from .held_out import HeldOut
+
+
+def entry(model: _core.Model, key: str, kind: type) -> Any:
+    """The entry, which is of this kind, or None where there is none."""
+    text = model.metadata().get(key)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:  # nested deeply, it is no ValueError
+        raise ModelError(f"the network's stored {key} cannot be read: {error}") from error
+    if not isinstance(value, kind):
+        raise ModelError(
+            f"the network's stored {key} must be a {kind.__name__}, got {reprlib.repr(text)}"
+        )
+    return value
+
+
+def _store(model: _core.Model, key: str, value: Any) -> None:
+    metadata = model.metadata()
+    metadata.pop(key, None)
+    if value is not None:
+        metadata[key] = json.dumps(value)
+    model.set_metadata(metadata)
+
+
+def stored_preprocessing(model: _core.Model) -> Preprocessing | None:
+    """What is done to pictures first, with its arrays, or None."""
+    settings = entry(model, "preprocessing", dict)
+    if settings is None:
+        return None
+    try:
+        return Preprocessing.from_dict(settings, model.extras())
+    except ArgumentError as error:
+        raise ModelError(f"the network's stored {error}") from error
+
+
+def store_preprocessing(
+    model: _core.Model, settings: Preprocessing | Mapping[str, Any] | None
+) -> None:
+    """See `Network.preprocessing`."""
+    if settings is not None and not isinstance(settings, Preprocessing):
+        settings = Preprocessing.from_dict(settings, model.extras())
+    arrays = {} if settings is None else settings.arrays()
+    for name in WHITENING_ARRAYS:
+        if name in arrays:
+            model.set_extra(name, arrays[name])
+        else:
+            model.remove_extra(name)
+    _store(model, "preprocessing", None if settings is None else settings.to_dict())
+
+
+def stored_classes(model: _core.Model) -> list[str] | None:
+    """The classes' names in the order of the outputs, or None."""
+    names = entry(model, "classes", list)
+    if names is not None and not all(map(_is_name, names)):
+        raise ModelError(
+            "the network's stored classes must be names without control characters, got "
+            f"{reprlib.repr(names)}"
+        )
+    return names
+
+
+def store_classes(model: _core.Model, names: Sequence[str] | None) -> None:
+    """See `Network.classes`."""
+    if names is not None:
+        ordered = is_iterable(names) and not isinstance(names, (str, set, frozenset))
+        listed = list(names) if ordered else []
+        if not listed or not all(map(_is_name, listed)):
+            raise ArgumentError(
+                "classes must be a list of names without control characters, got "
+                f"{reprlib.repr(names)}"
+            )
+        names = listed
+    _store(model, "classes", names)
+
+
+def class_names(model: _core.Model, count: int) -> list[str]:
+    """A name for each of `count` outputs: the stored one, or the output's number."""
+    names = (stored_classes(model) or [])[:count]
+    return names + [str(index) for index in range(len(names), count)]
+
+
+def stored_held_out(model: _core.Model) -> HeldOut | None:
+    """What `ninc train` held out of data without a test set, or None."""
+    stored = entry(model, "held_out", dict)
+    try:
+        return None if stored is None else HeldOut.from_dict(stored)
+    except ArgumentError as error:
+        raise ModelError(f"the network's stored {error}") from error
+
+
+def store_held_out(model: _core.Model, record: HeldOut | None) -> None:
+    """See `Network.held_out`."""
+    if record is not None and not isinstance(record, HeldOut):
+        raise ArgumentError(f"held_out must be a HeldOut or None, got {shown(record)}")
+    _store(model, "held_out", None if record is None else record.to_dict())
+
+
+def _is_name(name: object) -> bool:
+    """A text that can be printed: no control characters, no halves of surrogate pairs."""
+    return isinstance(name, str) and not any(
+        code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 for code in map(ord, name)
+    )

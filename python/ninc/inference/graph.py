@@ -1,0 +1,22 @@
+"""A network's graph, as the other files here and `explanation` ask about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .. import _core
+
+Graph = dict[str, Any]  # the core's JSON
+
+
+def graph_of(model: _core.Model) -> Graph:
+    """Its nodes, each with name, operation, inputs and what the operation needs to be known."""
+    return json.loads(model.graph_json())
+
+
+def before_softmax(model: _core.Model) -> str | None:
+    """The layer whose value a Softmax at the network's end takes; None where there is none."""
+    graph = graph_of(model)
+    output = next(node for node in graph["nodes"] if node["name"] == graph["output"])
+    return output["inputs"][0] if output["op"] == "Softmax" else None
