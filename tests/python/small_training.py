@@ -13,6 +13,7 @@ from ninc.augment import Compose, Flip, PadCrop
 from ninc.averages import EMA
 from ninc.data import Dataset
 from ninc.schedules import Plateau, Warmup
+from ninc.training.stepper import Stepper
 
 
 def small_network(classes=2):
@@ -65,16 +66,16 @@ def random_npz(path, count=80):
 
 def stop_after(monkeypatch, steps, name="SIGTERM"):
     """Has the fit interrupted by a signal after its step number `steps`."""
-    update, done = ninc.Trainer._update, []
+    update, done = Stepper.update, []
 
-    def counted(trainer, *args):
-        result = update(trainer, *args)
+    def counted(*args):
+        result = update(*args)
         done.append(1)
         if len(done) == steps:
             os.kill(os.getpid(), getattr(signal, name))
         return result
 
-    monkeypatch.setattr(ninc.Trainer, "_update", counted)
+    monkeypatch.setattr(Stepper, "update", counted)
 
 
 def _hear_signals():

@@ -11,6 +11,7 @@ from ninc.averages import EMA, SWA
 from ninc.data.batches import training_batches
 from ninc.errors import ArgumentError
 from ninc.formats.metadata import stored_preprocessing
+from ninc.training.stepper import Stepper
 
 
 def weights(network):
@@ -27,7 +28,7 @@ def test_clip_norm_limits_all_gradients_together(share):
     network = small_network()
     x, labels = batch()
     probe = ninc.Trainer(small_network(), ninc.SGD(0.1))
-    _, _, gradients = probe._core.gradients(x, labels, seed=0, step=0)
+    _, _, gradients = probe.stepper.core.gradients(x, labels, seed=0, step=0)
     norm = np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients.values()))
     before = weights(network)
     trainer = ninc.Trainer(network, ninc.SGD(0.1, weight_decay=0.01, clip_norm=share * norm))
@@ -43,10 +44,11 @@ def test_clip_norm_limits_all_gradients_together(share):
 def test_averages_are_those_of_the_weights_after_each_step(average, monkeypatch):
     network = small_network()
     trainer = ninc.Trainer(network, ninc.SGD(0.1, momentum=0.9), average=average)
-    expected, count, update = {}, [0], ninc.Trainer._update
+    expected, count, update = {}, [0], Stepper.update
 
-    def watched(self, x, labels, step, rate=0.0):
-        result = update(self, x, labels, step, rate)
+    def watched(stepper, x, labels, settings):
+        result = update(stepper, x, labels, settings)
+        step, rate = settings.step, settings.average_rate
         if isinstance(average, EMA):
             wanted = max(0.2, 10 / (10 + count[0]))
         else:
@@ -59,7 +61,7 @@ def test_averages_are_those_of_the_weights_after_each_step(average, monkeypatch)
                 expected[name] = old + wanted * (value - old)
         return result
 
-    monkeypatch.setattr(ninc.Trainer, "_update", watched)
+    monkeypatch.setattr(Stepper, "update", watched)
     trainer.fit(bars(), epochs=2, batch_size=16, progress=False)
     assert count[0] == (6 if average.__repr__().startswith("SWA(start=0.5") else 12)
     for name, value in weights(network).items():

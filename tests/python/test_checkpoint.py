@@ -44,7 +44,7 @@ def test_a_checkpoint_is_a_network_with_the_trainers_arrays(tmp_path):
     assert (found.state.epoch, found.state.steps, found.state.averaged) == (1, 6, 6)
     assert found.target == ninc.target() and found.version == ninc.__version__
     extras = found.model.extras()
-    for name, velocity in trainer._core.velocity().items():
+    for name, velocity in trainer.stepper.core.velocity().items():
         np.testing.assert_array_equal(extras[f"velocity:{name}"], velocity)
         np.testing.assert_array_equal(extras[f"average:{name}"], trainer.network.state_dict()[name])
     network = ninc.load(tmp_path / "last.safetensors")
@@ -197,7 +197,7 @@ def test_a_stream_is_trained_on_and_resumed(tmp_path, monkeypatch):
         return trainer
 
     whole = run("whole")
-    assert whole._steps == 8 and whole.network.classes == data.classes
+    assert whole.stepper.steps == 8 and whole.network.classes == data.classes
     with monkeypatch.context() as patch:
         stop_after(patch, 6)
         with pytest.raises(KeyboardInterrupt):

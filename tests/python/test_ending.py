@@ -15,6 +15,7 @@ from ninc.averages import EMA, SWA
 from ninc.data import BatchStream
 from ninc.training import ending
 from ninc.training.record import checkpoint
+from ninc.training.stepper import Stepper
 
 
 def weights(network):
@@ -71,16 +72,17 @@ def history_of(trainer):
 
 def test_an_interrupt_leaves_the_averages(tmp_path, monkeypatch):
     """They are those of the weights after each step, as numpy finds them."""
-    average, update = {}, ninc.Trainer._update
+    average, update = {}, Stepper.update
 
-    def watched(trainer, x, labels, step, rate):
-        result = update(trainer, x, labels, step, rate)
+    def watched(stepper, x, labels, settings):
+        result = update(stepper, x, labels, settings)
+        rate = settings.average_rate
         for name, value in trainer.network.parameters().items():
             old = average.get(name, 0.0)
             average[name] = old + rate * (value.astype(np.float64) - old)
         return result
 
-    monkeypatch.setattr(ninc.Trainer, "_update", watched)
+    monkeypatch.setattr(Stepper, "update", watched)
     stop_after(monkeypatch, 8)
     trainer = ninc.Trainer(small_network(), ninc.SGD(0.1, momentum=0.9), average=EMA(0.8))
     words = run(trainer, folder=tmp_path)
@@ -196,13 +198,13 @@ def test_batches_that_never_come_again_do_not_hold_up_the_end(monkeypatch):
 
 def test_a_lost_best_does_not_hide_the_interrupt(tmp_path, monkeypatch):
     stop_after(monkeypatch, 7)
-    update = ninc.Trainer._update
+    update = Stepper.update
 
-    def lose(trainer, *args):
+    def lose(*args):
         (tmp_path / "best.safetensors").unlink(missing_ok=True)
-        return update(trainer, *args)
+        return update(*args)
 
-    monkeypatch.setattr(ninc.Trainer, "_update", lose)
+    monkeypatch.setattr(Stepper, "update", lose)
     words = run(everything(small_network(), schedule=None), folder=tmp_path, patience=3)
     assert "the network has the last weights (" in words and "best.safetensors: missing" in words
 

@@ -10,6 +10,7 @@ from ninc.data import Dataset
 from ninc.data.batches import batch_bounds, training_batches
 from ninc.errors import ArgumentError, Remark, ShapeError
 from ninc.training.record import checkpoint
+from ninc.training.stepper import Stepper
 
 
 @pytest.mark.parametrize("images", [1, 2, 5, 16, 17, 63, 96])
@@ -63,17 +64,17 @@ def test_an_epoch_sees_every_picture_once():
 def test_the_history_counts_every_picture(monkeypatch):
     """Means over pictures, not over batches of unequal sizes."""
     told = []
-    update = ninc.Trainer._update
+    update = Stepper.update
 
-    def watched(trainer, x, *args):
-        result = update(trainer, x, *args)
+    def watched(stepper, x, *args):
+        result = update(stepper, x, *args)
         told.append((len(x), *result[:2]))
         return result
 
-    monkeypatch.setattr(ninc.Trainer, "_update", watched)
+    monkeypatch.setattr(Stepper, "update", watched)
     trainer = ninc.Trainer(small_network(), ninc.SGD(0.01))
     history = trainer.fit(numbered(19), epochs=1, batch_size=4, progress=False)
-    assert [size for size, _, _ in told] == [4, 4, 4, 4, 3] and trainer._steps == 5
+    assert [size for size, _, _ in told] == [4, 4, 4, 4, 3] and trainer.stepper.steps == 5
     loss = sum(size * loss for size, loss, _ in told) / 19
     assert history["loss"] == [pytest.approx(loss, rel=1e-12)]
     assert history["accuracy"] == [sum(right for _, _, right in told) / 19]
@@ -134,7 +135,7 @@ def test_a_second_fit_is_resumed_to_the_same_bytes(tmp_path, monkeypatch, stop):
         whole = (tmp_path / "whole" / name).read_bytes()
         assert (tmp_path / "cut" / name).read_bytes() == whole, name
     assert checkpoint.load(tmp_path / "cut" / "last.safetensors").state.before == 2
-    assert again._epochs == 4 and again._steps == 6 + 12
+    assert again.stepper.epochs == 4 and again.stepper.steps == 6 + 12
 
 
 def test_a_trainer_is_at_one_fit_at_a_time():

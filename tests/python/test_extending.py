@@ -12,6 +12,7 @@ import ninc
 from ninc.averages import EMA, SWA
 from ninc.errors import ArgumentError
 from ninc.schedules import Constant, Cosine, OneCycle, Step, Warmup
+from ninc.training.stepper import Stepper
 
 
 class Halving:
@@ -71,17 +72,17 @@ def test_an_extended_run_is_one_begun_so(tmp_path, changed):
 @pytest.mark.parametrize("epochs", [2, 4])
 def test_a_run_that_is_not_finished_may_become_longer_or_shorter(tmp_path, monkeypatch, epochs):
     whole = run(tmp_path / "whole", epochs)
-    update, done = ninc.Trainer._update, []
+    update, done = Stepper.update, []
 
-    def counted(trainer, *args):
-        result = update(trainer, *args)
+    def counted(*args):
+        result = update(*args)
         done.append(1)
         if len(done) == 6:
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(ninc.Trainer, "_update", counted)
+        patch.setattr(Stepper, "update", counted)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "run", 3)
     changed = run(tmp_path / "run", epochs, resume=True)

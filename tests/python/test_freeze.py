@@ -10,6 +10,7 @@ from ninc import nn
 from ninc.averages import EMA, SWA
 from ninc.errors import ArgumentError
 from ninc.training.freezing import frozen_parameters
+from ninc.training.stepper import Stepper
 
 NAMES = ["conv1.weight", "bn_conv1.weight", "bn_conv1.bias", "cccp1.weight", "cccp1.bias"]
 
@@ -144,7 +145,7 @@ def test_a_frozen_batch_norm_computes_in_training_as_in_inference():
         nn.Sequential(*(layer for layer in small_network() if not isinstance(layer, nn.Dropout)))
     )
     x, labels = batch()
-    core = ninc.Trainer(network)._core
+    core = ninc.Trainer(network).stepper.core
     wanted, _ = F.softmax_cross_entropy(network(x), labels)
     as_trained, _, _ = core.gradients(x, labels, seed=0, step=0)
     core.set_frozen([name for name in network.parameters() if name.startswith("bn_")])
@@ -165,7 +166,7 @@ def test_gradients_through_a_frozen_batch_norm_are_those_of_numpy(rng):
     graph.load_state_dict(state)
     x = rng.standard_normal((4, 3, 6, 7)).astype(np.float32)
     labels = np.array([0, 4, 2, 1])
-    core = ninc.Trainer(graph)._core
+    core = ninc.Trainer(graph).stepper.core
     core.set_frozen(["bn.weight", "bn.bias"])
     loss, _, gradients = core.gradients(x, labels, seed=0, step=0)
 
@@ -185,7 +186,7 @@ def test_gradients_through_a_frozen_batch_norm_are_those_of_numpy(rng):
 
 def test_a_frozen_front_takes_no_backward_steps():
     network = small_network()
-    core = ninc.Trainer(network)._core
+    core = ninc.Trainer(network).stepper.core
     x, labels = batch()
     core.set_frozen([name for name in network.parameters() if not name.startswith("cccp2")])
     core.gradients(x, labels, seed=0, step=0)
@@ -219,16 +220,17 @@ def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(tmp_path, monkeyp
     whole = small_network()
     everything(whole).fit(bars(), bars(32, seed=1), **options)
 
-    def stop_in_time(trainer, *args):
+    def stop_in_time(*args):
         if len(trainer.history) == 1:
             raise RuntimeError("the machine went down")
-        return update(trainer, *args)
+        return update(*args)
 
-    update = ninc.Trainer._update
+    update = Stepper.update
     options["checkpoint_dir"] = tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(ninc.Trainer, "_update", stop_in_time)
-        everything(small_network()).fit(bars(), bars(32, seed=1), **options)
+        patch.setattr(Stepper, "update", stop_in_time)
+        trainer = everything(small_network())
+        trainer.fit(bars(), bars(32, seed=1), **options)
     resumed = small_network()
     everything(resumed).fit(bars(), bars(32, seed=1), resume=True, **options)
     assert kept(copies(whole), resumed) == set(whole.state_dict())

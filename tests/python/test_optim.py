@@ -25,7 +25,9 @@ def step_of(trainer):
 
 def gradients():
     network = small_network()
-    return ninc.Trainer(network)._core.gradients(*batch(), seed=0, step=0)[2], network.parameters()
+    return ninc.Trainer(network).stepper.core.gradients(*batch(), seed=0, step=0)[
+        2
+    ], network.parameters()
 
 
 def test_what_is_set_later_counts():
@@ -43,7 +45,7 @@ def test_what_is_set_later_counts():
 
 def test_groups_may_be_changed_where_they_are():
     trainer = ninc.Trainer(small_network(), ninc.SGD(0.5, groups=[("*.weight", {"lr_mult": 3.0})]))
-    trainer._rates.of(trainer.optimizer)
+    trainer.stepper.rates.of(trainer.optimizer)
     trainer.optimizer.groups[0][1]["lr_mult"] = 0.0
     trainer.optimizer.groups.append(("*.bias", {"weight_decay": 0.5}))
     moved, (g, w) = step_of(trainer), gradients()

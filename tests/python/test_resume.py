@@ -13,6 +13,7 @@ from small_training import bars, command, everything, finished, random_npz, smal
 import ninc
 from ninc.schedules import Constant
 from ninc.training.record.history import WALL_CLOCK
+from ninc.training.stepper import Stepper
 
 EPOCHS = 3
 OPTIONS = (
@@ -194,15 +195,15 @@ def test_settings_that_were_changed_on_the_way_are_resumed(tmp_path, monkeypatch
     def run(folder, stop=None, **options):
         trainer = everything(small_network(), schedule=Falls(), average=None)
         trainer.schedule.trainer = trainer
-        update = type(trainer)._update
+        update = Stepper.update
 
-        def counted(self, x, labels, number, rate=0.0):
-            if number == stop:
+        def counted(stepper, x, labels, settings):
+            if settings.step == stop:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return update(self, x, labels, number, rate)
+            return update(stepper, x, labels, settings)
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(trainer), "_update", counted)
+            patch.setattr(Stepper, "update", counted)
             trainer.fit(
                 bars(60), epochs=3, batch_size=20, checkpoint_dir=folder, progress=False, **options
             )

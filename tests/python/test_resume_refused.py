@@ -2,10 +2,9 @@
 
 import json
 import os
-import signal
 
 import pytest
-from small_training import bars, everything, small_network
+from small_training import bars, everything, small_network, stop_after
 
 import ninc
 from ninc import nn
@@ -28,16 +27,8 @@ def fit(folder, network=None, train=None, seed=0, validation=True, changed=(), *
 @pytest.fixture
 def interrupted(tmp_path, monkeypatch):
     """The folder of a run that was stopped in its second epoch."""
-
-    def stop_in_time(trainer, *args):
-        result = update(trainer, *args)
-        if trainer.history:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return result
-
-    update = ninc.Trainer._update
     with monkeypatch.context() as patch:
-        patch.setattr(ninc.Trainer, "_update", stop_in_time)
+        stop_after(patch, 7)
         with pytest.raises(KeyboardInterrupt, match="after epoch 2, step 1"):
             fit(tmp_path / "run")
     return tmp_path / "run"

@@ -10,6 +10,7 @@ from ninc.averages import EMA, SWA
 from ninc.data import BatchStream
 from ninc.errors import ArgumentError
 from ninc.schedules import Plateau
+from ninc.training.record import checkpoint
 
 
 def fitted(train=None, **options):
@@ -45,11 +46,9 @@ def test_a_share_may_be_any_real_number():
 
 def test_steps_between_checkpoints_may_be_numpys(tmp_path, monkeypatch):
     saved = []
-    save = ninc.training.loop.checkpoint.save
+    save = checkpoint.save
     monkeypatch.setattr(
-        ninc.training.loop.checkpoint,
-        "save",
-        lambda *args: (saved.append(args[3].steps), save(*args)),
+        checkpoint, "save", lambda *args: (saved.append(args[3].steps), save(*args))
     )
     fitted(checkpoint_dir=tmp_path, checkpoint_every=np.int64(2))
     assert saved == [2, 3, 5, 6]

@@ -16,6 +16,7 @@ from ninc._base.interrupt import Interrupted, Interrupts
 from ninc.data import Dataset
 from ninc.errors import DivergedError, FileError
 from ninc.training.record import checkpoint
+from ninc.training.stepper import Stepper
 
 
 def train_command(data, run, *options, **more):
@@ -119,10 +120,10 @@ def test_too_little_memory_is_told(data, tmp_path, monkeypatch):
 
 
 def test_memory_that_ends_within_a_step_is_told_with_advice(monkeypatch):
-    def exhausted(trainer, *args):
+    def exhausted(*_):
         raise ninc.OutOfMemoryError("activations: 900 MiB are needed, and 5 MiB are free")
 
-    monkeypatch.setattr(ninc.Trainer, "_update", exhausted)
+    monkeypatch.setattr(Stepper, "update", exhausted)
     with pytest.raises(ninc.OutOfMemoryError, match="5 MiB are free; a smaller batch size"):
         ninc.Trainer(small_network()).fit(bars(), epochs=1, progress=False)
 
@@ -178,14 +179,16 @@ def test_an_output_that_overflows_is_named():
 
 
 def test_weights_that_one_step_ruins_are_not_taken_for_a_result(tmp_path, monkeypatch):
-    def ruin(trainer, *_):
-        name, value = next(iter(trainer.network.parameters().items()))
-        trainer.network.core.set_parameters({name: np.full(value.shape, np.inf, np.float32)})
+    network = small_network()
+
+    def ruin(*_):
+        name, value = next(iter(network.parameters().items()))
+        network.core.set_parameters({name: np.full(value.shape, np.inf, np.float32)})
         return 1.0, 0, True  # the loss before it was a number
 
-    monkeypatch.setattr(ninc.Trainer, "_update", ruin)
+    monkeypatch.setattr(Stepper, "update", ruin)
     with pytest.raises(DivergedError, match="holds numbers that are not finite after epoch 1"):
-        ninc.Trainer(small_network()).fit(
+        ninc.Trainer(network).fit(
             bars(), validation=bars(), epochs=1, progress=False, checkpoint_dir=tmp_path
         )
     assert not (tmp_path / "best.safetensors").exists()
@@ -195,10 +198,10 @@ def test_weights_that_one_step_ruins_are_not_taken_for_a_result(tmp_path, monkey
 @pytest.mark.parametrize("folder", [False, True])
 def test_an_interrupt_does_not_save_what_a_step_has_ruined(tmp_path, monkeypatch, folder, patience):
     """A signal right behind the step, before anything has looked at the weights."""
-    update, done = ninc.Trainer._update, []
+    update, done = Stepper.update, []
 
-    def ruin(trainer, *args):
-        result = update(trainer, *args)
+    def ruin(*args):
+        result = update(*args)
         done.append(1)
         if len(done) == 8:  # the second epoch's second
             name, value = next(iter(trainer.network.parameters().items()))
@@ -206,7 +209,7 @@ def test_an_interrupt_does_not_save_what_a_step_has_ruined(tmp_path, monkeypatch
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
-    monkeypatch.setattr(ninc.Trainer, "_update", ruin)
+    monkeypatch.setattr(Stepper, "update", ruin)
     trainer = ninc.Trainer(small_network())
     with pytest.raises(DivergedError, match="not finite after epoch 2, step 2") as stop:
         trainer.fit(bars(), bars(32, 1), epochs=5, batch_size=16, progress=False,
@@ -260,7 +263,7 @@ def test_numbers_that_are_not_finite_reach_no_checkpoint(tmp_path):
     name = next(iter(trainer.network.parameters()))
     network = spoilt(name, np.inf)
     with pytest.raises(DivergedError, match=f"{name} holds numbers that are not finite"):
-        checkpoint.save(last, network, trainer._core, found.state, found.settings)
+        checkpoint.save(last, network.core, trainer.stepper.core, found.state, found.settings)
     assert last.read_bytes() == before
 
 
@@ -326,4 +329,4 @@ def test_a_signal_without_a_folder_leaves_the_finished_steps():
     words = r"interrupted \(SIGTERM\) after epoch 3, step 1; the network has the last weights$"
     with pytest.raises(Interrupted, match=words):
         trainer.fit(Dataset(bars().images, bars().labels), epochs=5, batch_size=32, progress=False)
-    assert trainer.history["epoch"] == [1, 2] and trainer._steps == 7
+    assert trainer.history["epoch"] == [1, 2] and trainer.stepper.steps == 7

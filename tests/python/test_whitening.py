@@ -102,7 +102,7 @@ def test_the_fitted_matrix_is_symmetric_and_kept_from_the_first_moment(tmp_path,
 
     options = dict(batch_size=8, epochs=1, progress=False, checkpoint_dir=tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr("ninc.training.loop.Fit._epoch", stopped)
+        patched.setattr("ninc.training.loop._epoch", stopped)
         with pytest.raises(KeyboardInterrupt):
             trainer.fit((images, np.arange(32) % 2), preprocessing="gcn_zca", **options)
     stored = ninc.load(tmp_path / "last.safetensors").core.extras()["preprocessing.matrix"]

@@ -23,7 +23,6 @@ from ..errors import ArgumentError
 if TYPE_CHECKING:
     from .. import _core
     from ..data.batches import Batch
-    from ..network import Network
 
 __all__ = ["EMA", "SWA"]
 
@@ -79,7 +78,7 @@ def _counted(where: str, count: int) -> int:
 
 @contextlib.contextmanager
 def averaged(
-    network: Network,
+    model: _core.Model,
     core: _core.Trainer,
     batches: Callable[[], Iterator[Batch]],
     norm_batches: int,
@@ -90,7 +89,6 @@ def averaged(
     batches: gives training batches, of which the first `norm_batches` are used.
     check: called before each of them; what it raises ends the work, with all as it was before.
     """
-    model = network.core
     statistics = {n: model.parameter(n).copy() for n, _, trained in model.specs() if not trained}
     core.swap_averages()
     try:

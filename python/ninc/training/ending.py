@@ -11,34 +11,31 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import _core
 from .._base.interrupt import Interrupted
 from ..data import Dataset
+from ..data.batches import Batch
 from ..errors import Error, FileError, remark
+from ..network import Network
 from .guessing import Guess, nothing_learned
-
-if TYPE_CHECKING:
-    from ..data.batches import Batch
-    from ..network import Network
-    from .loop import Fit
+from .run import Run
 
 # How long a run that is to end waits for a batch of somebody's who may never give one.
 _LONGEST_WAIT = 10.0
 
 
-def end(fit: Fit, signal: str | None) -> str:
+def end(run: Run, signal: str | None) -> str:
     """Leaves network and folder as they are to be; tells which weights the network has.
 
     signal: the name of the one that ended the run, or None. A signal that comes meanwhile is left
     to the caller; a second one interrupts at once, and the network keeps the last weights.
     """
-    weights = _leave_weights(fit, signal)
-    state, history = fit.state, fit.trainer.history
-    if fit.folder is not None:
+    weights = _leave_weights(run, signal)
+    state, history = run.state, run.history
+    if run.folder is not None:
         results = {
             "epochs": state.epoch,
             "ended_by": signal or ("patience" if state.stopped else "epochs"),
@@ -46,16 +43,16 @@ def end(fit: Fit, signal: str | None) -> str:
             "best": state.best,
             "last": history.rows[-1] if history.rows else None,
         }
-        fit.folder.conclude(results, history)
+        run.folder.conclude(results, history)
     if signal is None:
-        _remark_on_result(fit)
+        _remark_on_result(run)
     return weights
 
 
-def _leave_weights(fit: Fit, signal: str | None) -> str:
-    state, last = fit.state, "the last weights"
+def _leave_weights(run: Run, signal: str | None) -> str:
+    state, last = run.state, "the last weights"
     try:
-        best = leave_best(fit)
+        best = leave_best(run)
     except Error as error:
         if signal is None:
             raise
@@ -64,51 +61,51 @@ def _leave_weights(fit: Fit, signal: str | None) -> str:
         return best
     if not state.averaged:
         return last
-    fit.shown.averaging()
+    run.shown.averaging()
     since = [time.monotonic()]
 
     def batches() -> Iterator[Batch]:
         # Of the epoch under way, or of the latest that is finished.
-        with contextlib.closing(fit.batches(state.epoch - (state.step == 0), check=check)) as given:
+        with contextlib.closing(run.batches(state.epoch - (state.step == 0), check=check)) as given:
             for batch in given:
                 since[0] = time.monotonic()
                 yield batch
 
     def check() -> None:
-        asked = fit.interrupts.requested
+        asked = run.interrupts.requested
         if asked is not None and time.monotonic() - since[0] > _LONGEST_WAIT:
             raise Interrupted("no batch came", asked)
 
     try:
-        with fit.averaged(batches, check):
-            averages = copies(fit.network)
+        with run.averaged(batches, check):
+            averages = copies(run.network)
     except Interrupted:
         return f"{last}, as no batch came to estimate the averages' batch norm statistics from"
-    fit.network.core.set_parameters(averages)
+    run.network.core.set_parameters(averages)
     return "the averaged weights"
 
 
-def leave_best(fit: Fit) -> str | None:
+def leave_best(run: Run) -> str | None:
     """Puts the best weights so far into the network; None where there are none, or no patience."""
-    best = fit.state.best
-    if fit.options.patience is None or best is None:
+    best = run.state.best
+    if run.options.patience is None or best is None:
         return None
-    weights = fit.best or stored_best(fit.folder.best, best["epoch"])
-    fit.network.core.set_parameters(weights)
+    weights = run.best or stored_best(run.folder.best, best["epoch"])
+    run.network.core.set_parameters(weights)
     return f"the best weights, those of epoch {best['epoch']}"
 
 
-def _remark_on_result(fit: Fit) -> None:
+def _remark_on_result(run: Run) -> None:
     """Says so where the weights that the run ends with are no better than guessing."""
-    state, trainer, rows = fit.state, fit.trainer, fit.trainer.history.rows
+    state, rows = run.state, run.history.rows
     row = rows[-1]
-    if fit.options.patience is not None and state.best is not None:
+    if run.options.patience is not None and state.best is not None:
         row = rows[state.best["epoch"] - 1]
     training = held_out = None
-    if isinstance(fit.train, Dataset):
-        training = Guess.of(fit.train.labels, fit.classes, trainer.label_smoothing)
-    if fit.validation is not None:
-        held_out = Guess.of(fit.validation.labels, fit.classes)
+    if isinstance(run.train, Dataset):
+        training = Guess.of(run.train.labels, run.classes, run.settings.label_smoothing)
+    if run.validation is not None:
+        held_out = Guess.of(run.validation.labels, run.classes)
     steps = None if state.epoch_steps is None else state.epoch * state.epoch_steps
     words = nothing_learned(row, training, held_out, steps)
     if words is not None:

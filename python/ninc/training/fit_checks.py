@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _core
 from .._base.arguments import quoted, shown
 from ..data import BatchStream, Dataset
 from ..data.batches import batch_bounds
@@ -15,7 +16,6 @@ from ..preprocess.statistics import SMALLEST_STD
 from .monitor import MONITOR, checked_monitor, watched
 
 if TYPE_CHECKING:
-    from ..network import Network
     from .optim import SGD
 
 # Pictures whose deviation is below two grey levels out of 255 show next to nothing.
@@ -95,7 +95,7 @@ def remark_on_validation(train: Dataset | BatchStream, validation: Dataset) -> N
 # ---- Batches -------------------------------------------------------------------------------------
 
 
-def check_batches(network: Network, train: Dataset, batch_size: int) -> int:
+def check_batches(model: _core.Model, train: Dataset, batch_size: int) -> int:
     """The batch size that such data can have, at most all of them; tells where it is lowered.
 
     ShapeError where batches of one picture come about that the network cannot be trained on.
@@ -112,7 +112,7 @@ def check_batches(network: Network, train: Dataset, batch_size: int) -> int:
     bounds = batch_bounds(count, batch_size)
     if bounds[-1] - bounds[-2] == 1:
         try:
-            network.core.plan_info((1, *train.input_shape), True)
+            model.plan_info((1, *train.input_shape), True)
         except ShapeError as error:
             raise ShapeError(
                 f"fit: of {count} pictures and a batch size of {batch_size} come batches of one "
@@ -121,12 +121,12 @@ def check_batches(network: Network, train: Dataset, batch_size: int) -> int:
     return batch_size
 
 
-def check_passes(network: Network, average: Any, train: BatchStream, epochs: int) -> None:
+def check_passes(model: _core.Model, average: Any, train: BatchStream, epochs: int) -> None:
     """ArgumentError where batches that can be had once will be needed twice."""
     if not train.one_epoch_only:
         return
     reason = f"{epochs} epochs need" if epochs > 1 else ""
-    statistics = any(not trained for _, _, trained in network.core.specs())
+    statistics = any(not trained for _, _, trained in model.specs())
     if not reason and average is not None and statistics:
         reason = f"batch norm's statistics for {average!r} need"
     if reason:

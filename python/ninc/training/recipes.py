@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError
+from ..network import Network
 from .augment import Augmentation, Compose, Flip, PadCrop
+from .averages import EMA, SWA
 from .optim import SGD
 from .schedules import OneCycle, Schedule, Step
-
-if TYPE_CHECKING:
-    from ..network import Network
-    from .averages import EMA, SWA
-    from .trainer import Trainer
+from .trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +58,6 @@ class Recipe:
 
         sgd: the optimiser's momentum, weight_decay or clip_norm.
         """
-        from .trainer import Trainer
-
         smoothing = self.label_smoothing if label_smoothing is None else label_smoothing
         return Trainer(
             network,

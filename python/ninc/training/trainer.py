@@ -1,42 +1,43 @@
-"""The trainer: a network, how it is to be trained, and one call into the core for each step."""
+"""The trainer: a network, how it is to be trained, single steps and whole runs."""
 
 from __future__ import annotations
 
 import numbers
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Union
+from typing import Union
 
 import numpy as np
 
-from .. import _core
-from .._base.arguments import LARGEST_SEED, array, flag, path, real, whole
+from .._base.arguments import flag, path, real, whole
 from ..data import BatchStream, Dataset, as_dataset
 from ..data.dataset import is_batches
 from ..errors import ArgumentError
-from ..formats.metadata import stored_preprocessing
 from ..inference.evaluation import Evaluation, evaluate
 from ..inference.matching import by_name, check_framing, count_outputs, matched
 from ..network import Network
-from ..preprocess import Preprocessing
 from . import fit_checks
 from .augment import Augmentation
 from .averages import EMA, SWA
+from .beginning import begun
 from .freezing import frozen_parameters
-from .loop import Fit
+from .loop import train_and_end
 from .monitor import MONITOR
-from .optim import SGD, Rates, not_negative
+from .optim import SGD
 from .pending_loss import PendingLoss
 from .record.checkpoint import Pace
 from .record.history import History
 from .record.run_settings import Options
-from .schedules import Constant, Schedule
+from .run import Run
+from .schedules import Schedule
+from .settings import Settings, checked_smoothing
+from .stepper import Stepper
 
 Data = Union[Dataset, tuple[np.ndarray, np.ndarray]]
 TrainingData = Union[Data, BatchStream, Iterable[tuple[np.ndarray, np.ndarray]]]
 
 
-class Trainer:
+class Trainer(Settings):
     """Trains a network by stochastic gradient descent on softmax cross entropy.
 
     network: gives logits, N×classes; its weights change in place.
@@ -64,69 +65,18 @@ class Trainer:
         seed: int = 0,
         average: EMA | SWA | None = None,
     ) -> None:
-        smoothing = real("Trainer", "label_smoothing", label_smoothing)
-        if not 0.0 <= smoothing < 1.0:
-            raise ArgumentError(f"Trainer: label_smoothing must lie in 0..1, got {label_smoothing}")
+        smoothing = checked_smoothing(label_smoothing)
         if not isinstance(network, Network):
             raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
-        self.seed = seed
-        self._network, self._label_smoothing = network, smoothing
-        names = [name for name, _, trainable in network.core.specs() if trainable]
-        self._rates = Rates(names)
-        self.optimizer = (
-            SGD(0.1, momentum=0.9, weight_decay=1e-4) if optimizer is None else optimizer
-        )
-        self.schedule = Constant() if schedule is None else schedule
-        self.augment = augment
-        self.average = average
+        self._network = network
+        self.stepper = Stepper(network.core, smoothing)
+        super().__init__(self.stepper.rates, optimizer, schedule, augment, smoothing, seed, average)
         self.history = History()
-        # What the optimiser's rates are multiplied by. `fit` sets it by the schedule before every
-        # step; a loop of one's own around `step` may set it too.
-        self.lr_factor = 1.0
-        self._core = _core.Trainer(network.core, smoothing)
-        # Steps done and epochs begun, by which random numbers are drawn.
-        self._steps = self._epochs = 0
-        self._fitting = False
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_"):
-            value = self._checked(name, value)
-        object.__setattr__(self, name, value)
-
-    def _checked(self, name: str, value: Any) -> Any:
-        """A setting's value, once it is clear that steps can go by it; ArgumentError otherwise."""
-        if name in ("network", "label_smoothing"):
-            raise ArgumentError(f"Trainer: {name} is given once; make another Trainer to change it")
-        if name in SGD.SETTINGS:
-            raise ArgumentError(f"Trainer: {name} is the optimizer's; set trainer.optimizer.{name}")
-        if name == "average" and getattr(self, "_fitting", False):
-            raise ArgumentError("Trainer: average cannot be changed while fit is under way")
-        if name == "seed":
-            return whole("Trainer", name, value, 0, LARGEST_SEED)
-        if name == "lr_factor":
-            return not_negative("Trainer", name, value)
-        if name == "optimizer":
-            if not isinstance(value, SGD):
-                raise ArgumentError(f"Trainer: optimizer must be a ninc.SGD, got {value!r:.80}")
-            self._rates.of(value)  # a group's pattern that matches nothing is told here
-        wanted = {
-            "schedule": (callable, "a function (epoch, epochs) -> factor"),
-            "augment": (_none_or(callable), "a function (batch, rng) -> batch, or None"),
-            "average": (_none_or(_is_average), "ninc.averages.EMA or SWA, or None"),
-        }
-        if name in wanted and not wanted[name][0](value):
-            raise ArgumentError(f"Trainer: {name} must be {wanted[name][1]}, got {value!r:.80}")
-        return value
 
     @property
     def network(self) -> Network:
         """The network that is trained."""
         return self._network
-
-    @property
-    def label_smoothing(self) -> float:
-        """What the loss was made with."""
-        return self._label_smoothing
 
     def step(self, x: np.ndarray, labels: np.ndarray) -> float | PendingLoss:
         """One update. x: N×C×H×W float32, N at least 1; labels: N whole numbers.
@@ -142,33 +92,14 @@ class Trainer:
                 f"step: {self.average!r} is kept by fit alone, which knows how far the run is; "
                 "give this Trainer no average"
             )
-        arguments = self._arguments(x, labels, self._steps)
+        stepper = self.stepper
+        settings = stepper.settings(self.optimizer, self.lr_factor, self.seed, stepper.steps)
         if self.network.device == "cpu":
-            loss, _, _ = self._core.step(**arguments)
+            loss, _, _ = stepper.update(x, labels, settings)
         else:
-            loss = PendingLoss(self._core.launch(**arguments))
-        self._steps += 1
+            loss = stepper.launch(x, labels, settings)
+        stepper.steps += 1
         return loss
-
-    def _update(
-        self, x: np.ndarray, labels: np.ndarray, step: int, average_rate: float = 0.0
-    ) -> tuple[float, int, bool]:
-        """One update: (mean loss, right answers, both before it; whether numbers were finite)."""
-        return self._core.step(**self._arguments(x, labels, step), average_rate=average_rate)
-
-    def _arguments(self, x: np.ndarray, labels: np.ndarray, step: int) -> dict[str, Any]:
-        lr, weight_decay = self._rates.of(self.optimizer)
-        return {
-            "x": x,
-            "labels": array("step", "labels", labels),
-            "lr": lr * np.float32(self.lr_factor),
-            "weight_decay": weight_decay,
-            "momentum": self.optimizer.momentum,
-            "nesterov": self.optimizer.nesterov,
-            "seed": self.seed,
-            "step": step,
-            "clip_norm": self.optimizer.clip_norm or 0.0,
-        }
 
     def fit(
         self,
@@ -248,14 +179,14 @@ class Trainer:
             )
         fit_checks.check_preprocessing(train, preprocessing)
         if isinstance(train, BatchStream):
-            fit_checks.check_passes(self.network, self.average, train, epochs)
+            fit_checks.check_passes(self.network.core, self.average, train, epochs)
             batch_size = at_a_time = len(train.first()[0])
         else:
             at_a_time = min(batch_size, len(train))
         train, validation, outputs = self._matched(train, validation, at_a_time)
         fit_checks.check_outputs(outputs)
         if isinstance(train, Dataset):
-            batch_size = fit_checks.check_batches(self.network, train, batch_size)
+            batch_size = fit_checks.check_batches(self.network.core, train, batch_size)
         if validation is not None and not is_share:
             fit_checks.remark_on_validation(train, validation)
         fit_checks.remark_on_settings(self.optimizer, patience, epochs)
@@ -270,13 +201,19 @@ class Trainer:
             monitor=monitor,
             preprocessing=preprocessing,
             progress=progress,
-            frozen=frozen_parameters(self._rates.names, freeze),
+            frozen=frozen_parameters(self.stepper.names, freeze),
+        )
+        run = Run(
+            self.network, self, self.stepper, self.evaluate, train, validation, outputs, options
         )
         self._fitting = True
         try:
-            return Fit(self, train, validation, outputs, options).run()
+            with begun(run):
+                self.history = run.history
+                train_and_end(run)
         finally:
             self._fitting = False
+        return self.history
 
     def evaluate(
         self, data: Data, batch_size: int = 128, check: Callable[[], None] | None = None
@@ -323,42 +260,6 @@ class Trainer:
         count_outputs(self.network.core, validation)
         validation = by_name(validation, names, "fit: validation", "the training data's")
         return train, validation, outputs
-
-    def _prepare(
-        self, train: Dataset | BatchStream, kind: str, progress: bool
-    ) -> Preprocessing | None:
-        """Stores with the network what a later user of it needs to know of this data."""
-        outputs = count_outputs(self.network.core, train)
-        classes = train.classes or []
-        if self.network.classes is None and len(classes) == outputs:
-            self.network.classes = classes
-        if not train.is_pictures:
-            if isinstance(train, Dataset):
-                fit_checks.remark_on_pictures(train, None)
-            return None
-        preprocessing = stored_preprocessing(self.network.core)
-        fitted = None
-        if preprocessing is None:
-            if isinstance(train, BatchStream):
-                raise ArgumentError(
-                    "fit: for a stream of pictures the network needs its preprocessing first: "
-                    "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
-                )
-            preprocessing = fitted = Preprocessing.fit(
-                train.images, kind, framing=train.framing, progress=progress
-            )
-            self.network.preprocessing = preprocessing
-        if isinstance(train, Dataset):
-            fit_checks.remark_on_pictures(train, fitted)
-        return preprocessing
-
-
-def _is_average(value: Any) -> bool:
-    return hasattr(value, "rate") and hasattr(value, "norm_batches")
-
-
-def _none_or(is_wanted: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or is_wanted(value)
 
 
 def _as_training_data(train: TrainingData) -> Dataset | BatchStream:

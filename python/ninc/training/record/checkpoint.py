@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from ... import _core
 from ..._base.arguments import whole
 from ...errors import ArgumentError, DivergedError, Error, FileError
 from ...formats.model_file import AVERAGE, TRAINING, VELOCITY, forget_training
-
-if TYPE_CHECKING:
-    from ...network import Network
 
 # 1: epochs left out what did not fill a batch. 2: they see every picture.
 _FORMAT = 2
@@ -77,16 +74,16 @@ class Checkpoint:
     target: str
     version: str
 
-    def restore(self, network: Network, core: _core.Trainer) -> None:
+    def restore(self, network: _core.Model, core: _core.Trainer) -> None:
         """Puts weights, velocities, averages and what is known of the pictures in their places."""
         model, extras = self.model, dict(self.model.extras())
-        network.core.set_parameters({name: model.parameter(name) for name, _, _ in model.specs()})
+        network.set_parameters({name: model.parameter(name) for name, _, _ in model.specs()})
         core.set_velocity(_with_prefix(extras, VELOCITY))
         core.set_averages(_with_prefix(extras, AVERAGE))
         forget_training(model)
-        network.core.set_metadata(model.metadata())
+        network.set_metadata(model.metadata())
         for name, array in model.extras().items():
-            network.core.set_extra(name, array)
+            network.set_extra(name, array)
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], state: State) -> None:
@@ -103,7 +100,7 @@ def check_finite(arrays: Mapping[str, np.ndarray], state: State) -> None:
 
 
 def save(
-    path: Path, network: Network, core: _core.Trainer, state: State, settings: Mapping[str, str]
+    path: Path, model: _core.Model, core: _core.Trainer, state: State, settings: Mapping[str, str]
 ) -> None:
     """Writes a checkpoint, whole or not at all; FileError where it cannot be written.
 
@@ -111,7 +108,8 @@ def save(
     """
     arrays = {f"{VELOCITY}{name}": array for name, array in core.velocity().items()}
     arrays |= {f"{AVERAGE}{name}": array for name, array in core.averages().items()}
-    check_finite({**network.state_dict(), **arrays}, state)
+    weights = {name: model.parameter(name) for name, _, _ in model.specs()}
+    check_finite({**weights, **arrays}, state)
     entry = {
         "format": _FORMAT,
         "ninc": _core.__version__,
@@ -119,7 +117,7 @@ def save(
         "settings": dict(settings),
         "state": dataclasses.asdict(state),
     }
-    network.core.save(os.fsencode(path), {TRAINING: json.dumps(entry, sort_keys=True)}, arrays)
+    model.save(os.fsencode(path), {TRAINING: json.dumps(entry, sort_keys=True)}, arrays)
 
 
 def load(path: Path) -> Checkpoint | None:

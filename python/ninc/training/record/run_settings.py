@@ -13,16 +13,14 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from ... import _core
 from ...data import BatchStream, Dataset
 from ...errors import ArgumentError
 from ...formats.metadata import stored_preprocessing
-
-if TYPE_CHECKING:
-    from ..trainer import Trainer
-    from .checkpoint import Checkpoint, Pace
+from ...network import Network
+from ..settings import Settings
+from .checkpoint import Checkpoint, Pace
 
 _ANEW = "or begin anew in another folder"
 
@@ -44,36 +42,37 @@ class Options:
     frozen: list[str]
 
 
-def settings_of(
-    trainer: Trainer,
+def words_of(
+    network: Network,
+    settings: Settings,
     train: Dataset | BatchStream,
     validation: Dataset | None,
     options: Options,
 ) -> dict[str, str]:
     """Everything that shapes the run, in words."""
-    optimizer, model = trainer.optimizer, trainer.network.core
+    optimizer, model = settings.optimizer, network.core
     graph = hashlib.blake2b(model.graph_json().encode(), digest_size=4).hexdigest()
     return {
         # First, as other classes mean another last layer, which says less of what has happened.
         "classes": ", ".join(train.classes or ["not told"]),
-        "network": f"of {trainer.network.num_parameters:,} parameters ({graph})",
-        "seed": str(trainer.seed),
+        "network": f"of {network.num_parameters:,} parameters ({graph})",
+        "seed": str(settings.seed),
         "epochs": str(options.epochs),
         "batch size": str(options.batch_size),
-        "precision": trainer.network.precision,
+        "precision": network.precision,
         "rate": str(optimizer.lr),
         "momentum": f"{optimizer.momentum}{' (Nesterov)' if optimizer.nesterov else ''}",
         "weight decay": str(optimizer.weight_decay),
         "parameter groups": str(optimizer.groups),
         "clip_norm": str(optimizer.clip_norm),
-        "schedule": described(trainer.schedule),
-        "augmentation": described(trainer.augment),
-        "label smoothing": str(trainer.label_smoothing),
-        "averages": described(trainer.average),
+        "schedule": described(settings.schedule),
+        "augmentation": described(settings.augment),
+        "label smoothing": str(settings.label_smoothing),
+        "averages": described(settings.average),
         "monitor": options.monitor,
         "min_delta": f"{options.min_delta:g}",
         "patience": "none" if options.patience is None else str(options.patience),
-        "preprocessing": _kind(trainer, options),
+        "preprocessing": _kind(model, options),
         "frozen": ", ".join(options.frozen) or "none",
         "pictures": _pictures(train),
         "training data": _fingerprint(train),
@@ -82,15 +81,19 @@ def settings_of(
 
 
 def check_same(
-    found: Checkpoint, settings: Mapping[str, str], options: Options, trainer: Trainer
+    found: Checkpoint,
+    words: Mapping[str, str],
+    options: Options,
+    model: _core.Model,
+    settings: Settings,
 ) -> None:
-    """ArgumentError unless a run with these settings may go on from this checkpoint."""
-    for name in {**settings, **found.settings}:
-        before, now = found.settings.get(name, "none"), settings.get(name, "none")
+    """ArgumentError unless a run of these settings may go on from this checkpoint."""
+    for name in {**words, **found.settings}:
+        before, now = found.settings.get(name, "none"), words.get(name, "none")
         if before == now:
             continue
         if name == "epochs":
-            _check_epochs(found, before, options.epochs, trainer)
+            _check_epochs(found, before, options.epochs, settings)
         elif name == "patience":
             _check_patience(found, before, options.patience)
         elif name.endswith(" data"):
@@ -103,7 +106,7 @@ def check_same(
                 f"{found.path}: cannot resume: the run was begun with {name} {_short(before)}, now "
                 f"it is {_short(now)}; give the same, {_ANEW}"
             )
-    _check_preprocessing(found, trainer)
+    _check_preprocessing(found, model)
     target = _core.target()
     if found.target != target:
         raise ArgumentError(
@@ -112,9 +115,9 @@ def check_same(
         )
 
 
-def _check_preprocessing(found: Checkpoint, trainer: Trainer) -> None:
+def _check_preprocessing(found: Checkpoint, model: _core.Model) -> None:
     """A network that brings its preprocessing along must bring the one that the run has."""
-    stored = trainer.network.core.metadata().get("preprocessing")
+    stored = model.metadata().get("preprocessing")
     if stored is not None and stored != found.model.metadata().get("preprocessing"):
         raise ArgumentError(
             f"{found.path}: cannot resume: the network's stored preprocessing is not the one that "
@@ -122,25 +125,25 @@ def _check_preprocessing(found: Checkpoint, trainer: Trainer) -> None:
         )
 
 
-def is_extendable(trainer: Trainer) -> bool:
+def is_extendable(settings: Settings) -> bool:
     """Whether more epochs change nothing about those that a run has done."""
-    return not _bound_to_epochs(trainer)
+    return not _bound_to_epochs(settings)
 
 
-def _bound_to_epochs(trainer: Trainer) -> list[object]:
+def _bound_to_epochs(settings: Settings) -> list[object]:
     """Schedule and averages, where they depend on the number of epochs, or may do so."""
-    parts = (trainer.schedule, trainer.average)
+    parts = (settings.schedule, settings.average)
     return [part for part in parts if part is not None and not getattr(part, "extendable", False)]
 
 
-def _check_epochs(found: Checkpoint, before: str, epochs: int, trainer: Trainer) -> None:
+def _check_epochs(found: Checkpoint, before: str, epochs: int, settings: Settings) -> None:
     begun = found.state.epoch + (found.state.step > 0)
     if epochs < begun:
         raise ArgumentError(
             f"{found.path}: cannot resume: the run stands after {found.state.place()} already, now "
             f"epochs is {epochs}; give at least {begun}, {_ANEW}"
         )
-    bound = _bound_to_epochs(trainer)
+    bound = _bound_to_epochs(settings)
     if bound:
         raise ArgumentError(
             f"{found.path}: cannot resume: the run was begun with epochs {before}, now it is "
@@ -172,9 +175,9 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _kind(trainer: Trainer, options: Options) -> str:
+def _kind(model: _core.Model, options: Options) -> str:
     """What pictures go through: what the network says, or else what was asked for."""
-    stored = stored_preprocessing(trainer.network.core)
+    stored = stored_preprocessing(model)
     return options.preprocessing if stored is None else stored.kind
 
 

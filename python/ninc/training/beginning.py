@@ -1,0 +1,166 @@
+"""How a run begins: anew, or from a checkpoint, once it is clear that it is the same run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from .. import _core
+from .._base.interrupt import Interrupts
+from .._base.progress import TrainingProgress
+from ..data import BatchStream, Dataset
+from ..errors import ArgumentError, FileError
+from ..formats.metadata import stored_preprocessing
+from ..preprocess import Preprocessing
+from . import ending, fit_checks, monitor
+from .record import checkpoint
+from .record.checkpoint import Checkpoint
+from .record.run_folder import RunFolder
+from .record.run_settings import check_same, is_extendable, words_of
+from .run import Run
+
+
+@contextlib.contextmanager
+def begun(run: Run) -> Iterator[None]:
+    """Inside, the run stands where its first step is to be made, and signals wait for a step's end.
+
+    Afterwards, however it ended, the trainer's next run draws other numbers.
+    """
+    core, options = run.stepper.core, run.options
+    with contextlib.ExitStack() as stack:
+        if options.checkpoint_dir is not None:
+            run.folder = RunFolder(options.checkpoint_dir)
+            stack.callback(run.folder.close)
+            run.words = words_of(run.network, run.settings, run.train, run.validation, options)
+        core.set_frozen(options.frozen)
+        stack.callback(core.set_frozen, [])
+        begins = _begin(run)
+        done = run.state.epoch * (run.state.epoch_steps or 0) + run.state.step
+        run.shown = TrainingProgress(
+            options.epochs, run.state.epoch_steps, done, shown=options.progress
+        )
+        stack.callback(run.shown.close)
+        if begins:
+            run.shown.note(begins)
+        run.interrupts = stack.enter_context(Interrupts(run.shown.note))
+        options.pace.done(run.state.steps)
+        stack.callback(_hand_back, run)
+        yield
+
+
+def _hand_back(run: Run) -> None:
+    state = run.state
+    run.stepper.steps = state.steps
+    run.stepper.epochs = state.before + state.epoch + (state.step > 0)
+    run.settings.lr_factor = 1.0
+
+
+def _begin(run: Run) -> str:
+    """Makes network, settings and history ready; tells how the run begins, if unusually."""
+    found = _found(run)
+    if found is not None:
+        _restore(run, found)
+    monitor.load_state(run.settings.schedule, run.state.schedule)
+    run.preprocessing = _prepared(run)
+    if run.folder is None:
+        return ""
+    if found is None:
+        run.folder.restore_history([])
+    resumed = "" if found is None else run.state.place()
+    run.folder.describe(run.words, _counts(run), resumed)
+    if found is None:
+        if run.preprocessing is not None and run.preprocessing.whitening is not None:
+            run.save()  # fitted again, a whitening may have other bits
+        words = f"nothing to resume in {run.folder.path}: beginning a new run"
+        return words if run.options.resume else ""
+    if found.settings != run.words:
+        run.save()  # with the epochs and the patience that hold from now on
+    return _going_on(run, found)
+
+
+def _found(run: Run) -> Checkpoint | None:
+    """The checkpoint to go on from, once it is clear that this is the same run."""
+    if run.folder is None:
+        return None
+    if run.options.resume:
+        found = checkpoint.load(run.folder.last)
+        if found is not None:
+            check_same(found, run.words, run.options, run.network.core, run.settings)
+        return found
+    if run.folder.last.exists():
+        raise FileError(
+            f"{run.folder.last}: a run is in this folder already; resume it (resume=True, "
+            "--resume), or begin anew in another folder"
+        )
+    return None
+
+
+def _restore(run: Run, found: Checkpoint) -> None:
+    state, patience = found.state, run.options.patience
+    state.stopped = patience is not None and state.stale >= patience
+    if patience is not None and state.best is not None:
+        # Asked now: at the end it would be too late.
+        ending.stored_best(run.folder.best, state.best["epoch"])
+    run.state = state
+    found.restore(run.network.core, run.stepper.core)
+    if state.optimizer is not None:
+        run.settings.optimizer = run.settings.optimizer.replaced(**state.optimizer)
+    run.history = run.folder.restore_history(state.rows)
+
+
+def _prepared(run: Run) -> Preprocessing | None:
+    """What pictures go through; stores with the network what its later users need to know."""
+    network, train = run.network, run.train
+    classes = train.classes or []
+    if network.classes is None and len(classes) == run.classes:
+        network.classes = classes
+    if not train.is_pictures:
+        if isinstance(train, Dataset):
+            fit_checks.remark_on_pictures(train, None)
+        return None
+    preprocessing = stored_preprocessing(network.core)
+    fitted = None
+    if preprocessing is None:
+        if isinstance(train, BatchStream):
+            raise ArgumentError(
+                "fit: for a stream of pictures the network needs its preprocessing first: "
+                "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
+            )
+        kind, progress = run.options.preprocessing, run.options.progress
+        preprocessing = fitted = Preprocessing.fit(
+            train.images, kind, framing=train.framing, progress=progress
+        )
+        network.preprocessing = preprocessing
+    if isinstance(train, Dataset):
+        fit_checks.remark_on_pictures(train, fitted)
+    return preprocessing
+
+
+def _going_on(run: Run, found: Checkpoint) -> str:
+    state, epochs = run.state, run.options.epochs
+    finished = f"the run in {run.folder.path} was finished already"
+    if state.stopped:
+        return (
+            f"{finished}, by patience {run.options.patience} after epoch {state.epoch} of "
+            f"{epochs}; a larger patience goes on"
+        )
+    if state.epoch == epochs:
+        return f"{finished}; more epochs go on" if is_extendable(run.settings) else finished
+    words = f"going on after {state.place()} of {epochs} epochs"
+    if found.version == _core.__version__:
+        return words
+    return f"{words} (begun by ninc {found.version}: bits may differ)"
+
+
+def _counts(run: Run) -> dict[str, Any]:
+    def count(data: Dataset | BatchStream | None) -> int | None:
+        return len(data) if isinstance(data, Dataset) else None
+
+    held_out = run.network.held_out
+    return {
+        "training": count(run.train),
+        "validation": count(run.validation),
+        "classes": run.network.classes,
+        "held_out": None if held_out is None else held_out.to_dict(),
+    }

@@ -1,0 +1,91 @@
+"""One `fit` under way, as `beginning`, `loop` and `ending` hand it on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .._base.interrupt import Interrupts
+from .._base.progress import TrainingProgress
+from ..data import BatchStream, Dataset
+from ..data.batches import Batch, steps_per_epoch, training_batches
+from ..inference.evaluation import Evaluation
+from ..network import Network
+from ..preprocess import Preprocessing
+from .averages import averaged
+from .record import checkpoint
+from .record.checkpoint import State
+from .record.history import History
+from .record.run_folder import RunFolder
+from .record.run_settings import Options
+from .settings import Settings
+from .stepper import Stepper
+
+
+@dataclasses.dataclass
+class Run:
+    """What is trained, how and on what; and where it stands.
+
+    settings: the trainer's, which may be set between two steps. evaluate: the trainer's, too.
+    classes: how many the network tells apart. words: all that shapes the run, where it has a
+    folder. best: the best weights, where they stay in memory: with a folder they are in its file.
+    """
+
+    network: Network
+    settings: Settings
+    stepper: Stepper
+    evaluate: Callable[..., Evaluation]
+    train: Dataset | BatchStream
+    validation: Dataset | None
+    classes: int
+    options: Options
+    history: History = dataclasses.field(default_factory=History)
+    folder: RunFolder | None = None
+    words: dict[str, str] = dataclasses.field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
+    best: dict[str, np.ndarray] | None = None
+    state: State = dataclasses.field(init=False)
+    shown: TrainingProgress = dataclasses.field(init=False)
+    interrupts: Interrupts = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        steps = steps_per_epoch(self.train, self.options.batch_size)
+        self.state = State(steps=self.stepper.steps, before=self.stepper.epochs, epoch_steps=steps)
+
+    def batches(
+        self, epoch: int, first: int = 0, check: Callable[[], None] | None = None
+    ) -> Iterator[Batch]:
+        """The run's epoch number `epoch`, from 0, from its batch number `first` on."""
+        return training_batches(
+            self.train,
+            self.preprocessing,
+            self.options.batch_size,
+            self.settings.augment,
+            self.settings.seed,
+            self.state.before + epoch,
+            first,
+            check or self.interrupts.check,
+        )
+
+    def averaged(
+        self, batches: Callable[[], Iterator[Batch]], check: Callable[[], None]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Inside, the network holds the averages, where there are any yet.
+
+        batches, check: as `ninc.averages.averaged` takes them.
+        """
+        if not self.state.averaged:
+            return contextlib.nullcontext()
+        number = self.settings.average.norm_batches
+        return averaged(self.network.core, self.stepper.core, batches, number, check)
+
+    def save(self) -> None:
+        """Writes a checkpoint of where the run stands."""
+        self.state.optimizer = self.settings.optimizer.settings()
+        checkpoint.save(
+            self.folder.last, self.network.core, self.stepper.core, self.state, self.words
+        )
+        self.options.pace.done(self.state.steps)
