@@ -4,6 +4,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ninc import cli
 
 pty = pytest.importorskip("pty")  # not on every system
+pytest.importorskip("shtab")
 
 # (what stands on the line, the words that may stand for its last one; None: file names)
 CASES = [
@@ -67,23 +69,29 @@ def test_it_knows_every_command_and_option(shell, folder, capsys):
         subprocess.run([shell, "-n", str(path)], check=True)
 
 
+def test_without_shtab_it_is_told_how_to_have_it(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert cli.main(["completion", "bash"]) == 1
+    assert capsys.readouterr().err == (
+        "ninc: completion needs shtab: pip install 'ninc[completion]'\n"
+    )
+
+
 @needs("bash")
 @pytest.mark.parametrize("line, expected", CASES)
 def test_bash(line, expected, folder, capsys):
     words = line.split(" ")
     quoted = " ".join(f"'{word}'" for word in words)
-    # `compopt` tells what is left to bash's own completion of file names.
     asked = (
-        f"source '{script('bash', folder, capsys, 'script')}'; files=yes; "
-        "compopt() { files=no; }; "
-        f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _ninc; "
-        'printf "%s\\n" $files "${COMPREPLY[@]}"'
+        f"source '{script('bash', folder, capsys, 'script')}'; "
+        f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; "
+        """$(complete -p ninc | sed 's/.* -F \\([^ ]*\\) .*/\\1/'); """
+        'printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
-    files, *got = done.stdout.split()
-    assert sorted(got) == sorted(expected or []), done.stderr
-    if expected is None or line.endswith("--top "):
-        assert files == ("yes" if expected is None else "no")
+    wanted = ["one.txt", "two.txt"] if expected is None else expected
+    got = [word for word in done.stdout.split() if word != ".hidden"]  # where the script lies
+    assert sorted(got) == sorted(wanted), done.stderr
 
 
 @needs("fish")

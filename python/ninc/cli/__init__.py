@@ -42,11 +42,19 @@ class _Version(argparse.Action):
 class _Parser(argparse.ArgumentParser):
     """Tells wrong usage in two lines: the usage of `ninc train` alone fills half a screen."""
 
+    commands: dict[str, _Parser]  # by their names
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"usage: {self.prog} --help shows it\n{self.prog}: error: {message}\n")
 
+    def actions(self) -> list[argparse.Action]:
+        return self._actions
 
-def build_parser() -> argparse.ArgumentParser:
+    def options(self) -> list[str]:
+        return [name for action in self._actions for name in action.option_strings]
+
+
+def build_parser() -> _Parser:
     parser = _Parser(
         prog="ninc",
         description="Network in Network, trained and run fast without a framework.",
@@ -64,7 +72,8 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run, parser=command)
+        command.set_defaults(run=module.run, parser=command, program=parser)
+    parser.commands = commands.choices
     return parser
 
 
@@ -106,7 +115,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
         near = difflib.get_close_matches(argv[0], COMMANDS, 1)
         there = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
         parser.exit(2, f"ninc: no command {argv[0]!r}, {there}\n")
-    if argv[0][:1] == "-" and not any(name.startswith(argv[0]) for name in _options(parser)):
+    if argv[0][:1] == "-" and not any(name.startswith(argv[0]) for name in parser.options()):
         parser.error(f"unrecognized arguments: {argv[0]}{_near(parser, argv[0])}")
     args, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -116,13 +125,9 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _options(parser: argparse.ArgumentParser) -> list[str]:
-    return list(parser._option_string_actions)
-
-
-def _near(parser: argparse.ArgumentParser, option: str) -> str:
+def _near(parser: _Parser, option: str) -> str:
     """Words for the option that may have been meant, "" where none is near."""
-    options = [name for name in _options(parser) if name[:2] == "--"]
+    options = [name for name in parser.options() if name[:2] == "--"]
     near = difflib.get_close_matches(option.partition("=")[0], options, 1)
     return f", did you mean {near[0]}?" if near else ""
 
