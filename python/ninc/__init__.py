@@ -8,7 +8,7 @@ Networks: `ninc.models`, `ninc.nn`, `ninc.load`. Training: `ninc.Trainer`, `ninc
 Everything is imported when first used, so that `import ninc` costs next to nothing.
 """
 
-from . import _old_paths  # noqa: F401
+from . import _old_paths
 from .errors import (
     ArgumentError,
     DeviceError,
@@ -53,30 +53,22 @@ if TYPE_CHECKING:
 _MODULES = frozenset(
     "_core augment averages data functional models nn preprocess schedules".split()
 )
-_NAMES = {
-    "Dataset": "data",
-    "Evaluation": "inference.evaluation",
-    "Explanation": "explanation",
-    "History": "training.record.history",
-    "Interrupted": "_base.interrupt",
-    "LoadedWeights": "formats.weights",
-    "Network": "network",
-    "Plan": "inference.plan",
-    "SGD": "training.optim",
-    "Trainer": "training.trainer",
-    "__version__": "_core",
-    "build_info": "control",
-    "devices": "control",
-    "explain": "explanation",
-    "get_cmake_dir": "control",
-    "get_include": "control",
-    "get_num_threads": "control",
-    "load": "network",
-    "set_num_threads": "control",
-    "set_target": "control",
-    "target": "control",
-    "targets": "control",
+_HOMES = {
+    "_base.interrupt": "Interrupted",
+    "_core": "__version__",
+    "control": "build_info devices get_cmake_dir get_include get_num_threads set_num_threads "
+    "set_target target targets",
+    "data": "Dataset",
+    "explanation": "Explanation explain",
+    "formats.weights": "LoadedWeights",
+    "inference.evaluation": "Evaluation",
+    "inference.plan": "Plan",
+    "network": "Network load",
+    "training.optim": "SGD",
+    "training.record.history": "History",
+    "training.trainer": "Trainer",
 }
+_NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "ArgumentError",
@@ -125,7 +117,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    if name in _MODULES:
+    if name in _MODULES or f"{__name__}.{name}" in _old_paths.MOVED:
         return import_module(f".{name}", __name__)
     if name in _NAMES:
         value = getattr(import_module(f".{_NAMES[name]}", __name__), name)
