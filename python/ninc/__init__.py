@@ -9,49 +9,57 @@ Everything is imported when first used, so that `import ninc` costs next to noth
 """
 
 from . import _old_paths
-from .errors import (
-    ArgumentError,
-    DeviceError,
-    DivergedError,
-    DTypeError,
-    Error,
-    FileError,
-    ModelError,
-    OutOfMemoryError,
-    Remark,
-    ShapeError,
-)
 
 TYPE_CHECKING = False  # typing's own, without importing typing
-if TYPE_CHECKING:
-    from . import data, functional, models, nn, preprocess
-    from ._base.interrupt import Interrupted
-    from ._core import __version__
-    from .control import (
-        build_info,
-        devices,
-        get_cmake_dir,
-        get_include,
-        get_num_threads,
-        set_num_threads,
-        set_target,
-        target,
-        targets,
+if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that users may, too
+    # isort: off
+    from . import (
+        data as data,
+        errors as errors,
+        functional as functional,
+        models as models,
+        nn as nn,
+        preprocess as preprocess,
     )
-    from .data import Dataset
-    from .explanation import Explanation, explain
-    from .formats.weights import LoadedWeights
-    from .inference.evaluation import Evaluation
-    from .inference.plan import Plan
-    from .network import Network, load
-    from .training import augment, averages, schedules
-    from .training.optim import SGD
-    from .training.record.history import History
-    from .training.trainer import Trainer
+    from ._base.interrupt import Interrupted as Interrupted
+    from ._core import __version__ as __version__
+    from .control import (
+        build_info as build_info,
+        devices as devices,
+        get_cmake_dir as get_cmake_dir,
+        get_include as get_include,
+        get_num_threads as get_num_threads,
+        set_num_threads as set_num_threads,
+        set_target as set_target,
+        target as target,
+        targets as targets,
+    )
+    from .data import Dataset as Dataset
+    from .errors import (
+        ArgumentError as ArgumentError,
+        DeviceError as DeviceError,
+        DivergedError as DivergedError,
+        DTypeError as DTypeError,
+        Error as Error,
+        FileError as FileError,
+        ModelError as ModelError,
+        OutOfMemoryError as OutOfMemoryError,
+        Remark as Remark,
+        ShapeError as ShapeError,
+    )
+    from .explanation import Explanation as Explanation, explain as explain
+    from .formats.weights import LoadedWeights as LoadedWeights
+    from .inference.evaluation import Evaluation as Evaluation
+    from .inference.plan import Plan as Plan
+    from .network import Network as Network, load as load
+    from .training import augment as augment, averages as averages, schedules as schedules
+    from .training.optim import SGD as SGD
+    from .training.record.history import History as History
+    from .training.trainer import Trainer as Trainer
 
 # Where each name lives.
 _MODULES = frozenset(
-    "_core augment averages data functional models nn preprocess schedules".split()
+    "_core augment averages data errors functional models nn preprocess schedules".split()
 )
 _HOMES = {
     "_base.interrupt": "Interrupted",
@@ -59,6 +67,8 @@ _HOMES = {
     "control": "build_info devices get_cmake_dir get_include get_num_threads set_num_threads "
     "set_target target targets",
     "data": "Dataset",
+    "errors": "ArgumentError DTypeError DeviceError DivergedError Error FileError ModelError "
+    "OutOfMemoryError Remark ShapeError",
     "explanation": "Explanation explain",
     "formats.weights": "LoadedWeights",
     "inference.evaluation": "Evaluation",
@@ -70,48 +80,7 @@ _HOMES = {
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-__all__ = [
-    "ArgumentError",
-    "DTypeError",
-    "Dataset",
-    "DeviceError",
-    "DivergedError",
-    "Error",
-    "Evaluation",
-    "Explanation",
-    "FileError",
-    "History",
-    "Interrupted",
-    "LoadedWeights",
-    "ModelError",
-    "Network",
-    "OutOfMemoryError",
-    "Plan",
-    "Remark",
-    "SGD",
-    "ShapeError",
-    "Trainer",
-    "__version__",
-    "augment",
-    "averages",
-    "build_info",
-    "data",
-    "devices",
-    "explain",
-    "functional",
-    "get_cmake_dir",
-    "get_include",
-    "get_num_threads",
-    "load",
-    "models",
-    "nn",
-    "preprocess",
-    "schedules",
-    "set_num_threads",
-    "set_target",
-    "target",
-    "targets",
-]
+__all__ = sorted({*_NAMES, *_MODULES} - {"_core"})
 
 
 def __getattr__(name: str) -> object:

@@ -32,21 +32,19 @@ MOVED = {
 }
 
 
-class _Finder:
-    """Finds a module under its old path, as Python's import system asks for it."""
+class _OldPath:
+    """What Python's import system finds a module by under its old path, and loads it by."""
 
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> object:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> object:
         if name not in MOVED:
             return None
         from importlib.machinery import ModuleSpec
 
-        return ModuleSpec(name, _Loader(MOVED[name]))
-
-
-class _Loader:
-    def __init__(self, path: str) -> None:
-        self._path = path
+        return ModuleSpec(name, cls(MOVED[name]))
 
     def create_module(self, spec: object) -> object:
         from importlib import import_module
@@ -59,4 +57,4 @@ class _Loader:
         module.__spec__ = self._own_spec  # the import system has put the old path's there
 
 
-sys.meta_path.append(_Finder)
+sys.meta_path.append(_OldPath)

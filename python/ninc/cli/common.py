@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ArgumentError, FileError
 from .numbers import not_negative, positive, share
 from .terminal import say
 
@@ -72,7 +73,6 @@ def load_network(path: str) -> Network:
     import ninc
 
     from ..data.listing import has_picture_ending
-    from ..errors import FileError
 
     # Asked here for the plainest words; the core tells all else that is wrong with a file.
     if not os.path.exists(path):
@@ -87,8 +87,6 @@ def load_network(path: str) -> Network:
 def file_or_named_network(name: str, seed: int = 0) -> Network:
     """A model file, or one of the published networks by name with fresh weights."""
     import ninc
-
-    from ..errors import FileError
 
     if name in INPUTS:
         return ninc.models.create(name, seed=seed)
@@ -117,7 +115,6 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
     network was trained, else all pictures.
     """
     from .. import data
-    from ..errors import ArgumentError
 
     pictures = as_stored(network)
     there, record = data.splits(path), network.held_out
@@ -163,7 +160,6 @@ def _load_recorded(
 ) -> Dataset:
     """What was held out when the network was trained; ArgumentError where the data are others."""
     from ..data.dataset import first_of_each
-    from ..errors import ArgumentError
 
     chosen = {"held_out": record.share, "seed": record.seed, "limit": record.limit}
     loaded = load_split(path, "test", args, **chosen, **pictures)

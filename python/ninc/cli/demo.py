@@ -15,6 +15,7 @@ import argparse
 import sys
 import time
 
+from .._base.files import check_writable, make_folder
 from .._base.plain_json import json_text
 from .common import add_threads, use_threads
 
@@ -38,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import ninc
 
-    from .._base.files import check_writable, make_folder
     from ..data import digits
     from ..explanation import explain
     from ..inference.evaluation import evaluate

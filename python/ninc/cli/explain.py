@@ -17,6 +17,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._base.files import check_none_of, check_writable, make_folder
+from ..errors import ArgumentError, FileError, ShapeError
 from .common import add_device, add_threads, load_network, use_threads
 from .terminal import one_line, say
 
@@ -51,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..errors import FileError, ShapeError
     from ..explanation import explain
 
     use_threads(args)
@@ -85,8 +86,6 @@ class _Sheet:
     """All explanations in one file, below one another."""
 
     def __init__(self, path: str, images: list[str]) -> None:
-        from .._base.files import check_none_of, check_writable
-        from ..errors import ArgumentError
         from ..explanation.image_files import check_ending, endings
 
         if not Path(path).suffix:
@@ -123,8 +122,6 @@ class _Folder:
     """A PNG file for each explanation, named after its picture; none of these is overwritten."""
 
     def __init__(self, path: str, images: list[str]) -> None:
-        from .._base.files import check_writable, make_folder
-
         self._path = make_folder(path)
         check_writable(self._path / "map.png")
         here = os.path.realpath(self._path)

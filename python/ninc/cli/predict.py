@@ -21,7 +21,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._base.files import check_none_of, check_writable, written_whole
 from .._base.plain_json import json_text
+from .._base.progress import Counter
+from ..errors import Error, FileError
 from .common import add_device, add_threads, load_network, use_threads
 from .numbers import positive
 from .terminal import one_line, say
@@ -68,7 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from .._base.files import check_none_of, check_writable
     from ..data.listing import has_picture_ending
 
     if args.csv is not None and args.top is not None:
@@ -90,7 +92,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _pictures(given: Sequence[str]) -> tuple[list[tuple[str, Any]], int]:
     """The pictures with their names, and how many folders have none."""
-    from ..errors import FileError
     from ..inference.predict import folder_pictures
 
     pictures: list[tuple[str, Any]] = []
@@ -114,7 +115,6 @@ def _predict(
     network: Network, pictures: Sequence[tuple[str, Any]], batch_size: int, write: Write
 ) -> int:
     """Writes the results as they come; returns how many pictures could not be read."""
-    from .._base.progress import Counter
     from ..inference.predict import answers
 
     # On a terminal the lines themselves show how far it is.
@@ -140,8 +140,6 @@ def _predict(
 @contextlib.contextmanager
 def _writer(args: argparse.Namespace, network: Network) -> Iterator[Write]:
     """What writes one result, in the form that was asked for."""
-    from .._base.files import written_whole
-
     if args.csv == "-":
         yield _csv_writer(sys.stdout, network)
     elif args.csv is not None:
@@ -173,7 +171,6 @@ def _line_writer(top: int, as_json: bool, network: Network) -> Write:
 
 
 def _csv_writer(file: Any, network: Network) -> Write:
-    from ..errors import Error
     from ..formats.metadata import class_names, stored_preprocessing
 
     table = csv.writer(file, lineterminator="\n")

@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ArgumentError
 from .common import INPUTS, as_stored, load_network
 from .terminal import say
 
@@ -84,7 +85,6 @@ class Start:
 
 def _asked(args: argparse.Namespace) -> dict[str, Any]:
     """How a published network's pictures are framed, as the command line says."""
-    from ..errors import ArgumentError
     from ..preprocess import WHITE, Framing
 
     side, channels = INPUTS[args.model]

@@ -28,7 +28,9 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from .._base.files import check_none_of, check_writable
 from .._base.plain_json import json_text
+from ..errors import ArgumentError, remark
 from ..training.monitor import MONITOR, watched
 from .common import HELD_OUT, load_split, use_threads
 from .start import Start
@@ -48,8 +50,6 @@ _MANY = 0.1
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..errors import ArgumentError
-
     check_used(args)
     _check_outputs(args)
     if args.plot is not None and find_spec("matplotlib") is None:
@@ -79,7 +79,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Hours of training must not end in "permission denied", nor in a picture overwritten."""
-    from .._base.files import check_none_of, check_writable
     from ..data.listing import has_picture_ending
 
     for option, path in (("-o", args.output), ("--history", args.history), ("--plot", args.plot)):
@@ -122,7 +121,6 @@ def _announce(
 ) -> None:
     from ..data.duplicates import shared_images
     from ..data.listing import some_names
-    from ..errors import remark
 
     train, words = data["train"], {"validation": "to choose by", "test": "to test with"}
     if network.held_out is not None:
@@ -147,7 +145,6 @@ def _announce(
 def _announce_framing(train: Dataset) -> None:
     """How pictures become the network's, and what that costs them."""
     from ..data.survey import MUCH, much_cut
-    from ..errors import remark
     from ..preprocess import WHITE
 
     framing = train.framing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ArgumentError
 from ..training.monitor import MONITOR
 from .common import INPUTS, add_data, add_data_options, add_device, add_threads
 from .numbers import (
@@ -183,7 +184,6 @@ def _add_training(group: Any) -> None:
 
 
 def _every(text: str) -> int | str:
-    from ..errors import ArgumentError
     from ..training.record.checkpoint import Pace
 
     every = int(text) if text.isdecimal() else text
@@ -197,7 +197,6 @@ def _every(text: str) -> int | str:
 
 
 def _average(text: str) -> Any:
-    from ..errors import ArgumentError
     from ..training.averages import EMA, SWA
 
     name, _, number = text.partition(":")

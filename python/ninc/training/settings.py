@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from .augment import Augmentation
 from .averages import EMA, SWA
 from .optim import SGD, Rates, not_negative
-from .schedules import Constant, Schedule
+from .schedules import Schedule
 
 
 class Settings:
@@ -20,24 +20,15 @@ class Settings:
     every step; a loop of one's own around `step` may set it too.
     """
 
-    def __init__(
-        self,
-        rates: Rates,
-        optimizer: SGD | None,
-        schedule: Schedule | None,
-        augment: Augmentation | None,
-        label_smoothing: float,
-        seed: int,
-        average: EMA | SWA | None,
-    ) -> None:
+    optimizer: SGD
+    schedule: Schedule
+    augment: Augmentation | None
+    average: EMA | SWA | None
+    seed: int
+    lr_factor: float
+
+    def __init__(self, rates: Rates, label_smoothing: float) -> None:
         self._rates, self._label_smoothing, self._fitting = rates, label_smoothing, False
-        self.seed = seed
-        self.optimizer = (
-            SGD(0.1, momentum=0.9, weight_decay=1e-4) if optimizer is None else optimizer
-        )
-        self.schedule = Constant() if schedule is None else schedule
-        self.augment = augment
-        self.average = average
         self.lr_factor = 1.0
 
     def __setattr__(self, name: str, value: Any) -> None:

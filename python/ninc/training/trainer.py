@@ -29,7 +29,7 @@ from .record.checkpoint import Pace
 from .record.history import History
 from .record.run_settings import Options
 from .run import Run
-from .schedules import Schedule
+from .schedules import Constant, Schedule
 from .settings import Settings, checked_smoothing
 from .stepper import Stepper
 
@@ -70,7 +70,13 @@ class Trainer(Settings):
             raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
         self._network = network
         self.stepper = Stepper(network.core, smoothing)
-        super().__init__(self.stepper.rates, optimizer, schedule, augment, smoothing, seed, average)
+        super().__init__(self.stepper.rates, smoothing)
+        self.seed = seed
+        usual = SGD(0.1, momentum=0.9, weight_decay=1e-4)
+        self.optimizer = usual if optimizer is None else optimizer
+        self.schedule = Constant() if schedule is None else schedule
+        self.augment = augment
+        self.average = average
         self.history = History()
 
     @property
