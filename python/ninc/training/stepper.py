@@ -19,7 +19,7 @@ from .pending_loss import PendingLoss
 
 @dataclasses.dataclass(frozen=True)
 class StepSettings:
-    """What a step goes by beside its batch, in the form that the core takes: its own has the same.
+    """What a step goes by beside its batch: their one form, which the core takes as it is.
 
     lr, weight_decay: float32, an entry for each trainable parameter. clip_norm: 0 for no limit.
     seed, step: dropout draws by them. average_rate: how far the averages follow; 0 leaves them.
