@@ -28,8 +28,8 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: all demo test test-cpp test-python asan tsan fuzz gpu-check bench cuda-report lint format
-.PHONY: wheel clean
+.PHONY: all demo test test-cpp test-long test-python asan tsan fuzz check-all gpu-check bench
+.PHONY: cuda-report lint format wheel clean
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -81,6 +81,10 @@ test-cpp: $(VENV)/.test-tools
 	@$(BIN)/cmake --build --preset release
 	@$(CTEST) --preset release
 
+# Whole layers, and kernels on emulated processors.
+test-long: test-cpp
+	@$(CTEST) --preset long
+
 # NINC_TEST_TORCH=1 brings torch, the second opinion some tests ask for where it is installed.
 test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
 	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then $(PIP) install torch==2.13.0; fi
@@ -111,6 +115,16 @@ fuzz: $(VENV)/.fuzz-tools
 	    || { tail -n 60 build/fuzz/$$name.log; exit 1; }; \
 	  tail -n 1 build/fuzz/$$name.log; \
 	done
+
+# All there is, three quarters of an hour on two slow cores; the table in CONTRIBUTING.md says what
+# runs where.
+check-all:
+	@$(MAKE) lint
+	@$(MAKE) test NINC_TEST_TORCH=1
+	@$(MAKE) test-long
+	@$(MAKE) tsan
+	@$(MAKE) asan
+	@$(MAKE) fuzz
 
 # For a machine with a GPU. The binary needs a driver and nothing else, so that it may be built
 # elsewhere, copied and run by itself; the comparison with torch needs a torch for CUDA in $(VENV).

@@ -2,6 +2,10 @@
 // number of times. Compiling fixes the algorithm, the layout of its arrays and the order of its
 // sums; a run may split work by the threads there are and look at how arrays are aligned, nothing
 // else.
+//
+// A kernel works on memory of its backend alone, labels and results included. It has nothing to
+// check, since a plan is made of what was checked; its Status tells failures of the device. It
+// allocates nothing: scratch memory comes with the run.
 #pragma once
 
 #include <cstddef>
@@ -53,28 +57,7 @@ class Run {
   int threads() const { return arguments_.workspace.threads(); }
 
   // A value's memory; null for kNoValue.
-  float* Out(ValueId v) const {
-    if (v == kNoValue) return nullptr;
-    const Value& value = program_.values[v];
-    switch (value.kind) {
-      case ValueKind::kInput:  // which arguments().x tells, strides included
-        return nullptr;
-      case ValueKind::kOutput:
-        return arguments_.y;
-      case ValueKind::kArena:
-        return reinterpret_cast<float*>(arguments_.arena + layout_.offsets[v]);
-      case ValueKind::kParameter:
-        return arguments_.parameters->data(value.index);
-      case ValueKind::kVelocity:
-        return arguments_.velocity->data(value.index);
-      case ValueKind::kAverage:
-        return arguments_.averages->data(value.index);
-      case ValueKind::kPrepared:
-        return reinterpret_cast<float*>(arguments_.prepared->blocks[value.index]->data() +
-                                        value.offset);
-    }
-    return nullptr;
-  }
+  float* Out(ValueId v) const;
   const float* In(ValueId v) const { return Out(v); }
   uint8_t* Bytes(ValueId v) const { return reinterpret_cast<uint8_t*>(Out(v)); }
 
@@ -99,12 +82,18 @@ struct ConvolutionChoice {
   std::string block;  // what it takes at a time, "64 tiles"; empty where nothing is to be said
 };
 
-// Never changes; serves any thread and any stream of its device.
+// Never changes; serves any thread and any stream of its device. Moved, not copied.
 struct Kernel {
+  Kernel() = default;
+  Kernel(std::function<Status(const Run&)> what, const WorkspaceSize& memory = {});  // NOLINT
+  Kernel(Kernel&&) noexcept;
+  Kernel& operator=(Kernel&&) noexcept;
+  ~Kernel();
+
   std::function<Status(const Run&)> run;
-  WorkspaceSize scratch = {};
-  std::vector<Packing> packings = {};                // of the packed weights it reads, in order
-  std::vector<ConvolutionChoice> convolutions = {};  // in the order of its layers
+  WorkspaceSize scratch;
+  std::vector<Packing> packings;                // of the packed weights it reads, in order
+  std::vector<ConvolutionChoice> convolutions;  // in the order of its layers
   // Bytes that a forward step leaves for its backward step, of the kernel's own making.
   size_t trace_bytes = 0;
 };
@@ -114,7 +103,7 @@ struct Kernel {
 class Compiled : public Result<std::optional<Kernel>> {
  public:
   using Result::Result;
-  Compiled(Kernel kernel) : Result(std::optional<Kernel>(std::move(kernel))) {}  // NOLINT
+  Compiled(Kernel kernel);  // NOLINT(google-explicit-constructor)
 };
 
 }  // namespace ninc

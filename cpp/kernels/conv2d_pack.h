@@ -21,9 +21,7 @@
 
 namespace ninc::cpu {
 
-// How `columns` are cut into panels: all as wide as the tile, but for a last one that would be a
-// single vector wide, which takes a vector from its neighbour (3 + 3 + 3 + 1 is slower than
-// 3 + 3 + 2 + 2: a narrow tile has too few sums under way to hide their latency).
+// How `columns` are cut into panels: all as wide as the tile, but for a last one of what is left.
 class Panels {
  public:
   Panels(int64_t columns, const TileShape& tile)
@@ -31,7 +29,6 @@ class Panels {
     const int64_t vectors = (columns + tile.lanes - 1) / tile.lanes;
     count_ = (vectors + widest_ - 1) / widest_;
     last_ = vectors - (count_ - 1) * widest_;
-    borrowed_ = last_ == 1 && count_ > 1 && widest_ > 2;
   }
   int64_t count() const { return count_; }
   const TileShape& shape() const { return shape_; }
@@ -39,7 +36,7 @@ class Panels {
   // First column of a panel; Column(count()) is the padded end.
   int64_t Column(int64_t panel) const {
     if (panel == count_) return count_ == 0 ? 0 : ((count_ - 1) * widest_ + last_) * lanes_;
-    return (panel * widest_ - (borrowed_ && panel == count_ - 1 ? 1 : 0)) * lanes_;
+    return panel * widest_ * lanes_;
   }
   int Vectors(int64_t panel) const {
     return static_cast<int>((Column(panel + 1) - Column(panel)) / lanes_);
@@ -64,7 +61,6 @@ class Panels {
   TileShape shape_;
   int64_t lanes_, widest_;
   int64_t count_ = 0, last_ = 0;
-  bool borrowed_ = false;
 };
 
 // The register tile that multiplies a pass of a problem: a split product (split_tile.h) where the

@@ -1,8 +1,6 @@
 // Backward goes over the pixels of dx, each of which gathers from the windows that touch it: tasks
-// share nothing, every pixel is written once, and large maps are written past the caches.
+// share nothing, and every pixel is written once.
 #include "kernels/pool2d_training.h"
-
-#include <hwy/cache_control.h>
 
 #include <optional>
 
@@ -189,26 +187,6 @@ void PoolAndDrop(const TrainingPoolProblem& problem, const DropoutMask* mask, Sp
 
 namespace {
 
-// Maps from this size on are written past the caches: their lines would be read before they are
-// written, and be gone before anybody reads them.
-constexpr size_t kPastCachesBytes = 32 << 20;
-
-struct Cached {
-  template <class Slice>
-  HWY_INLINE void operator()(Slice slice, V value, float* to, int v) const {
-    slice.Store(value, to, v);
-  }
-};
-struct PastCaches {  // whole vectors of whole lines only
-  HWY_INLINE void operator()(Vectors<1>, V value, float* to, int) const {
-    hn::Stream(value, D(), to);
-  }
-  template <class Slice>
-  HWY_INLINE void operator()(Slice, V value, float* to, int v) const {
-    hn::Stream(value, D(), to + v * kLanes);
-  }
-};
-
 // Calls pixel(n, h, w, windows' rows, windows' columns) for every pixel of dx, a task taking whole
 // rows.
 template <class Pixel>
@@ -223,13 +201,11 @@ void ForEachInput(const PoolWindows& windows, int threads, Pixel pixel) {
                        pixel(row / rows, h, w, p, windows.ReachingColumns({w, w + 1}));
                      }
                    }
-                   hwy::FlushStream();
                  });
 }
 
-template <class Store>
 void GatherFromMaxima(const TrainingPoolProblem& problem, float scale, const float* dy,
-                      const uint8_t* trace, float* dx, Store store, int threads) {
+                      const uint8_t* trace, float* dx, int threads) {
   const PoolWindows windows(problem.pool);
   const Shape &in = problem.pool.input, &out = windows.out;
   const V factor = hn::Set(D(), scale);
@@ -253,14 +229,13 @@ void GatherFromMaxima(const TrainingPoolProblem& problem, float scale, const flo
           }
         }
       }
-      for (int v = 0; v < kV; ++v) store(slice, sum[v], to + c, v);
+      for (int v = 0; v < kV; ++v) slice.Store(sum[v], to + c, v);
     });
   });
 }
 
-template <class Store>
 void GatherFromAverages(const TrainingPoolProblem& problem, float scale, const float* dy,
-                        const uint8_t* trace, float* dx, Store store, int threads) {
+                        const uint8_t* trace, float* dx, int threads) {
   const PoolWindows windows(problem.pool);
   const Shape &in = problem.pool.input, &out = windows.out;
   const V factor = hn::Set(D(), scale);
@@ -288,7 +263,7 @@ void GatherFromAverages(const TrainingPoolProblem& problem, float scale, const f
           const int64_t at = pixel * PixelTraceBytes(in.c) + (c / kLanes + v) * kMaskBytes;
           sum[v] = hn::IfThenElseZero(LoadBits(bits + at), sum[v]);
         }
-        store(slice, sum[v], dx + pixel * in.c + c, v);
+        slice.Store(sum[v], dx + pixel * in.c + c, v);
       }
     });
   });
@@ -299,20 +274,10 @@ void GatherFromAverages(const TrainingPoolProblem& problem, float scale, const f
 // scale: of what was kept.
 void Route(const TrainingPoolProblem& problem, float scale, const float* dy, const uint8_t* trace,
            float* dx, int threads) {
-  const auto run = [&](auto store) HWY_ATTR {
-    if (problem.kind == TrainingPoolProblem::Kind::kMax) {
-      GatherFromMaxima(problem, scale, dy, trace, dx, store, threads);
-    } else {
-      GatherFromAverages(problem, scale, dy, trace, dx, store, threads);
-    }
-  };
-  const Shape& in = problem.pool.input;
-  const bool whole_lines = reinterpret_cast<uintptr_t>(dx) % 64 == 0 && in.c % 16 == 0;
-  const size_t bytes = static_cast<size_t>(in.size()) * sizeof(float);
-  if (whole_lines && bytes >= kPastCachesBytes) {
-    run(PastCaches());
+  if (problem.kind == TrainingPoolProblem::Kind::kMax) {
+    GatherFromMaxima(problem, scale, dy, trace, dx, threads);
   } else {
-    run(Cached());
+    GatherFromAverages(problem, scale, dy, trace, dx, threads);
   }
 }
 

@@ -72,8 +72,8 @@ class WinogradBlocks {
 inline int64_t WinogradSumTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
 // The most channels of x and columns of dy that a task of a weight gradient owns.
 inline constexpr int64_t kMostGradientChannels = 96, kMostGradientColumns = 192;
-// Whether a task owns all frequencies (or half of them), since x has so few channels that all sums
-// stay in L2: it then reads dy once (or twice), not once for each two rows of frequencies.
+// Whether a task owns all frequencies, since x has so few channels that all sums
+// stay in L2: it then reads dy once, not once for each two rows of frequencies.
 inline bool WinogradSumsTogether(const WinogradShape& shape, int64_t channels) {
   constexpr int64_t kMostTogether = 48 << 10;  // floats
   return shape.frequencies() * channels * kMostGradientColumns <= kMostTogether;

@@ -88,11 +88,6 @@ struct Cut {
       together = groups;
       panels = std::clamp<int64_t>(sums.round / CeilDiv(threads, sums.chunks), 1,
                                    kMostGradientColumns / width);
-      // Where threads would wait for the last tasks: twice as many, of half the frequencies, though
-      // dy is read twice then.
-      const int64_t tasks = sums.chunks * column_parts();
-      const bool evens = 10 * CeilDiv(2 * tasks, threads) <= 9 * 2 * CeilDiv(tasks, threads);
-      if (evens && groups % 2 == 0) together = groups / 2;
       return;
     }
     const int64_t wanted = threads == 1 ? 1 : 2 * threads;
@@ -172,36 +167,20 @@ struct Share {
   int64_t sum_stride;
 };
 
-// The channels of a tile's pixels, brought closer: two cache lines and more are a stretch too short
-// for the processor to see the next one coming.
-void FetchPixels(const float* const* pixels, int64_t count, int64_t channels) {
-  for (int64_t i = 0; i < count; ++i) {
-    for (int64_t c = 0; c < channels; c += kLineFloats) __builtin_prefetch(pixels[i] + c);
-  }
-}
-
 // Tiles [first, first + count) of x and dy to the group's frequencies.
 void TransformBlock(Target target, const TileGrid& grid, const Share& share, int64_t group,
                     int64_t first, int64_t count, const float* x, const float* dy,
                     const SumScratch& scratch) {
   const float* pixels[kMaxTilePixels];
-  const float* gradient[2][kMaxTilePixels];
+  const float* gradient[kMaxTilePixels];
   const WinogradTransforms& transforms = Transforms(target, grid.shape);
-  const int64_t outputs = grid.shape.outputs() * grid.shape.outputs();
-  const auto find = [&](int64_t t) {
-    OutputPixels<const float>(grid, dy + share.column0, first + t, scratch.zeros, gradient[t % 2]);
-  };
-  find(0);
   for (int64_t t = 0; t < count; ++t) {
-    if (first + t + 1 < grid.count()) {
-      find(t + 1);
-      if (group == share.first_group) FetchPixels(gradient[(t + 1) % 2], outputs, share.columns);
-    }
     SourcePixels(grid, x + share.channel0, first + t, scratch.zeros, pixels);
     transforms.data_rows[group](pixels, share.channels, scratch.pixels + t * share.channels,
                                 share.pixel_stride);
-    transforms.gradient_rows[group](gradient[t % 2], share.columns,
-                                    scratch.gradient + t * share.width, share.gradient_stride);
+    OutputPixels<const float>(grid, dy + share.column0, first + t, scratch.zeros, gradient);
+    transforms.gradient_rows[group](gradient, share.columns, scratch.gradient + t * share.width,
+                                    share.gradient_stride);
   }
 }
 

@@ -1,15 +1,5 @@
-// What a device offers: memory and a dozen operations, forward and backward. The CPU implements
-// them in cpp/kernels/, CUDA in cuda/, under the same names.
-//
-// Conventions for every operation
-//   - Every pointer is memory of the backend, labels and results too.
-//   - Activations are N×H×W×C, or rows×channels where the pixels' arrangement does not matter.
-//   - Outputs are written (=), never added to. dx may be dy's own memory where a comment says
-//     "in place".
-//   - Arguments have been validated; a Status reports the device's failures only.
-//   - Nothing is allocated: scratch memory comes in a Workspace of the size the operation's
-//     *Workspace function gave.
-//   - The same inputs give the same bits, whatever the number of threads.
+// A device: its memory, its streams, and the kernels that it has for a plan's steps. The processor
+// is implemented in cpp/kernels/, NVIDIA GPUs in cuda/.
 #pragma once
 
 #include <cstddef>
@@ -31,8 +21,8 @@
 
 namespace ninc {
 
-struct StepOp;  // graph/program.h
-struct Value;
+struct StepOp;  // graph/steps.h
+struct Value;   // graph/program.h
 struct Kernel;  // graph/kernel.h
 
 // A block of a backend's memory, given back when it goes out of scope.
