@@ -2,7 +2,8 @@
 //
 //   products     of register tiles: multiply-adds of vectors; terms, whose weights are loaded; or
 //                split: a step of 32 terms for two tiles of 16×16 sums
-//   weights      lines of them where they are too many for L2, once for each block of pixels
+//   weights      of split products: lines of them where they are too many for L2, once for each
+//                block of pixels
 //   rows         for each task, pixel and tap, what makes rows of pixels (pointers, copies); split:
 //                16 rows, a step at a time
 //   gradients    of weights: what makes pixels ready likewise; sums of blocks added to what is
@@ -23,9 +24,6 @@
 
 namespace ninc::cpu {
 namespace {
-
-// Bytes of a gradient's sums that stay in L2.
-constexpr double kNearSums = 384 << 10;
 
 // Taps that MergedTapRows copies.
 double Copies(const Conv2dProblem& p, const TapLattice& lattice) {
@@ -57,11 +55,7 @@ double RowsCost(Target target, const Conv2dProblem& p, const TapLattice& lattice
 double GradientRowsCost(Target target, const Conv2dProblem& p) {
   const GradientSpeed& speed = SpeedsOf(target).gradient;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
-  const double bytes = sizeof(float) * Real(p.weight_size());
-  const int64_t blocks = CeilDiv(lattice.rows(), kSumPixels);
-  const double lines = bytes > kNearSums ? SumsAdded(blocks) * Lines(bytes) : 0;
-  return speed.start + speed.pointer * Real(lattice.rows() * SumTaps(lattice)) +
-         speed.copy * Copies(p, lattice) + speed.line * lines +
+  return speed.pointer * Real(lattice.rows() * SumTaps(lattice)) + speed.copy * Copies(p, lattice) +
          speed.weight * Real(p.weight_size());
 }
 
@@ -116,11 +110,9 @@ double PlainCost(Target target, const Conv2dProblem& p, Pass pass) {
     const Panels panels(lattice.columns, Tiles(target).shape);
     const int64_t vectors = CeilDiv(lattice.columns, Tiles(target).shape.lanes);
     const int64_t rows = lattice.rows(), terms = SumTaps(lattice) * SumDepth(lattice);
-    const double bytes = sizeof(float) * Real(terms * panels.padded_columns());
     cost += Real(terms) * (speed.multiply * PaidSums(panels, vectors, rows) +
                            speed.term * Real(panels.Tiles(0, panels.count(), rows))) +
             RowsCost(target, p, lattice, panels.count());
-    cost += speed.line * Lines(bytes - kNearWeights) * Real(CeilDiv(rows, BlockRows(target)));
   }
   return cost;
 }

@@ -16,21 +16,17 @@ struct RowsSpeed {
 struct DirectSpeed {
   double multiply;  // a multiply-add of vectors
   double term;      // of a tile's sums: its weights' loads
-  double line;      // of weights from beyond L2, once for each block
 };
 struct WinogradSpeed {
   double multiply;
   double to;                      // a vector of one frequency, from pixels
   double from;                    // the same, to pixels
-  double part;                    // a pixel whose last vector is not full
   double line, alone;             // of weights from beyond L2, beside other work and alone
   double few_multiply, few_from;  // of few channels
 };
 struct GradientSpeed {
-  double start;    // once
   double pointer;  // a tap of a pixel
   double copy;     // the same, gathered
-  double line;     // of a block's sums from beyond L2
   double weight;   // a weight's gradient brought into place
   double multiply;
   double call;  // of the register tile
@@ -42,9 +38,7 @@ struct WinogradGradientSpeed {
   double step;     // a multiply-add or an addition of a transform
   double move;     // a vector that a transform reads or writes
   double part;     // the same of a vector of dy that is not full
-  double line;     // of pictures, read once more from beyond L2
   double add;      // a vector of a block's sums
-  double weight;   // a weight's gradient made of frequencies and brought into place
 };
 struct SplitSpeed {
   double product;  // a step of 32 terms for two tiles of 16×16 sums; one alone takes as long
@@ -70,7 +64,7 @@ const Speeds& SpeedsOf(Target target);
 inline double Real(int64_t value) { return static_cast<double>(value); }
 // Cache lines of so many bytes.
 inline double Lines(double bytes) { return std::max(0.0, bytes) / 64; }
-// Bytes of weights that stay in L2 from block to block. Of the 2 MiB that the figures were fitted
+// Bytes of split weights that stay in L2 from block to block. Of the 2 MiB that the figures were fitted
 // on, and constant where the kernels ask the machine: a choice is the target's, so that the bits
 // are too.
 inline constexpr double kNearWeights = 1.0e6;

@@ -4,8 +4,7 @@
 //   transforms   vectors of one frequency made from pixels and turned back
 //   weights      lines of them where they are too many for L2, once for each block of tiles, and
 //                waited for where tiles are few
-//   gradients    of weights: multiply-adds; transforms, whose tasks read pictures again; sums of
-//                blocks added to those before; sums brought into the weights' layout
+//   gradients    of weights: multiply-adds; transforms; sums of blocks added to those before
 #include "kernels/winograd_cost.h"
 
 #include <algorithm>
@@ -24,20 +23,10 @@ namespace {
 
 // Of the L2 that conv2d_speeds.h names. Bytes of weights that share it with frequencies.
 constexpr double kNearFrequencies = 1.5e6;
-// Bytes of x and dy that stay there.
-constexpr double kNearPictures = 2e6;
 // Fewer tiles than this do not hide where their weights come from.
 constexpr double kHidingTiles = 16;
-// Bytes of a block of tiles (winograd.cc).
-constexpr double kBlockBytes = 1.31e6, kMostBlockTiles = 64;
-
-// Cache lines of x and dy that come from beyond L2 after the first time.
-double LinesReadAgain(const Conv2dProblem& p, int64_t x_times, int64_t dy_times) {
-  const double x = sizeof(float) * Real(p.input.size());
-  const double dy = sizeof(float) * Real(p.output().size());
-  if (x + dy <= kNearPictures) return 0;
-  return Lines(x * Real(x_times - 1) + dy * Real(dy_times - 1));
-}
+// Tiles of a block, about (winograd.cc).
+constexpr double kBlockTiles = 64;
 
 double WinogradGradientCost(Target target, const Conv2dProblem& p, const WinogradShape& shape) {
   const WinogradGradientSpeed& speed = SpeedsOf(target).winograd_gradient;
@@ -54,7 +43,6 @@ double WinogradGradientCost(Target target, const Conv2dProblem& p, const Winogra
   // What each task does with its share of the channels, for two rows of frequencies
   // (winograd_weights.cc): one that owns some of dy's columns transforms x again, and the reverse.
   const int64_t n = shape.tile, m = shape.outputs(), groups = n / 2;
-  const int64_t readings = WinogradSumsTogether(shape, channels) ? 1 : groups;
   const int64_t x_times = CeilDiv(grid.dst.c, kMostGradientColumns);
   const int64_t dy_times = CeilDiv(channels, kMostGradientChannels);
   const int64_t x_vectors = CeilDiv(channels, tile.lanes) * x_times;
@@ -69,9 +57,7 @@ double WinogradGradientCost(Target target, const Conv2dProblem& p, const Winogra
   const int64_t parts = grid.dst.c % tile.lanes == 0 ? 0 : groups * dy_times * (2 * n + m * m);
   return per_frequency * Real(shape.frequencies()) +
          Real(tiles) * (speed.pointer * Real(pointers) + speed.step * Real(steps) +
-                        speed.move * Real(moves) + speed.part * Real(parts)) +
-         speed.line * LinesReadAgain(p, readings * x_times, readings * dy_times) +
-         speed.weight * Real(p.weight_size());
+                        speed.move * Real(moves) + speed.part * Real(parts));
 }
 
 }  // namespace
@@ -87,23 +73,16 @@ double WinogradCost(Target target, const Conv2dProblem& p, Pass pass, const Wino
   // Transforms of more points have longer sums.
   const double points = Real(shape.tile + 2) / 10;
   const double to = speed.to * points * tiles * Real(CeilDiv(depth, tile.lanes));
-  const double outputs = tiles * shape.outputs() * shape.outputs();
-  const double part = grid.dst.c % tile.lanes == 0 ? 0 : speed.part * outputs;
   if (depth <= kFewChannels) {
-    return part + frequencies * (to + speed.few_multiply * tiles * Real(vectors * (depth + 1)) +
-                                 speed.few_from * points * points * tiles * Real(vectors));
+    return frequencies * (to + speed.few_multiply * tiles * Real(vectors * (depth + 1)) +
+                          speed.few_from * points * points * tiles * Real(vectors));
   }
   const double row = sizeof(float) * frequencies * Real(depth);
-  const double block = std::clamp(
-      kBlockBytes / (row + sizeof(float) * frequencies *
-                               Real(std::min(panels.padded_columns(), Slices::kColumns))),
-      kHidingTiles, kMostBlockTiles);
   const double lines = Lines(row * Real(panels.padded_columns()) - kNearFrequencies);
-  return part +
-         frequencies *
+  return frequencies *
              (to + speed.multiply * Real(depth) * PaidSums(panels, vectors, grid.count()) +
               speed.from * points * tiles * Real(vectors)) +
-         lines * (speed.line * std::ceil(tiles / block) +
+         lines * (speed.line * std::ceil(tiles / kBlockTiles) +
                   speed.alone * std::max(0.0, 1 - tiles / kHidingTiles));
 }
 
