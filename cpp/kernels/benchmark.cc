@@ -90,32 +90,31 @@ Result<std::vector<double>> TimeConv2d(const Conv2dProblem& problem, Pass pass, 
   const Target target = ChosenTarget();
   const bool data = pass == Pass::kBackwardData;
   const Pass packing = data ? pass : Pass::kForward;
-  const WorkspaceSize size = cpu::Conv2dWorkspace(target, problem, pass);
+  const cpu::Conv2dPass conv(target, problem, pass), packs(target, problem, packing);
+  const WorkspaceSize size = cpu::Conv2dWorkspace(conv);
   const AlignedBuffer x = RandomFloats(static_cast<size_t>(problem.input.size()));
   const AlignedBuffer y = RandomFloats(static_cast<size_t>(problem.output().size()));
   const AlignedBuffer weight = RandomFloats(static_cast<size_t>(problem.weight_size()));
   const AlignedBuffer bias = RandomFloats(static_cast<size_t>(problem.out_channels));
-  const AlignedBuffer packed(cpu::PackedWeightBytes(target, problem, packing));
+  const AlignedBuffer packed(cpu::PackedWeightBytes(packs));
   const AlignedBuffer scratch(std::max<size_t>(64, size.Total(threads)));
   if (x.empty() || y.empty() || weight.empty() || bias.empty() || packed.empty() ||
       scratch.empty()) {
     return OutOfMemory("no memory for a benchmark of " + problem.ToString());
   }
-  cpu::PackWeights(target, problem, packing, weight.as<float>(), nullptr, packed.as<float>(),
-                   threads);
+  cpu::PackWeights(packs, weight.as<float>(), nullptr, packed.as<float>(), threads);
   const Workspace workspace(scratch.data(), size, threads);
   const auto run = [&] {
     switch (pass) {
       case Pass::kForward:
-        return cpu::Conv2dForward(target, problem, x.as<float>(), packed.as<float>(),
-                                  bias.as<float>(), {Activation::Kind::kRelu}, y.as<float>(),
-                                  workspace);
+        return cpu::Conv2dForward(conv, x.as<float>(), packed.as<float>(), bias.as<float>(),
+                                  {Activation::Kind::kRelu}, y.as<float>(), workspace);
       case Pass::kBackwardData:
-        return cpu::Conv2dBackwardData(target, problem, y.as<float>(), packed.as<float>(), nullptr,
-                                       {}, x.as<float>(), workspace);
+        return cpu::Conv2dBackwardData(conv, y.as<float>(), packed.as<float>(), nullptr, {},
+                                       x.as<float>(), workspace);
       case Pass::kBackwardWeights:
-        return cpu::Conv2dBackwardWeights(target, problem, x.as<float>(), y.as<float>(),
-                                          weight.as<float>(), nullptr, workspace);
+        return cpu::Conv2dBackwardWeights(conv, x.as<float>(), y.as<float>(), weight.as<float>(),
+                                          nullptr, workspace);
     }
   };
   run();

@@ -1,5 +1,4 @@
-// Each call goes to the algorithm that the problem takes: depthwise, Winograd where conv2d_cost
-// finds it faster, else direct.
+// Each call goes to the algorithm that the pass takes: depthwise, Winograd's or direct.
 #include "kernels/conv2d.h"
 
 #include <algorithm>
@@ -7,131 +6,133 @@
 #include "kernels/activation.h"
 #include "kernels/blocks.h"
 #include "kernels/conv2d_block.h"
-#include "kernels/conv2d_cost.h"
 #include "kernels/conv2d_depthwise.h"
 #include "kernels/conv2d_direct.h"
-#include "kernels/conv2d_direct_cost.h"
 #include "kernels/conv2d_pack.h"
 #include "kernels/conv2d_weights.h"
 #include "kernels/winograd.h"
 
 namespace ninc::cpu {
+namespace {
 
-size_t PackedWeightBytes(Target target, const Conv2dProblem& p, Pass pass) {
-  if (IsDepthwise(p)) return DepthwisePackedBytes(p);
-  if (const WinogradShape shape = ChooseWinograd(target, p, pass); shape.tile > 0) {
-    return WinogradPackedBytes(target, p, pass, shape);
+bool IsWinograd(const Conv2dPass& conv) { return conv.winograd.tile > 0; }
+
+}  // namespace
+
+size_t PackedWeightBytes(const Conv2dPass& conv) {
+  if (conv.depthwise) return DepthwisePackedBytes(conv.problem);
+  if (!IsWinograd(conv)) return DirectPackedBytes(conv);
+  return WinogradPackedBytes(conv.target, conv.problem, conv.pass, conv.winograd);
+}
+
+void PackWeights(const Conv2dPass& conv, const float* weight, const float* scale, float* packed,
+                 int threads) {
+  const Conv2dProblem& p = conv.problem;
+  if (conv.depthwise) return PackDepthwise(p, conv.pass, weight, scale, packed);
+  if (IsWinograd(conv)) {
+    return PackWinograd(conv.target, p, conv.pass, conv.winograd, weight, scale, packed, threads);
   }
-  return DirectPackedBytes(target, p, pass);
+  PackPanels(p, conv.pass, conv.tile, weight, scale, packed, threads);
 }
 
-void PackWeights(Target target, const Conv2dProblem& p, Pass pass, const float* weight,
-                 const float* scale, float* packed, int threads) {
-  if (IsDepthwise(p)) return PackDepthwise(p, pass, weight, scale, packed);
-  if (const WinogradShape shape = ChooseWinograd(target, p, pass); shape.tile > 0) {
-    return PackWinograd(target, p, pass, shape, weight, scale, packed, threads);
+WorkspaceSize Conv2dWorkspace(const Conv2dPass& conv) {
+  const Conv2dProblem& p = conv.problem;
+  if (conv.pass == Pass::kBackwardWeights) {
+    if (IsWinograd(conv)) return WinogradWeightsWorkspace(conv.target, p, conv.winograd);
+    if (!conv.depthwise) return BackwardWeightsWorkspace(conv);
+    return DepthwiseWorkspace(p, conv.pass)
+        .Max(ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
   }
-  PackPanels(target, p, pass, weight, scale, packed, threads);
+  if (IsWinograd(conv)) return WinogradRunWorkspace(conv.target, p, conv.pass, conv.winograd);
+  return conv.depthwise ? DepthwiseWorkspace(p, conv.pass) : DirectWorkspace(conv);
 }
 
-WorkspaceSize Conv2dWorkspace(Target target, const Conv2dProblem& p, Pass pass) {
-  const WinogradShape shape = ChooseWinograd(target, p, pass);
-  if (pass == Pass::kBackwardWeights) {
-    if (shape.tile > 0) return WinogradWeightsWorkspace(target, p, shape);
-    if (!IsDepthwise(p)) return BackwardWeightsWorkspace(target, p);
-    return DepthwiseWorkspace(p, pass).Max(
-        ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
-  }
-  if (shape.tile > 0) return WinogradRunWorkspace(target, p, pass, shape);
-  if (IsDepthwise(p)) return DepthwiseWorkspace(p, pass);
-  return DirectWorkspace(target, p, pass);
+std::string Conv2dAlgorithm(const Conv2dPass& conv) {
+  if (conv.depthwise) return "depthwise";
+  return IsWinograd(conv) ? WinogradName(conv.target, conv.winograd) : DirectName(conv);
 }
 
-std::string Conv2dAlgorithm(Target target, const Conv2dProblem& p, Pass pass) {
-  if (IsDepthwise(p)) return "depthwise";
-  if (const WinogradShape shape = ChooseWinograd(target, p, pass); shape.tile > 0)
-    return WinogradName(target, shape);
-  return DirectName(target, p, pass);
-}
-
-std::vector<Conv2dEstimate> Conv2dEstimates(Target target, const Conv2dProblem& p, Pass pass) {
+std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dPass& conv) {
   // Of groups there is one algorithm, and its costs are a group's.
-  if (!IsChosenByCost(p) || p.groups > 1) return {};
+  if (!IsChosenByCost(conv.problem) || conv.problem.groups > 1) return {};
   std::vector<Conv2dEstimate> estimates;
-  for (const auto& [shape, nanoseconds] : ConvCandidates(target, p, pass)) {
+  for (const auto& [shape, nanoseconds] : ConvCandidates(conv.target, conv.problem, conv.pass)) {
     estimates.push_back(
-        {shape.tile > 0 ? WinogradName(target, shape) : DirectName(target, p, pass), nanoseconds});
+        {shape.tile > 0 ? WinogradName(conv.target, shape) : DirectName(conv), nanoseconds});
   }
   // Direct convolution by the other kind of register tile, where there are two.
-  const bool split = ProductShape(target, p, pass).split;
-  Conv2dProblem other = p;
-  other.method = split ? ConvMethod::kDirect : ConvMethod::kSplit;
-  if (ProductShape(target, other, pass).split != split) {
-    estimates.push_back({DirectName(target, other, pass), DirectCost(target, other, pass)});
+  Conv2dProblem problem = conv.problem;
+  problem.method = conv.tile.split ? ConvMethod::kDirect : ConvMethod::kSplit;
+  const Conv2dPass other(conv.target, problem, conv.pass);
+  if (other.tile.split != conv.tile.split) {
+    estimates.push_back({DirectName(other), DirectCost(other.target, problem, other.pass)});
   }
   std::stable_sort(estimates.begin(), estimates.end(),
                    [](const auto& a, const auto& b) { return a.nanoseconds < b.nanoseconds; });
   return estimates;
 }
 
-std::string Conv2dBlock(Target target, const Conv2dProblem& p, Pass pass) {
-  if (IsDepthwise(p)) return {};
-  const bool gradient = pass == Pass::kBackwardWeights;
-  if (const WinogradShape shape = ChooseWinograd(target, p, pass); shape.tile > 0) {
-    const int64_t tiles = TileGrid(p, gradient ? Pass::kForward : pass, shape).count();
-    return BlockName(gradient ? std::min(WinogradSumTiles(shape), tiles)
-                              : WinogradRunTiles(target, p, pass, shape),
+std::string Conv2dBlock(const Conv2dPass& conv) {
+  if (conv.depthwise) return {};
+  const Conv2dProblem& p = conv.problem;
+  const bool gradient = conv.pass == Pass::kBackwardWeights;
+  const Pass pass = gradient ? Pass::kForward : conv.pass;  // whose pixels are taken
+  if (IsWinograd(conv)) {
+    const int64_t tiles = TileGrid(p, pass, conv.winograd).count();
+    return BlockName(gradient ? std::min(WinogradSumTiles(conv.winograd), tiles)
+                              : WinogradRunTiles(conv.target, p, pass, conv.winograd),
                      "tile");
   }
-  const int64_t pixels = MakeLattice(p, gradient ? Pass::kForward : pass, 0).rows();
-  return BlockName(std::min(gradient ? kSumPixels : BlockRows(target), pixels), "pixel");
+  const int64_t pixels = MakeLattice(p, pass, 0).rows();
+  return BlockName(std::min(gradient ? kSumPixels : BlockRows(conv.target), pixels), "pixel");
 }
 
-void Conv2dForward(Target target, const Conv2dProblem& p, const float* x, const float* packed,
-                   const float* bias, Activation activation, float* y, const Workspace& workspace) {
+void Conv2dForward(const Conv2dPass& conv, const float* x, const float* packed, const float* bias,
+                   Activation activation, float* y, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
   if (p.output().size() == 0) return;
-  if (IsDepthwise(p)) {
-    return DepthwiseRun(target, p, Pass::kForward, x, packed, bias, activation, y, workspace);
+  if (conv.depthwise) {
+    return DepthwiseRun(conv.target, p, conv.pass, x, packed, bias, activation, y, workspace);
   }
-  if (const WinogradShape shape = ChooseWinograd(target, p, Pass::kForward); shape.tile > 0) {
-    return WinogradRun(target, p, Pass::kForward, shape, x, packed, bias, activation, y, workspace);
+  if (IsWinograd(conv)) {
+    return WinogradRun(conv.target, p, conv.pass, conv.winograd, x, packed, bias, activation, y,
+                       workspace);
   }
-  DirectRun(target, p, Pass::kForward, x, packed, {bias, activation}, y, workspace);
+  DirectRun(conv, x, packed, {bias, activation}, y, workspace);
 }
 
-void Conv2dBackwardData(Target target, const Conv2dProblem& p, const float* dy, const float* packed,
+void Conv2dBackwardData(const Conv2dPass& conv, const float* dy, const float* packed,
                         const float* x, Activation activation, float* dx,
                         const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
   if (p.input.size() == 0) return;
   if (activation == Activation{}) x = nullptr;
   if (x == nullptr) activation = {};
-  const WinogradShape shape = ChooseWinograd(target, p, Pass::kBackwardData);
-  if (!IsDepthwise(p) && shape.tile == 0) {
-    const Epilogue epilogue{.activation = activation, .x = x, .dx = dx};
-    return DirectRun(target, p, Pass::kBackwardData, dy, packed, epilogue, dx, workspace);
+  if (!conv.depthwise && !IsWinograd(conv)) {
+    return DirectRun(conv, dy, packed, {.activation = activation, .x = x, .dx = dx}, dx, workspace);
   }
-  if (IsDepthwise(p)) {
-    DepthwiseRun(target, p, Pass::kBackwardData, dy, packed, nullptr, Activation{}, dx, workspace);
+  if (conv.depthwise) {
+    DepthwiseRun(conv.target, p, conv.pass, dy, packed, nullptr, Activation{}, dx, workspace);
   } else {
-    WinogradRun(target, p, Pass::kBackwardData, shape, dy, packed, nullptr, Activation{}, dx,
+    WinogradRun(conv.target, p, conv.pass, conv.winograd, dy, packed, nullptr, Activation{}, dx,
                 workspace);
   }
   if (x == nullptr) return;
-  ActivationBackward(target, p.input.pixels(), p.input.c, activation, dx, x, dx, nullptr,
+  ActivationBackward(conv.target, p.input.pixels(), p.input.c, activation, dx, x, dx, nullptr,
                      workspace);
 }
 
-void Conv2dBackwardWeights(Target target, const Conv2dProblem& p, const float* x, const float* dy,
-                           float* dweight, float* dbias, const Workspace& workspace) {
-  if (const WinogradShape shape = ChooseWinograd(target, p, Pass::kBackwardWeights);
-      shape.tile > 0) {
-    return WinogradBackwardWeights(target, p, shape, x, dy, dweight, dbias, workspace);
+void Conv2dBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, float* dweight,
+                           float* dbias, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  if (IsWinograd(conv)) {
+    return WinogradBackwardWeights(conv.target, p, conv.winograd, x, dy, dweight, dbias, workspace);
   }
-  if (!IsDepthwise(p)) return BackwardWeights(target, p, x, dy, dweight, dbias, workspace);
-  DepthwiseBackwardWeights(target, p, x, dy, dweight, workspace);
+  if (!conv.depthwise) return BackwardWeights(conv, x, dy, dweight, dbias, workspace);
+  DepthwiseBackwardWeights(conv.target, p, x, dy, dweight, workspace);
   if (dbias == nullptr) return;
-  ActivationBackward(target, p.output().pixels(), p.out_channels, {}, dy, nullptr, nullptr, dbias,
-                     workspace);
+  ActivationBackward(conv.target, p.output().pixels(), p.out_channels, {}, dy, nullptr, nullptr,
+                     dbias, workspace);
 }
 
 }  // namespace ninc::cpu

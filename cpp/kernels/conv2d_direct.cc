@@ -67,41 +67,41 @@ void RunLattice(Target target, const Conv2dProblem& p, const TapLattice& lattice
 
 }  // namespace
 
-std::string DirectName(Target target, const Conv2dProblem& p, Pass pass) {
-  const TileShape tile = ProductShape(target, p, pass);
+std::string DirectName(const Conv2dPass& conv) {
+  const Conv2dProblem& p = conv.problem;
+  const TileShape& tile = conv.tile;
   const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width()) +
                             (tile.split ? " of split bfloat16" : "");
   if (p.IsPointwise()) return "matrix product " + shape;
-  const Pass lattice_pass = pass == Pass::kBackwardData ? pass : Pass::kForward;
+  const Pass lattice_pass = conv.pass == Pass::kBackwardData ? Pass::kBackwardData : Pass::kForward;
   const bool merges = MergesTaps(MakeLattice(p, lattice_pass, 0));
   return (merges ? "implicit gemm of rows " : "implicit gemm ") + shape;
 }
 
-size_t DirectPackedBytes(Target target, const Conv2dProblem& p, Pass pass) {
-  const size_t groups = static_cast<size_t>(p.groups);
-  return groups * PackedGroupSize(p, pass, ProductShape(target, p, pass)) * sizeof(float);
+size_t DirectPackedBytes(const Conv2dPass& conv) {
+  const auto groups = static_cast<size_t>(conv.problem.groups);
+  return groups * PackedGroupSize(conv.problem, conv.pass, conv.tile) * sizeof(float);
 }
 
-WorkspaceSize DirectWorkspace(Target target, const Conv2dProblem& p, Pass pass) {
+WorkspaceSize DirectWorkspace(const Conv2dPass& conv) {
   WorkspaceSize size;
-  const TileShape shape = ProductShape(target, p, pass);
-  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    const TapLattice lattice = MakeLattice(p, pass, i);
-    const Panels panels(lattice.columns, shape);
-    size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(target, lattice, panels));
+  for (int64_t i = 0; i < LatticeCount(conv.problem, conv.pass); ++i) {
+    const TapLattice lattice = MakeLattice(conv.problem, conv.pass, i);
+    const Panels panels(lattice.columns, conv.tile);
+    size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(conv.target, lattice, panels));
   }
   return size;
 }
 
-void DirectRun(Target target, const Conv2dProblem& p, Pass pass, const float* src,
-               const float* packed, const Epilogue& epilogue, float* dst,
-               const Workspace& workspace) {
-  const TileShape shape = ProductShape(target, p, pass);
-  const size_t group_size = PackedGroupSize(p, pass, shape);
-  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    const TapLattice lattice = MakeLattice(p, pass, i);
-    RunLattice(target, p, lattice, shape, src, packed, group_size, epilogue, dst, workspace);
-    packed += PackedSize(lattice, shape);
+void DirectRun(const Conv2dPass& conv, const float* src, const float* packed,
+               const Epilogue& epilogue, float* dst, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  const size_t group_size = PackedGroupSize(p, conv.pass, conv.tile);
+  for (int64_t i = 0; i < LatticeCount(p, conv.pass); ++i) {
+    const TapLattice lattice = MakeLattice(p, conv.pass, i);
+    RunLattice(conv.target, p, lattice, conv.tile, src, packed, group_size, epilogue, dst,
+               workspace);
+    packed += PackedSize(lattice, conv.tile);
   }
 }
 

@@ -5,18 +5,17 @@
 #include <string>
 
 #include "kernels/conv2d_block.h"
+#include "kernels/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
 
-std::string DirectName(Target target, const Conv2dProblem& problem,
-                       Pass pass);  // "implicit gemm 8×48"
-size_t DirectPackedBytes(Target target, const Conv2dProblem& problem, Pass pass);
-WorkspaceSize DirectWorkspace(Target target, const Conv2dProblem& problem, Pass pass);
+std::string DirectName(const Conv2dPass& conv);  // "implicit gemm 8×48"
+size_t DirectPackedBytes(const Conv2dPass& conv);
+WorkspaceSize DirectWorkspace(const Conv2dPass& conv);
 // Forward: src = x, dst = y. Backward data: src = dy, dst = dx.
-void DirectRun(Target target, const Conv2dProblem& problem, Pass pass, const float* src,
-               const float* packed, const Epilogue& epilogue, float* dst,
-               const Workspace& workspace);
+void DirectRun(const Conv2dPass& conv, const float* src, const float* packed,
+               const Epilogue& epilogue, float* dst, const Workspace& workspace);
 
 }  // namespace ninc::cpu

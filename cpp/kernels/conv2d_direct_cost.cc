@@ -138,9 +138,4 @@ double SplitCost(Target target, const Conv2dProblem& p, Pass pass) {
   return cost;
 }
 
-double DirectCost(Target target, const Conv2dProblem& p, Pass pass) {
-  return ProductShape(target, p, pass).split ? SplitCost(target, p, pass)
-                                             : PlainCost(target, p, pass);
-}
-
 }  // namespace ninc::cpu

@@ -1,4 +1,4 @@
-// Estimated time of direct convolution, see conv2d_cost.h.
+// Estimated time of direct convolution, see conv2d_choose.h.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,10 @@
 
 namespace ninc::cpu {
 
-// Nanoseconds on one core, less what all algorithms take alike.
-double PlainCost(Target target, const Conv2dProblem& problem, Pass pass);  // by the tiles of tile.h
-double SplitCost(Target target, const Conv2dProblem& problem,
-                 Pass pass);  // by those of split_tile.h
-double DirectCost(Target target, const Conv2dProblem& problem,
-                  Pass pass);  // by what ProductShape says
+// Nanoseconds on one core, less what all algorithms take alike: by the tiles of tile.h, and by those
+// of split_tile.h.
+double PlainCost(Target target, const Conv2dProblem& problem, Pass pass);
+double SplitCost(Target target, const Conv2dProblem& problem, Pass pass);
 
 // For gradients of any kind: times that sums of `blocks` blocks are added to those of the blocks
 // before. The first block's are only written, which takes half as long.

@@ -5,25 +5,11 @@
 #include <algorithm>
 
 #include "base/thread_pool.h"
-#include "kernels/conv2d_direct_cost.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/split_tile.h"
 
 namespace ninc::cpu {
 namespace {
-
-constexpr int64_t kFewestSplitTerms = 16;
-
-// Of a pass's longest sums: a gradient of weights sums over pixels.
-int64_t Terms(const Conv2dProblem& p, Pass pass) {
-  if (pass == Pass::kBackwardWeights) return p.output().pixels();
-  int64_t most = 0;
-  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    const TapLattice lattice = MakeLattice(p, pass, i);
-    most = std::max(most, lattice.taps() * lattice.depth);
-  }
-  return most;
-}
 
 // A panel's columns of one group.
 struct PanelWeights {
@@ -94,13 +80,6 @@ void PackLattice(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
 
 }  // namespace
 
-TileShape ProductShape(Target target, const Conv2dProblem& p, Pass pass) {
-  if (!HasSplitTiles(target) || Terms(p, pass) < kFewestSplitTerms) return Tiles(target).shape;
-  const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
-  const bool pays = may && SplitCost(target, p, pass) < PlainCost(target, p, pass);
-  return pays || p.method == ConvMethod::kSplit ? SplitShape() : Tiles(target).shape;
-}
-
 int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape) {
   const int64_t depth = SumDepth(lattice);
   return SumTaps(lattice) * (shape.split ? SplitSteps(depth) * kSplitTerms : depth);
@@ -119,9 +98,8 @@ size_t PackedGroupSize(const Conv2dProblem& p, Pass pass, const TileShape& shape
   return size;
 }
 
-void PackPanels(Target target, const Conv2dProblem& p, Pass pass, const float* weight,
+void PackPanels(const Conv2dProblem& p, Pass pass, const TileShape& shape, const float* weight,
                 const float* scale, float* packed, int threads) {
-  const TileShape shape = ProductShape(target, p, pass);
   const size_t group_size = PackedGroupSize(p, pass, shape);
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);

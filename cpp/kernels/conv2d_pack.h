@@ -63,10 +63,6 @@ class Panels {
   int64_t count_ = 0, last_ = 0;
 };
 
-// The register tile that multiplies a pass of a problem: a split product (split_tile.h) where the
-// target has it, precision allows and it costs less. Sums of few terms are never split: what is
-// left out of each has not yet evened out among them (docs/numerics.md).
-TileShape ProductShape(Target target, const Conv2dProblem& problem, Pass pass);
 // Terms of a lattice's sum as they are packed.
 int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape);
 
@@ -76,7 +72,7 @@ size_t PackedSize(const TapLattice& lattice, const TileShape& shape);
 size_t PackedGroupSize(const Conv2dProblem& problem, Pass pass, const TileShape& shape);
 
 // Fills the packed copy for a pass; see PackWeights in conv2d.h.
-void PackPanels(Target target, const Conv2dProblem& problem, Pass pass, const float* weight,
-                const float* scale, float* packed, int threads);
+void PackPanels(const Conv2dProblem& problem, Pass pass, const TileShape& shape,
+                const float* weight, const float* scale, float* packed, int threads);
 
 }  // namespace ninc::cpu

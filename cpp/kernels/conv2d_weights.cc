@@ -244,21 +244,24 @@ void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& 
 
 }  // namespace
 
-WorkspaceSize BackwardWeightsWorkspace(Target target, const Conv2dProblem& p) {
+WorkspaceSize BackwardWeightsWorkspace(const Conv2dPass& conv) {
+  const Conv2dProblem& p = conv.problem;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const GradientRows rows(lattice);
-  const Panels panels(lattice.columns, ProductShape(target, p, Pass::kBackwardWeights));
+  const Panels panels(lattice.columns, conv.tile);
   const int64_t chunks = TaskGrid::Chunks(p, rows, panels, lattice.rows());
   return {.shared = Carver::Bytes<float>(
               chunks * (TaskGrid::Sums(p, rows, panels) + p.groups * panels.padded_columns())),
-          .per_thread = TaskScratch::Bytes(target, rows, panels)};
+          .per_thread = TaskScratch::Bytes(conv.target, rows, panels)};
 }
 
-void BackwardWeights(Target target, const Conv2dProblem& p, const float* x, const float* dy,
-                     float* dweight, float* dbias, const Workspace& workspace) {
+void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, float* dweight,
+                     float* dbias, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  const Target target = conv.target;
   const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
   const GradientRows rows(lattice);
-  const Panels panels(lattice.columns, ProductShape(target, p, Pass::kBackwardWeights));
+  const Panels panels(lattice.columns, conv.tile);
   const int64_t pixels = lattice.rows();
   if (pixels == 0) {
     std::fill_n(dweight, p.weight_size(), 0.0f);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
@@ -14,9 +15,9 @@ inline constexpr int64_t kSumPixels = 128;
 // Pixels of a chunk, which has sums of its own, at least.
 inline constexpr int64_t kChunkPixels = 1024;
 
-WorkspaceSize BackwardWeightsWorkspace(Target target, const Conv2dProblem& problem);
+WorkspaceSize BackwardWeightsWorkspace(const Conv2dPass& conv);
 // x: N×H×W×C, dy: N×P×Q×K, dweight: K×(C/groups)×R×S, written; dbias: K, written, or null.
-void BackwardWeights(Target target, const Conv2dProblem& problem, const float* x, const float* dy,
-                     float* dweight, float* dbias, const Workspace& workspace);
+void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, float* dweight,
+                     float* dbias, const Workspace& workspace);
 
 }  // namespace ninc::cpu

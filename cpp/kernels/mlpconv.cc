@@ -81,12 +81,12 @@ void RunShared(Target target, const MlpConvChain& chain, int64_t first, const fl
 // Of few units: the layers before `near` one after the other, then the rest in pieces. The maps
 // that nobody keeps take turns in two buffers.
 struct FewUnits {
-  FewUnits(Target target, const MlpConvProblem& p, const MlpConvChain& chain)
-      : near(FirstNear(target, p)) {
+  FewUnits(const MlpConvPlan& plan, const MlpConvChain& chain) : near(FirstNear(plan)) {
+    const MlpConvProblem& p = plan.problem;
     int64_t largest = chain.HasTail() ? p.layers.back().output().size() : 0;
     for (size_t i = 0; i < near; ++i) {
       largest = std::max(largest, p.layers[i].output().size());
-      size = size.Max(Conv2dWorkspace(target, p.layers[i], Pass::kForward));
+      size = size.Max(Conv2dWorkspace(plan.layers[i]));
     }
     size.per_thread = std::max(size.per_thread, chain.ScratchBytes());
     map_bytes = WorkspaceSize::Aligned(static_cast<size_t>(largest) * sizeof(float));
@@ -95,13 +95,12 @@ struct FewUnits {
 
   // The first layer from which on all weights are near; as many as there are where a single layer
   // would be left, which is better split in its own way.
-  static size_t FirstNear(Target target, const MlpConvProblem& p) {
-    size_t layer = p.layers.size();
-    while (layer > 0 &&
-           PackedWeightBytes(target, p.layers[layer - 1], Pass::kForward) <= kNearBytes) {
+  static size_t FirstNear(const MlpConvPlan& plan) {
+    size_t layer = plan.layers.size();
+    while (layer > 0 && PackedWeightBytes(plan.layers[layer - 1]) <= kNearBytes) {
       --layer;
     }
-    return layer + 1 == p.layers.size() ? layer + 1 : layer;
+    return layer + 1 == plan.layers.size() ? layer + 1 : layer;
   }
 
   size_t near;  // the first layer of the pieces
@@ -126,55 +125,53 @@ void RunPieces(Target target, const MlpConvChain& chain, size_t layer, const flo
   });
 }
 
-void RunFewUnits(Target target, const MlpConvProblem& p, const MlpConvChain& chain, const float* x,
+void RunFewUnits(const MlpConvPlan& plan, const MlpConvChain& chain, const float* x,
                  const MlpConvLayer* layers, float* y, const Workspace& workspace) {
-  const FewUnits plan(target, p, chain);
+  const MlpConvProblem& p = plan.problem;
+  const FewUnits few(plan, chain);
   std::byte* const base = workspace.shared<std::byte>();
-  const Workspace inner(base + 2 * plan.map_bytes, {plan.size.shared, workspace.size().per_thread},
+  const Workspace inner(base + 2 * few.map_bytes, {few.size.shared, workspace.size().per_thread},
                         workspace.threads());
   const size_t last = p.layers.size() - 1;
   const auto map_of = [&](size_t layer, size_t buffer) {
     if (layer == last && !chain.HasTail()) return y;
     if (layers[layer].kept != nullptr) return layers[layer].kept;
-    return reinterpret_cast<float*>(base + buffer % 2 * plan.map_bytes);
+    return reinterpret_cast<float*>(base + buffer % 2 * few.map_bytes);
   };
-  for (size_t i = 0; i < plan.near; ++i) {
+  for (size_t i = 0; i < few.near; ++i) {
     float* map = map_of(i, i);
-    Conv2dForward(target, p.layers[i], x, layers[i].packed, layers[i].bias, p.activations[i], map,
+    Conv2dForward(plan.layers[i], x, layers[i].packed, layers[i].bias, p.activations[i], map,
                   inner);
     x = map;
   }
-  float* const last_map = map_of(last, std::min(plan.near, last));
-  if (plan.near <= last) RunPieces(target, chain, plan.near, x, layers, last_map, inner);
+  float* const last_map = map_of(last, std::min(few.near, last));
+  if (few.near <= last) RunPieces(plan.target, chain, few.near, x, layers, last_map, inner);
   chain.RunTail({0, p.layers[0].input.n}, last_map, y, workspace.threads());
 }
 
 }  // namespace
 
-std::string MlpConvBlock(Target target, const MlpConvProblem& p) {
-  return MlpConvChain(target, p).BlockText();
-}
+std::string MlpConvBlock(const MlpConvPlan& plan) { return MlpConvChain(plan).BlockText(); }
 
-WorkspaceSize MlpConvWorkspace(Target target, const MlpConvProblem& p) {
-  const MlpConvChain chain(target, p);
+WorkspaceSize MlpConvWorkspace(const MlpConvPlan& plan) {
+  const MlpConvChain chain(plan);
   WorkspaceSize size{.per_thread = chain.ScratchBytes()};
-  return chain.units() < kManyUnits ? size.Max(FewUnits(target, p, chain).Total()) : size;
+  return chain.units() < kManyUnits ? size.Max(FewUnits(plan, chain).Total()) : size;
 }
 
-void MlpConvForward(Target target, const MlpConvProblem& p, const float* x,
-                    const MlpConvLayer* layers, const MlpConvTail* training, float* y,
-                    const Workspace& workspace) {
-  if (p.output().size() == 0) return;
-  const MlpConvChain chain(target, p, training);
+void MlpConvForward(const MlpConvPlan& plan, const float* x, const MlpConvLayer* layers,
+                    const MlpConvTail* training, float* y, const Workspace& workspace) {
+  if (plan.problem.output().size() == 0) return;
+  const MlpConvChain chain(plan, training);
   const int64_t units = chain.units();
   if (units < kManyUnits && units < 2 * workspace.threads()) {
-    return RunFewUnits(target, p, chain, x, layers, y, workspace);
+    return RunFewUnits(plan, chain, x, layers, y, workspace);
   }
   const int64_t shared = SharedUnits(units, workspace.threads());
   ParallelFor(workspace.threads(), units - shared, [&](int64_t unit, int thread) {
     RunUnit(chain, unit, x, layers, y, workspace.thread<std::byte>(thread));
   });
-  if (shared > 0) RunShared(target, chain, units - shared, x, layers, y, workspace);
+  if (shared > 0) RunShared(plan.target, chain, units - shared, x, layers, y, workspace);
 }
 
 }  // namespace ninc::cpu

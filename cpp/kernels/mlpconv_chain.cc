@@ -4,7 +4,7 @@
 
 #include "kernels/blocks.h"
 #include "kernels/conv2d.h"
-#include "kernels/conv2d_cost.h"
+#include "kernels/conv2d_choose.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/conv2d_split.h"
 #include "kernels/global_avg_pool.h"
@@ -17,15 +17,14 @@ namespace {
 // Tiles a block of Winograd's: its products, its map and the next layers' weights share L2.
 constexpr int64_t kChainTiles = 32;
 
-std::array<TileShape, MlpConvProblem::kMaxLayers> ShapesOf(Target target, const MlpConvProblem& p) {
-  std::array<TileShape, MlpConvProblem::kMaxLayers> shapes{};
-  for (size_t i = 0; i < p.layers.size(); ++i) {
-    shapes[i] = ProductShape(target, p.layers[i], Pass::kForward);
-  }
-  return shapes;
-}
-
 }  // namespace
+
+MlpConvPlan::MlpConvPlan(Target target, const MlpConvProblem& problem)
+    : target(target), problem(problem) {
+  for (const Conv2dProblem& layer : problem.layers) {
+    layers.emplace_back(target, layer, Pass::kForward);
+  }
+}
 
 // What a layer writes to: its kept map, the tail's or the caller's, else scratch rows.
 struct MlpConvChain::Destination {
@@ -66,15 +65,17 @@ struct MlpConvChain::Scratch {
   }
 };
 
-MlpConvChain::MlpConvChain(Target target, const MlpConvProblem& p, const MlpConvTail* training)
-    : target_(target),
-      problem_(p),
+MlpConvChain::MlpConvChain(const MlpConvPlan& plan, const MlpConvTail* training)
+    : plan_(plan),
+      target_(plan.target),
+      problem_(plan.problem),
       training_(training),
-      map_(p.layers[0].output()),
-      lattice_(MakeLattice(p.layers[0], Pass::kForward, 0)),
-      shapes_(ShapesOf(target, p)),
+      map_(problem_.layers[0].output()),
+      lattice_(MakeLattice(problem_.layers[0], Pass::kForward, 0)),
       panels_(PanelsOf(0)) {
-  const WinogradShape shape = ChooseWinograd(target, p.layers[0], Pass::kForward);
+  const Target target = target_;
+  const MlpConvProblem& p = problem_;
+  const WinogradShape& shape = plan.layers[0].winograd;
   int64_t images = BlockRows(target) / std::max<int64_t>(1, map_.h * map_.w);
   if (shape.tile > 0) {
     winograd_.emplace(target, p.layers[0], shape, kChainTiles);

@@ -5,20 +5,30 @@
 // both are numbered through the batch, image after image, and called places here.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "kernels/blocks.h"
 #include "kernels/conv2d_block.h"
+#include "kernels/conv2d_choose.h"
 #include "kernels/conv2d_taps.h"
 #include "kernels/winograd.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
+
+// A chain with what was chosen for each of its layers.
+struct MlpConvPlan {
+  MlpConvPlan(Target target, const MlpConvProblem& problem);
+
+  Target target;
+  MlpConvProblem problem;
+  std::vector<Conv2dPass> layers;
+};
 
 class MlpConvChain {
  public:
@@ -28,7 +38,7 @@ class MlpConvChain {
     int64_t first;
   };
 
-  MlpConvChain(Target target, const MlpConvProblem& problem, const MlpConvTail* training = nullptr);
+  explicit MlpConvChain(const MlpConvPlan& plan, const MlpConvTail* training = nullptr);
 
   bool HasTail() const { return problem_.tail != MlpConvProblem::Tail::kNone; }
   // A unit is one image, or several small ones.
@@ -66,7 +76,7 @@ class MlpConvChain {
   size_t last() const { return problem_.layers.size() - 1; }
   int64_t last_channels() const { return problem_.layers.back().out_channels; }
   Panels PanelsOf(size_t layer) const {
-    return {problem_.layers[layer].out_channels, shapes_[layer]};
+    return {problem_.layers[layer].out_channels, plan_.layers[layer].tile};
   }
   Destination DestinationOf(size_t layer, const MlpConvLayer* layers, const LastMap& last_map,
                             const Scratch& scratch) const;
@@ -77,14 +87,14 @@ class MlpConvChain {
   void RunRest(size_t first, int64_t pixels, const MlpConvLayer* layers, const LastMap& last_map,
                const Scratch& scratch) const;
 
+  const MlpConvPlan& plan_;
   const Target target_;
   const MlpConvProblem& problem_;
   const MlpConvTail* const training_;
   const Shape map_;  // of the first layer, and but for the channels of all
   const TapLattice lattice_;
-  const std::array<TileShape, MlpConvProblem::kMaxLayers> shapes_;  // by layer
-  const Panels panels_;                                             // of the first layer
-  int64_t halves_bytes_ = 0;                                        // of a later layer's products
+  const Panels panels_;       // of the first layer
+  int64_t halves_bytes_ = 0;  // of a later layer's products
   std::optional<WinogradBlocks> winograd_;
   int64_t tile_pixels_ = 0;
   int64_t images_ = 1;        // of a unit

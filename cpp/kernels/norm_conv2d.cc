@@ -15,7 +15,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/blocks.h"
 #include "kernels/conv2d_block.h"
-#include "kernels/conv2d_cost.h"
+#include "kernels/conv2d_choose.h"
 #include "kernels/conv2d_depthwise.h"
 #include "kernels/conv2d_rows.h"
 #include "kernels/norm_rows.h"
@@ -64,10 +64,10 @@ struct BlockSums {
 // on the machine.
 class TileBlocks {
  public:
-  TileBlocks(Target target, const Conv2dProblem& p, const WinogradShape& shape)
-      : block_tiles_(BlockTiles(TileGrid(p, Pass::kForward, shape))),
-        winograd_(target, p, shape, block_tiles_),
-        tile_pixels_(shape.outputs() * shape.outputs()) {}
+  explicit TileBlocks(const Conv2dPass& conv)
+      : block_tiles_(BlockTiles(TileGrid(conv.problem, conv.pass, conv.winograd))),
+        winograd_(conv.target, conv.problem, conv.winograd, block_tiles_),
+        tile_pixels_(conv.winograd.outputs() * conv.winograd.outputs()) {}
 
   int64_t count() const { return CeilDiv(winograd_.grid().count(), block_tiles_); }
   std::string Name() const {
@@ -107,10 +107,10 @@ class TileBlocks {
 // Direct convolution, a block of pixels at a time.
 class PixelBlocks {
  public:
-  PixelBlocks(Target target, const Conv2dProblem& p)
-      : target_(target),
-        lattice_(MakeLattice(p, Pass::kForward, 0)),
-        panels_(lattice_.columns, ProductShape(target, p, Pass::kForward)) {}
+  explicit PixelBlocks(const Conv2dPass& conv)
+      : target_(conv.target),
+        lattice_(MakeLattice(conv.problem, conv.pass, 0)),
+        panels_(lattice_.columns, conv.tile) {}
 
   int64_t count() const { return CeilDiv(lattice_.rows(), BlockRows(target_)); }
   std::string Name() const {
@@ -177,9 +177,8 @@ class PixelBlocks {
 
 // Calls body(blocks), of the algorithm that the problem takes.
 template <class Body>
-auto WithBlocks(Target target, const Conv2dProblem& p, Body body) {
-  const WinogradShape shape = ChooseWinograd(target, p, Pass::kForward);
-  return shape.tile > 0 ? body(TileBlocks(target, p, shape)) : body(PixelBlocks(target, p));
+auto WithBlocks(const Conv2dPass& conv, Body body) {
+  return conv.winograd.tile > 0 ? body(TileBlocks(conv)) : body(PixelBlocks(conv));
 }
 
 }  // namespace
@@ -188,24 +187,27 @@ bool NormConv2dPays(const Conv2dProblem& p) {
   return p.groups == 1 && !IsDepthwise(p) && p.output().size() > 0;
 }
 
-std::string NormConv2dBlock(Target target, const Conv2dProblem& p) {
-  return WithBlocks(target, p, [](const auto& blocks) { return blocks.Name(); });
+std::string NormConv2dBlock(const Conv2dPass& conv) {
+  return WithBlocks(conv, [](const auto& blocks) { return blocks.Name(); });
 }
 
-WorkspaceSize NormConv2dWorkspace(Target target, const Conv2dProblem& p) {
-  return WithBlocks(target, p, [&](const auto& blocks) -> WorkspaceSize {
+WorkspaceSize NormConv2dWorkspace(const Conv2dPass& conv) {
+  const Conv2dProblem& p = conv.problem;
+  return WithBlocks(conv, [&](const auto& blocks) -> WorkspaceSize {
     return {BlockSums::Bytes(blocks.count(), p.out_channels), blocks.ScratchBytes()};
   });
 }
 
-void NormConv2dForward(Target target, const Conv2dProblem& p, const float* x,
-                       const Normalization* source, const float* packed, const float* bias,
-                       float* y, const NormStatistics& statistics, const Workspace& workspace) {
-  WithBlocks(target, p, [&](const auto& blocks) {
-    const BlockSums sums(target, blocks.count(), p.out_channels, workspace.shared<std::byte>());
+void NormConv2dForward(const Conv2dPass& conv, const float* x, const Normalization* source,
+                       const float* packed, const float* bias, float* y,
+                       const NormStatistics& statistics, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  WithBlocks(conv, [&](const auto& blocks) {
+    const BlockSums sums(conv.target, blocks.count(), p.out_channels,
+                         workspace.shared<std::byte>());
     blocks.Run(x, source, packed, bias, y, sums, workspace);
-    JoinStatistics(target, blocks.count(), sums.rows, sums.partial, p.out_channels, statistics.mean,
-                   sums.squares, workspace.threads());
+    JoinStatistics(conv.target, blocks.count(), sums.rows, sums.partial, p.out_channels,
+                   statistics.mean, sums.squares, workspace.threads());
     FinishStatistics(p.output().pixels(), p.out_channels, sums.squares, statistics);
   });
 }

@@ -2,17 +2,18 @@
 // statistics of what it writes, both while they are in cache.
 #pragma once
 
+#include "kernels/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
 
 bool NormConv2dPays(const Conv2dProblem& problem);
-WorkspaceSize NormConv2dWorkspace(Target target, const Conv2dProblem& problem);
-std::string NormConv2dBlock(Target target, const Conv2dProblem& problem);
+WorkspaceSize NormConv2dWorkspace(const Conv2dPass& conv);
+std::string NormConv2dBlock(const Conv2dPass& conv);
 // See Backend::NormConv2dForward.
-void NormConv2dForward(Target target, const Conv2dProblem& problem, const float* x,
-                       const Normalization* source, const float* packed, const float* bias,
-                       float* y, const NormStatistics& statistics, const Workspace& workspace);
+void NormConv2dForward(const Conv2dPass& conv, const float* x, const Normalization* source,
+                       const float* packed, const float* bias, float* y,
+                       const NormStatistics& statistics, const Workspace& workspace);
 
 }  // namespace ninc::cpu

@@ -45,11 +45,11 @@ int64_t Chunks(int64_t pixels) {
 
 // One layer: dw's columns are output channels, dx's are input channels.
 struct Layer {
-  Layer(Target target, const Conv2dProblem& p)
-      : in(p.input.c),
-        out(p.out_channels),
-        weight_panels(out, ProductShape(target, p, Pass::kBackwardWeights)),
-        data_panels(in, ProductShape(target, p, Pass::kBackwardData)) {}
+  Layer(const Conv2dPass& weights, const Conv2dPass& data)
+      : in(weights.problem.input.c),
+        out(weights.problem.out_channels),
+        weight_panels(out, weights.tile),
+        data_panels(in, data.tile) {}
   // Floats of a chunk: dw as panel → input channel → column, then the bias's sums.
   int64_t sums() const { return (in + 1) * weight_panels.padded_columns(); }
   int64_t bias() const { return in * weight_panels.padded_columns(); }
@@ -59,26 +59,29 @@ struct Layer {
 };
 
 struct GradientChain {
-  GradientChain(Target target, const std::vector<Conv2dProblem>& all)
-      : target(target), problems(all), pixels(all[0].output().pixels()), chunks(Chunks(pixels)) {
+  explicit GradientChain(const PointwisePlan& plan)
+      : plan(plan),
+        target(plan.target),
+        pixels(plan.weights[0].problem.output().pixels()),
+        chunks(Chunks(pixels)) {
     for (size_t i = 0; i < size(); ++i) {
-      layers[i].emplace(target, problems[i]);
+      layers[i].emplace(plan.weights[i], plan.data[i]);
       offsets[i] = floats;
       floats += layer(i).sums();
-      widest = std::max(widest, problems[i].input.c);
+      widest = std::max(widest, layer(i).in);
       const size_t bytes = SplitScratchBytes(target, 1, layer(i).out, layer(i).data_panels);
       halves_bytes = std::max(halves_bytes, static_cast<int64_t>(bytes));
       if (!layer(i).weight_panels.shape().split) continue;
       columns_bytes = std::max(columns_bytes, SplitBytes(layer(i).in, BlockRows(target)));
     }
     norm_sums = floats;
-    floats += 2 * problems.back().input.c;
+    floats += 2 * layer(size() - 1).in;
   }
-  size_t size() const { return problems.size(); }
+  size_t size() const { return plan.weights.size(); }
   const Layer& layer(size_t i) const { return *layers[i]; }
 
+  const PointwisePlan& plan;
   const Target target;
-  const std::vector<Conv2dProblem>& problems;  // the last of the network first
   std::array<std::optional<Layer>, MlpConvProblem::kMaxLayers> layers;
   // Of a layer's sums in a chunk. No vector: a run allocates nothing.
   std::array<int64_t, MlpConvProblem::kMaxLayers> offsets{};
@@ -108,7 +111,7 @@ struct ChainScratch {
            Carver::Bytes<std::byte>(chain.columns_bytes) +
            Carver::Bytes<std::byte>(chain.halves_bytes) +
            3 * Carver::Bytes<float>(BlockRows(chain.target) * chain.widest) +
-           Carver::Bytes<float>(BlockRows(chain.target) * chain.problems[0].out_channels);
+           Carver::Bytes<float>(BlockRows(chain.target) * chain.layer(0).out);
   }
   ChainScratch(const GradientChain& chain, std::byte* memory) {
     Carver carver(memory);
@@ -121,7 +124,7 @@ struct ChainScratch {
     for (float*& buffer : between)
       buffer = carver.Take<float>(BlockRows(chain.target) * chain.widest);
     normal = carver.Take<float>(BlockRows(chain.target) * chain.widest);
-    gradient = carver.Take<float>(BlockRows(chain.target) * chain.problems[0].out_channels);
+    gradient = carver.Take<float>(BlockRows(chain.target) * chain.layer(0).out);
   }
 };
 
@@ -281,31 +284,38 @@ void StorePanel(const GradientChain& chain, size_t index, int64_t panel, const f
 }  // namespace
 
 bool PointwiseBackwardPays(Target target, const Conv2dProblem& p) {
-  const int64_t bytes = Layer(target, p).sums() * int64_t{sizeof(float)};
+  const PointwisePlan plan(target, {p});
+  const int64_t bytes = Layer(plan.weights[0], plan.data[0]).sums() * int64_t{sizeof(float)};
   return p.IsPointwise() && p.groups == 1 && bytes <= kMostSumBytes &&
          Chunks(p.output().pixels()) >= kFewestChunks;
 }
 
-WorkspaceSize PointwiseBackwardWorkspace(Target target,
-                                         const std::vector<Conv2dProblem>& problems) {
-  const GradientChain chain(target, problems);
+PointwisePlan::PointwisePlan(Target target, const std::vector<Conv2dProblem>& problems)
+    : target(target) {
+  for (const Conv2dProblem& problem : problems) {
+    weights.emplace_back(target, problem, Pass::kBackwardWeights);
+    data.emplace_back(target, problem, Pass::kBackwardData);
+  }
+}
+
+WorkspaceSize PointwiseBackwardWorkspace(const PointwisePlan& plan) {
+  const GradientChain chain(plan);
   return {.shared = Carver::Bytes<float>(chain.chunks * chain.floats) +
-                    Carver::Bytes<float>(2 * problems[0].out_channels),
+                    Carver::Bytes<float>(2 * chain.layer(0).out),
           .per_thread = ChainScratch::Bytes(chain)};
 }
 
-void PointwiseBackward(Target target, const std::vector<Conv2dProblem>& problems, const float* dy,
-                       const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
-                       const Workspace& workspace) {
-  const GradientChain chain(target, problems);
+void PointwiseBackward(const PointwisePlan& plan, const float* dy, const PointwiseGradient* layers,
+                       const PointwiseNorms* norms, float* dx, const Workspace& workspace) {
+  const GradientChain chain(plan);
   Carver carver(workspace.shared<std::byte>());
   float* const sums = carver.Take<float>(chain.chunks * chain.floats);
-  float* const offset = carver.Take<float>(2 * problems[0].out_channels);
-  float* const slope = offset + problems[0].out_channels;
+  float* const offset = carver.Take<float>(2 * chain.layer(0).out);
+  float* const slope = offset + chain.layer(0).out;
   std::optional<Norms> around;
   if (norms != nullptr) {
     const NormGradient& behind = norms->behind;
-    InputGradientFactors(chain.pixels, problems[0].out_channels, behind.inv_std, behind.dweight,
+    InputGradientFactors(chain.pixels, chain.layer(0).out, behind.inv_std, behind.dweight,
                          behind.dbias, offset, slope);
     around.emplace(Norms{*norms, offset, slope});
   }
@@ -319,8 +329,8 @@ void PointwiseBackward(Target target, const std::vector<Conv2dProblem>& problems
   }
   if (norms == nullptr) return;
   const NormGradient& ahead = norms->ahead;
-  StoreGradientSums(chain.chunks, sums + chain.norm_sums, chain.floats, problems.back().input.c,
-                    ahead.inv_std, ahead.dweight, ahead.dbias);
+  StoreGradientSums(chain.chunks, sums + chain.norm_sums, chain.floats,
+                    chain.layer(chain.size() - 1).in, ahead.inv_std, ahead.dweight, ahead.dbias);
 }
 
 }  // namespace ninc::cpu

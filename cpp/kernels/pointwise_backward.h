@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "kernels/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
@@ -11,10 +12,17 @@ namespace ninc::cpu {
 // Whether a layer's gradients are worth computing so: its sums are small beside the pixels.
 bool PointwiseBackwardPays(Target target, const Conv2dProblem& problem);
 
-WorkspaceSize PointwiseBackwardWorkspace(Target target, const std::vector<Conv2dProblem>& problems);
+// The layers, the network's last first, with what was chosen for both gradients of each.
+struct PointwisePlan {
+  PointwisePlan(Target target, const std::vector<Conv2dProblem>& problems);
+
+  Target target;
+  std::vector<Conv2dPass> weights, data;
+};
+
+WorkspaceSize PointwiseBackwardWorkspace(const PointwisePlan& plan);
 // See Backend::PointwiseBackward.
-void PointwiseBackward(Target target, const std::vector<Conv2dProblem>& problems, const float* dy,
-                       const PointwiseGradient* layers, const PointwiseNorms* norms, float* dx,
-                       const Workspace& workspace);
+void PointwiseBackward(const PointwisePlan& plan, const float* dy, const PointwiseGradient* layers,
+                       const PointwiseNorms* norms, float* dx, const Workspace& workspace);
 
 }  // namespace ninc::cpu

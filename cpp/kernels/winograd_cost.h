@@ -1,4 +1,4 @@
-// Estimated time of Winograd's convolution, see conv2d_cost.h.
+// Estimated time of Winograd's convolution, see conv2d_choose.h.
 #pragma once
 
 #include "kernels/winograd_transform.h"

@@ -63,21 +63,21 @@ inline std::vector<double> ReferenceOf(const Conv2dProblem& p, Pass pass, const 
 inline double ErrorOf(const Conv2dProblem& p, Pass pass, const Data& data,
                       const std::vector<double>& want) {
   Call call(2, 0);
-  const Workspace workspace = call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, pass));
+  const Workspace workspace = call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, pass}));
   float* out = call.Out(static_cast<int64_t>(want.size()));
   if (pass == Pass::kBackwardWeights) {
-    cpu::Conv2dBackwardWeights(ChosenTarget(), p, call.In(data.x), call.In(data.dy), out, nullptr,
-                               workspace);
+    cpu::Conv2dBackwardWeights({ChosenTarget(), p, Pass::kBackwardWeights}, call.In(data.x),
+                               call.In(data.dy), out, nullptr, workspace);
   } else {
-    float* packed = call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, pass));
-    cpu::PackWeights(ChosenTarget(), p, pass, call.In(data.weight), nullptr, packed,
+    float* packed = call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p, pass}));
+    cpu::PackWeights({ChosenTarget(), p, pass}, call.In(data.weight), nullptr, packed,
                      call.threads());
     if (pass == Pass::kForward) {
-      cpu::Conv2dForward(ChosenTarget(), p, call.In(data.x), packed, nullptr, kNone, out,
-                         workspace);
+      cpu::Conv2dForward({ChosenTarget(), p, Pass::kForward}, call.In(data.x), packed, nullptr,
+                         kNone, out, workspace);
     } else {
-      cpu::Conv2dBackwardData(ChosenTarget(), p, call.In(data.dy), packed, nullptr, {}, out,
-                              workspace);
+      cpu::Conv2dBackwardData({ChosenTarget(), p, Pass::kBackwardData}, call.In(data.dy), packed,
+                              nullptr, {}, out, workspace);
     }
   }
   const std::vector<float> got = call.Finish()[0];

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/conv2d_pack.h"
+#include "kernels/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"

@@ -44,8 +44,8 @@ double BackwardWeightsTerms(const Conv2dProblem& p) {
 
 const float* Pack(Call& call, const Conv2dProblem& p, Pass pass, const float* weight,
                   const float* scale) {
-  float* packed = call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, pass));
-  cpu::PackWeights(ChosenTarget(), p, pass, weight, scale, packed, call.threads());
+  float* packed = call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p, pass}));
+  cpu::PackWeights({ChosenTarget(), p, pass}, weight, scale, packed, call.threads());
   return packed;
 }
 
@@ -64,10 +64,10 @@ TEST(Conv2dTest, Forward) {
         p.ToString(),
         [&](Call& call) {
           const float* packed = Pack(call, p, Pass::kForward, call.In(weight), nullptr);
-          cpu::Conv2dForward(ChosenTarget(), p, call.In(x), packed,
-                             bias.empty() ? nullptr : call.In(bias), activation,
-                             call.Out(p.output().size()),
-                             call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
+          cpu::Conv2dForward(
+              {ChosenTarget(), p, Pass::kForward}, call.In(x), packed,
+              bias.empty() ? nullptr : call.In(bias), activation, call.Out(p.output().size()),
+              call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kForward})));
         },
         [&](const Outputs& got) {
           ExpectClose(got[0], want, magnitude, ForwardTerms(p), ProductError(p, Pass::kForward));
@@ -91,8 +91,9 @@ TEST(Conv2dTest, ScaleMultipliesOutputChannels) {
           const auto run = [&](const std::vector<float>& w, const float* s) {
             const float* packed = Pack(call, p, Pass::kForward, call.In(w), s);
             cpu::Conv2dForward(
-                ChosenTarget(), p, call.In(x), packed, nullptr, kNone, call.Out(p.output().size()),
-                call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
+                {ChosenTarget(), p, Pass::kForward}, call.In(x), packed, nullptr, kNone,
+                call.Out(p.output().size()),
+                call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kForward})));
           };
           run(weight, call.In(scale));
           run(scaled, nullptr);
@@ -118,8 +119,9 @@ TEST(Conv2dTest, BackwardData) {
           const float* packed = Pack(call, p, Pass::kBackwardData, call.In(weight), nullptr);
           for (const float* mask : {static_cast<const float*>(nullptr), call.In(x)}) {
             cpu::Conv2dBackwardData(
-                ChosenTarget(), p, call.In(dy), packed, mask, activation, call.Out(p.input.size()),
-                call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kBackwardData)));
+                {ChosenTarget(), p, Pass::kBackwardData}, call.In(dy), packed, mask, activation,
+                call.Out(p.input.size()),
+                call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kBackwardData})));
           }
         },
         [&](const Outputs& got) {
@@ -153,12 +155,14 @@ TEST(Conv2dTest, BackwardWeightsAndBias) {
         p.ToString(),
         [&](Call& call) {
           const WorkspaceSize size =
-              cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kBackwardWeights);
+              cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kBackwardWeights});
           float* dweight = call.Out(p.weight_size());
-          cpu::Conv2dBackwardWeights(ChosenTarget(), p, call.In(x), call.In(dy), dweight,
-                                     call.Out(p.out_channels), call.Scratch(size));
-          cpu::Conv2dBackwardWeights(ChosenTarget(), p, call.In(x), call.In(dy),
-                                     call.Out(p.weight_size()), nullptr, call.Scratch(size));
+          cpu::Conv2dBackwardWeights({ChosenTarget(), p, Pass::kBackwardWeights}, call.In(x),
+                                     call.In(dy), dweight, call.Out(p.out_channels),
+                                     call.Scratch(size));
+          cpu::Conv2dBackwardWeights({ChosenTarget(), p, Pass::kBackwardWeights}, call.In(x),
+                                     call.In(dy), call.Out(p.weight_size()), nullptr,
+                                     call.Scratch(size));
         },
         [&](const Outputs& got) {
           ExpectClose(got[0], want, magnitude, BackwardWeightsTerms(p),
@@ -182,9 +186,10 @@ TEST(Conv2dTest, NanGoesThroughTheActivation) {
         p.ToString(),
         [&](Call& call) {
           const float* packed = Pack(call, p, Pass::kForward, call.In(weight), nullptr);
-          cpu::Conv2dForward(ChosenTarget(), p, call.In(x), packed, nullptr, activation,
-                             call.Out(p.output().size()),
-                             call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
+          cpu::Conv2dForward(
+              {ChosenTarget(), p, Pass::kForward}, call.In(x), packed, nullptr, activation,
+              call.Out(p.output().size()),
+              call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kForward})));
         },
         [](const Outputs& got) {
           for (float value : got[0]) EXPECT_TRUE(std::isnan(value));
@@ -195,7 +200,7 @@ TEST(Conv2dTest, NanGoesThroughTheActivation) {
 TEST(Conv2dTest, TheAlgorithmHasAName) {
   for (const Conv2dProblem& p : DirectProblems()) {
     for (Pass pass : {Pass::kForward, Pass::kBackwardData, Pass::kBackwardWeights}) {
-      EXPECT_FALSE(cpu::Conv2dAlgorithm(ChosenTarget(), p, pass).empty()) << p.ToString();
+      EXPECT_FALSE(cpu::Conv2dAlgorithm({ChosenTarget(), p, pass}).empty()) << p.ToString();
     }
   }
 }

@@ -114,8 +114,8 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
           std::vector<const float*> packed, bias;
           for (size_t i = 0; i < layers; ++i) {
             float* memory =
-                call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p.layers[i], Pass::kForward));
-            cpu::PackWeights(ChosenTarget(), p.layers[i], Pass::kForward, call.In(weights[i]),
+                call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p.layers[i], Pass::kForward}));
+            cpu::PackWeights({ChosenTarget(), p.layers[i], Pass::kForward}, call.In(weights[i]),
                              nullptr, memory, call.threads());
             packed.push_back(memory);
             bias.push_back(i % 2 == 0 ? call.In(biases[i]) : nullptr);
@@ -125,8 +125,9 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
           for (size_t i = 0; i < layers; ++i) {
             float* to = call.Out(p.layers[i].output().size());
             cpu::Conv2dForward(
-                ChosenTarget(), p.layers[i], from, packed[i], bias[i], p.activations[i], to,
-                call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p.layers[i], Pass::kForward)));
+                {ChosenTarget(), p.layers[i], Pass::kForward}, from, packed[i], bias[i],
+                p.activations[i], to,
+                call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p.layers[i], Pass::kForward})));
             from = to;
           }
           if (p.tail != Tail::kNone) {
@@ -138,9 +139,9 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
             arrays.push_back(
                 {packed[i], bias[i], kept ? call.Out(p.layers[i].output().size()) : nullptr});
           }
-          cpu::MlpConvForward(ChosenTarget(), p, call.In(x), arrays.data(), nullptr,
+          cpu::MlpConvForward({ChosenTarget(), p}, call.In(x), arrays.data(), nullptr,
                               call.Out(p.output().size()),
-                              call.Scratch(cpu::MlpConvWorkspace(ChosenTarget(), p)));
+                              call.Scratch(cpu::MlpConvWorkspace({ChosenTarget(), p})));
         },
         [&](const Outputs& got) {
           size_t next = layers + (p.tail != Tail::kNone ? 1 : 0);  // the chain's first output
@@ -161,7 +162,7 @@ TEST(MlpConvTest, SameBitsAsItsLayers) {
 TEST(MlpConvTest, LargeBatchesNeedNoMapsBetweenLayers) {
   const MlpConvProblem p =
       ProblemOf({"", First({128, 32, 32, 3}, 192, 5, 2), {160, 96}, Tail::kMaxPool});
-  const WorkspaceSize size = cpu::MlpConvWorkspace(ChosenTarget(), p);
+  const WorkspaceSize size = cpu::MlpConvWorkspace({ChosenTarget(), p});
   EXPECT_EQ(size.shared, 0u);
   EXPECT_LT(size.per_thread, size_t{4} << 20);
 }

@@ -21,13 +21,14 @@ void RunNorm(Call& call, const Conv2dProblem& p, const float* x, const Normaliza
                                   .mean = call.Out(p.out_channels),
                                   .inv_std = call.Out(p.out_channels),
                                   .scale = call.Out(p.out_channels)};
-  cpu::NormConv2dForward(ChosenTarget(), p, x, source, packed, bias, y, statistics,
-                         call.Scratch(cpu::NormConv2dWorkspace(ChosenTarget(), p)));
+  cpu::NormConv2dForward(
+      {ChosenTarget(), p, Pass::kForward}, x, source, packed, bias, y, statistics,
+      call.Scratch(cpu::NormConv2dWorkspace({ChosenTarget(), p, Pass::kForward})));
 }
 
 float* Packed(Call& call, const Conv2dProblem& p, const std::vector<float>& weight) {
-  float* packed = call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kForward));
-  cpu::PackWeights(ChosenTarget(), p, Pass::kForward, call.In(weight), nullptr, packed,
+  float* packed = call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p, Pass::kForward}));
+  cpu::PackWeights({ChosenTarget(), p, Pass::kForward}, call.In(weight), nullptr, packed,
                    call.threads());
   return packed;
 }
@@ -77,9 +78,10 @@ TEST(NormConv2dTest, TakesTheStatisticsOfItsOutput) {
         [&](Call& call) {
           const float* packed = Packed(call, p, weight);
           RunNorm(call, p, call.In(x), nullptr, packed, call.In(bias), layer);
-          cpu::Conv2dForward(ChosenTarget(), p, call.In(x), packed, call.In(bias), {},
-                             call.Out(p.output().size()),
-                             call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
+          cpu::Conv2dForward(
+              {ChosenTarget(), p, Pass::kForward}, call.In(x), packed, call.In(bias), {},
+              call.Out(p.output().size()),
+              call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kForward})));
         },
         [&](const Outputs& got) { ExpectStatistics(p, layer, got); });
   }
@@ -100,8 +102,10 @@ TEST(NormConv2dTest, NormalizesWhatItReads) {
           RunNorm(call, p, z, &norm, packed, nullptr, layer);
           float* x = call.Aligned(source.x.size() * sizeof(float));
           cpu::Normalize(ChosenTarget(), p.input.pixels(), p.input.c, z, norm, x, call.threads());
-          cpu::Conv2dForward(ChosenTarget(), p, x, packed, nullptr, {}, call.Out(p.output().size()),
-                             call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
+          cpu::Conv2dForward(
+              {ChosenTarget(), p, Pass::kForward}, x, packed, nullptr, {},
+              call.Out(p.output().size()),
+              call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kForward})));
         },
         [&](const Outputs& got) { ExpectStatistics(p, layer, got); });
   }

@@ -36,8 +36,8 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
       [&](Call& call) {
         const auto pack = [&](const Conv2dProblem& p, const std::vector<float>& w) {
           float* packed =
-              call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kBackwardData));
-          cpu::PackWeights(ChosenTarget(), p, Pass::kBackwardData, call.In(w), nullptr, packed,
+              call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p, Pass::kBackwardData}));
+          cpu::PackWeights({ChosenTarget(), p, Pass::kBackwardData}, call.In(w), nullptr, packed,
                            call.threads());
           return packed;
         };
@@ -47,8 +47,8 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
         for (int i = 0; i < 2; ++i) layers[i].dweight = call.Out(problems[i].weight_size());
         for (int i = 0; i < 2; ++i) layers[i].dbias = call.Out(problems[i].out_channels);
         cpu::PointwiseBackward(
-            ChosenTarget(), problems, call.In(dy), layers, nullptr, out,
-            call.Scratch(cpu::PointwiseBackwardWorkspace(ChosenTarget(), problems)));
+            {ChosenTarget(), problems}, call.In(dy), layers, nullptr, out,
+            call.Scratch(cpu::PointwiseBackwardWorkspace({ChosenTarget(), problems})));
       },
       [&](const Outputs& got) {
         ExpectClose(got[0], dx,
@@ -112,8 +112,8 @@ TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
       "between batch norms",
       [&](Call& call) {
         float* packed =
-            call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kBackwardData));
-        cpu::PackWeights(ChosenTarget(), p, Pass::kBackwardData, call.In(weight), nullptr, packed,
+            call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p, Pass::kBackwardData}));
+        cpu::PackWeights({ChosenTarget(), p, Pass::kBackwardData}, call.In(weight), nullptr, packed,
                          call.threads());
         const PointwiseGradient layer{.x = call.In(ahead.x),
                                       .packed = packed,
@@ -134,9 +134,9 @@ TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
              .inv_std = call.In(inv_std),
              .dweight = call.Out(in.channels),
              .dbias = call.Out(in.channels)}};
-        cpu::PointwiseBackward(ChosenTarget(), {p}, call.In(behind.dy), &layer, &norms,
-                               call.Out(in.size()),
-                               call.Scratch(cpu::PointwiseBackwardWorkspace(ChosenTarget(), {p})));
+        cpu::PointwiseBackward(
+            {ChosenTarget(), {p}}, call.In(behind.dy), &layer, &norms, call.Out(in.size()),
+            call.Scratch(cpu::PointwiseBackwardWorkspace({ChosenTarget(), {p}})));
       },
       [&](const Outputs& got) {
         ExpectClose(got[0], reference::Conv2dBackwardWeights(p, x, dz),

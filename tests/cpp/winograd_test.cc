@@ -5,7 +5,7 @@
 #include "cases.h"
 #include "check.h"
 #include "kernels/conv2d.h"
-#include "kernels/conv2d_cost.h"
+#include "kernels/conv2d_choose.h"
 #include "kernels/reference/conv2d.h"
 #include "kernels/winograd_product.h"
 #include "winograd_matrices.h"
@@ -88,13 +88,13 @@ TEST(WinogradTest, Forward) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          float* packed = call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kForward));
-          cpu::PackWeights(ChosenTarget(), p, Pass::kForward, call.In(weight), nullptr, packed,
+          float* packed = call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p, Pass::kForward}));
+          cpu::PackWeights({ChosenTarget(), p, Pass::kForward}, call.In(weight), nullptr, packed,
                            call.threads());
-          cpu::Conv2dForward(ChosenTarget(), p, call.In(x), packed,
-                             bias.empty() ? nullptr : call.In(bias), activation,
-                             call.Out(p.output().size()),
-                             call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
+          cpu::Conv2dForward(
+              {ChosenTarget(), p, Pass::kForward}, call.In(x), packed,
+              bias.empty() ? nullptr : call.In(bias), activation, call.Out(p.output().size()),
+              call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kForward})));
         },
         [&](const Outputs& got) {
           const cpu::WinogradShape shape = ShapeOf(p, Pass::kForward);
@@ -188,12 +188,13 @@ TEST(WinogradTest, BackwardData) {
         p.ToString(),
         [&](Call& call) {
           float* packed =
-              call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kBackwardData));
-          cpu::PackWeights(ChosenTarget(), p, Pass::kBackwardData, call.In(weight), nullptr, packed,
-                           call.threads());
+              call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p, Pass::kBackwardData}));
+          cpu::PackWeights({ChosenTarget(), p, Pass::kBackwardData}, call.In(weight), nullptr,
+                           packed, call.threads());
           cpu::Conv2dBackwardData(
-              ChosenTarget(), p, call.In(dy), packed, nullptr, {}, call.Out(p.input.size()),
-              call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kBackwardData)));
+              {ChosenTarget(), p, Pass::kBackwardData}, call.In(dy), packed, nullptr, {},
+              call.Out(p.input.size()),
+              call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kBackwardData})));
         },
         [&](const Outputs& got) {
           const cpu::WinogradShape shape = ShapeOf(p, Pass::kBackwardData);
@@ -218,12 +219,14 @@ TEST(WinogradTest, BackwardWeights) {
         p.ToString(),
         [&](Call& call) {
           const WorkspaceSize size =
-              cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kBackwardWeights);
+              cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kBackwardWeights});
           float* dweight = call.Out(p.weight_size());
-          cpu::Conv2dBackwardWeights(ChosenTarget(), p, call.In(x), call.In(dy), dweight,
-                                     call.Out(p.out_channels), call.Scratch(size));
-          cpu::Conv2dBackwardWeights(ChosenTarget(), p, call.In(x), call.In(dy),
-                                     call.Out(p.weight_size()), nullptr, call.Scratch(size));
+          cpu::Conv2dBackwardWeights({ChosenTarget(), p, Pass::kBackwardWeights}, call.In(x),
+                                     call.In(dy), dweight, call.Out(p.out_channels),
+                                     call.Scratch(size));
+          cpu::Conv2dBackwardWeights({ChosenTarget(), p, Pass::kBackwardWeights}, call.In(x),
+                                     call.In(dy), call.Out(p.weight_size()), nullptr,
+                                     call.Scratch(size));
         },
         [&](const Outputs& got) {
           const cpu::WinogradShape shape = ShapeOf(p, Pass::kBackwardWeights);
@@ -248,10 +251,10 @@ TEST(WinogradTest, ScaleMultipliesOutputChannels) {
           p.ToString(),
           [&](Call& call) {
             const int64_t count = static_cast<int64_t>(
-                cpu::PackedWeightBytes(ChosenTarget(), p, pass) / sizeof(float));
-            cpu::PackWeights(ChosenTarget(), p, pass, call.In(weight), call.In(scale),
+                cpu::PackedWeightBytes({ChosenTarget(), p, pass}) / sizeof(float));
+            cpu::PackWeights({ChosenTarget(), p, pass}, call.In(weight), call.In(scale),
                              call.Out(count), call.threads());
-            cpu::PackWeights(ChosenTarget(), p, pass, call.In(scaled), nullptr, call.Out(count),
+            cpu::PackWeights({ChosenTarget(), p, pass}, call.In(scaled), nullptr, call.Out(count),
                              call.threads());
           },
           [](const Outputs& got) { EXPECT_TRUE(SameBits(got[0], got[1])); });
@@ -267,12 +270,13 @@ TEST(WinogradTest, NanGoesThroughTheActivation) {
     OnEveryTarget(
         p.ToString(),
         [&](Call& call) {
-          float* packed = call.Aligned(cpu::PackedWeightBytes(ChosenTarget(), p, Pass::kForward));
-          cpu::PackWeights(ChosenTarget(), p, Pass::kForward, call.In(weight), nullptr, packed,
+          float* packed = call.Aligned(cpu::PackedWeightBytes({ChosenTarget(), p, Pass::kForward}));
+          cpu::PackWeights({ChosenTarget(), p, Pass::kForward}, call.In(weight), nullptr, packed,
                            call.threads());
-          cpu::Conv2dForward(ChosenTarget(), p, call.In(x), packed, nullptr, kRelu,
-                             call.Out(p.output().size()),
-                             call.Scratch(cpu::Conv2dWorkspace(ChosenTarget(), p, Pass::kForward)));
+          cpu::Conv2dForward(
+              {ChosenTarget(), p, Pass::kForward}, call.In(x), packed, nullptr, kRelu,
+              call.Out(p.output().size()),
+              call.Scratch(cpu::Conv2dWorkspace({ChosenTarget(), p, Pass::kForward})));
         },
         [](const Outputs& got) {
           for (float value : got[0]) EXPECT_TRUE(std::isnan(value));

@@ -1,11 +1,13 @@
-// Few candidates, each estimated by counts alone: microseconds, so that a run can ask again and
-// nothing has to be remembered between packing weights and multiplying by them.
-#include "kernels/conv2d_cost.h"
+// Few candidates, each estimated by counts alone.
+#include "kernels/conv2d_choose.h"
 
 #include <algorithm>
 #include <utility>
 
+#include "kernels/conv2d_depthwise.h"
 #include "kernels/conv2d_direct_cost.h"
+#include "kernels/conv2d_rows.h"
+#include "kernels/split_tile.h"
 #include "kernels/winograd_cost.h"
 
 namespace ninc::cpu {
@@ -21,10 +23,35 @@ bool IsWinogradProblem(const Conv2dProblem& p) {
          p.groups == 1;
 }
 
+constexpr int64_t kFewestSplitTerms = 16;
+
+// Of a pass's longest sums: a gradient of weights sums over pixels.
+int64_t Terms(const Conv2dProblem& p, Pass pass) {
+  if (pass == Pass::kBackwardWeights) return p.output().pixels();
+  int64_t most = 0;
+  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
+    const TapLattice lattice = MakeLattice(p, pass, i);
+    most = std::max(most, lattice.taps() * lattice.depth);
+  }
+  return most;
+}
+
 }  // namespace
 
 bool IsChosenByCost(const Conv2dProblem& p) {
   return p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
+}
+
+TileShape ProductShape(Target target, const Conv2dProblem& p, Pass pass) {
+  if (!HasSplitTiles(target) || Terms(p, pass) < kFewestSplitTerms) return Tiles(target).shape;
+  const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
+  const bool pays = may && SplitCost(target, p, pass) < PlainCost(target, p, pass);
+  return pays || p.method == ConvMethod::kSplit ? SplitShape() : Tiles(target).shape;
+}
+
+double DirectCost(Target target, const Conv2dProblem& p, Pass pass) {
+  return ProductShape(target, p, pass).split ? SplitCost(target, p, pass)
+                                             : PlainCost(target, p, pass);
 }
 
 ConvCandidates::ConvCandidates(Target target, const Conv2dProblem& p, Pass pass) {
@@ -60,5 +87,13 @@ WinogradShape ChooseWinograd(Target target, const Conv2dProblem& p, Pass pass) {
   }
   return {};
 }
+
+Conv2dPass::Conv2dPass(Target target, const Conv2dProblem& problem, Pass pass)
+    : target(target),
+      problem(problem),
+      pass(pass),
+      depthwise(IsDepthwise(problem)),
+      winograd(depthwise ? WinogradShape{} : ChooseWinograd(target, problem, pass)),
+      tile(ProductShape(target, problem, pass)) {}
 
 }  // namespace ninc::cpu

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 
+#include "kernels/tile.h"
 #include "kernels/winograd_transform.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"
@@ -45,5 +46,26 @@ bool IsChosenByCost(const Conv2dProblem& problem);
 // Whether `shape` keeps a pass within 2e-5 of its output's largest magnitude (docs/numerics.md).
 // Rounding errors grow with the tile and with the root of the channels a product sums over.
 bool WinogradIsPrecise(const Conv2dProblem& problem, Pass pass, const WinogradShape& shape);
+
+// The register tile that multiplies a pass of a problem: a split product (split_tile.h) where the
+// target has it, precision allows and it costs less. Sums of few terms are never split: what is
+// left out of each has not yet evened out among them (docs/numerics.md).
+TileShape ProductShape(Target target, const Conv2dProblem& problem, Pass pass);
+
+// Nanoseconds on one core of direct convolution by that tile, less what all algorithms take alike.
+double DirectCost(Target target, const Conv2dProblem& problem, Pass pass);
+
+// One pass of a convolution with all that is chosen for it: once, where a plan is compiled.
+// Packing, scratch memory and runs follow from it.
+struct Conv2dPass {
+  Conv2dPass(Target target, const Conv2dProblem& problem, Pass pass);
+
+  Target target;
+  Conv2dProblem problem;
+  Pass pass;
+  bool depthwise;
+  WinogradShape winograd;  // tile 0: direct
+  TileShape tile;          // of direct convolution's products
+};
 
 }  // namespace ninc::cpu
