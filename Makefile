@@ -28,7 +28,7 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: all demo test test-cpp test-long test-python asan tsan fuzz check-all gpu-check bench
+.PHONY: all demo test build-cpp test-cpp test-long test-python asan tsan fuzz check-all gpu-check bench
 .PHONY: cuda-report lint format wheel clean
 all: $(VENV)/.installed
 
@@ -76,13 +76,15 @@ wheel: $(VENV)/.wheel
 
 test: test-cpp test-python
 
-test-cpp: $(VENV)/.test-tools
+build-cpp: $(VENV)/.test-tools
 	@$(BIN)/cmake --preset release --log-level=WARNING
 	@$(BIN)/cmake --build --preset release
+
+test-cpp: build-cpp
 	@$(CTEST) --preset release
 
 # Whole layers, and kernels on emulated processors.
-test-long: test-cpp
+test-long: build-cpp
 	@$(CTEST) --preset long
 
 # NINC_TEST_TORCH=1 brings torch, the second opinion some tests ask for where it is installed.

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cuda/cuda_backend.h"
+#include "cuda/conv2d_shape.h"
 #include "cuda/operations.h"
 
 namespace ninc::cuda {
@@ -65,6 +66,7 @@ ConvolutionChoice ChoiceOf(const Conv2dProblem& problem, Pass pass) {
 }  // namespace
 
 Compiled Compile(const step::Conv2d& step, const StepValues&) {
+  NINC_RETURN_IF_ERROR(CheckSize(step.problem));
   Kernel kernel{[step](const Run& run) {
     return Conv2dForward(On(run), step.problem, run.In(step.x), run.In(step.packed),
                          run.In(step.bias), step.activation, run.Out(step.y));
@@ -76,6 +78,7 @@ Compiled Compile(const step::Conv2d& step, const StepValues&) {
 }
 
 Compiled Compile(const step::MlpConv& step, const StepValues&) {
+  for (const Conv2dProblem& layer : step.problem.layers) NINC_RETURN_IF_ERROR(CheckSize(layer));
   using Tail = MlpConvProblem::Tail;
   Kernel kernel{[step](const Run& run) -> Status {
     std::array<MlpConvLayer, MlpConvProblem::kMaxLayers> layers;
@@ -110,6 +113,7 @@ Compiled Compile(const step::MlpConv& step, const StepValues&) {
 }
 
 Compiled Compile(const step::Conv2dBackwardData& step, const StepValues&) {
+  NINC_RETURN_IF_ERROR(CheckSize(step.problem));
   Kernel kernel{[step](const Run& run) {
     return Conv2dBackwardData(On(run), step.problem, run.In(step.dy), run.In(step.packed),
                               run.In(step.x), step.activation, run.Out(step.dx));
@@ -121,6 +125,7 @@ Compiled Compile(const step::Conv2dBackwardData& step, const StepValues&) {
 }
 
 Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues&) {
+  NINC_RETURN_IF_ERROR(CheckSize(step.problem));
   Kernel kernel{[step](const Run& run) {
     return Conv2dBackwardWeights(On(run), step.problem, run.In(step.x), run.In(step.dy),
                                  run.Out(step.dweight), run.Out(step.dbias), run.scratch());
@@ -133,12 +138,14 @@ Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues&) {
 // ---- Pools --------------------------------------------------------------------------------------
 
 Compiled Compile(const step::MaxPool2d& step, const StepValues&) {
+  NINC_RETURN_IF_ERROR(CheckPictures(step.problem));
   return Kernel{[step](const Run& run) {
     return MaxPool2dForward(On(run), step.problem, run.In(step.x), run.Out(step.y));
   }};
 }
 
 Compiled Compile(const step::MaxPool2dBackward& step, const StepValues&) {
+  NINC_RETURN_IF_ERROR(CheckPictures(step.problem));
   return Kernel{[step](const Run& run) {
     return MaxPool2dBackward(On(run), step.problem, run.In(step.dy), run.In(step.x),
                              run.Out(step.dx));
@@ -146,12 +153,14 @@ Compiled Compile(const step::MaxPool2dBackward& step, const StepValues&) {
 }
 
 Compiled Compile(const step::AvgPool2d& step, const StepValues&) {
+  NINC_RETURN_IF_ERROR(CheckPictures(step.problem));
   return Kernel{[step](const Run& run) {
     return AvgPool2dForward(On(run), step.problem, run.In(step.x), run.Out(step.y));
   }};
 }
 
 Compiled Compile(const step::AvgPool2dBackward& step, const StepValues&) {
+  NINC_RETURN_IF_ERROR(CheckPictures(step.problem));
   return Kernel{[step](const Run& run) {
     return AvgPool2dBackward(On(run), step.problem, run.In(step.dy), run.Out(step.dx));
   }};

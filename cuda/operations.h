@@ -1,4 +1,4 @@
-// Operations on the device, as the steps of graph/program.h say what they compute; pointers are the
+// Operations on the device, as the steps of graph/steps.h say what they compute; pointers are the
 // device's. Every function only queues work on the stream. What 32-bit offsets do not reach is
 // refused (InvalidShape). Scratch memory comes in a Workspace of the size that the operation's
 // *Workspace function gives; only its shared part is used.
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cuda/stream.h"
+#include "graph/layer_arrays.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 #include "ninc/status.h"
@@ -38,6 +39,8 @@ Status CopyChannels(Stream& stream, int64_t rows, int64_t channels, const float*
                     int64_t y_offset);
 
 // Pools. x, dx: N×H×W×C; y, dy: N×P×Q×C.
+// InvalidShape where positions within one picture leave 32 bits.
+Status CheckPictures(const Pool2dProblem& problem);
 Status MaxPool2dForward(Stream& stream, const Pool2dProblem& problem, const float* x, float* y);
 Status MaxPool2dBackward(Stream& stream, const Pool2dProblem& problem, const float* dy,
                          const float* x, float* dx);

@@ -11,17 +11,6 @@ namespace {
 
 constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
 
-// Positions within one picture are counted in 32 bits.
-Status CheckPictures(const Pool2dProblem& problem) {
-  const Shape in = problem.input, out = problem.output();
-  const int64_t values = std::max(in.h * in.w * in.c, out.h * out.w * out.c);
-  const int64_t reach = std::max(problem.kernel_h, problem.kernel_w) + std::max(in.h, in.w) * 2;
-  if (values <= kLargest && reach <= kLargest) return {};
-  return InvalidShape("pool2d on cuda: expected pictures of at most " + std::to_string(kLargest) +
-                      " values, got " + std::to_string(in.h * in.w * in.c) + " (" +
-                      problem.ToString() + ")");
-}
-
 // A stride beyond the picture means the same as any other there.
 PoolAxis Axis(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding) {
   const auto narrow = [](int64_t value) { return static_cast<int32_t>(value); };
@@ -55,6 +44,16 @@ Grid PixelGrid(const Pool2dArgs& args, int64_t rows, int64_t columns) {
 }
 
 }  // namespace
+
+Status CheckPictures(const Pool2dProblem& problem) {
+  const Shape in = problem.input, out = problem.output();
+  const int64_t values = std::max(in.h * in.w * in.c, out.h * out.w * out.c);
+  const int64_t reach = std::max(problem.kernel_h, problem.kernel_w) + std::max(in.h, in.w) * 2;
+  if (values <= kLargest && reach <= kLargest) return {};
+  return InvalidShape("pool2d on cuda: expected pictures of at most " + std::to_string(kLargest) +
+                      " values, got " + std::to_string(in.h * in.w * in.c) + " (" +
+                      problem.ToString() + ")");
+}
 
 Status MaxPool2dForward(Stream& stream, const Pool2dProblem& problem, const float* x, float* y) {
   NINC_RETURN_IF_ERROR(CheckPictures(problem));

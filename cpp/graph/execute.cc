@@ -37,27 +37,37 @@ std::vector<ValueId> PackedWeightsOf(const StepOp& step) {
   return packed;
 }
 
-Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const std::vector<Step>& steps,
-                                         Program* program) {
+Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const Graph& graph,
+                                         const std::vector<Step>& steps, Program* program) {
   std::vector<Kernel> kernels(steps.size());
   std::vector<Packing> packings(program->values.size());  // by value
+  const auto failed = [&](const Step& step, const Status& status) {
+    return step.nodes.empty() ? status : status.At(graph.Label(step.nodes.front()));
+  };
   for (size_t i = 0; i < kernels.size(); ++i) {
     const StepOp& op = steps[i].op;
     if (std::holds_alternative<step::PackWeights>(op)) continue;
-    NINC_ASSIGN_OR_RETURN(std::optional<Kernel> kernel, backend.Compile(op, program->values));
-    // Fused steps are asked for before they are made.
-    if (!kernel) return InvalidModel("a step has no kernel on " + std::string(backend.name()));
+    Result<std::optional<Kernel>> compiled = backend.Compile(op, program->values);
+    if (!compiled.ok()) return failed(steps[i], compiled.status());
     const std::vector<ValueId> packed = PackedWeightsOf(op);
-    for (size_t j = 0; j < packed.size(); ++j) {
-      packings[packed[j]] = kernel->packings[j];
-      Settle(packed[j], kernel->packings[j], program);
+    // Fused steps are asked for before they are made, and kernels pack what their steps read.
+    if (!*compiled || (*compiled)->packings.size() != packed.size()) {
+      return failed(steps[i], DeviceFailure("no kernel of " + std::string(backend.name()) +
+                                            " computes this step"));
     }
-    kernels[i] = std::move(*kernel);
+    kernels[i] = std::move(**compiled);
+    for (size_t j = 0; j < packed.size(); ++j) {
+      packings[packed[j]] = kernels[i].packings[j];
+      Settle(packed[j], kernels[i].packings[j], program);
+    }
   }
   for (size_t i = 0; i < kernels.size(); ++i) {
-    if (const auto* pack = std::get_if<step::PackWeights>(&steps[i].op)) {
-      kernels[i] = PackingKernel(*pack, packings[pack->packed]);
+    const auto* pack = std::get_if<step::PackWeights>(&steps[i].op);
+    if (pack == nullptr) continue;
+    if (!packings[pack->packed].make) {
+      return failed(steps[i], DeviceFailure("nobody reads these packed weights"));
     }
+    kernels[i] = PackingKernel(*pack, packings[pack->packed]);
   }
   return kernels;
 }

@@ -11,13 +11,14 @@
 
 namespace ninc {
 
-// The packed weights that a step reads, in the order of its kernel's packings; those that it packs.
+// The packed weights that a step reads, in the order of its kernel's packings; of PackWeights the
+// one that it writes.
 std::vector<ValueId> PackedWeightsOf(const StepOp& step);
 
 // One kernel for each of some steps of the program; afterwards the bytes of packed weights are
-// known. A step that the backend refuses is an error.
-Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const std::vector<Step>& steps,
-                                         Program* program);
+// known. A step that the backend refuses is an error that names its layer.
+Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const Graph& graph,
+                                         const std::vector<Step>& steps, Program* program);
 
 // Enough scratch memory for each of the kernels: they share it.
 WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels);

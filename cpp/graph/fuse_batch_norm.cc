@@ -56,13 +56,12 @@ class NormFusion {
     }
     for (size_t i = 0; i < program_.steps.size(); ++i) {
       const auto* conv = At<step::Conv2d>(i);
-      if (conv != nullptr && conv->activation == Activation{} &&
-          KernelOf(backend_, program_, step::NormConv2d{.problem = conv->problem})) {
-        convs[conv->y] = i;
-      }
+      if (conv != nullptr && conv->activation == Activation{}) convs[conv->y] = i;
       const auto* norm = At<step::BatchNorm>(i);
       if (norm == nullptr || !convs[norm->x] || !backward[norm->save_mean]) continue;
       const size_t c = *convs[norm->x], b = *backward[norm->save_mean];
+      const Conv2dProblem& problem = At<step::Conv2d>(c)->problem;
+      if (!KernelOf(backend_, program_, step::NormConv2d{.problem = problem})) continue;
       convs[norm->x].reset();  // one batch norm's statistics each
       sites_.push_back({c, i, b, *At<step::Conv2d>(c), *norm, *At<step::BatchNormBackward>(b),
                         program_.AddArena(program_.values[norm->save_mean].shape)});
@@ -78,9 +77,8 @@ class NormFusion {
     for (Site& reader : sites_) {
       const Conv2dProblem& problem = reader.conv.problem;
       const ValueId dz = reader.backward.dx;
-      if (reader.conv.x != y || !problem.IsPointwise() ||
-          !KernelOf(backend_, program_, step::PointwiseBackward{.problems = {problem}}) ||
-          readers_[dz] != 2) {
+      if (reader.conv.x != y || !problem.IsPointwise() || readers_[dz] != 2 ||
+          !KernelOf(backend_, program_, step::PointwiseBackward{.problems = {problem}})) {
         continue;
       }
       std::optional<size_t> weights, data;

@@ -32,9 +32,7 @@ class PointwiseFusion {
   // they are what goes on with `chain`. Packing depends on nothing else and goes first.
   bool TakeLayer(step::PointwiseBackward* chain, std::vector<NodeId>* nodes) {
     const auto* weights = At<step::Conv2dBackwardWeights>(next_);
-    if (weights == nullptr ||
-        !KernelOf(backend_, program_, step::PointwiseBackward{.problems = {weights->problem}}))
-      return false;
+    if (weights == nullptr) return false;
     size_t end = next_ + 1;
     while (At<step::PackWeights>(end) != nullptr) ++end;
     const auto* data = At<step::Conv2dBackwardData>(end);
@@ -46,6 +44,9 @@ class PointwiseFusion {
     // Nobody but these two may want what has no memory then.
     if (!first && (weights->dy != chain->dx || readers_[chain->dx] != 2 ||
                    chain->layers.size() == MlpConvProblem::kMaxLayers)) {
+      return false;
+    }
+    if (!KernelOf(backend_, program_, step::PointwiseBackward{.problems = {weights->problem}})) {
       return false;
     }
     if (first) chain->dy = weights->dy;

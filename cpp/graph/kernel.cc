@@ -24,6 +24,8 @@ float* Run::Out(ValueId v) const {
     case ValueKind::kPrepared:
       return reinterpret_cast<float*>(arguments_.prepared->blocks[value.index]->data() +
                                       value.offset);
+    case ValueKind::kAddress:
+      return reinterpret_cast<float*>(value.offset);
   }
   return nullptr;
 }

@@ -40,7 +40,7 @@ struct RunArguments {
   const ParameterUpdate* updates = nullptr;  // by parameter
   double* sums = nullptr;                    // of squares, by gradient
   DeviceTensors* velocity = nullptr;         // by parameter
-  DeviceTensors* averages = nullptr;         // likewise; null where none are kept
+  DeviceTensors* averages = nullptr;         // likewise; empty where none are kept
 };
 
 // One run, as its kernels see it: where the values of their steps lie.
@@ -71,6 +71,13 @@ class Run {
   const MemoryLayout& layout_;
   Backend& stream_;
   const RunArguments& arguments_;
+};
+
+// One algorithm that a convolution may take, and how long that is estimated to take one core, less
+// what all algorithms do alike.
+struct Conv2dEstimate {
+  std::string algorithm;
+  double nanoseconds = 0;
 };
 
 // One pass of one convolution that a kernel computes, for Plan::Describe.

@@ -144,13 +144,13 @@ class Lowering {
                                 .index = index});
     };
     const ValueId first = add();
-    const bool has_rest = !prepared.convolution || prepared.bias >= 0 || prepared.norm;
-    if (has_rest) prepared.rest = add();
+    const bool has_second = !prepared.convolution || prepared.bias >= 0 || prepared.norm;
+    if (has_second) prepared.second = add();
     prepared.channels = channels;
-    const ValueId rest = prepared.rest;
+    const ValueId second = prepared.second;
     program_.prepared.push_back(std::move(prepared));
-    program_.PlacePrepared(index, row);
-    return {first, rest};
+    program_.PlacePrepared(index, row);  // of a convolution its kernel tells more
+    return {first, second};
   }
 
   // A frozen batch norm's factors, made in every step of parameters that may be set between two.

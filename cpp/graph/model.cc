@@ -23,6 +23,12 @@ int64_t Size(const std::vector<int64_t>& dims) {
   return size;
 }
 
+// A GPU has no target: its plans outlive a change.
+PlanKey KeyOf(const Placement& place, const Shape& input, const PlanOptions& options,
+              Target target) {
+  return {input, options, place.backend->SharesMemory() ? target : Target{}};
+}
+
 }  // namespace
 
 Status CheckExtra(const std::string& name, const Tensor& values) {
@@ -66,7 +72,7 @@ Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(Placement& place, const
     return InvalidArgument("output " + std::to_string(options.output) +
                            " is no node of the network");
   }
-  const PlanKey key{input, options, target};
+  const PlanKey key = KeyOf(place, input, options, target);
   if (std::shared_ptr<const Plan> plan = place.plans.Find(key)) return plan;
   // Compiled outside of any lock: other threads' runs go on.
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan,
@@ -89,7 +95,7 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
     NINC_RETURN_IF_ERROR(parameters.Fetch());
     NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));
     NINC_ASSIGN_OR_RETURN(set,
-                          place.prepared.Make(plan.program, parameters, version, *plan.backend));
+                          place.prepared.Make(plan.program, parameters, version, *place.backend));
   }
   place.Trim(cache_limit);
   return set;
@@ -107,7 +113,7 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
                    .workspace = plan.WorkspaceIn(arena.data(), layout),
                    .y = y};
   if (stream.SharesMemory()) {
-    return Execute(plan.kernels, {plan.program, plan.layout, *plan.backend, run});
+    return Execute(plan.kernels, {plan.program, plan.layout, stream, run});
   }
   uint64_t variant = 2 * prepared.version;
   if (pictures.data != nullptr) {
@@ -234,8 +240,9 @@ Status Model::SetParameters(const std::vector<std::pair<std::string, std::vector
 Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
   return CatchOutOfMemory("shapes", [&]() -> Result<Shape> {
     const NodeId node = output < 0 ? impl_->graph->output() : output;
-    const PlanKey key{input, impl_->Resolve({.output = node}), ChosenTarget()};
-    if (const auto plan = impl_->placement()->plans.Find(key)) return plan->output_shape();
+    const std::shared_ptr<Placement> place = impl_->placement();
+    const PlanKey key = KeyOf(*place, input, impl_->Resolve({.output = node}), ChosenTarget());
+    if (const auto plan = place->plans.Find(key)) return plan->output_shape();
     NINC_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, impl_->graph->InferShapes(input, node));
     return shapes[node];
   });

@@ -1,7 +1,7 @@
-// Compiling: graph -> forward steps -> loss and backward steps -> joined steps -> places in memory.
-// Steps are joined in an order that matters: pools first, as a chain ends with one; chains before
-// gradients; pointwise gradients last, behind the batch norms that take part of theirs. After that
-// everything is settled: a run decides nothing and allocates nothing.
+// Compiling: graph -> forward steps -> loss and backward steps -> joined steps -> a kernel for each
+// -> places in memory. Steps are joined in an order that matters: pools first, as a chain ends with
+// one; chains before gradients; pointwise gradients last, behind the batch norms that take part of
+// theirs. After that everything is settled: a run decides nothing and allocates nothing.
 #include "ninc/plan.h"
 
 #include <atomic>
@@ -17,10 +17,27 @@
 
 namespace ninc {
 
+namespace {
+
+// About: what it runs holds a copy of its step, and its texts are short.
+size_t BytesOf(const std::vector<Kernel>& kernels) {
+  constexpr size_t kCandidates = 3;  // of a choice
+  size_t bytes = 0;
+  for (const Kernel& kernel : kernels) {
+    bytes += sizeof(Kernel) + sizeof(Step) + kernel.packings.size() * 2 * sizeof(Packing) +
+             kernel.convolutions.size() *
+                 (sizeof(ConvolutionChoice) + kCandidates * sizeof(Conv2dEstimate));
+  }
+  return bytes;
+}
+
+}  // namespace
+
 size_t Plan::Impl::OwnBytes() const {
   // A step's operands and nodes are a few words beside it.
-  return sizeof(Plan) + sizeof(Impl) +
-         program.steps.size() * (sizeof(Step) + sizeof(Kernel) + sizeof(std::string)) +
+  return sizeof(Plan) + sizeof(Impl) + program.steps.size() * sizeof(Step) + BytesOf(kernels) +
+         BytesOf(update.limit) + BytesOf(update.clipped_limit) + BytesOf(update.weights) +
+         BytesOf(update.statistics) + BytesOf(update.averages) +
          program.values.size() * (sizeof(Value) + sizeof(size_t)) +
          program.prepared.size() * sizeof(Prepared);
 }
@@ -48,9 +65,8 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
                                                 std::shared_ptr<Backend> backend, Target target) {
   static std::atomic<uint64_t> next_id{1};
   auto impl = std::make_unique<Plan::Impl>();
-  if (backend->SharesMemory()) {
-    backend = std::shared_ptr<Backend>(std::shared_ptr<void>(), &CpuBackend(target));
-  }
+  // Kernels hold the target they are for: nothing else needs to know it.
+  const Backend& compiler = backend->SharesMemory() ? CpuBackend(target) : *backend;
   NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options));
   if (options.mode == Mode::kTraining) {
     NINC_RETURN_IF_ERROR(
@@ -58,16 +74,17 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   }
   const bool training = options.mode == Mode::kTraining;
   if (training) AppendUpdate(*graph, options, &impl->program);
-  FuseTrainingPools(*backend, &impl->program);
+  FuseTrainingPools(compiler, &impl->program);
   FuseMlpConvs(&impl->program);
   FuseGradients(&impl->program);
-  FuseBatchNorms(*backend, &impl->program);
-  FusePointwiseGradients(*backend, &impl->program);
-  NINC_ASSIGN_OR_RETURN(impl->kernels, CompileSteps(*backend, impl->program.steps, &impl->program));
+  FuseBatchNorms(compiler, &impl->program);
+  FusePointwiseGradients(compiler, &impl->program);
+  NINC_ASSIGN_OR_RETURN(impl->kernels,
+                        CompileSteps(compiler, *graph, impl->program.steps, &impl->program));
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->kernels);
   const auto compile = [&](const std::vector<Step>& steps, std::vector<Kernel>* kernels) -> Status {
-    NINC_ASSIGN_OR_RETURN(*kernels, CompileSteps(*backend, steps, &impl->program));
+    NINC_ASSIGN_OR_RETURN(*kernels, CompileSteps(compiler, *graph, steps, &impl->program));
     impl->workspace = impl->workspace.Max(LargestWorkspace(*kernels));
     return {};
   };

@@ -29,8 +29,8 @@ struct UpdateKernels {
 
 struct Plan::Impl {
   std::shared_ptr<const Graph> graph;
-  std::shared_ptr<Backend> backend;  // on the processor that of `target`
-  uint64_t id = 0;                   // no other plan of this process has it: names recordings
+  std::shared_ptr<Backend> backend;
+  uint64_t id = 0;  // no other plan of this process has it: names recordings
   PlanOptions options;
   Shape input;
   Target target{};  // the one it was compiled for: tiles, and so scratch memory, depend on it

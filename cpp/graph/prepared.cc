@@ -19,7 +19,7 @@ Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
   constexpr const char* kWhat = "packed weights";
   NINC_ASSIGN_OR_RETURN(DeviceMemory memory, backend.Allocate(kWhat, prepared.bytes));
   float* const first = memory.as();
-  float* const second = memory.as(prepared.second);
+  float* const second = memory.as(prepared.second_offset);
   const auto data = [&](int32_t number) { return number < 0 ? nullptr : parameters.data(number); };
   DeviceMemory scale_memory;  // until the weights are packed
   float* scale = prepared.convolution ? nullptr : first;

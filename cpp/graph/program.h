@@ -1,10 +1,11 @@
 // What a plan runs: a list of typed steps over values. lower.cc writes it, autodiff.cc appends to
-// it, fuse.cc joins steps, each is compiled to a kernel (kernel.h),
-// memory.cc gives values places, execute.cc runs the kernels, describe.cc prints them.
+// it, fuse.cc joins steps, each step is compiled to a kernel (kernel.h), memory.cc gives values
+// places, execute.cc runs the kernels, describe.cc prints them.
 //
 // Values are in static single assignment form: one step writes a value (a concat's: one copy for
 // each of its parts), before any step reads it, and nothing writes it again. Which values share
 // memory is memory.cc's business alone, so that no other stage has to ask who else reads a value.
+// The steps of an update alone write what was there before: parameters, velocities and averages.
 //
 // A new kind of step is a struct in steps.h, a Compile on each backend and a line in describe.cc;
 // to be trained through, a function in autodiff.cc.
@@ -35,6 +36,7 @@ enum class ValueKind : uint8_t {
   kVelocity,   // of the trainer, for that parameter
   kAverage,    // likewise
   kPrepared,   // Program::prepared[index], `offset` bytes from its start
+  kAddress,    // `offset` itself: of a step by itself
 };
 
 struct Value {
@@ -63,16 +65,16 @@ struct NormParameters {
 
 // What inference makes of parameters once, before it runs: one block of memory, shared by every
 // plan that would make the same.
-//   with a convolution: packed weights, batch norm folded in, and from `second` on K biases
-//   without:            C scales, and from `second` on C shifts
+//   with a convolution: packed weights, batch norm folded in, and from `second_offset` on K biases
+//   without:            C scales, and from `second_offset` on C shifts
 struct Prepared {
   bool convolution = false;
   int32_t weight = -1, bias = -1;
   std::optional<NormParameters> norm = {};
-  int64_t channels = 0;     // K or C
-  ValueId rest = kNoValue;  // the second part; none where there is no bias
-  Packing packing = {};     // of a convolution; settled, as the rest, by the kernel that reads it
-  size_t second = 0;
+  int64_t channels = 0;       // K or C
+  ValueId second = kNoValue;  // the second part; none where there is no bias
+  Packing packing = {};       // of a convolution; settled, as the rest, by the kernel that reads it
+  size_t second_offset = 0;
   size_t bytes = 0;
 };
 
@@ -107,11 +109,11 @@ struct Program {
   // Lays out a prepared block whose first part has so many bytes.
   void PlacePrepared(int32_t index, size_t first) {
     Prepared& block = prepared[index];
-    block.second = WorkspaceSize::Aligned(first);
-    block.bytes = block.second;
-    if (block.rest == kNoValue) return;
-    values[block.rest].offset = block.second;
-    block.bytes += values[block.rest].bytes;
+    block.second_offset = WorkspaceSize::Aligned(first);
+    block.bytes = block.second_offset;
+    if (block.second == kNoValue) return;
+    values[block.second].offset = block.second_offset;
+    block.bytes += values[block.second].bytes;
   }
   // A value in the arena that holds `shape` floats.
   ValueId AddArena(const Shape& shape) {

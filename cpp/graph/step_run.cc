@@ -10,14 +10,14 @@ namespace ninc {
 
 Status RunStep(Backend& backend, const StepOp& step, std::initializer_list<StepArray> arrays,
                int threads, RunArguments arguments) {
-  // The arena begins at address 0, so that a value's place there is its address.
   Program program;
-  MemoryLayout layout;
+  const MemoryLayout layout;  // nothing lies in an arena
+  const bool outside = arguments.x.data != nullptr || arguments.pictures.data != nullptr;
   for (const StepArray& array : arrays) {
-    const bool outside = array.data == nullptr && arguments.x.data != nullptr;
     program.AddValue(
-        {.kind = outside ? ValueKind::kInput : ValueKind::kArena, .shape = array.shape});
-    layout.offsets.push_back(reinterpret_cast<size_t>(array.data));
+        {.kind = outside && array.data == nullptr ? ValueKind::kInput : ValueKind::kAddress,
+         .shape = array.shape,
+         .offset = reinterpret_cast<size_t>(array.data)});
   }
   NINC_ASSIGN_OR_RETURN(const std::optional<Kernel> kernel, backend.Compile(step, program.values));
   if (!kernel) return InvalidArgument(std::string(backend.name()) + " has no kernel for this step");
@@ -30,7 +30,7 @@ Status RunStep(Backend& backend, const StepOp& step, std::initializer_list<StepA
   const std::vector<ValueId> packed = PackedWeightsOf(step);
   for (size_t i = 0; i < packed.size(); ++i) {
     const Packing& packing = kernel->packings[i];
-    size_t& place = layout.offsets[packed[i]];
+    size_t& place = program.values[packed[i]].offset;
     const auto* const weight = reinterpret_cast<const float*>(place);
     NINC_ASSIGN_OR_RETURN(std::byte* const to, allocate("packed weights", packing.bytes));
     NINC_RETURN_IF_ERROR(

@@ -19,7 +19,8 @@ struct StepArray {
 };
 
 // Compiles the step and runs it. The arguments are as in a plan's run, but for scratch memory,
-// which is allocated here; where they have an `x`, it is the array without data.
+// which is allocated here; where they have an `x` or pictures, these are the
+// array without data.
 NINC_API Status RunStep(Backend& backend, const StepOp& step,
                         std::initializer_list<StepArray> arrays, int threads,
                         RunArguments arguments = {});

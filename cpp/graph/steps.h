@@ -315,13 +315,13 @@ struct LimitGradients {
 struct SgdUpdate {
   int32_t parameter;  // whose lr and weight_decay hold
   ValueId gradient, velocity, weight;
-  Operands operands() const { return {{gradient}, {velocity, weight}}; }
+  Operands operands() const { return {{gradient, velocity, weight}, {velocity, weight}}; }
 };
 // average += average_rate * (weight - average); with a rate of 1 a copy, without a trace of what
 // stood there.
 struct AverageUpdate {
   ValueId weight, average;
-  Operands operands() const { return {{weight}, {average}}; }
+  Operands operands() const { return {{weight, average}, {average}}; }
 };
 struct CopyUpdated {  // y = x
   ValueId x, y;

@@ -114,10 +114,10 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
     run.norm_momentum = momentum;
     const Plan::Impl& plan = impl_->Inner();
     NINC_RETURN_IF_ERROR(
-        ExecuteSteps(plan.kernels, impl_->Kernels(run), 0, plan.program.forward_steps));
+        ExecuteSteps(plan.kernels, impl_->RunOf(run), 0, plan.program.forward_steps));
     Model::Impl& inner = *impl_->inner;
     const std::lock_guard parameters_lock(inner.parameters_mutex);
-    NINC_RETURN_IF_ERROR(Execute(plan.update.statistics, impl_->Kernels(run)));
+    NINC_RETURN_IF_ERROR(Execute(plan.update.statistics, impl_->RunOf(run)));
     inner.parameters.DeviceChanged(impl_->arena.stream());
     ++inner.version;
     return {};

@@ -66,7 +66,7 @@ struct Trainer::Impl {
   }
   float* ValueData(ValueId value) const { return At<float>(Inner().layout.offsets[value]); }
   // The run as the plan's kernels see it.
-  Run Kernels(const RunArguments& run) const {
+  Run RunOf(const RunArguments& run) const {
     return {Inner().program, Inner().layout, stream(), run};
   }
   StepState* state() const { return At<StepState>(layout.state); }

@@ -90,7 +90,7 @@ Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedVie
     place = where;
     layout = LayoutOf(Inner());
   }
-  NINC_RETURN_IF_ERROR(arena.Grow(plan->impl().backend, layout.bytes));
+  NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
   {
     const std::lock_guard lock(inner->parameters_mutex);
     NINC_RETURN_IF_ERROR(inner->parameters.Prepare(place->backend, &stream(), "parameters"));
@@ -130,10 +130,10 @@ Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const 
 Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
   const RecordingKey key{Inner().id, kForwardBackward | (clip ? kClipped : 0)};
   return stream().Replay(key, [&]() -> Status {
-    NINC_RETURN_IF_ERROR(Execute(Inner().kernels, Kernels(run)));
+    NINC_RETURN_IF_ERROR(Execute(Inner().kernels, RunOf(run)));
     // A gradient's sum of squares is taken parameter by parameter in double, each with sums over
     // fixed blocks: the same for any threads.
-    return Execute(clip ? Inner().update.clipped_limit : Inner().update.limit, Kernels(run));
+    return Execute(clip ? Inner().update.clipped_limit : Inner().update.limit, RunOf(run));
   });
 }
 
@@ -146,9 +146,9 @@ Status Trainer::Impl::Update(const RunArguments& run, bool average) {
   if (average) averages.DeviceChanged(arena.stream());
   ++inner->version;
   return stream().Replay(key, [&]() -> Status {
-    NINC_RETURN_IF_ERROR(Execute(Inner().update.weights, Kernels(run)));
-    NINC_RETURN_IF_ERROR(Execute(Inner().update.statistics, Kernels(run)));
-    return average ? Execute(Inner().update.averages, Kernels(run)) : Status();
+    NINC_RETURN_IF_ERROR(Execute(Inner().update.weights, RunOf(run)));
+    NINC_RETURN_IF_ERROR(Execute(Inner().update.statistics, RunOf(run)));
+    return average ? Execute(Inner().update.averages, RunOf(run)) : Status();
   });
 }
 

@@ -17,6 +17,7 @@ void AppendUpdate(const Graph& graph, const PlanOptions& options, Program* progr
   };
   UpdateSteps& update = program->update;
   for (const ParameterValue& gradient : program->gradients) {
+    program->values[gradient.value].keep = true;  // memory is planned for the steps before
     const auto slot = static_cast<int32_t>(update.clipped_limit.size());
     update.clipped_limit.push_back({step::SumOfSquares{gradient.value, slot}, {}});
     update.weights.push_back({step::SgdUpdate{gradient.parameter, gradient.value,
@@ -28,6 +29,7 @@ void AppendUpdate(const Graph& graph, const PlanOptions& options, Program* progr
   update.clipped_limit.push_back({step::LimitGradients{slots}, {}});
   update.limit.push_back({step::LimitGradients{0}, {}});
   for (const ParameterValue& statistic : program->statistics) {
+    program->values[statistic.value].keep = true;
     update.statistics.push_back(
         {step::CopyUpdated{statistic.value, add(ValueKind::kParameter, statistic.parameter)}, {}});
   }

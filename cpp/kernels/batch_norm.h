@@ -3,6 +3,7 @@
 // the running statistics updated.
 #pragma once
 
+#include "graph/layer_arrays.h"
 #include "ninc/backend.h"
 
 namespace ninc::cpu {
@@ -44,7 +45,8 @@ void FinishStatistics(int64_t rows, int64_t channels, const float* squares,
 // y = activation((z - mean) * scale + bias); y may be z
 void Normalize(Target target, int64_t rows, int64_t channels, const float* z,
                const Normalization& norm, float* y, int threads);
-// See Backend::NormBackward.
+// dweight and dbias with `sums`, else they are there; dx unless it is null, in place of dy allowed.
+// dy is masked by what z gives. Workspace: BatchNormWorkspace.
 void NormBackward(Target target, int64_t rows, int64_t channels, const float* dy,
                   const NormGradient& gradient, bool sums, float* dx, const Workspace& workspace);
 

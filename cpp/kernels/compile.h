@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 
+#include "graph/layer_arrays.h"
 #include "graph/kernel.h"
 #include "graph/program.h"
 #include "ninc/target.h"

@@ -15,8 +15,9 @@ namespace ninc::cpu {
 namespace {
 
 Packing PackingOf(const Conv2dPass& conv) {
-  const char* const mirrored = conv.pass == Pass::kBackwardData ? ", mirrored" : "";
-  return {Conv2dAlgorithm(conv) + mirrored, PackedWeightBytes(conv),
+  const char* const mirrored = conv.pass == Pass::kBackwardData ? ", mirrored, " : ", ";
+  return {Conv2dAlgorithm(conv) + mirrored + std::string(TargetName(conv.target)),
+          PackedWeightBytes(conv),
           [conv](Backend&, const float* weight, const float* scale, float* packed, int threads) {
             PackWeights(conv, weight, scale, packed, threads);
             return Status();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/kernel.h"
 #include "kernels/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"

@@ -4,7 +4,7 @@
 // follow get better. Split products' were fitted on the one processor with matrix units that was
 // there. Three of AVX2's are a compromise with a Zen 3, whose L2 is small: gradient.pointer,
 // gradient.weight and winograd_gradient.add, half of what AVX-512's vectors, twice as wide, take.
-// The benchmark prints what is lost by the choice; docs/special-paths.md says what each figure saves.
+// The benchmark prints what is lost by the choice, docs/special-paths.md what each figure saves.
 #include "kernels/conv2d_speeds.h"
 
 #include "ninc/target.h"

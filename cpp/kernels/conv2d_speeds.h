@@ -64,9 +64,9 @@ const Speeds& SpeedsOf(Target target);
 inline double Real(int64_t value) { return static_cast<double>(value); }
 // Cache lines of so many bytes.
 inline double Lines(double bytes) { return std::max(0.0, bytes) / 64; }
-// Bytes of split weights that stay in L2 from block to block. Of the 2 MiB that the figures were fitted
-// on, and constant where the kernels ask the machine: a choice is the target's, so that the bits
-// are too.
+// Bytes of split weights that stay in L2 from block to block. Of the 2 MiB that the figures were
+// fitted on, and constant where the kernels ask the machine: a choice is the target's, so that the
+// bits are too.
 inline constexpr double kNearWeights = 1.0e6;
 
 }  // namespace ninc::cpu

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "graph/layer_arrays.h"
 #include "kernels/mlpconv_chain.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"

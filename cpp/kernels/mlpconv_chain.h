@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/layer_arrays.h"
 #include "kernels/blocks.h"
 #include "kernels/conv2d_block.h"
 #include "kernels/conv2d_choose.h"

@@ -2,6 +2,7 @@
 // statistics of what it writes, both while they are in cache.
 #pragma once
 
+#include "graph/layer_arrays.h"
 #include "kernels/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
@@ -11,7 +12,8 @@ namespace ninc::cpu {
 bool NormConv2dPays(const Conv2dProblem& problem);
 WorkspaceSize NormConv2dWorkspace(const Conv2dPass& conv);
 std::string NormConv2dBlock(const Conv2dPass& conv);
-// See Backend::NormConv2dForward.
+// y = conv(x) + bias and its statistics. With `source`, for 1×1 convolutions alone, x is normalised
+// first.
 void NormConv2dForward(const Conv2dPass& conv, const float* x, const Normalization* source,
                        const float* packed, const float* bias, float* y,
                        const NormStatistics& statistics, const Workspace& workspace);

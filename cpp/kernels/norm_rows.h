@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "graph/layer_arrays.h"
 #include "ninc/backend.h"
 
 namespace ninc::cpu {

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "graph/layer_arrays.h"
 #include "kernels/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
@@ -21,7 +22,9 @@ struct PointwisePlan {
 };
 
 WorkspaceSize PointwiseBackwardWorkspace(const PointwisePlan& plan);
-// See Backend::PointwiseBackward.
+// dy is the first layer's, a layer's dx the next one's dy, and the last one's alone is written. The
+// weights' gradients may differ in the last digits from Conv2dBackwardWeights'. norms: null but for
+// one layer between two batch norms.
 void PointwiseBackward(const PointwisePlan& plan, const float* dy, const PointwiseGradient* layers,
                        const PointwiseNorms* norms, float* dx, const Workspace& workspace);
 

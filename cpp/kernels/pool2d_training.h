@@ -25,8 +25,9 @@ bool TrainingPoolPays(const TrainingPoolProblem& problem);
 
 size_t PoolTraceBytes(Target target, const TrainingPoolProblem& problem);
 
-// y = dropout(pool(x)), see Backend::TrainingPoolForward, of some of the images: x begins with the
-// first of them, y and trace are those of all.
+// y = dropout(pool(x)) of some of the images: x begins with the first of them, y and trace are
+// those of all. key: null where nothing is to be dropped this time; trace: null where it has no
+// bytes.
 void TrainingPoolForward(Target target, const TrainingPoolProblem& problem, const DropoutKey* key,
                          Span images, const float* x, float* y, uint8_t* trace, int threads);
 

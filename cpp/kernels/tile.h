@@ -35,7 +35,7 @@ inline constexpr int kNextRows = 8;
 //     AVX2      6·2 + 2 + 1 = 15 of 16        one lane 4·2 + 2 + 1 = 11 of 16
 //
 // A narrower tile takes more rows: with 8·2 accumulators it would wait for its loads, with 12·2 it
-// is as fast as with 8·3 (160 columns, which are 3 + 3 + 2 + 2 vectors, gain 8 %).
+// is as fast as with 8·3.
 struct TileShape {
   int rows = 0;  // of the widest tile
   int vectors = 0;

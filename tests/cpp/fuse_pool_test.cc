@@ -32,7 +32,8 @@ Program Compile(const Model& model, const Shape& input, bool fuse) {
 Outcome Execute(const Model& model, const Network& network, Program program, bool dropout,
                 int threads) {
   Backend& cpu = CpuBackend();
-  const std::vector<Kernel> kernels = CompileSteps(cpu, program.steps, &program).value();
+  const std::vector<Kernel> kernels =
+      CompileSteps(cpu, model.graph(), program.steps, &program).value();
   const MemoryLayout layout = PlanMemory(program);
   EXPECT_EQ(FindOverlap(program, layout), "");
   const WorkspaceSize size = LargestWorkspace(kernels);

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "ninc/export.h"
-#include "ninc/layer_arrays.h"
 #include "ninc/problem.h"
 #include "ninc/status.h"
 #include "ninc/target.h"
@@ -122,13 +121,6 @@ struct StepState {
   int64_t correct = 0;
   double gradient_norm = 0.0;
   uint32_t updated = 0;  // 0 where the loss or the norm is not finite: nothing may be updated
-};
-
-// One algorithm that a convolution may take, and how long that is estimated to take one core, less
-// what all algorithms do alike.
-struct Conv2dEstimate {
-  std::string algorithm;
-  double nanoseconds = 0;
 };
 
 // What makes two runs the same for a device: the plan, and whatever decides which addresses and

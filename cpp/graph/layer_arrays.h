@@ -1,5 +1,5 @@
 // The arrays that operations on several layers at once are given: all of one layer in one struct.
-// Memory as everywhere in backend.h.
+// Memory of the backend.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct MlpConvLayer {
   float* kept = nullptr;        // where the layer's output is wanted too (a backward pass), or null
 };
 
-// A training step's pool behind an mlpconv, see Backend::TrainingPoolForward.
+// A training step's pool behind an mlpconv, see step::TrainingPool.
 struct MlpConvTail {
   const TrainingPoolProblem* pool = nullptr;
   const DropoutKey* key = nullptr;
