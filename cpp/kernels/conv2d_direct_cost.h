@@ -9,8 +9,8 @@
 
 namespace ninc::cpu {
 
-// Nanoseconds on one core, less what all algorithms take alike: by the tiles of tile.h, and by those
-// of split_tile.h.
+// Nanoseconds on one core, less what all algorithms take alike: by the tiles of tile.h, and by
+// those of split_tile.h.
 double PlainCost(Target target, const Conv2dProblem& problem, Pass pass);
 double SplitCost(Target target, const Conv2dProblem& problem, Pass pass);
 
