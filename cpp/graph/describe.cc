@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/choices.h"
+#include "graph/execute.h"
 #include "graph/plan_impl.h"
 
 namespace ninc {
@@ -66,28 +67,21 @@ std::string With(const std::string& name, const Activation& activation) {
 struct Summary {
   std::string name;
   ValueId result;
-  double flops = 0;
-  std::vector<ValueId> packed = {};  // weights it reads or writes
-  std::string shape = {};            // where the value's own says little
+  std::string shape = {};  // where the value's own says little
 };
 
 struct Summarise {
   Summary operator()(const step::FromNchw& s) const { return {"from nchw", s.y}; }
   Summary operator()(const step::ToNchw& s) const { return {"to nchw", s.y}; }
-  Summary operator()(const step::PackWeights& s) const {
-    return {"pack weights", s.packed, 0, {s.packed}};
-  }
+  Summary operator()(const step::PackWeights& s) const { return {"pack weights", s.packed}; }
   Summary operator()(const step::Conv2d& s) const {
     const char* name = s.bias == kNoValue ? "conv2d" : "conv2d + bias";
-    return {With(name, s.activation), s.y, s.problem.Flops(), {s.packed}};
+    return {With(name, s.activation), s.y};
   }
   Summary operator()(const step::MlpConv& s) const {
     const char* pooled = s.problem.tail == MlpConvProblem::Tail::kNone ? "" : " + pool";
     const char* dropped = s.training && s.training->dropout != 0.0f ? " + dropout" : "";
-    Summary summary{std::string("mlpconv") + pooled + dropped, s.y};
-    for (const Conv2dProblem& layer : s.problem.layers) summary.flops += layer.Flops();
-    for (const auto& layer : s.layers) summary.packed.push_back(layer.packed);
-    return summary;
+    return {std::string("mlpconv") + pooled + dropped, s.y};
   }
   Summary operator()(const step::ActivationForward& s) const { return {Name(s.activation), s.y}; }
   Summary operator()(const step::MaxPool2d& s) const { return {"max_pool2d", s.y}; }
@@ -107,7 +101,7 @@ struct Summarise {
   Summary operator()(const step::NormConv2d& s) const {
     const std::string source = s.source ? With("normalize", s.source->activation) + " + " : "";
     const char* bias = s.bias == kNoValue ? "" : " + bias";
-    return {source + "conv2d" + bias + " + statistics", s.y, s.problem.Flops(), {s.packed}};
+    return {source + "conv2d" + bias + " + statistics", s.y};
   }
   Summary operator()(const step::Normalize& s) const {
     return {With("normalize", s.norm.activation), s.y};
@@ -120,23 +114,17 @@ struct Summarise {
   }
   Summary operator()(const step::Conv2dBackwardData& s) const {
     const char* masked = s.x == kNoValue ? "" : " + activation backward";
-    return {std::string("conv2d backward data") + masked, s.dx, s.problem.Flops(), {s.packed}};
+    return {std::string("conv2d backward data") + masked, s.dx};
   }
   Summary operator()(const step::Conv2dBackwardWeights& s) const {
     const Conv2dProblem& p = s.problem;
     const char* and_bias = s.dbias == kNoValue ? "" : " and bias";
-    return {std::string("conv2d backward weights") + and_bias,
-            s.dweight,
-            p.Flops(),
-            {},
+    return {std::string("conv2d backward weights") + and_bias, s.dweight,
             DimsToString({p.out_channels, p.group_in(), p.kernel_h, p.kernel_w})};
   }
   Summary operator()(const step::PointwiseBackward& s) const {
-    Summary summary{
-        s.norms ? "batch_norm2d and 1×1 convolution backward" : "1×1 convolutions backward", s.dx};
-    for (const Conv2dProblem& problem : s.problems) summary.flops += 2 * problem.Flops();
-    for (const auto& layer : s.layers) summary.packed.push_back(layer.packed);
-    return summary;
+    return {s.norms ? "batch_norm2d and 1×1 convolution backward" : "1×1 convolutions backward",
+            s.dx};
   }
   Summary operator()(const step::ActivationBackward& s) const {
     if (s.dx == kNoValue) return {"bias backward", s.dbias};
@@ -165,12 +153,10 @@ struct Summarise {
     return {s.sums ? "batch_norm2d backward" : "batch_norm2d data backward", s.dx};
   }
   Summary operator()(const step::SoftmaxBackward& s) const { return {"softmax backward", s.dx}; }
-  // Of the update, which is not in the table.
-  Summary operator()(const step::SumOfSquares& s) const { return {"sum of squares", s.x}; }
-  Summary operator()(const step::LimitGradients&) const { return {"limit gradients", 0}; }
-  Summary operator()(const step::SgdUpdate& s) const { return {"sgd", s.weight}; }
-  Summary operator()(const step::AverageUpdate& s) const { return {"average", s.average}; }
-  Summary operator()(const step::CopyUpdated& s) const { return {"copy", s.y}; }
+  template <typename Other>
+  Summary operator()(const Other&) const {  // of the update, which is not in the table
+    return {"update", kNoValue};
+  }
 };
 
 Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
@@ -182,15 +168,17 @@ Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
   // Packed weights have no shape, only bytes.
   const bool bytes_alone = std::holds_alternative<step::PackWeights>(step.op);
   size_t packed_bytes = 0;
-  for (ValueId packed : summary.packed) packed_bytes += plan.program.values[packed].bytes;
+  const std::vector<ValueId> packed = PackedWeightsOf(step.op);
+  for (const ValueId value : packed) packed_bytes += plan.program.values[value].bytes;
+  const double flops = FlopsOf(plan.kernels[index]);
   return {summary.name,
           layers,
           AlgorithmsOf(plan.kernels[index]),
           !summary.shape.empty() || bytes_alone
               ? summary.shape
               : plan.program.values[summary.result].shape.ToString(),
-          summary.flops == 0 ? std::string() : Megaflops(summary.flops),
-          summary.packed.empty() ? std::string() : Megabytes(packed_bytes)};
+          flops == 0 ? std::string() : Megaflops(flops),
+          packed.empty() ? std::string() : Megabytes(packed_bytes)};
 }
 
 // Characters on the screen: bytes that do not continue a UTF-8 sequence.

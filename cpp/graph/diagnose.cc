@@ -28,7 +28,7 @@ class Diagnosis {
       NINC_ASSIGN_OR_RETURN(std::string found, Operand(i));
       if (!found.empty()) return found;
       NINC_RETURN_IF_ERROR(
-          ExecuteSteps(plan_.kernels, {program_, plan_.layout, stream_, run_}, i, i + 1));
+          Execute({&plan_.kernels[i], 1}, {program_, plan_.layout, stream_, run_}));
       if (i == program_.forward_steps) {
         StepState state;
         NINC_RETURN_IF_ERROR(stream_.Read(&state, run_.state, sizeof(state)));

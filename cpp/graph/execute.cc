@@ -78,12 +78,8 @@ WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels) {
   return size;
 }
 
-Status Execute(const std::vector<Kernel>& kernels, const Run& run) {
-  return ExecuteSteps(kernels, run, 0, kernels.size());
-}
-
-Status ExecuteSteps(const std::vector<Kernel>& kernels, const Run& run, size_t begin, size_t end) {
-  for (size_t i = begin; i < end; ++i) NINC_RETURN_IF_ERROR(kernels[i].run(run));
+Status Execute(std::span<const Kernel> kernels, const Run& run) {
+  for (const Kernel& kernel : kernels) NINC_RETURN_IF_ERROR(kernel.run(run));
   return {};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "graph/kernel.h"
@@ -23,9 +24,7 @@ Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const Graph& gr
 // Enough scratch memory for each of the kernels: they share it.
 WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels);
 
-// Runs all kernels in order. Allocates nothing.
-Status Execute(const std::vector<Kernel>& kernels, const Run& run);
-// Runs the kernels [begin, end).
-Status ExecuteSteps(const std::vector<Kernel>& kernels, const Run& run, size_t begin, size_t end);
+// Runs the kernels in order. Allocates nothing.
+Status Execute(std::span<const Kernel> kernels, const Run& run);
 
 }  // namespace ninc

@@ -68,12 +68,12 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   // Kernels hold the target they are for: nothing else needs to know it.
   const Backend& compiler = backend->SharesMemory() ? CpuBackend(target) : *backend;
   NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options));
+  Update<Step> update;
   if (options.mode == Mode::kTraining) {
     NINC_RETURN_IF_ERROR(
         AppendLossAndBackward(options, &impl->program).At(graph->Label(options.output)));
+    update = UpdateSteps(*graph, options, &impl->program);
   }
-  const bool training = options.mode == Mode::kTraining;
-  if (training) AppendUpdate(*graph, options, &impl->program);
   FuseTrainingPools(compiler, &impl->program);
   FuseMlpConvs(&impl->program);
   FuseGradients(&impl->program);
@@ -88,7 +88,6 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
     impl->workspace = impl->workspace.Max(LargestWorkspace(*kernels));
     return {};
   };
-  const UpdateSteps& update = impl->program.update;
   NINC_RETURN_IF_ERROR(compile(update.limit, &impl->update.limit));
   NINC_RETURN_IF_ERROR(compile(update.clipped_limit, &impl->update.clipped_limit));
   NINC_RETURN_IF_ERROR(compile(update.weights, &impl->update.weights));

@@ -22,11 +22,6 @@ struct RunLayout {
   int threads = 1;
 };
 
-// By what a caller may leave out, as UpdateSteps.
-struct UpdateKernels {
-  std::vector<Kernel> limit, clipped_limit, weights, statistics, averages;
-};
-
 struct Plan::Impl {
   std::shared_ptr<const Graph> graph;
   std::shared_ptr<Backend> backend;
@@ -36,7 +31,7 @@ struct Plan::Impl {
   Target target{};  // the one it was compiled for: tiles, and so scratch memory, depend on it
   Program program;
   std::vector<Kernel> kernels;  // by step
-  UpdateKernels update;         // training
+  Update<Kernel> update;        // training
   MemoryLayout layout;
   WorkspaceSize workspace;
   double flops = 0;

@@ -84,10 +84,12 @@ struct ParameterValue {
   ValueId value;
 };
 
-// What a training step does with its gradients, by what a caller may leave out.
-struct UpdateSteps {
-  std::vector<Step> limit, clipped_limit;  // one of them: whether there will be an update
-  std::vector<Step> weights, statistics, averages;
+// What a training step does with its gradients, by what a caller may leave out: as steps or as
+// their kernels.
+template <typename Part>
+struct Update {
+  std::vector<Part> limit, clipped_limit;  // one of them: whether there will be an update
+  std::vector<Part> weights, statistics, averages;
 };
 
 struct Program {
@@ -100,7 +102,6 @@ struct Program {
   size_t forward_steps = 0;                // those before the loss
   std::vector<ParameterValue> gradients;   // O×I×H×W, as the parameters
   std::vector<ParameterValue> statistics;  // running mean and variance after the batch
-  UpdateSteps update;
 
   ValueId AddValue(Value value) {
     values.push_back(std::move(value));

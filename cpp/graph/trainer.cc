@@ -1,5 +1,6 @@
 // The trainer's public face: what a caller may ask for, each under the model's writer lock.
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "graph/diagnose.h"
@@ -114,7 +115,7 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
     run.norm_momentum = momentum;
     const Plan::Impl& plan = impl_->Inner();
     NINC_RETURN_IF_ERROR(
-        ExecuteSteps(plan.kernels, impl_->RunOf(run), 0, plan.program.forward_steps));
+        Execute(std::span(plan.kernels).first(plan.program.forward_steps), impl_->RunOf(run)));
     Model::Impl& inner = *impl_->inner;
     const std::lock_guard parameters_lock(inner.parameters_mutex);
     NINC_RETURN_IF_ERROR(Execute(plan.update.statistics, impl_->RunOf(run)));

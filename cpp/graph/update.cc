@@ -5,7 +5,7 @@
 
 namespace ninc {
 
-void AppendUpdate(const Graph& graph, const PlanOptions& options, Program* program) {
+Update<Step> UpdateSteps(const Graph& graph, const PlanOptions& options, Program* program) {
   const std::vector<ParameterSpec> specs = graph.ParameterSpecs();
   const auto add = [&](ValueKind kind, int32_t parameter) {
     int64_t size = 1;
@@ -15,7 +15,7 @@ void AppendUpdate(const Graph& graph, const PlanOptions& options, Program* progr
                               .bytes = static_cast<size_t>(size) * sizeof(float),
                               .index = parameter});
   };
-  UpdateSteps& update = program->update;
+  Update<Step> update;
   for (const ParameterValue& gradient : program->gradients) {
     program->values[gradient.value].keep = true;  // memory is planned for the steps before
     const auto slot = static_cast<int32_t>(update.clipped_limit.size());
@@ -41,6 +41,7 @@ void AppendUpdate(const Graph& graph, const PlanOptions& options, Program* progr
       update.averages.push_back({step::AverageUpdate{weight, average}, {}});
     }
   }
+  return update;
 }
 
 }  // namespace ninc

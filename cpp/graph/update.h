@@ -7,8 +7,8 @@
 
 namespace ninc {
 
-// Fills program->update from the program's gradients and statistics. Averages are kept of every
-// trainable parameter: of one that is frozen they are its values.
-void AppendUpdate(const Graph& graph, const PlanOptions& options, Program* program);
+// The steps that follow from the program's gradients and statistics, which are kept for them.
+// Averages are kept of every trainable parameter: of one that is frozen they are its values.
+Update<Step> UpdateSteps(const Graph& graph, const PlanOptions& options, Program* program);
 
 }  // namespace ninc
