@@ -65,7 +65,7 @@ if(NINC_CUDA_OFF_REASON)
   endif()
   message(STATUS "CUDA: no kernels in this build: ${NINC_CUDA_OFF_REASON}")
   set(NINC_HAS_CUDA FALSE)
-  set(NINC_CUDA_SOURCES cuda/unavailable.cc)
+  set(NINC_CUDA_SOURCES cuda/runtime/unavailable.cc)
   set(NINC_CUDA_DEFINITIONS)
   return()
 endif()
@@ -94,7 +94,7 @@ endif()
 
 set(NINC_CUDA_DIR ${CMAKE_BINARY_DIR}/cuda)
 file(MAKE_DIRECTORY ${NINC_CUDA_DIR})
-file(GLOB NINC_KERNEL_SOURCES CONFIGURE_DEPENDS cuda/*.cu)
+file(GLOB_RECURSE NINC_KERNEL_SOURCES CONFIGURE_DEPENDS cuda/*.cu)
 set(NINC_FATBINS)
 set(NINC_MODULE_LIST)
 foreach(source IN LISTS NINC_KERNEL_SOURCES)
@@ -114,16 +114,16 @@ foreach(source IN LISTS NINC_KERNEL_SOURCES)
 endforeach()
 
 # ---- Embedding -----------------------------------------------------------------------------------
-# cuda/modules.cc includes the list and the assembler reads the files, so it is compiled again when
+# cuda/runtime/modules.cc includes the list and the assembler reads the files, so it is compiled again when
 # one of them changes.
 file(CONFIGURE OUTPUT ${NINC_CUDA_DIR}/generated/cuda_modules.inc CONTENT "${NINC_MODULE_LIST}")
-set_property(SOURCE cuda/modules.cc APPEND PROPERTY OBJECT_DEPENDS "${NINC_FATBINS}")
-set_property(SOURCE cuda/modules.cc APPEND PROPERTY
+set_property(SOURCE cuda/runtime/modules.cc APPEND PROPERTY OBJECT_DEPENDS "${NINC_FATBINS}")
+set_property(SOURCE cuda/runtime/modules.cc APPEND PROPERTY
              INCLUDE_DIRECTORIES ${NINC_CUDA_DIR}/generated)
 
-file(GLOB NINC_CUDA_SOURCES CONFIGURE_DEPENDS cuda/*.cc)
+file(GLOB_RECURSE NINC_CUDA_SOURCES CONFIGURE_DEPENDS cuda/*.cc)
 list(FILTER NINC_CUDA_SOURCES EXCLUDE REGEX "/unavailable\\.cc$")
 set(NINC_CUDA_DEFINITIONS NINC_CUDA=1 NINC_CUDA_TOOLKIT=${NINC_CUDA_TOOLKIT})
-set_property(SOURCE cuda/devices.cc APPEND PROPERTY
+set_property(SOURCE cuda/runtime/devices.cc APPEND PROPERTY
              COMPILE_DEFINITIONS NINC_CUDA_TARGETS="${NINC_CUDA_TARGETS}")
 message(STATUS "CUDA: kernels by ${NINC_NVCC}, ${NINC_CUDA_TARGETS}")

@@ -5,7 +5,7 @@ include(FetchContent)
 find_package(Threads REQUIRED)
 
 # ---- Highway (SIMD) ------------------------------------------------------------------------------
-# Headers only, never -lhwy: cpp/kernels/dispatch.h chooses the target without Highway's runtime.
+# Headers only, never -lhwy: cpp/cpu/simd/dispatch.h chooses the target without Highway's runtime.
 # 1.0.3 is what Debian 12 ships and the oldest the kernels compile with.
 set(NINC_HWY_MINIMUM 1.0.3)
 find_package(PkgConfig QUIET)

@@ -3,9 +3,9 @@
 
 #include <array>
 
+#include "cuda/common/operations.h"
+#include "cuda/conv2d/conv2d_shape.h"
 #include "cuda/cuda_backend.h"
-#include "cuda/conv2d_shape.h"
-#include "cuda/operations.h"
 
 namespace ninc::cuda {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <span>
 
-#include "graph/kernel.h"
-#include "graph/program.h"
+#include "compile/kernel.h"
+#include "compile/program.h"
 
 namespace ninc::cuda {
 

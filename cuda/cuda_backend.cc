@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "cuda/compile.h"
-#include "cuda/context.h"
-#include "cuda/devices.h"
+#include "cuda/runtime/context.h"
+#include "cuda/runtime/devices.h"
 
 namespace ninc::cuda {
 namespace {

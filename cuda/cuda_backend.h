@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cuda/stream.h"
+#include "cuda/runtime/stream.h"
 #include "ninc/backend.h"
 
 namespace ninc::cuda {

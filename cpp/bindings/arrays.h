@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/aligned.h"
-#include "graph/step_run.h"
 #include "ninc/backend.h"
 #include "ninc/tensor.h"
+#include "run/step_run.h"
 
 namespace ninc::python {
 

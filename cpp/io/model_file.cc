@@ -20,10 +20,10 @@
 #include "base/file.h"
 #include "base/memory_limit.h"
 #include "base/text.h"
-#include "graph/model_impl.h"
 #include "io/safetensors.h"
 #include "io/stored_texts.h"
 #include "ninc/model.h"
+#include "run/model_impl.h"
 
 namespace ninc {
 namespace {

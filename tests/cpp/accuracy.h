@@ -5,8 +5,8 @@
 #include <cstdio>
 
 #include "check.h"
-#include "kernels/conv2d.h"
-#include "kernels/reference/conv2d.h"
+#include "cpu/conv2d/conv2d.h"
+#include "reference/conv2d.h"
 
 namespace ninc::test {
 

@@ -1,9 +1,9 @@
-#include "kernels/activation.h"
+#include "cpu/elementwise/activation.h"
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/elementwise.h"
-#include "kernels/reference/activation.h"
+#include "cpu/elementwise/elementwise.h"
+#include "reference/activation.h"
 #include "values.h"
 
 namespace ninc::test {

@@ -7,8 +7,8 @@
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/reference/activation.h"
-#include "kernels/reference/batch_norm.h"
+#include "reference/activation.h"
+#include "reference/batch_norm.h"
 
 namespace ninc::test {
 

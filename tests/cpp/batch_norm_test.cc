@@ -1,11 +1,11 @@
-#include "kernels/batch_norm.h"
+#include "cpu/norm/batch_norm.h"
 
 #include <limits>
 
 #include "batch_norm_case.h"
 #include "cases.h"
 #include "check.h"
-#include "kernels/reference/batch_norm.h"
+#include "reference/batch_norm.h"
 
 namespace ninc::test {
 namespace {

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/conv2d_choose.h"
+#include "cpu/conv2d/choose/conv2d_choose.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"
@@ -90,7 +90,7 @@ inline void ExpectClose(const std::vector<float>& got, const std::vector<double>
                        << " times the bound";
 }
 
-// Of products that the target in use makes of two halves, see kernels/split_tile.h.
+// Of products that the target in use makes of two halves, see cpu/tile/split_tile.h.
 inline double ProductError(const Conv2dProblem& problem, Pass pass) {
   return cpu::ProductShape(ChosenTarget(), problem, pass).split ? 0x1p-15 : 0.0;
 }

@@ -1,8 +1,8 @@
-#include "kernels/conv2d.h"
+#include "cpu/conv2d/conv2d.h"
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/reference/conv2d.h"
+#include "reference/conv2d.h"
 
 namespace ninc::test {
 namespace {

@@ -1,9 +1,9 @@
-#include "kernels/dropout.h"
+#include "cpu/elementwise/dropout.h"
 
+#include "base/philox.h"
 #include "cases.h"
 #include "check.h"
-#include "kernels/philox.h"
-#include "kernels/reference/dropout.h"
+#include "reference/dropout.h"
 
 namespace ninc::test {
 namespace {

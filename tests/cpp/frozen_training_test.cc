@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "base/thread_pool.h"
-#include "graph/plan_impl.h"
+#include "compile/plan/plan_impl.h"
 #include "training.h"
 
 namespace ninc::test {

@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "base/aligned.h"
-#include "graph/autodiff.h"
-#include "graph/execute.h"
-#include "graph/fuse.h"
-#include "graph/lower.h"
+#include "compile/autodiff.h"
+#include "compile/execute.h"
+#include "compile/fuse/fuse.h"
+#include "compile/lower.h"
 #include "networks.h"
 #include "training.h"
 

@@ -10,11 +10,11 @@
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/reference/activation.h"
-#include "kernels/reference/batch_norm.h"
-#include "kernels/reference/conv2d.h"
-#include "kernels/reference/pool2d.h"
-#include "kernels/reference/softmax.h"
+#include "reference/activation.h"
+#include "reference/batch_norm.h"
+#include "reference/conv2d.h"
+#include "reference/pool2d.h"
+#include "reference/softmax.h"
 
 namespace ninc::test {
 namespace {

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/reference/dropout.h"
 #include "ninc/backend.h"
 #include "ninc/model.h"
+#include "reference/dropout.h"
 
 namespace ninc::test {
 

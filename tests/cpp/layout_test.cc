@@ -1,4 +1,4 @@
-#include "kernels/layout.h"
+#include "cpu/elementwise/layout.h"
 
 #include "arrangements.h"
 #include "cases.h"

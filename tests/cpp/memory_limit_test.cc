@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "graph/arena.h"
 #include "ninc/model.h"
+#include "run/arena.h"
 #include "temporary_folder.h"
 #include "tiny_model.h"
 

@@ -1,10 +1,10 @@
 // A chain in one step gives the very bits of its layers one after another.
-#include "kernels/mlpconv.h"
+#include "cpu/fused/mlpconv.h"
 
 #include "check.h"
-#include "kernels/conv2d.h"
-#include "kernels/global_avg_pool.h"
-#include "kernels/pool2d.h"
+#include "cpu/conv2d/conv2d.h"
+#include "cpu/pool/global_avg_pool.h"
+#include "cpu/pool/pool2d.h"
 
 namespace ninc::test {
 namespace {

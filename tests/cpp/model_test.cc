@@ -6,10 +6,10 @@
 #include <thread>
 
 #include "base/thread_pool.h"
-#include "graph/arena.h"
-#include "graph/plan_impl.h"
+#include "compile/plan/plan_impl.h"
 #include "interpreter.h"
 #include "networks.h"
+#include "run/arena.h"
 #include "sanitized.h"
 
 namespace ninc::test {

@@ -1,10 +1,10 @@
-#include "kernels/norm_conv2d.h"
+#include "cpu/fused/norm_conv2d.h"
 
 #include "batch_norm_case.h"
 #include "cases.h"
 #include "check.h"
-#include "kernels/batch_norm.h"
-#include "kernels/conv2d.h"
+#include "cpu/conv2d/conv2d.h"
+#include "cpu/norm/batch_norm.h"
 
 namespace ninc::test {
 namespace {

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "base/thread_pool.h"
-#include "graph/plan_impl.h"
+#include "compile/plan/plan_impl.h"
 #include "training.h"
 
 namespace ninc::test {

@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "base/thread_pool.h"
-#include "graph/lower.h"
-#include "graph/plan_impl.h"
+#include "compile/lower.h"
+#include "compile/plan/plan_impl.h"
 #include "interpreter.h"
 #include "networks.h"
 

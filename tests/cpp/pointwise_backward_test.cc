@@ -1,10 +1,10 @@
-#include "kernels/pointwise_backward.h"
+#include "cpu/fused/pointwise_backward.h"
 
 #include "batch_norm_case.h"
 #include "cases.h"
 #include "check.h"
-#include "kernels/conv2d.h"
-#include "kernels/reference/conv2d.h"
+#include "cpu/conv2d/conv2d.h"
+#include "reference/conv2d.h"
 
 namespace ninc::test {
 namespace {

@@ -1,9 +1,9 @@
-#include "kernels/pool2d.h"
+#include "cpu/pool/pool2d.h"
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/global_avg_pool.h"
-#include "kernels/reference/pool2d.h"
+#include "cpu/pool/global_avg_pool.h"
+#include "reference/pool2d.h"
 #include "values.h"
 
 namespace ninc::test {

@@ -1,13 +1,13 @@
-#include "kernels/pool2d_training.h"
+#include "cpu/pool/pool2d_training.h"
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/activation.h"
-#include "kernels/dropout.h"
-#include "kernels/pool2d.h"
-#include "kernels/reference/activation.h"
-#include "kernels/reference/dropout.h"
-#include "kernels/reference/pool2d.h"
+#include "cpu/elementwise/activation.h"
+#include "cpu/elementwise/dropout.h"
+#include "cpu/pool/pool2d.h"
+#include "reference/activation.h"
+#include "reference/dropout.h"
+#include "reference/pool2d.h"
 #include "values.h"
 
 namespace ninc::test {

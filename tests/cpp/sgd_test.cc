@@ -1,8 +1,8 @@
-#include "kernels/sgd.h"
+#include "cpu/elementwise/sgd.h"
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/reference/sgd.h"
+#include "reference/sgd.h"
 
 namespace ninc::test {
 namespace {

@@ -1,8 +1,8 @@
-#include "kernels/softmax.h"
+#include "cpu/softmax/softmax.h"
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/reference/softmax.h"
+#include "reference/softmax.h"
 
 namespace ninc::test {
 namespace {

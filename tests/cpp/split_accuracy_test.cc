@@ -1,4 +1,4 @@
-// What products of split numbers (kernels/split_tile.h) cost in digits on layers of the published
+// What products of split numbers (cpu/tile/split_tile.h) cost in digits on layers of the published
 // networks, 1×1 ones foremost. Prints a table of docs/numerics.md; all must stay within 2e-5. A sum
 // of fewer than 16 terms is not split: cccp6's data gradient is direct convolution's.
 #include "accuracy.h"

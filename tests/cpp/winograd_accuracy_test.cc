@@ -2,7 +2,7 @@
 // networks: against float64, relative to the output's largest magnitude, beside direct convolution.
 // Prints the table of docs/numerics.md; tiles that are found precise must stay within 2e-5.
 #include "accuracy.h"
-#include "kernels/conv2d_choose.h"
+#include "cpu/conv2d/choose/conv2d_choose.h"
 
 namespace ninc::test {
 namespace {

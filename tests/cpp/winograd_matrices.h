@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/winograd_transform.h"
+#include "cpu/conv2d/winograd/winograd_transform.h"
 #include "ninc/problem.h"
 
 namespace ninc::test {

@@ -1,13 +1,13 @@
 // Winograd's convolution, forced: every tile size on every target against the float64 reference,
 // and the errors it makes on the layers of the published networks.
-#include "kernels/winograd.h"
+#include "cpu/conv2d/winograd/winograd.h"
 
 #include "cases.h"
 #include "check.h"
-#include "kernels/conv2d.h"
-#include "kernels/conv2d_choose.h"
-#include "kernels/reference/conv2d.h"
-#include "kernels/winograd_product.h"
+#include "cpu/conv2d/choose/conv2d_choose.h"
+#include "cpu/conv2d/conv2d.h"
+#include "cpu/conv2d/winograd/winograd_product.h"
+#include "reference/conv2d.h"
 #include "winograd_matrices.h"
 
 namespace ninc::test {

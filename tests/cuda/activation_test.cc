@@ -1,6 +1,6 @@
 #include "cases.h"
 #include "device_call.h"
-#include "kernels/reference/activation.h"
+#include "reference/activation.h"
 #include "values.h"
 
 namespace ninc::test {

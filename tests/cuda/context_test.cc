@@ -1,7 +1,7 @@
 // Memory and kernels of the context, and what a user is told when they cannot be had.
-#include "cuda/context.h"
+#include "cuda/runtime/context.h"
 
-#include "cuda/modules.h"
+#include "cuda/runtime/modules.h"
 #include "device.h"
 
 namespace ninc::cuda {

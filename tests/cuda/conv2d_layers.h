@@ -9,7 +9,7 @@
 
 #include "convolutions.h"
 #include "counts.h"
-#include "cuda/conv2d_shape.h"
+#include "cuda/conv2d/conv2d_shape.h"
 
 namespace ninc::cuda {
 

@@ -2,7 +2,7 @@
 // float64 reference.
 #include "cases.h"
 #include "convolutions.h"
-#include "kernels/reference/conv2d.h"
+#include "reference/conv2d.h"
 
 namespace ninc::cuda {
 namespace {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "check.h"
-#include "cuda/context.h"
-#include "cuda/operations.h"
-#include "cuda/stream.h"
+#include "cuda/common/operations.h"
+#include "cuda/runtime/context.h"
+#include "cuda/runtime/stream.h"
 #include "device.h"
 
 namespace ninc::cuda {

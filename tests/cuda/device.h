@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "cuda/activation.h"
-#include "cuda/context.h"
-#include "cuda/stream.h"
+#include "cuda/elementwise/activation.h"
+#include "cuda/runtime/context.h"
+#include "cuda/runtime/stream.h"
 #include "cuda_emulator/control.h"
 
 namespace ninc::cuda {

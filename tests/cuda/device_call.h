@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "check.h"
+#include "cuda/common/operations.h"
 #include "cuda/cuda_backend.h"
-#include "cuda/operations.h"
 #include "ninc/backend.h"
 
 namespace ninc::test {

@@ -1,7 +1,7 @@
 // Every way in which there is no usable CUDA device, and what the user is told.
-#include "cuda/driver.h"
+#include "cuda/runtime/driver.h"
 
-#include "cuda/devices.h"
+#include "cuda/runtime/devices.h"
 #include "device.h"
 
 namespace ninc::cuda {

@@ -1,6 +1,6 @@
 // Our declarations of the driver's ABI against the driver's own, in cuda.h. All of it is checked by
 // the compiler; the test is that this file compiles.
-#include "cuda/driver_types.h"
+#include "cuda/runtime/driver_types.h"
 
 #include <cuda.h>
 #include <gtest/gtest.h>

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "cpu/elementwise/dropout.h"
 #include "device_call.h"
-#include "kernels/dropout.h"
 
 namespace ninc::test {
 namespace {

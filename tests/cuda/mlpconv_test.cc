@@ -5,7 +5,7 @@
 
 #include "conv2d_layers.h"
 #include "convolutions.h"
-#include "kernels/reference/conv2d.h"
+#include "reference/conv2d.h"
 
 namespace ninc::cuda {
 namespace {

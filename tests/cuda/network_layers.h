@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "conv2d_layers.h"
-#include "cuda/mlpconv.h"
+#include "cuda/conv2d/mlpconv.h"
 
 namespace ninc::cuda {
 

@@ -1,5 +1,5 @@
 // A machine without a driver: the loader finds no libcuda.so.1.
-#include "cuda/devices.h"
+#include "cuda/runtime/devices.h"
 #include "device.h"
 
 namespace ninc::cuda {

@@ -1,7 +1,7 @@
 #include "cases.h"
+#include "cpu/pool/pool2d.h"
 #include "device_call.h"
-#include "kernels/pool2d.h"
-#include "kernels/reference/pool2d.h"
+#include "reference/pool2d.h"
 #include "values.h"
 
 namespace ninc::test {

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "device_call.h"
-#include "kernels/reference/sgd.h"
+#include "reference/sgd.h"
 
 namespace ninc::test {
 namespace {

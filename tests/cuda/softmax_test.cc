@@ -1,9 +1,9 @@
 #include <cmath>
 
 #include "cases.h"
+#include "cpu/softmax/softmax.h"
 #include "device_call.h"
-#include "kernels/softmax.h"
-#include "kernels/reference/softmax.h"
+#include "reference/softmax.h"
 
 namespace ninc::test {
 namespace {

@@ -1,10 +1,10 @@
 // Launches, copies and recordings.
-#include "cuda/stream.h"
+#include "cuda/runtime/stream.h"
 
 #include <cstring>
 #include <numeric>
 
-#include "cuda/staging.h"
+#include "cuda/runtime/staging.h"
 #include "device.h"
 
 namespace ninc::cuda {

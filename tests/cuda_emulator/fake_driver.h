@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/driver_types.h"
+#include "cuda/runtime/driver_types.h"
 #include "cuda_emulator/counters.h"
 #include "cuda_emulator/memory.h"
 #include "cuda_emulator/module.h"

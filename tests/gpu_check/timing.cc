@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "check.h"
-#include "cuda/context.h"
+#include "cuda/runtime/context.h"
 
 namespace ninc::gpu_check {
 namespace {

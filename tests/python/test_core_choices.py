@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-KERNELS = Path(__file__).parents[2] / "cpp" / "kernels"
+KERNELS = Path(__file__).parents[2] / "cpp" / "cpu"
 # Who may choose: the choice itself, what a plan says of it, compiling, and the benchmark.
 COMPILING = {
     "conv2d_choose.h",
@@ -27,7 +27,7 @@ def code(path):
 
 
 def sources():
-    files = [*KERNELS.glob("*.h"), *KERNELS.glob("*.cc")]
+    files = [*KERNELS.rglob("*.h"), *KERNELS.rglob("*.cc")]
     assert len(files) > 50
     return files
 

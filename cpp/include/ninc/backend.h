@@ -1,5 +1,5 @@
 // A device: its memory, its streams, and the kernels that it has for a plan's steps. The processor
-// is implemented in cpp/kernels/, NVIDIA GPUs in cuda/.
+// is implemented in cpp/cpu/, NVIDIA GPUs in cuda/.
 #pragma once
 
 #include <cstddef>
@@ -20,9 +20,9 @@
 
 namespace ninc {
 
-struct StepOp;  // graph/steps.h
-struct Value;   // graph/program.h
-struct Kernel;  // graph/kernel.h
+struct StepOp;  // compile/steps.h
+struct Value;   // compile/program.h
+struct Kernel;  // compile/kernel.h
 
 // A block of a backend's memory, given back when it goes out of scope.
 class DeviceMemory {

@@ -75,7 +75,7 @@ class NINC_API Plan {
   // model estimated for each convolution's algorithm and for the next best.
   std::string Describe() const;
 
-  struct Impl;  // the core's own: graph/plan_impl.h
+  struct Impl;  // the core's own: compile/plan/plan_impl.h
   explicit Plan(std::unique_ptr<Impl> impl);
   const Impl& impl() const { return *impl_; }
 

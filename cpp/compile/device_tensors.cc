@@ -1,0 +1,52 @@
+#include "compile/device_tensors.h"
+
+namespace ninc {
+
+Status DeviceTensors::Fetch() {
+  if (pending_ != nullptr && !device_.empty()) {
+    for (size_t i = 0; i < host_.size(); ++i) {
+      std::vector<float>& data = host_[i].data;
+      NINC_RETURN_IF_ERROR(pending_->Read(data.data(), this->data(i), data.size() * sizeof(float)));
+    }
+  }
+  pending_ = nullptr;  // only now: after a failure host() is still old
+  return {};
+}
+
+Status DeviceTensors::Prepare(const std::shared_ptr<Backend>& backend, const Backend* stream,
+                              const char* what) {
+  if (backend_ != backend) {
+    NINC_RETURN_IF_ERROR(Fetch());
+    DeviceMemory memory;
+    std::vector<size_t> offsets;
+    if (!backend->SharesMemory()) {
+      size_t bytes = 0;
+      for (const Tensor& tensor : host_) {
+        offsets.push_back(bytes);
+        bytes += WorkspaceSize::Aligned(tensor.data.size() * sizeof(float));
+      }
+      NINC_ASSIGN_OR_RETURN(memory, backend->Allocate(what, bytes));
+    }
+    backend_ = backend;
+    device_ = std::move(memory);
+    offsets_ = std::move(offsets);
+    device_stale_ = true;
+  }
+  if (pending_ != nullptr && pending_.get() != stream) {
+    NINC_RETURN_IF_ERROR(pending_->Synchronize());
+  }
+  if (device_stale_ && !device_.empty()) NINC_RETURN_IF_ERROR(Upload(*backend));
+  device_stale_ = false;
+  return {};
+}
+
+Status DeviceTensors::Upload(Backend& backend) {
+  for (size_t i = 0; i < host_.size(); ++i) {
+    const std::vector<float>& data = host_[i].data;
+    NINC_RETURN_IF_ERROR(backend.Write(this->data(i), data.data(), data.size() * sizeof(float)));
+  }
+  // Other streams may read at once.
+  return backend.Synchronize();
+}
+
+}  // namespace ninc

@@ -1,0 +1,86 @@
+#include "compile/execute.h"
+
+#include <string>
+#include <utility>
+
+namespace ninc {
+namespace {
+
+// Makes room for packed weights as their reader wants them.
+void Settle(ValueId packed, const Packing& packing, Program* program) {
+  const Value& value = program->values[packed];
+  if (value.kind == ValueKind::kPrepared) {
+    program->prepared[value.index].packing = packing;
+    program->PlacePrepared(value.index, packing.bytes);
+  }
+  program->values[packed].bytes = packing.bytes;
+}
+
+Kernel PackingKernel(const step::PackWeights& step, const Packing& packing) {
+  return {[step, make = packing.make](const Run& run) {
+    return make(run.stream(), run.In(step.weight), nullptr, run.Out(step.packed), run.threads());
+  }};
+}
+
+}  // namespace
+
+std::vector<ValueId> PackedWeightsOf(const StepOp& step) {
+  std::vector<ValueId> packed;
+  std::visit(
+      [&](const auto& op) {
+        if constexpr (requires { op.packed; }) packed.push_back(op.packed);
+        if constexpr (requires { op.layers; }) {
+          for (const auto& layer : op.layers) packed.push_back(layer.packed);
+        }
+      },
+      step);
+  return packed;
+}
+
+Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const Graph& graph,
+                                         const std::vector<Step>& steps, Program* program) {
+  std::vector<Kernel> kernels(steps.size());
+  std::vector<Packing> packings(program->values.size());  // by value
+  const auto failed = [&](const Step& step, const Status& status) {
+    return step.nodes.empty() ? status : status.At(graph.Label(step.nodes.front()));
+  };
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    const StepOp& op = steps[i].op;
+    if (std::holds_alternative<step::PackWeights>(op)) continue;
+    Result<std::optional<Kernel>> compiled = backend.Compile(op, program->values);
+    if (!compiled.ok()) return failed(steps[i], compiled.status());
+    const std::vector<ValueId> packed = PackedWeightsOf(op);
+    // Fused steps are asked for before they are made, and kernels pack what their steps read.
+    if (!*compiled || (*compiled)->packings.size() != packed.size()) {
+      return failed(steps[i], DeviceFailure("no kernel of " + std::string(backend.name()) +
+                                            " computes this step"));
+    }
+    kernels[i] = std::move(**compiled);
+    for (size_t j = 0; j < packed.size(); ++j) {
+      packings[packed[j]] = kernels[i].packings[j];
+      Settle(packed[j], kernels[i].packings[j], program);
+    }
+  }
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    const auto* pack = std::get_if<step::PackWeights>(&steps[i].op);
+    if (pack == nullptr) continue;
+    if (!packings[pack->packed].make) {
+      return failed(steps[i], DeviceFailure("nobody reads these packed weights"));
+    }
+    kernels[i] = PackingKernel(*pack, packings[pack->packed]);
+  }
+  return kernels;
+}
+
+WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels) {
+  WorkspaceSize size;
+  for (const Kernel& kernel : kernels) size = size.Max(kernel.scratch);
+  return size;
+}
+
+Status Execute(std::span<const Kernel> kernels, const Run& run) {
+  for (const Kernel& kernel : kernels) NINC_RETURN_IF_ERROR(kernel.run(run));
+  return {};
+}
+
+}  // namespace ninc

@@ -1,0 +1,43 @@
+// Joins steps that are faster as one.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "compile/kernel.h"
+#include "compile/program.h"
+
+namespace ninc {
+
+// By value: how many steps read it, or the caller does.
+std::vector<int> CountReaders(const Program& program);
+
+// The kernel that the backend has for a step of the program's values, none where it has none.
+std::optional<Kernel> KernelOf(const Backend& backend, const Program& program, const StepOp& step);
+
+// Sets program->forward_steps, which end at the loss, after steps have been joined.
+void CountForwardSteps(Program* program);
+
+// A training step's pool, the dropout behind it, and backward the gradient of the activation in
+// front become one step::TrainingPool and one step::TrainingPoolBackward where the backend has
+// kernels for these. Results stay the same to the bit.
+void FuseTrainingPools(const Backend& backend, Program* program);
+
+// A convolution, the 1×1 convolutions behind it and, where nobody else reads their output, the pool
+// behind those become one step::MlpConv. Results stay the same to the bit.
+void FuseMlpConvs(Program* program);
+
+// The gradient of an activation goes into the data gradient that it masks, a bias's into the weight
+// gradient that reads the same dy.
+void FuseGradients(Program* program);
+
+// Batch norms behind convolutions become parts of the steps around them where the backend has
+// kernels for that: NormConv2d takes their statistics, and a 1×1 convolution that alone reads one's
+// result normalises for itself, forward and backward, so that the result has no memory.
+void FuseBatchNorms(const Backend& backend, Program* program);
+
+// Both gradients of 1×1 convolutions in a row become one step::PointwiseBackward where the backend
+// has a kernel for it.
+void FusePointwiseGradients(const Backend& backend, Program* program);
+
+}  // namespace ninc

@@ -1,0 +1,184 @@
+// All batch norms behind convolutions are found first and rewritten afterwards, since one may be
+// the source of the next: then neither its result nor the gradient of it has memory, and forward
+// and backward steps of two layers change together.
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "compile/fuse/fuse.h"
+
+namespace ninc {
+namespace {
+
+class NormFusion {
+ public:
+  NormFusion(const Backend& backend, Program* program)
+      : backend_(backend), program_(*program), readers_(CountReaders(*program)) {}
+
+  void Run() {
+    FindSites();
+    for (Site& site : sites_) FindReader(&site);
+    dropped_.resize(program_.steps.size());
+    for (const Site& site : sites_) Rewrite(site);
+    std::vector<Step> kept;
+    for (size_t i = 0; i < dropped_.size(); ++i) {
+      if (!dropped_[i]) kept.push_back(std::move(program_.steps[i]));
+    }
+    program_.steps = std::move(kept);
+    CountForwardSteps(&program_);
+  }
+
+ private:
+  // A batch norm behind a convolution; steps by number, as they were.
+  struct Site {
+    size_t conv_step, forward_step, backward_step;
+    step::Conv2d conv;
+    step::BatchNorm forward;
+    step::BatchNormBackward backward;
+    ValueId scale;
+    // With a source, the batch norm whose result the convolution alone reads: that one has no
+    // memory, and neither has the gradient behind this one.
+    const Site* source = nullptr;
+    size_t weights_step = 0, data_step = 0;
+    bool read_alone = false;  // is somebody's source
+  };
+
+  template <typename Op>
+  const Op* At(size_t index) const {
+    return std::get_if<Op>(&program_.steps[index].op);
+  }
+
+  void FindSites() {
+    std::vector<std::optional<size_t>> convs(program_.values.size());     // by y
+    std::vector<std::optional<size_t>> backward(program_.values.size());  // by save_mean
+    for (size_t i = 0; i < program_.steps.size(); ++i) {
+      if (const auto* s = At<step::BatchNormBackward>(i)) backward[s->save_mean] = i;
+    }
+    for (size_t i = 0; i < program_.steps.size(); ++i) {
+      const auto* conv = At<step::Conv2d>(i);
+      if (conv != nullptr && conv->activation == Activation{}) convs[conv->y] = i;
+      const auto* norm = At<step::BatchNorm>(i);
+      if (norm == nullptr || !convs[norm->x] || !backward[norm->save_mean]) continue;
+      const size_t c = *convs[norm->x], b = *backward[norm->save_mean];
+      const Conv2dProblem& problem = At<step::Conv2d>(c)->problem;
+      if (!KernelOf(backend_, program_, step::NormConv2d{.problem = problem})) continue;
+      convs[norm->x].reset();  // one batch norm's statistics each
+      sites_.push_back({c, i, b, *At<step::Conv2d>(c), *norm, *At<step::BatchNormBackward>(b),
+                        program_.AddArena(program_.values[norm->save_mean].shape)});
+    }
+  }
+
+  // The 1×1 convolution that alone reads the batch norm's result, where its gradients are taken in
+  // one walk.
+  void FindReader(Site* site) {
+    const ValueId y = site->forward.y;
+    if (readers_[y] != 3)
+      return;  // batch norm's backward pass, the convolution and its weight gradient
+    for (Site& reader : sites_) {
+      const Conv2dProblem& problem = reader.conv.problem;
+      const ValueId dz = reader.backward.dx;
+      if (reader.conv.x != y || !problem.IsPointwise() || readers_[dz] != 2 ||
+          !KernelOf(backend_, program_, step::PointwiseBackward{.problems = {problem}})) {
+        continue;
+      }
+      std::optional<size_t> weights, data;
+      for (size_t i = reader.backward_step; i < site->backward_step; ++i) {
+        const auto* w = At<step::Conv2dBackwardWeights>(i);
+        if (w != nullptr && w->dy == dz && w->x == y) weights = i;
+        const auto* d = At<step::Conv2dBackwardData>(i);
+        if (d != nullptr && d->dy == dz && d->dx == site->backward.dy && readers_[d->dx] == 1) {
+          data = i;
+        }
+      }
+      if (!weights || !data) continue;
+      reader.source = site;
+      reader.weights_step = *weights;
+      reader.data_step = *data;
+      site->read_alone = true;
+    }
+  }
+
+  static step::Norm NormOf(const Site& site) {
+    return {site.forward.save_mean, site.scale, site.forward.bias, site.forward.activation};
+  }
+  // The gradient that comes from a walk has been masked.
+  static step::NormValues ValuesOf(const Site& site) {
+    step::NormValues values{NormOf(site), site.forward.x, site.forward.save_inv_std,
+                            site.backward.dweight, site.backward.dbias};
+    if (site.read_alone) values.norm.activation = {};
+    return values;
+  }
+
+  void Rewrite(const Site& site) {
+    const step::BatchNorm& forward = site.forward;
+    Step& conv = program_.steps[site.conv_step];
+    const std::vector<NodeId>& nodes = program_.steps[site.forward_step].nodes;
+    conv.nodes.insert(conv.nodes.end(), nodes.begin(), nodes.end());
+    step::NormConv2d fused{.problem = site.conv.problem,
+                           .x = site.conv.x,
+                           .packed = site.conv.packed,
+                           .bias = site.conv.bias,
+                           .source = {},
+                           .y = site.conv.y,
+                           .eps = forward.eps,
+                           .momentum = forward.momentum,
+                           .weight = forward.weight,
+                           .running_mean = forward.running_mean,
+                           .running_var = forward.running_var,
+                           .mean = forward.save_mean,
+                           .inv_std = forward.save_inv_std,
+                           .scale = site.scale,
+                           .new_mean = forward.new_mean,
+                           .new_var = forward.new_var};
+    if (site.source != nullptr) {
+      fused.x = site.source->forward.x;
+      fused.source = NormOf(*site.source);
+    }
+    conv.op = fused;
+    if (site.read_alone) {
+      dropped_[site.forward_step] = true;
+    } else {
+      program_.steps[site.forward_step].op = step::Normalize{NormOf(site), forward.x, forward.y};
+    }
+    if (site.read_alone && site.source != nullptr) {
+      dropped_[site.backward_step] = true;
+    } else {
+      program_.steps[site.backward_step].op =
+          step::NormBackward{.values = ValuesOf(site),
+                             .dy = site.backward.dy,
+                             .sums = !site.read_alone,
+                             .dx = site.source == nullptr ? site.backward.dx : kNoValue};
+    }
+    if (site.source != nullptr) RewriteGradients(site);
+  }
+
+  // Both gradients of a convolution between two batch norms.
+  void RewriteGradients(const Site& site) {
+    const auto weights = *At<step::Conv2dBackwardWeights>(site.weights_step);
+    const auto data = *At<step::Conv2dBackwardData>(site.data_step);
+    step::PointwiseBackward walk{
+        .problems = {site.conv.problem},
+        .layers = {{site.source->forward.x, data.packed, site.source->forward.activation,
+                    weights.dweight, weights.dbias}},
+        .dy = site.backward.dy,
+        .dx = data.dx};
+    walk.norms = {ValuesOf(site), ValuesOf(*site.source)};
+    walk.norms->ahead.norm.activation = site.source->forward.activation;
+    program_.steps[site.data_step].op = std::move(walk);
+    dropped_[site.weights_step] = true;
+  }
+
+  const Backend& backend_;
+  Program& program_;
+  std::vector<int> readers_;  // by value
+  std::vector<Site> sites_;
+  std::vector<bool> dropped_;  // by step
+};
+
+}  // namespace
+
+void FuseBatchNorms(const Backend& backend, Program* program) {
+  NormFusion(backend, program).Run();
+}
+
+}  // namespace ninc

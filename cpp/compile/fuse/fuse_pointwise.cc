@@ -1,0 +1,82 @@
+// Walks the backward steps in order: the two gradients of a 1×1 layer stand side by side, and the
+// layer in front of it follows. A chain ends where somebody else reads a gradient on its way.
+#include <utility>
+#include <vector>
+
+#include "compile/fuse/fuse.h"
+
+namespace ninc {
+namespace {
+
+class PointwiseFusion {
+ public:
+  PointwiseFusion(const Backend& backend, Program* program)
+      : backend_(backend), program_(*program), readers_(CountReaders(*program)) {}
+
+  void Run() {
+    while (next_ < program_.steps.size()) {
+      step::PointwiseBackward chain{};
+      std::vector<NodeId> nodes;
+      while (TakeLayer(&chain, &nodes)) continue;
+      if (chain.layers.empty()) {
+        steps_.push_back(std::move(program_.steps[next_++]));
+      } else {
+        steps_.push_back({std::move(chain), std::move(nodes)});
+      }
+    }
+    program_.steps = std::move(steps_);
+  }
+
+ private:
+  // Takes the weight gradient ahead, the packing behind it and the data gradient behind that, where
+  // they are what goes on with `chain`. Packing depends on nothing else and goes first.
+  bool TakeLayer(step::PointwiseBackward* chain, std::vector<NodeId>* nodes) {
+    const auto* weights = At<step::Conv2dBackwardWeights>(next_);
+    if (weights == nullptr) return false;
+    size_t end = next_ + 1;
+    while (At<step::PackWeights>(end) != nullptr) ++end;
+    const auto* data = At<step::Conv2dBackwardData>(end);
+    if (data == nullptr || data->dy != weights->dy || !(data->problem == weights->problem)) {
+      return false;
+    }
+    if (data->x != kNoValue && data->x != weights->x) return false;
+    const bool first = chain->layers.empty();
+    // Nobody but these two may want what has no memory then.
+    if (!first && (weights->dy != chain->dx || readers_[chain->dx] != 2 ||
+                   chain->layers.size() == MlpConvProblem::kMaxLayers)) {
+      return false;
+    }
+    if (!KernelOf(backend_, program_, step::PointwiseBackward{.problems = {weights->problem}})) {
+      return false;
+    }
+    if (first) chain->dy = weights->dy;
+    chain->dx = data->dx;
+    chain->problems.push_back(weights->problem);
+    chain->layers.push_back(
+        {weights->x, data->packed, data->activation, weights->dweight, weights->dbias});
+    const std::vector<NodeId>& more = program_.steps[next_].nodes;
+    nodes->insert(nodes->end(), more.begin(), more.end());
+    for (size_t i = next_ + 1; i < end; ++i) steps_.push_back(std::move(program_.steps[i]));
+    next_ = end + 1;
+    return true;
+  }
+
+  template <typename Op>
+  const Op* At(size_t index) const {
+    return index < program_.steps.size() ? std::get_if<Op>(&program_.steps[index].op) : nullptr;
+  }
+
+  const Backend& backend_;
+  Program& program_;
+  std::vector<int> readers_;  // by value
+  std::vector<Step> steps_;
+  size_t next_ = 0;  // the first step not taken yet
+};
+
+}  // namespace
+
+void FusePointwiseGradients(const Backend& backend, Program* program) {
+  PointwiseFusion(backend, program).Run();
+}
+
+}  // namespace ninc

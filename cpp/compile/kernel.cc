@@ -1,0 +1,41 @@
+// Out of line what every Compile of every step would otherwise hold a copy of.
+#include "compile/kernel.h"
+
+#include <utility>
+
+namespace ninc {
+
+float* Run::Out(ValueId v) const {
+  if (v == kNoValue) return nullptr;
+  const Value& value = program_.values[v];
+  switch (value.kind) {
+    case ValueKind::kInput:  // where that is, arguments().x tells, strides included
+      return nullptr;
+    case ValueKind::kOutput:
+      return arguments_.y;
+    case ValueKind::kArena:
+      return reinterpret_cast<float*>(arguments_.arena + layout_.offsets[v]);
+    case ValueKind::kParameter:
+      return arguments_.parameters->data(value.index);
+    case ValueKind::kVelocity:
+      return arguments_.velocity->data(value.index);
+    case ValueKind::kAverage:
+      return arguments_.averages->data(value.index);
+    case ValueKind::kPrepared:
+      return reinterpret_cast<float*>(arguments_.prepared->blocks[value.index]->data() +
+                                      value.offset);
+    case ValueKind::kAddress:
+      return reinterpret_cast<float*>(value.offset);
+  }
+  return nullptr;
+}
+
+Kernel::Kernel(std::function<Status(const Run&)> what, const WorkspaceSize& memory)
+    : run(std::move(what)), scratch(memory) {}
+Kernel::Kernel(Kernel&&) noexcept = default;
+Kernel& Kernel::operator=(Kernel&&) noexcept = default;
+Kernel::~Kernel() = default;
+
+Compiled::Compiled(Kernel kernel) : Result(std::optional<Kernel>(std::move(kernel))) {}
+
+}  // namespace ninc

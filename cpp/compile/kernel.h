@@ -1,0 +1,116 @@
+// What one step of a plan becomes on a device: chosen once, when the plan is compiled, and run any
+// number of times. Compiling fixes the algorithm, the layout of its arrays and the order of its
+// sums; a run may split work by the threads there are and look at how arrays are aligned, nothing
+// else.
+//
+// A kernel works on memory of its backend alone, labels and results included. It has nothing to
+// check, since a plan is made of what was checked; its Status tells failures of the device. It
+// allocates nothing: scratch memory comes with the run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compile/device_tensors.h"
+#include "compile/memory.h"
+#include "compile/prepared_set.h"
+#include "compile/program.h"
+#include "ninc/backend.h"
+
+namespace ninc {
+
+// What differs from one run of a program to the next. All memory is the backend's.
+struct RunArguments {
+  StridedView x;
+  Pictures pictures;                         // in place of x where its data is not null
+  DeviceTensors* parameters = nullptr;       // training works on them as they are
+  const PreparedSet* prepared = nullptr;     // inference has them prepared
+  std::byte* arena = nullptr;                // MemoryLayout::bytes
+  Workspace workspace;                       // of the largest kernel
+  float* y = nullptr;                        // inference
+  const int64_t* labels = nullptr;           // training, as all below
+  StepState* state = nullptr;                // dropout's key is read, loss and correct are written
+  bool dropout = true;                       // false: nothing is dropped
+  std::optional<float> norm_momentum = {};   // in place of every batch norm's own
+  const ParameterUpdate* updates = nullptr;  // by parameter
+  double* sums = nullptr;                    // of squares, by gradient
+  DeviceTensors* velocity = nullptr;         // by parameter
+  DeviceTensors* averages = nullptr;         // likewise; empty where none are kept
+};
+
+// One run, as its kernels see it: where the values of their steps lie.
+class Run {
+ public:
+  Run(const Program& program, const MemoryLayout& layout, Backend& stream,
+      const RunArguments& arguments)
+      : program_(program), layout_(layout), stream_(stream), arguments_(arguments) {}
+
+  // The stream to queue work on; the one that compiled the kernel is another.
+  Backend& stream() const { return stream_; }
+  const RunArguments& arguments() const { return arguments_; }
+  const Workspace& scratch() const { return arguments_.workspace; }
+  int threads() const { return arguments_.workspace.threads(); }
+
+  // A value's memory; null for kNoValue.
+  float* Out(ValueId v) const;
+  const float* In(ValueId v) const { return Out(v); }
+  uint8_t* Bytes(ValueId v) const { return reinterpret_cast<uint8_t*>(Out(v)); }
+
+  // The training step's random numbers; null where nothing is dropped.
+  const DropoutKey* Key() const {
+    return arguments_.state != nullptr && arguments_.dropout ? &arguments_.state->key : nullptr;
+  }
+
+ private:
+  const Program& program_;
+  const MemoryLayout& layout_;
+  Backend& stream_;
+  const RunArguments& arguments_;
+};
+
+// One algorithm that a convolution may take, and how long that is estimated to take one core, less
+// what all algorithms do alike.
+struct Conv2dEstimate {
+  std::string algorithm;
+  double nanoseconds = 0;
+};
+
+// One pass of one convolution that a kernel computes, for Plan::Describe.
+struct ConvolutionChoice {
+  Pass pass;
+  double flops = 0;
+  std::string algorithm;                   // "implicit gemm 8×48"
+  std::vector<Conv2dEstimate> candidates;  // what was weighed, the chosen first; or nothing
+  std::string block;  // what it takes at a time, "64 tiles"; empty where nothing is to be said
+};
+
+// Never changes; serves any thread and any stream of its device. Moved, not copied.
+struct Kernel {
+  Kernel() = default;
+  Kernel(std::function<Status(const Run&)> what, const WorkspaceSize& memory = {});  // NOLINT
+  Kernel(Kernel&&) noexcept;
+  Kernel& operator=(Kernel&&) noexcept;
+  ~Kernel();
+
+  std::function<Status(const Run&)> run;
+  WorkspaceSize scratch;
+  std::vector<Packing> packings;                // of the packed weights it reads, in order
+  std::vector<ConvolutionChoice> convolutions;  // in the order of its layers
+  // Bytes that a forward step leaves for its backward step, of the kernel's own making.
+  size_t trace_bytes = 0;
+};
+
+// A step's kernel. None: the device has no kernel for this fused step, which stays unfused. An
+// error: the step is beyond the device.
+class Compiled : public Result<std::optional<Kernel>> {
+ public:
+  using Result::Result;
+  Compiled(Kernel kernel);  // NOLINT(google-explicit-constructor)
+};
+
+}  // namespace ninc

@@ -1,0 +1,51 @@
+#include "compile/plan/choices.h"
+
+#include <variant>
+
+namespace ninc {
+
+std::string AlgorithmsOf(const Kernel& kernel) {
+  std::string text, last;
+  int repeats = 0;
+  const auto flush = [&] {
+    if (repeats == 0) return;
+    text += text.empty() ? "" : ", ";
+    text += (repeats > 1 ? std::to_string(repeats) + " " : "") + last;
+  };
+  for (const ConvolutionChoice& choice : kernel.convolutions) {
+    if (choice.algorithm != last) {
+      flush();
+      repeats = 0;
+      last = choice.algorithm;
+    }
+    ++repeats;
+  }
+  flush();
+  return text;
+}
+
+double FlopsOf(const Kernel& kernel) {
+  double flops = 0;
+  for (const ConvolutionChoice& choice : kernel.convolutions) flops += choice.flops;
+  return flops;
+}
+
+std::vector<LayerChoice> ChoicesOf(const Step& step, const Kernel& kernel, const Graph& graph) {
+  std::vector<std::string> layers;
+  for (const NodeId id : step.nodes) {
+    const Node& node = graph.node(id);
+    if (std::holds_alternative<op::Conv2d>(node.op) || std::holds_alternative<op::Linear>(node.op))
+      layers.push_back(node.name);
+  }
+  // How often a layer stands among the kernel's convolutions: with both gradients twice in a row.
+  const size_t each = std::holds_alternative<step::PointwiseBackward>(step.op) ? 2 : 1;
+  std::vector<LayerChoice> choices;
+  for (size_t i = 0; i < kernel.convolutions.size(); ++i) {
+    if (kernel.convolutions[i].candidates.empty()) continue;
+    choices.push_back(
+        {i / each < layers.size() ? layers[i / each] : std::string(), &kernel.convolutions[i]});
+  }
+  return choices;
+}
+
+}  // namespace ninc

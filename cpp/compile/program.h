@@ -1,0 +1,125 @@
+// What a plan runs: a list of typed steps over values. lower.cc writes it, autodiff.cc appends to
+// it, fuse.cc joins steps, each step is compiled to a kernel (kernel.h), memory.cc gives values
+// places, execute.cc runs the kernels, describe.cc prints them.
+//
+// Values are in static single assignment form: one step writes a value (a concat's: one copy for
+// each of its parts), before any step reads it, and nothing writes it again. Which values share
+// memory is memory.cc's business alone, so that no other stage has to ask who else reads a value.
+// The steps of an update alone write what was there before: parameters, velocities and averages.
+//
+// A new kind of step is a struct in steps.h, a Compile on each backend and a line in describe.cc;
+// to be trained through, a function in autodiff.cc.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "compile/packing.h"
+#include "compile/steps.h"
+#include "ninc/backend.h"
+#include "ninc/graph.h"
+#include "ninc/problem.h"
+#include "ninc/tensor.h"
+
+namespace ninc {
+
+// Where a value's memory is.
+enum class ValueKind : uint8_t {
+  kInput,      // the caller's array, N×C×H×W of any strides
+  kOutput,     // the caller's array, N×C×H×W contiguous
+  kArena,      // the run's own arena
+  kParameter,  // the model's tensor number `index`
+  kVelocity,   // of the trainer, for that parameter
+  kAverage,    // likewise
+  kPrepared,   // Program::prepared[index], `offset` bytes from its start
+  kAddress,    // `offset` itself: of a step by itself
+};
+
+struct Value {
+  ValueKind kind = ValueKind::kArena;
+  Shape shape = {};  // none where only bytes count: packed weights
+  size_t bytes = 0;
+  int32_t index = -1;
+  size_t offset = 0;
+  bool keep = false;  // read after the last step: parameter gradients, new statistics
+};
+
+struct Step {
+  StepOp op;
+  std::vector<NodeId> nodes;  // the layers it computes, for Plan::Describe
+  Operands operands() const {
+    return std::visit([](const auto& op) { return op.operands(); }, op);
+  }
+};
+
+// A batch norm's parameters, by their numbers in the model.
+struct NormParameters {
+  int32_t weight = -1, bias = -1, running_mean = -1, running_var = -1;
+  float eps = 0;
+  bool operator==(const NormParameters&) const = default;
+};
+
+// What inference makes of parameters once, before it runs: one block of memory, shared by every
+// plan that would make the same.
+//   with a convolution: packed weights, batch norm folded in, and from `second_offset` on K biases
+//   without:            C scales, and from `second_offset` on C shifts
+struct Prepared {
+  bool convolution = false;
+  int32_t weight = -1, bias = -1;
+  std::optional<NormParameters> norm = {};
+  int64_t channels = 0;       // K or C
+  ValueId second = kNoValue;  // the second part; none where there is no bias
+  Packing packing = {};       // of a convolution; settled, as the rest, by the kernel that reads it
+  size_t second_offset = 0;
+  size_t bytes = 0;
+};
+
+// A value computed for the parameter number `parameter`: its gradient, or its new statistic.
+struct ParameterValue {
+  int32_t parameter;
+  ValueId value;
+};
+
+// What a training step does with its gradients, by what a caller may leave out: as steps or as
+// their kernels.
+template <typename Part>
+struct Update {
+  std::vector<Part> limit, clipped_limit;  // one of them: whether there will be an update
+  std::vector<Part> weights, statistics, averages;
+};
+
+struct Program {
+  std::vector<Value> values;
+  std::vector<Step> steps;
+  std::vector<Prepared> prepared;
+  ValueId output = kNoValue;  // the requested node's value, N×H×W×C
+  Shape output_shape;
+  // Training only.
+  size_t forward_steps = 0;                // those before the loss
+  std::vector<ParameterValue> gradients;   // O×I×H×W, as the parameters
+  std::vector<ParameterValue> statistics;  // running mean and variance after the batch
+
+  ValueId AddValue(Value value) {
+    values.push_back(std::move(value));
+    return static_cast<ValueId>(values.size()) - 1;
+  }
+  // Lays out a prepared block whose first part has so many bytes.
+  void PlacePrepared(int32_t index, size_t first) {
+    Prepared& block = prepared[index];
+    block.second_offset = WorkspaceSize::Aligned(first);
+    block.bytes = block.second_offset;
+    if (block.second == kNoValue) return;
+    values[block.second].offset = block.second_offset;
+    block.bytes += values[block.second].bytes;
+  }
+  // A value in the arena that holds `shape` floats.
+  ValueId AddArena(const Shape& shape) {
+    return AddValue({.shape = shape, .bytes = static_cast<size_t>(shape.size()) * sizeof(float)});
+  }
+};
+
+}  // namespace ninc

@@ -1,0 +1,85 @@
+// Steps to kernels on the processor. There is an overload for every kind of step, so that a step
+// without one does not compile.
+#pragma once
+
+#include <algorithm>
+#include <span>
+
+#include "compile/kernel.h"
+#include "compile/layer_arrays.h"
+#include "compile/program.h"
+#include "ninc/target.h"
+
+namespace ninc::cpu {
+
+// What compiling a step looks at beside it.
+struct Context {
+  Target target;
+  std::span<const Value> values;
+  const Shape& shape(ValueId v) const { return values[v].shape; }
+};
+
+// compile_layout.cc
+Compiled Compile(const step::FromNchw& step, const Context& context);
+Compiled Compile(const step::ToNchw& step, const Context& context);
+Compiled Compile(const step::CopyChannels& step, const Context& context);
+
+// compile_conv2d.cc
+Compiled Compile(const step::Conv2d& step, const Context& context);
+Compiled Compile(const step::MlpConv& step, const Context& context);
+Compiled Compile(const step::NormConv2d& step, const Context& context);
+Compiled Compile(const step::Conv2dBackwardData& step, const Context& context);
+Compiled Compile(const step::Conv2dBackwardWeights& step, const Context& context);
+Compiled Compile(const step::PointwiseBackward& step, const Context& context);
+
+// compile_pool.cc
+Compiled Compile(const step::MaxPool2d& step, const Context& context);
+Compiled Compile(const step::MaxPool2dBackward& step, const Context& context);
+Compiled Compile(const step::AvgPool2d& step, const Context& context);
+Compiled Compile(const step::AvgPool2dBackward& step, const Context& context);
+Compiled Compile(const step::GlobalAvgPool2d& step, const Context& context);
+Compiled Compile(const step::GlobalAvgPool2dBackward& step, const Context& context);
+Compiled Compile(const step::TrainingPool& step, const Context& context);
+Compiled Compile(const step::TrainingPoolBackward& step, const Context& context);
+
+// compile_norm.cc
+Compiled Compile(const step::FoldNorm& step, const Context& context);
+Compiled Compile(const step::ScaleShift& step, const Context& context);
+Compiled Compile(const step::BatchNorm& step, const Context& context);
+Compiled Compile(const step::BatchNormBackward& step, const Context& context);
+Compiled Compile(const step::Normalize& step, const Context& context);
+Compiled Compile(const step::NormBackward& step, const Context& context);
+
+// Kernels update statistics where they stand: on copies, so that a step which is not applied (a
+// gradient check, a failure) leaves the model as it was.
+template <typename Step>
+void CopyStatistics(const Step& step, int64_t channels, const Run& run) {
+  std::copy_n(run.In(step.running_mean), channels, run.Out(step.new_mean));
+  std::copy_n(run.In(step.running_var), channels, run.Out(step.new_var));
+}
+// The memory of a batch norm's values.
+Normalization ArraysOf(const step::Norm& norm, const Run& run);
+NormGradient ArraysOf(const step::NormValues& values, const Run& run);
+
+// compile_elementwise.cc
+Compiled Compile(const step::ActivationForward& step, const Context& context);
+Compiled Compile(const step::ActivationBackward& step, const Context& context);
+Compiled Compile(const step::Dropout& step, const Context& context);
+Compiled Compile(const step::Add& step, const Context& context);
+Compiled Compile(const step::Softmax& step, const Context& context);
+Compiled Compile(const step::SoftmaxBackward& step, const Context& context);
+Compiled Compile(const step::SoftmaxCrossEntropy& step, const Context& context);
+
+// compile_update.cc
+Compiled Compile(const step::SumOfSquares& step, const Context& context);
+Compiled Compile(const step::LimitGradients& step, const Context& context);
+Compiled Compile(const step::SgdUpdate& step, const Context& context);
+Compiled Compile(const step::AverageUpdate& step, const Context& context);
+Compiled Compile(const step::CopyUpdated& step, const Context& context);
+
+// Packed by its reader's Packing.
+inline Compiled Compile(const step::PackWeights&, const Context&) {
+  return std::optional<Kernel>();
+}
+
+}  // namespace ninc::cpu

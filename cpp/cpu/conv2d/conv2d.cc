@@ -1,0 +1,139 @@
+// Each call goes to the algorithm that the pass takes: depthwise, Winograd's or direct.
+#include "cpu/conv2d/conv2d.h"
+
+#include <algorithm>
+
+#include "cpu/conv2d/choose/conv2d_choose.h"
+#include "cpu/conv2d/depthwise/conv2d_depthwise.h"
+#include "cpu/conv2d/direct/conv2d_block.h"
+#include "cpu/conv2d/direct/conv2d_direct.h"
+#include "cpu/conv2d/direct/conv2d_pack.h"
+#include "cpu/conv2d/direct/conv2d_weights.h"
+#include "cpu/conv2d/winograd/winograd.h"
+#include "cpu/elementwise/activation.h"
+#include "cpu/schedule/blocks.h"
+
+namespace ninc::cpu {
+namespace {
+
+bool IsWinograd(const Conv2dPass& conv) { return conv.winograd.tile > 0; }
+
+}  // namespace
+
+size_t PackedWeightBytes(const Conv2dPass& conv) {
+  if (conv.depthwise) return DepthwisePackedBytes(conv.problem);
+  if (!IsWinograd(conv)) return DirectPackedBytes(conv);
+  return WinogradPackedBytes(conv.target, conv.problem, conv.pass, conv.winograd);
+}
+
+void PackWeights(const Conv2dPass& conv, const float* weight, const float* scale, float* packed,
+                 int threads) {
+  const Conv2dProblem& p = conv.problem;
+  if (conv.depthwise) return PackDepthwise(p, conv.pass, weight, scale, packed);
+  if (IsWinograd(conv)) {
+    return PackWinograd(conv.target, p, conv.pass, conv.winograd, weight, scale, packed, threads);
+  }
+  PackPanels(p, conv.pass, conv.tile, weight, scale, packed, threads);
+}
+
+WorkspaceSize Conv2dWorkspace(const Conv2dPass& conv) {
+  const Conv2dProblem& p = conv.problem;
+  if (conv.pass == Pass::kBackwardWeights) {
+    if (IsWinograd(conv)) return WinogradWeightsWorkspace(conv.target, p, conv.winograd);
+    if (!conv.depthwise) return BackwardWeightsWorkspace(conv);
+    return DepthwiseWorkspace(p, conv.pass)
+        .Max(ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
+  }
+  if (IsWinograd(conv)) return WinogradRunWorkspace(conv.target, p, conv.pass, conv.winograd);
+  return conv.depthwise ? DepthwiseWorkspace(p, conv.pass) : DirectWorkspace(conv);
+}
+
+std::string Conv2dAlgorithm(const Conv2dPass& conv) {
+  if (conv.depthwise) return "depthwise";
+  return IsWinograd(conv) ? WinogradName(conv.target, conv.winograd) : DirectName(conv);
+}
+
+std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dPass& conv) {
+  // Of groups there is one algorithm, and its costs are a group's.
+  if (!IsChosenByCost(conv.problem) || conv.problem.groups > 1) return {};
+  std::vector<Conv2dEstimate> estimates;
+  for (const auto& [shape, nanoseconds] : ConvCandidates(conv.target, conv.problem, conv.pass)) {
+    estimates.push_back(
+        {shape.tile > 0 ? WinogradName(conv.target, shape) : DirectName(conv), nanoseconds});
+  }
+  // Direct convolution by the other kind of register tile, where there are two.
+  Conv2dProblem problem = conv.problem;
+  problem.method = conv.tile.split ? ConvMethod::kDirect : ConvMethod::kSplit;
+  const Conv2dPass other(conv.target, problem, conv.pass);
+  if (other.tile.split != conv.tile.split) {
+    estimates.push_back({DirectName(other), DirectCost(other.target, problem, other.pass)});
+  }
+  std::stable_sort(estimates.begin(), estimates.end(),
+                   [](const auto& a, const auto& b) { return a.nanoseconds < b.nanoseconds; });
+  return estimates;
+}
+
+std::string Conv2dBlock(const Conv2dPass& conv) {
+  if (conv.depthwise) return {};
+  const Conv2dProblem& p = conv.problem;
+  const bool gradient = conv.pass == Pass::kBackwardWeights;
+  const Pass pass = gradient ? Pass::kForward : conv.pass;  // whose pixels are taken
+  if (IsWinograd(conv)) {
+    const int64_t tiles = TileGrid(p, pass, conv.winograd).count();
+    return BlockName(gradient ? std::min(WinogradSumTiles(conv.winograd), tiles)
+                              : WinogradRunTiles(conv.target, p, pass, conv.winograd),
+                     "tile");
+  }
+  const int64_t pixels = MakeLattice(p, pass, 0).rows();
+  return BlockName(std::min(gradient ? kSumPixels : BlockRows(conv.target), pixels), "pixel");
+}
+
+void Conv2dForward(const Conv2dPass& conv, const float* x, const float* packed, const float* bias,
+                   Activation activation, float* y, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  if (p.output().size() == 0) return;
+  if (conv.depthwise) {
+    return DepthwiseRun(conv.target, p, conv.pass, x, packed, bias, activation, y, workspace);
+  }
+  if (IsWinograd(conv)) {
+    return WinogradRun(conv.target, p, conv.pass, conv.winograd, x, packed, bias, activation, y,
+                       workspace);
+  }
+  DirectRun(conv, x, packed, {bias, activation}, y, workspace);
+}
+
+void Conv2dBackwardData(const Conv2dPass& conv, const float* dy, const float* packed,
+                        const float* x, Activation activation, float* dx,
+                        const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  if (p.input.size() == 0) return;
+  if (activation == Activation{}) x = nullptr;
+  if (x == nullptr) activation = {};
+  if (!conv.depthwise && !IsWinograd(conv)) {
+    return DirectRun(conv, dy, packed, {.activation = activation, .x = x, .dx = dx}, dx, workspace);
+  }
+  if (conv.depthwise) {
+    DepthwiseRun(conv.target, p, conv.pass, dy, packed, nullptr, Activation{}, dx, workspace);
+  } else {
+    WinogradRun(conv.target, p, conv.pass, conv.winograd, dy, packed, nullptr, Activation{}, dx,
+                workspace);
+  }
+  if (x == nullptr) return;
+  ActivationBackward(conv.target, p.input.pixels(), p.input.c, activation, dx, x, dx, nullptr,
+                     workspace);
+}
+
+void Conv2dBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, float* dweight,
+                           float* dbias, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  if (IsWinograd(conv)) {
+    return WinogradBackwardWeights(conv.target, p, conv.winograd, x, dy, dweight, dbias, workspace);
+  }
+  if (!conv.depthwise) return BackwardWeights(conv, x, dy, dweight, dbias, workspace);
+  DepthwiseBackwardWeights(conv.target, p, x, dy, dweight, workspace);
+  if (dbias == nullptr) return;
+  ActivationBackward(conv.target, p.output().pixels(), p.out_channels, {}, dy, nullptr, nullptr,
+                     dbias, workspace);
+}
+
+}  // namespace ninc::cpu

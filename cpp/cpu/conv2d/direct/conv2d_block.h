@@ -1,0 +1,59 @@
+// One block of pixels times panels of weights: what the schedules of a single convolution
+// (conv2d_direct.cc) and of a chain of them (mlpconv_chain.cc) share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cpu/conv2d/common/conv2d_taps.h"
+#include "cpu/conv2d/direct/conv2d_pack.h"
+#include "ninc/problem.h"
+#include "ninc/target.h"
+
+namespace ninc::cpu {
+
+// What is done to a sum: y = activation(sum + bias) forward, or dx = the sum where `activation` let
+// the input x through that it gave.
+struct Epilogue {
+  const float* bias = nullptr;  // or null
+  Activation activation = {};
+  const float* x = nullptr;  // backward data alone, or null: then all of it passes
+  float* dx = nullptr;       // with x: where all of dx starts
+};
+
+// Pixels of a block: its rows stay in L2 from panel to panel (32 tiles were no faster).
+int64_t BlockRows(Target target);
+
+// The left side of a block's product: pixel m's terms of tap t start at rows[t·BlockRows() + m].
+struct ProductRows {
+  const float* const* rows;
+  int64_t pixels;
+  int64_t taps, depth;
+  std::byte* halves;                   // SplitScratchBytes, where the product is split
+  const float* const* next = nullptr;  // [pixels] of the block after it, fetched meanwhile; or null
+};
+
+// out[m](j) = epilogue(sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the columns j of
+// panels [panel0, panel1). A panel's slice of weights (at most kPanelBytes, so that it stays in L2)
+// is read once for each tile of rows. An output is one sum in one order, whatever the block.
+void MultiplyBlock(Target target, const ProductRows& source, const Panels& panels, int64_t panel0,
+                   int64_t panel1, const float* packed, const Epilogue& epilogue,
+                   float* const* out);
+
+// The scratch memory of one block of a lattice.
+struct BlockScratch {
+  const float** rows;  // [taps][BlockRows]
+  float** out;         // [BlockRows]
+  float* zeros;        // [depth]
+  float* patches;      // [taps][BlockRows][depth], where MergesTaps
+  std::byte* halves;   // for ProductRows
+
+  static size_t Bytes(Target target, const TapLattice& lattice, const Panels& panels);
+  BlockScratch(Target target, const TapLattice& lattice, const Panels& panels, std::byte* memory);
+};
+
+// Pixels [first, first + pixels) of a group.
+ProductRows PrepareRows(Target target, const TapLattice& lattice, const float* src, int64_t group,
+                        int64_t first, int64_t pixels, const BlockScratch& scratch);
+
+}  // namespace ninc::cpu

@@ -1,0 +1,61 @@
+// The processor as a Backend: the process's own memory, and the kernels of one instruction set.
+#include <cstring>
+#include <iterator>
+
+#include "base/memory_limit.h"
+#include "base/thread_pool.h"
+#include "compile/kernel.h"
+#include "cpu/compile.h"
+#include "ninc/backend.h"
+
+namespace ninc {
+namespace {
+
+class Cpu final : public Backend {
+ public:
+  explicit Cpu(Target target) : target_(target) {}
+  std::string_view name() const override { return "cpu"; }
+
+  Result<DeviceMemory> Allocate(const char* what, size_t bytes) override {
+    NINC_ASSIGN_OR_RETURN(AlignedBuffer memory, ninc::Allocate(what, bytes));
+    const size_t size = memory.size();
+    return DeviceMemory(memory.Release(), size, &AlignedBuffer::FreeReleased);
+  }
+  Status Write(void* to, const void* from, size_t bytes) override {
+    std::memcpy(to, from, bytes);
+    return {};
+  }
+  Status Read(void* to, const void* from, size_t bytes) override { return Write(to, from, bytes); }
+  Status Copy(void* to, const void* from, size_t bytes) override { return Write(to, from, bytes); }
+  Status Synchronize() override { return {}; }
+  bool SharesMemory() const override { return true; }
+  int Threads() const override { return GetNumThreads(); }
+  Result<std::shared_ptr<Backend>> NewStream() override { return std::shared_ptr<Backend>(); }
+  void ForgetRecordings() override {}
+
+  Result<std::optional<Kernel>> Compile(const StepOp& step,
+                                        std::span<const Value> values) const override {
+    const cpu::Context context{target_, values};
+    return std::visit([&](const auto& op) { return cpu::Compile(op, context); }, step);
+  }
+
+ private:
+  Status RunRecorded(const RecordingKey&, Status (*body)(void*), void* context) override {
+    return body(context);
+  }
+
+  const Target target_;
+};
+
+}  // namespace
+
+Backend& CpuBackend(Target target) {
+  static Cpu backends[] = {Cpu(Target::kScalar), Cpu(Target::kNeon), Cpu(Target::kAvx2),
+                           Cpu(Target::kAvx512), Cpu(Target::kAmx)};
+  static_assert(std::size(backends) == kTargets);
+  return backends[static_cast<size_t>(target)];
+}
+
+Backend& CpuBackend() { return CpuBackend(ChosenTarget()); }
+
+}  // namespace ninc

@@ -1,0 +1,215 @@
+// The schedule. A block of outputs leaves its mean and its squared deviations right after it was
+// computed; blocks are cut by the shape alone and joined in their order, so the bits do not depend
+// on the threads. A 1×1 layer behind a batch norm normalises a block of pixels into scratch memory
+// and multiplies that: what the batch norm gives never exists as a whole. One by one, a batch norm
+// reads its matrix twice and writes another: with it NIN-CIFAR's training step at batch 128 took
+// 104 ms more than without on two cores, and takes 38 ms more so.
+//
+// Tried and lost: a first layer's weight gradient that makes the batch norm's input gradient
+// itself, a tile at a time, in place of a pass that writes it.
+#include "cpu/fused/norm_conv2d.h"
+
+#include <algorithm>
+
+#include "base/thread_pool.h"
+#include "cpu/conv2d/common/conv2d_pass.h"
+#include "cpu/conv2d/common/conv2d_rows.h"
+#include "cpu/conv2d/depthwise/conv2d_depthwise.h"
+#include "cpu/conv2d/direct/conv2d_block.h"
+#include "cpu/conv2d/winograd/winograd.h"
+#include "cpu/norm/batch_norm.h"
+#include "cpu/norm/norm_rows.h"
+#include "cpu/schedule/blocks.h"
+
+namespace ninc::cpu {
+namespace {
+
+// Winograd's blocks: as in a chain (mlpconv_chain.cc), and fewer tiles where there would be few
+// blocks.
+constexpr int64_t kMostNormTiles = 32, kFewestNormTiles = 8, kFewestBlocks = 16;
+// Blocks that a thread takes in a row, so that what it fetches ahead is its own.
+constexpr int64_t kMostInRow = 8, kFewestTasks = 64;
+
+int64_t BlockTiles(const TileGrid& grid) {
+  return std::clamp(CeilDiv(grid.count(), kFewestBlocks), kFewestNormTiles, kMostNormTiles);
+}
+
+// Where blocks leave what they have seen of the output.
+struct BlockSums {
+  BlockSums(Target target, int64_t blocks, int64_t channels, std::byte* memory)
+      : target(target), channels(channels) {
+    Carver carver(memory);
+    partial = carver.Take<float>(blocks * 2 * channels);
+    rows = carver.Take<int64_t>(blocks);
+    squares = carver.Take<float>(channels);
+  }
+  static size_t Bytes(int64_t blocks, int64_t channels) {
+    return Carver::Bytes<float>(blocks * 2 * channels) + Carver::Bytes<int64_t>(blocks) +
+           Carver::Bytes<float>(channels);
+  }
+  void Take(int64_t block, const float* const* out, int64_t count) const {
+    float* mean = partial + block * 2 * channels;
+    rows[block] = RowStatistics(target, out, count, 0, channels, mean, mean + channels);
+  }
+
+  Target target;
+  int64_t channels;
+  float* partial;  // [blocks][mean, squared deviations][channels]
+  int64_t* rows;   // [blocks]
+  float* squares;  // of all
+};
+
+// Winograd's convolution, a block of tiles at a time. Its L2 may hold fewer tiles than a block has:
+// then a block takes several turns, since statistics are joined block by block and must not depend
+// on the machine.
+class TileBlocks {
+ public:
+  explicit TileBlocks(const Conv2dPass& conv)
+      : block_tiles_(BlockTiles(TileGrid(conv.problem, conv.pass, conv.winograd))),
+        winograd_(conv.target, conv.problem, conv.winograd, block_tiles_),
+        tile_pixels_(conv.winograd.outputs() * conv.winograd.outputs()) {}
+
+  int64_t count() const { return CeilDiv(winograd_.grid().count(), block_tiles_); }
+  std::string Name() const {
+    return BlockName(std::min(block_tiles_, winograd_.grid().count()), "tile");
+  }
+  size_t ScratchBytes() const {
+    return Carver::Bytes<float*>(block_tiles_ * tile_pixels_) +
+           Carver::Bytes<std::byte>(static_cast<int64_t>(winograd_.ScratchBytes()));
+  }
+  void Run(const float* x, const Normalization* /*of 1×1 layers*/, const float* packed,
+           const float* bias, float* y, const BlockSums& sums, const Workspace& workspace) const {
+    ParallelFor(workspace.threads(), count(), [&](int64_t block, int thread) {
+      Carver carver(workspace.thread<std::byte>(thread));
+      auto** const out = carver.Take<float*>(block_tiles_ * tile_pixels_);
+      auto* const scratch = carver.Take<std::byte>(0);
+      const TileGrid& grid = winograd_.grid();
+      const int64_t first = block * block_tiles_;
+      const int64_t tiles = std::min(block_tiles_, grid.count() - first);
+      for (int64_t t = 0; t < tiles; ++t) {
+        OutputPixels<float>(grid, y, first + t, nullptr, out + t * tile_pixels_);
+      }
+      const int64_t turn = EvenBlock(tiles, winograd_.tiles());
+      for (int64_t t = 0; t < tiles; t += turn) {
+        winograd_.Run(x, packed, bias, {}, first + t, std::min(turn, tiles - t),
+                      out + t * tile_pixels_, scratch);
+      }
+      sums.Take(block, out, tiles * tile_pixels_);
+    });
+  }
+
+ private:
+  int64_t block_tiles_;
+  WinogradBlocks winograd_;
+  int64_t tile_pixels_;
+};
+
+// Direct convolution, a block of pixels at a time.
+class PixelBlocks {
+ public:
+  explicit PixelBlocks(const Conv2dPass& conv)
+      : target_(conv.target),
+        lattice_(MakeLattice(conv.problem, conv.pass, 0)),
+        panels_(lattice_.columns, conv.tile) {}
+
+  int64_t count() const { return CeilDiv(lattice_.rows(), BlockRows(target_)); }
+  std::string Name() const {
+    return BlockName(std::min(BlockRows(target_), lattice_.rows()), "pixel");
+  }
+  size_t ScratchBytes() const {
+    return Carver::Bytes<std::byte>(
+               static_cast<int64_t>(BlockScratch::Bytes(target_, lattice_, panels_))) +
+           Carver::Bytes<float*>(BlockRows(target_)) +
+           Carver::Bytes<float>(BlockRows(target_) * lattice_.src.c);
+  }
+  void Run(const float* x, const Normalization* source, const float* packed, const float* bias,
+           float* y, const BlockSums& sums, const Workspace& workspace) const {
+    const int64_t in_row = std::clamp<int64_t>(count() / kFewestTasks, 1, kMostInRow);
+    ParallelFor(workspace.threads(), CeilDiv(count(), in_row), [&](int64_t task, int thread) {
+      const int64_t end = std::min(count(), (task + 1) * in_row);
+      for (int64_t block = task * in_row; block < end; ++block) {
+        RunBlock(block, block + 1 < end, x, source, packed, bias, y, sums,
+                 workspace.thread<std::byte>(thread));
+      }
+    });
+  }
+
+ private:
+  int64_t Pixels(int64_t block) const {
+    return std::min(BlockRows(target_), lattice_.rows() - block * BlockRows(target_));
+  }
+
+  // goes_on: the next block is this thread's too.
+  void RunBlock(int64_t block, bool goes_on, const float* x, const Normalization* source,
+                const float* packed, const float* bias, float* y, const BlockSums& sums,
+                std::byte* memory) const {
+    Carver carver(memory);
+    const BlockScratch scratch(target_, lattice_, panels_,
+                               carver.Take<std::byte>(static_cast<int64_t>(
+                                   BlockScratch::Bytes(target_, lattice_, panels_))));
+    auto** const next = carver.Take<const float*>(BlockRows(target_));
+    auto* const normal = carver.Take<float>(BlockRows(target_) * lattice_.src.c);
+    const int64_t first = block * BlockRows(target_), pixels = Pixels(block);
+    for (int64_t m = 0; m < pixels; ++m) scratch.out[m] = y + (first + m) * lattice_.dst.c;
+    ProductRows rows;
+    if (source == nullptr) {
+      rows = PrepareRows(target_, lattice_, x, 0, first, pixels, scratch);
+    } else {
+      const int64_t channels = lattice_.src.c;
+      NormalizeRows(target_, *source, pixels, channels, x + first * channels, normal);
+      for (int64_t m = 0; m < pixels; ++m) scratch.rows[m] = normal + m * channels;
+      rows = {scratch.rows, pixels, 1, channels, scratch.halves};
+      if (goes_on && Pixels(block + 1) == BlockRows(target_)) {
+        for (int64_t m = 0; m < BlockRows(target_); ++m) {
+          next[m] = x + (first + BlockRows(target_) + m) * channels;
+        }
+        rows.next = next;
+      }
+    }
+    MultiplyBlock(target_, rows, panels_, 0, panels_.count(), packed, {.bias = bias}, scratch.out);
+    sums.Take(block, scratch.out, pixels);
+  }
+
+  Target target_;
+  TapLattice lattice_;
+  Panels panels_;
+};
+
+// Calls body(blocks), of the algorithm that the problem takes.
+template <class Body>
+auto WithBlocks(const Conv2dPass& conv, Body body) {
+  return conv.winograd.tile > 0 ? body(TileBlocks(conv)) : body(PixelBlocks(conv));
+}
+
+}  // namespace
+
+bool NormConv2dPays(const Conv2dProblem& p) {
+  return p.groups == 1 && !IsDepthwise(p) && p.output().size() > 0;
+}
+
+std::string NormConv2dBlock(const Conv2dPass& conv) {
+  return WithBlocks(conv, [](const auto& blocks) { return blocks.Name(); });
+}
+
+WorkspaceSize NormConv2dWorkspace(const Conv2dPass& conv) {
+  const Conv2dProblem& p = conv.problem;
+  return WithBlocks(conv, [&](const auto& blocks) -> WorkspaceSize {
+    return {BlockSums::Bytes(blocks.count(), p.out_channels), blocks.ScratchBytes()};
+  });
+}
+
+void NormConv2dForward(const Conv2dPass& conv, const float* x, const Normalization* source,
+                       const float* packed, const float* bias, float* y,
+                       const NormStatistics& statistics, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  WithBlocks(conv, [&](const auto& blocks) {
+    const BlockSums sums(conv.target, blocks.count(), p.out_channels,
+                         workspace.shared<std::byte>());
+    blocks.Run(x, source, packed, bias, y, sums, workspace);
+    JoinStatistics(conv.target, blocks.count(), sums.rows, sums.partial, p.out_channels,
+                   statistics.mean, sums.squares, workspace.threads());
+    FinishStatistics(p.output().pixels(), p.out_channels, sums.squares, statistics);
+  });
+}
+
+}  // namespace ninc::cpu

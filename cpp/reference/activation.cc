@@ -1,0 +1,47 @@
+#include "reference/activation.h"
+
+namespace ninc::reference {
+
+double Activated(Activation activation, double x) {
+  if (activation.kind == Activation::Kind::kNone) return x;
+  if (x < 0.0) return 0.0;
+  return activation.kind == Activation::Kind::kRelu6 && x > 6.0 ? 6.0 : x;
+}
+
+double Slope(Activation activation, double y) {
+  if (activation.kind == Activation::Kind::kNone) return 1.0;
+  if (y <= 0.0) return 0.0;
+  return activation.kind == Activation::Kind::kRelu6 && y >= 6.0 ? 0.0 : 1.0;
+}
+
+std::vector<double> ActivationForward(Activation activation, const std::vector<float>& x) {
+  std::vector<double> y(x.size());
+  for (size_t i = 0; i < x.size(); ++i) y[i] = Activated(activation, x[i]);
+  return y;
+}
+
+std::vector<double> ActivationBackward(Activation activation, const std::vector<float>& dy,
+                                       const std::vector<float>& y) {
+  std::vector<double> dx(dy.size());
+  for (size_t i = 0; i < dy.size(); ++i) {
+    dx[i] = Slope(activation, y[i]) == 0.0 ? 0.0 : static_cast<double>(dy[i]);
+  }
+  return dx;
+}
+
+std::vector<double> ColumnSums(int64_t channels, const std::vector<double>& m) {
+  std::vector<double> sums(channels, 0.0);
+  for (size_t i = 0; i < m.size(); ++i) sums[i % channels] += m[i];
+  return sums;
+}
+
+std::vector<double> Add(Activation activation, const std::vector<float>& a,
+                        const std::vector<float>& b) {
+  std::vector<double> y(a.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    y[i] = Activated(activation, static_cast<double>(a[i]) + b[i]);
+  }
+  return y;
+}
+
+}  // namespace ninc::reference

@@ -1,0 +1,319 @@
+#include "ninc/model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/memory_limit.h"
+#include "compile/plan/plan_impl.h"
+#include "run/model_impl.h"
+#include "run/staging.h"
+
+namespace ninc {
+namespace {
+
+// Parameters start at zero, but for those of a batch norm that must not wipe out what it is given.
+float InitialValue(const Graph& graph, const ParameterSpec& spec) {
+  const bool norm = std::holds_alternative<op::BatchNorm2d>(graph.node(spec.node).op);
+  return norm && (spec.name.ends_with(".weight") || spec.name.ends_with(".running_var")) ? 1 : 0;
+}
+
+int64_t Size(const std::vector<int64_t>& dims) {
+  int64_t size = 1;
+  for (int64_t dim : dims) size *= dim;
+  return size;
+}
+
+// A GPU has no target: its plans outlive a change.
+PlanKey KeyOf(const Placement& place, const Shape& input, const PlanOptions& options,
+              Target target) {
+  return {input, options, place.backend->SharesMemory() ? target : Target{}};
+}
+
+}  // namespace
+
+Status CheckExtra(const std::string& name, const Tensor& values) {
+  constexpr size_t kMaxName = 1024, kMaxRank = 8;  // what readers of files take
+  const auto forbidden = [](unsigned char c) {
+    return c < 0x20 || c == 0x7F || c == '/' || c == '\\';
+  };
+  if (name.empty() || name.size() > kMaxName) {
+    return InvalidArgument("an extra's name must have 1 to " + std::to_string(kMaxName) +
+                           " bytes, got " + std::to_string(name.size()));
+  }
+  if (std::any_of(name.begin(), name.end(), forbidden)) {
+    return InvalidArgument("an extra's name must have no '/', '\\' and control characters");
+  }
+  const std::string label = "extra '" + name + "': ";
+  if (values.dims.size() > kMaxRank) {
+    return InvalidShape(label + "expected at most " + std::to_string(kMaxRank) +
+                        " dimensions, got " + std::to_string(values.dims.size()));
+  }
+  int64_t size = 1, product = sizeof(float);
+  bool fits = true;
+  for (int64_t dim : values.dims) {
+    // An empty array's other extents must have a product too, as in files.
+    fits =
+        fits && dim >= 0 && !__builtin_mul_overflow(product, std::max<int64_t>(dim, 1), &product);
+    if (fits) size *= dim;
+  }
+  if (!fits || values.data.size() != static_cast<size_t>(size)) {
+    return InvalidShape(label + "shape " + DimsToString(values.dims) + " does not fit " +
+                        std::to_string(values.data.size()) + " values");
+  }
+  return {};
+}
+
+// ---- Plans --------------------------------------------------------------------------------------
+
+Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(Placement& place, const Shape& input,
+                                                         const PlanOptions& wanted, Target target) {
+  const PlanOptions options = Resolve(wanted);
+  if (options.output >= static_cast<NodeId>(graph->nodes().size())) {
+    return InvalidArgument("output " + std::to_string(options.output) +
+                           " is no node of the network");
+  }
+  const PlanKey key = KeyOf(place, input, options, target);
+  if (std::shared_ptr<const Plan> plan = place.plans.Find(key)) return plan;
+  // Compiled outside of any lock: other threads' runs go on.
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan,
+                        CompilePlan(graph, input, options, place.backend, target));
+  plan = place.plans.Insert(key, std::move(plan));
+  place.Trim(cache_limit);
+  return plan;
+}
+
+Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& place,
+                                                                    const Plan::Impl& plan) {
+  const std::lock_guard slot_lock(plan.prepared.mutex);
+  std::shared_ptr<const PreparedSet>& set = plan.prepared.set;
+  if (set != nullptr && set->version == version) return set;
+  {
+    // A trainer's stream, which Fetch waits for, is its own while it queues a step.
+    std::unique_lock<std::mutex> writer_lock(writer_mutex, std::defer_lock);
+    if (!place.backend->SharesMemory()) writer_lock.lock();
+    const std::lock_guard lock(parameters_mutex);
+    NINC_RETURN_IF_ERROR(parameters.Fetch());
+    NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));
+    NINC_ASSIGN_OR_RETURN(set,
+                          place.prepared.Make(plan.program, parameters, version, *place.backend));
+  }
+  place.Trim(cache_limit);
+  return set;
+}
+
+Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+                        const StridedView& x, const Pictures& pictures, float* y) {
+  const RunLayout layout = plan.LayoutOf(plan.backend->Threads());  // threads may change meanwhile
+  NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
+  Backend& stream = arena.stream();
+  RunArguments run{.x = x,
+                   .pictures = pictures,
+                   .prepared = &prepared,
+                   .arena = arena.data(),
+                   .workspace = plan.WorkspaceIn(arena.data(), layout),
+                   .y = y};
+  if (stream.SharesMemory()) {
+    return Execute(plan.kernels, {plan.program, plan.layout, stream, run});
+  }
+  uint64_t variant = 2 * prepared.version;
+  if (pictures.data != nullptr) {
+    ++variant;
+    NINC_RETURN_IF_ERROR(WritePictures(stream, plan.input, arena.data(), layout, &run.pictures));
+  } else {
+    NINC_RETURN_IF_ERROR(WriteInput(stream, plan.input, x, arena.data() + layout.input, &run.x));
+  }
+  run.y = reinterpret_cast<float*>(arena.data() + layout.output);
+  NINC_RETURN_IF_ERROR(stream.Replay({plan.id, variant}, [&] {
+    return Execute(plan.kernels, {plan.program, plan.layout, stream, run});
+  }));
+  const auto count = static_cast<size_t>(plan.program.output_shape.size());
+  return stream.Read(y, run.y, count * sizeof(float));
+}
+
+Status Model::Impl::PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures,
+                               float* y, NodeId output) {
+  const std::shared_ptr<Placement> place = placement();
+  NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
+                        PlanFor(*place, input, {.output = output}, ChosenTarget()));
+  if (plan->output_shape().size() == 0) return {};
+  NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> set,
+                        PreparedFor(*place, plan->impl()));
+  NINC_RETURN_IF_ERROR(Run(*place, plan->impl(), *set, x, pictures, y));
+  place->Trim(cache_limit);
+  return {};
+}
+
+// Addresses differ from call to call, so nothing is recorded.
+Status Model::Impl::RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+                             const StridedView& x, float* y) {
+  const RunLayout layout = plan.LayoutOf(plan.backend->Threads());
+  NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
+  const RunArguments run{.x = x,
+                         .prepared = &prepared,
+                         .arena = arena.data(),
+                         .workspace = plan.WorkspaceIn(arena.data(), layout),
+                         .y = y};
+  NINC_RETURN_IF_ERROR(Execute(plan.kernels, {plan.program, plan.layout, arena.stream(), run}));
+  return arena.stream().Synchronize();
+}
+
+// ---- The public face ----------------------------------------------------------------------------
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+
+Result<std::shared_ptr<Model>> Model::Create(Graph graph) {
+  if (graph.nodes().empty()) return InvalidModel("the network has no nodes");
+  auto impl = std::make_unique<Impl>();
+  impl->specs = graph.ParameterSpecs();
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<Backend> cpu, OpenDevice("cpu"));
+  impl->current = std::make_shared<Placement>(std::move(cpu));
+  uint64_t floats = 0;
+  for (const ParameterSpec& spec : impl->specs) floats += static_cast<uint64_t>(Size(spec.dims));
+  NINC_RETURN_IF_ERROR(CheckMemory("parameters", floats * sizeof(float)));
+  try {
+    std::vector<Tensor> parameters;
+    for (size_t i = 0; i < impl->specs.size(); ++i) {
+      const ParameterSpec& spec = impl->specs[i];
+      impl->numbers.emplace(spec.name, i);
+      const auto size = static_cast<size_t>(Size(spec.dims));
+      parameters.push_back({spec.dims, std::vector<float>(size, InitialValue(graph, spec))});
+    }
+    impl->parameters = DeviceTensors(std::move(parameters));
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory("parameters: no memory for " + std::to_string(floats * sizeof(float)) +
+                       " bytes");
+  }
+  impl->graph = std::make_shared<const Graph>(std::move(graph));
+  return std::shared_ptr<Model>(new Model(std::move(impl)));
+}
+
+const Graph& Model::graph() const { return *impl_->graph; }
+const std::vector<ParameterSpec>& Model::specs() const { return impl_->specs; }
+const Tensor& Model::parameter(size_t index) const { return impl_->parameters.host()[index]; }
+uint64_t Model::version() const { return impl_->version; }
+std::map<std::string, std::string>& Model::metadata() { return impl_->metadata; }
+const std::map<std::string, std::string>& Model::metadata() const { return impl_->metadata; }
+
+const Extras& Model::extras() const { return impl_->extras; }
+
+Status Model::SetExtra(const std::string& name, Tensor values) {
+  NINC_RETURN_IF_ERROR(CheckExtra(name, values));
+  return CatchOutOfMemory("extra", [&]() -> Status {
+    impl_->extras[name] = std::make_shared<const Tensor>(std::move(values));
+    return {};
+  });
+}
+
+bool Model::RemoveExtra(const std::string& name) { return impl_->extras.erase(name) != 0; }
+
+Result<size_t> Model::FindParameter(std::string_view name) const {
+  const auto found = impl_->numbers.find(name);
+  if (found != impl_->numbers.end()) return found->second;
+  return InvalidArgument("the network has no parameter '" + std::string(name) + "'");
+}
+
+Status Model::SetParameters(const std::vector<std::pair<std::string, std::vector<float>>>& values) {
+  std::vector<size_t> numbers;
+  for (const auto& [name, data] : values) {
+    NINC_ASSIGN_OR_RETURN(const size_t number, FindParameter(name));
+    const Tensor& parameter = impl_->parameters.host()[number];
+    if (data.size() != parameter.data.size()) {
+      return InvalidShape(name + ": expected " + std::to_string(parameter.data.size()) +
+                          " values (" + DimsToString(parameter.dims) + "), got " +
+                          std::to_string(data.size()));
+    }
+    numbers.push_back(number);
+  }
+  const std::lock_guard writer_lock(impl_->writer_mutex);
+  const std::lock_guard lock(impl_->parameters_mutex);
+  NINC_RETURN_IF_ERROR(impl_->parameters.Fetch());
+  for (size_t i = 0; i < values.size(); ++i) {
+    std::copy(values[i].second.begin(), values[i].second.end(),
+              impl_->parameters.mutable_host()[numbers[i]].data.begin());
+  }
+  impl_->parameters.HostChanged();
+  ++impl_->version;
+  return {};
+}
+
+Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
+  return CatchOutOfMemory("shapes", [&]() -> Result<Shape> {
+    const NodeId node = output < 0 ? impl_->graph->output() : output;
+    const std::shared_ptr<Placement> place = impl_->placement();
+    const PlanKey key = KeyOf(*place, input, impl_->Resolve({.output = node}), ChosenTarget());
+    if (const auto plan = place->plans.Find(key)) return plan->output_shape();
+    NINC_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, impl_->graph->InferShapes(input, node));
+    return shapes[node];
+  });
+}
+
+Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId output) {
+  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, x, {}, y, output); });
+}
+
+Status Model::RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output) {
+  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, {}, pictures, y, output); });
+}
+
+Result<DeviceResult> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
+                                        NodeId output) {
+  return CatchOutOfMemory("run", [&]() -> Result<DeviceResult> {
+    const std::shared_ptr<Placement> place = impl_->placement();
+    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
+                          impl_->PlanFor(*place, input, {.output = output}, ChosenTarget()));
+    const auto bytes = static_cast<size_t>(plan->output_shape().size()) * sizeof(float);
+    if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
+    DeviceResult y{place->backend, {}};
+    NINC_ASSIGN_OR_RETURN(y.memory, place->backend->Allocate("output", bytes));
+    if (bytes == 0) return y;
+    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
+                          impl_->PreparedFor(*place, plan->impl()));
+    NINC_RETURN_IF_ERROR(impl_->RunThere(*place, plan->impl(), *prepared, x, y.memory.as()));
+    place->Trim(impl_->cache_limit);
+    return y;
+  });
+}
+
+Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input, const PlanOptions& options) {
+  return CatchOutOfMemory(
+      "plan", [&] { return impl_->PlanFor(*impl_->placement(), input, options, ChosenTarget()); });
+}
+
+Status Model::FetchParameters() const {
+  // A step under way need not be waited for where there is nothing to fetch.
+  if (impl_->placement()->backend->SharesMemory()) return {};
+  const std::lock_guard writer_lock(impl_->writer_mutex);
+  const std::lock_guard lock(impl_->parameters_mutex);
+  return impl_->parameters.Fetch();
+}
+
+Status Model::MoveTo(std::string_view device) {
+  return CatchOutOfMemory("device", [&]() -> Status {
+    if (device == impl_->placement()->backend->name()) return {};
+    NINC_ASSIGN_OR_RETURN(std::shared_ptr<Backend> backend, OpenDevice(device));
+    auto place = std::make_shared<Placement>(backend);
+    const std::lock_guard writer_lock(impl_->writer_mutex);
+    const std::lock_guard lock(impl_->parameters_mutex);
+    NINC_RETURN_IF_ERROR(impl_->parameters.Prepare(backend, backend.get(), "parameters"));
+    const std::lock_guard placement_lock(impl_->placement_mutex);
+    impl_->current.swap(place);
+    return {};
+  });
+}
+
+std::string_view Model::device() const { return backend()->name(); }
+std::shared_ptr<Backend> Model::backend() const { return impl_->placement()->backend; }
+
+void Model::SetPrecision(Precision precision) { impl_->precision = precision; }
+
+void Model::SetPlanCacheBytes(size_t bytes) {
+  impl_->cache_limit = bytes;
+  impl_->placement()->Trim(bytes);
+}
+
+size_t Model::PlanCacheLimit() const { return impl_->cache_limit; }
+
+size_t Model::PlanCacheBytes() const { return impl_->placement()->CacheBytes(); }
+
+}  // namespace ninc

@@ -1,0 +1,81 @@
+// What a Model holds; Trainer works on it too.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "compile/device_tensors.h"
+#include "compile/execute.h"
+#include "ninc/model.h"
+#include "run/placement.h"
+
+namespace ninc {
+
+struct Model::Impl {
+  std::shared_ptr<const Graph> graph;
+  std::vector<ParameterSpec> specs;
+  std::map<std::string, size_t, std::less<>> numbers;  // by name
+  DeviceTensors parameters;
+  std::map<std::string, std::string> metadata;
+  Extras extras;
+
+  // Held by a writer for as long as it works (a training step: forward, backward and update).
+  std::mutex writer_mutex;
+  // Held while parameters change, and while they are read to be packed for inference.
+  std::mutex parameters_mutex;
+  std::atomic<uint64_t> version{1};
+
+  std::atomic<Precision> precision{Precision::kFloat32};
+  std::atomic<size_t> cache_limit{size_t{512} << 20};
+
+  // Runs under way keep the placement they began with; where it changes, the writer's lock is held.
+  std::shared_ptr<Placement> placement() const {
+    const std::lock_guard lock(placement_mutex);
+    return current;
+  }
+  mutable std::mutex placement_mutex;
+  std::shared_ptr<Placement> current;
+
+  PlanOptions Resolve(PlanOptions options) const {
+    if (options.mode == Mode::kInference) options.frozen = {};
+    if (options.output < 0) options.output = graph->output();
+    options.precision = precision;
+    return options;
+  }
+  Result<std::shared_ptr<const Plan>> PlanFor(Placement& place, const Shape& input,
+                                              const PlanOptions& options, Target target);
+  // An inference plan's weights, as of now.
+  Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan);
+  // x, or pictures where they are not null, and y in the caller's memory.
+  Status Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+             const StridedView& x, const Pictures& pictures, float* y);
+  // Finds plan and weights, then Run.
+  Status PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures, float* y,
+                    NodeId output);
+  // x and y in the device's memory.
+  Status RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
+                  const StridedView& x, float* y);
+};
+
+// Whether an array may be an extra of a file.
+Status CheckExtra(const std::string& name, const Tensor& values);
+
+// Runs `body`, which gives a Status or a Result; where memory for small things runs out, the error
+// says what for. Large blocks are asked for without exceptions and report their bytes themselves.
+template <typename Body>
+auto CatchOutOfMemory(const char* what, Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory(std::string(what) + ": no memory");
+  }
+}
+
+}  // namespace ninc

@@ -1,0 +1,102 @@
+// What a Trainer holds; see trainer.cc.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "compile/device_tensors.h"
+#include "compile/execute.h"
+#include "compile/plan/plan_impl.h"
+#include "ninc/model.h"
+#include "run/arena.h"
+#include "run/model_impl.h"
+
+namespace ninc {
+
+// How many steps may be under way on a device before the oldest outcome that somebody still holds
+// has to be waited for.
+inline constexpr size_t kOutcomes = 32;
+
+// Behind a run's memory: what a step needs beside it.
+struct StepLayout {
+  RunLayout run;
+  size_t labels = 0, state = 0, updates = 0, sums = 0, outcomes = 0, bytes = 0;
+};
+
+// A step's outcome, in the device's memory until it is asked for.
+class Outcome final : public PendingStep {
+ public:
+  explicit Outcome(std::shared_ptr<Trainer::Impl> trainer) : trainer_(std::move(trainer)) {}
+  Result<StepResult> Wait() override;
+
+ private:
+  friend struct Trainer::Impl;
+  std::shared_ptr<Trainer::Impl> trainer_;
+  size_t slot_ = 0;
+  std::optional<Result<StepResult>> known_;  // guarded by the model's writer_mutex
+};
+
+struct Trainer::Impl {
+  std::shared_ptr<Model> model;
+  Model::Impl* inner = nullptr;
+  float label_smoothing = 0;
+  Target target = ChosenTarget();
+  ParameterSet frozen;     // see PlanOptions
+  DeviceTensors velocity;  // by parameter: trainable ones stand before the buffers
+  DeviceTensors averages;  // likewise; empty until they are asked for
+  std::shared_ptr<Placement> place;
+  std::shared_ptr<const Plan> plan;
+  StepLayout layout;
+  // The steps of which somebody holds an outcome that has not been read.
+  std::array<std::weak_ptr<Outcome>, kOutcomes> outcomes;
+  size_t next_outcome = 0;
+  std::vector<std::byte> settings_block;  // what WriteSettings copies from
+  Arena arena;  // kept from step to step; a pool shared with inference might drop it
+
+  const Plan::Impl& Inner() const { return plan->impl(); }
+  Backend& stream() const { return *arena.stream(); }
+  template <typename T>
+  T* At(size_t offset) const {
+    return reinterpret_cast<T*>(arena.data() + offset);
+  }
+  float* ValueData(ValueId value) const { return At<float>(Inner().layout.offsets[value]); }
+  // The run as the plan's kernels see it.
+  Run RunOf(const RunArguments& run) const {
+    return {Inner().program, Inner().layout, stream(), run};
+  }
+  StepState* state() const { return At<StepState>(layout.state); }
+
+  static Status CheckLabels(const Plan& plan, const int64_t* labels, int64_t count);
+  Status CheckSettings(const StepSettings& settings) const;
+  StepLayout LayoutOf(const Plan::Impl& plan) const;
+  // Makes `plan`, `arena` and the parameters ready for a batch and copies it to the device; the
+  // caller adds what its run needs beside it. labels: null for a run without a loss.
+  Result<RunArguments> Prepare(const Shape& input, const StridedView& x, const int64_t* labels,
+                               const StepState& settings,
+                               const std::vector<ParameterUpdate>& updates = {});
+  Status WriteSettings(int64_t batch, const int64_t* labels, const StepState& settings,
+                       const std::vector<ParameterUpdate>& updates);
+  // Afterwards the arena holds the gradients and new statistics of `plan`.
+  Status ForwardBackward(const RunArguments& run, bool clip);
+  Status Update(const RunArguments& run, bool average);
+  // All of a step; what came of it is in state() once the stream has got there.
+  Status Step(const Shape& input, const StridedView& x, const int64_t* labels,
+              const StepSettings& settings);
+  Result<StepResult> ReadResult(const StepState* from) const;
+  // Puts the state of the step just queued where it outlives the next ones.
+  Status Keep(const std::shared_ptr<Outcome>& outcome);
+  void Resolve(Outcome* outcome) const;
+  // Before the memory that outcomes lie in goes, or is laid out anew.
+  void ResolveAll();
+  std::vector<Tensor> LikeParameters() const;  // zeros, one tensor for each trainable parameter
+  // Copies `values` into (*tensors)[index], where they fit.
+  Status Replace(size_t index, const std::vector<float>& values, const char* what,
+                 DeviceTensors* tensors) const;
+};
+
+}  // namespace ninc

@@ -1,0 +1,247 @@
+// A training step: one program run (forward, loss, backward), then the update, which alone writes
+// to the model. Everything a step needs lies in the memory of the device that computes it, so that
+// the host only says what is to be done, and waits where it wants to know the outcome.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "run/staging.h"
+#include "train/trainer_impl.h"
+
+namespace ninc {
+namespace {
+
+// What decides which operations a step comes to, for recordings.
+constexpr uint64_t kForwardBackward = 1, kUpdate = 2, kClipped = 4, kAveraged = 8;
+
+StepResult ToResult(const StepState& state) {
+  return {state.loss, state.correct, state.gradient_norm, state.updated != 0};
+}
+
+}  // namespace
+
+Status Trainer::Impl::CheckLabels(const Plan& plan, const int64_t* labels, int64_t count) {
+  const int64_t classes = plan.output_shape().c;
+  for (int64_t i = 0; i < count; ++i) {
+    if (labels[i] >= 0 && labels[i] < classes) continue;
+    return InvalidArgument("labels[" + std::to_string(i) + "] must be in [0, " +
+                           std::to_string(classes) + "), got " + std::to_string(labels[i]));
+  }
+  return {};
+}
+
+Status Trainer::Impl::CheckSettings(const StepSettings& settings) const {
+  if (settings.updates.size() != velocity.size()) {
+    return InvalidArgument("a step needs " + std::to_string(velocity.size()) +
+                           " updates, one for each trainable parameter, got " +
+                           std::to_string(settings.updates.size()));
+  }
+  if (!std::isfinite(settings.momentum)) return InvalidArgument("momentum must be finite");
+  if (!(settings.clip_norm >= 0)) {
+    return InvalidArgument("clip_norm must be 0 or more, got " +
+                           std::to_string(settings.clip_norm));
+  }
+  if (!(settings.average_rate >= 0 && settings.average_rate <= 1)) {
+    return InvalidArgument("average_rate must be in [0, 1], got " +
+                           std::to_string(settings.average_rate));
+  }
+  for (size_t i = 0; i < velocity.size(); ++i) {
+    const ParameterUpdate& update = settings.updates[i];
+    if (std::isfinite(update.lr) && std::isfinite(update.weight_decay)) continue;
+    return InvalidArgument(inner->specs[i].name + ": lr and weight_decay must be finite, got " +
+                           std::to_string(update.lr) + " and " +
+                           std::to_string(update.weight_decay));
+  }
+  return {};
+}
+
+StepLayout Trainer::Impl::LayoutOf(const Plan::Impl& plan) const {
+  StepLayout step{.run = plan.LayoutOf(plan.backend->Threads())};
+  step.bytes = step.run.bytes;
+  const auto place = [&](size_t bytes) {
+    return std::exchange(step.bytes, step.bytes + WorkspaceSize::Aligned(bytes));
+  };
+  step.labels = place(static_cast<size_t>(plan.input.n) * sizeof(int64_t));
+  step.state = place(sizeof(StepState));
+  step.updates = place(velocity.size() * sizeof(ParameterUpdate));
+  step.sums = place(plan.program.gradients.size() * sizeof(double));
+  if (!plan.backend->SharesMemory()) step.outcomes = place(kOutcomes * sizeof(StepState));
+  return step;
+}
+
+Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedView& x,
+                                            const int64_t* labels, const StepState& settings,
+                                            const std::vector<ParameterUpdate>& updates) {
+  if (input.n < 1) {
+    return InvalidShape("training needs a batch of at least 1, got input shape " +
+                        input.ToString());
+  }
+  const std::shared_ptr<Placement> where = inner->placement();
+  const PlanOptions options{
+      .mode = Mode::kTraining, .label_smoothing = label_smoothing, .frozen = frozen};
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
+                        inner->PlanFor(*where, input, options, target));
+  if (labels != nullptr) NINC_RETURN_IF_ERROR(CheckLabels(*next, labels, input.n));
+  // Threads may be set between two steps.
+  if (next != plan || layout.run.threads != where->backend->Threads()) {
+    ResolveAll();
+    plan = std::move(next);
+    place = where;
+    layout = LayoutOf(Inner());
+  }
+  NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
+  {
+    const std::lock_guard lock(inner->parameters_mutex);
+    NINC_RETURN_IF_ERROR(inner->parameters.Prepare(place->backend, &stream(), "parameters"));
+  }
+  NINC_RETURN_IF_ERROR(velocity.Prepare(place->backend, &stream(), "velocities"));
+  NINC_RETURN_IF_ERROR(averages.Prepare(place->backend, &stream(), "averages"));
+  RunArguments run{.x = x,
+                   .parameters = &inner->parameters,
+                   .arena = arena.data(),
+                   .workspace = Inner().WorkspaceIn(arena.data(), layout.run),
+                   .labels = At<int64_t>(layout.labels),
+                   .state = state(),
+                   .updates = At<ParameterUpdate>(layout.updates),
+                   .sums = At<double>(layout.sums),
+                   .velocity = &velocity,
+                   .averages = &averages};
+  NINC_RETURN_IF_ERROR(WriteSettings(input.n, labels, settings, updates));
+  if (!stream().SharesMemory()) {
+    NINC_RETURN_IF_ERROR(WriteInput(stream(), input, x, arena.data() + layout.run.input, &run.x));
+  }
+  return run;
+}
+
+// One copy for all, since each would wait for the one before it.
+Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const StepState& settings,
+                                    const std::vector<ParameterUpdate>& updates) {
+  settings_block.resize(layout.sums - layout.labels);
+  const auto put = [&](size_t offset, const void* from, size_t bytes) {
+    if (bytes > 0) std::memcpy(settings_block.data() + offset - layout.labels, from, bytes);
+  };
+  put(layout.labels, labels, labels == nullptr ? 0 : batch * sizeof(int64_t));
+  put(layout.state, &settings, sizeof(settings));
+  put(layout.updates, updates.data(), updates.size() * sizeof(ParameterUpdate));
+  return stream().Write(At<std::byte>(layout.labels), settings_block.data(), settings_block.size());
+}
+
+Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
+  const RecordingKey key{Inner().id, kForwardBackward | (clip ? kClipped : 0)};
+  return stream().Replay(key, [&]() -> Status {
+    NINC_RETURN_IF_ERROR(Execute(Inner().kernels, RunOf(run)));
+    // A gradient's sum of squares is taken parameter by parameter in double, each with sums over
+    // fixed blocks: the same for any threads.
+    return Execute(clip ? Inner().update.clipped_limit : Inner().update.limit, RunOf(run));
+  });
+}
+
+Status Trainer::Impl::Update(const RunArguments& run, bool average) {
+  const std::lock_guard lock(inner->parameters_mutex);
+  const RecordingKey key{Inner().id, kUpdate | (average ? kAveraged : 0)};
+  // First: a failure in the middle may have changed some of them.
+  inner->parameters.DeviceChanged(arena.stream());
+  velocity.DeviceChanged(arena.stream());
+  if (average) averages.DeviceChanged(arena.stream());
+  ++inner->version;
+  return stream().Replay(key, [&]() -> Status {
+    NINC_RETURN_IF_ERROR(Execute(Inner().update.weights, RunOf(run)));
+    NINC_RETURN_IF_ERROR(Execute(Inner().update.statistics, RunOf(run)));
+    return average ? Execute(Inner().update.averages, RunOf(run)) : Status();
+  });
+}
+
+Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64_t* labels,
+                           const StepSettings& settings) {
+  NINC_RETURN_IF_ERROR(CheckSettings(settings));
+  const bool average = settings.average_rate > 0, clip = settings.clip_norm > 0;
+  if (average && averages.empty()) {
+    averages = DeviceTensors(LikeParameters());  // before anything changes: memory may run out
+  }
+  NINC_ASSIGN_OR_RETURN(const RunArguments run, Prepare(input, x, labels,
+                                                        {.key = {settings.seed, settings.step},
+                                                         .momentum = settings.momentum,
+                                                         .nesterov = settings.nesterov,
+                                                         .clip_norm = settings.clip_norm,
+                                                         .average_rate = settings.average_rate},
+                                                        settings.updates));
+  NINC_RETURN_IF_ERROR(ForwardBackward(run, clip));
+  // Elsewhere it is not known yet whether the update will do anything; here nothing need change.
+  if (stream().SharesMemory() && state()->updated == 0) return {};
+  return Update(run, average);
+}
+
+Result<StepResult> Trainer::Impl::ReadResult(const StepState* from) const {
+  StepState read;
+  NINC_RETURN_IF_ERROR(stream().Read(&read, from, sizeof(read)));
+  return ToResult(read);
+}
+
+// ---- Outcomes -----------------------------------------------------------------------------------
+
+Status Trainer::Impl::Keep(const std::shared_ptr<Outcome>& outcome) {
+  if (stream().SharesMemory()) {
+    outcome->known_ = ReadResult(state());
+    return {};
+  }
+  outcome->slot_ = next_outcome;
+  outcomes[next_outcome] = outcome;
+  next_outcome = (next_outcome + 1) % kOutcomes;
+  return stream().Copy(At<StepState>(layout.outcomes) + outcome->slot_, state(), sizeof(StepState));
+}
+
+void Trainer::Impl::Resolve(Outcome* outcome) const {
+  if (outcome->known_) return;
+  outcome->known_ = ReadResult(At<StepState>(layout.outcomes) + outcome->slot_);
+}
+
+void Trainer::Impl::ResolveAll() {
+  std::array<std::shared_ptr<Outcome>, kOutcomes> asked;
+  bool any = false;
+  for (size_t i = 0; i < kOutcomes; ++i) {
+    asked[i] = outcomes[i].lock();
+    outcomes[i].reset();
+    any = any || (asked[i] != nullptr && !asked[i]->known_);
+  }
+  if (!any) return;
+  std::array<StepState, kOutcomes> states;  // all at once: each read would wait for the device
+  const Status read = stream().Read(states.data(), At<StepState>(layout.outcomes), sizeof(states));
+  for (size_t i = 0; i < kOutcomes; ++i) {
+    if (asked[i] == nullptr || asked[i]->known_) continue;
+    asked[i]->known_ = read.ok() ? Result<StepResult>(ToResult(states[i])) : read;
+  }
+}
+
+Result<StepResult> Outcome::Wait() {
+  const std::lock_guard lock(trainer_->inner->writer_mutex);
+  trainer_->Resolve(this);
+  return *known_;
+}
+
+std::vector<Tensor> Trainer::Impl::LikeParameters() const {
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < inner->specs.size() && inner->specs[i].trainable; ++i) {
+    const Tensor& parameter = inner->parameters.host()[i];
+    tensors.push_back({parameter.dims, std::vector<float>(parameter.data.size())});
+  }
+  return tensors;
+}
+
+Status Trainer::Impl::Replace(size_t index, const std::vector<float>& values, const char* what,
+                              DeviceTensors* tensors) const {
+  if (index >= tensors->size()) {
+    return InvalidArgument("there is no trainable parameter " + std::to_string(index));
+  }
+  NINC_RETURN_IF_ERROR(tensors->Fetch());
+  std::vector<float>& data = tensors->mutable_host()[index].data;
+  if (values.size() != data.size()) {
+    return InvalidShape(inner->specs[index].name + ": expected " + std::to_string(data.size()) +
+                        " values of " + what + ", got " + std::to_string(values.size()));
+  }
+  std::copy(values.begin(), values.end(), data.begin());
+  tensors->HostChanged();
+  return {};
+}
+
+}  // namespace ninc

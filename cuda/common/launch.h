@@ -1,0 +1,74 @@
+// What the host's side of the operations shares: grids that follow from shapes, and what a kernel
+// may assume of its arrays.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "cuda/common/limits.h"
+#include "cuda/common/rows.h"
+#include "cuda/runtime/stream.h"
+#include "ninc/problem.h"
+
+namespace ninc::cuda {
+
+// Blocks of element-wise kernels, which go on from block to block: more than any device runs at
+// once.
+inline constexpr int64_t kMaxElementBlocks = 2048;
+
+inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// A number of blocks for a grid. One beyond its type stays beyond what a grid may have, so that the
+// driver refuses it.
+inline uint32_t Blocks(int64_t count) {
+  return static_cast<uint32_t>(std::min<int64_t>(count, std::numeric_limits<uint32_t>::max()));
+}
+
+// For kernels over `count` elements, four of them a thread and a turn.
+inline Grid ElementGrid(int64_t count) {
+  Grid grid;
+  grid.x = Blocks(std::min(CeilDiv(count, 4 * grid.threads), kMaxElementBlocks));
+  return grid;
+}
+
+inline Grid RowGrid(const RowSplit& split) {
+  Grid grid;
+  grid.x = Blocks(split.tiles());
+  grid.y = Blocks(split.runs());
+  grid.threads = RowSplit::kThreads;
+  return grid;
+}
+
+// The most runs that a sum over rows is split into, whichever way the arrays' alignment allows.
+inline int64_t MaxSumRuns(int64_t rows, int64_t channels) {
+  const RowSplit single(rows, channels, false, RowSplit::kMaxSums);
+  if (channels % 4 != 0) return single.runs();
+  return std::max(single.runs(), RowSplit(rows, channels, true, RowSplit::kMaxSums).runs());
+}
+
+inline bool IsAligned(const void* address, uintptr_t bytes) {
+  return reinterpret_cast<uintptr_t>(address) % bytes == 0;
+}
+
+// Whether all these arrays may be read and written four floats at once. Null ones may.
+template <class... Address>
+bool VectorsFit(const Address*... addresses) {
+  return (IsAligned(addresses, 16) && ...);
+}
+
+// See Limits.
+inline Limits MakeLimits(Activation activation) {
+  constexpr float kNoLimit = std::numeric_limits<float>::quiet_NaN();
+  switch (activation.kind) {
+    case Activation::Kind::kNone:
+      break;
+    case Activation::Kind::kRelu:
+      return {0.0f, kNoLimit};
+    case Activation::Kind::kRelu6:
+      return {0.0f, 6.0f};
+  }
+  return {kNoLimit, kNoLimit};
+}
+
+}  // namespace ninc::cuda
