@@ -224,7 +224,7 @@ py::tuple BatchNormInferenceBackward(const py::object& dy_object, const py::obje
   constexpr const char* kName = "batch_norm2d_backward";
   const ImageArray dy(dy_object, {kName, "dy"}), x(x_object, {kName, "x"});
   CheckSameShape(kName, dy.shape, x.shape);
-  const int64_t rows = x.shape.pixels(), channels = x.shape.c;
+  const int64_t channels = x.shape.c;
   const py::array mean = Vector(mean_object, {kName, "mean"}, channels);
   const py::array var = Vector(var_object, {kName, "var"}, channels);
   const py::array weight = Vector(weight_object, {kName, "weight"}, channels);

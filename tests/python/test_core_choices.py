@@ -8,6 +8,7 @@ import pytest
 KERNELS = Path(__file__).parents[2] / "cpp" / "cpu"
 # Who may choose: the choice itself, what a plan says of it, compiling, and the benchmark.
 COMPILING = {
+    "conv2d_pass.h",  # declares what compiling makes
     "conv2d_choose.h",
     "conv2d_choose.cc",
     "compile_conv2d.cc",
