@@ -1,4 +1,4 @@
-// The specification of ../activation.h and ../elementwise.h.
+// The specification of activations and of sums.
 #pragma once
 
 #include <vector>

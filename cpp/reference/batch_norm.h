@@ -1,4 +1,4 @@
-// The specification of ../batch_norm.h. x, y: rows×channels.
+// The specification of batch normalisation. x, y: rows×channels.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// The specification of ../conv2d.h: the sums of problem.h, term by term. x: N×H×W×C,
+// The specification of convolution: the sums of problem.h, term by term. x: N×H×W×C,
 // weight: K×(C/groups)×R×S, y: N×P×Q×K.
 #pragma once
 

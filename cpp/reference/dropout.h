@@ -1,4 +1,4 @@
-// The specification of ../dropout.h and ../philox.h.
+// The specification of dropout and of the generator behind its masks.
 #pragma once
 
 #include <array>

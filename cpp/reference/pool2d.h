@@ -1,4 +1,4 @@
-// The specification of ../pool2d.h and ../global_avg_pool.h. x: N×H×W×C, y: N×P×Q×C.
+// The specification of pooling. x: N×H×W×C, y: N×P×Q×C.
 #pragma once
 
 #include <vector>

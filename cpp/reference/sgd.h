@@ -1,10 +1,10 @@
-// The specification of ../sgd.h.
+// The specification of stochastic gradient descent and of averages of weights.
 #pragma once
 
 #include <cstddef>
 #include <vector>
 
-#include "cpu/elementwise/sgd.h"
+#include "base/sgd_settings.h"
 
 namespace ninc::reference {
 

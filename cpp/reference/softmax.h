@@ -1,4 +1,4 @@
-// The specification of ../softmax.h. Matrices are rows×channels.
+// The specification of softmax and its cross entropy. Matrices are rows×channels.
 #pragma once
 
 #include <vector>

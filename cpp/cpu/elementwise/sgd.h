@@ -4,19 +4,8 @@
 
 #include <cstdint>
 
+#include "base/sgd_settings.h"
 #include "ninc/target.h"
-
-namespace ninc {
-
-struct SgdSettings {
-  float lr = 0.1f;
-  float momentum = 0.0f;
-  float weight_decay = 0.0f;
-  bool nesterov = false;
-  float gradient_scale = 1.0f;
-};
-
-}  // namespace ninc
 
 namespace ninc::cpu {
 
