@@ -114,8 +114,8 @@ foreach(source IN LISTS NINC_KERNEL_SOURCES)
 endforeach()
 
 # ---- Embedding -----------------------------------------------------------------------------------
-# cuda/runtime/modules.cc includes the list and the assembler reads the files, so it is compiled again when
-# one of them changes.
+# cuda/runtime/modules.cc includes the list and the assembler reads the files, so it is compiled
+# again when one of them changes.
 file(CONFIGURE OUTPUT ${NINC_CUDA_DIR}/generated/cuda_modules.inc CONTENT "${NINC_MODULE_LIST}")
 set_property(SOURCE cuda/runtime/modules.cc APPEND PROPERTY OBJECT_DEPENDS "${NINC_FATBINS}")
 set_property(SOURCE cuda/runtime/modules.cc APPEND PROPERTY

@@ -2,6 +2,8 @@
 #include "cuda/compile.h"
 
 #include <array>
+#include <functional>
+#include <utility>
 
 #include "cuda/common/operations.h"
 #include "cuda/conv2d/conv2d_shape.h"
@@ -63,18 +65,22 @@ ConvolutionChoice ChoiceOf(const Conv2dProblem& problem, Pass pass) {
   return {pass, problem.Flops(), Conv2dAlgorithm(problem, pass), {}, {}};
 }
 
+// A kernel of one convolution and no more.
+Compiled Single(const Conv2dProblem& problem, Pass pass, std::function<Status(const Run&)> run) {
+  NINC_RETURN_IF_ERROR(CheckSize(problem));
+  Kernel kernel(std::move(run), Conv2dWorkspace(problem, pass));
+  if (pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(problem, pass));
+  kernel.convolutions.push_back(ChoiceOf(problem, pass));
+  return kernel;
+}
+
 }  // namespace
 
 Compiled Compile(const step::Conv2d& step, const StepValues&) {
-  NINC_RETURN_IF_ERROR(CheckSize(step.problem));
-  Kernel kernel{[step](const Run& run) {
+  return Single(step.problem, Pass::kForward, [step](const Run& run) {
     return Conv2dForward(On(run), step.problem, run.In(step.x), run.In(step.packed),
                          run.In(step.bias), step.activation, run.Out(step.y));
-  }};
-  kernel.scratch = Conv2dWorkspace(step.problem, Pass::kForward);
-  kernel.packings = {PackingOf(step.problem, Pass::kForward)};
-  kernel.convolutions = {ChoiceOf(step.problem, Pass::kForward)};
-  return kernel;
+  });
 }
 
 Compiled Compile(const step::MlpConv& step, const StepValues&) {
@@ -113,26 +119,17 @@ Compiled Compile(const step::MlpConv& step, const StepValues&) {
 }
 
 Compiled Compile(const step::Conv2dBackwardData& step, const StepValues&) {
-  NINC_RETURN_IF_ERROR(CheckSize(step.problem));
-  Kernel kernel{[step](const Run& run) {
+  return Single(step.problem, Pass::kBackwardData, [step](const Run& run) {
     return Conv2dBackwardData(On(run), step.problem, run.In(step.dy), run.In(step.packed),
                               run.In(step.x), step.activation, run.Out(step.dx));
-  }};
-  kernel.scratch = Conv2dWorkspace(step.problem, Pass::kBackwardData);
-  kernel.packings = {PackingOf(step.problem, Pass::kBackwardData)};
-  kernel.convolutions = {ChoiceOf(step.problem, Pass::kBackwardData)};
-  return kernel;
+  });
 }
 
 Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues&) {
-  NINC_RETURN_IF_ERROR(CheckSize(step.problem));
-  Kernel kernel{[step](const Run& run) {
+  return Single(step.problem, Pass::kBackwardWeights, [step](const Run& run) {
     return Conv2dBackwardWeights(On(run), step.problem, run.In(step.x), run.In(step.dy),
                                  run.Out(step.dweight), run.Out(step.dbias), run.scratch());
-  }};
-  kernel.scratch = Conv2dWorkspace(step.problem, Pass::kBackwardWeights);
-  kernel.convolutions = {ChoiceOf(step.problem, Pass::kBackwardWeights)};
-  return kernel;
+  });
 }
 
 // ---- Pools --------------------------------------------------------------------------------------
