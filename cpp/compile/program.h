@@ -7,8 +7,8 @@
 // memory is memory.cc's business alone, so that no other stage has to ask who else reads a value.
 // The steps of an update alone write what was there before: parameters, velocities and averages.
 //
-// A new kind of step is a struct in steps.h, a Compile on each backend and a line in describe.cc;
-// to be trained through, a function in autodiff.cc.
+// A new kind of step stands in the file of its operation (cpp/ops/) and has a Compile on each
+// backend.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "compile/packing.h"
-#include "compile/steps.h"
+#include "compile/steps/steps.h"
 #include "ninc/backend.h"
 #include "ninc/graph.h"
 #include "ninc/problem.h"

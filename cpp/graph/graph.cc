@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "graph/op_fields.h"
+#include "ops/ops.h"
 
 namespace ninc {
 namespace {
@@ -12,13 +12,8 @@ namespace {
 constexpr size_t kMaxNodes = 10'000;
 constexpr size_t kMaxNameLength = 256;
 constexpr int64_t kMaxField = int64_t{1} << 20;
-constexpr int64_t kMaxWeights = int64_t{1} << 36;
-
-// The names of the alternatives of Op, in its order.
-constexpr std::string_view kOpNames[] = {
-    "Input",           "Conv2d",  "BatchNorm2d", "Relu", "Relu6",  "MaxPool2d", "AvgPool2d",
-    "GlobalAvgPool2d", "Dropout", "Linear",      "Add",  "Concat", "Flatten",   "Softmax"};
-static_assert(std::size(kOpNames) == std::variant_size_v<Op>);
+// More elements than this in one map is a mistake, and products of sizes stay far from overflow.
+constexpr int64_t kMaxElements = int64_t{1} << 40;
 
 std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
@@ -48,48 +43,11 @@ class RangeCheck {
   std::string problem_;
 };
 
-// What must hold between fields; empty where it does.
-std::string CrossCheck(const op::Conv2d& op) {
-  for (const auto& [name, channels] :
-       {std::pair("in_channels", op.in_channels), std::pair("out_channels", op.out_channels)}) {
-    if (channels % op.groups == 0) continue;
-    return std::string(name) + " must be a multiple of groups = " + std::to_string(op.groups) +
-           ", got " + std::to_string(channels);
-  }
-  int64_t weights = op.out_channels;
-  for (int64_t factor : {op.in_channels / op.groups, op.kernel_h, op.kernel_w}) {
-    weights *= factor;  // below 2^36 · 2^20
-    if (weights > kMaxWeights) return "the layer has too many weights";
-  }
-  return {};
-}
-
-template <typename Pool>
-std::string CrossCheckPool(const Pool& op) {
-  for (const auto& [kernel, padding] :
-       {std::pair(op.kernel_h, op.padding_h), std::pair(op.kernel_w, op.padding_w)}) {
-    if (2 * padding <= kernel) continue;
-    return "padding must be at most half of kernel_size = " + std::to_string(kernel) + ", got " +
-           std::to_string(padding);
-  }
-  return {};
-}
-
-std::string CrossCheck(const op::MaxPool2d& op) { return CrossCheckPool(op); }
-std::string CrossCheck(const op::AvgPool2d& op) { return CrossCheckPool(op); }
-std::string CrossCheck(const op::Linear& op) {
-  return op.in_features * op.out_features > kMaxWeights ? "the layer has too many weights" : "";
-}
-template <typename Other>
-std::string CrossCheck(const Other&) {
-  return {};
-}
-
 std::string CheckFields(Op op) {
-  RangeCheck check;
-  VisitFields(op, check);
-  if (!check.problem().empty()) return check.problem();
-  return std::visit([](const auto& fields) { return CrossCheck(fields); }, op);
+  RangeCheck range;
+  VisitFields(op, range);
+  if (!range.problem().empty()) return range.problem();
+  return VisitOp(op, [](auto rule, const auto& fields) { return rule.Check(fields); });
 }
 
 std::string CheckName(const std::string& name) {
@@ -107,29 +65,31 @@ std::string CheckName(const std::string& name) {
   return {};
 }
 
+OpFace FaceOf(const Op& op) {
+  return VisitOp(op, [](auto rule, const auto&) { return rule.kFace; });
+}
+
 std::string CheckArity(const Op& op, size_t inputs) {
-  const bool none = std::holds_alternative<op::Input>(op);
-  const bool two = std::holds_alternative<op::Add>(op);
-  const bool many = std::holds_alternative<op::Concat>(op);
-  if (many ? inputs >= 2 : inputs == (none ? 0u : two ? 2u : 1u)) return {};
-  return std::string("takes ") +
-         (none   ? "no input"
-          : two  ? "two inputs"
-          : many ? "two inputs or more"
-                 : "one input") +
-         ", got " + std::to_string(inputs);
+  const auto [name, least, most] = FaceOf(op);
+  if (inputs >= least && inputs <= most) return {};
+  constexpr const char* kCounts[] = {"no input", "one input", "two inputs"};
+  return std::string("takes ") + kCounts[least] + (most > least ? " or more" : "") + ", got " +
+         std::to_string(inputs);
+}
+
+Status CheckSize(const Shape& shape) {
+  int64_t size = 1;
+  for (int64_t extent : {std::max<int64_t>(shape.n, 1), shape.h, shape.w, shape.c}) {
+    if (__builtin_mul_overflow(size, extent, &size) || size > kMaxElements) {
+      return InvalidShape("output " + shape.ToString() + " is too large");
+    }
+  }
+  return {};
 }
 
 }  // namespace
 
-std::string_view OpName(const Op& op) { return kOpNames[op.index()]; }
-
-bool MakeOp(std::string_view name, Op* op) {
-  return [&]<size_t... I>(std::index_sequence<I...>) {
-    return ((kOpNames[I] == name && (op->emplace<I>(), true)) || ...);
-  }
-  (std::make_index_sequence<std::variant_size_v<Op>>());
-}
+std::string_view OpName(const Op& op) { return FaceOf(op).name; }
 
 Result<NodeId> Graph::Add(std::string name, Op op, std::vector<NodeId> inputs) {
   if (std::string problem = CheckName(name); !problem.empty()) return InvalidModel(problem);
@@ -184,22 +144,12 @@ std::vector<ParameterSpec> Graph::ParameterSpecs() const {
   std::vector<ParameterSpec> parameters, buffers;
   for (NodeId id = 0; id < static_cast<NodeId>(nodes_.size()); ++id) {
     const Node& node = nodes_[id];
-    const auto add = [&](const char* field, std::vector<int64_t> dims, bool trainable = true) {
-      (trainable ? parameters : buffers)
-          .push_back({node.name + "." + field, std::move(dims), trainable, id});
-    };
-    if (const auto* conv = std::get_if<op::Conv2d>(&node.op)) {
-      add("weight",
-          {conv->out_channels, conv->in_channels / conv->groups, conv->kernel_h, conv->kernel_w});
-      if (conv->bias) add("bias", {conv->out_channels});
-    } else if (const auto* linear = std::get_if<op::Linear>(&node.op)) {
-      add("weight", {linear->out_features, linear->in_features});
-      if (linear->bias) add("bias", {linear->out_features});
-    } else if (const auto* norm = std::get_if<op::BatchNorm2d>(&node.op)) {
-      add("weight", {norm->channels});
-      add("bias", {norm->channels});
-      add("running_mean", {norm->channels}, false);
-      add("running_var", {norm->channels}, false);
+    const auto fields =
+        VisitOp(node.op, [](auto rule, const auto& settings) { return rule.Parameters(settings); });
+    for (const ParameterField& field : fields) {
+      (field.trainable ? parameters : buffers)
+          .push_back(
+              {node.name + "." + field.name, field.dims, field.trainable, id, field.initial});
     }
   }
   std::move(buffers.begin(), buffers.end(), std::back_inserter(parameters));
@@ -214,6 +164,26 @@ std::vector<bool> Graph::NeededFor(NodeId output) const {
     for (NodeId input : nodes_[id].inputs) needed[input] = true;
   }
   return needed;
+}
+
+Result<std::vector<Shape>> Graph::InferShapes(const Shape& input, NodeId output) const {
+  if (nodes_.empty()) return InvalidModel("the network has no nodes");
+  const std::vector<bool> needed =
+      output < 0 ? std::vector<bool>(nodes_.size(), true) : NeededFor(output);
+  std::vector<Shape> shapes(nodes_.size());
+  std::vector<Shape> inputs;
+  for (NodeId id = 0; id < static_cast<NodeId>(nodes_.size()); ++id) {
+    if (!needed[id]) continue;
+    inputs.assign(id == 0 ? 1 : 0, input);  // the first node is the Input
+    for (NodeId from : nodes_[id].inputs) inputs.push_back(shapes[from]);
+    Result<Shape> shape = VisitOp(nodes_[id].op, [&](auto rule, const auto& settings) {
+      return Result<Shape>(rule.OutputShape(settings, inputs));
+    });
+    if (!shape.ok()) return shape.status().At(Label(id));
+    NINC_RETURN_IF_ERROR(CheckSize(*shape).At(Label(id)));
+    shapes[id] = *shape;
+  }
+  return shapes;
 }
 
 }  // namespace ninc

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "graph/json_limits.h"
-#include "graph/op_fields.h"
 #include "ninc/graph.h"
+#include "ops/ops.h"
 
 namespace ninc {
 namespace {
@@ -111,6 +111,14 @@ class FieldWriter {
  private:
   Json& object_;
 };
+
+// "Conv2d" -> Conv2d{}; false where there is no such operation.
+bool MakeOp(std::string_view name, Op* op) {
+  const auto make = [&]<class... Ops>(const std::variant<Ops...>&) {
+    return ((OpRule<Ops>::kFace.name == name && (op->emplace<Ops>(), true)) || ...);
+  };
+  return make(*op);
+}
 
 // The string at object[key], or null where there is none.
 const std::string* FindString(const Json& object, const char* key) {

@@ -11,12 +11,6 @@
 namespace ninc {
 namespace {
 
-// Parameters start at zero, but for those of a batch norm that must not wipe out what it is given.
-float InitialValue(const Graph& graph, const ParameterSpec& spec) {
-  const bool norm = std::holds_alternative<op::BatchNorm2d>(graph.node(spec.node).op);
-  return norm && (spec.name.ends_with(".weight") || spec.name.ends_with(".running_var")) ? 1 : 0;
-}
-
 int64_t Size(const std::vector<int64_t>& dims) {
   int64_t size = 1;
   for (int64_t dim : dims) size *= dim;
@@ -177,7 +171,7 @@ Result<std::shared_ptr<Model>> Model::Create(Graph graph) {
       const ParameterSpec& spec = impl->specs[i];
       impl->numbers.emplace(spec.name, i);
       const auto size = static_cast<size_t>(Size(spec.dims));
-      parameters.push_back({spec.dims, std::vector<float>(size, InitialValue(graph, spec))});
+      parameters.push_back({spec.dims, std::vector<float>(size, spec.initial)});
     }
     impl->parameters = DeviceTensors(std::move(parameters));
   } catch (const std::bad_alloc&) {

@@ -108,10 +108,7 @@ class Diagnosis {
   // The label of a chain's convolution number i.
   std::string ChainLayer(const Step& step, size_t i) const {
     for (NodeId node : step.nodes) {
-      const auto& op = plan_.graph->node(node).op;
-      const bool product =
-          std::holds_alternative<op::Conv2d>(op) || std::holds_alternative<op::Linear>(op);
-      if (product && i-- == 0) return plan_.graph->Label(node);
+      if (IsConvolution(plan_.graph->node(node).op) && i-- == 0) return plan_.graph->Label(node);
     }
     return {};
   }

@@ -1,6 +1,6 @@
-// Operations on the device, as the steps of compile/steps.h say what they compute; pointers are the
-// device's. Every function only queues work on the stream. What 32-bit offsets do not reach is
-// refused (InvalidShape). Scratch memory comes in a Workspace of the size that the operation's
+// Operations on the device, as the steps of compile/steps/steps.h say what they compute; pointers
+// are the device's. Every function only queues work on the stream. What 32-bit offsets do not reach
+// is refused (InvalidShape). Scratch memory comes in a Workspace of the size that the operation's
 // *Workspace function gives; only its shared part is used.
 #pragma once
 

@@ -15,14 +15,15 @@ INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 KNOWS = {
     "cpp/include": set(),
     "cpp/base": set(),
-    "cpp/graph": {"cpp/base"},
-    "cpp/compile": {"cpp/base", "cpp/graph"},
+    "cpp/ops": {"cpp/base"},
+    "cpp/graph": {"cpp/base", "cpp/ops"},
+    "cpp/compile": {"cpp/base", "cpp/ops", "cpp/graph"},
     "cpp/cpu": {"cpp/base", "cpp/compile"},
     "cpp/reference": {"cpp/base"},
     "cuda": {"cpp/base", "cpp/compile"},
     # Its device.cc is where the names of devices lead to backends.
     "cpp/run": {"cpp/base", "cpp/graph", "cpp/compile", "cuda"},
-    "cpp/train": {"cpp/base", "cpp/graph", "cpp/compile", "cpp/run"},
+    "cpp/train": {"cpp/base", "cpp/ops", "cpp/graph", "cpp/compile", "cpp/run"},
     "cpp/io": {"cpp/base", "cpp/graph", "cpp/run"},
     "cpp/bindings": {"cpp/base", "cpp/graph", "cpp/run", "cpp/train", "cpp/io"},
 }

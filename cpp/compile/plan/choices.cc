@@ -2,6 +2,8 @@
 
 #include <variant>
 
+#include "ops/ops.h"
+
 namespace ninc {
 
 std::string AlgorithmsOf(const Kernel& kernel) {
@@ -34,8 +36,7 @@ std::vector<LayerChoice> ChoicesOf(const Step& step, const Kernel& kernel, const
   std::vector<std::string> layers;
   for (const NodeId id : step.nodes) {
     const Node& node = graph.node(id);
-    if (std::holds_alternative<op::Conv2d>(node.op) || std::holds_alternative<op::Linear>(node.op))
-      layers.push_back(node.name);
+    if (IsConvolution(node.op)) layers.push_back(node.name);
   }
   // How often a layer stands among the kernel's convolutions: with both gradients twice in a row.
   const size_t each = std::holds_alternative<step::PointwiseBackward>(step.op) ? 2 : 1;

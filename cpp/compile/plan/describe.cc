@@ -30,22 +30,6 @@ std::string Milliseconds(const Conv2dEstimate& estimate) {
   return Format("%.3f", estimate.nanoseconds / 1e6);
 }
 
-std::string Name(const Activation& activation) {
-  switch (activation.kind) {
-    case Activation::Kind::kNone:
-      return "";
-    case Activation::Kind::kRelu:
-      return "relu";
-    case Activation::Kind::kRelu6:
-      return "relu6";
-  }
-  return "";
-}
-
-std::string Name(TrainingPoolProblem::Kind kind) {
-  return kind == TrainingPoolProblem::Kind::kMax ? "max_pool2d" : "avg_pool2d";
-}
-
 std::string Name(Precision precision) {
   switch (precision) {
     case Precision::kFloat32:
@@ -58,110 +42,9 @@ std::string Name(Precision precision) {
   return "";
 }
 
-// "conv2d" -> "conv2d + relu"
-std::string With(const std::string& name, const Activation& activation) {
-  return activation == Activation{} ? name : name + " + " + Name(activation);
-}
-
-// Name, result and arithmetic of each kind of step.
-struct Summary {
-  std::string name;
-  ValueId result;
-  std::string shape = {};  // where the value's own says little
-};
-
-struct Summarise {
-  Summary operator()(const step::FromNchw& s) const { return {"from nchw", s.y}; }
-  Summary operator()(const step::ToNchw& s) const { return {"to nchw", s.y}; }
-  Summary operator()(const step::PackWeights& s) const { return {"pack weights", s.packed}; }
-  Summary operator()(const step::Conv2d& s) const {
-    const char* name = s.bias == kNoValue ? "conv2d" : "conv2d + bias";
-    return {With(name, s.activation), s.y};
-  }
-  Summary operator()(const step::MlpConv& s) const {
-    const char* pooled = s.problem.tail == MlpConvProblem::Tail::kNone ? "" : " + pool";
-    const char* dropped = s.training && s.training->dropout != 0.0f ? " + dropout" : "";
-    return {std::string("mlpconv") + pooled + dropped, s.y};
-  }
-  Summary operator()(const step::ActivationForward& s) const { return {Name(s.activation), s.y}; }
-  Summary operator()(const step::MaxPool2d& s) const { return {"max_pool2d", s.y}; }
-  Summary operator()(const step::AvgPool2d& s) const { return {"avg_pool2d", s.y}; }
-  Summary operator()(const step::GlobalAvgPool2d& s) const { return {"global_avg_pool2d", s.y}; }
-  Summary operator()(const step::TrainingPool& s) const {
-    return {Name(s.problem.kind) + (s.problem.dropout == 0.0f ? "" : " + dropout"), s.y};
-  }
-  Summary operator()(const step::Dropout& s) const { return {"dropout", s.y}; }
-  Summary operator()(const step::FoldNorm& s) const { return {"fold batch_norm2d", s.scale}; }
-  Summary operator()(const step::ScaleShift& s) const {
-    return {With(s.shift == kNoValue ? "scale" : "scale, shift", s.activation), s.y};
-  }
-  Summary operator()(const step::BatchNorm& s) const {
-    return {With("batch_norm2d", s.activation), s.y};
-  }
-  Summary operator()(const step::NormConv2d& s) const {
-    const std::string source = s.source ? With("normalize", s.source->activation) + " + " : "";
-    const char* bias = s.bias == kNoValue ? "" : " + bias";
-    return {source + "conv2d" + bias + " + statistics", s.y};
-  }
-  Summary operator()(const step::Normalize& s) const {
-    return {With("normalize", s.norm.activation), s.y};
-  }
-  Summary operator()(const step::Add& s) const { return {With("add", s.activation), s.y}; }
-  Summary operator()(const step::CopyChannels& s) const { return {"copy channels", s.y}; }
-  Summary operator()(const step::Softmax& s) const { return {"softmax", s.y}; }
-  Summary operator()(const step::SoftmaxCrossEntropy& s) const {
-    return {"softmax cross entropy", s.dlogits};
-  }
-  Summary operator()(const step::Conv2dBackwardData& s) const {
-    const char* masked = s.x == kNoValue ? "" : " + activation backward";
-    return {std::string("conv2d backward data") + masked, s.dx};
-  }
-  Summary operator()(const step::Conv2dBackwardWeights& s) const {
-    const Conv2dProblem& p = s.problem;
-    const char* and_bias = s.dbias == kNoValue ? "" : " and bias";
-    return {std::string("conv2d backward weights") + and_bias, s.dweight,
-            DimsToString({p.out_channels, p.group_in(), p.kernel_h, p.kernel_w})};
-  }
-  Summary operator()(const step::PointwiseBackward& s) const {
-    return {s.norms ? "batch_norm2d and 1×1 convolution backward" : "1×1 convolutions backward",
-            s.dx};
-  }
-  Summary operator()(const step::ActivationBackward& s) const {
-    if (s.dx == kNoValue) return {"bias backward", s.dbias};
-    return {std::string("activation") + (s.dbias == kNoValue ? "" : " and bias") + " backward",
-            s.dx};
-  }
-  Summary operator()(const step::MaxPool2dBackward& s) const {
-    return {"max_pool2d backward", s.dx};
-  }
-  Summary operator()(const step::AvgPool2dBackward& s) const {
-    return {"avg_pool2d backward", s.dx};
-  }
-  Summary operator()(const step::TrainingPoolBackward& s) const {
-    const std::string drop = s.problem.dropout == 0.0f ? "" : "dropout + ";
-    const bool masked = s.problem.activation != Activation{};
-    return {drop + Name(s.problem.kind) + (masked ? " + activation" : "") + " backward", s.dx};
-  }
-  Summary operator()(const step::GlobalAvgPool2dBackward& s) const {
-    return {"global_avg_pool2d backward", s.dx};
-  }
-  Summary operator()(const step::BatchNormBackward& s) const {
-    return {"batch_norm2d backward", s.dx};
-  }
-  Summary operator()(const step::NormBackward& s) const {
-    if (s.dx == kNoValue) return {"batch_norm2d parameters backward", s.values.dweight};
-    return {s.sums ? "batch_norm2d backward" : "batch_norm2d data backward", s.dx};
-  }
-  Summary operator()(const step::SoftmaxBackward& s) const { return {"softmax backward", s.dx}; }
-  template <typename Other>
-  Summary operator()(const Other&) const {  // of the update, which is not in the table
-    return {"update", kNoValue};
-  }
-};
-
 Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
   const Step& step = plan.program.steps[index];
-  const Summary summary = std::visit(Summarise{}, step.op);
+  const StepSummary summary = std::visit([](const auto& op) { return op.summary(); }, step.op);
   std::string layers;
   for (NodeId node : step.nodes)
     layers += (layers.empty() ? "" : ", ") + plan.graph->node(node).name;

@@ -20,7 +20,7 @@
 
 namespace ninc {
 
-struct StepOp;  // compile/steps.h
+struct StepOp;  // compile/steps/steps.h
 struct Value;   // compile/program.h
 struct Kernel;  // compile/kernel.h
 

@@ -16,7 +16,8 @@
 
 namespace ninc {
 
-// The operations a node can be; their JSON form is at Graph::ToJson.
+// The operations a node can be; what each computes stands in cpp/ops/, the JSON form at
+// Graph::ToJson.
 namespace op {
 struct Input {           // one in each network, its first node
   int64_t channels = 3;  // 0: any
@@ -84,6 +85,7 @@ struct ParameterSpec {
   std::vector<int64_t> dims;
   bool trainable = true;
   NodeId node = 0;
+  float initial = 0.0f;  // what it holds until weights are drawn or loaded
 };
 
 class NINC_API Graph {
@@ -111,16 +113,9 @@ class NINC_API Graph {
 
   // {"nodes": [{"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, ...}],
   //  "output": "gap"}. Nodes stand behind their inputs; "output" may be left out, as may any field
-  // whose default serves. Fields of each op:
-  //   Input            channels
-  //   Conv2d           in_channels, out_channels, kernel_size [h, w], stride [h, w],
-  //                    dilation [h, w], padding [top, left, bottom, right], groups, bias
-  //   BatchNorm2d      channels, eps, momentum
-  //   MaxPool2d        kernel_size [h, w], stride [h, w], padding [h, w], ceil_mode
-  //   AvgPool2d        the same and count_include_pad
-  //   Dropout          p
-  //   Linear           in_features, out_features, bias
-  // and none: Relu, Relu6, GlobalAvgPool2d, Add, Concat, Flatten, Softmax.
+  // whose default serves. A node's fields are the members of its operation's struct; those of
+  // height and width stand in one list, "kernel_size": [h, w], and a Conv2d's padding is
+  // [top, left, bottom, right].
   std::string ToJson() const;
   // Refuses (kInvalidModel) what it does not understand: unknown ops and fields, wrong types,
   // values out of range, inputs that are no earlier node.
@@ -132,11 +127,5 @@ class NINC_API Graph {
   NodeId output_ = -1;
   bool output_chosen_ = false;
 };
-
-// The convolution / pooling a node is, given its input shape.
-NINC_API Conv2dProblem ProblemFor(const op::Conv2d& op, const Shape& input);
-NINC_API Conv2dProblem ProblemFor(const op::Linear& op, const Shape& input);
-NINC_API Pool2dProblem ProblemFor(const op::MaxPool2d& op, const Shape& input);
-NINC_API Pool2dProblem ProblemFor(const op::AvgPool2d& op, const Shape& input);
 
 }  // namespace ninc

@@ -1,0 +1,57 @@
+// Concat: its inputs one behind another along the channels, each copied to its place.
+#pragma once
+
+#include "ops/rule/op_rule.h"
+
+namespace ninc {
+
+namespace step {
+struct CopyChannels {  // y(r, y_offset + c) = x(r, x_offset + c) for c < channels
+  int64_t channels, x_offset, y_offset;
+  ValueId x, y;
+  Operands operands() const { return {{x}, {y}}; }
+  StepSummary summary() const { return {"copy channels", y}; }
+};
+}  // namespace step
+
+template <>
+struct OpRule<op::Concat> : NoFields, NoParameters {
+  static constexpr OpFace kFace{.name = "Concat", .least_inputs = 2, .most_inputs = OpFace::kAny};
+  using Steps = StepList<step::CopyChannels>;
+
+  static Result<Shape> OutputShape(const op::Concat&, Shapes x) {
+    Shape output = x[0];
+    output.c = 0;
+    for (const Shape& shape : x) {
+      if (shape.h != output.h || shape.w != output.w) {
+        return InvalidShape("expected inputs of one height and width, got " + x[0].ToString() +
+                            " and " + shape.ToString());
+      }
+      output.c += shape.c;
+    }
+    return output;
+  }
+
+  static Status Lower(const op::Concat&, NodeId id, auto& to) {
+    const ValueId y = to.NewValue(id);
+    int64_t offset = 0;
+    for (size_t i = 0; i < to.inputs(id); ++i) {
+      const int64_t channels = to.input_shape(id, i).c;
+      to.Emit(step::CopyChannels{channels, 0, offset, to.input(id, i), y}, {id});
+      offset += channels;
+    }
+    return {};
+  }
+};
+
+template <>
+struct Gradient<step::CopyChannels> {
+  static void Of(const step::CopyChannels& forward, auto& to) {
+    to.EmitToInput(forward.x, [&](ValueId dx) {
+      return step::CopyChannels{forward.channels, forward.y_offset, forward.x_offset,
+                                to.gradient(forward.y), dx};
+    });
+  }
+};
+
+}  // namespace ninc

@@ -1,0 +1,104 @@
+// What every operation of a graph has to say. OpRule and Gradient are declared for all types and
+// defined by each operation's file, so that an operation without a shape rule, and a step without a
+// gradient, do not compile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "ninc/graph.h"
+#include "ninc/status.h"
+#include "ninc/tensor.h"
+#include "ops/rule/step.h"
+
+namespace ninc {
+
+// Its name in the JSON form, and how many inputs it takes.
+struct OpFace {
+  static constexpr size_t kAny = std::numeric_limits<size_t>::max();
+  std::string_view name;
+  size_t least_inputs = 1, most_inputs = 1;
+};
+
+// A parameter (trained) or a buffer that an operation asks for, "weight".
+struct ParameterField {
+  const char* name;
+  std::vector<int64_t> dims;
+  float initial = 0.0f;  // what it holds until weights are drawn or loaded
+  bool trainable = true;
+};
+
+using Shapes = std::span<const Shape>;  // of a node's inputs
+
+template <class... Steps>
+struct StepList {};
+template <class Step, class... Steps>
+constexpr bool IsOneOf(StepList<Steps...>) {
+  return (std::is_same_v<Step, Steps> || ...);
+}
+template <class Step, class List>
+concept OneOf = IsOneOf<Step>(List());
+
+// template <> struct OpRule<op::X> has
+//   static constexpr OpFace kFace
+//   using Steps = StepList<...>   the steps that its file defines
+//   VisitFields(X&, visitor)      calls the visitor for each field:
+//                                   Integer(name, value, lowest)   lowest: the smallest one allowed
+//                                   Integers(name, array of pointers, lowest)
+//                                   Real(name, value, fits, range) fits: whether it lies in `range`
+//                                   Flag(name, value)
+//   Check(const X&)               what must hold between fields; empty where it does
+//   Parameters(const X&)          the ParameterFields, trained ones first
+//   OutputShape(const X&, Shapes) the output's shape, or why the inputs do not fit
+//   Lower(const X&, NodeId, to)   emits the node's steps; `to` is the Lowering of compile/lower.cc
+// The bases below serve operations that have nothing to say to some of these.
+template <class X>
+struct OpRule;
+
+// template <> struct Gradient<step::X> has
+//   Of(const step::X&, to)   emits the steps that turn the gradient of the step's result into its
+//                            operands'; `to` is the Differentiation of compile/autodiff.cc
+// or is one of the two bases below.
+template <class Step>
+struct Gradient;
+
+// Of steps that stand in no forward program: differentiation or fusion makes them later, or
+// training does without them.
+struct NoGradient {};
+
+// Of forward steps behind which no trained parameter lies, or whose gradient is another step's.
+struct StopsGradient {
+  static void Of(const auto& /*step*/, auto& /*to*/) {}
+};
+
+struct NoCheck {
+  static std::string Check(const auto& /*op*/) { return {}; }
+};
+struct NoFields : NoCheck {
+  static void VisitFields(auto& /*op*/, auto& /*visit*/) {}
+};
+struct NoParameters {
+  static std::vector<ParameterField> Parameters(const auto& /*op*/) { return {}; }
+};
+struct KeepsShape {
+  static Result<Shape> OutputShape(const auto& /*op*/, Shapes x) { return x[0]; }
+};
+
+// Calls f(rule, fields) with an operation's OpRule and its struct.
+template <class AnyOp, class F>
+decltype(auto) VisitOp(AnyOp& op, F f) {
+  return std::visit(
+      [&](auto& fields) -> decltype(auto) {
+        return f(OpRule<std::remove_cvref_t<decltype(fields)>>(), fields);
+      },
+      op);
+}
+
+}  // namespace ninc
