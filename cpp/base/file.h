@@ -15,7 +15,7 @@ namespace ninc {
 // someone truncates under a mapping kills the process.
 Result<std::string> ReadFile(const std::string& path, size_t limit);
 
-// Writes `pieces` one behind the other so that a reader sees the old file or the new one and never
+// Writes `pieces` one after the other so that a reader sees the old file or the new one and never
 // half of either: into a temporary file beside it, flushed to the disk, then renamed. What fails
 // leaves nothing behind. A symbolic link stays one, and its target is replaced; a pipe or device is
 // written to directly.

@@ -14,7 +14,7 @@ namespace {
 constexpr char kLimitVariable[] = "NINC_MEMORY_LIMIT";
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
-// The number a text begins with, behind spaces; nothing where there is none ("max").
+// The number a text begins with, after spaces; nothing where there is none ("max").
 std::optional<uint64_t> Number(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
   uint64_t value = 0;
@@ -24,7 +24,7 @@ std::optional<uint64_t> Number(std::string_view text) {
   return value;
 }
 
-// The number behind `key` at the start of a line: "inactive_file 4096", "MemAvailable:  52 kB".
+// The number after `key` at the start of a line: "inactive_file 4096", "MemAvailable:  52 kB".
 std::optional<uint64_t> Field(std::string_view text, std::string_view key) {
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());

@@ -45,7 +45,8 @@ class Differentiation {
   // One whose bytes its reader's kernel will tell.
   ValueId NewPacked() { return program_.AddValue({}); }
 
-  // A new value for a parameter's gradient, read behind the last step; none for a frozen one.
+  // A new value for a parameter's gradient, which is read after the last step; none for a frozen
+  // parameter.
   ValueId ParameterGradient(ValueId parameter) {
     if (!Needed(parameter)) return kNoValue;
     const ValueId gradient = Like(parameter);

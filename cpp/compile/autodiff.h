@@ -1,4 +1,4 @@
-// Appends what training does behind the forward steps.
+// Appends what training does after the forward steps.
 #pragma once
 
 #include "compile/program.h"

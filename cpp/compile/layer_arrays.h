@@ -17,7 +17,7 @@ struct MlpConvLayer {
   float* kept = nullptr;        // where the layer's output is wanted too (a backward pass), or null
 };
 
-// A training step's pool behind an mlpconv, see step::TrainingPool.
+// A training step's pool after an mlpconv, see step::TrainingPool.
 struct MlpConvTail {
   const TrainingPoolProblem* pool = nullptr;
   const DropoutKey* key = nullptr;
@@ -28,12 +28,12 @@ struct MlpConvTail {
 struct PointwiseGradient {
   const float* x = nullptr;
   const float* packed = nullptr;  // for kBackwardData
-  Activation activation = {};     // that gave x: dx = 0 where it stopped what it was given
+  Activation activation = {};     // that gave x: dx = 0 where x is at one of its limits
   float* dweight = nullptr;
   float* dbias = nullptr;  // or null
 };
 
-// How a batch norm and the activation behind it make y of z, C values each:
+// How a batch norm and the activation after it make y of z, C values each:
 //     y(c) = activation((z(c) - mean(c)) * scale(c) + bias(c))
 struct Normalization {
   const float* mean = nullptr;

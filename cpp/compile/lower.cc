@@ -156,7 +156,7 @@ class Lowering {
   static constexpr NodeId kNobody = -1, kSeveral = -2;
 
   // consumer_[id]: the one node that reads id and may swallow it, or why there is none. The output
-  // has none: what stands behind it is not needed.
+  // has none: what reads it is not needed.
   void FindConsumers(const std::vector<bool>& needed) {
     for (NodeId id = 0; id <= options_.output; ++id) {
       if (!needed[id]) continue;

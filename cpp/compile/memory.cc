@@ -81,7 +81,7 @@ Buffers MakeBuffers(const Program& program, const std::vector<Lifetime>& lives) 
   return buffers;
 }
 
-// The start of the smallest gap of at least `bytes` between `taken`, sorted by offset; behind them
+// The start of the smallest gap of at least `bytes` between `taken`, sorted by offset; after them
 // all where no gap is large enough.
 size_t FindGap(const std::vector<const Buffer*>& taken, size_t bytes) {
   size_t best = 0, best_size = std::numeric_limits<size_t>::max();

@@ -1,4 +1,4 @@
-// What training does behind the gradients.
+// What training does with the gradients.
 #pragma once
 
 #include "compile/program.h"

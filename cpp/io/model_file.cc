@@ -1,7 +1,7 @@
 // Model files: safetensors whose metadata hold, beside what users stored,
 //     "format": "ninc", "format_version": "1", "2" or "3", "graph": Graph::ToJson()
 // and whose arrays are the graph's parameters and buffers, each of them, under their own names, and
-// from version 2 on extras, each under its name with ":extra" behind it. A parameter's name
+// from version 2 on extras, each under its name and ":extra". A parameter's name
 // ends in '.' and a field of its layer ("conv1.weight"), and no field has a ':', so that the two
 // never meet, whatever nodes and extras are called. In version 3 the stored preprocessing says how
 // pictures are framed (stored_texts.h). A file is written as the lowest version that says all it
@@ -68,7 +68,7 @@ Result<int> CheckFormat(std::map<std::string, std::string>* metadata) {
   return version;
 }
 
-// Moves the extras' entries behind the others'; the number of the others.
+// Moves the extras' entries after the others'; gives the number of the others.
 size_t SplitExtras(std::vector<safetensors::Entry>* entries) {
   const auto first_extra = std::stable_partition(
       entries->begin(), entries->end(),
@@ -138,7 +138,7 @@ std::string_view Bytes(const Tensor& tensor) {
   return {reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size() * sizeof(float)};
 }
 
-// `own`, and behind or in place of it what `more` adds.
+// `own`, and after it or in place of it what `more` adds.
 template <typename Value>
 std::map<std::string, Value> Merged(const std::map<std::string, Value>& own,
                                     const std::map<std::string, Value>& more) {

@@ -97,7 +97,7 @@ Result<std::string> MakeHeader(const std::map<std::string, std::string>& metadat
                                const std::vector<Entry>& entries) {
   using Json = nlohmann::ordered_json;
   Json header = Json::object();
-  // An object in order is a list of pairs. Put behind one another: looking for each name first
+  // An object in order is a list of pairs. Put one after another: looking for each name first
   // would take quadratic time.
   std::vector<Json::object_t::value_type>& fields = header.get_ref<Json::object_t&>();
   if (!metadata.empty()) fields.emplace_back(kMetadataKey, metadata);

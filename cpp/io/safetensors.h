@@ -1,9 +1,9 @@
-// The safetensors container: named arrays and free text behind one JSON header.
+// The safetensors container: named arrays and free text after one JSON header.
 //
 //     8 bytes      L, the header's length, little endian
 //     L bytes      {"__metadata__": {"key": "text", ...},
 //                   "conv1.weight": {"dtype": "F32", "shape": [192, 3, 5, 5],
-//                                    "data_offsets": [0, 57600]}, ...}, spaces behind it
+//                                    "data_offsets": [0, 57600]}, ...}, then spaces
 //     the rest     the arrays' bytes, without gaps; offsets count from here
 //
 // Files come from strangers: nothing in one is believed before it is checked.

@@ -78,7 +78,7 @@ class FieldReader : public nlohmann::json_sax<nlohmann::json> {
   bool null() override { return Value(kNull); }
   bool binary(nlohmann::json::binary_t&) override { return Value(0); }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
-    has_framing_ |= in_object_;  // nobody can tell what stands behind the error
+    has_framing_ |= in_object_;  // nobody can tell what follows the error
     return false;
   }
 

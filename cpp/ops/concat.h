@@ -1,4 +1,4 @@
-// Concat: its inputs one behind another along the channels, each copied to its place.
+// Concat: its inputs one after another along the channels, each copied to its place.
 #pragma once
 
 #include "ops/rule/op_rule.h"

@@ -1,6 +1,6 @@
 // Conv2d: y(n,p,q,k) = bias(k) + sum_rsc x(n, p*stride + r*dil - pad, ..., c) * weight(k,c,r,s)
-// See Conv2dProblem. A batch norm behind it is folded into weights and bias where they are prepared
-// for inference.
+// See Conv2dProblem. A batch norm that follows it is folded into weights and bias where they are
+// prepared for inference.
 #pragma once
 
 #include <array>

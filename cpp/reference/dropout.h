@@ -1,4 +1,4 @@
-// The specification of dropout and of the generator behind its masks.
+// The specification of dropout and of the generator of its masks.
 #pragma once
 
 #include <array>

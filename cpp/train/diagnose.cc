@@ -76,7 +76,7 @@ class Diagnosis {
         if (gradient.value == v) return "the gradient of " + specs_[gradient.parameter].name;
       }
       if (step.nodes.empty()) return std::string("the loss");
-      // The first of the layers a step computes: those fused behind it pass on what it made.
+      // The first of the layers a step computes: those fused after it pass on what it made.
       NodeId node = step.nodes.front();
       const auto* conv = std::get_if<step::NormConv2d>(&step.op);
       if (conv != nullptr && v != conv->y) node = BatchNormOf(step);

@@ -55,7 +55,8 @@ class ChainFusion {
     return next_ < program_.steps.size() ? std::get_if<Op>(&program_.steps[next_].op) : nullptr;
   }
 
-  // Takes what can follow `first` from the steps ahead; `first` itself where that is nothing.
+  // Takes what can follow `first` from the steps not taken yet; `first` itself where that is
+  // nothing.
   Step Grow(Step first, std::vector<Step>* fused) {
     const step::Conv2d conv = std::get<step::Conv2d>(first.op);
     step::MlpConv chain{.problem = {}, .x = conv.x, .layers = {}, .y = conv.y};
@@ -113,7 +114,7 @@ class ChainFusion {
     chain->y = conv.y;
   }
 
-  // The step ahead is taken: its layers are computed by the chain.
+  // The next step is taken: its layers are computed by the chain.
   void TakeNodes(std::vector<NodeId>* nodes) {
     const std::vector<NodeId>& more = program_.steps[next_++].nodes;
     nodes->insert(nodes->end(), more.begin(), more.end());

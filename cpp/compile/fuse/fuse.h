@@ -18,20 +18,21 @@ std::optional<Kernel> KernelOf(const Backend& backend, const Program& program, c
 // Sets program->forward_steps, which end at the loss, after steps have been joined.
 void CountForwardSteps(Program* program);
 
-// A training step's pool, the dropout behind it, and backward the gradient of the activation in
-// front become one step::TrainingPool and one step::TrainingPoolBackward where the backend has
-// kernels for these. Results stay the same to the bit.
+// A training step's pool and the dropout that follows it become one step::TrainingPool; their
+// gradients, with that of the activation that gave the pool's input, one
+// step::TrainingPoolBackward. Both where the backend has kernels for them. Results stay the same to
+// the bit.
 void FuseTrainingPools(const Backend& backend, Program* program);
 
-// A convolution, the 1×1 convolutions behind it and, where nobody else reads their output, the pool
-// behind those become one step::MlpConv. Results stay the same to the bit.
+// A convolution, the 1×1 convolutions that follow it and, where nobody else reads their output, the
+// pool that follows those become one step::MlpConv. Results stay the same to the bit.
 void FuseMlpConvs(Program* program);
 
 // The gradient of an activation goes into the data gradient that it masks, a bias's into the weight
 // gradient that reads the same dy.
 void FuseGradients(Program* program);
 
-// Batch norms behind convolutions become parts of the steps around them where the backend has
+// Batch norms that follow convolutions become parts of the steps around them where the backend has
 // kernels for that: NormConv2d takes their statistics, and a 1×1 convolution that alone reads one's
 // result normalises for itself, forward and backward, so that the result has no memory.
 void FuseBatchNorms(const Backend& backend, Program* program);

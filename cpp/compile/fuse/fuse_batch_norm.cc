@@ -1,5 +1,5 @@
-// All batch norms behind convolutions are found first and rewritten afterwards, since one may be
-// the source of the next: then neither its result nor the gradient of it has memory, and forward
+// All batch norms that follow convolutions are found first and rewritten afterwards, since one may
+// be the source of the next: then neither its result nor the gradient of it has memory, and forward
 // and backward steps of two layers change together.
 #include <optional>
 #include <utility>
@@ -29,7 +29,7 @@ class NormFusion {
   }
 
  private:
-  // A batch norm behind a convolution; steps by number, as they were.
+  // A batch norm that follows a convolution; steps by the numbers that they had before.
   struct Site {
     size_t conv_step, forward_step, backward_step;
     step::Conv2d conv;
@@ -37,7 +37,7 @@ class NormFusion {
     step::BatchNormBackward backward;
     ValueId scale;
     // With a source, the batch norm whose result the convolution alone reads: that one has no
-    // memory, and neither has the gradient behind this one.
+    // memory, and neither has the gradient between the convolution and this one.
     const Site* source = nullptr;
     size_t weights_step = 0, data_step = 0;
     bool read_alone = false;  // is somebody's source

@@ -28,8 +28,8 @@ class PointwiseFusion {
   }
 
  private:
-  // Takes the weight gradient ahead, the packing behind it and the data gradient behind that, where
-  // they are what goes on with `chain`. Packing depends on nothing else and goes first.
+  // Takes the next steps where they are a weight gradient, packing and a data gradient with which
+  // `chain` goes on. Packing depends on nothing else and goes first.
   bool TakeLayer(step::PointwiseBackward* chain, std::vector<NodeId>* nodes) {
     const auto* weights = At<step::Conv2dBackwardWeights>(next_);
     if (weights == nullptr) return false;

@@ -1,4 +1,4 @@
-// From a forward pool to all that belongs to it, both ways: its gradient, the dropout behind both,
+// From a forward pool to all that belongs to it, both ways: its gradient, the dropout after both,
 // the mask of the activation in front. Each is taken where nobody else reads what is between.
 #include <utility>
 #include <vector>

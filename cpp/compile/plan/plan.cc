@@ -1,6 +1,6 @@
 // Compiling: graph -> forward steps -> loss and backward steps -> joined steps -> a kernel for each
 // -> places in memory. Steps are joined in an order that matters: pools first, as a chain ends with
-// one; chains before gradients; pointwise gradients last, behind the batch norms that take part of
+// one; chains before gradients; pointwise gradients last, after the batch norms that take part of
 // theirs. After that everything is settled: a run decides nothing and allocates nothing.
 #include "ninc/plan.h"
 

@@ -90,7 +90,7 @@ struct ParameterSpec {
 
 class NINC_API Graph {
  public:
-  // Adds a node behind existing ones; checks arity, attributes and the name.
+  // Adds a node after existing ones; checks arity, attributes and the name.
   Result<NodeId> Add(std::string name, Op op, std::vector<NodeId> inputs);
   // The node whose value the network returns; the last one unless set.
   Status SetOutput(NodeId node);
@@ -112,7 +112,7 @@ class NINC_API Graph {
   Result<std::vector<Shape>> InferShapes(const Shape& input, NodeId output = -1) const;
 
   // {"nodes": [{"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, ...}],
-  //  "output": "gap"}. Nodes stand behind their inputs; "output" may be left out, as may any field
+  //  "output": "gap"}. Nodes stand after their inputs; "output" may be left out, as may any field
   // whose default serves. A node's fields are the members of its operation's struct; those of
   // height and width stand in one list, "kernel_size": [h, w], and a Conv2d's padding is
   // [top, left, bottom, right].

@@ -113,7 +113,7 @@ struct NINC_API Pool2dProblem {
 };
 
 // A pool of a training step and what stands around it: the activation that gave x, whose share of
-// the backward pass is the pool's, and the dropout behind the pool.
+// the backward pass is the pool's, and the dropout after the pool.
 struct TrainingPoolProblem {
   enum class Kind : uint8_t { kMax, kAvg };
   Kind kind = Kind::kMax;

@@ -73,7 +73,8 @@ struct Gradient;
 // training does without them.
 struct NoGradient {};
 
-// Of forward steps behind which no trained parameter lies, or whose gradient is another step's.
+// Of forward steps whose operands depend on no trained parameter, or whose gradient is another
+// step's business.
 struct StopsGradient {
   static void Of(const auto& /*step*/, auto& /*to*/) {}
 };
