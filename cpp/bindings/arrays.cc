@@ -112,30 +112,28 @@ int Call::GetThreads() { return GetNumThreads(); }
 
 void Call::Run(const StepOp& step, std::initializer_list<StepArray> arrays,
                const RunArguments& arguments) const {
-  Check(RunStep(backend_, step, arrays, threads_, arguments));
+  const auto run = [&] {
+    const py::gil_scoped_release unlocked;
+    return RunStep(backend_, step, arrays, threads_, arguments);
+  };
+  Check(run());
 }
 
-AlignedBuffer Floats(int64_t count) {
-  const size_t bytes = static_cast<size_t>(std::max<int64_t>(1, count)) * sizeof(float);
-  AlignedBuffer buffer(bytes);
-  if (buffer.empty()) {
+Maps::Maps(const Shape& shape) : shape_(shape) {
+  const size_t bytes = static_cast<size_t>(std::max<int64_t>(1, shape.size())) * sizeof(float);
+  buffer_ = AlignedBuffer(bytes);
+  if (buffer_.empty()) {
     Check(OutOfMemory("no memory for an array of " + std::to_string(bytes) + " bytes"));
   }
-  return buffer;
 }
 
-AlignedBuffer ToChannelsLast(const Call& call, const ImageArray& x) {
-  AlignedBuffer y = Floats(x.shape.size());
-  const py::gil_scoped_release unlocked;
-  call.Run(step::FromNchw{0, 1}, {{x.shape}, {x.shape, y.data()}}, {.x = x.view});
-  return y;
+Maps::Maps(const Call& call, const ImageArray& x) : Maps(x.shape) {
+  call.Run(step::FromNchw{0, 1}, {{x.shape}, *this}, {.x = x.view});
 }
 
-py::array_t<float> FromChannelsLast(const Call& call, const Shape& shape, const float* data) {
-  py::array_t<float> array = NewArray({shape.n, shape.c, shape.h, shape.w});
-  float* to = array.mutable_data();
-  const py::gil_scoped_release unlocked;
-  call.Run(step::ToNchw{0, 1}, {{shape, data}, {shape, to}});
+py::array_t<float> Maps::ToArray(const Call& call) const {
+  py::array_t<float> array = NewArray({shape_.n, shape_.c, shape_.h, shape_.w});
+  call.Run(step::ToNchw{0, 1}, {*this, {shape_, array.data()}});
   return array;
 }
 

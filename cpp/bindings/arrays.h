@@ -54,10 +54,8 @@ class Call {
   // On so many threads; 0: on as many as the process may use.
   explicit Call(int threads = 0)
       : backend_(CpuBackend()), threads_(threads > 0 ? threads : GetThreads()) {}
-  Backend& backend() const { return backend_; }
-  int threads() const { return threads_; }
-  // Runs a step on arrays, whose numbers in the list are those of the step's values. Raises what
-  // the backend says.
+  // Runs a step on arrays, whose numbers in the list are those of the step's values. Releases the
+  // GIL meanwhile; raises what the backend says.
   void Run(const StepOp& step, std::initializer_list<StepArray> arrays,
            const RunArguments& arguments = {}) const;
 
@@ -67,12 +65,27 @@ class Call {
   int threads_;
 };
 
-// Floats for intermediate results; an error where there is no memory.
-AlignedBuffer Floats(int64_t count);
-// x as N×H×W×C.
-AlignedBuffer ToChannelsLast(const Call& call, const ImageArray& x);
-// N×H×W×C data as a new N×C×H×W array. Takes the GIL's holder to call it; releases it to copy.
-py::array_t<float> FromChannelsLast(const Call& call, const Shape& shape, const float* data);
+// Maps as the core has them, N×H×W×C: an argument's, or room for a result.
+class Maps {
+ public:
+  Maps() = default;
+  explicit Maps(const Shape& shape);
+  Maps(const Call& call, const ImageArray& x);
+  operator StepArray() const { return {shape_, data()}; }  // NOLINT(google-explicit-constructor)
+  const Shape& shape() const { return shape_; }
+  float* data() const { return buffer_.as<float>(); }
+  // As a new N×C×H×W array.
+  py::array_t<float> ToArray(const Call& call) const;
+
+ private:
+  Shape shape_;
+  AlignedBuffer buffer_;
+};
+
+// An array's numbers for a step that reads or writes them as they lie: one for each channel, or
+// any number of elements.
+inline StepArray Row(const py::array& array) { return {{1, 1, 1, array.size()}, array.data()}; }
+inline StepArray Elements(const py::array& array) { return {{array.size()}, array.data()}; }
 
 py::array_t<float> NewArray(const std::vector<int64_t>& dims);
 

@@ -15,35 +15,29 @@ namespace {
 using Pair = std::array<int64_t, 2>;     // h, w
 using Borders = std::array<int64_t, 4>;  // top, left, bottom, right
 
-// ---- Passes over N×H×W×C; nothing here needs the GIL
-// ---------------------------------------------
+// ---- Passes
+// ---------------------------------------------------------------------------------------
 
-void Forward(const Call& call, const Conv2dProblem& problem, const float* x, const float* weight,
-             const float* bias, float* y) {
+// bias: its data is null where there is none.
+void Forward(const Call& call, const Conv2dProblem& problem, const StepArray& x,
+             const py::array& weight, const StepArray& bias, const StepArray& y) {
   step::Conv2d step{.problem = problem, .x = 0, .packed = 1, .bias = 2, .y = 3};
-  if (bias == nullptr) step.bias = kNoValue;
-  const Shape weights{1, 1, 1, problem.weight_size()}, channels{1, 1, 1, problem.out_channels};
-  call.Run(step, {{problem.input, x}, {weights, weight}, {channels, bias}, {problem.output(), y}});
+  if (bias.data == nullptr) step.bias = kNoValue;
+  call.Run(step, {x, Row(weight), bias, y});
 }
 
-void BackwardData(const Call& call, const Conv2dProblem& problem, const float* dy,
-                  const float* weight, float* dx) {
-  const step::Conv2dBackwardData step{.problem = problem, .dy = 0, .packed = 1, .dx = 2};
-  const Shape weights{1, 1, 1, problem.weight_size()};
-  call.Run(step, {{problem.output(), dy}, {weights, weight}, {problem.input, dx}});
-}
-
-void BackwardWeights(const Call& call, const Conv2dProblem& problem, const float* x,
-                     const float* dy, float* dweight, float* dbias) {
-  const step::Conv2dBackwardWeights step{
-      .problem = problem, .x = 0, .dy = 1, .dweight = 2, .dbias = 3};
-  const Shape weights{1, 1, 1, problem.weight_size()}, channels{1, 1, 1, problem.out_channels};
-  call.Run(step,
-           {{problem.input, x}, {problem.output(), dy}, {weights, dweight}, {channels, dbias}});
+void Backward(const Call& call, const Conv2dProblem& problem, const StepArray& x,
+              const StepArray& dy, const py::array& weight, const StepArray& dx,
+              const py::array& dweight, const py::array& dbias) {
+  call.Run(
+      step::Conv2dBackwardWeights{.problem = problem, .x = 0, .dy = 1, .dweight = 2, .dbias = 3},
+      {x, dy, Row(dweight), Row(dbias)});
+  call.Run(step::Conv2dBackwardData{.problem = problem, .dy = 0, .packed = 1, .dx = 2},
+           {dy, Row(weight), dx});
 }
 
 // ---- Checks
-// --------------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------
 
 // The problem of x with weight, which is O×I×R×S or O×I.
 Conv2dProblem ProblemOf(const char* function, const Shape& x, const py::array& weight, Pair stride,
@@ -69,9 +63,12 @@ Conv2dProblem ProblemOf(const char* function, const Shape& x, const py::array& w
   return problem;
 }
 
-// One number for each output channel, or null.
+// One number for each output channel, or None.
 py::array Bias(const char* function, const py::object& bias, int64_t channels) {
   return bias.is_none() ? py::array() : Vector(bias, {function, "bias"}, channels);
+}
+StepArray BiasRow(const py::object& bias, const py::array& values) {
+  return bias.is_none() ? StepArray() : Row(values);
 }
 
 void ExpectOutputShape(const char* function, const py::array& dy,
@@ -82,7 +79,7 @@ void ExpectOutputShape(const char* function, const py::array& dy,
 }
 
 // ---- Convolution
-// ---------------------------------------------------------------------------------
+// ----------------------------------------------------------------------------------
 
 py::array Conv2d(const py::object& x_object, const py::object& weight_object,
                  const py::object& bias_object, Pair stride, Borders padding, Pair dilation,
@@ -93,15 +90,10 @@ py::array Conv2d(const py::object& x_object, const py::object& weight_object,
   const Conv2dProblem problem =
       ProblemOf(kName, x.shape, weight, stride, padding, dilation, groups);
   const py::array bias = Bias(kName, bias_object, problem.out_channels);
-  const float* bias_data = bias_object.is_none() ? nullptr : Data(bias);
   const Call call;
-  const AlignedBuffer input = ToChannelsLast(call, x);
-  const AlignedBuffer y = Floats(problem.output().size());
-  {
-    const py::gil_scoped_release unlocked;
-    Forward(call, problem, input.as<float>(), Data(weight), bias_data, y.as<float>());
-  }
-  return FromChannelsLast(call, problem.output(), y.as<float>());
+  const Maps y(problem.output());
+  Forward(call, problem, Maps(call, x), weight, BiasRow(bias_object, bias), y);
+  return y.ToArray(call);
 }
 
 // -> dx, dweight, dbias
@@ -116,21 +108,14 @@ py::tuple Conv2dBackward(const py::object& dy_object, const py::object& x_object
   const Shape output = problem.output();
   ExpectOutputShape(kName, dy.array, {output.n, output.c, output.h, output.w});
   py::array_t<float> dweight = NewArray(Dims(weight)), dbias = NewArray({problem.out_channels});
-  float *dweight_data = dweight.mutable_data(), *dbias_data = dbias.mutable_data();
   const Call call;
-  const AlignedBuffer input = ToChannelsLast(call, x), gradient = ToChannelsLast(call, dy);
-  const AlignedBuffer dx = Floats(x.shape.size());
-  {
-    const py::gil_scoped_release unlocked;
-    BackwardWeights(call, problem, input.as<float>(), gradient.as<float>(), dweight_data,
-                    dbias_data);
-    BackwardData(call, problem, gradient.as<float>(), Data(weight), dx.as<float>());
-  }
-  return py::make_tuple(FromChannelsLast(call, x.shape, dx.as<float>()), dweight, dbias);
+  const Maps dx(x.shape);
+  Backward(call, problem, Maps(call, x), Maps(call, dy), weight, dx, dweight, dbias);
+  return py::make_tuple(dx.ToArray(call), dweight, dbias);
 }
 
 // ---- Linear: a 1×1 convolution of a 1×1 picture, whose layouts are one
-// ---------------------------
+// -----------------------------
 
 Conv2dProblem LinearProblem(const char* function, const py::array& x, const py::array& weight) {
   return ProblemOf(function, {.n = x.shape(0), .c = x.shape(1)}, weight, {1, 1}, {0, 0, 0, 0},
@@ -144,12 +129,9 @@ py::array Linear(const py::object& x_object, const py::object& weight_object,
   const py::array weight = ContiguousFloats(weight_object, {kName, "weight"}, 2);
   const Conv2dProblem problem = LinearProblem(kName, x, weight);
   const py::array bias = Bias(kName, bias_object, problem.out_channels);
-  const float* bias_data = bias_object.is_none() ? nullptr : Data(bias);
   py::array_t<float> y = NewArray({x.shape(0), problem.out_channels});
-  float* y_data = y.mutable_data();
-  const Call call(threads);
-  const py::gil_scoped_release unlocked;
-  Forward(call, problem, Data(x), Data(weight), bias_data, y_data);
+  Forward(Call(threads), problem, {problem.input, x.data()}, weight, BiasRow(bias_object, bias),
+          {problem.output(), y.data()});
   return y;
 }
 
@@ -164,14 +146,8 @@ py::tuple LinearBackward(const py::object& dy_object, const py::object& x_object
   ExpectOutputShape(kName, dy, {x.shape(0), problem.out_channels});
   py::array_t<float> dx = NewArray(Dims(x)), dweight = NewArray(Dims(weight));
   py::array_t<float> dbias = NewArray({problem.out_channels});
-  float *dx_data = dx.mutable_data(), *dweight_data = dweight.mutable_data();
-  float* dbias_data = dbias.mutable_data();
-  const Call call;
-  {
-    const py::gil_scoped_release unlocked;
-    BackwardWeights(call, problem, Data(x), Data(dy), dweight_data, dbias_data);
-    BackwardData(call, problem, Data(dy), Data(weight), dx_data);
-  }
+  Backward(Call(), problem, {problem.input, x.data()}, {problem.output(), dy.data()}, weight,
+           {problem.input, dx.data()}, dweight, dbias);
   return py::make_tuple(dx, dweight, dbias);
 }
 

@@ -11,62 +11,45 @@ namespace ninc::python {
 namespace {
 
 // Element-wise functions take arrays of any number of dimensions.
-struct Elements {
-  Elements(const py::object& object, Argument argument)
-      : array(ContiguousFloats(object, argument, -1)) {}
-  py::array array;
-  int64_t count() const { return array.size(); }
-  const float* data() const { return Data(array); }
-};
+py::array AnyFloats(const py::object& object, Argument argument) {
+  return ContiguousFloats(object, argument, -1);
+}
 
-template <Activation::Kind kKind>
-py::array Activate(const char* function, const py::object& x_object) {
-  const Elements x(x_object, {function, "x"});
-  py::array_t<float> y = NewArray(Dims(x.array));
-  float* to = y.mutable_data();
-  const Call call;
-  const py::gil_scoped_release unlocked;
-  const Shape shape{x.count()};
-  call.Run(step::ActivationForward{{kKind}, 0, 1}, {{shape, x.data()}, {shape, to}});
+py::array Activate(const char* function, Activation activation, const py::object& x_object) {
+  const py::array x = AnyFloats(x_object, {function, "x"});
+  py::array_t<float> y = NewArray(Dims(x));
+  Call().Run(step::ActivationForward{activation, 0, 1}, {Elements(x), Elements(y)});
   return y;
 }
 
-template <Activation::Kind kKind>
-py::array ActivateBackward(const char* function, const py::object& dy_object,
+py::array ActivateBackward(const char* function, Activation activation, const py::object& dy_object,
                            const py::object& y_object) {
-  const Elements dy(dy_object, {function, "dy"}), y(y_object, {function, "y"});
-  if (Dims(dy.array) != Dims(y.array)) {
-    Check(InvalidShape(std::string(function) + ": dy: expected shape " +
-                       DimsToString(Dims(y.array)) + ", got " + DimsToString(Dims(dy.array))));
+  const py::array dy = AnyFloats(dy_object, {function, "dy"});
+  const py::array y = AnyFloats(y_object, {function, "y"});
+  if (Dims(dy) != Dims(y)) {
+    Check(InvalidShape(std::string(function) + ": dy: expected shape " + DimsToString(Dims(y)) +
+                       ", got " + DimsToString(Dims(dy))));
   }
-  py::array_t<float> dx = NewArray(Dims(dy.array));
-  float* to = dx.mutable_data();
-  const Call call;
-  const py::gil_scoped_release unlocked;
-  const Shape shape{dy.count()};
-  call.Run(step::ActivationBackward{{kKind}, 0, 1, 2, kNoValue},
-           {{shape, dy.data()}, {shape, y.data()}, {shape, to}});
+  py::array_t<float> dx = NewArray(Dims(dy));
+  Call().Run(step::ActivationBackward{activation, 0, 1, 2, kNoValue},
+             {Elements(dy), Elements(y), Elements(dx)});
   return dx;
 }
 
 py::array Dropout(const py::object& x_object, float p, uint64_t seed, uint64_t step,
                   uint32_t layer) {
-  const Elements x(x_object, {"dropout", "x"});
+  const py::array x = AnyFloats(x_object, {"dropout", "x"});
   if (!(p >= 0.0f && p < 1.0f)) {
     Check(InvalidArgument("dropout: p must lie in [0, 1), got " + std::to_string(p)));
   }
-  py::array_t<float> y = NewArray(Dims(x.array));
-  float* to = y.mutable_data();
+  py::array_t<float> y = NewArray(Dims(x));
   StepState state{.key = {seed, step}};
-  const Call call;
-  const py::gil_scoped_release unlocked;
-  const Shape shape{x.count()};
-  call.Run(step::Dropout{p, layer, 0, 1}, {{shape, x.data()}, {shape, to}}, {.state = &state});
+  Call().Run(step::Dropout{p, layer, 0, 1}, {Elements(x), Elements(y)}, {.state = &state});
   return y;
 }
 
 // ---- Batch norm
-// ----------------------------------------------------------------------------------
+// -----------------------------------------------------------------------------------
 
 void CheckEps(const char* function, float eps) {
   if (!(eps > 0.0f)) {
@@ -95,21 +78,13 @@ py::array BatchNorm(const py::object& x_object, const py::object& mean_object,
   const py::array bias = Vector(bias_object, {kName, "bias"}, channels);
   CheckEps(kName, eps);
   const Call call;
-  const AlignedBuffer values = ToChannelsLast(call, x);
-  const AlignedBuffer scale = Floats(channels), shift = Floats(channels);
+  const Maps values(call, x), scale({1, 1, 1, channels}), shift({1, 1, 1, channels});
   for (int64_t c = 0; c < channels; ++c) {
-    scale.as<float>()[c] = Data(weight)[c] * InverseStd(Data(var)[c], eps);
-    shift.as<float>()[c] = Data(bias)[c] - Data(mean)[c] * scale.as<float>()[c];
+    scale.data()[c] = Data(weight)[c] * InverseStd(Data(var)[c], eps);
+    shift.data()[c] = Data(bias)[c] - Data(mean)[c] * scale.data()[c];
   }
-  {
-    const py::gil_scoped_release unlocked;
-    const Shape row{1, 1, 1, channels};
-    call.Run(step::ScaleShift{{}, 0, 1, 2, 3}, {{x.shape, values.data()},
-                                                {row, scale.data()},
-                                                {row, shift.data()},
-                                                {x.shape, values.data()}});
-  }
-  return FromChannelsLast(call, x.shape, values.as<float>());
+  call.Run(step::ScaleShift{{}, 0, 1, 2, 3}, {values, scale, shift, values});
+  return values.ToArray(call);
 }
 
 // -> y, running mean, running variance, the batch's mean, its 1 / sqrt(variance + eps)
@@ -130,66 +105,42 @@ py::tuple BatchNormTraining(const py::object& x_object, const py::object& mean_o
                        x.shape.ToString()));
   }
   const Call call;
-  const AlignedBuffer values = ToChannelsLast(call, x);
-  const AlignedBuffer y = Floats(x.shape.size());
+  const Maps y(x.shape);
   py::array_t<float> new_mean = NewArray({channels}), new_var = NewArray({channels}),
                      batch_mean = NewArray({channels}), inv_std = NewArray({channels});
-  float *new_mean_data = new_mean.mutable_data(), *new_var_data = new_var.mutable_data(),
-        *batch_mean_data = batch_mean.mutable_data(), *inv_std_data = inv_std.mutable_data();
-  {
-    const py::gil_scoped_release unlocked;
-    const Shape row{1, 1, 1, channels};
-    const step::BatchNorm step{.eps = eps,
-                               .momentum = momentum,
-                               .activation = {},
-                               .x = 0,
-                               .weight = 1,
-                               .bias = 2,
-                               .running_mean = 3,
-                               .running_var = 4,
-                               .y = 5,
-                               .save_mean = 6,
-                               .save_inv_std = 7,
-                               .new_mean = 8,
-                               .new_var = 9};
-    call.Run(step, {{x.shape, values.data()},
-                    {row, Data(weight)},
-                    {row, Data(bias)},
-                    {row, Data(mean)},
-                    {row, Data(var)},
-                    {x.shape, y.data()},
-                    {row, batch_mean_data},
-                    {row, inv_std_data},
-                    {row, new_mean_data},
-                    {row, new_var_data}});
-  }
-  return py::make_tuple(FromChannelsLast(call, x.shape, y.as<float>()), new_mean, new_var,
-                        batch_mean, inv_std);
+  call.Run(step::BatchNorm{.eps = eps,
+                           .momentum = momentum,
+                           .activation = {},
+                           .x = 0,
+                           .weight = 1,
+                           .bias = 2,
+                           .running_mean = 3,
+                           .running_var = 4,
+                           .y = 5,
+                           .save_mean = 6,
+                           .save_inv_std = 7,
+                           .new_mean = 8,
+                           .new_var = 9},
+           {Maps(call, x), Row(weight), Row(bias), Row(mean), Row(var), y, Row(batch_mean),
+            Row(inv_std), Row(new_mean), Row(new_var)});
+  return py::make_tuple(y.ToArray(call), new_mean, new_var, batch_mean, inv_std);
 }
 
 // The gradients of a training batch norm; dx may be dy.
-void SumGradients(const Call& call, const Shape& x_shape, const void* dy, const void* x,
-                  const void* weight, const void* mean, const void* inv_std, void* dx,
-                  void* dweight, void* dbias) {
-  const Shape row{1, 1, 1, x_shape.c};
-  const step::BatchNormBackward step{.activation = {},
-                                     .dy = 0,
-                                     .x = 1,
-                                     .y = kNoValue,
-                                     .weight = 2,
-                                     .save_mean = 3,
-                                     .save_inv_std = 4,
-                                     .dx = 5,
-                                     .dweight = 6,
-                                     .dbias = 7};
-  call.Run(step, {{x_shape, dy},
-                  {x_shape, x},
-                  {row, weight},
-                  {row, mean},
-                  {row, inv_std},
-                  {x_shape, dx},
-                  {row, dweight},
-                  {row, dbias}});
+void SumGradients(const Call& call, const Maps& dy, const Maps& x, const StepArray& weight,
+                  const StepArray& mean, const StepArray& inv_std, const Maps& dx,
+                  const py::array& dweight, const py::array& dbias) {
+  call.Run(step::BatchNormBackward{.activation = {},
+                                   .dy = 0,
+                                   .x = 1,
+                                   .y = kNoValue,
+                                   .weight = 2,
+                                   .save_mean = 3,
+                                   .save_inv_std = 4,
+                                   .dx = 5,
+                                   .dweight = 6,
+                                   .dbias = 7},
+           {dy, x, weight, mean, inv_std, dx, Row(dweight), Row(dbias)});
 }
 
 // -> dx, dweight, dbias
@@ -204,15 +155,11 @@ py::tuple BatchNormTrainingBackward(const py::object& dy_object, const py::objec
   const py::array mean = Vector(mean_object, {kName, "batch_mean"}, channels);
   const py::array inv_std = Vector(inv_std_object, {kName, "batch_inv_std"}, channels);
   const Call call;
-  const AlignedBuffer gradient = ToChannelsLast(call, dy), values = ToChannelsLast(call, x);
+  const Maps gradient(call, dy);
   py::array_t<float> dweight = NewArray({channels}), dbias = NewArray({channels});
-  float *dweight_data = dweight.mutable_data(), *dbias_data = dbias.mutable_data();
-  {
-    const py::gil_scoped_release unlocked;
-    SumGradients(call, x.shape, gradient.data(), values.data(), Data(weight), Data(mean),
-                 Data(inv_std), gradient.data(), dweight_data, dbias_data);
-  }
-  return py::make_tuple(FromChannelsLast(call, x.shape, gradient.as<float>()), dweight, dbias);
+  SumGradients(call, gradient, Maps(call, x), Row(weight), Row(mean), Row(inv_std), gradient,
+               dweight, dbias);
+  return py::make_tuple(gradient.ToArray(call), dweight, dbias);
 }
 
 // In inference mean and variance are constants: dx = dy * weight * inv_std, and dweight and dbias
@@ -230,70 +177,53 @@ py::tuple BatchNormInferenceBackward(const py::object& dy_object, const py::obje
   const py::array weight = Vector(weight_object, {kName, "weight"}, channels);
   CheckEps(kName, eps);
   const Call call;
-  const AlignedBuffer gradient = ToChannelsLast(call, dy), values = ToChannelsLast(call, x);
-  const AlignedBuffer inv_std = Floats(channels), scale = Floats(channels);
-  const AlignedBuffer zeros = Floats(channels), not_wanted = Floats(x.shape.size());
+  const Maps gradient(call, dy), inv_std({1, 1, 1, channels}), scale({1, 1, 1, channels});
   for (int64_t c = 0; c < channels; ++c) {
-    inv_std.as<float>()[c] = InverseStd(Data(var)[c], eps);
-    scale.as<float>()[c] = Data(weight)[c] * inv_std.as<float>()[c];
-    zeros.as<float>()[c] = 0.0f;
+    inv_std.data()[c] = InverseStd(Data(var)[c], eps);
+    scale.data()[c] = Data(weight)[c] * inv_std.data()[c];
   }
   py::array_t<float> dweight = NewArray({channels}), dbias = NewArray({channels});
-  float *dweight_data = dweight.mutable_data(), *dbias_data = dbias.mutable_data();
-  {
-    const py::gil_scoped_release unlocked;
-    // Its dx is that of statistics which move with x.
-    SumGradients(call, x.shape, gradient.data(), values.data(), Data(weight), Data(mean),
-                 inv_std.data(), not_wanted.data(), dweight_data, dbias_data);
-    const Shape row{1, 1, 1, channels};
-    call.Run(step::ScaleShift{{}, 0, 1, 2, 3}, {{x.shape, gradient.data()},
-                                                {row, scale.data()},
-                                                {row, zeros.data()},
-                                                {x.shape, gradient.data()}});
-  }
-  return py::make_tuple(FromChannelsLast(call, x.shape, gradient.as<float>()), dweight, dbias);
+  // Its dx is that of statistics which move with x.
+  SumGradients(call, gradient, Maps(call, x), Row(weight), Row(mean), inv_std, Maps(x.shape),
+               dweight, dbias);
+  call.Run(step::ScaleShift{{}, 0, 1, kNoValue, 2}, {gradient, scale, gradient});
+  return py::make_tuple(gradient.ToArray(call), dweight, dbias);
 }
 
 // ---- Softmax and the loss
-// ------------------------------------------------------------------------
+// -------------------------------------------------------------------------
 
-// Rows of channels, N×C or N×C×H×W: softmax runs over the second dimension of either.
+// Rows of channels, N×C or N×C×H×W: softmax runs over the second dimension of either. What is
+// given is copied, so that results may take its place.
 struct Rows {
   Rows(const Call& call, const py::object& object, Argument argument)
       : array(FloatArray(object, argument, -1)) {
     if (array.ndim() == 4) {
-      const ImageArray image(array, argument);
-      shape = image.shape;
-      data = ToChannelsLast(call, image);
+      maps = Maps(call, ImageArray(array, argument));
     } else {
       const py::array matrix = ContiguousFloats(array, argument, 2);
-      shape = {matrix.shape(0), 1, 1, matrix.shape(1)};
-      data = Floats(shape.size());
-      std::copy_n(Data(matrix), shape.size(), data.as<float>());
+      maps = Maps({matrix.shape(0), 1, 1, matrix.shape(1)});
+      std::copy_n(Data(matrix), matrix.size(), maps.data());
     }
-    if (shape.c < 1) {
+    if (maps.shape().c < 1) {
       Check(InvalidShape(argument.ToString() + ": expected at least one channel, got shape " +
                          DimsToString(Dims(array))));
     }
   }
   py::array Result(const Call& call) const {
-    if (array.ndim() == 4) return FromChannelsLast(call, shape, data.as<float>());
-    py::array_t<float> matrix = NewArray({shape.n, shape.c});
-    std::copy_n(data.as<float>(), shape.size(), matrix.mutable_data());
+    if (array.ndim() == 4) return maps.ToArray(call);
+    py::array_t<float> matrix = NewArray(Dims(array));
+    std::copy_n(maps.data(), matrix.size(), matrix.mutable_data());
     return matrix;
   }
   py::array array;
-  Shape shape;
-  AlignedBuffer data;
+  Maps maps;
 };
 
 py::array Softmax(const py::object& x_object) {
   const Call call;
   const Rows x(call, x_object, {"softmax", "x"});
-  {
-    const py::gil_scoped_release unlocked;
-    call.Run(step::Softmax{0, 1}, {{x.shape, x.data.data()}, {x.shape, x.data.data()}});
-  }
+  call.Run(step::Softmax{0, 1}, {x.maps, x.maps});
   return x.Result(call);
 }
 
@@ -301,12 +231,8 @@ py::array SoftmaxBackward(const py::object& dy_object, const py::object& y_objec
   const Call call;
   const Rows dy(call, dy_object, {"softmax_backward", "dy"});
   const Rows y(call, y_object, {"softmax_backward", "y"});
-  CheckSameShape("softmax_backward", dy.shape, y.shape);
-  {
-    const py::gil_scoped_release unlocked;
-    call.Run(step::SoftmaxBackward{0, 1, 2},
-             {{y.shape, dy.data.data()}, {y.shape, y.data.data()}, {y.shape, dy.data.data()}});
-  }
+  CheckSameShape("softmax_backward", dy.maps.shape(), y.maps.shape());
+  call.Run(step::SoftmaxBackward{0, 1, 2}, {dy.maps, y.maps, dy.maps});
   return dy.Result(call);
 }
 
@@ -335,15 +261,11 @@ py::tuple SoftmaxCrossEntropy(const py::object& logits_object, const py::object&
     }
   }
   py::array_t<float> dlogits = NewArray({rows, classes});
-  float* to = dlogits.mutable_data();
   StepState state;
-  const Call call;
-  {
-    const py::gil_scoped_release unlocked;
-    const Shape shape{rows, 1, 1, classes};
-    call.Run(step::SoftmaxCrossEntropy{smoothing, 0, 1}, {{shape, Data(logits)}, {shape, to}},
+  const Shape shape{rows, 1, 1, classes};
+  Call().Run(step::SoftmaxCrossEntropy{smoothing, 0, 1},
+             {{shape, logits.data()}, {shape, dlogits.data()}},
              {.labels = labels.data(), .state = &state});
-  }
   return py::make_tuple(state.loss, dlogits);
 }
 
@@ -351,23 +273,19 @@ py::tuple SoftmaxCrossEntropy(const py::object& logits_object, const py::object&
 
 void DefineOperations(py::module_& module) {
   using py::arg;
-  using Kind = Activation::Kind;
-  module.def(
-      "relu", [](const py::object& x) { return Activate<Kind::kRelu>("relu", x); }, arg("x"));
-  module.def(
-      "relu6", [](const py::object& x) { return Activate<Kind::kRelu6>("relu6", x); }, arg("x"));
-  module.def(
-      "relu_backward",
-      [](const py::object& dy, const py::object& y) {
-        return ActivateBackward<Kind::kRelu>("relu_backward", dy, y);
-      },
-      arg("dy"), arg("y"));
-  module.def(
-      "relu6_backward",
-      [](const py::object& dy, const py::object& y) {
-        return ActivateBackward<Kind::kRelu6>("relu6_backward", dy, y);
-      },
-      arg("dy"), arg("y"));
+  const auto define = [&](const char* name, const char* backward, Activation activation) {
+    module.def(
+        name, [name, activation](const py::object& x) { return Activate(name, activation, x); },
+        arg("x"));
+    module.def(
+        backward,
+        [backward, activation](const py::object& dy, const py::object& y) {
+          return ActivateBackward(backward, activation, dy, y);
+        },
+        arg("dy"), arg("y"));
+  };
+  define("relu", "relu_backward", {Activation::Kind::kRelu});
+  define("relu6", "relu6_backward", {Activation::Kind::kRelu6});
   module.def("dropout", &Dropout, arg("x"), arg("p"), arg("seed"), arg("step"), arg("layer"));
   module.def("batch_norm2d", &BatchNorm, arg("x"), arg("mean"), arg("var"), arg("weight"),
              arg("bias"), arg("eps"));

@@ -43,13 +43,9 @@ py::array MaxPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair p
   const ImageArray x(x_object, {kName, "x"});
   const Pool2dProblem problem = ProblemOf(kName, x.shape, kernel, stride, padding, ceil_mode, true);
   const Call call;
-  const AlignedBuffer input = ToChannelsLast(call, x), y = Floats(problem.output().size());
-  {
-    const py::gil_scoped_release unlocked;
-    call.Run(step::MaxPool2d{problem, 0, 1},
-             {{problem.input, input.data()}, {problem.output(), y.data()}});
-  }
-  return FromChannelsLast(call, problem.output(), y.as<float>());
+  const Maps y(problem.output());
+  call.Run(step::MaxPool2d{problem, 0, 1}, {Maps(call, x), y});
+  return y.ToArray(call);
 }
 
 py::array MaxPool2dBackward(const py::object& dy_object, const py::object& x_object, Pair kernel,
@@ -59,15 +55,9 @@ py::array MaxPool2dBackward(const py::object& dy_object, const py::object& x_obj
   const Pool2dProblem problem = ProblemOf(kName, x.shape, kernel, stride, padding, ceil_mode, true);
   ExpectOutputShape(kName, dy.shape, problem.output());
   const Call call;
-  const AlignedBuffer input = ToChannelsLast(call, x), gradient = ToChannelsLast(call, dy);
-  const AlignedBuffer dx = Floats(x.shape.size());
-  {
-    const py::gil_scoped_release unlocked;
-    call.Run(step::MaxPool2dBackward{problem, 0, 1, 2}, {{problem.output(), gradient.data()},
-                                                         {problem.input, input.data()},
-                                                         {problem.input, dx.data()}});
-  }
-  return FromChannelsLast(call, x.shape, dx.as<float>());
+  const Maps dx(x.shape);
+  call.Run(step::MaxPool2dBackward{problem, 0, 1, 2}, {Maps(call, dy), Maps(call, x), dx});
+  return dx.ToArray(call);
 }
 
 py::array AvgPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair padding,
@@ -77,13 +67,9 @@ py::array AvgPool2d(const py::object& x_object, Pair kernel, Pair stride, Pair p
   const Pool2dProblem problem =
       ProblemOf(kName, x.shape, kernel, stride, padding, ceil_mode, count_include_pad);
   const Call call;
-  const AlignedBuffer input = ToChannelsLast(call, x), y = Floats(problem.output().size());
-  {
-    const py::gil_scoped_release unlocked;
-    call.Run(step::AvgPool2d{problem, 0, 1},
-             {{problem.input, input.data()}, {problem.output(), y.data()}});
-  }
-  return FromChannelsLast(call, problem.output(), y.as<float>());
+  const Maps y(problem.output());
+  call.Run(step::AvgPool2d{problem, 0, 1}, {Maps(call, x), y});
+  return y.ToArray(call);
 }
 
 // The gradient of an average does not depend on what was averaged: x's shape is enough.
@@ -95,13 +81,9 @@ py::array AvgPool2dBackward(const py::object& dy_object, const Nchw& x_shape, Pa
       ProblemOf(kName, ShapeOf(x_shape), kernel, stride, padding, ceil_mode, count_include_pad);
   ExpectOutputShape(kName, dy.shape, problem.output());
   const Call call;
-  const AlignedBuffer gradient = ToChannelsLast(call, dy), dx = Floats(problem.input.size());
-  {
-    const py::gil_scoped_release unlocked;
-    call.Run(step::AvgPool2dBackward{problem, 0, 1},
-             {{problem.output(), gradient.data()}, {problem.input, dx.data()}});
-  }
-  return FromChannelsLast(call, problem.input, dx.as<float>());
+  const Maps dx(problem.input);
+  call.Run(step::AvgPool2dBackward{problem, 0, 1}, {Maps(call, dy), dx});
+  return dx.ToArray(call);
 }
 
 // A map without pixels has no average.
@@ -111,18 +93,19 @@ void ExpectPixels(const char* function, const Shape& x) {
                      ": expected channels, height and width of at least 1, got " + x.ToString()));
 }
 
+// N×C numbers, one for each map.
+StepArray OfMaps(const py::array& array) {
+  return {{array.shape(0), 1, 1, array.shape(1)}, array.data()};
+}
+
 // x: N×C×H×W -> N×C
 py::array GlobalAvgPool2d(const py::object& x_object) {
   constexpr const char* kName = "global_avg_pool2d";
   const ImageArray x(x_object, {kName, "x"});
   ExpectPixels(kName, x.shape);
   py::array_t<float> y = NewArray({x.shape.n, x.shape.c});
-  float* y_data = y.mutable_data();
   const Call call;
-  const AlignedBuffer input = ToChannelsLast(call, x);
-  const py::gil_scoped_release unlocked;
-  call.Run(step::GlobalAvgPool2d{0, 1},
-           {{x.shape, input.data()}, {{x.shape.n, 1, 1, x.shape.c}, y_data}});
+  call.Run(step::GlobalAvgPool2d{0, 1}, {Maps(call, x), OfMaps(y)});
   return y;
 }
 
@@ -134,13 +117,9 @@ py::array GlobalAvgPool2dBackward(const py::object& dy_object, const Nchw& x_sha
   ExpectPixels(kName, shape);
   ExpectOutputShape(kName, {.n = dy.shape(0), .c = dy.shape(1)}, {.n = shape.n, .c = shape.c});
   const Call call;
-  const AlignedBuffer dx = Floats(shape.size());
-  {
-    const py::gil_scoped_release unlocked;
-    call.Run(step::GlobalAvgPool2dBackward{0, 1},
-             {{{shape.n, 1, 1, shape.c}, Data(dy)}, {shape, dx.data()}});
-  }
-  return FromChannelsLast(call, shape, dx.as<float>());
+  const Maps dx(shape);
+  call.Run(step::GlobalAvgPool2dBackward{0, 1}, {OfMaps(dy), dx});
+  return dx.ToArray(call);
 }
 
 }  // namespace
