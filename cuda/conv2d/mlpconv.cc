@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/carver.h"
 #include "cuda/common/operations.h"
 #include "cuda/conv2d/conv2d_shape.h"
 
@@ -49,25 +50,29 @@ const ChainKernel* FindChainKernel(const MlpConvProblem& p) {
 
 bool HasTail(const MlpConvProblem& p) { return p.tail != MlpConvProblem::Tail::kNone; }
 
-size_t MapBytes(const Conv2dProblem& layer) {
-  return WorkspaceSize::Aligned(static_cast<size_t>(layer.output().size()) * sizeof(float));
-}
+// Maps that nobody keeps. Layer by layer they take turns in two places; one kernel writes the last
+// one alone, for the tail.
+struct Maps {
+  Maps(const MlpConvProblem& p, Carver& carver) {
+    if (FindChainKernel(p) != nullptr) {
+      places[0] = places[1] = carver.Take(HasTail(p) ? p.layers.back().output().size() : 0);
+      return;
+    }
+    int64_t largest = 0;
+    for (const Conv2dProblem& layer : p.layers) largest = std::max(largest, layer.output().size());
+    for (float*& place : places) place = carver.Take(largest);
+  }
+  float* Of(size_t layer) const { return places[layer % 2]; }
 
-// What layer by layer needs of each of two maps in turn.
-size_t LargestMap(const MlpConvProblem& p) {
-  size_t largest = 0;
-  for (const Conv2dProblem& layer : p.layers) largest = std::max(largest, MapBytes(layer));
-  return largest;
-}
+  float* places[2];
+};
 
 Status RunLayers(Stream& stream, const MlpConvProblem& p, const float* x,
-                 const MlpConvLayer* layers, float* last, const Workspace& workspace) {
-  const size_t map_bytes = LargestMap(p);
+                 const MlpConvLayer* layers, float* last, const Maps& maps) {
   for (size_t i = 0; i < p.layers.size(); ++i) {
-    float* to = layers[i].kept;
-    if (to == nullptr)
-      to = reinterpret_cast<float*>(workspace.shared<std::byte>() + i % 2 * map_bytes);
-    if (i + 1 == p.layers.size()) to = last;
+    float* const to = i + 1 == p.layers.size()    ? last
+                      : layers[i].kept != nullptr ? layers[i].kept
+                                                  : maps.Of(i);
     NINC_RETURN_IF_ERROR(Conv2dForward(stream, p.layers[i], x, layers[i].packed, layers[i].bias,
                                        p.activations[i], to));
     x = to;
@@ -102,28 +107,20 @@ Status RunChain(Stream& stream, const ChainKernel& chain, const MlpConvProblem& 
 
 }  // namespace
 
-WorkspaceSize MlpConvWorkspace(const MlpConvProblem& p) {
-  if (FindChainKernel(p) == nullptr) return {.shared = 2 * LargestMap(p)};
-  return {.shared = HasTail(p) ? MapBytes(p.layers.back()) : 0};
-}
+WorkspaceSize MlpConvWorkspace(const MlpConvProblem& p) { return {.shared = BytesOf<Maps>(p)}; }
 
 Status MlpConvForward(Stream& stream, const MlpConvProblem& p, const float* x,
                       const MlpConvLayer* layers, float* y, const Workspace& workspace,
                       const float** map) {
   const ChainKernel* chain = FindChainKernel(p);
+  Carver carver(workspace.shared());
+  const Maps maps(p, carver);
   const size_t last_layer = p.layers.size() - 1;
-  float* last = y;
-  if (HasTail(p)) {
-    last = layers[last_layer].kept;
-    // Layer by layer, the maps take turns.
-    const size_t offset = chain == nullptr ? last_layer % 2 * LargestMap(p) : 0;
-    if (last == nullptr) {
-      last = reinterpret_cast<float*>(workspace.shared<std::byte>() + offset);
-    }
-  }
+  float* last = HasTail(p) ? layers[last_layer].kept : y;
+  if (last == nullptr) last = maps.Of(last_layer);
   *map = last;
   if (p.layers[0].output().size() == 0) return Status();
-  if (chain == nullptr) return RunLayers(stream, p, x, layers, last, workspace);
+  if (chain == nullptr) return RunLayers(stream, p, x, layers, last, maps);
   return RunChain(stream, *chain, p, x, layers, last);
 }
 

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 
+#include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/conv2d.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
@@ -81,7 +82,8 @@ void RunShared(Target target, const MlpConvChain& chain, int64_t first, const fl
 // Of few units: the layers before `near` one after the other, then the rest in pieces. The maps
 // that nobody keeps take turns in two buffers.
 struct FewUnits {
-  FewUnits(const MlpConvPlan& plan, const MlpConvChain& chain) : near(FirstNear(plan)) {
+  FewUnits(const MlpConvPlan& plan, const MlpConvChain& chain, Carver& carver)
+      : near(FirstNear(plan)) {
     const MlpConvProblem& p = plan.problem;
     int64_t largest = chain.HasTail() ? p.layers.back().output().size() : 0;
     for (size_t i = 0; i < near; ++i) {
@@ -89,9 +91,9 @@ struct FewUnits {
       size = size.Max(Conv2dWorkspace(plan.layers[i]));
     }
     size.per_thread = std::max(size.per_thread, chain.ScratchBytes());
-    map_bytes = WorkspaceSize::Aligned(static_cast<size_t>(largest) * sizeof(float));
+    for (float*& map : maps) map = carver.Take(largest);
+    layer = carver.Take<std::byte>(size.shared);
   }
-  WorkspaceSize Total() const { return {2 * map_bytes + size.shared, size.per_thread}; }
 
   // The first layer from which on all weights are near; as many as there are where a single layer
   // would be left, which is better split in its own way.
@@ -103,9 +105,10 @@ struct FewUnits {
     return layer + 1 == plan.layers.size() ? layer + 1 : layer;
   }
 
-  size_t near;  // the first layer of the pieces
-  size_t map_bytes = 0;
+  size_t near;         // the first layer of the pieces
   WorkspaceSize size;  // of any one layer
+  float* maps[2];
+  std::byte* layer;  // any one layer's
 };
 
 // All layers from `layer` on, a piece of the map a task. x is the layer's input, `map` all of the
@@ -128,15 +131,15 @@ void RunPieces(Target target, const MlpConvChain& chain, size_t layer, const flo
 void RunFewUnits(const MlpConvPlan& plan, const MlpConvChain& chain, const float* x,
                  const MlpConvLayer* layers, float* y, const Workspace& workspace) {
   const MlpConvProblem& p = plan.problem;
-  const FewUnits few(plan, chain);
-  std::byte* const base = workspace.shared<std::byte>();
-  const Workspace inner(base + 2 * few.map_bytes, {few.size.shared, workspace.size().per_thread},
+  Carver carver(workspace.shared());
+  const FewUnits few(plan, chain, carver);
+  const Workspace inner(few.layer, {few.size.shared, workspace.size().per_thread},
                         workspace.threads());
   const size_t last = p.layers.size() - 1;
   const auto map_of = [&](size_t layer, size_t buffer) {
     if (layer == last && !chain.HasTail()) return y;
     if (layers[layer].kept != nullptr) return layers[layer].kept;
-    return reinterpret_cast<float*>(base + buffer % 2 * few.map_bytes);
+    return few.maps[buffer % 2];
   };
   for (size_t i = 0; i < few.near; ++i) {
     float* map = map_of(i, i);
@@ -155,8 +158,10 @@ std::string MlpConvBlock(const MlpConvPlan& plan) { return MlpConvChain(plan).Bl
 
 WorkspaceSize MlpConvWorkspace(const MlpConvPlan& plan) {
   const MlpConvChain chain(plan);
-  WorkspaceSize size{.per_thread = chain.ScratchBytes()};
-  return chain.units() < kManyUnits ? size.Max(FewUnits(plan, chain).Total()) : size;
+  if (chain.units() >= kManyUnits) return {.per_thread = chain.ScratchBytes()};
+  Carver carver;
+  const FewUnits few(plan, chain, carver);
+  return {carver.bytes(), few.size.per_thread};
 }
 
 void MlpConvForward(const MlpConvPlan& plan, const float* x, const MlpConvLayer* layers,

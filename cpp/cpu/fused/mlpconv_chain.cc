@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "cpu/conv2d/common/conv2d_pass.h"
-#include "cpu/conv2d/common/conv2d_rows.h"
-#include "cpu/conv2d/conv2d.h"
+#include "base/carver.h"
 #include "cpu/conv2d/direct/conv2d_split.h"
 #include "cpu/pool/global_avg_pool.h"
 #include "cpu/pool/pool2d.h"
@@ -38,7 +36,28 @@ struct MlpConvChain::Destination {
 };
 
 struct MlpConvChain::Scratch {
-  std::byte* first;   // the first layer's own
+  Scratch(const MlpConvChain& chain, Carver& carver) {
+    if (chain.winograd_) {
+      winograd = carver.Take<std::byte>(chain.winograd_->ScratchBytes());
+    } else {
+      block.emplace(chain.target_, chain.lattice_, chain.panels_, carver);
+    }
+    halves = carver.Take<std::byte>(chain.halves_bytes_);
+    pixels = carver.Take<int64_t>(chain.block_pixels_);
+    outputs = carver.Take<float*>(chain.block_pixels_);
+    tiles = carver.Take<float*>(chain.block_pixels_);
+    rows = carver.Take<float*>(BlockRows(chain.target_));
+    map = carver.Take(chain.block_pixels_ * chain.map_.c);
+    for (float*& buffer : between) buffer = carver.Take(BlockRows(chain.target_) * chain.widest_);
+    // A unit alone goes through in pieces.
+    const bool whole = chain.HasTail() && chain.units() > 1;
+    const int64_t unit_pixels = whole ? chain.images_ * chain.map_.h * chain.map_.w : 0;
+    unit_map = carver.Take(unit_pixels * chain.last_channels());
+  }
+
+  std::byte* winograd = nullptr;      // the first layer's own
+  std::optional<BlockScratch> block;  // the same of direct convolution
+
   std::byte* halves;  // of the later layers' products
   int64_t* pixels;    // [block_pixels]: which pixel of all a row is
   float** outputs;    // [block_pixels]: where the layer before the rest writes them
@@ -47,22 +66,6 @@ struct MlpConvChain::Scratch {
   float* map;         // [block_pixels][channels of the first layer]
   float* between[2];  // [BlockRows][widest]
   float* unit_map;    // [pixels of a unit][channels of the last layer], with a tail
-
-  Scratch(const MlpConvChain& chain, std::byte* memory) {
-    Carver carver(memory);
-    first = carver.Take<std::byte>(static_cast<int64_t>(
-        chain.winograd_ ? chain.winograd_->ScratchBytes()
-                        : BlockScratch::Bytes(chain.target_, chain.lattice_, chain.panels_)));
-    halves = carver.Take<std::byte>(chain.halves_bytes_);
-    pixels = carver.Take<int64_t>(chain.block_pixels_);
-    outputs = carver.Take<float*>(chain.block_pixels_);
-    tiles = carver.Take<float*>(chain.block_pixels_);
-    rows = carver.Take<float*>(BlockRows(chain.target_));
-    map = carver.Take<float>(chain.block_pixels_ * chain.map_.c);
-    for (float*& buffer : between)
-      buffer = carver.Take<float>(BlockRows(chain.target_) * chain.widest_);
-    unit_map = carver.Take<float>(0);
-  }
 };
 
 MlpConvChain::MlpConvChain(const MlpConvPlan& plan, const MlpConvTail* training)
@@ -121,19 +124,12 @@ std::string MlpConvChain::BlockText() const {
   return BlockName(EvenBlock(images_ * InImage(), block_places()), winograd_ ? "tile" : "pixel");
 }
 
-size_t MlpConvChain::ScratchBytes() const {
-  // A unit alone goes through in pieces.
-  const bool whole = HasTail() && units() > 1;
-  const int64_t unit_map = whole ? images_ * map_.h * map_.w * last_channels() : 0;
-  return (winograd_ ? Carver::Bytes<std::byte>(winograd_->ScratchBytes())
-                    : Carver::Bytes<std::byte>(BlockScratch::Bytes(target_, lattice_, panels_))) +
-         Carver::Bytes<std::byte>(halves_bytes_) + Carver::Bytes<int64_t>(block_pixels_) +
-         Carver::Bytes<float*>(block_pixels_) + Carver::Bytes<float*>(block_pixels_) +
-         Carver::Bytes<float*>(BlockRows(target_)) + Carver::Bytes<float>(block_pixels_ * map_.c) +
-         2 * Carver::Bytes<float>(BlockRows(target_) * widest_) + Carver::Bytes<float>(unit_map);
-}
+size_t MlpConvChain::ScratchBytes() const { return BytesOf<Scratch>(*this); }
 
-float* MlpConvChain::UnitMap(std::byte* memory) const { return Scratch(*this, memory).unit_map; }
+float* MlpConvChain::UnitMap(std::byte* memory) const {
+  Carver carver(memory);
+  return Scratch(*this, carver).unit_map;
+}
 
 MlpConvChain::Destination MlpConvChain::DestinationOf(size_t layer, const MlpConvLayer* layers,
                                                       const LastMap& last_map,
@@ -152,7 +148,8 @@ MlpConvChain::Destination MlpConvChain::DestinationOf(size_t layer, const MlpCon
 
 void MlpConvChain::Run(Span places, const float* x, const MlpConvLayer* layers,
                        const LastMap& last_map, std::byte* memory) const {
-  const Scratch scratch(*this, memory);
+  Carver carver(memory);
+  const Scratch scratch(*this, carver);
   const int64_t step = EvenBlock(places.end - places.begin, block_places());
   for (int64_t first = places.begin; first < places.end; first += step) {
     const int64_t count = std::min(step, places.end - first);
@@ -166,7 +163,8 @@ void MlpConvChain::Run(Span places, const float* x, const MlpConvLayer* layers,
 
 void MlpConvChain::RunFrom(size_t layer, Span pixels, const float* x, const MlpConvLayer* layers,
                            const LastMap& last_map, std::byte* memory) const {
-  const Scratch scratch(*this, memory);
+  Carver carver(memory);
+  const Scratch scratch(*this, carver);
   const int64_t channels = problem_.layers[layer].input.c;
   for (int64_t m = pixels.begin; m < pixels.end; ++m) {
     scratch.pixels[m - pixels.begin] = m;
@@ -184,8 +182,7 @@ void MlpConvChain::RunPixels(int64_t first, int64_t count, const float* x,
     scratch.pixels[m] = first + m;
     scratch.outputs[m] = to.Row(m, first + m);
   }
-  const ProductRows source = PrepareRows(target_, lattice_, x, 0, first, count,
-                                         BlockScratch(target_, lattice_, panels_, scratch.first));
+  const ProductRows source = PrepareRows(target_, lattice_, x, 0, first, count, *scratch.block);
   MultiplyBlock(target_, source, panels_, 0, panels_.count(), layers[0].packed,
                 {layers[0].bias, problem_.activations[0]}, scratch.outputs);
   RunRest(1, count, layers, last_map, scratch);
@@ -209,7 +206,7 @@ void MlpConvChain::RunTiles(int64_t first, int64_t count, const float* x,
     }
   }
   winograd_->Run(x, layers[0].packed, layers[0].bias, problem_.activations[0], first, count,
-                 scratch.tiles, scratch.first);
+                 scratch.tiles, scratch.winograd);
   RunRest(1, pixels, layers, last_map, scratch);
 }
 

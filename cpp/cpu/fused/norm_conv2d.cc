@@ -11,9 +11,9 @@
 
 #include <algorithm>
 
+#include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_pass.h"
-#include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/depthwise/conv2d_depthwise.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/winograd/winograd.h"
@@ -36,16 +36,11 @@ int64_t BlockTiles(const TileGrid& grid) {
 
 // Where blocks leave what they have seen of the output.
 struct BlockSums {
-  BlockSums(Target target, int64_t blocks, int64_t channels, std::byte* memory)
+  BlockSums(Target target, int64_t blocks, int64_t channels, Carver& carver)
       : target(target), channels(channels) {
-    Carver carver(memory);
-    partial = carver.Take<float>(blocks * 2 * channels);
+    partial = carver.Take(blocks * 2 * channels);
     rows = carver.Take<int64_t>(blocks);
-    squares = carver.Take<float>(channels);
-  }
-  static size_t Bytes(int64_t blocks, int64_t channels) {
-    return Carver::Bytes<float>(blocks * 2 * channels) + Carver::Bytes<int64_t>(blocks) +
-           Carver::Bytes<float>(channels);
+    squares = carver.Take(channels);
   }
   void Take(int64_t block, const float* const* out, int64_t count) const {
     float* mean = partial + block * 2 * channels;
@@ -73,16 +68,12 @@ class TileBlocks {
   std::string Name() const {
     return BlockName(std::min(block_tiles_, winograd_.grid().count()), "tile");
   }
-  size_t ScratchBytes() const {
-    return Carver::Bytes<float*>(block_tiles_ * tile_pixels_) +
-           Carver::Bytes<std::byte>(static_cast<int64_t>(winograd_.ScratchBytes()));
-  }
+  size_t ScratchBytes() const { return BytesOf<Scratch>(*this); }
   void Run(const float* x, const Normalization* /*of 1×1 layers*/, const float* packed,
            const float* bias, float* y, const BlockSums& sums, const Workspace& workspace) const {
     ParallelFor(workspace.threads(), count(), [&](int64_t block, int thread) {
-      Carver carver(workspace.thread<std::byte>(thread));
-      auto** const out = carver.Take<float*>(block_tiles_ * tile_pixels_);
-      auto* const scratch = carver.Take<std::byte>(0);
+      Carver carver(workspace.thread(thread));
+      const auto [out, winograd] = Scratch(*this, carver);
       const TileGrid& grid = winograd_.grid();
       const int64_t first = block * block_tiles_;
       const int64_t tiles = std::min(block_tiles_, grid.count() - first);
@@ -92,13 +83,22 @@ class TileBlocks {
       const int64_t turn = EvenBlock(tiles, winograd_.tiles());
       for (int64_t t = 0; t < tiles; t += turn) {
         winograd_.Run(x, packed, bias, {}, first + t, std::min(turn, tiles - t),
-                      out + t * tile_pixels_, scratch);
+                      out + t * tile_pixels_, winograd);
       }
       sums.Take(block, out, tiles * tile_pixels_);
     });
   }
 
  private:
+  struct Scratch {
+    Scratch(const TileBlocks& blocks, Carver& carver) {
+      out = carver.Take<float*>(blocks.block_tiles_ * blocks.tile_pixels_);
+      winograd = carver.Take<std::byte>(blocks.winograd_.ScratchBytes());
+    }
+    float** out;  // [tiles of a block][m²]
+    std::byte* winograd;
+  };
+
   int64_t block_tiles_;
   WinogradBlocks winograd_;
   int64_t tile_pixels_;
@@ -116,12 +116,7 @@ class PixelBlocks {
   std::string Name() const {
     return BlockName(std::min(BlockRows(target_), lattice_.rows()), "pixel");
   }
-  size_t ScratchBytes() const {
-    return Carver::Bytes<std::byte>(
-               static_cast<int64_t>(BlockScratch::Bytes(target_, lattice_, panels_))) +
-           Carver::Bytes<float*>(BlockRows(target_)) +
-           Carver::Bytes<float>(BlockRows(target_) * lattice_.src.c);
-  }
+  size_t ScratchBytes() const { return BytesOf<Scratch>(*this); }
   void Run(const float* x, const Normalization* source, const float* packed, const float* bias,
            float* y, const BlockSums& sums, const Workspace& workspace) const {
     const int64_t in_row = std::clamp<int64_t>(count() / kFewestTasks, 1, kMostInRow);
@@ -135,6 +130,18 @@ class PixelBlocks {
   }
 
  private:
+  struct Scratch {
+    Scratch(const PixelBlocks& blocks, Carver& carver)
+        : block(blocks.target_, blocks.lattice_, blocks.panels_, carver) {
+      const int64_t rows = BlockRows(blocks.target_);
+      next = carver.Take<const float*>(rows);
+      normal = carver.Take(rows * blocks.lattice_.src.c);
+    }
+    BlockScratch block;
+    const float** next;  // [BlockRows]: the next block's pixels
+    float* normal;       // [BlockRows][channels]: x normalised
+  };
+
   int64_t Pixels(int64_t block) const {
     return std::min(BlockRows(target_), lattice_.rows() - block * BlockRows(target_));
   }
@@ -144,11 +151,7 @@ class PixelBlocks {
                 const float* packed, const float* bias, float* y, const BlockSums& sums,
                 std::byte* memory) const {
     Carver carver(memory);
-    const BlockScratch scratch(target_, lattice_, panels_,
-                               carver.Take<std::byte>(static_cast<int64_t>(
-                                   BlockScratch::Bytes(target_, lattice_, panels_))));
-    auto** const next = carver.Take<const float*>(BlockRows(target_));
-    auto* const normal = carver.Take<float>(BlockRows(target_) * lattice_.src.c);
+    const auto [scratch, next, normal] = Scratch(*this, carver);
     const int64_t first = block * BlockRows(target_), pixels = Pixels(block);
     for (int64_t m = 0; m < pixels; ++m) scratch.out[m] = y + (first + m) * lattice_.dst.c;
     ProductRows rows;
@@ -194,7 +197,7 @@ std::string NormConv2dBlock(const Conv2dPass& conv) {
 WorkspaceSize NormConv2dWorkspace(const Conv2dPass& conv) {
   const Conv2dProblem& p = conv.problem;
   return WithBlocks(conv, [&](const auto& blocks) -> WorkspaceSize {
-    return {BlockSums::Bytes(blocks.count(), p.out_channels), blocks.ScratchBytes()};
+    return {BytesOf<BlockSums>(conv.target, blocks.count(), p.out_channels), blocks.ScratchBytes()};
   });
 }
 
@@ -203,8 +206,8 @@ void NormConv2dForward(const Conv2dPass& conv, const float* x, const Normalizati
                        const NormStatistics& statistics, const Workspace& workspace) {
   const Conv2dProblem& p = conv.problem;
   WithBlocks(conv, [&](const auto& blocks) {
-    const BlockSums sums(conv.target, blocks.count(), p.out_channels,
-                         workspace.shared<std::byte>());
+    Carver carver(workspace.shared());
+    const BlockSums sums(conv.target, blocks.count(), p.out_channels, carver);
     blocks.Run(x, source, packed, bias, y, sums, workspace);
     JoinStatistics(conv.target, blocks.count(), sums.rows, sums.partial, p.out_channels,
                    statistics.mean, sums.squares, workspace.threads());

@@ -17,8 +17,8 @@
 #include <array>
 #include <optional>
 
+#include "base/carver.h"
 #include "base/thread_pool.h"
-#include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
 #include "cpu/conv2d/direct/conv2d_split.h"
@@ -92,6 +92,19 @@ struct GradientChain {
 };
 
 struct ChainScratch {
+  ChainScratch(const GradientChain& chain, Carver& carver) {
+    const int64_t rows = BlockRows(chain.target);
+    x = carver.Take<const float*>(rows);
+    dy = carver.Take<const float*>(rows);
+    dx = carver.Take<float*>(rows);
+    packed = carver.Take(rows * std::max(Tiles(chain.target).shape.width(), SplitShape().width()));
+    columns = carver.Take<std::byte>(chain.columns_bytes);
+    halves = carver.Take<std::byte>(chain.halves_bytes);
+    for (float*& buffer : between) buffer = carver.Take(rows * chain.widest);
+    normal = carver.Take(rows * chain.widest);
+    gradient = carver.Take(rows * chain.layer(0).out);
+  }
+
   const float** x;     // [BlockRows]: rows of a layer's x
   const float** dy;    // the same of its dy
   float** dx;          // the same of its dx
@@ -101,31 +114,16 @@ struct ChainScratch {
   float* between[2];   // [BlockRows][widest]: what one layer gives the next
   float* gradient;     // [BlockRows][out of the first]: dz of the batch norm behind it
   float* normal;       // [BlockRows][widest]: x of the batch norm ahead
+};
 
-  static int64_t PackedFloats(Target target) {
-    return BlockRows(target) * std::max(Tiles(target).shape.width(), SplitShape().width());
+// What all threads share.
+struct ChainSums {
+  ChainSums(const GradientChain& chain, Carver& carver) {
+    chunks = carver.Take(chain.chunks * chain.floats);
+    factors = carver.Take(2 * chain.layer(0).out);
   }
-  static size_t Bytes(const GradientChain& chain) {
-    return 3 * Carver::Bytes<float*>(BlockRows(chain.target)) +
-           Carver::Bytes<float>(PackedFloats(chain.target)) +
-           Carver::Bytes<std::byte>(chain.columns_bytes) +
-           Carver::Bytes<std::byte>(chain.halves_bytes) +
-           3 * Carver::Bytes<float>(BlockRows(chain.target) * chain.widest) +
-           Carver::Bytes<float>(BlockRows(chain.target) * chain.layer(0).out);
-  }
-  ChainScratch(const GradientChain& chain, std::byte* memory) {
-    Carver carver(memory);
-    x = carver.Take<const float*>(BlockRows(chain.target));
-    dy = carver.Take<const float*>(BlockRows(chain.target));
-    dx = carver.Take<float*>(BlockRows(chain.target));
-    packed = carver.Take<float>(PackedFloats(chain.target));
-    columns = carver.Take<std::byte>(chain.columns_bytes);
-    halves = carver.Take<std::byte>(chain.halves_bytes);
-    for (float*& buffer : between)
-      buffer = carver.Take<float>(BlockRows(chain.target) * chain.widest);
-    normal = carver.Take<float>(BlockRows(chain.target) * chain.widest);
-    gradient = carver.Take<float>(BlockRows(chain.target) * chain.layer(0).out);
-  }
+  float* chunks;   // [chunk][floats]
+  float* factors;  // [offset, slope][out of the first]
 };
 
 void AddSplitWeights(const Layer& layer, const float* dy, int64_t pixels, bool first, float* sums,
@@ -300,17 +298,15 @@ PointwisePlan::PointwisePlan(Target target, const std::vector<Conv2dProblem>& pr
 
 WorkspaceSize PointwiseBackwardWorkspace(const PointwisePlan& plan) {
   const GradientChain chain(plan);
-  return {.shared = Carver::Bytes<float>(chain.chunks * chain.floats) +
-                    Carver::Bytes<float>(2 * chain.layer(0).out),
-          .per_thread = ChainScratch::Bytes(chain)};
+  return {.shared = BytesOf<ChainSums>(chain), .per_thread = BytesOf<ChainScratch>(chain)};
 }
 
 void PointwiseBackward(const PointwisePlan& plan, const float* dy, const PointwiseGradient* layers,
                        const PointwiseNorms* norms, float* dx, const Workspace& workspace) {
   const GradientChain chain(plan);
-  Carver carver(workspace.shared<std::byte>());
-  float* const sums = carver.Take<float>(chain.chunks * chain.floats);
-  float* const offset = carver.Take<float>(2 * chain.layer(0).out);
+  Carver carver(workspace.shared());
+  const ChainSums sums(chain, carver);
+  float* const offset = sums.factors;
   float* const slope = offset + chain.layer(0).out;
   std::optional<Norms> around;
   if (norms != nullptr) {
@@ -320,16 +316,17 @@ void PointwiseBackward(const PointwisePlan& plan, const float* dy, const Pointwi
     around.emplace(Norms{*norms, offset, slope});
   }
   ParallelFor(workspace.threads(), chain.chunks, [&](int64_t chunk, int thread) {
-    RunChunk(chain, chunk, dy, layers, around ? &*around : nullptr, dx, sums + chunk * chain.floats,
-             ChainScratch(chain, workspace.thread<std::byte>(thread)));
+    Carver carver(workspace.thread(thread));
+    RunChunk(chain, chunk, dy, layers, around ? &*around : nullptr, dx,
+             sums.chunks + chunk * chain.floats, ChainScratch(chain, carver));
   });
   for (size_t i = 0; i < chain.size(); ++i) {
     ParallelFor(workspace.threads(), chain.layer(i).weight_panels.count(),
-                [&](int64_t panel, int) { StorePanel(chain, i, panel, sums, layers[i]); });
+                [&](int64_t panel, int) { StorePanel(chain, i, panel, sums.chunks, layers[i]); });
   }
   if (norms == nullptr) return;
   const NormGradient& ahead = norms->ahead;
-  StoreGradientSums(chain.chunks, sums + chain.norm_sums, chain.floats,
+  StoreGradientSums(chain.chunks, sums.chunks + chain.norm_sums, chain.floats,
                     chain.layer(chain.size() - 1).in, ahead.inv_std, ahead.dweight, ahead.dbias);
 }
 

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/carver.h"
 #include "base/thread_pool.h"
-#include "cpu/schedule/blocks.h"
-#include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/norm/norm_rows.h"
+#include "cpu/schedule/blocks.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/norm/batch_norm.cc"
@@ -74,22 +74,37 @@ void FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shif
 
 namespace {
 
+// Either direction's memory, and how it shares rows out.
+struct NormScratch {
+  NormScratch(int64_t rows, int64_t channels, Carver& carver) : split(rows, channels) {
+    factors = carver.Take(3 * channels);
+    partial = carver.Take(split.tasks * 2 * channels);
+    task_rows = carver.Take<int64_t>(split.tasks);
+  }
+
+  RowSplit split;
+  float* factors;      // forward [scale, squares][channels], backward [scale, offset, slope]
+  float* partial;      // [tasks][2][channels]
+  int64_t* task_rows;  // [tasks]
+};
+
+NormScratch ScratchOf(int64_t rows, int64_t channels, const Workspace& workspace) {
+  Carver carver(workspace.shared());
+  return NormScratch(rows, channels, carver);
+}
+
 // The statistics of tasks, joined in their order.
-void Statistics(Target target, int64_t rows, int64_t channels, const float* x,
-                const Workspace& workspace, float* mean, float* squares) {
-  const RowSplit split(rows, channels);
-  Carver carver(workspace.shared<std::byte>());
-  carver.Take<float>(3 * channels);  // the factors
-  auto* const partial = carver.Take<float>(split.tasks * 2 * channels);
-  auto* const task_rows = carver.Take<int64_t>(split.tasks);
-  ParallelFor(workspace.threads(), split.tasks, [&](int64_t task, int) {
+void Statistics(Target target, int64_t channels, const float* x, const NormScratch& scratch,
+                float* mean, float* squares, int threads) {
+  const RowSplit& split = scratch.split;
+  ParallelFor(threads, split.tasks, [&](int64_t task, int) {
     const int64_t first = task * split.task_rows;
-    float* own = partial + task * 2 * channels;
-    task_rows[task] = std::min(split.task_rows, rows - first);
-    BlockStatistics(target, x + first * channels, task_rows[task], channels, own, own + channels);
+    float* own = scratch.partial + task * 2 * channels;
+    const int64_t rows = scratch.task_rows[task] = std::min(split.task_rows, split.rows - first);
+    BlockStatistics(target, x + first * channels, rows, channels, own, own + channels);
   });
-  JoinStatistics(target, split.tasks, task_rows, partial, channels, mean, squares,
-                 workspace.threads());
+  JoinStatistics(target, split.tasks, scratch.task_rows, scratch.partial, channels, mean, squares,
+                 threads);
 }
 
 // Blocks [begin, end) of the rows of a gradient.
@@ -99,33 +114,29 @@ NormGradientRows Block(const NormGradientRows& all, int64_t begin, int64_t end) 
           all.y == nullptr ? nullptr : all.y + first};
 }
 
-// The three rows of factors in shared memory come first: scale, offset, slope.
 void Backward(Target target, const NormGradientRows& all, const Normalization& norm,
               const float* inv_std, bool sums, float* dweight, float* dbias, float* dx,
-              const Workspace& workspace) {
+              const NormScratch& scratch, int threads) {
   const int64_t channels = all.channels;
-  Carver carver(workspace.shared<std::byte>());
-  float* const offset = carver.Take<float>(3 * channels) + channels;
-  float* const slope = offset + channels;
+  const RowSplit& split = scratch.split;
   if (sums) {
-    const RowSplit split(all.rows, channels);
-    auto* const partial = carver.Take<float>(split.tasks * 2 * channels);
-    ParallelFor(workspace.threads(), split.tasks, [&](int64_t task, int) {
-      float* own = partial + task * 2 * channels;
+    ParallelFor(threads, split.tasks, [&](int64_t task, int) {
+      float* own = scratch.partial + task * 2 * channels;
       std::fill_n(own, 2 * channels, 0.0f);
       split.ForEachBlock(task, [&](int64_t begin, int64_t end) {
         AddGradientSums(target, norm, Block(all, begin, end), own);
       });
     });
-    StoreGradientSums(split.tasks, partial, 2 * channels, channels, inv_std, dweight, dbias);
+    StoreGradientSums(split.tasks, scratch.partial, 2 * channels, channels, inv_std, dweight,
+                      dbias);
   }
   if (dx == nullptr) return;
+  float* const offset = scratch.factors + channels;
+  float* const slope = offset + channels;
   InputGradientFactors(all.rows, channels, inv_std, dweight, dbias, offset, slope);
-  ParallelBlocks(workspace.threads(), all.rows, RowsInBlock(channels),
-                 [&](int64_t begin, int64_t end) {
-                   InputGradientRows(target, norm, Block(all, begin, end), offset, slope,
-                                     dx + begin * channels);
-                 });
+  ParallelBlocks(threads, all.rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) {
+    InputGradientRows(target, norm, Block(all, begin, end), offset, slope, dx + begin * channels);
+  });
 }
 
 }  // namespace
@@ -150,12 +161,8 @@ void Normalize(Target target, int64_t rows, int64_t channels, const float* z,
   });
 }
 
-// Three rows of channel factors, then the tasks' partial sums.
 WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels) {
-  const int64_t tasks = RowSplit(rows, channels).tasks;
-  return {Carver::Bytes<float>(3 * channels) + Carver::Bytes<float>(2 * tasks * channels) +
-              Carver::Bytes<int64_t>(tasks),
-          0};
+  return {.shared = BytesOf<NormScratch>(rows, channels)};
 }
 
 void BatchNormForward(Target target, int64_t rows, int64_t channels, const float* x,
@@ -167,9 +174,10 @@ void BatchNormForward(Target target, int64_t rows, int64_t channels, const float
     std::fill_n(save_inv_std, channels, 0.0f);
     return;
   }
-  float* const scale = workspace.shared();
+  const NormScratch scratch = ScratchOf(rows, channels, workspace);
+  float* const scale = scratch.factors;
   float* const squares = scale + channels;
-  Statistics(target, rows, channels, x, workspace, save_mean, squares);
+  Statistics(target, channels, x, scratch, save_mean, squares, workspace.threads());
   FinishStatistics(rows, channels, squares,
                    {.weight = weight,
                     .eps = eps,
@@ -188,16 +196,18 @@ void BatchNormBackward(Target target, int64_t rows, int64_t channels, const floa
                        const float* save_mean, const float* save_inv_std, float* dx, float* dweight,
                        float* dbias, const Workspace& workspace) {
   if (activation.kind == Activation::Kind::kNone) y = nullptr;  // not looked at
-  float* const scale = workspace.shared();
+  const NormScratch scratch = ScratchOf(rows, channels, workspace);
+  float* const scale = scratch.factors;
   for (int64_t c = 0; c < channels; ++c) scale[c] = weight[c] * save_inv_std[c];
   Backward(target, {rows, channels, dy, x, y}, {save_mean, scale, nullptr, activation},
-           save_inv_std, true, dweight, dbias, dx, workspace);
+           save_inv_std, true, dweight, dbias, dx, scratch, workspace.threads());
 }
 
 void NormBackward(Target target, int64_t rows, int64_t channels, const float* dy,
                   const NormGradient& gradient, bool sums, float* dx, const Workspace& workspace) {
   Backward(target, {rows, channels, dy, gradient.z}, gradient.norm, gradient.inv_std, sums,
-           gradient.dweight, gradient.dbias, dx, workspace);
+           gradient.dweight, gradient.dbias, dx, ScratchOf(rows, channels, workspace),
+           workspace.threads());
 }
 
 }  // namespace ninc::cpu

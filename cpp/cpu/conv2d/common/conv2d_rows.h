@@ -114,23 +114,4 @@ inline void MergedTapRows(const TapLattice& lattice, const float* src, const flo
   }
 }
 
-// Cuts the memory of a workspace into arrays.
-class Carver {
- public:
-  explicit Carver(std::byte* base) : next_(base) {}
-  template <typename T>
-  T* Take(int64_t count) {
-    T* taken = reinterpret_cast<T*>(next_);
-    next_ += Bytes<T>(count);
-    return taken;
-  }
-  template <typename T>
-  static size_t Bytes(int64_t count) {
-    return (static_cast<size_t>(count) * sizeof(T) + 63) / 64 * 64;
-  }
-
- private:
-  std::byte* next_;
-};
-
 }  // namespace ninc::cpu

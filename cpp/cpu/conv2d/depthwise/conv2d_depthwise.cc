@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
 
@@ -78,6 +79,19 @@ TapLattice DepthwiseLattice(const Conv2dProblem& p, Pass pass, int64_t index) {
   return lattice;
 }
 
+struct DepthwiseScratch {
+  DepthwiseScratch(const Conv2dProblem& p, Pass pass, Carver& carver) {
+    const int64_t taps = p.kernel_h * p.kernel_w;  // no lattice has more
+    rows = carver.Take<const float*>(taps * kBlockPixels);
+    zeros = carver.Take(p.input.c);
+    sums = carver.Take(pass == Pass::kBackwardWeights ? taps * kChannelBlock : 0);
+  }
+
+  const float** rows;  // [taps][kBlockPixels]
+  float* zeros;        // [channels]
+  float* sums;         // [taps][kChannelBlock] of a weight gradient
+};
+
 }  // namespace
 
 size_t DepthwisePackedBytes(const Conv2dProblem& p) {
@@ -102,13 +116,7 @@ void PackDepthwise(const Conv2dProblem& p, Pass pass, const float* weight, const
 }
 
 WorkspaceSize DepthwiseWorkspace(const Conv2dProblem& p, Pass pass) {
-  WorkspaceSize size;
-  const int64_t taps = p.kernel_h * p.kernel_w;  // no lattice has more
-  size.per_thread = Carver::Bytes<float*>(taps * kBlockPixels) + Carver::Bytes<float>(p.input.c);
-  if (pass == Pass::kBackwardWeights) {
-    size.per_thread += Carver::Bytes<float>(taps * kChannelBlock);
-  }
-  return size;
+  return {.per_thread = BytesOf<DepthwiseScratch>(p, pass)};
 }
 
 void DepthwiseRun(Target target, const Conv2dProblem& p, Pass pass, const float* src,
@@ -119,17 +127,17 @@ void DepthwiseRun(Target target, const Conv2dProblem& p, Pass pass, const float*
     const TapLattice lattice = DepthwiseLattice(p, pass, index);
     const int64_t blocks = (lattice.rows() + kBlockPixels - 1) / kBlockPixels;
     ParallelFor(workspace.threads(), blocks, [&](int64_t task, int thread) {
-      Carver carver(workspace.thread<std::byte>(thread));
-      const float** rows = carver.Take<const float*>(lattice.taps() * kBlockPixels);
-      float* zeros = carver.Take<float>(p.input.c);
-      std::fill_n(zeros, p.input.c, 0.0f);
+      Carver carver(workspace.thread(thread));
+      const DepthwiseScratch scratch(p, pass, carver);
+      std::fill_n(scratch.zeros, p.input.c, 0.0f);
       const int64_t first = task * kBlockPixels;
       const int64_t pixels = std::min(kBlockPixels, lattice.rows() - first);
-      TapRows(lattice, src, zeros, 0, first, pixels, 0, lattice.h.taps, kBlockPixels, rows);
+      TapRows(lattice, src, scratch.zeros, 0, first, pixels, 0, lattice.h.taps, kBlockPixels,
+              scratch.rows);
       PixelWalk walk(lattice, first);
       for (int64_t m = 0; m < pixels; ++m, walk.Next()) {
-        pixel_kernel(rows + m, kBlockPixels, lattice.taps(), p.input.c, packed, bias, activation,
-                     DestinationPixel(lattice, walk, dst));
+        pixel_kernel(scratch.rows + m, kBlockPixels, lattice.taps(), p.input.c, packed, bias,
+                     activation, DestinationPixel(lattice, walk, dst));
       }
     });
     packed += lattice.taps() * p.input.c;
@@ -147,10 +155,8 @@ void DepthwiseBackwardWeights(Target target, const Conv2dProblem& p, const float
   }
   const int64_t blocks = (channels + kChannelBlock - 1) / kChannelBlock;
   ParallelFor(workspace.threads(), blocks, [&](int64_t task, int thread) {
-    Carver carver(workspace.thread<std::byte>(thread));
-    const float** rows = carver.Take<const float*>(taps * kBlockPixels);
-    float* zeros = carver.Take<float>(channels);
-    float* sums = carver.Take<float>(taps * kChannelBlock);
+    Carver carver(workspace.thread(thread));
+    const auto [rows, zeros, sums] = DepthwiseScratch(p, Pass::kBackwardWeights, carver);
     std::fill_n(zeros, channels, 0.0f);
     const int64_t channel0 = task * kChannelBlock;
     const int64_t count = std::min(kChannelBlock, channels - channel0);

@@ -112,13 +112,6 @@ void MultiplyPanel(Target target, const ProductRows& source, const Panels& panel
   }
 }
 
-int64_t RowPointers(Target target, const TapLattice& lattice) {
-  return SumTaps(lattice) * BlockRows(target);
-}
-int64_t PatchFloats(Target target, const TapLattice& lattice) {
-  return MergesTaps(lattice) ? RowPointers(target, lattice) * SumDepth(lattice) : 0;
-}
-
 }  // namespace
 
 int64_t BlockRows(Target target) { return kTilesPerBlock * Tiles(target).shape.rows; }
@@ -135,22 +128,14 @@ void MultiplyBlock(Target target, const ProductRows& source, const Panels& panel
   }
 }
 
-size_t BlockScratch::Bytes(Target target, const TapLattice& lattice, const Panels& panels) {
-  return Carver::Bytes<float*>(RowPointers(target, lattice)) +
-         Carver::Bytes<float*>(BlockRows(target)) + Carver::Bytes<float>(SumDepth(lattice)) +
-         Carver::Bytes<float>(PatchFloats(target, lattice)) +
-         SplitScratchBytes(target, SumTaps(lattice), SumDepth(lattice), panels);
-}
-
 BlockScratch::BlockScratch(Target target, const TapLattice& lattice, const Panels& panels,
-                           std::byte* memory) {
-  Carver carver(memory);
-  rows = carver.Take<const float*>(RowPointers(target, lattice));
+                           Carver& carver) {
+  const int64_t taps = SumTaps(lattice), depth = SumDepth(lattice);
+  rows = carver.Take<const float*>(taps * BlockRows(target));
   out = carver.Take<float*>(BlockRows(target));
-  zeros = carver.Take<float>(SumDepth(lattice));
-  patches = carver.Take<float>(PatchFloats(target, lattice));
-  halves = carver.Take<std::byte>(
-      static_cast<int64_t>(SplitScratchBytes(target, SumTaps(lattice), SumDepth(lattice), panels)));
+  zeros = carver.Take(depth);
+  patches = carver.Take(MergesTaps(lattice) ? taps * BlockRows(target) * depth : 0);
+  halves = carver.Take<std::byte>(SplitScratchBytes(target, taps, depth, panels));
 }
 
 ProductRows PrepareRows(Target target, const TapLattice& lattice, const float* src, int64_t group,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/carver.h"
 #include "cpu/conv2d/common/conv2d_taps.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
 #include "ninc/problem.h"
@@ -42,14 +43,13 @@ void MultiplyBlock(Target target, const ProductRows& source, const Panels& panel
 
 // The scratch memory of one block of a lattice.
 struct BlockScratch {
+  BlockScratch(Target target, const TapLattice& lattice, const Panels& panels, Carver& carver);
+
   const float** rows;  // [taps][BlockRows]
   float** out;         // [BlockRows]
   float* zeros;        // [depth]
   float* patches;      // [taps][BlockRows][depth], where MergesTaps
   std::byte* halves;   // for ProductRows
-
-  static size_t Bytes(Target target, const TapLattice& lattice, const Panels& panels);
-  BlockScratch(Target target, const TapLattice& lattice, const Panels& panels, std::byte* memory);
 };
 
 // Pixels [first, first + pixels) of a group.

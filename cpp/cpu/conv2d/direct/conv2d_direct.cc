@@ -54,7 +54,8 @@ void RunLattice(Target target, const Conv2dProblem& p, const TapLattice& lattice
     const int64_t group = task / splits % p.groups;
     const int64_t first = task / splits / p.groups * BlockRows(target);
     const int64_t pixels = std::min(BlockRows(target), lattice.rows() - first);
-    const BlockScratch scratch(target, lattice, panels, workspace.thread<std::byte>(thread));
+    Carver carver(workspace.thread(thread));
+    const BlockScratch scratch(target, lattice, panels, carver);
     const ProductRows source = PrepareRows(target, lattice, src, group, first, pixels, scratch);
     PrepareOutput(lattice, dst, group, first, pixels, scratch.out);
     const float* group_packed = packed + static_cast<size_t>(group) * group_size;
@@ -88,7 +89,8 @@ WorkspaceSize DirectWorkspace(const Conv2dPass& conv) {
   for (int64_t i = 0; i < LatticeCount(conv.problem, conv.pass); ++i) {
     const TapLattice lattice = MakeLattice(conv.problem, conv.pass, i);
     const Panels panels(lattice.columns, conv.tile);
-    size.per_thread = std::max(size.per_thread, BlockScratch::Bytes(conv.target, lattice, panels));
+    size.per_thread =
+        std::max(size.per_thread, BytesOf<BlockScratch>(conv.target, lattice, panels));
   }
   return size;
 }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "cpu/conv2d/common/conv2d_rows.h"
+#include "base/carver.h"
 #include "cpu/schedule/blocks.h"
 #include "cpu/tile/split_tile.h"
 
@@ -21,20 +21,33 @@ struct SplitSum {
         steps(taps * tap_steps),
         stretch(std::clamp<int64_t>(steps, 1, kSplitStretch)) {}
   int64_t group_bytes() const { return SplitBytes(kSplitRows, stretch * kSplitTerms); }
+  bool waits() const { return steps > stretch; }  // from one stretch to the next
 
   int64_t tap_steps, steps, stretch;
 };
 
+// What ProductRows::halves holds.
+struct SplitScratch {
+  SplitScratch(Target target, const SplitSum& sum, const Panels& panels, Carver& carver) {
+    const int64_t groups = CeilDiv(BlockRows(target), kSplitRows);
+    rows = carver.Take<std::byte>(groups * sum.group_bytes());
+    sums = carver.Take(kSplitSums * (sum.waits() ? panels.count() * CeilDiv(groups, 2) : 1));
+  }
+
+  std::byte* rows;  // [groups of rows][group_bytes]: a stretch of the block's rows, split
+  float* sums;      // [panel][two groups][kSplitSums] where they wait, else of one product
+};
+
 // Steps [first, end) of the block's rows.
 void SplitRows(Target target, const ProductRows& source, const SplitSum& sum, int64_t first,
-               int64_t end) {
+               int64_t end, std::byte* to) {
   for (int64_t step = first; step < end;) {
     const int64_t tap = step / sum.tap_steps, offset = step % sum.tap_steps;
     const int64_t count = std::min(end - step, sum.tap_steps - offset);
     const int64_t term = offset * kSplitTerms;
     SplitLeft(source.rows + tap * BlockRows(target), term, source.pixels,
               std::min(source.depth - term, count * kSplitTerms), sum.group_bytes(),
-              source.halves + SplitBytes(kSplitRows, (step - first) * kSplitTerms));
+              to + SplitBytes(kSplitRows, (step - first) * kSplitTerms));
     step += count;
   }
 }
@@ -42,12 +55,7 @@ void SplitRows(Target target, const ProductRows& source, const SplitSum& sum, in
 }  // namespace
 
 size_t SplitScratchBytes(Target target, int64_t taps, int64_t depth, const Panels& panels) {
-  if (!panels.shape().split) return 0;
-  const SplitSum sum(taps, depth);
-  const int64_t groups = CeilDiv(BlockRows(target), kSplitRows);
-  const int64_t sums = sum.steps > sum.stretch ? panels.count() * CeilDiv(groups, 2) : 1;
-  return Carver::Bytes<std::byte>(groups * sum.group_bytes()) +
-         Carver::Bytes<float>(sums * kSplitSums);
+  return panels.shape().split ? BytesOf<SplitScratch>(target, SplitSum(taps, depth), panels) : 0;
 }
 
 void MultiplySplit(Target target, const ProductRows& source, const Panels& panels, int64_t panel0,
@@ -55,22 +63,22 @@ void MultiplySplit(Target target, const ProductRows& source, const Panels& panel
                    float* const* out) {
   const SplitSum sum(source.taps, source.depth);
   const int64_t groups = CeilDiv(source.pixels, kSplitRows);
-  float* const sums = reinterpret_cast<float*>(
-      source.halves + CeilDiv(BlockRows(target), kSplitRows) * sum.group_bytes());
+  Carver carver(source.halves);
+  const SplitScratch scratch(target, sum, panels, carver);
   const SplitTiles tiles;
   // At least once: a sum without terms still writes its zeros.
   for (int64_t first = 0; first == 0 || first < sum.steps; first += sum.stretch) {
     const int64_t end = std::min(sum.steps, first + sum.stretch);
     const bool last = end == sum.steps;
-    SplitRows(target, source, sum, first, end);
+    SplitRows(target, source, sum, first, end, scratch.rows);
     for (int64_t panel = panel0; panel < panel1; ++panel) {
       const int64_t width = panels.Width(panel);
       const float* right =
           packed + sum.steps * kSplitTerms * panels.Column(panel) + first * kSplitTerms * width;
       for (int64_t group = 0; group < groups; group += 2) {
-        const bool kept = sum.steps > sum.stretch;
-        float* const to = sums + (kept ? (panel * CeilDiv(groups, 2) + group / 2) * kSplitSums : 0);
-        SplitProduct({.left = source.halves + group * sum.group_bytes(),
+        const int64_t place = sum.waits() ? panel * CeilDiv(groups, 2) + group / 2 : 0;
+        float* const to = scratch.sums + place * kSplitSums;
+        SplitProduct({.left = scratch.rows + group * sum.group_bytes(),
                       .group_bytes = sum.group_bytes(),
                       .right = reinterpret_cast<const std::byte*>(right),
                       .steps = end - first,

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 
+#include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
@@ -76,53 +77,57 @@ struct TaskGrid {
   // By the shape alone: the bits of the result depend on it.
   static int64_t Chunks(const Conv2dProblem& p, const GradientRows& rows, const Panels& panels,
                         int64_t pixels) {
-    const int64_t bytes = Sums(p, rows, panels) * int64_t{sizeof(float)};
+    const int64_t bytes = p.groups * rows.all() * panels.padded_columns() * int64_t{sizeof(float)};
     return std::clamp<int64_t>(
         std::min(pixels / kChunkPixels, kChunkSumBytes / std::max<int64_t>(1, bytes)), 1,
         kMaxChunks);
-  }
-  // Floats of one chunk's sums.
-  static int64_t Sums(const Conv2dProblem& p, const GradientRows& rows, const Panels& panels) {
-    return p.groups * rows.all() * panels.padded_columns();
   }
   int64_t count() const { return chunks * groups * panel_splits * kernel_splits * channel_splits; }
 
   int64_t blocks, chunks, groups, panel_splits, kernel_splits = 1, channel_splits = 1;
 };
 
+// The sums of all chunks: of each those of dW, group after group, then those of dy's columns.
+struct ChunkSums {
+  ChunkSums(const GradientRows& rows, const Panels& panels, int64_t groups, int64_t chunks,
+            Carver& carver)
+      : rows(rows),
+        panels(panels),
+        bias(groups * rows.all() * panels.padded_columns()),
+        stride(bias + groups * panels.padded_columns()),
+        all(carver.Take(chunks * stride)) {}
+  float* Of(int64_t chunk, int64_t group, int64_t panel) const {
+    return all + chunk * stride +
+           rows.all() * (group * panels.padded_columns() + panels.Column(panel));
+  }
+  // One of the chunk's tasks takes them while it packs the columns.
+  float* BiasOf(int64_t chunk, int64_t group, int64_t panel) const {
+    return all + chunk * stride + bias + group * panels.padded_columns() + panels.Column(panel);
+  }
+
+  const GradientRows& rows;
+  const Panels& panels;
+  int64_t bias, stride;  // floats of a chunk before those of dy, and all
+  float* all;
+};
+
 struct TaskScratch {
+  TaskScratch(Target target, const GradientRows& gradient, const Panels& panels, Carver& carver) {
+    const bool split = panels.shape().split;
+    rows = carver.Take<const float*>(gradient.kernel_rows * gradient.row_taps * kBlockPixels);
+    zeros = carver.Take(gradient.channels);
+    dy = carver.Take(kBlockPixels * Tiles(target).shape.width());
+    patches = carver.Take(gradient.merged ? kBlockPixels * gradient.all() : 0);
+    left = carver.Take<std::byte>(split ? SplitBytes(gradient.channels, kBlockPixels) : 0);
+    right = carver.Take<std::byte>(split ? SplitBytes(panels.padded_columns(), kBlockPixels) : 0);
+  }
+
   const float** rows;  // [taps of the task][kBlockPixels]
   float* zeros;        // [channels of a tap]
   float* dy;           // [kBlockPixels][width]
   float* patches;      // [taps of the task][kBlockPixels][channels], where taps are merged
   std::byte* left;     // of a split product: a tap's channels
   std::byte* right;    // the same: dy's columns, panel after panel
-
-  static int64_t LeftBytes(const GradientRows& rows, const Panels& panels) {
-    return panels.shape().split ? SplitBytes(rows.channels, kBlockPixels) : 0;
-  }
-  static int64_t RightBytes(const Panels& panels) {
-    return panels.shape().split ? SplitBytes(panels.padded_columns(), kBlockPixels) : 0;
-  }
-  static size_t Bytes(Target target, const GradientRows& rows, const Panels& panels) {
-    return Carver::Bytes<float*>(rows.kernel_rows * rows.row_taps * kBlockPixels) +
-           Carver::Bytes<float>(rows.channels) +
-           Carver::Bytes<float>(kBlockPixels * Tiles(target).shape.width()) +
-           (rows.merged ? Carver::Bytes<float>(kBlockPixels * rows.all()) : 0) +
-           Carver::Bytes<std::byte>(LeftBytes(rows, panels)) +
-           Carver::Bytes<std::byte>(RightBytes(panels));
-  }
-  TaskScratch(Target target, const GradientRows& gradient, const Panels& panels,
-              std::byte* memory) {
-    Carver carver(memory);
-    rows = carver.Take<const float*>(gradient.kernel_rows * gradient.row_taps * kBlockPixels);
-    zeros = carver.Take<float>(gradient.channels);
-    dy = carver.Take<float>(kBlockPixels * Tiles(target).shape.width());
-    patches = carver.Take<float>(gradient.merged ? kBlockPixels * gradient.all() : 0);
-    left = carver.Take<std::byte>(LeftBytes(gradient, panels));
-    right = carver.Take<std::byte>(RightBytes(panels));
-    std::fill_n(zeros, gradient.channels, 0.0f);
-  }
 };
 
 // One task's share of the work.
@@ -215,11 +220,12 @@ void AddSplitBlock(const Share& share, const GradientRows& rows, const Panels& p
   }
 }
 
-// One panel of a share from the tiles' layout to dweight(k, c, r, s). The sums of `chunks` chunks,
-// `chunk_stride` floats apart, are added in order.
-void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& rows,
-                const Panels& panels, int64_t panel, const float* sums, int64_t chunks,
-                int64_t chunk_stride, float* dweight) {
+// One panel of a share from the tiles' layout to dweight(k, c, r, s). The sums of `chunks` chunks
+// are added in order.
+void StorePanel(const Conv2dProblem& p, const Share& share, const ChunkSums& sums, int64_t panel,
+                int64_t chunks, float* dweight) {
+  const GradientRows& rows = sums.rows;
+  const Panels& panels = sums.panels;
   const int64_t window = p.kernel_h * p.kernel_w, depth = p.group_in();
   const int64_t width = panels.Width(panel), columns = panels.Columns(panel);
   const int64_t k0 = share.group * p.group_out() + panels.Column(panel);
@@ -227,11 +233,11 @@ void StorePanel(const Conv2dProblem& p, const Share& share, const GradientRows& 
   for (int64_t t = share.kernel0 * rows.row_taps; t < share.kernel1 * rows.row_taps; ++t) {
     for (int64_t c = share.channel0; c < share.channel1; ++c) {
       const int64_t term = t * rows.channels + c;  // = tap·depth + channel, merged or not
-      const float* from = sums + term * width;
+      const float* from = sums.Of(0, share.group, panel) + term * width;
       if (chunks > 1) {
         std::copy_n(from, width, total);
         for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-          const float* more = from + chunk * chunk_stride;
+          const float* more = from + chunk * sums.stride;
           for (int64_t j = 0; j < width; ++j) total[j] += more[j];
         }
         from = total;
@@ -250,9 +256,8 @@ WorkspaceSize BackwardWeightsWorkspace(const Conv2dPass& conv) {
   const GradientRows rows(lattice);
   const Panels panels(lattice.columns, conv.tile);
   const int64_t chunks = TaskGrid::Chunks(p, rows, panels, lattice.rows());
-  return {.shared = Carver::Bytes<float>(
-              chunks * (TaskGrid::Sums(p, rows, panels) + p.groups * panels.padded_columns())),
-          .per_thread = TaskScratch::Bytes(conv.target, rows, panels)};
+  return {.shared = BytesOf<ChunkSums>(rows, panels, p.groups, chunks),
+          .per_thread = BytesOf<TaskScratch>(conv.target, rows, panels)};
 }
 
 void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, float* dweight,
@@ -269,22 +274,16 @@ void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, fl
     return;
   }
   const TaskGrid grid(p, rows, panels, pixels, workspace.threads());
-  const int64_t chunk_stride = TaskGrid::Sums(p, rows, panels);
-  const auto sums = [&](int64_t chunk, int64_t group, int64_t panel) {
-    return workspace.shared() + chunk * chunk_stride +
-           rows.all() * (group * panels.padded_columns() + panels.Column(panel));
-  };
-  // A chunk's sums of dy's columns, which one of its tasks takes while it packs them.
-  const auto bias_sums = [&](int64_t chunk, int64_t group, int64_t panel) {
-    return workspace.shared() + grid.chunks * chunk_stride +
-           (chunk * p.groups + group) * panels.padded_columns() + panels.Column(panel);
-  };
+  Carver carver(workspace.shared());
+  const ChunkSums sums(rows, panels, p.groups, grid.chunks, carver);
   ParallelFor(workspace.threads(), grid.count(), [&](int64_t task, int thread) {
     const Share share = ShareOf(grid, rows, panels, task);
-    const TaskScratch scratch(target, rows, panels, workspace.thread<std::byte>(thread));
+    Carver carver(workspace.thread(thread));
+    const TaskScratch scratch(target, rows, panels, carver);
+    std::fill_n(scratch.zeros, rows.channels, 0.0f);
     const bool sums_bias = dbias != nullptr && share.kernel0 == 0 && share.channel0 == 0;
     for (int64_t panel = share.panel0; sums_bias && panel < share.panel1; ++panel) {
-      std::fill_n(bias_sums(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
+      std::fill_n(sums.BiasOf(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
     }
     for (int64_t block = share.block0; block < share.block1; ++block) {
       const int64_t first = block * kBlockPixels;
@@ -308,7 +307,7 @@ void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, fl
       for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
         const float* gradient =
             dy + first * p.out_channels + share.group * p.group_out() + panels.Column(panel);
-        float* const bias = sums_bias ? bias_sums(share.chunk, share.group, panel) : nullptr;
+        float* const bias = sums_bias ? sums.BiasOf(share.chunk, share.group, panel) : nullptr;
         if (panels.shape().split) {
           SplitRight(gradient, p.out_channels, count, panels.Columns(panel), panels.Vectors(panel),
                      scratch.right + SplitBytes(panels.Column(panel), kBlockPixels), bias);
@@ -317,24 +316,22 @@ void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, fl
         Tiles(target).pack[panels.Vectors(panel) - 1](gradient, p.out_channels, count,
                                                       panels.Columns(panel), scratch.dy, bias);
         AddBlock(target, share, rows, panels.Vectors(panel), count, scratch, block == share.block0,
-                 sums(share.chunk, share.group, panel), &fetch);
+                 sums.Of(share.chunk, share.group, panel), &fetch);
       }
       if (panels.shape().split) {
         AddSplitBlock(
             share, rows, panels, count, scratch, block == share.block0,
-            [&](int64_t panel) { return sums(share.chunk, share.group, panel); }, &fetch);
+            [&](int64_t panel) { return sums.Of(share.chunk, share.group, panel); }, &fetch);
       }
     }
     for (int64_t panel = share.panel0; grid.chunks == 1 && panel < share.panel1; ++panel) {
-      StorePanel(p, share, rows, panels, panel, sums(0, share.group, panel), 1, 0, dweight);
+      StorePanel(p, share, sums, panel, 1, dweight);
     }
   });
   for (int64_t k = 0; dbias != nullptr && k < p.out_channels; ++k) {
-    const float* from = bias_sums(0, k / p.group_out(), 0) + k % p.group_out();
+    const float* from = sums.BiasOf(0, k / p.group_out(), 0) + k % p.group_out();
     dbias[k] = from[0];
-    for (int64_t chunk = 1; chunk < grid.chunks; ++chunk) {
-      dbias[k] += from[chunk * p.groups * panels.padded_columns()];
-    }
+    for (int64_t chunk = 1; chunk < grid.chunks; ++chunk) dbias[k] += from[chunk * sums.stride];
   }
   if (grid.chunks == 1) return;
   const int64_t tiles = CeilDiv(rows.channels, Tiles(target).shape.rows);
@@ -346,8 +343,7 @@ void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, fl
                          .kernel1 = rows.kernel_rows,
                          .channel0 = channel0,
                          .channel1 = std::min(channel0 + Tiles(target).shape.rows, rows.channels)};
-    StorePanel(p, share, rows, panels, panel, sums(0, share.group, panel), grid.chunks,
-               chunk_stride, dweight);
+    StorePanel(p, share, sums, panel, grid.chunks, dweight);
   });
 }
 

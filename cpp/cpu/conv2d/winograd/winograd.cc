@@ -13,9 +13,9 @@
 
 #include <algorithm>
 
+#include "base/carver.h"
 #include "base/processors.h"
 #include "base/thread_pool.h"
-#include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
 #include "cpu/conv2d/winograd/winograd_tiles.h"
 #include "cpu/schedule/blocks.h"
@@ -32,30 +32,22 @@ constexpr int64_t kMostTiles = 64;
 
 // The scratch memory of one thread.
 struct WinogradScratch {
+  WinogradScratch(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
+                  Carver& carver) {
+    block = carver.Take<int64_t>(1);
+    pixels = carver.Take(sizes.frequencies * sizes.pixel_stride);
+    products = carver.Take(sizes.frequencies * sizes.product_stride);
+    zeros = carver.Take(grid.src.c);
+    unread = carver.Take(slices.widest());
+    out = carver.Take<float*>(sizes.tiles * grid.shape.outputs() * grid.shape.outputs());
+  }
+
   int64_t* block;   // whose pixels are transformed, -1 at first
   float* pixels;    // [frequency][tile][channel]
   float* products;  // [frequency][tile][column of the slice]
   float* zeros;     // [depth]
   float* unread;    // [columns of a slice]
   float** out;      // [tile][m²]
-
-  static size_t Bytes(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes) {
-    return Carver::Bytes<int64_t>(1) +
-           Carver::Bytes<float>(sizes.frequencies * sizes.pixel_stride) +
-           Carver::Bytes<float>(sizes.frequencies * sizes.product_stride) +
-           Carver::Bytes<float>(grid.src.c) + Carver::Bytes<float>(slices.widest()) +
-           Carver::Bytes<float*>(sizes.tiles * grid.shape.outputs() * grid.shape.outputs());
-  }
-  WinogradScratch(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
-                  std::byte* memory) {
-    Carver carver(memory);
-    block = carver.Take<int64_t>(1);
-    pixels = carver.Take<float>(sizes.frequencies * sizes.pixel_stride);
-    products = carver.Take<float>(sizes.frequencies * sizes.product_stride);
-    zeros = carver.Take<float>(grid.src.c);
-    unread = carver.Take<float>(slices.widest());
-    out = carver.Take<float*>(sizes.tiles * grid.shape.outputs() * grid.shape.outputs());
-  }
 };
 
 // Pixels of tiles [first, first + count) to frequencies.
@@ -227,7 +219,8 @@ WorkspaceSize WinogradRunWorkspace(Target target, const Conv2dProblem& p, Pass p
                                    const WinogradShape& shape) {
   const TileGrid grid(p, pass, shape);
   const Slices slices(grid.dst.c, Products(target).shape);
-  return {.per_thread = WinogradScratch::Bytes(grid, slices, {grid, slices, kMostTiles})};
+  const BlockSizes sizes(grid, slices, kMostTiles);
+  return {.per_thread = BytesOf<WinogradScratch>(grid, slices, sizes)};
 }
 
 void WinogradRun(Target target, const Conv2dProblem& p, Pass pass, const WinogradShape& shape,
@@ -242,7 +235,8 @@ void WinogradRun(Target target, const Conv2dProblem& p, Pass pass, const Winogra
   const int64_t splits =
       std::clamp<int64_t>(CeilDiv(wanted, std::max<int64_t>(1, blocks)), 1, slices.count());
   const auto scratch_of = [&](int thread) {
-    return WinogradScratch(grid, slices, sizes, workspace.thread<std::byte>(thread));
+    Carver carver(workspace.thread(thread));
+    return WinogradScratch(grid, slices, sizes, carver);
   };
   for (int thread = 0; thread < workspace.threads(); ++thread) *scratch_of(thread).block = -1;
 
@@ -276,13 +270,14 @@ WinogradBlocks::WinogradBlocks(Target target, const Conv2dProblem& p, const Wino
       sizes_(grid_, slices_, max_tiles) {}
 
 size_t WinogradBlocks::ScratchBytes() const {
-  return WinogradScratch::Bytes(grid_, slices_, sizes_);
+  return BytesOf<WinogradScratch>(grid_, slices_, sizes_);
 }
 
 void WinogradBlocks::Run(const float* x, const float* packed, const float* bias,
                          Activation activation, int64_t first, int64_t count, float* const* out,
                          std::byte* memory) const {
-  const WinogradScratch scratch(grid_, slices_, sizes_, memory);
+  Carver carver(memory);
+  const WinogradScratch scratch(grid_, slices_, sizes_, carver);
   std::fill_n(scratch.zeros, grid_.src.c, 0.0f);
   TransformBlock(target_, grid_, sizes_, x, first, count, scratch);
   for (int64_t slice = 0; slice < slices_.count(); ++slice) {

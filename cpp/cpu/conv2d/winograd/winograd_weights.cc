@@ -19,9 +19,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/carver.h"
 #include "base/processors.h"
 #include "base/thread_pool.h"
-#include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
 #include "cpu/conv2d/winograd/winograd_tiles.h"
@@ -60,7 +60,6 @@ struct Sums {
   }
   int64_t stride() const { return channels * columns() + kLineFloats; }
   int64_t floats() const { return frequencies * stride() + columns(); }  // of a chunk
-  size_t Bytes() const { return sizeof(float) * static_cast<size_t>(chunks * floats()); }
   // Where a chunk's sums of dy begin.
   template <class Float>
   Float* Totals(Float* memory, int64_t chunk) const {
@@ -126,33 +125,22 @@ struct Cut {
 };
 
 struct SumScratch {
-  float* pixels;    // [frequency of the task][tile][channel of the task]
-  float* gradient;  // [frequency of the task][tile][column of the task]
-  float* zeros;     // a row of either picture
-
+  SumScratch(const WinogradShape& shape, const Sums& sums, Carver& carver) {
+    const int64_t tiles = WinogradSumTiles(shape);
+    const int64_t channels = RoundUp(std::min(sums.channels, kMostGradientChannels), kLineFloats);
+    const int64_t columns = std::min(sums.columns(), kMostGradientColumns);
+    row = std::max(channels, columns);
+    pixels = carver.Take(2 * shape.tile * Stride(tiles, channels));
+    gradient = carver.Take(2 * shape.tile * Stride(tiles, columns));
+    zeros = carver.Take(row);
+  }
   // One frequency to the next: a cache line more than full, see winograd.cc.
   static int64_t Stride(int64_t rows, int64_t row) { return rows * row + kLineFloats; }
-  static int64_t Channels(const Sums& sums) {
-    return RoundUp(std::min(sums.channels, kMostGradientChannels), kLineFloats);
-  }
-  static int64_t Columns(const Sums& sums) {
-    return std::min(sums.columns(), kMostGradientColumns);
-  }
-  static int64_t Zeros(const Sums& sums) { return std::max(Channels(sums), Columns(sums)); }
-  static size_t Bytes(const WinogradShape& shape, const Sums& sums) {
-    const int64_t tiles = WinogradSumTiles(shape);
-    return sizeof(float) *
-           static_cast<size_t>(2 * shape.tile *
-                                   (Stride(tiles, Channels(sums)) + Stride(tiles, Columns(sums))) +
-                               Zeros(sums));
-  }
-  SumScratch(const WinogradShape& shape, const Sums& sums, float* memory) {
-    const int64_t tiles = WinogradSumTiles(shape);
-    pixels = memory;
-    gradient = pixels + 2 * shape.tile * Stride(tiles, Channels(sums));
-    zeros = gradient + 2 * shape.tile * Stride(tiles, Columns(sums));
-    std::fill_n(zeros, Zeros(sums), 0.0f);
-  }
+
+  int64_t row;      // floats of a row of either picture, at most
+  float* pixels;    // [frequency of the task][tile][channel of the task]
+  float* gradient;  // [frequency of the task][tile][column of the task]
+  float* zeros;     // [row]
 };
 
 // One task's share of the result, and the distances in its scratch memory.
@@ -271,7 +259,8 @@ void StoreTaps(Target target, const TileGrid& grid, const Sums& sums, const floa
 WorkspaceSize WinogradWeightsWorkspace(Target target, const Conv2dProblem& p,
                                        const WinogradShape& shape) {
   const Sums sums(TileGrid(p, Pass::kForward, shape), Products(target).shape);
-  return {.shared = sums.Bytes(), .per_thread = SumScratch::Bytes(shape, sums)};
+  return {.shared = static_cast<size_t>(sums.chunks * sums.floats()) * sizeof(float),
+          .per_thread = BytesOf<SumScratch>(shape, sums)};
 }
 
 void WinogradBackwardWeights(Target target, const Conv2dProblem& p, const WinogradShape& shape,
@@ -320,7 +309,9 @@ void WinogradBackwardWeights(Target target, const Conv2dProblem& p, const Winogr
           .sums = sums_of(first_panel) + chunk * sums.floats(),
           .sum_stride = sums.stride(),
       };
-      const SumScratch scratch(shape, sums, workspace.thread(thread));
+      Carver carver(workspace.thread(thread));
+      const SumScratch scratch(shape, sums, carver);
+      std::fill_n(scratch.zeros, scratch.row, 0.0f);
       float* const totals = sums.Totals(memory, chunk) + column0 - panels.Column(panel0);
       const int64_t begin = sums.blocks * chunk / sums.chunks * block;
       const int64_t behind =
