@@ -2,7 +2,6 @@
 #include "cuda/compile.h"
 
 #include <array>
-#include <functional>
 #include <utility>
 
 #include "cuda/common/operations.h"
@@ -61,16 +60,18 @@ Packing PackingOf(const Conv2dProblem& problem, Pass pass) {
           }};
 }
 
-ConvolutionChoice ChoiceOf(const Conv2dProblem& problem, Pass pass) {
-  return {pass, problem.Flops(), Conv2dAlgorithm(problem, pass), {}, {}};
+// Tells the kernel of a convolution that it computes.
+void Add(Kernel& kernel, size_t layer, const Conv2dProblem& problem, Pass pass) {
+  if (pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(problem, pass));
+  kernel.convolutions.push_back(
+      {layer, pass, problem.Flops(), Conv2dAlgorithm(problem, pass), {}, {}});
 }
 
-// A kernel of one convolution and no more.
-Compiled Single(const Conv2dProblem& problem, Pass pass, std::function<Status(const Run&)> run) {
+// Completes the kernel of one convolution and no more.
+Compiled Single(const Conv2dProblem& problem, Pass pass, Kernel kernel) {
   NINC_RETURN_IF_ERROR(CheckSize(problem));
-  Kernel kernel(std::move(run), Conv2dWorkspace(problem, pass));
-  if (pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(problem, pass));
-  kernel.convolutions.push_back(ChoiceOf(problem, pass));
+  kernel.scratch = Conv2dWorkspace(problem, pass);
+  Add(kernel, 0, problem, pass);
   return kernel;
 }
 
@@ -86,7 +87,7 @@ Compiled Compile(const step::Conv2d& step, const StepValues&) {
 Compiled Compile(const step::MlpConv& step, const StepValues&) {
   for (const Conv2dProblem& layer : step.problem.layers) NINC_RETURN_IF_ERROR(CheckSize(layer));
   using Tail = MlpConvProblem::Tail;
-  Kernel kernel{[step](const Run& run) -> Status {
+  Kernel kernel(MlpConvWorkspace(step.problem), [step](const Run& run) -> Status {
     std::array<MlpConvLayer, MlpConvProblem::kMaxLayers> layers;
     for (size_t i = 0; i < step.layers.size(); ++i) {
       const step::MlpConv::Layer& layer = step.layers[i];
@@ -109,11 +110,9 @@ Compiled Compile(const step::MlpConv& step, const StepValues&) {
         return GlobalAvgPool2dForward(On(run), problem.layers.back().output(), map, y);
     }
     return {};
-  }};
-  kernel.scratch = MlpConvWorkspace(step.problem);
-  for (const Conv2dProblem& layer : step.problem.layers) {
-    kernel.packings.push_back(PackingOf(layer, Pass::kForward));
-    kernel.convolutions.push_back(ChoiceOf(layer, Pass::kForward));
+  });
+  for (size_t i = 0; i < step.problem.layers.size(); ++i) {
+    Add(kernel, i, step.problem.layers[i], Pass::kForward);
   }
   return kernel;
 }
@@ -201,32 +200,28 @@ Compiled Compile(const step::ScaleShift& step, const StepValues& context) {
 // gradient check, a failure) leaves the model as it was.
 Compiled Compile(const step::BatchNorm& step, const StepValues& context) {
   const Shape x = context.shape(step.x);
-  return Kernel{[step, x](const Run& run) -> Status {
-                  const auto copy = [&](ValueId from, ValueId to) {
-                    return CopyChannels(On(run), 1, x.c, run.In(from), x.c, 0, run.Out(to), x.c, 0);
-                  };
-                  NINC_RETURN_IF_ERROR(copy(step.running_mean, step.new_mean));
-                  NINC_RETURN_IF_ERROR(copy(step.running_var, step.new_var));
-                  const float momentum = run.arguments().norm_momentum.value_or(step.momentum);
-                  return BatchNormForward(
-                      On(run), x.pixels(), x.c, run.In(step.x), run.In(step.weight),
-                      run.In(step.bias), step.eps, momentum, step.activation,
-                      run.Out(step.new_mean), run.Out(step.new_var), run.Out(step.save_mean),
-                      run.Out(step.save_inv_std), run.Out(step.y), run.scratch());
-                },
-                BatchNormWorkspace(x.pixels(), x.c)};
+  return Kernel(BatchNormWorkspace(x.pixels(), x.c), [step, x](const Run& run) -> Status {
+    const auto copy = [&](ValueId from, ValueId to) {
+      return CopyChannels(On(run), 1, x.c, run.In(from), x.c, 0, run.Out(to), x.c, 0);
+    };
+    NINC_RETURN_IF_ERROR(copy(step.running_mean, step.new_mean));
+    NINC_RETURN_IF_ERROR(copy(step.running_var, step.new_var));
+    const float momentum = run.arguments().norm_momentum.value_or(step.momentum);
+    return BatchNormForward(On(run), x.pixels(), x.c, run.In(step.x), run.In(step.weight),
+                            run.In(step.bias), step.eps, momentum, step.activation,
+                            run.Out(step.new_mean), run.Out(step.new_var), run.Out(step.save_mean),
+                            run.Out(step.save_inv_std), run.Out(step.y), run.scratch());
+  });
 }
 
 Compiled Compile(const step::BatchNormBackward& step, const StepValues& context) {
   const Shape x = context.shape(step.x);
-  return Kernel{[step, x](const Run& run) {
-                  return BatchNormBackward(
-                      On(run), x.pixels(), x.c, run.In(step.dy), run.In(step.x), run.In(step.y),
-                      step.activation, run.In(step.weight), run.In(step.save_mean),
-                      run.In(step.save_inv_std), run.Out(step.dx), run.Out(step.dweight),
-                      run.Out(step.dbias), run.scratch());
-                },
-                BatchNormWorkspace(x.pixels(), x.c)};
+  return Kernel(BatchNormWorkspace(x.pixels(), x.c), [step, x](const Run& run) {
+    return BatchNormBackward(On(run), x.pixels(), x.c, run.In(step.dy), run.In(step.x),
+                             run.In(step.y), step.activation, run.In(step.weight),
+                             run.In(step.save_mean), run.In(step.save_inv_std), run.Out(step.dx),
+                             run.Out(step.dweight), run.Out(step.dbias), run.scratch());
+  });
 }
 
 // ---- Element by element, softmax and the loss ---------------------------------------------------
@@ -239,12 +234,10 @@ Compiled Compile(const step::ActivationForward& step, const StepValues& context)
 
 Compiled Compile(const step::ActivationBackward& step, const StepValues& context) {
   const Shape dy = context.shape(step.dy);
-  return Kernel{[step, dy](const Run& run) {
-                  return ActivationBackward(On(run), dy.pixels(), dy.c, step.activation,
-                                            run.In(step.dy), run.In(step.y), run.Out(step.dx),
-                                            run.Out(step.dbias), run.scratch());
-                },
-                ActivationBackwardWorkspace(dy.pixels(), dy.c)};
+  return Kernel(ActivationBackwardWorkspace(dy.pixels(), dy.c), [step, dy](const Run& run) {
+    return ActivationBackward(On(run), dy.pixels(), dy.c, step.activation, run.In(step.dy),
+                              run.In(step.y), run.Out(step.dx), run.Out(step.dbias), run.scratch());
+  });
 }
 
 Compiled Compile(const step::Dropout& step, const StepValues& context) {
@@ -276,24 +269,22 @@ Compiled Compile(const step::SoftmaxBackward& step, const StepValues& context) {
 
 Compiled Compile(const step::SoftmaxCrossEntropy& step, const StepValues& context) {
   const Shape logits = context.shape(step.logits);
-  return Kernel{[step, logits](const Run& run) {
-                  StepState* const state = run.arguments().state;
-                  return SoftmaxCrossEntropy(On(run), logits.n, logits.c, run.In(step.logits),
-                                             run.arguments().labels, step.smoothing, &state->loss,
-                                             &state->correct, run.Out(step.dlogits), run.scratch());
-                },
-                SoftmaxCrossEntropyWorkspace(logits.n)};
+  return Kernel(SoftmaxCrossEntropyWorkspace(logits.n), [step, logits](const Run& run) {
+    StepState* const state = run.arguments().state;
+    return SoftmaxCrossEntropy(On(run), logits.n, logits.c, run.In(step.logits),
+                               run.arguments().labels, step.smoothing, &state->loss,
+                               &state->correct, run.Out(step.dlogits), run.scratch());
+  });
 }
 
 // ---- Update -------------------------------------------------------------------------------------
 
 Compiled Compile(const step::SumOfSquares& step, const StepValues& context) {
   const int64_t count = context.shape(step.x).size();
-  return Kernel{[step, count](const Run& run) {
-                  return SumOfSquares(On(run), count, run.In(step.x),
-                                      run.arguments().sums + step.slot, run.scratch());
-                },
-                SumOfSquaresWorkspace(count)};
+  return Kernel(SumOfSquaresWorkspace(count), [step, count](const Run& run) {
+    return SumOfSquares(On(run), count, run.In(step.x), run.arguments().sums + step.slot,
+                        run.scratch());
+  });
 }
 
 Compiled Compile(const step::LimitGradients& step, const StepValues&) {

@@ -30,7 +30,7 @@ float* Run::Out(ValueId v) const {
   return nullptr;
 }
 
-Kernel::Kernel(std::function<Status(const Run&)> what, const WorkspaceSize& memory)
+Kernel::Kernel(const WorkspaceSize& memory, std::function<Status(const Run&)> what)
     : run(std::move(what)), scratch(memory) {}
 Kernel::Kernel(Kernel&&) noexcept = default;
 Kernel& Kernel::operator=(Kernel&&) noexcept = default;

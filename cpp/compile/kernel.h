@@ -13,6 +13,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -82,6 +83,7 @@ struct Conv2dEstimate {
 
 // One pass of one convolution that a kernel computes, for Plan::Describe.
 struct ConvolutionChoice {
+  size_t layer;  // which of the step's convolutions it is of
   Pass pass;
   double flops = 0;
   std::string algorithm;                   // "implicit gemm 8×48"
@@ -92,15 +94,27 @@ struct ConvolutionChoice {
 // Never changes; serves any thread and any stream of its device. Moved, not copied.
 struct Kernel {
   Kernel() = default;
-  Kernel(std::function<Status(const Run&)> what, const WorkspaceSize& memory = {});  // NOLINT
+  Kernel(const WorkspaceSize& memory, std::function<Status(const Run&)> what);
+  // Of what cannot fail and gives nothing.
+  template <class What>
+  requires std::is_void_v<std::invoke_result_t<const What&, const Run&>> Kernel(
+      const WorkspaceSize& memory, What what)
+      : Kernel(memory, [what = std::move(what)](const Run& run) {
+          what(run);
+          return Status();
+        }) {}
+  // Of either, without scratch memory.
+  template <class What>
+  requires std::is_invocable_v<const What&, const Run&> Kernel(What what)
+      : Kernel(WorkspaceSize(), std::move(what)) {}  // NOLINT
   Kernel(Kernel&&) noexcept;
   Kernel& operator=(Kernel&&) noexcept;
   ~Kernel();
 
   std::function<Status(const Run&)> run;
   WorkspaceSize scratch;
-  std::vector<Packing> packings;                // of the packed weights it reads, in order
-  std::vector<ConvolutionChoice> convolutions;  // in the order of its layers
+  std::vector<Packing> packings;  // of the packed weights it reads, in order
+  std::vector<ConvolutionChoice> convolutions;
   // Bytes that a forward step leaves for its backward step, of the kernel's own making.
   size_t trace_bytes = 0;
 };

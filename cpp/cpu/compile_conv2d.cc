@@ -1,7 +1,6 @@
 // Convolutions, alone and in chains, forward and backward: their kernels, how these want weights,
 // and what was chosen.
 #include <array>
-#include <functional>
 #include <string>
 #include <utility>
 
@@ -24,16 +23,17 @@ Packing PackingOf(const Conv2dPass& conv) {
           }};
 }
 
-ConvolutionChoice ChoiceOf(const Conv2dPass& conv, std::string block) {
-  return {conv.pass, conv.problem.Flops(), Conv2dAlgorithm(conv), Conv2dEstimates(conv),
-          std::move(block)};
+// Tells the kernel of a convolution that it computes.
+void Add(Kernel& kernel, size_t layer, const Conv2dPass& conv, std::string block) {
+  if (conv.pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(conv));
+  kernel.convolutions.push_back({layer, conv.pass, conv.problem.Flops(), Conv2dAlgorithm(conv),
+                                 Conv2dEstimates(conv), std::move(block)});
 }
 
-// A kernel of one convolution and no more.
-Kernel Single(const Conv2dPass& conv, std::function<Status(const Run&)> run) {
-  Kernel kernel(std::move(run), Conv2dWorkspace(conv));
-  if (conv.pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(conv));
-  kernel.convolutions.push_back(ChoiceOf(conv, Conv2dBlock(conv)));
+// Completes the kernel of one convolution and no more.
+Kernel Single(const Conv2dPass& conv, Kernel kernel) {
+  kernel.scratch = Conv2dWorkspace(conv);
+  Add(kernel, 0, conv, Conv2dBlock(conv));
   return kernel;
 }
 
@@ -44,7 +44,6 @@ Compiled Compile(const step::Conv2d& step, const Context& context) {
   return Single(conv, [step, conv](const Run& run) {
     Conv2dForward(conv, run.In(step.x), run.In(step.packed), run.In(step.bias), step.activation,
                   run.Out(step.y), run.scratch());
-    return Status();
   });
 }
 
@@ -53,7 +52,6 @@ Compiled Compile(const step::Conv2dBackwardData& step, const Context& context) {
   return Single(conv, [step, conv](const Run& run) {
     Conv2dBackwardData(conv, run.In(step.dy), run.In(step.packed), run.In(step.x), step.activation,
                        run.Out(step.dx), run.scratch());
-    return Status();
   });
 }
 
@@ -62,31 +60,26 @@ Compiled Compile(const step::Conv2dBackwardWeights& step, const Context& context
   return Single(conv, [step, conv](const Run& run) {
     Conv2dBackwardWeights(conv, run.In(step.x), run.In(step.dy), run.Out(step.dweight),
                           run.Out(step.dbias), run.scratch());
-    return Status();
   });
 }
 
 Compiled Compile(const step::MlpConv& step, const Context& context) {
   const MlpConvPlan plan(context.target, step.problem);
-  Kernel kernel(
-      [step, plan](const Run& run) {
-        std::array<MlpConvLayer, MlpConvProblem::kMaxLayers> layers;
-        for (size_t i = 0; i < step.layers.size(); ++i) {
-          const step::MlpConv::Layer& layer = step.layers[i];
-          layers[i] = {run.In(layer.packed), run.In(layer.bias),
-                       layer.kept ? run.Out(layer.y) : nullptr};
-        }
-        const MlpConvTail training{step.training ? &*step.training : nullptr, run.Key(),
-                                   run.Bytes(step.trace)};
-        MlpConvForward(plan, run.In(step.x), layers.data(), step.training ? &training : nullptr,
-                       run.Out(step.y), run.scratch());
-        return Status();
-      },
-      MlpConvWorkspace(plan));
+  Kernel kernel(MlpConvWorkspace(plan), [step, plan](const Run& run) {
+    std::array<MlpConvLayer, MlpConvProblem::kMaxLayers> layers;
+    for (size_t i = 0; i < step.layers.size(); ++i) {
+      const step::MlpConv::Layer& layer = step.layers[i];
+      layers[i] = {run.In(layer.packed), run.In(layer.bias),
+                   layer.kept ? run.Out(layer.y) : nullptr};
+    }
+    const MlpConvTail training{step.training ? &*step.training : nullptr, run.Key(),
+                               run.Bytes(step.trace)};
+    MlpConvForward(plan, run.In(step.x), layers.data(), step.training ? &training : nullptr,
+                   run.Out(step.y), run.scratch());
+  });
   std::string block = MlpConvBlock(plan);  // later layers go through the first one's
-  for (const Conv2dPass& layer : plan.layers) {
-    kernel.packings.push_back(PackingOf(layer));
-    kernel.convolutions.push_back(ChoiceOf(layer, std::exchange(block, {})));
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    Add(kernel, i, plan.layers[i], std::exchange(block, {}));
   }
   return kernel;
 }
@@ -94,27 +87,22 @@ Compiled Compile(const step::MlpConv& step, const Context& context) {
 Compiled Compile(const step::NormConv2d& step, const Context& context) {
   if (!NormConv2dPays(step.problem)) return std::optional<Kernel>();
   const Conv2dPass conv(context.target, step.problem, Pass::kForward);
-  Kernel kernel(
-      [step, conv](const Run& run) {
-        CopyStatistics(step, step.problem.out_channels, run);
-        const Normalization source = step.source ? ArraysOf(*step.source, run) : Normalization{};
-        const NormStatistics statistics{
-            .weight = run.In(step.weight),
-            .eps = step.eps,
-            .momentum = run.arguments().norm_momentum.value_or(step.momentum),
-            .running_mean = run.Out(step.new_mean),
-            .running_var = run.Out(step.new_var),
-            .mean = run.Out(step.mean),
-            .inv_std = run.Out(step.inv_std),
-            .scale = run.Out(step.scale)};
-        NormConv2dForward(conv, run.In(step.x), step.source ? &source : nullptr,
-                          run.In(step.packed), run.In(step.bias), run.Out(step.y), statistics,
-                          run.scratch());
-        return Status();
-      },
-      NormConv2dWorkspace(conv));
-  kernel.packings.push_back(PackingOf(conv));
-  kernel.convolutions.push_back(ChoiceOf(conv, NormConv2dBlock(conv)));
+  Kernel kernel(NormConv2dWorkspace(conv), [step, conv](const Run& run) {
+    CopyStatistics(step, step.problem.out_channels, run);
+    const Normalization source = step.source ? ArraysOf(*step.source, run) : Normalization{};
+    const NormStatistics statistics{
+        .weight = run.In(step.weight),
+        .eps = step.eps,
+        .momentum = run.arguments().norm_momentum.value_or(step.momentum),
+        .running_mean = run.Out(step.new_mean),
+        .running_var = run.Out(step.new_var),
+        .mean = run.Out(step.mean),
+        .inv_std = run.Out(step.inv_std),
+        .scale = run.Out(step.scale)};
+    NormConv2dForward(conv, run.In(step.x), step.source ? &source : nullptr, run.In(step.packed),
+                      run.In(step.bias), run.Out(step.y), statistics, run.scratch());
+  });
+  Add(kernel, 0, conv, NormConv2dBlock(conv));
   return kernel;
 }
 
@@ -123,29 +111,25 @@ Compiled Compile(const step::PointwiseBackward& step, const Context& context) {
     if (!PointwiseBackwardPays(context.target, problem)) return std::optional<Kernel>();
   }
   const PointwisePlan plan(context.target, step.problems);
-  Kernel kernel(
-      [step, plan](const Run& run) {
-        std::array<PointwiseGradient, MlpConvProblem::kMaxLayers> layers;
-        for (size_t i = 0; i < step.layers.size(); ++i) {
-          const step::PointwiseBackward::Layer& layer = step.layers[i];
-          layers[i] = {run.In(layer.x), run.In(layer.packed), layer.activation,
-                       run.Out(layer.dweight), run.Out(layer.dbias)};
-        }
-        PointwiseNorms norms;
-        if (step.norms) {
-          norms = {ArraysOf(step.norms->behind, run), ArraysOf(step.norms->ahead, run)};
-        }
-        PointwiseBackward(plan, run.In(step.dy), layers.data(), step.norms ? &norms : nullptr,
-                          run.Out(step.dx), run.scratch());
-        return Status();
-      },
-      PointwiseBackwardWorkspace(plan));
+  Kernel kernel(PointwiseBackwardWorkspace(plan), [step, plan](const Run& run) {
+    std::array<PointwiseGradient, MlpConvProblem::kMaxLayers> layers;
+    for (size_t i = 0; i < step.layers.size(); ++i) {
+      const step::PointwiseBackward::Layer& layer = step.layers[i];
+      layers[i] = {run.In(layer.x), run.In(layer.packed), layer.activation, run.Out(layer.dweight),
+                   run.Out(layer.dbias)};
+    }
+    PointwiseNorms norms;
+    if (step.norms) {
+      norms = {ArraysOf(step.norms->behind, run), ArraysOf(step.norms->ahead, run)};
+    }
+    PointwiseBackward(plan, run.In(step.dy), layers.data(), step.norms ? &norms : nullptr,
+                      run.Out(step.dx), run.scratch());
+  });
   for (size_t i = 0; i < plan.data.size(); ++i) {
     // Both gradients in one walk over blocks as large as a data gradient's.
     const std::string block = Conv2dBlock(plan.data[i]);
-    kernel.packings.push_back(PackingOf(plan.data[i]));
-    kernel.convolutions.push_back(ChoiceOf(plan.weights[i], block));
-    kernel.convolutions.push_back(ChoiceOf(plan.data[i], block));
+    Add(kernel, i, plan.weights[i], block);
+    Add(kernel, i, plan.data[i], block);
   }
   return kernel;
 }

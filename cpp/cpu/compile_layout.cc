@@ -12,7 +12,6 @@ Compiled Compile(const step::FromNchw& step, const Context& context) {
     const std::array<int64_t, 4> strides{to.c * to.h * to.w, to.h * to.w, to.w, 1};
     return Kernel{[step, to, strides](const Run& run) {
       FromNchw(to, {run.In(step.x), strides}, run.Out(step.y), run.threads());
-      return Status();
     }};
   }
   return Kernel{[step, to](const Run& run) {
@@ -22,14 +21,12 @@ Compiled Compile(const step::FromNchw& step, const Context& context) {
     } else {
       FromNchw(to, run.arguments().x, run.Out(step.y), run.threads());
     }
-    return Status();
   }};
 }
 
 Compiled Compile(const step::ToNchw& step, const Context& context) {
   return Kernel{[step, from = context.shape(step.x)](const Run& run) {
     ToNchw(from, run.In(step.x), run.Out(step.y), run.threads());
-    return Status();
   }};
 }
 
@@ -37,7 +34,6 @@ Compiled Compile(const step::CopyChannels& step, const Context& context) {
   return Kernel{[step, x = context.shape(step.x), y = context.shape(step.y)](const Run& run) {
     CopyChannels(x.pixels(), step.channels, run.In(step.x), x.c, step.x_offset, run.Out(step.y),
                  y.c, step.y_offset, run.threads());
-    return Status();
   }};
 }
 

@@ -23,7 +23,6 @@ Compiled Compile(const step::FoldNorm& step, const Context& context) {
               .eps = step.eps,
               .offset = run.In(step.offset)},
              run.Out(step.scale), run.Out(step.shift));
-    return Status();
   }};
 }
 
@@ -32,38 +31,31 @@ Compiled Compile(const step::ScaleShift& step, const Context& context) {
   return Kernel{[step, target, x = context.shape(step.x)](const Run& run) {
     ScaleShift(target, x.pixels(), x.c, run.In(step.x), run.In(step.scale), run.In(step.shift),
                step.activation, run.Out(step.y), run.threads());
-    return Status();
   }};
 }
 
 Compiled Compile(const step::BatchNorm& step, const Context& context) {
   const Target target = context.target;
   const Shape x = context.shape(step.x);
-  return Kernel{[step, target, x](const Run& run) {
-                  CopyStatistics(step, x.c, run);
-                  const float momentum = run.arguments().norm_momentum.value_or(step.momentum);
-                  BatchNormForward(target, x.pixels(), x.c, run.In(step.x), run.In(step.weight),
-                                   run.In(step.bias), step.eps, momentum, step.activation,
-                                   run.Out(step.new_mean), run.Out(step.new_var),
-                                   run.Out(step.save_mean), run.Out(step.save_inv_std),
-                                   run.Out(step.y), run.scratch());
-                  return Status();
-                },
-                BatchNormWorkspace(x.pixels(), x.c)};
+  return Kernel(BatchNormWorkspace(x.pixels(), x.c), [step, target, x](const Run& run) {
+    CopyStatistics(step, x.c, run);
+    const float momentum = run.arguments().norm_momentum.value_or(step.momentum);
+    BatchNormForward(target, x.pixels(), x.c, run.In(step.x), run.In(step.weight),
+                     run.In(step.bias), step.eps, momentum, step.activation, run.Out(step.new_mean),
+                     run.Out(step.new_var), run.Out(step.save_mean), run.Out(step.save_inv_std),
+                     run.Out(step.y), run.scratch());
+  });
 }
 
 Compiled Compile(const step::BatchNormBackward& step, const Context& context) {
   const Target target = context.target;
   const Shape x = context.shape(step.x);
-  return Kernel{[step, target, x](const Run& run) {
-                  BatchNormBackward(target, x.pixels(), x.c, run.In(step.dy), run.In(step.x),
-                                    run.In(step.y), step.activation, run.In(step.weight),
-                                    run.In(step.save_mean), run.In(step.save_inv_std),
-                                    run.Out(step.dx), run.Out(step.dweight), run.Out(step.dbias),
-                                    run.scratch());
-                  return Status();
-                },
-                BatchNormWorkspace(x.pixels(), x.c)};
+  return Kernel(BatchNormWorkspace(x.pixels(), x.c), [step, target, x](const Run& run) {
+    BatchNormBackward(target, x.pixels(), x.c, run.In(step.dy), run.In(step.x), run.In(step.y),
+                      step.activation, run.In(step.weight), run.In(step.save_mean),
+                      run.In(step.save_inv_std), run.Out(step.dx), run.Out(step.dweight),
+                      run.Out(step.dbias), run.scratch());
+  });
 }
 
 Compiled Compile(const step::Normalize& step, const Context& context) {
@@ -71,19 +63,16 @@ Compiled Compile(const step::Normalize& step, const Context& context) {
   return Kernel{[step, target, z = context.shape(step.z)](const Run& run) {
     Normalize(target, z.pixels(), z.c, run.In(step.z), ArraysOf(step.norm, run), run.Out(step.y),
               run.threads());
-    return Status();
   }};
 }
 
 Compiled Compile(const step::NormBackward& step, const Context& context) {
   const Target target = context.target;
   const Shape z = context.shape(step.values.z);
-  return Kernel{[step, target, z](const Run& run) {
-                  NormBackward(target, z.pixels(), z.c, run.In(step.dy), ArraysOf(step.values, run),
-                               step.sums, run.Out(step.dx), run.scratch());
-                  return Status();
-                },
-                BatchNormWorkspace(z.pixels(), z.c)};
+  return Kernel(BatchNormWorkspace(z.pixels(), z.c), [step, target, z](const Run& run) {
+    NormBackward(target, z.pixels(), z.c, run.In(step.dy), ArraysOf(step.values, run), step.sums,
+                 run.Out(step.dx), run.scratch());
+  });
 }
 
 }  // namespace ninc::cpu

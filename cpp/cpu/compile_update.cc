@@ -11,7 +11,6 @@ namespace ninc::cpu {
 Compiled Compile(const step::SumOfSquares& step, const Context& context) {
   return Kernel{[step, count = context.shape(step.x).size()](const Run& run) {
     run.arguments().sums[step.slot] = SumOfSquares(count, run.In(step.x), run.threads());
-    return Status();
   }};
 }
 
@@ -24,7 +23,6 @@ Compiled Compile(const step::LimitGradients& step, const Context&) {
     const bool clip = limit > 0 && state->gradient_norm > limit;
     state->gradient_scale = clip ? static_cast<float>(limit / state->gradient_norm) : 1.0f;
     state->updated = std::isfinite(state->loss) && std::isfinite(state->gradient_norm);
-    return Status();
   }};
 }
 
@@ -32,13 +30,12 @@ Compiled Compile(const step::SgdUpdate& step, const Context& context) {
   const Target target = context.target;
   return Kernel{[step, target, count = context.shape(step.weight).size()](const Run& run) {
     const StepState& state = *run.arguments().state;
-    if (state.updated == 0) return Status();
+    if (state.updated == 0) return;
     const ParameterUpdate& update = run.arguments().updates[step.parameter];
     const SgdSettings settings{update.lr, state.momentum, update.weight_decay, state.nesterov != 0,
                                state.gradient_scale};
     SgdUpdate(target, count, settings, run.In(step.gradient), run.Out(step.velocity),
               run.Out(step.weight), run.threads());
-    return Status();
   }};
 }
 
@@ -46,17 +43,15 @@ Compiled Compile(const step::AverageUpdate& step, const Context& context) {
   const Target target = context.target;
   return Kernel{[step, target, count = context.shape(step.weight).size()](const Run& run) {
     const StepState& state = *run.arguments().state;
-    if (state.updated == 0) return Status();
+    if (state.updated == 0) return;
     AverageUpdate(target, count, state.average_rate, run.In(step.weight), run.Out(step.average),
                   run.threads());
-    return Status();
   }};
 }
 
 Compiled Compile(const step::CopyUpdated& step, const Context& context) {
   return Kernel{[step, count = context.shape(step.y).size()](const Run& run) {
     if (run.arguments().state->updated != 0) std::copy_n(run.In(step.x), count, run.Out(step.y));
-    return Status();
   }};
 }
 

@@ -38,13 +38,11 @@ std::vector<LayerChoice> ChoicesOf(const Step& step, const Kernel& kernel, const
     const Node& node = graph.node(id);
     if (IsConvolution(node.op)) layers.push_back(node.name);
   }
-  // How often a layer stands among the kernel's convolutions: with both gradients twice in a row.
-  const size_t each = std::holds_alternative<step::PointwiseBackward>(step.op) ? 2 : 1;
   std::vector<LayerChoice> choices;
-  for (size_t i = 0; i < kernel.convolutions.size(); ++i) {
-    if (kernel.convolutions[i].candidates.empty()) continue;
+  for (const ConvolutionChoice& choice : kernel.convolutions) {
+    if (choice.candidates.empty()) continue;
     choices.push_back(
-        {i / each < layers.size() ? layers[i / each] : std::string(), &kernel.convolutions[i]});
+        {choice.layer < layers.size() ? layers[choice.layer] : std::string(), &choice});
   }
   return choices;
 }
