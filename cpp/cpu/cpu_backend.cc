@@ -1,6 +1,7 @@
 // The processor as a Backend: the process's own memory, and the kernels of one instruction set.
+#include <array>
 #include <cstring>
-#include <iterator>
+#include <utility>
 
 #include "base/memory_limit.h"
 #include "base/thread_pool.h"
@@ -47,12 +48,15 @@ class Cpu final : public Backend {
   const Target target_;
 };
 
+template <size_t... kTarget>
+std::array<Cpu, kTargets> OfTargets(std::index_sequence<kTarget...>) {
+  return {Cpu(static_cast<Target>(kTarget))...};
+}
+
 }  // namespace
 
 Backend& CpuBackend(Target target) {
-  static Cpu backends[] = {Cpu(Target::kScalar), Cpu(Target::kNeon), Cpu(Target::kAvx2),
-                           Cpu(Target::kAvx512), Cpu(Target::kAmx)};
-  static_assert(std::size(backends) == kTargets);
+  static std::array backends = OfTargets(std::make_index_sequence<kTargets>());
   return backends[static_cast<size_t>(target)];
 }
 

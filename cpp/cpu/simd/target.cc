@@ -8,9 +8,11 @@
 #include <unistd.h>
 #endif
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 
 #include "cpu/simd/built_targets.h"
@@ -32,25 +34,28 @@ bool HasF16c() {
 // All that Highway's AVX2 target lets the compiler use, not AVX2 alone: a processor or an emulator
 // may have one without the others. __builtin_cpu_supports also asks whether the operating system
 // saves the wide registers.
-// Unused where a build leaves out the targets that ask for it, as are those below.
-[[maybe_unused]] bool HasAvx2() {
+bool HasAvx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c() &&
          __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
          __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
 }
 
-[[maybe_unused]] bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
+bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
   return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl");
 }
+#else
+bool HasAvx2() { return false; }
+bool HasAvx512() { return false; }
 #endif
 
 #if defined(__x86_64__) && defined(__linux__)
 constexpr long kTileData = 18;  // the registers' state component
 
 // Matrix units with bfloat16, in a processor and an operating system that saves their registers.
-[[maybe_unused]] bool HasAmx() {
+bool HasAmx() {
+  if (!HasAvx512()) return false;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kAvx512Bf16 = 1u << 5;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
@@ -69,12 +74,29 @@ bool MayUse(Target target) {
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   return target != Target::kAmx || syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
-#elif defined(__x86_64__) || defined(__i386__)
-[[maybe_unused]] bool HasAmx() { return false; }
-bool MayUse(Target) { return true; }
 #else
+bool HasAmx() { return false; }
 bool MayUse(Target) { return true; }
 #endif
+
+bool HasAlways() { return true; }  // what was built is the least that its processors have
+
+struct TargetRow {
+  std::string_view name;
+  bool built;
+  bool (*has)();  // whether this processor has it
+};
+// By Target. NEON is run where it is the least that was built, see NINC_BASELINE.
+constexpr TargetRow kRows[] = {
+    {"scalar", (HWY_TARGETS & (HWY_SCALAR | HWY_EMU128)) != 0, HasAlways},
+    {"neon", HWY_STATIC_TARGET == HWY_NEON, HasAlways},
+    {"avx2", (HWY_TARGETS & HWY_AVX2) != 0, HasAvx2},
+    {"avx512", (HWY_TARGETS & HWY_AVX3) != 0, HasAvx512},
+    {"amx", (HWY_TARGETS & HWY_AVX3) != 0, HasAmx},
+};
+static_assert(std::size(kRows) == kTargets);
+
+bool IsSupported(const TargetRow& row) { return row.built && row.has(); }
 
 std::string SupportedNames() {
   std::string names;
@@ -87,20 +109,20 @@ std::string SupportedNames() {
 
 // The target of this name, with the operating system's leave to run it.
 Result<Target> FindTarget(std::string_view name) {
-  for (Target target : SupportedTargets()) {
-    if (TargetName(target) != name) continue;
-    if (MayUse(target)) return target;
-    return InvalidArgument("the operating system refuses this process the registers of target '" +
-                           std::string(name) + "'");
+  const auto row = std::find_if(std::begin(kRows), std::end(kRows),
+                                [&](const TargetRow& one) { return one.name == name; });
+  if (row == std::end(kRows)) {
+    return InvalidArgument("unknown target '" + std::string(name) +
+                           "'; this build on this processor runs: " + SupportedNames());
   }
-  for (Target target :
-       {Target::kScalar, Target::kNeon, Target::kAvx2, Target::kAvx512, Target::kAmx}) {
-    if (TargetName(target) != name) continue;
+  if (!IsSupported(*row)) {
     return InvalidArgument("this build on this processor does not run target '" +
                            std::string(name) + "'; it runs: " + SupportedNames());
   }
-  return InvalidArgument("unknown target '" + std::string(name) +
-                         "'; this build on this processor runs: " + SupportedNames());
+  const auto target = static_cast<Target>(row - kRows);
+  if (MayUse(target)) return target;
+  return InvalidArgument("the operating system refuses this process the registers of target '" +
+                         std::string(name) + "'");
 }
 
 Target Fastest() {
@@ -127,40 +149,13 @@ Target ChooseFirstTime() {
 
 }  // namespace
 
-std::string_view TargetName(Target target) {
-  switch (target) {
-    case Target::kScalar:
-      return "scalar";
-    case Target::kNeon:
-      return "neon";
-    case Target::kAvx2:
-      return "avx2";
-    case Target::kAvx512:
-      return "avx512";
-    case Target::kAmx:
-      return "amx";
-  }
-  return "unknown";
-}
+std::string_view TargetName(Target target) { return kRows[static_cast<size_t>(target)].name; }
 
 std::vector<Target> SupportedTargets() {
   std::vector<Target> targets;
-#if defined(__x86_64__) || defined(__i386__)
-#if HWY_TARGETS & HWY_AVX3
-  if (HasAvx512() && HasAmx()) targets.push_back(Target::kAmx);
-  if (HasAvx512()) targets.push_back(Target::kAvx512);
-#endif
-#if HWY_TARGETS & HWY_AVX2
-  if (HasAvx2()) targets.push_back(Target::kAvx2);
-#endif
-#if HWY_TARGETS & (HWY_SCALAR | HWY_EMU128)
-  targets.push_back(Target::kScalar);
-#endif
-#elif defined(__aarch64__)
-  targets.push_back(Target::kNeon);  // every 64-bit Arm has it: no slower baseline is built
-#else
-  targets.push_back(Target::kScalar);
-#endif
+  for (size_t i = kTargets; i-- > 0;) {
+    if (IsSupported(kRows[i])) targets.push_back(static_cast<Target>(i));
+  }
   return targets;
 }
 

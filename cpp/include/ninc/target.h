@@ -10,10 +10,10 @@
 
 namespace ninc {
 
-// kAmx is AVX-512 with matrix units that multiply bfloat16 numbers: it splits float32 into two of
-// them where precision allows (Precision::kFloat32).
+// The slowest first. kAmx is AVX-512 with matrix units that multiply bfloat16 numbers: it splits
+// float32 into two of them where precision allows (Precision::kFloat32).
 enum class Target { kScalar, kNeon, kAvx2, kAvx512, kAmx };
-inline constexpr size_t kTargets = 5;
+inline constexpr size_t kTargets = static_cast<size_t>(Target::kAmx) + 1;
 
 NINC_API std::string_view TargetName(Target target);  // "scalar", "neon", "avx2", ...
 // Those this build has and this processor runs, the fastest first.
