@@ -8,6 +8,7 @@
 // allocates nothing: scratch memory comes with the run.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -91,22 +92,23 @@ struct ConvolutionChoice {
   std::string block;  // what it takes at a time, "64 tiles"; empty where nothing is to be said
 };
 
+// What gives nothing where others give a Status.
+template <class What>
+concept CannotFail = std::is_void_v<std::invoke_result_t<const What&, const Run&>>;
+
 // Never changes; serves any thread and any stream of its device. Moved, not copied.
 struct Kernel {
   Kernel() = default;
   Kernel(const WorkspaceSize& memory, std::function<Status(const Run&)> what);
-  // Of what cannot fail and gives nothing.
-  template <class What>
-  requires std::is_void_v<std::invoke_result_t<const What&, const Run&>> Kernel(
-      const WorkspaceSize& memory, What what)
-      : Kernel(memory, [what = std::move(what)](const Run& run) {
-          what(run);
-          return Status();
-        }) {}
+  template <CannotFail What>
+  Kernel(const WorkspaceSize& memory, What what)
+      : Kernel(memory, std::function<Status(const Run&)>([what = std::move(what)](const Run& run) {
+                 what(run);
+                 return Status();
+               })) {}
   // Of either, without scratch memory.
-  template <class What>
-  requires std::is_invocable_v<const What&, const Run&> Kernel(What what)
-      : Kernel(WorkspaceSize(), std::move(what)) {}  // NOLINT
+  template <std::invocable<const Run&> What>
+  Kernel(What what) : Kernel(WorkspaceSize(), std::move(what)) {}  // NOLINT
   Kernel(Kernel&&) noexcept;
   Kernel& operator=(Kernel&&) noexcept;
   ~Kernel();
