@@ -21,35 +21,31 @@ bool IsWinograd(const Conv2dPass& conv) { return conv.winograd.tile > 0; }
 }  // namespace
 
 size_t PackedWeightBytes(const Conv2dPass& conv) {
-  if (conv.depthwise) return DepthwisePackedBytes(conv.problem);
-  if (!IsWinograd(conv)) return DirectPackedBytes(conv);
-  return WinogradPackedBytes(conv.target, conv.problem, conv.pass, conv.winograd);
+  if (conv.depthwise) return DepthwisePackedBytes(conv);
+  return IsWinograd(conv) ? WinogradPackedBytes(conv) : DirectPackedBytes(conv);
 }
 
 void PackWeights(const Conv2dPass& conv, const float* weight, const float* scale, float* packed,
                  int threads) {
-  const Conv2dProblem& p = conv.problem;
-  if (conv.depthwise) return PackDepthwise(p, conv.pass, weight, scale, packed);
-  if (IsWinograd(conv)) {
-    return PackWinograd(conv.target, p, conv.pass, conv.winograd, weight, scale, packed, threads);
-  }
-  PackPanels(p, conv.pass, conv.tile, weight, scale, packed, threads);
+  if (conv.depthwise) return PackDepthwise(conv, weight, scale, packed);
+  if (IsWinograd(conv)) return PackWinograd(conv, weight, scale, packed, threads);
+  PackPanels(conv, weight, scale, packed, threads);
 }
 
 WorkspaceSize Conv2dWorkspace(const Conv2dPass& conv) {
   const Conv2dProblem& p = conv.problem;
   if (conv.pass == Pass::kBackwardWeights) {
-    if (IsWinograd(conv)) return WinogradWeightsWorkspace(conv.target, p, conv.winograd);
+    if (IsWinograd(conv)) return WinogradWeightsWorkspace(conv);
     if (!conv.depthwise) return BackwardWeightsWorkspace(conv);
-    return DepthwiseWorkspace(p, conv.pass)
-        .Max(ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
+    return DepthwiseWorkspace(conv).Max(
+        ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
   }
-  if (IsWinograd(conv)) return WinogradRunWorkspace(conv.target, p, conv.pass, conv.winograd);
-  return conv.depthwise ? DepthwiseWorkspace(p, conv.pass) : DirectWorkspace(conv);
+  if (IsWinograd(conv)) return WinogradRunWorkspace(conv);
+  return conv.depthwise ? DepthwiseWorkspace(conv) : DirectWorkspace(conv);
 }
 
 std::string Conv2dAlgorithm(const Conv2dPass& conv) {
-  if (conv.depthwise) return "depthwise";
+  if (conv.depthwise) return kDepthwiseName;
   return IsWinograd(conv) ? WinogradName(conv.target, conv.winograd) : DirectName(conv);
 }
 
@@ -80,9 +76,9 @@ std::string Conv2dBlock(const Conv2dPass& conv) {
   const Pass pass = gradient ? Pass::kForward : conv.pass;  // whose pixels are taken
   if (IsWinograd(conv)) {
     const int64_t tiles = TileGrid(p, pass, conv.winograd).count();
-    return BlockName(gradient ? std::min(WinogradSumTiles(conv.winograd), tiles)
-                              : WinogradRunTiles(conv.target, p, pass, conv.winograd),
-                     "tile");
+    return BlockName(
+        gradient ? std::min(WinogradSumTiles(conv.winograd), tiles) : WinogradRunTiles(conv),
+        "tile");
   }
   const int64_t pixels = MakeLattice(p, pass, 0).rows();
   return BlockName(std::min(gradient ? kSumPixels : BlockRows(conv.target), pixels), "pixel");
@@ -90,15 +86,9 @@ std::string Conv2dBlock(const Conv2dPass& conv) {
 
 void Conv2dForward(const Conv2dPass& conv, const float* x, const float* packed, const float* bias,
                    Activation activation, float* y, const Workspace& workspace) {
-  const Conv2dProblem& p = conv.problem;
-  if (p.output().size() == 0) return;
-  if (conv.depthwise) {
-    return DepthwiseRun(conv.target, p, conv.pass, x, packed, bias, activation, y, workspace);
-  }
-  if (IsWinograd(conv)) {
-    return WinogradRun(conv.target, p, conv.pass, conv.winograd, x, packed, bias, activation, y,
-                       workspace);
-  }
+  if (conv.problem.output().size() == 0) return;
+  if (conv.depthwise) return DepthwiseRun(conv, x, packed, bias, activation, y, workspace);
+  if (IsWinograd(conv)) return WinogradRun(conv, x, packed, bias, activation, y, workspace);
   DirectRun(conv, x, packed, {bias, activation}, y, workspace);
 }
 
@@ -113,10 +103,9 @@ void Conv2dBackwardData(const Conv2dPass& conv, const float* dy, const float* pa
     return DirectRun(conv, dy, packed, {.activation = activation, .x = x, .dx = dx}, dx, workspace);
   }
   if (conv.depthwise) {
-    DepthwiseRun(conv.target, p, conv.pass, dy, packed, nullptr, Activation{}, dx, workspace);
+    DepthwiseRun(conv, dy, packed, nullptr, Activation{}, dx, workspace);
   } else {
-    WinogradRun(conv.target, p, conv.pass, conv.winograd, dy, packed, nullptr, Activation{}, dx,
-                workspace);
+    WinogradRun(conv, dy, packed, nullptr, Activation{}, dx, workspace);
   }
   if (x == nullptr) return;
   ActivationBackward(conv.target, p.input.pixels(), p.input.c, activation, dx, x, dx, nullptr,
@@ -125,13 +114,11 @@ void Conv2dBackwardData(const Conv2dPass& conv, const float* dy, const float* pa
 
 void Conv2dBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, float* dweight,
                            float* dbias, const Workspace& workspace) {
-  const Conv2dProblem& p = conv.problem;
-  if (IsWinograd(conv)) {
-    return WinogradBackwardWeights(conv.target, p, conv.winograd, x, dy, dweight, dbias, workspace);
-  }
+  if (IsWinograd(conv)) return WinogradBackwardWeights(conv, x, dy, dweight, dbias, workspace);
   if (!conv.depthwise) return BackwardWeights(conv, x, dy, dweight, dbias, workspace);
-  DepthwiseBackwardWeights(conv.target, p, x, dy, dweight, workspace);
+  DepthwiseBackwardWeights(conv, x, dy, dweight, workspace);
   if (dbias == nullptr) return;
+  const Conv2dProblem& p = conv.problem;
   ActivationBackward(conv.target, p.output().pixels(), p.out_channels, {}, dy, nullptr, nullptr,
                      dbias, workspace);
 }

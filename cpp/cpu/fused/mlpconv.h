@@ -6,7 +6,6 @@
 #include "compile/layer_arrays.h"
 #include "cpu/fused/mlpconv_chain.h"
 #include "ninc/backend.h"
-#include "ninc/problem.h"
 
 namespace ninc::cpu {
 

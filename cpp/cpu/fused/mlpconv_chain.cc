@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/carver.h"
+#include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/direct/conv2d_split.h"
 #include "cpu/pool/global_avg_pool.h"
 #include "cpu/pool/pool2d.h"
@@ -81,7 +82,7 @@ MlpConvChain::MlpConvChain(const MlpConvPlan& plan, const MlpConvTail* training)
   const WinogradShape& shape = plan.layers[0].winograd;
   int64_t images = BlockRows(target) / std::max<int64_t>(1, map_.h * map_.w);
   if (shape.tile > 0) {
-    winograd_.emplace(target, p.layers[0], shape, kChainTiles);
+    winograd_.emplace(plan.layers[0], kChainTiles);
     tile_pixels_ = shape.outputs() * shape.outputs();
     images = kChainTiles / std::max<int64_t>(1, InImage());
   }

@@ -14,7 +14,7 @@
 #include "compile/layer_arrays.h"
 #include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/common/conv2d_taps.h"
-#include "cpu/conv2d/direct/conv2d_block.h"
+#include "cpu/conv2d/direct/conv2d_pack.h"
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/schedule/blocks.h"
 #include "ninc/backend.h"

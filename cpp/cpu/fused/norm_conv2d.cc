@@ -14,7 +14,6 @@
 #include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_pass.h"
-#include "cpu/conv2d/depthwise/conv2d_depthwise.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/norm/batch_norm.h"
@@ -44,7 +43,7 @@ struct BlockSums {
   }
   void Take(int64_t block, const float* const* out, int64_t count) const {
     float* mean = partial + block * 2 * channels;
-    rows[block] = RowStatistics(target, out, count, 0, channels, mean, mean + channels);
+    rows[block] = RowStatistics(target, out, count, channels, mean, mean + channels);
   }
 
   Target target;
@@ -61,7 +60,7 @@ class TileBlocks {
  public:
   explicit TileBlocks(const Conv2dPass& conv)
       : block_tiles_(BlockTiles(TileGrid(conv.problem, conv.pass, conv.winograd))),
-        winograd_(conv.target, conv.problem, conv.winograd, block_tiles_),
+        winograd_(conv, block_tiles_),
         tile_pixels_(conv.winograd.outputs() * conv.winograd.outputs()) {}
 
   int64_t count() const { return CeilDiv(winograd_.grid().count(), block_tiles_); }
@@ -186,9 +185,7 @@ auto WithBlocks(const Conv2dPass& conv, Body body) {
 
 }  // namespace
 
-bool NormConv2dPays(const Conv2dProblem& p) {
-  return p.groups == 1 && !IsDepthwise(p) && p.output().size() > 0;
-}
+bool NormConv2dPays(const Conv2dProblem& p) { return p.groups == 1 && p.output().size() > 0; }
 
 std::string NormConv2dBlock(const Conv2dPass& conv) {
   return WithBlocks(conv, [](const auto& blocks) { return blocks.Name(); });

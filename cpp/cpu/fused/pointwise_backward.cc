@@ -129,26 +129,15 @@ struct ChainSums {
 void AddSplitWeights(const Layer& layer, const float* dy, int64_t pixels, bool first, float* sums,
                      Fetch* fetch, const ChainScratch& scratch) {
   const Panels& panels = layer.weight_panels;
-  const int64_t steps = SplitSteps(pixels);
-  const int64_t group_bytes = SplitBytes(kSplitRows, pixels);
   std::byte* const right = reinterpret_cast<std::byte*>(scratch.packed);
   const SplitTiles tiles;
-  SplitLeftColumns(scratch.x, 0, layer.in, pixels, group_bytes, scratch.columns);
+  SplitLeftColumns(scratch.x, 0, layer.in, pixels, SplitBytes(kSplitRows, pixels), scratch.columns);
   for (int64_t panel = 0; panel < panels.count(); ++panel) {
     const int64_t column = panels.Column(panel);
     SplitRight(dy + column, layer.out, pixels, panels.Columns(panel), panels.Vectors(panel), right,
                sums + layer.bias() + column);
-    for (int64_t c = 0; c < layer.in; c += 2 * kSplitRows) {
-      FetchLines(fetch->Take());
-      SplitOuter({.left = scratch.columns + c / kSplitRows * group_bytes,
-                  .group_bytes = group_bytes,
-                  .right = right,
-                  .steps = steps,
-                  .rows = std::min(2 * kSplitRows, layer.in - c),
-                  .vectors = panels.Vectors(panel),
-                  .sums = sums + layer.in * column + c * panels.Width(panel),
-                  .first = first});
-    }
+    AddSplitToPanel(scratch.columns, layer.in, pixels, right, panels.Vectors(panel), first,
+                    sums + layer.in * column, fetch);
   }
 }
 
@@ -161,24 +150,12 @@ void AddWeights(Target target, const Layer& layer, const float* dy, int64_t pixe
     return AddSplitWeights(layer, dy, pixels, first, sums, fetch, scratch);
   }
   for (int64_t panel = 0; panel < panels.count(); ++panel) {
-    const int64_t width = panels.Width(panel);
     const int vectors = panels.Vectors(panel);
-    kernels.pack[vectors - 1](dy + panels.Column(panel), layer.out, pixels, panels.Columns(panel),
-                              scratch.packed, sums + layer.bias() + panels.Column(panel));
-    float* panel_sums = sums + layer.in * panels.Column(panel);
-    const int64_t tile_rows = kernels.shape.RowsOf(vectors);
-    for (int64_t c = 0; c < layer.in; c += tile_rows) {
-      const int64_t rows = std::min<int64_t>(tile_rows, layer.in - c);
-      const Fetch::Lines lines = fetch->Take();
-      kernels.outer[rows - 1][vectors - 1]({.rows = scratch.x,
-                                            .row_offset = c,
-                                            .pixels = pixels,
-                                            .b = scratch.packed,
-                                            .c = panel_sums + c * width,
-                                            .first = first,
-                                            .fetch = lines.from,
-                                            .fetch_lines = lines.lines});
-    }
+    const int64_t column = panels.Column(panel);
+    kernels.pack[vectors - 1](dy + column, layer.out, pixels, panels.Columns(panel), scratch.packed,
+                              sums + layer.bias() + column);
+    AddToPanel(kernels, scratch.x, {0, layer.in}, pixels, scratch.packed, vectors, first,
+               sums + layer.in * column, fetch);
   }
 }
 

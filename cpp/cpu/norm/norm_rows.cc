@@ -133,14 +133,14 @@ HWY_INLINE void InputGradient(Kind kind, const Normalization& norm, const NormGr
 
 }  // namespace
 
-int64_t RowStatistics(const float* const* rows, int64_t count, int64_t column, int64_t columns,
-                      float* mean, float* squares) {
+int64_t RowStatistics(const float* const* rows, int64_t count, int64_t columns, float* mean,
+                      float* squares) {
   const float* near[kNearRows];
   int64_t seen = 0;
   for (int64_t m = 0; m < count;) {
     int64_t found = 0;
     for (; m < count && found < kNearRows; ++m) {
-      if (rows[m] != nullptr) near[found++] = rows[m] + column;
+      if (rows[m] != nullptr) near[found++] = rows[m];
     }
     if (found > 0) JoinNearRows(near, found, seen, columns, mean, squares);
     seen += found;
@@ -211,9 +211,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-int64_t RowStatistics(Target target, const float* const* rows, int64_t count, int64_t column,
-                      int64_t columns, float* mean, float* squares) {
-  return NINC_DISPATCH(target, RowStatistics)(rows, count, column, columns, mean, squares);
+int64_t RowStatistics(Target target, const float* const* rows, int64_t count, int64_t columns,
+                      float* mean, float* squares) {
+  return NINC_DISPATCH(target, RowStatistics)(rows, count, columns, mean, squares);
 }
 void BlockStatistics(Target target, const float* x, int64_t rows, int64_t columns, float* mean,
                      float* squares) {

@@ -13,10 +13,10 @@
 
 namespace ninc::cpu {
 
-// mean(c) and squares(c) = sum (x - mean)² of the rows that exist among rows[0, count), which begin
-// at rows[m] + column; null for none. Returns how many exist, at least one.
-int64_t RowStatistics(Target target, const float* const* rows, int64_t count, int64_t column,
-                      int64_t columns, float* mean, float* squares);
+// mean(c) and squares(c) = sum (x - mean)² of the rows that exist among rows[0, count); null for
+// none. Returns how many exist, at least one.
+int64_t RowStatistics(Target target, const float* const* rows, int64_t count, int64_t columns,
+                      float* mean, float* squares);
 // The same of consecutive rows of `columns` floats.
 void BlockStatistics(Target target, const float* x, int64_t rows, int64_t columns, float* mean,
                      float* squares);

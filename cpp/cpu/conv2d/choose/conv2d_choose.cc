@@ -7,7 +7,6 @@
 #include "cpu/conv2d/choose/conv2d_direct_cost.h"
 #include "cpu/conv2d/choose/winograd_cost.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
-#include "cpu/conv2d/depthwise/conv2d_depthwise.h"
 #include "cpu/tile/split_tile.h"
 
 namespace ninc::cpu {
@@ -44,8 +43,7 @@ bool IsChosenByCost(const Conv2dProblem& p) {
 
 TileShape ProductShape(Target target, const Conv2dProblem& p, Pass pass) {
   if (!HasSplitTiles(target) || Terms(p, pass) < kFewestSplitTerms) return Tiles(target).shape;
-  const bool may = p.method == ConvMethod::kAuto || p.method == ConvMethod::kReduced;
-  const bool pays = may && SplitCost(target, p, pass) < PlainCost(target, p, pass);
+  const bool pays = IsChosenByCost(p) && SplitCost(target, p, pass) < PlainCost(target, p, pass);
   return pays || p.method == ConvMethod::kSplit ? SplitShape() : Tiles(target).shape;
 }
 
@@ -54,20 +52,15 @@ double DirectCost(Target target, const Conv2dProblem& p, Pass pass) {
                                              : PlainCost(target, p, pass);
 }
 
-ConvCandidates::ConvCandidates(Target target, const Conv2dProblem& p, Pass pass) {
-  Add({{}, DirectCost(target, p, pass)});
-  if (!IsWinogradProblem(p)) return;
+std::vector<ConvCandidate> ConvCandidates(Target target, const Conv2dProblem& p, Pass pass) {
+  std::vector<ConvCandidate> all{{{}, DirectCost(target, p, pass)}};
+  if (!IsWinogradProblem(p)) return all;
   for (const auto& [method, tile] : kMethods) {
     const WinogradShape shape{tile, static_cast<int>(p.kernel_h)};
     if (shape.outputs() < 2 || !WinogradIsPrecise(p, pass, shape)) continue;
-    Add({shape, WinogradCost(target, p, pass, shape)});
+    all.push_back({shape, WinogradCost(target, p, pass, shape)});
   }
-}
-
-void ConvCandidates::Add(const ConvCandidate& candidate) {
-  size_t i = count_++;
-  for (; i > 0 && all_[i - 1].nanoseconds > candidate.nanoseconds; --i) all_[i] = all_[i - 1];
-  all_[i] = candidate;
+  return all;
 }
 
 bool WinogradIsPrecise(const Conv2dProblem& p, Pass pass, const WinogradShape& shape) {
@@ -80,7 +73,13 @@ bool WinogradIsPrecise(const Conv2dProblem& p, Pass pass, const WinogradShape& s
 
 WinogradShape ChooseWinograd(Target target, const Conv2dProblem& p, Pass pass) {
   if (!IsWinogradProblem(p) || p.method == ConvMethod::kDirect) return {};
-  if (IsChosenByCost(p)) return ConvCandidates(target, p, pass).begin()->shape;
+  if (IsChosenByCost(p)) {
+    const std::vector<ConvCandidate> all = ConvCandidates(target, p, pass);
+    return std::min_element(
+               all.begin(), all.end(),
+               [](const auto& a, const auto& b) { return a.nanoseconds < b.nanoseconds; })
+        ->shape;  // of equals direct convolution
+  }
   for (const auto& [method, tile] : kMethods) {
     const WinogradShape shape{tile, static_cast<int>(p.kernel_h)};
     if (p.method == method && shape.outputs() >= 2) return shape;
@@ -92,7 +91,8 @@ Conv2dPass::Conv2dPass(Target target, const Conv2dProblem& problem, Pass pass)
     : target(target),
       problem(problem),
       pass(pass),
-      depthwise(IsDepthwise(problem)),
+      depthwise(problem.groups > 1 && problem.groups == problem.input.c &&
+                problem.out_channels == problem.input.c),
       winograd(depthwise ? WinogradShape{} : ChooseWinograd(target, problem, pass)),
       tile(ProductShape(target, problem, pass)) {}
 

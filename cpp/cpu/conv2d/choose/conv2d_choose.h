@@ -5,11 +5,9 @@
 // as bringing pictures from memory once, decides nothing and is left out.
 #pragma once
 
-#include <array>
-#include <cstddef>
+#include <vector>
 
 #include "cpu/conv2d/common/conv2d_pass.h"
-#include "cpu/conv2d/winograd/winograd_transform.h"
 #include "cpu/tile/tile.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"
@@ -21,20 +19,8 @@ struct ConvCandidate {
   double nanoseconds = 0;  // estimated, on one core
 };
 
-// What a pass may take; the fastest comes first, and of equals direct convolution. No vector: a run
-// allocates nothing.
-class ConvCandidates {
- public:
-  ConvCandidates(Target target, const Conv2dProblem& problem, Pass pass);
-  const ConvCandidate* begin() const { return all_.data(); }
-  const ConvCandidate* end() const { return all_.data() + count_; }
-
- private:
-  void Add(const ConvCandidate& candidate);
-
-  std::array<ConvCandidate, 4> all_;
-  size_t count_ = 0;
-};
+// What a pass may take; direct convolution comes first.
+std::vector<ConvCandidate> ConvCandidates(Target target, const Conv2dProblem& problem, Pass pass);
 
 // The Winograd shape that `problem` takes for a pass: what its method names, or with kAuto the one
 // that is estimated to be fastest. Tile 0 where that is direct convolution. Depends on shape, batch

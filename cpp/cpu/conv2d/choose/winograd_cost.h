@@ -1,7 +1,7 @@
 // Estimated time of Winograd's convolution, see conv2d_choose.h.
 #pragma once
 
-#include "cpu/conv2d/winograd/winograd_transform.h"
+#include "cpu/conv2d/common/conv2d_pass.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"
 

@@ -24,7 +24,7 @@ struct Conv2dPass {
   Target target;
   Conv2dProblem problem;
   Pass pass;
-  bool depthwise;
+  bool depthwise;          // one filter a channel: groups = C = K
   WinogradShape winograd;  // tile 0: direct
   TileShape tile;          // of direct convolution's products
 };

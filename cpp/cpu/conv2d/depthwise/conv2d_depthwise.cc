@@ -7,6 +7,7 @@
 #include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
+#include "cpu/schedule/blocks.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/conv2d/depthwise/conv2d_depthwise.cc"
@@ -73,18 +74,19 @@ constexpr int64_t kBlockPixels = 64;
 constexpr int64_t kChannelBlock = 64;  // of a weight gradient's task: what a block keeps in L1
 
 // All channels at once: a lattice whose "depth" is the picture's channels.
-TapLattice DepthwiseLattice(const Conv2dProblem& p, Pass pass, int64_t index) {
-  TapLattice lattice = MakeLattice(p, pass == Pass::kBackwardData ? pass : Pass::kForward, index);
-  lattice.depth = lattice.columns = p.input.c;
+TapLattice DepthwiseLattice(const Conv2dPass& conv, int64_t index) {
+  TapLattice lattice = MakeLattice(conv.problem, conv.pass, index);
+  lattice.depth = lattice.columns = conv.problem.input.c;
   return lattice;
 }
 
 struct DepthwiseScratch {
-  DepthwiseScratch(const Conv2dProblem& p, Pass pass, Carver& carver) {
+  DepthwiseScratch(const Conv2dPass& conv, Carver& carver) {
+    const Conv2dProblem& p = conv.problem;
     const int64_t taps = p.kernel_h * p.kernel_w;  // no lattice has more
     rows = carver.Take<const float*>(taps * kBlockPixels);
     zeros = carver.Take(p.input.c);
-    sums = carver.Take(pass == Pass::kBackwardWeights ? taps * kChannelBlock : 0);
+    sums = carver.Take(conv.pass == Pass::kBackwardWeights ? taps * kChannelBlock : 0);
   }
 
   const float** rows;  // [taps][kBlockPixels]
@@ -94,15 +96,15 @@ struct DepthwiseScratch {
 
 }  // namespace
 
-size_t DepthwisePackedBytes(const Conv2dProblem& p) {
-  return static_cast<size_t>(p.weight_size()) * sizeof(float);
+size_t DepthwisePackedBytes(const Conv2dPass& conv) {
+  return static_cast<size_t>(conv.problem.weight_size()) * sizeof(float);
 }
 
-void PackDepthwise(const Conv2dProblem& p, Pass pass, const float* weight, const float* scale,
-                   float* packed) {
+void PackDepthwise(const Conv2dPass& conv, const float* weight, const float* scale, float* packed) {
+  const Conv2dProblem& p = conv.problem;
   const int64_t window = p.kernel_h * p.kernel_w;
-  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    const TapLattice lattice = DepthwiseLattice(p, pass, i);
+  for (int64_t i = 0; i < LatticeCount(p, conv.pass); ++i) {
+    const TapLattice lattice = DepthwiseLattice(conv, i);
     for (int64_t a = 0; a < lattice.h.taps; ++a) {
       for (int64_t b = 0; b < lattice.w.taps; ++b) {
         const int64_t tap = (lattice.h.kernel0 + a * lattice.h.kernel_step) * p.kernel_w +
@@ -115,48 +117,48 @@ void PackDepthwise(const Conv2dProblem& p, Pass pass, const float* weight, const
   }
 }
 
-WorkspaceSize DepthwiseWorkspace(const Conv2dProblem& p, Pass pass) {
-  return {.per_thread = BytesOf<DepthwiseScratch>(p, pass)};
+WorkspaceSize DepthwiseWorkspace(const Conv2dPass& conv) {
+  return {.per_thread = BytesOf<DepthwiseScratch>(conv)};
 }
 
-void DepthwiseRun(Target target, const Conv2dProblem& p, Pass pass, const float* src,
-                  const float* packed, const float* bias, Activation activation, float* dst,
-                  const Workspace& workspace) {
-  const auto pixel_kernel = NINC_DISPATCH(target, DepthwisePixel);
-  for (int64_t index = 0; index < LatticeCount(p, pass); ++index) {
-    const TapLattice lattice = DepthwiseLattice(p, pass, index);
-    const int64_t blocks = (lattice.rows() + kBlockPixels - 1) / kBlockPixels;
+void DepthwiseRun(const Conv2dPass& conv, const float* src, const float* packed, const float* bias,
+                  Activation activation, float* dst, const Workspace& workspace) {
+  const auto pixel_kernel = NINC_DISPATCH(conv.target, DepthwisePixel);
+  const int64_t channels = conv.problem.input.c;
+  for (int64_t index = 0; index < LatticeCount(conv.problem, conv.pass); ++index) {
+    const TapLattice lattice = DepthwiseLattice(conv, index);
+    const int64_t blocks = CeilDiv(lattice.rows(), kBlockPixels);
     ParallelFor(workspace.threads(), blocks, [&](int64_t task, int thread) {
       Carver carver(workspace.thread(thread));
-      const DepthwiseScratch scratch(p, pass, carver);
-      std::fill_n(scratch.zeros, p.input.c, 0.0f);
+      const DepthwiseScratch scratch(conv, carver);
+      std::fill_n(scratch.zeros, channels, 0.0f);
       const int64_t first = task * kBlockPixels;
       const int64_t pixels = std::min(kBlockPixels, lattice.rows() - first);
       TapRows(lattice, src, scratch.zeros, 0, first, pixels, 0, lattice.h.taps, kBlockPixels,
               scratch.rows);
       PixelWalk walk(lattice, first);
       for (int64_t m = 0; m < pixels; ++m, walk.Next()) {
-        pixel_kernel(scratch.rows + m, kBlockPixels, lattice.taps(), p.input.c, packed, bias,
+        pixel_kernel(scratch.rows + m, kBlockPixels, lattice.taps(), channels, packed, bias,
                      activation, DestinationPixel(lattice, walk, dst));
       }
     });
-    packed += lattice.taps() * p.input.c;
+    packed += lattice.taps() * channels;
   }
 }
 
-void DepthwiseBackwardWeights(Target target, const Conv2dProblem& p, const float* x,
-                              const float* dy, float* dweight, const Workspace& workspace) {
-  const auto outer_kernel = NINC_DISPATCH(target, DepthwiseOuter);
-  const TapLattice lattice = DepthwiseLattice(p, Pass::kBackwardWeights, 0);
-  const int64_t channels = p.input.c, taps = lattice.taps(), pixels = lattice.rows();
+void DepthwiseBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy,
+                              float* dweight, const Workspace& workspace) {
+  const auto outer_kernel = NINC_DISPATCH(conv.target, DepthwiseOuter);
+  const TapLattice lattice = DepthwiseLattice(conv, 0);
+  const int64_t channels = conv.problem.input.c, taps = lattice.taps(), pixels = lattice.rows();
   if (pixels == 0) {
-    std::fill_n(dweight, p.weight_size(), 0.0f);
+    std::fill_n(dweight, conv.problem.weight_size(), 0.0f);
     return;
   }
-  const int64_t blocks = (channels + kChannelBlock - 1) / kChannelBlock;
+  const int64_t blocks = CeilDiv(channels, kChannelBlock);
   ParallelFor(workspace.threads(), blocks, [&](int64_t task, int thread) {
     Carver carver(workspace.thread(thread));
-    const auto [rows, zeros, sums] = DepthwiseScratch(p, Pass::kBackwardWeights, carver);
+    const auto [rows, zeros, sums] = DepthwiseScratch(conv, carver);
     std::fill_n(zeros, channels, 0.0f);
     const int64_t channel0 = task * kChannelBlock;
     const int64_t count = std::min(kChannelBlock, channels - channel0);

@@ -5,28 +5,25 @@
 
 #include <cstddef>
 
+#include "cpu/conv2d/common/conv2d_pass.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
 
-inline bool IsDepthwise(const Conv2dProblem& p) {
-  return p.groups > 1 && p.groups == p.input.c && p.out_channels == p.input.c;
-}
+inline constexpr char kDepthwiseName[] = "depthwise";
 
 // packed: lattice → tap → channel.
-size_t DepthwisePackedBytes(const Conv2dProblem& problem);
-void PackDepthwise(const Conv2dProblem& problem, Pass pass, const float* weight, const float* scale,
-                   float* packed);
-WorkspaceSize DepthwiseWorkspace(const Conv2dProblem& problem, Pass pass);
+size_t DepthwisePackedBytes(const Conv2dPass& conv);
+void PackDepthwise(const Conv2dPass& conv, const float* weight, const float* scale, float* packed);
+WorkspaceSize DepthwiseWorkspace(const Conv2dPass& conv);
 
 // Forward:       dst(pixel, c) = activation(bias(c) + sum over taps t of src_t(pixel, c) * w(t, c))
 // Backward data: the same sum over the lattices of the data pass, src = dy, dst = dx.
-void DepthwiseRun(Target target, const Conv2dProblem& problem, Pass pass, const float* src,
-                  const float* packed, const float* bias, Activation activation, float* dst,
-                  const Workspace& workspace);
+void DepthwiseRun(const Conv2dPass& conv, const float* src, const float* packed, const float* bias,
+                  Activation activation, float* dst, const Workspace& workspace);
 // dweight(c, 0, r, s) = sum over pixels m of x_tap(r, s)(m, c) * dy(m, c)
-void DepthwiseBackwardWeights(Target target, const Conv2dProblem& problem, const float* x,
-                              const float* dy, float* dweight, const Workspace& workspace);
+void DepthwiseBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy,
+                              float* dweight, const Workspace& workspace);
 
 }  // namespace ninc::cpu

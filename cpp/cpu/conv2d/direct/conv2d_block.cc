@@ -32,17 +32,16 @@ class Stretches {
   }
   // At least one: a sum without terms still writes its zeros.
   int64_t count() const {
-    return std::max<int64_t>(1, Steps(taps_, taps_step_) * Steps(depth_, depth_step_));
+    return std::max<int64_t>(1, CeilDiv(taps_, taps_step_) * CeilDiv(depth_, depth_step_));
   }
   Stretch operator[](int64_t index) const {
-    const int64_t parts = std::max<int64_t>(1, Steps(depth_, depth_step_));
+    const int64_t parts = std::max<int64_t>(1, CeilDiv(depth_, depth_step_));
     const int64_t tap = index / parts * taps_step_;
     const int64_t offset = index % parts * depth_step_;
     return {tap, std::min(taps_step_, taps_ - tap), offset, std::min(depth_step_, depth_ - offset)};
   }
 
  private:
-  static int64_t Steps(int64_t all, int64_t step) { return (all + step - 1) / step; }
   int64_t taps_, depth_, taps_step_, depth_step_;
 };
 

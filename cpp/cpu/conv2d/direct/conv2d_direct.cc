@@ -74,14 +74,13 @@ std::string DirectName(const Conv2dPass& conv) {
   const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width()) +
                             (tile.split ? " of split bfloat16" : "");
   if (p.IsPointwise()) return "matrix product " + shape;
-  const Pass lattice_pass = conv.pass == Pass::kBackwardData ? Pass::kBackwardData : Pass::kForward;
-  const bool merges = MergesTaps(MakeLattice(p, lattice_pass, 0));
+  const bool merges = MergesTaps(MakeLattice(p, conv.pass, 0));
   return (merges ? "implicit gemm of rows " : "implicit gemm ") + shape;
 }
 
 size_t DirectPackedBytes(const Conv2dPass& conv) {
   const auto groups = static_cast<size_t>(conv.problem.groups);
-  return groups * PackedGroupSize(conv.problem, conv.pass, conv.tile) * sizeof(float);
+  return groups * PackedGroupSize(conv) * sizeof(float);
 }
 
 WorkspaceSize DirectWorkspace(const Conv2dPass& conv) {
@@ -98,7 +97,7 @@ WorkspaceSize DirectWorkspace(const Conv2dPass& conv) {
 void DirectRun(const Conv2dPass& conv, const float* src, const float* packed,
                const Epilogue& epilogue, float* dst, const Workspace& workspace) {
   const Conv2dProblem& p = conv.problem;
-  const size_t group_size = PackedGroupSize(p, conv.pass, conv.tile);
+  const size_t group_size = PackedGroupSize(conv);
   for (int64_t i = 0; i < LatticeCount(p, conv.pass); ++i) {
     const TapLattice lattice = MakeLattice(p, conv.pass, i);
     RunLattice(conv.target, p, lattice, conv.tile, src, packed, group_size, epilogue, dst,

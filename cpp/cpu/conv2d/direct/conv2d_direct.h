@@ -7,7 +7,6 @@
 #include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "ninc/backend.h"
-#include "ninc/problem.h"
 
 namespace ninc::cpu {
 

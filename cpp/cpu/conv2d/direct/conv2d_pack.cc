@@ -57,22 +57,28 @@ void PackSplitTap(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
   }
 }
 
+// Terms of a lattice's sum as they are packed.
+int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape) {
+  const int64_t depth = SumDepth(lattice);
+  return SumTaps(lattice) * (shape.split ? SplitSteps(depth) * kSplitTerms : depth);
+}
+
 // One lattice of all groups; `packed` is its place in the first.
-void PackLattice(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
-                 const TileShape& shape, const float* weight, const float* scale, float* packed,
-                 size_t group_size, int threads) {
-  const Panels panels(lattice.columns, shape);
-  const int64_t terms = PackedTerms(lattice, shape), taps = SumTaps(lattice);
+void PackLattice(const Conv2dPass& conv, const TapLattice& lattice, const float* weight,
+                 const float* scale, float* packed, size_t group_size, int threads) {
+  const Conv2dProblem& p = conv.problem;
+  const Panels panels(lattice.columns, conv.tile);
+  const int64_t terms = PackedTerms(lattice, conv.tile), taps = SumTaps(lattice);
   ParallelFor(threads, p.groups * panels.count(), [&](int64_t task, int) {
     const int64_t panel = task % panels.count(), group = task / panels.count();
     const PanelWeights part{group, panels.Column(panel), panels.Columns(panel),
                             panels.Width(panel)};
     float* to = packed + static_cast<size_t>(group) * group_size + terms * part.column0;
     for (int64_t tap = 0; tap < taps; ++tap, to += terms / taps * part.width) {
-      if (shape.split) {
-        PackSplitTap(p, pass, lattice, part, tap, weight, scale, to);
+      if (conv.tile.split) {
+        PackSplitTap(p, conv.pass, lattice, part, tap, weight, scale, to);
       } else {
-        PackTerms(p, pass, lattice, part, tap, 0, SumDepth(lattice), weight, scale, to);
+        PackTerms(p, conv.pass, lattice, part, tap, 0, SumDepth(lattice), weight, scale, to);
       }
     }
   });
@@ -80,32 +86,27 @@ void PackLattice(const Conv2dProblem& p, Pass pass, const TapLattice& lattice,
 
 }  // namespace
 
-int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape) {
-  const int64_t depth = SumDepth(lattice);
-  return SumTaps(lattice) * (shape.split ? SplitSteps(depth) * kSplitTerms : depth);
-}
-
 size_t PackedSize(const TapLattice& lattice, const TileShape& shape) {
   const Panels panels(lattice.columns, shape);
   return static_cast<size_t>(PackedTerms(lattice, shape) * panels.padded_columns());
 }
 
-size_t PackedGroupSize(const Conv2dProblem& p, Pass pass, const TileShape& shape) {
+size_t PackedGroupSize(const Conv2dPass& conv) {
   size_t size = 0;
-  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    size += PackedSize(MakeLattice(p, pass, i), shape);
+  for (int64_t i = 0; i < LatticeCount(conv.problem, conv.pass); ++i) {
+    size += PackedSize(MakeLattice(conv.problem, conv.pass, i), conv.tile);
   }
   return size;
 }
 
-void PackPanels(const Conv2dProblem& p, Pass pass, const TileShape& shape, const float* weight,
-                const float* scale, float* packed, int threads) {
-  const size_t group_size = PackedGroupSize(p, pass, shape);
-  for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
-    const TapLattice lattice = MakeLattice(p, pass, i);
+void PackPanels(const Conv2dPass& conv, const float* weight, const float* scale, float* packed,
+                int threads) {
+  const size_t group_size = PackedGroupSize(conv);
+  for (int64_t i = 0; i < LatticeCount(conv.problem, conv.pass); ++i) {
+    const TapLattice lattice = MakeLattice(conv.problem, conv.pass, i);
     if (lattice.taps() == 0) continue;
-    PackLattice(p, pass, lattice, shape, weight, scale, packed, group_size, threads);
-    packed += PackedSize(lattice, shape);
+    PackLattice(conv, lattice, weight, scale, packed, group_size, threads);
+    packed += PackedSize(lattice, conv.tile);
   }
 }
 

@@ -13,11 +13,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/common/conv2d_taps.h"
 #include "cpu/schedule/blocks.h"
 #include "cpu/tile/tile.h"
-#include "ninc/problem.h"
-#include "ninc/target.h"
 
 namespace ninc::cpu {
 
@@ -26,8 +25,8 @@ class Panels {
  public:
   Panels(int64_t columns, const TileShape& tile)
       : columns_(columns), shape_(tile), lanes_(tile.lanes), widest_(tile.vectors) {
-    const int64_t vectors = (columns + tile.lanes - 1) / tile.lanes;
-    count_ = (vectors + widest_ - 1) / widest_;
+    const int64_t vectors = CeilDiv(columns, lanes_);
+    count_ = CeilDiv(vectors, widest_);
     last_ = vectors - (count_ - 1) * widest_;
   }
   int64_t count() const { return count_; }
@@ -63,16 +62,13 @@ class Panels {
   int64_t count_ = 0, last_ = 0;
 };
 
-// Terms of a lattice's sum as they are packed.
-int64_t PackedTerms(const TapLattice& lattice, const TileShape& shape);
-
 // Floats of a lattice of one group, and of all its lattices, which lie one behind the other, group
 // after group.
 size_t PackedSize(const TapLattice& lattice, const TileShape& shape);
-size_t PackedGroupSize(const Conv2dProblem& problem, Pass pass, const TileShape& shape);
+size_t PackedGroupSize(const Conv2dPass& conv);
 
 // Fills the packed copy for a pass; see PackWeights in conv2d.h.
-void PackPanels(const Conv2dProblem& problem, Pass pass, const TileShape& shape,
-                const float* weight, const float* scale, float* packed, int threads);
+void PackPanels(const Conv2dPass& conv, const float* weight, const float* scale, float* packed,
+                int threads);
 
 }  // namespace ninc::cpu

@@ -151,7 +151,7 @@ Share ShareOf(const TaskGrid& grid, const GradientRows& rows, const Panels& pane
   const int64_t chunk = task / grid.groups;
   // Channels are cut at whole tiles.
   const int64_t tile = panels.shape().rows;
-  const int64_t tiles = (rows.channels + tile - 1) / tile;
+  const int64_t tiles = CeilDiv(rows.channels, tile);
   const auto cut = [&](int64_t part) {
     return std::min(tiles * part / grid.channel_splits * tile, rows.channels);
   };
@@ -170,24 +170,12 @@ Share ShareOf(const TaskGrid& grid, const GradientRows& rows, const Panels& pane
 // Adds one block of pixels to one panel of a task's sums.
 void AddBlock(Target target, const Share& share, const GradientRows& rows, int vectors,
               int64_t pixels, const TaskScratch& scratch, bool first, float* sums, Fetch* fetch) {
-  const TileKernels& kernels = Tiles(target);
-  const int64_t width = vectors * kernels.shape.lanes;
+  const int64_t width = vectors * Tiles(target).shape.lanes;
   const int64_t taps = (share.kernel1 - share.kernel0) * rows.row_taps;
   for (int64_t t = 0; t < taps; ++t) {
-    float* tap_sums = sums + (share.kernel0 * rows.row_taps + t) * rows.channels * width;
-    const int64_t tile_rows = kernels.shape.RowsOf(vectors);
-    for (int64_t c = share.channel0; c < share.channel1; c += tile_rows) {
-      const int64_t count = std::min<int64_t>(tile_rows, share.channel1 - c);
-      const Fetch::Lines lines = fetch->Take();
-      kernels.outer[count - 1][vectors - 1]({.rows = scratch.rows + t * kBlockPixels,
-                                             .row_offset = c,
-                                             .pixels = pixels,
-                                             .b = scratch.dy,
-                                             .c = tap_sums + c * width,
-                                             .first = first,
-                                             .fetch = lines.from,
-                                             .fetch_lines = lines.lines});
-    }
+    AddToPanel(Tiles(target), scratch.rows + t * kBlockPixels, {share.channel0, share.channel1},
+               pixels, scratch.dy, vectors, first,
+               sums + (share.kernel0 * rows.row_taps + t) * rows.channels * width, fetch);
   }
 }
 
@@ -196,26 +184,17 @@ template <class Sums>
 void AddSplitBlock(const Share& share, const GradientRows& rows, const Panels& panels,
                    int64_t pixels, const TaskScratch& scratch, bool first, Sums sums,
                    Fetch* fetch) {
-  const int64_t group_bytes = SplitBytes(kSplitRows, pixels);
   const int64_t taps = (share.kernel1 - share.kernel0) * rows.row_taps;
   const int64_t channels = share.channel1 - share.channel0;
   const SplitTiles tiles;
   for (int64_t t = 0; t < taps; ++t) {
     const int64_t row = (share.kernel0 * rows.row_taps + t) * rows.channels + share.channel0;
-    SplitLeftColumns(scratch.rows + t * kBlockPixels, share.channel0, channels, pixels, group_bytes,
-                     scratch.left);
+    SplitLeftColumns(scratch.rows + t * kBlockPixels, share.channel0, channels, pixels,
+                     SplitBytes(kSplitRows, pixels), scratch.left);
     for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
-      for (int64_t c = 0; c < channels; c += 2 * kSplitRows) {
-        FetchLines(fetch->Take());
-        SplitOuter({.left = scratch.left + c / kSplitRows * group_bytes,
-                    .group_bytes = group_bytes,
-                    .right = scratch.right + SplitBytes(panels.Column(panel), kBlockPixels),
-                    .steps = SplitSteps(pixels),
-                    .rows = std::min(2 * kSplitRows, channels - c),
-                    .vectors = panels.Vectors(panel),
-                    .sums = sums(panel) + (row + c) * panels.Width(panel),
-                    .first = first});
-      }
+      AddSplitToPanel(scratch.left, channels, pixels,
+                      scratch.right + SplitBytes(panels.Column(panel), kBlockPixels),
+                      panels.Vectors(panel), first, sums(panel) + row * panels.Width(panel), fetch);
     }
   }
 }
@@ -249,6 +228,39 @@ void StorePanel(const Conv2dProblem& p, const Share& share, const ChunkSums& sum
 }
 
 }  // namespace
+
+void AddToPanel(const TileKernels& kernels, const float* const* rows, Span channels, int64_t pixels,
+                const float* right, int vectors, bool first, float* sums, Fetch* fetch) {
+  const int64_t width = vectors * kernels.shape.lanes, tile_rows = kernels.shape.RowsOf(vectors);
+  for (int64_t c = channels.begin; c < channels.end; c += tile_rows) {
+    const int64_t count = std::min(tile_rows, channels.end - c);
+    const Fetch::Lines lines = fetch->Take();
+    kernels.outer[count - 1][vectors - 1]({.rows = rows,
+                                           .row_offset = c,
+                                           .pixels = pixels,
+                                           .b = right,
+                                           .c = sums + c * width,
+                                           .first = first,
+                                           .fetch = lines.from,
+                                           .fetch_lines = lines.lines});
+  }
+}
+
+void AddSplitToPanel(const std::byte* left, int64_t channels, int64_t pixels,
+                     const std::byte* right, int vectors, bool first, float* sums, Fetch* fetch) {
+  const int64_t group_bytes = SplitBytes(kSplitRows, pixels);
+  for (int64_t c = 0; c < channels; c += 2 * kSplitRows) {
+    FetchLines(fetch->Take());
+    SplitOuter({.left = left + c / kSplitRows * group_bytes,
+                .group_bytes = group_bytes,
+                .right = right,
+                .steps = SplitSteps(pixels),
+                .rows = std::min(2 * kSplitRows, channels - c),
+                .vectors = vectors,
+                .sums = sums + c * vectors * SplitShape().lanes,
+                .first = first});
+  }
+}
 
 WorkspaceSize BackwardWeightsWorkspace(const Conv2dPass& conv) {
   const Conv2dProblem& p = conv.problem;

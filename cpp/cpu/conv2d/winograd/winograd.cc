@@ -18,6 +18,7 @@
 #include "base/thread_pool.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
 #include "cpu/conv2d/winograd/winograd_tiles.h"
+#include "cpu/conv2d/winograd/winograd_transform.h"
 #include "cpu/schedule/blocks.h"
 
 namespace ninc::cpu {
@@ -208,29 +209,23 @@ std::string WinogradName(Target target, const WinogradShape& shape) {
          std::to_string(tile.rows) + "×" + std::to_string(tile.width());
 }
 
-int64_t WinogradRunTiles(Target target, const Conv2dProblem& p, Pass pass,
-                         const WinogradShape& shape) {
-  const TileGrid grid(p, pass, shape);
-  const Slices slices(grid.dst.c, Products(target).shape);
-  return EvenBlock(grid.count(), BlockSizes(grid, slices, kMostTiles).tiles);
+int64_t WinogradRunTiles(const Conv2dPass& conv) {
+  const WinogradBlocks blocks(conv, kMostTiles);
+  return EvenBlock(blocks.grid().count(), blocks.tiles());
 }
 
-WorkspaceSize WinogradRunWorkspace(Target target, const Conv2dProblem& p, Pass pass,
-                                   const WinogradShape& shape) {
-  const TileGrid grid(p, pass, shape);
-  const Slices slices(grid.dst.c, Products(target).shape);
-  const BlockSizes sizes(grid, slices, kMostTiles);
-  return {.per_thread = BytesOf<WinogradScratch>(grid, slices, sizes)};
+WorkspaceSize WinogradRunWorkspace(const Conv2dPass& conv) {
+  return {.per_thread = WinogradBlocks(conv, kMostTiles).ScratchBytes()};
 }
 
-void WinogradRun(Target target, const Conv2dProblem& p, Pass pass, const WinogradShape& shape,
-                 const float* src, const float* packed, const float* bias, Activation activation,
-                 float* dst, const Workspace& workspace) {
-  const TileGrid grid(p, pass, shape);
+void WinogradRun(const Conv2dPass& conv, const float* src, const float* packed, const float* bias,
+                 Activation activation, float* dst, const Workspace& workspace) {
+  const Target target = conv.target;
+  const TileGrid grid(conv.problem, conv.pass, conv.winograd);
   const Slices slices(grid.dst.c, Products(target).shape);
   const BlockSizes sizes(grid, slices, kMostTiles);
   const int64_t blocks = CeilDiv(grid.count(), sizes.tiles);
-  const int64_t tile_pixels = shape.outputs() * shape.outputs();
+  const int64_t tile_pixels = grid.shape.outputs() * grid.shape.outputs();
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits =
       std::clamp<int64_t>(CeilDiv(wanted, std::max<int64_t>(1, blocks)), 1, slices.count());
@@ -262,11 +257,10 @@ void WinogradRun(Target target, const Conv2dProblem& p, Pass pass, const Winogra
   });
 }
 
-WinogradBlocks::WinogradBlocks(Target target, const Conv2dProblem& p, const WinogradShape& shape,
-                               int64_t max_tiles)
-    : target_(target),
-      grid_(p, Pass::kForward, shape),
-      slices_(grid_.dst.c, Products(target).shape),
+WinogradBlocks::WinogradBlocks(const Conv2dPass& conv, int64_t max_tiles)
+    : target_(conv.target),
+      grid_(conv.problem, conv.pass, conv.winograd),
+      slices_(grid_.dst.c, Products(conv.target).shape),
       sizes_(grid_, slices_, max_tiles) {}
 
 size_t WinogradBlocks::ScratchBytes() const {

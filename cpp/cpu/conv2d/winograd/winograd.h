@@ -12,9 +12,9 @@
 
 #include <string>
 
+#include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/winograd/winograd_pack.h"
 #include "cpu/conv2d/winograd/winograd_tiles.h"
-#include "cpu/conv2d/winograd/winograd_transform.h"
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 
@@ -36,23 +36,19 @@ struct WinogradBlockSizes {
 std::string WinogradName(Target target, const WinogradShape& shape);  // "winograd F(4×4, 5×5) 8×48"
 
 // Forward and backward data.
-int64_t WinogradRunTiles(Target target, const Conv2dProblem& problem, Pass pass,
-                         const WinogradShape& shape);  // of a block
-WorkspaceSize WinogradRunWorkspace(Target target, const Conv2dProblem& problem, Pass pass,
-                                   const WinogradShape& shape);
+int64_t WinogradRunTiles(const Conv2dPass& conv);  // of a block
+WorkspaceSize WinogradRunWorkspace(const Conv2dPass& conv);
 // Forward:       src = x, dst = y = activation(conv(x) + bias)
 // Backward data: src = dy, dst = dx; no bias, no activation
-void WinogradRun(Target target, const Conv2dProblem& problem, Pass pass, const WinogradShape& shape,
-                 const float* src, const float* packed, const float* bias, Activation activation,
-                 float* dst, const Workspace& workspace);
+void WinogradRun(const Conv2dPass& conv, const float* src, const float* packed, const float* bias,
+                 Activation activation, float* dst, const Workspace& workspace);
 
 // The forward pass a block of tiles at a time, for a chain (mlpconv_chain.cc) that goes on with a
 // block while it is in cache.
 class WinogradBlocks {
  public:
   // Blocks of at most max_tiles tiles.
-  WinogradBlocks(Target target, const Conv2dProblem& problem, const WinogradShape& shape,
-                 int64_t max_tiles);
+  WinogradBlocks(const Conv2dPass& conv, int64_t max_tiles);
   const TileGrid& grid() const { return grid_; }
   int64_t tiles() const { return sizes_.tiles; }  // of a block
   size_t ScratchBytes() const;
@@ -78,10 +74,8 @@ inline bool WinogradSumsTogether(const WinogradShape& shape, int64_t channels) {
   constexpr int64_t kMostTogether = 48 << 10;  // floats
   return shape.frequencies() * channels * kMostGradientColumns <= kMostTogether;
 }
-WorkspaceSize WinogradWeightsWorkspace(Target target, const Conv2dProblem& problem,
-                                       const WinogradShape& shape);
-void WinogradBackwardWeights(Target target, const Conv2dProblem& problem,
-                             const WinogradShape& shape, const float* x, const float* dy,
+WorkspaceSize WinogradWeightsWorkspace(const Conv2dPass& conv);
+void WinogradBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy,
                              float* dweight, float* dbias, const Workspace& workspace);
 
 }  // namespace ninc::cpu

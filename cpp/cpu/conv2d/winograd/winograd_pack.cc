@@ -4,13 +4,13 @@
 
 #include "base/thread_pool.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
+#include "cpu/conv2d/winograd/winograd_transform.h"
+#include "cpu/schedule/blocks.h"
 
 namespace ninc::cpu {
 namespace {
 
 constexpr int64_t kChannelsInTask = 16;
-constexpr int kMaxTaps = 25;
-constexpr int kMaxWidth = kMaxTileVectors * 16;  // of a panel, in lanes
 
 struct Product {
   int64_t depth, columns;
@@ -39,23 +39,23 @@ void GatherTaps(const Conv2dProblem& p, Pass pass, int64_t depth, int64_t column
 
 }  // namespace
 
-size_t WinogradPackedBytes(Target target, const Conv2dProblem& p, Pass pass,
-                           const WinogradShape& shape) {
-  const Product product = ProductOf(p, pass);
-  const Panels panels(product.columns, Products(target).shape);
+size_t WinogradPackedBytes(const Conv2dPass& conv) {
+  const Product product = ProductOf(conv.problem, conv.pass);
+  const Panels panels(product.columns, Products(conv.target).shape);
   return sizeof(float) *
-         static_cast<size_t>(shape.frequencies() * product.depth * panels.padded_columns());
+         static_cast<size_t>(conv.winograd.frequencies() * product.depth * panels.padded_columns());
 }
 
-void PackWinograd(Target target, const Conv2dProblem& p, Pass pass, const WinogradShape& shape,
-                  const float* weight, const float* scale, float* packed, int threads) {
-  const Product product = ProductOf(p, pass);
-  const Slices slices(product.columns, Products(target).shape);
+void PackWinograd(const Conv2dPass& conv, const float* weight, const float* scale, float* packed,
+                  int threads) {
+  const WinogradShape& shape = conv.winograd;
+  const Product product = ProductOf(conv.problem, conv.pass);
+  const Slices slices(product.columns, Products(conv.target).shape);
   const Panels& panels = slices.panels();
-  const int64_t chunks = (product.depth + kChannelsInTask - 1) / kChannelsInTask;
-  const auto transform = Transforms(target, shape).weights;
+  const int64_t chunks = CeilDiv(product.depth, kChannelsInTask);
+  const auto transform = Transforms(conv.target, shape).weights;
   ParallelFor(threads, slices.count() * chunks, [&](int64_t task, int) {
-    alignas(64) float taps[kMaxTaps * kMaxWidth];
+    alignas(64) float taps[kMaxTaps * kMaxTileVectors * kMaxLanes];
     const float* rows[kMaxTaps];
     const int64_t slice = task / chunks, first = task % chunks * kChannelsInTask;
     const int64_t end = std::min(product.depth, first + kChannelsInTask);
@@ -65,8 +65,8 @@ void PackWinograd(Target target, const Conv2dProblem& p, Pass pass, const Winogr
       float* out = packed + shape.frequencies() * product.depth * slices.Column(slice) +
                    product.depth * (panels.Column(panel) - slices.Column(slice));
       for (int64_t d = first; d < end; ++d) {
-        GatherTaps(p, pass, d, panels.Column(panel), panels.Columns(panel), width, weight, scale,
-                   taps);
+        GatherTaps(conv.problem, conv.pass, d, panels.Column(panel), panels.Columns(panel), width,
+                   weight, scale, taps);
         transform(rows, width, out + d * width, product.depth * slices.Width(slice));
       }
     }

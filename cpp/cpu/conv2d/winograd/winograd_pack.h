@@ -11,10 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
-#include "cpu/conv2d/winograd/winograd_transform.h"
-#include "ninc/problem.h"
-#include "ninc/target.h"
 
 namespace ninc::cpu {
 
@@ -27,7 +25,7 @@ class Slices {
   Slices(int64_t columns, const TileShape& tile)
       : panels_(columns, tile), columns_(columns), panels_in_slice_(kColumns / tile.width()) {}
   const Panels& panels() const { return panels_; }
-  int64_t count() const { return (panels_.count() + panels_in_slice_ - 1) / panels_in_slice_; }
+  int64_t count() const { return CeilDiv(panels_.count(), panels_in_slice_); }
   // First panel of a slice; Panel(count()) is the end.
   int64_t Panel(int64_t slice) const { return std::min(slice * panels_in_slice_, panels_.count()); }
   int64_t Column(int64_t slice) const { return panels_.Column(Panel(slice)); }
@@ -44,10 +42,8 @@ class Slices {
 };
 
 // For kForward and kBackwardData; see PackWeights in conv2d.h.
-size_t WinogradPackedBytes(Target target, const Conv2dProblem& problem, Pass pass,
-                           const WinogradShape& shape);
-void PackWinograd(Target target, const Conv2dProblem& problem, Pass pass,
-                  const WinogradShape& shape, const float* weight, const float* scale,
-                  float* packed, int threads);
+size_t WinogradPackedBytes(const Conv2dPass& conv);
+void PackWinograd(const Conv2dPass& conv, const float* weight, const float* scale, float* packed,
+                  int threads);
 
 }  // namespace ninc::cpu

@@ -7,7 +7,8 @@
 
 #include <cstdint>
 
-#include "cpu/conv2d/winograd/winograd_transform.h"
+#include "cpu/conv2d/common/conv2d_pass.h"
+#include "cpu/schedule/blocks.h"
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
@@ -23,8 +24,8 @@ struct TileGrid {
     dst = data ? p.input : p.output();
     top = data ? p.kernel_h - 1 - p.padding.top : p.padding.top;
     left = data ? p.kernel_w - 1 - p.padding.left : p.padding.left;
-    rows = (dst.h + shape.outputs() - 1) / shape.outputs();
-    columns = (dst.w + shape.outputs() - 1) / shape.outputs();
+    rows = CeilDiv(dst.h, shape.outputs());
+    columns = CeilDiv(dst.w, shape.outputs());
   }
   int64_t count() const { return dst.n * rows * columns; }
 

@@ -121,8 +121,7 @@ HWY_INLINE void TransposedTransform(const V* u, V* y) {
   }
 }
 
-// ---- Two dimensions
-// ------------------------------------------------------------------------------
+// ---- Two dimensions -----------------------------------------------------------------------------
 
 // kK×kK pixels -> kN×kN frequencies, times f_i·f_j where kScaled.
 //

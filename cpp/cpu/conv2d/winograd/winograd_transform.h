@@ -16,6 +16,7 @@
 namespace ninc::cpu {
 
 inline constexpr int kMaxRowGroups = 4;  // n / 2
+inline constexpr int kMaxTaps = 25;      // r×r
 
 // In each, frequency i·n + j of channel c stands at [(i·n + j)·stride + c].
 struct WinogradTransforms {

@@ -25,6 +25,7 @@
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
 #include "cpu/conv2d/winograd/winograd_tiles.h"
+#include "cpu/conv2d/winograd/winograd_transform.h"
 #include "cpu/schedule/blocks.h"
 
 namespace ninc::cpu {
@@ -35,7 +36,6 @@ constexpr int64_t kMostSums = 4 << 20;  // floats that wait to be transformed to
 // blocks that adding up sums costs nothing beside.
 constexpr int64_t kMostChunks = 16, kFewestChunkBlocks = 4;
 constexpr int64_t kChannelsInTask = 16;
-constexpr int kMaxTaps = 25;
 
 // The sums of all channels of x and some panels of dy's, at all frequencies:
 //
@@ -256,17 +256,19 @@ void StoreTaps(Target target, const TileGrid& grid, const Sums& sums, const floa
 
 }  // namespace
 
-WorkspaceSize WinogradWeightsWorkspace(Target target, const Conv2dProblem& p,
-                                       const WinogradShape& shape) {
-  const Sums sums(TileGrid(p, Pass::kForward, shape), Products(target).shape);
+WorkspaceSize WinogradWeightsWorkspace(const Conv2dPass& conv) {
+  const TileGrid grid(conv.problem, conv.pass, conv.winograd);
+  const Sums sums(grid, Products(conv.target).shape);
   return {.shared = static_cast<size_t>(sums.chunks * sums.floats()) * sizeof(float),
-          .per_thread = BytesOf<SumScratch>(shape, sums)};
+          .per_thread = BytesOf<SumScratch>(grid.shape, sums)};
 }
 
-void WinogradBackwardWeights(Target target, const Conv2dProblem& p, const WinogradShape& shape,
-                             const float* x, const float* dy, float* dweight, float* dbias,
-                             const Workspace& workspace) {
-  const TileGrid grid(p, Pass::kForward, shape);
+void WinogradBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy,
+                             float* dweight, float* dbias, const Workspace& workspace) {
+  const Conv2dProblem& p = conv.problem;
+  const Target target = conv.target;
+  const WinogradShape& shape = conv.winograd;
+  const TileGrid grid(p, conv.pass, shape);
   if (grid.count() == 0) {
     std::fill_n(dweight, p.weight_size(), 0.0f);
     if (dbias != nullptr) std::fill_n(dbias, p.out_channels, 0.0f);
