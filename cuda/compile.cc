@@ -2,7 +2,6 @@
 #include "cuda/compile.h"
 
 #include <array>
-#include <utility>
 
 #include "cuda/common/operations.h"
 #include "cuda/conv2d/conv2d_shape.h"

@@ -60,8 +60,6 @@ inline Compiled Compile(const step::Normalize&, const StepValues&) { return None
 inline Compiled Compile(const step::NormBackward&, const StepValues&) { return None(); }
 
 // Packed by its reader's Packing.
-inline Compiled Compile(const step::PackWeights&, const StepValues&) {
-  return std::optional<Kernel>();
-}
+inline Compiled Compile(const step::PackWeights&, const StepValues&) { return None(); }
 
 }  // namespace ninc::cuda

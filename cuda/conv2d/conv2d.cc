@@ -160,8 +160,8 @@ std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) {
   if (pass != Pass::kBackwardWeights && columns <= kNarrowColumns) {
     return "implicit gemm 64×16, float32";
   }
-  return std::string("implicit gemm ") + NameOf(ChooseBlockTile(columns)) + ", " +
-         PrecisionName(problem.method);
+  return std::string("implicit gemm ") + kBlockNames[static_cast<int>(ChooseBlockTile(columns))] +
+         ", " + PrecisionName(problem.method);
 }
 
 Status Conv2dForward(Stream& stream, const Conv2dProblem& problem, const float* x,

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "cuda/conv2d/conv2d.h"
+#include "cuda/common/limits.h"
 
 namespace ninc::cuda {
 

@@ -6,30 +6,6 @@
 
 namespace ninc::cuda {
 
-BlockSize SizeOf(BlockTile tile) {
-  switch (tile) {
-    case BlockTile::k128x32:
-      return {128, 32};
-    case BlockTile::k128x64:
-      return {128, 64};
-    case BlockTile::k64x96:
-      return {64, 96};
-  }
-  return {};
-}
-
-const char* NameOf(BlockTile tile) {
-  switch (tile) {
-    case BlockTile::k128x32:
-      return "128×32";
-    case BlockTile::k128x64:
-      return "128×64";
-    case BlockTile::k64x96:
-      return "64×96";
-  }
-  return "";
-}
-
 BlockTile ChooseBlockTile(int64_t columns) {
   BlockTile best = BlockTile::k128x32;
   if (columns <= SizeOf(best).columns) return best;

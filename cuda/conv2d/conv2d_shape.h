@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 
 #include "cuda/common/launch.h"
 #include "cuda/conv2d/conv2d.h"
@@ -17,14 +18,15 @@ inline int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 // Blocks of warp tiles, most columns last. Which one is a matter of the columns alone: the fewest
 // idle warps, then the fewest times that pixels are read.
 enum class BlockTile { k128x32, k128x64, k64x96 };
-inline constexpr int kBlockTiles = 3;
-BlockTile ChooseBlockTile(int64_t columns);
 struct BlockSize {
   int64_t rows, columns;
   uint32_t threads() const { return static_cast<uint32_t>(rows * columns / kWarpTile); }
 };
-BlockSize SizeOf(BlockTile tile);
-const char* NameOf(BlockTile tile);  // "64×96"
+inline constexpr BlockSize kBlockSizes[] = {{128, 32}, {128, 64}, {64, 96}};  // by BlockTile
+inline constexpr const char* kBlockNames[] = {"128×32", "128×64", "64×96"};
+inline constexpr int kBlockTiles = std::size(kBlockSizes);
+inline BlockSize SizeOf(BlockTile tile) { return kBlockSizes[static_cast<int>(tile)]; }
+BlockTile ChooseBlockTile(int64_t columns);
 
 // Columns that ninc_conv2d_narrow takes.
 inline constexpr int64_t kNarrowColumns = 16;

@@ -1,6 +1,4 @@
 // The weight gradient: chunks of pixels summed side by side, then the sum of the chunks.
-#include <algorithm>
-
 #include "cuda/common/operations.h"
 #include "cuda/conv2d/conv2d.h"
 #include "cuda/conv2d/conv2d_groups.h"

@@ -75,9 +75,9 @@ Status Context::Open() {
 }
 
 void Context::Close() {
-  if (!CheckUsable().ok()) return;
-  state_->closed = true;
   const Current current(*this);
+  if (!current.status().ok()) return;
+  state_->closed = true;
   state_->kernels.Clear(driver_);
   driver_.DevicePrimaryCtxRelease(device_);
 }
@@ -104,7 +104,6 @@ Status Context::CheckUsable() const {
 }
 
 Result<DevicePointer> Context::Allocate(const char* what, size_t bytes) {
-  NINC_RETURN_IF_ERROR(CheckUsable());
   const Current current(*this);
   NINC_RETURN_IF_ERROR(current.status());
   DevicePointer pointer = 0;
@@ -139,14 +138,13 @@ void Context::Free(DevicePointer pointer) {
       state_->blocks.erase(found);
     }
   }
-  if (!CheckUsable().ok()) return;
   const Current current(*this);
+  if (!current.status().ok()) return;
   // Work that failed meanwhile shows here as well; the next call that can fail tells.
   (void)Check(driver_.MemFree(pointer), "cuda: freeing memory");
 }
 
 Result<std::unique_ptr<Stream>> Context::NewStream() {
-  NINC_RETURN_IF_ERROR(CheckUsable());
   const Current current(*this);
   NINC_RETURN_IF_ERROR(current.status());
   abi::Stream stream = nullptr;
@@ -157,7 +155,6 @@ Result<std::unique_ptr<Stream>> Context::NewStream() {
 }
 
 Status Context::CheckDevicePointer(const char* what, const void* pointer) {
-  NINC_RETURN_IF_ERROR(CheckUsable());
   const Current current(*this);
   NINC_RETURN_IF_ERROR(current.status());
   const auto address = reinterpret_cast<abi::DevicePointer>(pointer);
@@ -178,7 +175,6 @@ Status Context::CheckDevicePointer(const char* what, const void* pointer) {
 }
 
 Status Context::WaitForForeignStream(uint64_t stream) {
-  NINC_RETURN_IF_ERROR(CheckUsable());
   const Current current(*this);
   NINC_RETURN_IF_ERROR(current.status());
   return Check(driver_.StreamSynchronize(reinterpret_cast<abi::Stream>(stream)),
@@ -191,7 +187,6 @@ MemoryUse Context::memory() const {
 }
 
 Result<size_t> Context::FreeMemory() {
-  NINC_RETURN_IF_ERROR(CheckUsable());
   const Current current(*this);
   NINC_RETURN_IF_ERROR(current.status());
   size_t free = 0;

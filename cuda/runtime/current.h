@@ -1,6 +1,6 @@
-// Makes the process's context the calling thread's current one for a while. A thread that worked
-// with another context, say of another library on another device, finds it current again
-// afterwards; one that had none keeps ours.
+// Makes the process's context the calling thread's current one for a while, unless it is unusable,
+// which status() tells. A thread that worked with another context, say of another library on
+// another device, finds it current again afterwards; one that had none keeps ours.
 #pragma once
 
 #include "cuda/runtime/context.h"
@@ -10,7 +10,8 @@ namespace ninc::cuda {
 
 class Current {
  public:
-  explicit Current(Context& context) : driver_(context.driver()) {
+  explicit Current(Context& context) : driver_(context.driver()), status_(context.CheckUsable()) {
+    if (!status_.ok()) return;
     abi::Result code = driver_.CtxGetCurrent(&before_);
     if (code == abi::kSuccess && before_ != context.handle()) {
       code = driver_.CtxSetCurrent(context.handle());

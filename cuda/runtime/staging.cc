@@ -35,8 +35,8 @@ Result<std::unique_ptr<Staging>> Staging::Make(Context& context) {
 }
 
 Staging::~Staging() {
-  if (!context_.CheckUsable().ok()) return;
   const Current current(context_);
+  if (!current.status().ok()) return;
   for (Half& half : halves_) {
     if (half.done) context_.driver().EventDestroy(half.done);
     if (half.memory) context_.driver().MemFreeHost(half.memory);

@@ -13,16 +13,16 @@ abi::DevicePointer Address(const void* pointer) {
 }  // namespace
 
 Recording::~Recording() {
-  if (!context_.CheckUsable().ok()) return;
   const Current current(context_);
+  if (!current.status().ok()) return;
   context_.driver().GraphExecDestroy(executable_);
 }
 
 Stream::Stream(Context& context, abi::Stream stream) : context_(context), stream_(stream) {}
 
 Stream::~Stream() {
-  if (!context_.CheckUsable().ok()) return;
   const Current current(context_);
+  if (!current.status().ok()) return;
   // Whoever lets go of a stream asks no more about its work, but the device learns here if it is
   // lost, so that what follows does not touch it.
   (void)context_.Check(context_.driver().StreamSynchronize(stream_), "cuda: a stream's last work");
@@ -40,7 +40,6 @@ Status Stream::Failed(abi::Result code, const char* what) {
 
 Status Stream::LaunchRaw(const KernelId& kernel, const Grid& grid, const void* args, size_t bytes) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return {};
-  NINC_RETURN_IF_ERROR(context_.CheckUsable());
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
   NINC_ASSIGN_OR_RETURN(const abi::Function function,
@@ -74,7 +73,6 @@ Result<Staging*> Stream::GetStaging() {
 
 Status Stream::CopyIn(void* device, const void* host, size_t bytes) {
   if (bytes == 0) return {};
-  NINC_RETURN_IF_ERROR(context_.CheckUsable());
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
   NINC_ASSIGN_OR_RETURN(Staging * staging, GetStaging());
@@ -83,7 +81,6 @@ Status Stream::CopyIn(void* device, const void* host, size_t bytes) {
 
 Status Stream::CopyOut(void* host, const void* device, size_t bytes) {
   if (bytes == 0) return {};
-  NINC_RETURN_IF_ERROR(context_.CheckUsable());
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
   NINC_ASSIGN_OR_RETURN(Staging * staging, GetStaging());
@@ -92,7 +89,6 @@ Status Stream::CopyOut(void* host, const void* device, size_t bytes) {
 
 Status Stream::CopyWithin(void* to, const void* from, size_t bytes) {
   if (bytes == 0) return {};
-  NINC_RETURN_IF_ERROR(context_.CheckUsable());
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
   return Failed(context_.driver().MemcpyDtoDAsync(Address(to), Address(from), bytes, stream_),
@@ -101,7 +97,6 @@ Status Stream::CopyWithin(void* to, const void* from, size_t bytes) {
 
 Status Stream::Zero(void* device, size_t bytes) {
   if (bytes == 0) return {};
-  NINC_RETURN_IF_ERROR(context_.CheckUsable());
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
   return Failed(context_.driver().MemsetD8Async(Address(device), 0, bytes, stream_),
@@ -109,16 +104,14 @@ Status Stream::Zero(void* device, size_t bytes) {
 }
 
 Status Stream::Synchronize() {
-  NINC_RETURN_IF_ERROR(context_.CheckUsable());
-  if (recording_) return DeviceFailure("cuda: a recording cannot wait for the device");
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
+  if (recording_) return DeviceFailure("cuda: a recording cannot wait for the device");
   return Failed(context_.driver().StreamSynchronize(stream_), "waiting for the device");
 }
 
 Result<std::unique_ptr<Recording>> Stream::Record(const std::function<Status()>& body) {
   constexpr char kWhat[] = "recording";
-  NINC_RETURN_IF_ERROR(context_.CheckUsable());
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
   const Driver& driver = context_.driver();
@@ -152,7 +145,6 @@ abi::Result Stream::FinishRecording(abi::Graph* graph) {
 }
 
 Status Stream::Replay(const Recording& recording) {
-  NINC_RETURN_IF_ERROR(context_.CheckUsable());
   const Current current(context_);
   NINC_RETURN_IF_ERROR(current.status());
   last_kernel_ = "a recording";

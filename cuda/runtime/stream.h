@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <type_traits>
 
 #include "cuda/runtime/context.h"
