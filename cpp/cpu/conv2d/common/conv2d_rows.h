@@ -114,4 +114,15 @@ inline void MergedTapRows(const TapLattice& lattice, const float* src, const flo
   }
 }
 
+// Either of them, as MergesTaps says.
+inline void SumRows(const TapLattice& lattice, const float* src, const float* zeros,
+                    int64_t channel0, int64_t first, int64_t pixels, int64_t tap_h0, int64_t tap_h1,
+                    int64_t stride, float* patches, const float** rows) {
+  if (MergesTaps(lattice)) {
+    return MergedTapRows(lattice, src, zeros, channel0, first, pixels, tap_h0, tap_h1, stride,
+                         patches, rows);
+  }
+  TapRows(lattice, src, zeros, channel0, first, pixels, tap_h0, tap_h1, stride, rows);
+}
+
 }  // namespace ninc::cpu

@@ -139,15 +139,9 @@ BlockScratch::BlockScratch(Target target, const TapLattice& lattice, const Panel
 
 ProductRows PrepareRows(Target target, const TapLattice& lattice, const float* src, int64_t group,
                         int64_t first, int64_t pixels, const BlockScratch& scratch) {
-  const int64_t channel0 = group * lattice.depth;
   std::fill_n(scratch.zeros, SumDepth(lattice), 0.0f);
-  if (MergesTaps(lattice)) {
-    MergedTapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps,
-                  BlockRows(target), scratch.patches, scratch.rows);
-  } else {
-    TapRows(lattice, src, scratch.zeros, channel0, first, pixels, 0, lattice.h.taps,
-            BlockRows(target), scratch.rows);
-  }
+  SumRows(lattice, src, scratch.zeros, group * lattice.depth, first, pixels, 0, lattice.h.taps,
+          BlockRows(target), scratch.patches, scratch.rows);
   return {scratch.rows, pixels, SumTaps(lattice), SumDepth(lattice), scratch.halves};
 }
 

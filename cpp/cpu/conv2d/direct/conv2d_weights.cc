@@ -168,22 +168,23 @@ Share ShareOf(const TaskGrid& grid, const GradientRows& rows, const Panels& pane
 }
 
 // Adds one block of pixels to one panel of a task's sums.
-void AddBlock(Target target, const Share& share, const GradientRows& rows, int vectors,
-              int64_t pixels, const TaskScratch& scratch, bool first, float* sums, Fetch* fetch) {
-  const int64_t width = vectors * Tiles(target).shape.lanes;
+void AddBlock(Target target, const Share& share, const ChunkSums& sums, int64_t panel,
+              int64_t pixels, const TaskScratch& scratch, bool first, Fetch* fetch) {
+  const GradientRows& rows = sums.rows;
+  const int64_t tap_sums = rows.channels * sums.panels.Width(panel);
+  float* to = sums.Of(share.chunk, share.group, panel) + share.kernel0 * rows.row_taps * tap_sums;
   const int64_t taps = (share.kernel1 - share.kernel0) * rows.row_taps;
-  for (int64_t t = 0; t < taps; ++t) {
+  for (int64_t t = 0; t < taps; ++t, to += tap_sums) {
     AddToPanel(Tiles(target), scratch.rows + t * kBlockPixels, {share.channel0, share.channel1},
-               pixels, scratch.dy, vectors, first,
-               sums + (share.kernel0 * rows.row_taps + t) * rows.channels * width, fetch);
+               pixels, scratch.dy, sums.panels.Vectors(panel), first, to, fetch);
   }
 }
 
-// The same by split products, to all of the share's panels: sums(panel) are a panel's.
-template <class Sums>
-void AddSplitBlock(const Share& share, const GradientRows& rows, const Panels& panels,
-                   int64_t pixels, const TaskScratch& scratch, bool first, Sums sums,
-                   Fetch* fetch) {
+// The same by split products, to all of the share's panels.
+void AddSplitBlock(const Share& share, const ChunkSums& sums, int64_t pixels,
+                   const TaskScratch& scratch, bool first, Fetch* fetch) {
+  const GradientRows& rows = sums.rows;
+  const Panels& panels = sums.panels;
   const int64_t taps = (share.kernel1 - share.kernel0) * rows.row_taps;
   const int64_t channels = share.channel1 - share.channel0;
   const SplitTiles tiles;
@@ -194,8 +195,53 @@ void AddSplitBlock(const Share& share, const GradientRows& rows, const Panels& p
     for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
       AddSplitToPanel(scratch.left, channels, pixels,
                       scratch.right + SplitBytes(panels.Column(panel), kBlockPixels),
-                      panels.Vectors(panel), first, sums(panel) + row * panels.Width(panel), fetch);
+                      panels.Vectors(panel), first,
+                      sums.Of(share.chunk, share.group, panel) + row * panels.Width(panel), fetch);
     }
+  }
+}
+
+// All of a task's blocks, the sums of dy with them where they are wanted and this is their task.
+void SumShare(const Conv2dPass& conv, const TapLattice& lattice, const Share& share,
+              const ChunkSums& sums, const float* x, const float* dy, bool wants_bias,
+              const TaskScratch& scratch) {
+  const Conv2dProblem& p = conv.problem;
+  const Panels& panels = sums.panels;
+  const bool sums_bias = wants_bias && share.kernel0 == 0 && share.channel0 == 0;
+  for (int64_t panel = share.panel0; sums_bias && panel < share.panel1; ++panel) {
+    std::fill_n(sums.BiasOf(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
+  }
+  std::fill_n(scratch.zeros, sums.rows.channels, 0.0f);
+  for (int64_t block = share.block0; block < share.block1; ++block) {
+    const bool begins = block == share.block0;
+    const int64_t first = block * kBlockPixels;
+    const int64_t count = std::min(kBlockPixels, lattice.rows() - first);
+    SumRows(lattice, x, scratch.zeros, share.group * lattice.depth, first, count, share.kernel0,
+            share.kernel1, kBlockPixels, scratch.patches, scratch.rows);
+    Fetch fetch;
+    if (block + 1 < share.block1 && p.IsPointwise() && p.groups == 1) {
+      const int64_t next = first + kBlockPixels;
+      const int64_t next_count = std::min(kBlockPixels, lattice.rows() - next);
+      fetch = {{{{x + next * p.input.c, next_count * p.input.c},
+                 {dy + next * p.out_channels, next_count * p.out_channels}}},
+               panels.Tiles(share.panel0, share.panel1, share.channel1 - share.channel0),
+               panels.shape().split ? kAnyLines : kBlockPixels / 2};
+    }
+    for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
+      const float* gradient =
+          dy + first * p.out_channels + share.group * p.group_out() + panels.Column(panel);
+      float* const bias = sums_bias ? sums.BiasOf(share.chunk, share.group, panel) : nullptr;
+      if (panels.shape().split) {
+        SplitRight(gradient, p.out_channels, count, panels.Columns(panel), panels.Vectors(panel),
+                   scratch.right + SplitBytes(panels.Column(panel), kBlockPixels), bias);
+        continue;
+      }
+      Tiles(conv.target)
+          .pack[panels.Vectors(panel) - 1](gradient, p.out_channels, count, panels.Columns(panel),
+                                           scratch.dy, bias);
+      AddBlock(conv.target, share, sums, panel, count, scratch, begins, &fetch);
+    }
+    if (panels.shape().split) AddSplitBlock(share, sums, count, scratch, begins, &fetch);
   }
 }
 
@@ -275,67 +321,22 @@ WorkspaceSize BackwardWeightsWorkspace(const Conv2dPass& conv) {
 void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, float* dweight,
                      float* dbias, const Workspace& workspace) {
   const Conv2dProblem& p = conv.problem;
-  const Target target = conv.target;
-  const TapLattice lattice = MakeLattice(p, Pass::kForward, 0);
+  const TapLattice lattice = MakeLattice(p, conv.pass, 0);
   const GradientRows rows(lattice);
   const Panels panels(lattice.columns, conv.tile);
-  const int64_t pixels = lattice.rows();
-  if (pixels == 0) {
+  if (lattice.rows() == 0) {
     std::fill_n(dweight, p.weight_size(), 0.0f);
     if (dbias != nullptr) std::fill_n(dbias, p.out_channels, 0.0f);
     return;
   }
-  const TaskGrid grid(p, rows, panels, pixels, workspace.threads());
+  const TaskGrid grid(p, rows, panels, lattice.rows(), workspace.threads());
   Carver carver(workspace.shared());
   const ChunkSums sums(rows, panels, p.groups, grid.chunks, carver);
   ParallelFor(workspace.threads(), grid.count(), [&](int64_t task, int thread) {
     const Share share = ShareOf(grid, rows, panels, task);
     Carver carver(workspace.thread(thread));
-    const TaskScratch scratch(target, rows, panels, carver);
-    std::fill_n(scratch.zeros, rows.channels, 0.0f);
-    const bool sums_bias = dbias != nullptr && share.kernel0 == 0 && share.channel0 == 0;
-    for (int64_t panel = share.panel0; sums_bias && panel < share.panel1; ++panel) {
-      std::fill_n(sums.BiasOf(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
-    }
-    for (int64_t block = share.block0; block < share.block1; ++block) {
-      const int64_t first = block * kBlockPixels;
-      const int64_t count = std::min(kBlockPixels, pixels - first);
-      if (rows.merged) {
-        MergedTapRows(lattice, x, scratch.zeros, share.group * lattice.depth, first, count,
-                      share.kernel0, share.kernel1, kBlockPixels, scratch.patches, scratch.rows);
-      } else {
-        TapRows(lattice, x, scratch.zeros, share.group * lattice.depth, first, count, share.kernel0,
-                share.kernel1, kBlockPixels, scratch.rows);
-      }
-      Fetch fetch;
-      if (block + 1 < share.block1 && p.IsPointwise() && p.groups == 1) {
-        const int64_t next = first + kBlockPixels;
-        const int64_t next_count = std::min(kBlockPixels, pixels - next);
-        fetch = {{{{x + next * p.input.c, next_count * p.input.c},
-                   {dy + next * p.out_channels, next_count * p.out_channels}}},
-                 panels.Tiles(share.panel0, share.panel1, share.channel1 - share.channel0),
-                 panels.shape().split ? kAnyLines : kBlockPixels / 2};
-      }
-      for (int64_t panel = share.panel0; panel < share.panel1; ++panel) {
-        const float* gradient =
-            dy + first * p.out_channels + share.group * p.group_out() + panels.Column(panel);
-        float* const bias = sums_bias ? sums.BiasOf(share.chunk, share.group, panel) : nullptr;
-        if (panels.shape().split) {
-          SplitRight(gradient, p.out_channels, count, panels.Columns(panel), panels.Vectors(panel),
-                     scratch.right + SplitBytes(panels.Column(panel), kBlockPixels), bias);
-          continue;
-        }
-        Tiles(target).pack[panels.Vectors(panel) - 1](gradient, p.out_channels, count,
-                                                      panels.Columns(panel), scratch.dy, bias);
-        AddBlock(target, share, rows, panels.Vectors(panel), count, scratch, block == share.block0,
-                 sums.Of(share.chunk, share.group, panel), &fetch);
-      }
-      if (panels.shape().split) {
-        AddSplitBlock(
-            share, rows, panels, count, scratch, block == share.block0,
-            [&](int64_t panel) { return sums.Of(share.chunk, share.group, panel); }, &fetch);
-      }
-    }
+    SumShare(conv, lattice, share, sums, x, dy, dbias != nullptr,
+             TaskScratch(conv.target, rows, panels, carver));
     for (int64_t panel = share.panel0; grid.chunks == 1 && panel < share.panel1; ++panel) {
       StorePanel(p, share, sums, panel, 1, dweight);
     }
@@ -346,15 +347,15 @@ void BackwardWeights(const Conv2dPass& conv, const float* x, const float* dy, fl
     for (int64_t chunk = 1; chunk < grid.chunks; ++chunk) dbias[k] += from[chunk * sums.stride];
   }
   if (grid.chunks == 1) return;
-  const int64_t tiles = CeilDiv(rows.channels, Tiles(target).shape.rows);
+  const int64_t tile = Tiles(conv.target).shape.rows, tiles = CeilDiv(rows.channels, tile);
   ParallelFor(workspace.threads(), p.groups * panels.count() * tiles, [&](int64_t task, int) {
-    const int64_t channel0 = task % tiles * Tiles(target).shape.rows;
+    const int64_t channel0 = task % tiles * tile;
     const int64_t panel = task / tiles % panels.count();
     const Share share = {.group = task / tiles / panels.count(),
                          .kernel0 = 0,
                          .kernel1 = rows.kernel_rows,
                          .channel0 = channel0,
-                         .channel1 = std::min(channel0 + Tiles(target).shape.rows, rows.channels)};
+                         .channel1 = std::min(channel0 + tile, rows.channels)};
     StorePanel(p, share, sums, panel, grid.chunks, dweight);
   });
 }
