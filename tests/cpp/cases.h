@@ -278,6 +278,7 @@ inline std::vector<Pool2dProblem> PoolProblems() {
 struct MatrixCase {
   int64_t rows, channels;
   int64_t size() const { return rows * channels; }
+  Shape shape() const { return {rows, 1, 1, channels}; }
   std::string ToString() const { return std::to_string(rows) + "×" + std::to_string(channels); }
 };
 

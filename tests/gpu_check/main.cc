@@ -38,9 +38,10 @@ int main(int argc, char** argv) {
   std::printf("kernels: %s\n\n", ninc::CudaTargets().c_str());
   // A real driver cannot be used in a child of a process that uses it.
   ninc::cuda::tests_fork = false;
+  setenv("NINC_TEST_DEVICE", "cuda", 1);  // for the tests of tests/ops
   // All of it on a device; on an emulated one the tests have run as themselves.
   if (options.quick && testing::GTEST_FLAG(filter) == "*") {
-    testing::GTEST_FLAG(filter) = "CudaModel.GivesWhatTheProcessorGives:CudaDropout*";
+    testing::GTEST_FLAG(filter) = "CudaModel.GivesWhatTheProcessorGives:Dropout*";
   }
   const bool tests = RUN_ALL_TESTS() == 0;
   const bool training = ninc::gpu_check::CheckTraining(options);

@@ -1,9 +1,13 @@
-#include "cpu/elementwise/dropout.h"
+// Dropout: the masks of every backend are those of the generator's definition.
+#include "reference/dropout.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
 
 #include "base/philox.h"
-#include "cases.h"
-#include "check.h"
-#include "reference/dropout.h"
+#include "step_check.h"
 
 namespace ninc::test {
 namespace {
@@ -38,38 +42,53 @@ struct Draw {
 const Draw kDraws[] = {
     {}, {{1234567890123456789, 17}, 3}, {{~uint64_t{0}, ~uint64_t{0}}, ~uint32_t{0}}};
 
-TEST(DropoutTest, EqualsTheReference) {
+// Outputs: y, and y in place of x.
+Steps Drop(const Draw& draw, float p, const std::vector<float>& x) {
+  return [&draw, p, &x](StepCall& call) {
+    StepState* const state = call.Values<StepState>({{.key = draw.key}});
+    const step::Dropout step{p, draw.layer, 0, 1};
+    call.Run(step, {call.In(x), call.Out(static_cast<int64_t>(x.size()))}, {.state = state});
+    const StepArray in_place = call.InOut(x);
+    call.Run(step, {in_place, in_place}, {.state = state});
+  };
+}
+
+std::string NameOf(const std::vector<float>& x, float p) {
+  return std::to_string(x.size()) + " values, p " + std::to_string(p);
+}
+
+TEST(DropoutTest, EqualsTheReferenceAndTheProcessor) {
   for (int64_t count : {0, 1, 3, 4, 5, 63, 64, 65, 1000, 16384, 40001}) {
     const std::vector<float> x = Random(count, 1);
-    for (const auto& [key, layer] : kDraws) {
+    for (const Draw& draw : kDraws) {
       for (float p : {0.0f, 0.1f, 0.5f, 0.9f, 1.0f}) {
         // 1/(1 - 1) times what is never kept
-        const std::vector<double> want =
-            p == 1.0f ? std::vector<double>(count, 0.0) : reference::Dropout(p, layer, key, x);
-        OnEveryTarget(
-            std::to_string(count) + " values, p " + std::to_string(p),
-            [&](Call& call) {
-              cpu::Dropout(ChosenTarget(), count, p, layer, key, call.In(x), call.Out(count),
-                           call.threads());
-              float* in_place = call.InOut(x);
-              cpu::Dropout(ChosenTarget(), count, p, layer, key, in_place, in_place,
-                           call.threads());
-            },
-            [&](const Outputs& got) {
-              ExpectClose(got[0], want, Magnitudes(want), 1);
-              ExpectClose(got[1], want, Magnitudes(want), 1);
-            });
+        const std::vector<double> want = p == 1.0f ? std::vector<double>(count, 0.0)
+                                                   : reference::Dropout(p, draw.layer, draw.key, x);
+        const Outputs processors = OnProcessor(Drop(draw, p, x));
+        OnEveryBackend(NameOf(x, p), Drop(draw, p, x), [&](const Outputs& got) {
+          for (const std::vector<float>& y : got) {
+            ExpectClose(y, want, Magnitudes(want), 1);
+            ExpectSameValues(y, processors[0]);
+          }
+        });
       }
     }
   }
 }
 
+// More values than the threads of a GPU's largest grid take in one turn.
+TEST(DropoutTest, ThreadsGoOn) {
+  if (!OnGpu()) GTEST_SKIP() << "of the GPU alone";
+  const std::vector<float> x = Random(2200001, 2);
+  const Outputs processors = OnProcessor(Drop(kDraws[1], 0.5f, x));
+  OnEveryBackend(NameOf(x, 0.5f), Drop(kDraws[1], 0.5f, x), [&](const Outputs& got) {
+    for (const std::vector<float>& y : got) ExpectSameValues(y, processors[0]);
+  });
+}
+
 std::vector<float> Mask(const Draw& draw, float p) {
-  const int64_t count = 100000;
-  const std::vector<float> ones(count, 1.0f);
-  std::vector<float> mask(count);
-  cpu::Dropout(ChosenTarget(), count, p, draw.layer, draw.key, ones.data(), mask.data(), 1);
-  return mask;
+  return OnProcessor(Drop(draw, p, std::vector<float>(100000, 1.0f)))[0];
 }
 
 TEST(DropoutTest, EverySeedStepAndLayerHasItsOwnMask) {
@@ -99,16 +118,12 @@ TEST(DropoutTest, DropsTheShareItShould) {
 TEST(DropoutTest, NanIsKeptOrDropped) {
   const std::vector<float> x(64, std::numeric_limits<float>::quiet_NaN());
   const std::vector<double> kept = reference::Dropout(0.5f, 0, {}, std::vector<float>(64, 1.0f));
-  OnEveryTarget(
-      "NaN",
-      [&](Call& call) {
-        cpu::Dropout(ChosenTarget(), 64, 0.5f, 0, {}, call.In(x), call.Out(64), call.threads());
-      },
-      [&](const Outputs& got) {
-        for (size_t i = 0; i < kept.size(); ++i) {
-          EXPECT_EQ(std::isnan(got[0][i]), kept[i] != 0.0);
-        }
-      });
+  const Draw draw;
+  OnEveryBackend("NaN", Drop(draw, 0.5f, x), [&](const Outputs& got) {
+    for (const std::vector<float>& y : got) {
+      for (size_t i = 0; i < kept.size(); ++i) EXPECT_EQ(std::isnan(y[i]), kept[i] != 0.0);
+    }
+  });
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
+// Arrays on their way in and out: of any strides, of bytes, and back.
+#include <cmath>
+
 #include "arrangements.h"
-#include "device_call.h"
+#include "step_check.h"
 
 namespace ninc::test {
 namespace {
@@ -11,38 +14,40 @@ std::vector<Shape> Shapes() {
   return shapes;
 }
 
-TEST(CudaLayoutTest, FromNchwHonoursAnyStrides) {
+StepArray InputOf(const Shape& shape) { return {.shape = shape}; }
+
+TEST(LayoutTest, FromNchwHonoursAnyStrides) {
   for (const Shape& shape : Shapes()) {
     const std::vector<float> memory = Random(4 * shape.size() + 2, 1);
     for (const Arrangement& arrangement : Arrangements(shape)) {
       const std::vector<double> want = ChannelsLast(shape, arrangement, memory);
-      OnDevice(
+      OnEveryBackend(
           shape.ToString() + " " + arrangement.name,
-          [&](DeviceCall& call) {
-            const StridedView view{call.In(memory) + arrangement.origin, arrangement.strides};
-            ExpectOk(cuda::FromNchw(DeviceStream(), shape, view, call.Out(shape.size())));
+          [&](StepCall& call) {
+            const auto* const origin = static_cast<const float*>(call.In(memory).data);
+            call.Run(step::FromNchw{0, 1}, {InputOf(shape), call.Out(shape)},
+                     {.x = {origin + arrangement.origin, arrangement.strides}});
           },
           [&](const Outputs& got) { ExpectExact(got[0], want); });
     }
   }
 }
 
-TEST(CudaLayoutTest, ToNchwTurnsItBack) {
+TEST(LayoutTest, ToNchwTurnsItBack) {
   for (const Shape& shape : Shapes()) {
     const std::vector<float> x = Random(shape.size(), 2);
-    const Arrangement nchw = Arrangements(shape)[0];
-    OnDevice(
+    OnEveryBackend(
         shape.ToString(),
-        [&](DeviceCall& call) {
-          float* y = call.Out(shape.size());
-          ExpectOk(cuda::FromNchw(DeviceStream(), shape, {call.In(x), nchw.strides}, y));
-          ExpectOk(cuda::ToNchw(DeviceStream(), shape, y, call.Out(shape.size())));
+        [&](StepCall& call) {
+          const StepArray y = call.Out(shape);
+          call.Run(step::FromNchw{0, 1}, {call.In(shape, x), y});
+          call.Run(step::ToNchw{0, 1}, {y, call.Out(shape)});
         },
         [&](const Outputs& got) { EXPECT_TRUE(SameBits(got[1], x)); });
   }
 }
 
-TEST(CudaLayoutTest, FromUint8ScalesAndShiftsEachChannel) {
+TEST(LayoutTest, FromUint8ScalesAndShiftsEachChannel) {
   for (const Shape& shape : Shapes()) {
     const std::vector<float> scale = Random(shape.c, 3), shift = Random(shape.c, 4);
     // At the start of an allocation and beside it.
@@ -56,11 +61,13 @@ TEST(CudaLayoutTest, FromUint8ScalesAndShiftsEachChannel) {
         want[i] = product + shift[c];
         magnitude[i] = std::abs(product) + std::abs(shift[c]);
       }
-      OnDevice(
+      OnEveryBackend(
           shape.ToString(),
-          [&](DeviceCall& call) {
-            ExpectOk(cuda::FromUint8(DeviceStream(), shape, call.Values(x) + skip, call.In(scale),
-                                     call.In(shift), call.Out(shape.size())));
+          [&](StepCall& call) {
+            call.Run(
+                step::FromNchw{0, 1}, {InputOf(shape), call.Out(shape)},
+                {.pictures = {call.Values(x) + skip, static_cast<const float*>(call.In(scale).data),
+                              static_cast<const float*>(call.In(shift).data)}});
           },
           [&](const Outputs& got) { ExpectClose(got[0], want, magnitude, 1); });
     }
