@@ -90,9 +90,9 @@ inline void ExpectClose(const std::vector<float>& got, const std::vector<double>
                        << " times the bound";
 }
 
-// Of products that the target in use makes of two halves, see cpu/tile/split_tile.h.
-inline double ProductError(const Conv2dProblem& problem, Pass pass) {
-  return cpu::ProductShape(ChosenTarget(), problem, pass).split ? 0x1p-15 : 0.0;
+// Of products that a target makes of two halves, see cpu/tile/split_tile.h.
+inline double ProductError(Target target, const Conv2dProblem& problem, Pass pass) {
+  return cpu::ProductShape(target, problem, pass).split ? 0x1p-15 : 0.0;
 }
 
 // Values that no rounding may touch: copies, maxima.

@@ -53,14 +53,14 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
       [&](const Outputs& got) {
         ExpectClose(got[0], dx,
                     masked(reference::Conv2dBackwardData(first, Absolute(dz), Absolute(w1)), x1),
-                    40, 2 * ProductError(first, Pass::kBackwardData));
+                    40, 2 * ProductError(ChosenTarget(), first, Pass::kBackwardData));
         const std::vector<float>* x[] = {&x2, &x1};
         const std::vector<float>* g[] = {&dy, &dz};
         for (int i = 0; i < 2; ++i) {
           ExpectClose(
               got[1 + i], reference::Conv2dBackwardWeights(problems[i], *x[i], *g[i]),
               reference::Conv2dBackwardWeights(problems[i], Absolute(*x[i]), Absolute(*g[i])),
-              pixels, 2 * ProductError(first, Pass::kBackwardWeights));
+              pixels, 2 * ProductError(ChosenTarget(), first, Pass::kBackwardWeights));
           std::vector<double> sum(problems[i].out_channels), size(problems[i].out_channels);
           for (size_t j = 0; j < g[i]->size(); ++j) {
             sum[j % sum.size()] += (*g[i])[j];

@@ -1,5 +1,6 @@
 // What makes convolutions fast on a device, counted: few operations beyond the products themselves,
 // little memory read twice, no bank conflicts. `make cuda-report` prints the same for batch 32.
+#include "chain_cases.h"
 #include "network_layers.h"
 
 namespace ninc::cuda {
@@ -41,6 +42,35 @@ TEST(CudaConv2dCountsTest, ChainsDoLittleMore) {
     EXPECT_EQ(counts["blocks"], least.blocks);
     ExpectLittleBeyond(least, counts, ConvMethod::kAuto, 1.15);
   }
+}
+
+// One launch for a chain of a network, no memory for the maps between its layers, and hardly a bank
+// conflict in shared memory, where they are.
+TEST(CudaConv2dCountsTest, ChainsOfNetworksAreOneKernel) {
+  for (const test::ChainCase& c : test::SmallChains()) {
+    const MlpConvProblem p = test::ProblemOf(c);
+    if (c.widths.empty() || c.first.out_channels > 192 || c.first.input.n == 0) continue;
+    SCOPED_TRACE(c.name);
+    Counts counts = ReadCounts(ReportOfChain(p, /*kept=*/false));
+    EXPECT_EQ(counts["launches"], 1);
+    if (c.name == "wide") {  // as networks are; tiny chains mostly write maps
+      EXPECT_LT(counts["bank_conflicts"], 0.05 * counts["shared_accesses"]);
+    }
+    const size_t map = p.layers.back().output().size() * sizeof(float);
+    EXPECT_EQ(MlpConvWorkspace(p).shared,
+              c.tail == MlpConvProblem::Tail::kNone ? 0 : WorkspaceSize::Aligned(map));
+  }
+}
+
+TEST(CudaConv2dCountsTest, TheAlgorithmSaysItsTileAndPrecision) {
+  Conv2dProblem p;
+  p.input = {1, 8, 8, 192};
+  p.out_channels = 160;
+  EXPECT_EQ(Conv2dAlgorithm(p, Pass::kForward), "implicit gemm 64×96, split tf32");
+  p.out_channels = 10;
+  EXPECT_EQ(Conv2dAlgorithm(p, Pass::kForward), "implicit gemm 64×16, float32");
+  p.method = ConvMethod::kDirect;
+  EXPECT_EQ(Conv2dAlgorithm(p, Pass::kBackwardData), "direct 1×1, float32");
 }
 
 }  // namespace
