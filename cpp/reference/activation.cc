@@ -14,32 +14,30 @@ double Slope(Activation activation, double y) {
   return activation.kind == Activation::Kind::kRelu6 && y >= 6.0 ? 0.0 : 1.0;
 }
 
-std::vector<double> ActivationForward(Activation activation, const std::vector<float>& x) {
+std::vector<double> ActivationForward(Activation activation, const Values& x) {
   std::vector<double> y(x.size());
   for (size_t i = 0; i < x.size(); ++i) y[i] = Activated(activation, x[i]);
   return y;
 }
 
-std::vector<double> ActivationBackward(Activation activation, const std::vector<float>& dy,
-                                       const std::vector<float>& y) {
+std::vector<double> ActivationBackward(Activation activation, const Values& dy, const Values& y) {
   std::vector<double> dx(dy.size());
   for (size_t i = 0; i < dy.size(); ++i) {
-    dx[i] = Slope(activation, y[i]) == 0.0 ? 0.0 : static_cast<double>(dy[i]);
+    dx[i] = Slope(activation, y[i]) == 0.0 ? 0.0 : dy[i];
   }
   return dx;
 }
 
-std::vector<double> ColumnSums(int64_t channels, const std::vector<double>& m) {
+std::vector<double> ColumnSums(int64_t channels, const Values& m) {
   std::vector<double> sums(channels, 0.0);
   for (size_t i = 0; i < m.size(); ++i) sums[i % channels] += m[i];
   return sums;
 }
 
-std::vector<double> Add(Activation activation, const std::vector<float>& a,
-                        const std::vector<float>& b) {
+std::vector<double> Add(Activation activation, const Values& a, const Values& b) {
   std::vector<double> y(a.size());
   for (size_t i = 0; i < a.size(); ++i) {
-    y[i] = Activated(activation, static_cast<double>(a[i]) + b[i]);
+    y[i] = Activated(activation, a[i] + b[i]);
   }
   return y;
 }

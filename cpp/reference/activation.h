@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ninc/problem.h"
+#include "reference/values.h"
 
 namespace ninc::reference {
 
@@ -14,17 +15,15 @@ double Activated(Activation activation, double x);
 double Slope(Activation activation, double y);
 
 // y(i) = activation(x(i))
-std::vector<double> ActivationForward(Activation activation, const std::vector<float>& x);
+std::vector<double> ActivationForward(Activation activation, const Values& x);
 
 // dx(r, c) = dy(r, c) where 0 < y(r, c) < limit, else 0
-std::vector<double> ActivationBackward(Activation activation, const std::vector<float>& dy,
-                                       const std::vector<float>& y);
+std::vector<double> ActivationBackward(Activation activation, const Values& dy, const Values& y);
 
 // sum over rows of m(row, c); m: rows×channels
-std::vector<double> ColumnSums(int64_t channels, const std::vector<double>& m);
+std::vector<double> ColumnSums(int64_t channels, const Values& m);
 
 // y(i) = activation(a(i) + b(i))
-std::vector<double> Add(Activation activation, const std::vector<float>& a,
-                        const std::vector<float>& b);
+std::vector<double> Add(Activation activation, const Values& a, const Values& b);
 
 }  // namespace ninc::reference

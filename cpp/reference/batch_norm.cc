@@ -7,11 +7,10 @@
 
 namespace ninc::reference {
 
-BatchNormOutput BatchNormForward(int64_t rows, int64_t channels, const std::vector<float>& x,
-                                 const std::vector<float>& weight, const std::vector<float>& bias,
-                                 float eps, float momentum, Activation activation,
-                                 const std::vector<float>& running_mean,
-                                 const std::vector<float>& running_var) {
+BatchNormOutput BatchNormForward(int64_t rows, int64_t channels, const Values& x,
+                                 const Values& weight, const Values& bias, float eps,
+                                 float momentum, Activation activation, const Values& running_mean,
+                                 const Values& running_var) {
   BatchNormOutput out;
   out.y.resize(x.size());
   for (int64_t c = 0; c < channels; ++c) {
@@ -32,24 +31,21 @@ BatchNormOutput BatchNormForward(int64_t rows, int64_t channels, const std::vect
   return out;
 }
 
-BatchNormGradients BatchNormBackward(int64_t rows, int64_t channels, const std::vector<float>& dy,
-                                     const std::vector<float>& x, const std::vector<float>& y,
-                                     Activation activation, const std::vector<float>& weight,
-                                     const std::vector<float>& mean,
-                                     const std::vector<float>& inv_std) {
+BatchNormGradients BatchNormBackward(int64_t rows, int64_t channels, const Values& dy,
+                                     const Values& x, const Values& y, Activation activation,
+                                     const Values& weight, const Values& mean,
+                                     const Values& inv_std) {
   BatchNormGradients out;
   out.dx.resize(x.size());
   const auto gradient = [&](int64_t i) { return dy[i] * Slope(activation, y[i]); };
   for (int64_t c = 0; c < channels; ++c) {
-    const auto normal = [&](int64_t i) {
-      return (static_cast<double>(x[i]) - mean[c]) * inv_std[c];
-    };
+    const auto normal = [&](int64_t i) { return (x[i] - mean[c]) * inv_std[c]; };
     double dbias = 0.0, dweight = 0.0;
     for (int64_t i = c; i < rows * channels; i += channels) {
       dbias += gradient(i);
       dweight += gradient(i) * normal(i);
     }
-    const double gain = static_cast<double>(weight[c]) * inv_std[c];
+    const double gain = weight[c] * inv_std[c];
     for (int64_t i = c; i < rows * channels; i += channels) {
       out.dx[i] = gain * (gradient(i) - (dbias + normal(i) * dweight) / static_cast<double>(rows));
     }
@@ -59,25 +55,23 @@ BatchNormGradients BatchNormBackward(int64_t rows, int64_t channels, const std::
   return out;
 }
 
-FoldedNorm FoldNorm(const std::vector<float>& weight, const std::vector<float>& bias,
-                    const std::vector<float>& mean, const std::vector<float>& var, float eps,
-                    const std::vector<float>& offset) {
+FoldedNorm FoldNorm(const Values& weight, const Values& bias, const Values& mean, const Values& var,
+                    float eps, const Values& offset) {
   FoldedNorm folded;
   for (size_t c = 0; c < weight.size(); ++c) {
-    const double scale = weight[c] / std::sqrt(static_cast<double>(var[c]) + eps);
+    const double scale = weight[c] / std::sqrt(var[c] + eps);
     folded.scale.push_back(scale);
-    folded.shift.push_back(bias[c] + (static_cast<double>(offset[c]) - mean[c]) * scale);
+    folded.shift.push_back(bias[c] + (offset[c] - mean[c]) * scale);
   }
   return folded;
 }
 
-std::vector<double> ScaleShift(int64_t channels, const std::vector<float>& x,
-                               const std::vector<float>& scale, const std::vector<float>& shift,
-                               Activation activation) {
+std::vector<double> ScaleShift(int64_t channels, const Values& x, const Values& scale,
+                               const Values& shift, Activation activation) {
   std::vector<double> y(x.size());
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t c = i % channels;
-    y[i] = Activated(activation, static_cast<double>(x[i]) * scale[c] + shift[c]);
+    y[i] = Activated(activation, x[i] * scale[c] + shift[c]);
   }
   return y;
 }

@@ -36,13 +36,10 @@ void ForEachTerm(const Conv2dProblem& p, Term term) {
 
 }  // namespace
 
-std::vector<double> Conv2dForward(const Conv2dProblem& problem, const std::vector<float>& x,
-                                  const std::vector<float>& weight, const std::vector<float>& bias,
-                                  Activation activation) {
+std::vector<double> Conv2dForward(const Conv2dProblem& problem, const Values& x,
+                                  const Values& weight, const Values& bias, Activation activation) {
   std::vector<double> y(problem.output().size(), 0.0);
-  ForEachTerm(problem, [&](int64_t out, int64_t in, int64_t w) {
-    y[out] += static_cast<double>(x[in]) * weight[w];
-  });
+  ForEachTerm(problem, [&](int64_t out, int64_t in, int64_t w) { y[out] += x[in] * weight[w]; });
   for (size_t i = 0; i < y.size(); ++i) {
     if (!bias.empty()) y[i] += bias[i % problem.out_channels];
     y[i] = Activated(activation, y[i]);
@@ -50,21 +47,17 @@ std::vector<double> Conv2dForward(const Conv2dProblem& problem, const std::vecto
   return y;
 }
 
-std::vector<double> Conv2dBackwardData(const Conv2dProblem& problem, const std::vector<float>& dy,
-                                       const std::vector<float>& weight) {
+std::vector<double> Conv2dBackwardData(const Conv2dProblem& problem, const Values& dy,
+                                       const Values& weight) {
   std::vector<double> dx(problem.input.size(), 0.0);
-  ForEachTerm(problem, [&](int64_t out, int64_t in, int64_t w) {
-    dx[in] += static_cast<double>(dy[out]) * weight[w];
-  });
+  ForEachTerm(problem, [&](int64_t out, int64_t in, int64_t w) { dx[in] += dy[out] * weight[w]; });
   return dx;
 }
 
-std::vector<double> Conv2dBackwardWeights(const Conv2dProblem& problem, const std::vector<float>& x,
-                                          const std::vector<float>& dy) {
+std::vector<double> Conv2dBackwardWeights(const Conv2dProblem& problem, const Values& x,
+                                          const Values& dy) {
   std::vector<double> dweight(problem.weight_size(), 0.0);
-  ForEachTerm(problem, [&](int64_t out, int64_t in, int64_t w) {
-    dweight[w] += static_cast<double>(dy[out]) * x[in];
-  });
+  ForEachTerm(problem, [&](int64_t out, int64_t in, int64_t w) { dweight[w] += dy[out] * x[in]; });
   return dweight;
 }
 

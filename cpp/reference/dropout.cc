@@ -24,8 +24,7 @@ std::array<uint32_t, 4> Philox4x32(std::array<uint32_t, 4> counter, std::array<u
   return {c0, c1, c2, c3};
 }
 
-std::vector<double> Dropout(float p, uint32_t layer, const DropoutKey& key,
-                            const std::vector<float>& x) {
+std::vector<double> Dropout(float p, uint32_t layer, const DropoutKey& key, const Values& x) {
   const auto [k0, k1, k2, k3] = Philox4x32({layer, 0, 0, 0}, {Low(key.seed), High(key.seed)});
   std::vector<double> y;
   for (uint64_t i = 0; i < x.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ninc/backend.h"
+#include "reference/values.h"
 
 namespace ninc::reference {
 
@@ -17,7 +18,6 @@ std::array<uint32_t, 4> Philox4x32(std::array<uint32_t, 4> counter, std::array<u
 // word(i) = Philox((i/4 low, i/4 high, step low, step high); key)[i % 4], where
 // key = the first two words of Philox((layer, 0, 0, 0); (seed low, seed high))
 // y(i) = word(i) < p * 2^32 ? 0 : x(i) / (1 - p)
-std::vector<double> Dropout(float p, uint32_t layer, const DropoutKey& key,
-                            const std::vector<float>& x);
+std::vector<double> Dropout(float p, uint32_t layer, const DropoutKey& key, const Values& x);
 
 }  // namespace ninc::reference

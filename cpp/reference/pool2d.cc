@@ -36,7 +36,7 @@ std::vector<int64_t> Window(const Pool2dProblem& problem, int64_t n, int64_t p, 
   return window;
 }
 
-int64_t FirstMaximum(const std::vector<int64_t>& window, const std::vector<float>& x) {
+int64_t FirstMaximum(const std::vector<int64_t>& window, const Values& x) {
   int64_t best = window.front();
   for (int64_t i : window) {
     if (std::isnan(x[best])) break;
@@ -63,7 +63,7 @@ double Area(const Pool2dProblem& problem, int64_t p, int64_t q) {
 
 }  // namespace
 
-std::vector<double> MaxPool2dForward(const Pool2dProblem& problem, const std::vector<float>& x) {
+std::vector<double> MaxPool2dForward(const Pool2dProblem& problem, const Values& x) {
   std::vector<double> y(problem.output().size());
   ForEachOutput(problem, [&](int64_t n, int64_t p, int64_t q, int64_t c, int64_t out) {
     y[out] = x[FirstMaximum(Window(problem, n, p, q, c), x)];
@@ -71,8 +71,8 @@ std::vector<double> MaxPool2dForward(const Pool2dProblem& problem, const std::ve
   return y;
 }
 
-std::vector<double> MaxPool2dBackward(const Pool2dProblem& problem, const std::vector<float>& dy,
-                                      const std::vector<float>& x) {
+std::vector<double> MaxPool2dBackward(const Pool2dProblem& problem, const Values& dy,
+                                      const Values& x) {
   std::vector<double> dx(problem.input.size(), 0.0);
   ForEachOutput(problem, [&](int64_t n, int64_t p, int64_t q, int64_t c, int64_t out) {
     dx[FirstMaximum(Window(problem, n, p, q, c), x)] += dy[out];
@@ -80,7 +80,7 @@ std::vector<double> MaxPool2dBackward(const Pool2dProblem& problem, const std::v
   return dx;
 }
 
-std::vector<double> AvgPool2dForward(const Pool2dProblem& problem, const std::vector<float>& x) {
+std::vector<double> AvgPool2dForward(const Pool2dProblem& problem, const Values& x) {
   std::vector<double> y(problem.output().size(), 0.0);
   ForEachOutput(problem, [&](int64_t n, int64_t p, int64_t q, int64_t c, int64_t out) {
     for (int64_t i : Window(problem, n, p, q, c)) y[out] += x[i];
@@ -89,7 +89,7 @@ std::vector<double> AvgPool2dForward(const Pool2dProblem& problem, const std::ve
   return y;
 }
 
-std::vector<double> AvgPool2dBackward(const Pool2dProblem& problem, const std::vector<float>& dy) {
+std::vector<double> AvgPool2dBackward(const Pool2dProblem& problem, const Values& dy) {
   std::vector<double> dx(problem.input.size(), 0.0);
   ForEachOutput(problem, [&](int64_t n, int64_t p, int64_t q, int64_t c, int64_t out) {
     for (int64_t i : Window(problem, n, p, q, c)) dx[i] += dy[out] / Area(problem, p, q);
@@ -97,7 +97,7 @@ std::vector<double> AvgPool2dBackward(const Pool2dProblem& problem, const std::v
   return dx;
 }
 
-std::vector<double> GlobalAvgPool2dForward(const Shape& input, const std::vector<float>& x) {
+std::vector<double> GlobalAvgPool2dForward(const Shape& input, const Values& x) {
   std::vector<double> y(input.n * input.c, 0.0);
   const int64_t pixels = input.h * input.w;
   for (size_t i = 0; i < x.size(); ++i) {
@@ -108,7 +108,7 @@ std::vector<double> GlobalAvgPool2dForward(const Shape& input, const std::vector
   return y;
 }
 
-std::vector<double> GlobalAvgPool2dBackward(const Shape& input, const std::vector<float>& dy) {
+std::vector<double> GlobalAvgPool2dBackward(const Shape& input, const Values& dy) {
   std::vector<double> dx(input.size());
   const int64_t pixels = input.h * input.w;
   for (size_t i = 0; i < dx.size(); ++i) {

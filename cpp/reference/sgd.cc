@@ -2,8 +2,8 @@
 
 namespace ninc::reference {
 
-SgdOutput SgdUpdate(const SgdSettings& settings, const std::vector<float>& gradient,
-                    const std::vector<float>& velocity, const std::vector<float>& weight) {
+SgdOutput SgdUpdate(const SgdSettings& settings, const Values& gradient, const Values& velocity,
+                    const Values& weight) {
   SgdOutput out;
   const double momentum = settings.momentum;
   for (size_t i = 0; i < weight.size(); ++i) {
@@ -16,14 +16,13 @@ SgdOutput SgdUpdate(const SgdSettings& settings, const std::vector<float>& gradi
   return out;
 }
 
-double SumOfSquares(const std::vector<float>& x) {
+double SumOfSquares(const Values& x) {
   double sum = 0;
-  for (float value : x) sum += static_cast<double>(value) * value;
+  for (double value : x) sum += value * value;
   return sum;
 }
 
-std::vector<double> AverageUpdate(float rate, const std::vector<float>& weight,
-                                  const std::vector<float>& average) {
+std::vector<double> AverageUpdate(float rate, const Values& weight, const Values& average) {
   std::vector<double> out;
   for (size_t i = 0; i < weight.size(); ++i) {
     out.push_back(average[i] + static_cast<double>(rate) * (weight[i] - average[i]));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/sgd_settings.h"
+#include "reference/values.h"
 
 namespace ninc::reference {
 
@@ -14,14 +15,13 @@ struct SgdOutput {
 
 // g = gradient_scale * gradient + weight_decay * weight;  velocity = momentum * velocity + g
 // weight -= lr * (nesterov ? g + momentum * velocity : velocity)
-SgdOutput SgdUpdate(const SgdSettings& settings, const std::vector<float>& gradient,
-                    const std::vector<float>& velocity, const std::vector<float>& weight);
+SgdOutput SgdUpdate(const SgdSettings& settings, const Values& gradient, const Values& velocity,
+                    const Values& weight);
 
 // sum over i of x(i)^2
-double SumOfSquares(const std::vector<float>& x);
+double SumOfSquares(const Values& x);
 
 // average + rate * (weight - average)
-std::vector<double> AverageUpdate(float rate, const std::vector<float>& weight,
-                                  const std::vector<float>& average);
+std::vector<double> AverageUpdate(float rate, const Values& weight, const Values& average);
 
 }  // namespace ninc::reference

@@ -7,7 +7,7 @@ namespace ninc::reference {
 namespace {
 
 // log softmax(x)(c) = x(c) - log sum_k exp(x(k)), with the largest x taken out of the sum
-std::vector<double> LogSoftmax(const float* x, int64_t channels) {
+std::vector<double> LogSoftmax(const double* x, int64_t channels) {
   const double max = *std::max_element(x, x + channels);
   double sum = 0.0;
   for (int64_t c = 0; c < channels; ++c) sum += std::exp(x[c] - max);
@@ -18,7 +18,7 @@ std::vector<double> LogSoftmax(const float* x, int64_t channels) {
 
 }  // namespace
 
-std::vector<double> SoftmaxForward(int64_t channels, const std::vector<float>& x) {
+std::vector<double> SoftmaxForward(int64_t channels, const Values& x) {
   std::vector<double> y;
   for (size_t row = 0; row < x.size(); row += channels) {
     for (double value : LogSoftmax(&x[row], channels)) y.push_back(std::exp(value));
@@ -26,23 +26,22 @@ std::vector<double> SoftmaxForward(int64_t channels, const std::vector<float>& x
   return y;
 }
 
-std::vector<double> SoftmaxBackward(int64_t channels, const std::vector<float>& dy,
-                                    const std::vector<float>& y) {
+std::vector<double> SoftmaxBackward(int64_t channels, const Values& dy, const Values& y) {
   std::vector<double> dx(y.size());
   for (size_t row = 0; row < y.size(); row += channels) {
     double dot = 0.0;
-    for (size_t i = row; i < row + channels; ++i) dot += static_cast<double>(dy[i]) * y[i];
+    for (size_t i = row; i < row + channels; ++i) dot += dy[i] * y[i];
     for (size_t i = row; i < row + channels; ++i) dx[i] = y[i] * (dy[i] - dot);
   }
   return dx;
 }
 
-CrossEntropyOutput SoftmaxCrossEntropy(int64_t channels, const std::vector<float>& logits,
+CrossEntropyOutput SoftmaxCrossEntropy(int64_t channels, const Values& logits,
                                        const std::vector<int64_t>& labels, float smoothing) {
   CrossEntropyOutput out;
   const double rows = static_cast<double>(labels.size());
   for (size_t row = 0; row < labels.size(); ++row) {
-    const float* x = &logits[row * channels];
+    const double* x = &logits[row * channels];
     const std::vector<double> log_softmax = LogSoftmax(x, channels);
     for (int64_t c = 0; c < channels; ++c) {
       const double target = (c == labels[row] ? 1.0 - smoothing : 0.0) +

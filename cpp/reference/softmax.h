@@ -4,15 +4,15 @@
 #include <vector>
 
 #include "ninc/problem.h"
+#include "reference/values.h"
 
 namespace ninc::reference {
 
 // y(r, c) = exp(x(r, c)) / sum_k exp(x(r, k))
-std::vector<double> SoftmaxForward(int64_t channels, const std::vector<float>& x);
+std::vector<double> SoftmaxForward(int64_t channels, const Values& x);
 
 // dx(r, c) = y(r, c) * (dy(r, c) - sum_k dy(r, k) * y(r, k))
-std::vector<double> SoftmaxBackward(int64_t channels, const std::vector<float>& dy,
-                                    const std::vector<float>& y);
+std::vector<double> SoftmaxBackward(int64_t channels, const Values& dy, const Values& y);
 
 struct CrossEntropyOutput {
   double loss = 0.0;
@@ -23,7 +23,7 @@ struct CrossEntropyOutput {
 // t(r, c) = (1 - smoothing) * [c = labels(r)] + smoothing / C
 // loss = -1/R sum_rc t(r, c) * log softmax(logits)(r, c);  dlogits = (softmax(logits) - t) / R
 // correct = rows whose first largest logit stands at the label
-CrossEntropyOutput SoftmaxCrossEntropy(int64_t channels, const std::vector<float>& logits,
+CrossEntropyOutput SoftmaxCrossEntropy(int64_t channels, const Values& logits,
                                        const std::vector<int64_t>& labels, float smoothing);
 
 }  // namespace ninc::reference

@@ -173,8 +173,7 @@ TEST(FrozenTraining, FrozenBatchNormsComputeAsInInference) {
   std::vector<Tensor> gradients;
   const float loss = problem.Gradients(&gradients).value().loss;
   const std::vector<float> y = RunModel(*problem.model, problem.input, problem.x);
-  Map logits({problem.input.n, 1, 1, problem.classes});
-  std::copy(y.begin(), y.end(), logits.data.begin());
+  const Map logits = Map::FromNchw({problem.input.n, 1, 1, problem.classes}, y);
   EXPECT_NEAR(loss, Interpreter::Loss(logits, problem.labels, 0.1f), 2e-6);
   ASSERT_TRUE(problem.trainer->SetFrozen({}).ok());
   EXPECT_GT(std::abs(problem.Gradients(&gradients).value().loss - loss), 1e-3f);

@@ -17,12 +17,13 @@ namespace {
 
 // Within float32's rounding of the exact value, relative to the map's largest: a chain of layers,
 // each a sum of at most 216 terms.
-void ExpectMap(const std::vector<float>& got, const Map& want, const std::string& what) {
+void ExpectMap(const std::vector<float>& got, const Map& map, const std::string& what) {
+  const std::vector<double> want = map.Nchw();
   double largest = 0;
-  for (double value : want.data) largest = std::max(largest, std::abs(value));
-  ASSERT_EQ(got.size(), want.data.size());
+  for (double value : want) largest = std::max(largest, std::abs(value));
+  ASSERT_EQ(got.size(), want.size());
   for (size_t i = 0; i < got.size(); ++i) {
-    ASSERT_NEAR(got[i], want.data[i], 2e-5 * largest) << what << " at " << i;
+    ASSERT_NEAR(got[i], want[i], 2e-5 * largest) << what << " at " << i;
   }
 }
 

@@ -113,8 +113,7 @@ TEST(Conv2dTest, BackwardWeightsAndBias) {
     const std::vector<double> want = reference::Conv2dBackwardWeights(problem, x, dy);
     const std::vector<double> magnitude =
         reference::Conv2dBackwardWeights(problem, Absolute(x), Absolute(dy));
-    const std::vector<double> want_bias =
-        reference::ColumnSums(problem.out_channels, {dy.begin(), dy.end()});
+    const std::vector<double> want_bias = reference::ColumnSums(problem.out_channels, dy);
     const std::vector<double> bias_magnitude =
         reference::ColumnSums(problem.out_channels, Magnitudes(dy));
     ByEveryAlgorithm(

@@ -13,6 +13,7 @@ double WindowSize(const Pool2dProblem& p) { return static_cast<double>(p.kernel_
 // in more than one round: more than 128 around a tile by vectors, than 512 by single channels.
 std::vector<Pool2dProblem> Problems() {
   std::vector<Pool2dProblem> problems = PoolProblems();
+  if (Emulated()) return problems;
   Pool2dProblem p;
   p.input = {1, 12, 12, 32};
   p.kernel_h = p.kernel_w = 9;
