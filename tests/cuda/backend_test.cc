@@ -1,13 +1,19 @@
 // The backend's own part: its memory, its streams and its recordings.
 #include "cuda/cuda_backend.h"
 
+#include "cuda/common/operations.h"
 #include "device.h"
-#include "device_call.h"
+#include "ops/step_check.h"
 
 namespace ninc::test {
 namespace {
 
 using emulator::Control;
+
+Backend& Device() { return *Gpu().backend; }
+cuda::Stream& StreamOf(Backend& backend) {
+  return static_cast<cuda::CudaBackend&>(backend).stream();
+}
 
 TEST(CudaBackendTest, MemoryIsWrittenReadAndGivenBack) {
   EXPECT_EQ(Device().name(), "cuda");
@@ -33,7 +39,7 @@ TEST(CudaBackendTest, TooLittleMemoryIsAnErrorThatSaysHowMuch) {
   EXPECT_EQ(memory.status().code(), StatusCode::kDevice);
   EXPECT_NE(memory.status().message().find("activations"), std::string::npos)
       << memory.status().message();
-  DeviceCall call(0);  // nothing is broken by it
+  StepCall call(Gpu());  // nothing is broken by it
   EXPECT_EQ(call.Read(call.Values<float>({1.0f})), 1.0f);
 }
 
@@ -44,11 +50,11 @@ TEST(CudaBackendTest, EachOpeningHasAStreamOfItsOwn) {
   const std::shared_ptr<Backend> stream = std::move(Device().NewStream()).value();
   ASSERT_NE(stream, nullptr);
   EXPECT_NE(stream.get(), &Device());
-  DeviceCall call(0);
+  StepCall call(Gpu());
   const std::vector<float> x = Random(50, 2);
-  const float* from = call.In(x);
+  const auto* const from = static_cast<const float*>(call.In(x).data);
   ExpectOk(Device().Synchronize());
-  float* to = call.Out(50);
+  auto* const to = static_cast<float*>(const_cast<void*>(call.Out(50).data));
   ExpectOk(cuda::ActivationForward(StreamOf(*stream), 50, kNone, from, to));
   ExpectOk(stream->Synchronize());
   EXPECT_TRUE(SameBits(call.Finish()[0], x));

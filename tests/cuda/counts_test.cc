@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <functional>
 #include <vector>
 
-#include "device_call.h"
+#include "ops/step_check.h"
 
 namespace ninc::test {
 namespace {
@@ -23,7 +22,7 @@ struct Case {
   // for what neighbouring windows share, which the first-level cache answers; a picture of three
   // channels and the last map of ten leave parts of sectors and blocks unused.
   double sectors, instructions;
-  std::function<void(DeviceCall&)> run;
+  Steps run;
 };
 
 const Shape kMap{kBatch, 32, 32, 96};  // before the first pool
@@ -39,101 +38,89 @@ Pool2dProblem Pool() {
   return p;
 }
 
-std::vector<float> Values(const Shape& shape) { return Random(shape.size(), 1); }
+StepArray In(StepCall& call, const Shape& shape) { return call.In(shape, Random(shape.size(), 1)); }
+StepArray Ones(StepCall& call) { return call.In(std::vector<float>(kMap.c, 1.0f)); }
 
 std::vector<Case> Cases() {
   const auto map = static_cast<double>(kMap.size());
-  const int64_t rows = kMap.pixels(), channels = kMap.c;
   const auto pooled = static_cast<double>(Pool().output().size());
   const auto picture = static_cast<double>(kPicture.size());
   return {
       {"from nchw", 2 * picture, 1.05, 9,
-       [](DeviceCall& call) {
-         ExpectOk(cuda::FromNchw(DeviceStream(), kPicture,
-                                 {call.In(Values(kPicture)), {3072, 1024, 32, 1}},
-                                 call.Out(kPicture.size())));
+       [](StepCall& call) {
+         call.Run(step::FromNchw{0, 1}, {In(call, kPicture), call.Out(kPicture)});
        }},
       {"to nchw", 2 * map, 1.05, 7,
-       [](DeviceCall& call) {
-         ExpectOk(cuda::ToNchw(DeviceStream(), kMap, call.In(Values(kMap)), call.Out(kMap.size())));
+       [](StepCall& call) {
+         call.Run(step::ToNchw{0, 1}, {In(call, kMap), call.Out(kMap)});
        }},
       {"from uint8", 1.25 * picture, 1.5, 5.5,
-       [](DeviceCall& call) {
+       [](StepCall& call) {
          const std::vector<uint8_t> x(kPicture.size(), 7);
-         ExpectOk(cuda::FromUint8(DeviceStream(), kPicture, call.Values(x), call.In({1, 2, 3}),
-                                  call.In({1, 2, 3}), call.Out(kPicture.size())));
+         const float* const factors = call.Values<float>({1, 2, 3});
+         call.Run(step::FromNchw{0, 1}, {{.shape = kPicture}, call.Out(kPicture)},
+                  {.pictures = {call.Values(x), factors, factors}});
        }},
       {"activation backward, bias", 3 * map, 1.1, 1.5,
-       [rows, channels](DeviceCall& call) {
-         ExpectOk(cuda::ActivationBackward(
-             DeviceStream(), rows, channels, kRelu, call.In(Values(kMap)), call.In(Values(kMap)),
-             call.Out(kMap.size()), call.Out(channels),
-             call.Scratch(cuda::ActivationBackwardWorkspace(rows, channels))));
+       [](StepCall& call) {
+         call.Run(step::ActivationBackward{kRelu, 0, 1, 2, 3},
+                  {In(call, kMap), In(call, kMap), call.Out(kMap), call.Out(kMap.c)});
        }},
       {"max pool", map + pooled, 2.3, 4.8,
-       [](DeviceCall& call) {
-         ExpectOk(cuda::MaxPool2dForward(DeviceStream(), Pool(), call.In(Values(kMap)),
-                                         call.Out(Pool().output().size())));
+       [](StepCall& call) {
+         call.Run(step::MaxPool2d{Pool(), 0, 1}, {In(call, kMap), call.Out(Pool().output())});
        }},
       {"max pool backward", 2 * map + pooled, 2.8, 9,
-       [](DeviceCall& call) {
-         ExpectOk(cuda::MaxPool2dBackward(DeviceStream(), Pool(), call.In(Values(Pool().output())),
-                                          call.In(Values(kMap)), call.Out(kMap.size())));
+       [](StepCall& call) {
+         call.Run(step::MaxPool2dBackward{Pool(), 0, 1, 2},
+                  {In(call, Pool().output()), In(call, kMap), call.Out(kMap)});
        }},
       {"average pool", map + pooled, 2.1, 4,
-       [](DeviceCall& call) {
-         ExpectOk(cuda::AvgPool2dForward(DeviceStream(), Pool(), call.In(Values(kMap)),
-                                         call.Out(Pool().output().size())));
+       [](StepCall& call) {
+         call.Run(step::AvgPool2d{Pool(), 0, 1}, {In(call, kMap), call.Out(Pool().output())});
        }},
       {"average pool backward", map + pooled, 2.6, 10,
-       [](DeviceCall& call) {
-         ExpectOk(cuda::AvgPool2dBackward(DeviceStream(), Pool(), call.In(Values(Pool().output())),
-                                          call.Out(kMap.size())));
+       [](StepCall& call) {
+         call.Run(step::AvgPool2dBackward{Pool(), 0, 1},
+                  {In(call, Pool().output()), call.Out(kMap)});
        }},
       {"global average", static_cast<double>(kSmall.size()), 1.3, 17,
-       [](DeviceCall& call) {
-         ExpectOk(cuda::GlobalAvgPool2dForward(DeviceStream(), kSmall, call.In(Values(kSmall)),
-                                               call.Out(kSmall.n * kSmall.c)));
+       [](StepCall& call) {
+         call.Run(step::GlobalAvgPool2d{0, 1},
+                  {In(call, kSmall), call.Out({kSmall.n, 1, 1, kSmall.c})});
        }},
       {"dropout", 2 * map, 1.1, 7.5,
-       [](DeviceCall& call) {
-         const DropoutKey* key = call.Values<DropoutKey>({{1, 2}});
-         ExpectOk(cuda::Dropout(DeviceStream(), kMap.size(), 0.5f, 0, key, call.In(Values(kMap)),
-                                call.Out(kMap.size())));
+       [](StepCall& call) {
+         call.Run(step::Dropout{0.5f, 0, 0, 1}, {In(call, kMap), call.Out(kMap)},
+                  {.state = call.Values<StepState>({{.key = {1, 2}}})});
        }},
       {"batch norm", 3 * map, 1.1, 3,
-       [rows, channels](DeviceCall& call) {
-         const std::vector<float> ones(channels, 1.0f);
-         ExpectOk(cuda::BatchNormForward(DeviceStream(), rows, channels, call.In(Values(kMap)),
-                                         call.In(ones), call.In(ones), 1e-5f, 0.1f, kRelu,
-                                         call.InOut(ones), call.InOut(ones), call.Out(channels),
-                                         call.Out(channels), call.Out(kMap.size()),
-                                         call.Scratch(cuda::BatchNormWorkspace(rows, channels))));
+       [](StepCall& call) {
+         const StepArray ones = Ones(call);
+         call.Run(step::BatchNorm{1e-5f, 0.1f, kRelu, 0, 1, 1, 1, 1, 2, 3, 4, 5, 6},
+                  {In(call, kMap), ones, call.Out(kMap), call.Out(kMap.c), call.Out(kMap.c),
+                   call.Out(kMap.c), call.Out(kMap.c)});
        }},
       {"batch norm backward", 7 * map, 1.1, 1.4,
-       [rows, channels](DeviceCall& call) {
-         const std::vector<float> ones(channels, 1.0f);
-         ExpectOk(cuda::BatchNormBackward(
-             DeviceStream(), rows, channels, call.In(Values(kMap)), call.In(Values(kMap)),
-             call.In(Values(kMap)), kRelu, call.In(ones), call.In(ones), call.In(ones),
-             call.Out(kMap.size()), call.Out(channels), call.Out(channels),
-             call.Scratch(cuda::BatchNormWorkspace(rows, channels))));
+       [](StepCall& call) {
+         call.Run(step::BatchNormBackward{kRelu, 0, 1, 2, 3, 3, 3, 4, 5, 6},
+                  {In(call, kMap), In(call, kMap), In(call, kMap), Ones(call), call.Out(kMap),
+                   call.Out(kMap.c), call.Out(kMap.c)});
        }},
       {"sgd", 5 * map, 1.1, 1.3,
-       [](DeviceCall& call) {
+       [](StepCall& call) {
          StepState state;
          state.momentum = 0.9f;
          state.updated = 1;
-         ExpectOk(cuda::SgdUpdate(DeviceStream(), kMap.size(), call.Values<StepState>({state}),
-                                  call.Values<ParameterUpdate>({{0.1f, 0.1f}}),
-                                  call.In(Values(kMap)), call.InOut(Values(kMap)),
-                                  call.InOut(Values(kMap))));
+         const std::vector<float> values = Random(kMap.size(), 1);
+         call.Run(step::SgdUpdate{0, 0, 1, 2},
+                  {In(call, kMap), call.InOut(values), call.InOut(values)},
+                  {.state = call.Values<StepState>({state}),
+                   .updates = call.Values<ParameterUpdate>({{0.1f, 0.1f}})});
        }},
       {"sum of squares", map, 1.1, 6.7,
-       [](DeviceCall& call) {
-         ExpectOk(cuda::SumOfSquares(DeviceStream(), kMap.size(), call.In(Values(kMap)),
-                                     call.Room<double>(),
-                                     call.Scratch(cuda::SumOfSquaresWorkspace(kMap.size()))));
+       [](StepCall& call) {
+         call.Run(step::SumOfSquares{0, 0}, {In(call, kMap)}, {.sums = call.Room<double>()});
        }},
   };
 }
@@ -141,11 +128,10 @@ std::vector<Case> Cases() {
 TEST(CudaCountsTest, MemoryIsReadOnceInWholeSectors) {
   for (const Case& c : Cases()) {
     SCOPED_TRACE(c.name);
-    DeviceCall call(0);
+    StepCall call(Gpu());
     emulator::Control::Set("count", 1);
     emulator::Control::ResetCounters();
     c.run(call);
-    ExpectOk(Device().Synchronize());
     cuda::Counts counts = cuda::ReadCounts(emulator::Control::Report());
     emulator::Control::Set("count", 0);
     const double sectors = counts["global_load_sectors"] + counts["global_store_sectors"];

@@ -3,7 +3,7 @@
 
 #include "cases.h"
 #include "reference/activation.h"
-#include "step_check.h"
+#include "ops/step_check.h"
 #include "values.h"
 
 namespace ninc::test {

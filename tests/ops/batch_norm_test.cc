@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "batch_norm_case.h"
-#include "step_check.h"
+#include "ops/step_check.h"
 #include "values.h"
 
 namespace ninc::test {

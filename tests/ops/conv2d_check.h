@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "step_check.h"
+#include "ops/step_check.h"
 
 namespace ninc::test {
 

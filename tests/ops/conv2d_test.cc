@@ -5,7 +5,7 @@
 #include <functional>
 #include <limits>
 
-#include "conv2d_check.h"
+#include "ops/conv2d_check.h"
 #include "reference/activation.h"
 
 namespace ninc::test {

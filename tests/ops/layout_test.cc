@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "arrangements.h"
-#include "step_check.h"
+#include "ops/step_check.h"
 
 namespace ninc::test {
 namespace {

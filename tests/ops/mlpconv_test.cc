@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "chain_cases.h"
-#include "conv2d_check.h"
+#include "ops/conv2d_check.h"
 #include "reference/conv2d.h"
 
 namespace ninc::test {

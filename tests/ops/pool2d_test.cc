@@ -1,7 +1,7 @@
 // Pools, forward and backward.
 #include "reference/pool2d.h"
 
-#include "step_check.h"
+#include "ops/step_check.h"
 #include "values.h"
 
 namespace ninc::test {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "step_check.h"
+#include "ops/step_check.h"
 
 namespace ninc::test {
 namespace {

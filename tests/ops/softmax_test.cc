@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "cases.h"
-#include "step_check.h"
+#include "ops/step_check.h"
 
 namespace ninc::test {
 namespace {

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "backends.h"
+#include "ops/backends.h"
 #include "cases.h"
 #include "check.h"
 #include "run/step_run.h"
