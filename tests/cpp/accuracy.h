@@ -4,9 +4,9 @@
 
 #include <cstdio>
 
-#include "check.h"
 #include "cpu/conv2d/conv2d.h"
 #include "reference/conv2d.h"
+#include "support/check.h"
 
 namespace ninc::test {
 

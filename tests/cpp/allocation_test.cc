@@ -8,7 +8,7 @@
 #include <new>
 
 #include "base/thread_pool.h"
-#include "networks.h"
+#include "support/networks.h"
 
 namespace {
 

@@ -9,8 +9,8 @@
 #include <filesystem>
 
 #include "base/aligned.h"
-#include "sanitized.h"
-#include "temporary_folder.h"
+#include "support/sanitized.h"
+#include "support/temporary_folder.h"
 
 namespace ninc {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "compile/plan/plan_impl.h"
-#include "training.h"
+#include "support/training.h"
 
 namespace ninc::test {
 namespace {

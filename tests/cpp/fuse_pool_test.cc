@@ -6,8 +6,8 @@
 #include "compile/execute.h"
 #include "compile/fuse/fuse.h"
 #include "compile/lower.h"
-#include "networks.h"
-#include "training.h"
+#include "support/networks.h"
+#include "support/training.h"
 
 namespace ninc::test {
 namespace {

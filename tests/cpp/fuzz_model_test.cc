@@ -9,8 +9,8 @@
 
 #include "fuzz/fuzz_graph.h"
 #include "fuzz/fuzz_model.h"
-#include "temporary_folder.h"
-#include "tiny_model.h"
+#include "support/temporary_folder.h"
+#include "support/tiny_model.h"
 
 namespace ninc {
 namespace {

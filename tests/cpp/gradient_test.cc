@@ -8,13 +8,13 @@
 #include <numeric>
 #include <random>
 
-#include "cases.h"
-#include "check.h"
 #include "reference/activation.h"
 #include "reference/batch_norm.h"
 #include "reference/conv2d.h"
 #include "reference/pool2d.h"
 #include "reference/softmax.h"
+#include "support/cases.h"
+#include "support/check.h"
 
 namespace ninc::test {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "networks.h"
+#include "support/networks.h"
 
 namespace ninc::test {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "io/safetensors.h"
 #include "ninc/model.h"
-#include "tiny_model.h"
+#include "support/tiny_model.h"
 
 namespace ninc {
 namespace {

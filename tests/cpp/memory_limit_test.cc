@@ -11,8 +11,8 @@
 
 #include "ninc/model.h"
 #include "run/arena.h"
-#include "temporary_folder.h"
-#include "tiny_model.h"
+#include "support/temporary_folder.h"
+#include "support/tiny_model.h"
 
 namespace ninc {
 namespace {

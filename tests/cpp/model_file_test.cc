@@ -8,8 +8,8 @@
 
 #include "io/safetensors.h"
 #include "ninc/model.h"
-#include "temporary_folder.h"
-#include "tiny_model.h"
+#include "support/temporary_folder.h"
+#include "support/tiny_model.h"
 
 namespace ninc {
 namespace {

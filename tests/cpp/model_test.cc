@@ -7,10 +7,10 @@
 
 #include "base/thread_pool.h"
 #include "compile/plan/plan_impl.h"
-#include "interpreter.h"
-#include "networks.h"
 #include "run/arena.h"
-#include "sanitized.h"
+#include "support/interpreter.h"
+#include "support/networks.h"
+#include "support/sanitized.h"
 
 namespace ninc::test {
 namespace {

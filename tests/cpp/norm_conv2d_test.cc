@@ -1,10 +1,10 @@
 #include "cpu/fused/norm_conv2d.h"
 
-#include "batch_norm_case.h"
-#include "cases.h"
-#include "check.h"
 #include "cpu/conv2d/conv2d.h"
 #include "cpu/norm/batch_norm.h"
+#include "support/batch_norm_case.h"
+#include "support/cases.h"
+#include "support/check.h"
 
 namespace ninc::test {
 namespace {

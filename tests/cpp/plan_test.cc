@@ -9,8 +9,8 @@
 #include "base/thread_pool.h"
 #include "compile/lower.h"
 #include "compile/plan/plan_impl.h"
-#include "interpreter.h"
-#include "networks.h"
+#include "support/interpreter.h"
+#include "support/networks.h"
 
 namespace ninc::test {
 namespace {

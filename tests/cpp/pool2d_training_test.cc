@@ -1,14 +1,14 @@
 #include "cpu/pool/pool2d_training.h"
 
-#include "cases.h"
-#include "check.h"
 #include "cpu/elementwise/activation.h"
 #include "cpu/elementwise/dropout.h"
 #include "cpu/pool/pool2d.h"
 #include "reference/activation.h"
 #include "reference/dropout.h"
 #include "reference/pool2d.h"
-#include "values.h"
+#include "support/cases.h"
+#include "support/check.h"
+#include "support/values.h"
 
 namespace ninc::test {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "cases.h"
+#include "support/cases.h"
 
 namespace ninc::test {
 namespace {

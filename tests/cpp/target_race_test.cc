@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "networks.h"
 #include "ninc/target.h"
-#include "training.h"
+#include "support/networks.h"
+#include "support/training.h"
 
 namespace ninc::test {
 namespace {

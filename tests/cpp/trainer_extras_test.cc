@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/thread_pool.h"
-#include "training.h"
+#include "support/training.h"
 
 namespace ninc::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "base/thread_pool.h"
-#include "training.h"
+#include "support/training.h"
 
 namespace ninc::test {
 namespace {

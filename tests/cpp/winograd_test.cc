@@ -2,12 +2,12 @@
 // and the errors it makes on the layers of the published networks.
 #include "cpu/conv2d/winograd/winograd.h"
 
-#include "cases.h"
-#include "check.h"
 #include "cpu/conv2d/choose/conv2d_choose.h"
 #include "cpu/conv2d/conv2d.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
 #include "reference/conv2d.h"
+#include "support/cases.h"
+#include "support/check.h"
 #include "winograd_matrices.h"
 
 namespace ninc::test {

@@ -2,8 +2,8 @@
 #include "cuda/cuda_backend.h"
 
 #include "cuda/common/operations.h"
-#include "device.h"
 #include "ops/step_check.h"
+#include "support/cuda_device.h"
 
 namespace ninc::test {
 namespace {

@@ -2,7 +2,7 @@
 #include "cuda/runtime/context.h"
 
 #include "cuda/runtime/modules.h"
-#include "device.h"
+#include "support/cuda_device.h"
 
 namespace ninc::cuda {
 namespace {

@@ -1,7 +1,7 @@
 // What makes convolutions fast on a device, counted: few operations beyond the products themselves,
 // little memory read twice, no bank conflicts. `make cuda-report` prints the same for batch 32.
-#include "chain_cases.h"
 #include "network_layers.h"
+#include "support/chain_cases.h"
 
 namespace ninc::cuda {
 namespace {

@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "check.h"
 #include "cuda/common/operations.h"
 #include "cuda/runtime/context.h"
 #include "cuda/runtime/stream.h"
-#include "device.h"
+#include "support/check.h"
+#include "support/cuda_device.h"
 
 namespace ninc::cuda {
 

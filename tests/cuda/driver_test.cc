@@ -2,7 +2,7 @@
 #include "cuda/runtime/driver.h"
 
 #include "cuda/runtime/devices.h"
-#include "device.h"
+#include "support/cuda_device.h"
 
 namespace ninc::cuda {
 namespace {

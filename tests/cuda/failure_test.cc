@@ -1,5 +1,5 @@
 // Launches that fail and devices that are lost: what is said, what goes on, what is given back.
-#include "device.h"
+#include "support/cuda_device.h"
 
 namespace ninc::cuda {
 namespace {

@@ -1,5 +1,5 @@
 // The emulated driver itself: that it finds the mistakes it is there to find.
-#include "device.h"
+#include "support/cuda_device.h"
 
 namespace ninc::cuda {
 namespace {

@@ -1,6 +1,6 @@
 // Arrays that the kernels' 32-bit indices do not reach are refused, in words.
-#include "cases.h"
 #include "convolutions.h"
+#include "support/cases.h"
 
 namespace ninc::cuda {
 namespace {

@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "device.h"
-#include "networks.h"
+#include "support/cuda_device.h"
+#include "support/networks.h"
 
 namespace ninc::test {
 namespace {

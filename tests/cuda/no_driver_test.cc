@@ -1,6 +1,6 @@
 // A machine without a driver: the loader finds no libcuda.so.1.
 #include "cuda/runtime/devices.h"
-#include "device.h"
+#include "support/cuda_device.h"
 
 namespace ninc::cuda {
 namespace {

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "cuda/runtime/staging.h"
-#include "device.h"
+#include "support/cuda_device.h"
 
 namespace ninc::cuda {
 namespace {

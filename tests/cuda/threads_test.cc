@@ -2,7 +2,7 @@
 #include <atomic>
 #include <thread>
 
-#include "device.h"
+#include "support/cuda_device.h"
 
 namespace ninc::cuda {
 namespace {

@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "device.h"
-#include "training.h"
+#include "support/cuda_device.h"
+#include "support/training.h"
 
 namespace ninc::test {
 namespace {

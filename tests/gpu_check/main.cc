@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "check.h"
-#include "device.h"
+#include "support/cuda_device.h"
 
 namespace {
 

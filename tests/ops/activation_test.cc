@@ -1,10 +1,10 @@
 // Activations, sums of two arrays, and copies of channels.
 #include <limits>
 
-#include "cases.h"
-#include "reference/activation.h"
 #include "ops/step_check.h"
-#include "values.h"
+#include "reference/activation.h"
+#include "support/cases.h"
+#include "support/values.h"
 
 namespace ninc::test {
 namespace {

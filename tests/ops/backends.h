@@ -16,10 +16,10 @@
 #include <utility>
 #include <vector>
 
-#include "check.h"
 #include "compile/kernel.h"
 #include "ninc/backend.h"
 #include "ninc/target.h"
+#include "support/check.h"
 
 namespace ninc::test {
 

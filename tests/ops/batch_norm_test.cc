@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "batch_norm_case.h"
 #include "ops/step_check.h"
-#include "values.h"
+#include "support/batch_norm_case.h"
+#include "support/values.h"
 
 namespace ninc::test {
 namespace {

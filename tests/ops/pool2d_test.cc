@@ -2,7 +2,7 @@
 #include "reference/pool2d.h"
 
 #include "ops/step_check.h"
-#include "values.h"
+#include "support/values.h"
 
 namespace ninc::test {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "cases.h"
 #include "ops/step_check.h"
+#include "support/cases.h"
 
 namespace ninc::test {
 namespace {

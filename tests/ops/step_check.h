@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "ops/backends.h"
-#include "cases.h"
-#include "check.h"
 #include "run/step_run.h"
+#include "support/cases.h"
+#include "support/check.h"
 
 namespace ninc::test {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ninc/model.h"
-#include "temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace ninc {
 

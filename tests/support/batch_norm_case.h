@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "cases.h"
-#include "check.h"
 #include "reference/activation.h"
 #include "reference/batch_norm.h"
+#include "support/cases.h"
+#include "support/check.h"
 
 namespace ninc::test {
 

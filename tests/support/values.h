@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "check.h"
+#include "support/check.h"
 
 namespace ninc::test {
 

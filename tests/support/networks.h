@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "check.h"
 #include "ninc/model.h"
+#include "support/check.h"
 
 namespace ninc::test {
 

@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "interpreter.h"
-#include "networks.h"
+#include "support/interpreter.h"
+#include "support/networks.h"
 
 namespace ninc::test {
 

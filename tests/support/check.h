@@ -20,7 +20,7 @@
 #include "ninc/backend.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"
-#include "sanitized.h"
+#include "support/sanitized.h"
 
 namespace ninc::test {
 

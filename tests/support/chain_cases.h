@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "check.h"
 #include "ninc/problem.h"
+#include "support/check.h"
 
 namespace ninc::test {
 
