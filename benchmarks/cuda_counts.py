@@ -1,4 +1,4 @@
-"""Counts of the emulated device, row by row as tests/cuda/count_layers.cc prints them."""
+"""Counts of the emulated device, row by row as tests/cuda/kernels/count_layers.cc prints them."""
 
 from __future__ import annotations
 

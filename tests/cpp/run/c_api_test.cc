@@ -132,7 +132,7 @@ TEST_F(CApiTest, NullPointersAreErrors) {
   EXPECT_EQ(ninc_model_free(nullptr), NINC_OK);
 }
 
-// On the GPU itself: tests/cuda/model_test.cc.
+// On the GPU itself: tests/cuda/networks/model_test.cc.
 TEST_F(CApiTest, DevicesByName) {
   EXPECT_EQ(ninc_model_set_device(model_, "cpu"), NINC_OK);
   EXPECT_EQ(ninc_model_set_device(model_, "tpu"), NINC_DEVICE);
