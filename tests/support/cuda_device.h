@@ -16,7 +16,7 @@
 #include "cuda/elementwise/activation.h"
 #include "cuda/runtime/context.h"
 #include "cuda/runtime/stream.h"
-#include "cuda_emulator/control.h"
+#include "cuda_emulator/driver/control.h"
 
 namespace ninc::cuda {
 

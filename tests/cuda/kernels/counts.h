@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "cuda_emulator/control.h"
+#include "cuda_emulator/driver/control.h"
 
 namespace ninc::cuda {
 

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <string>
 
-#include "cuda_emulator/fake_driver_fatbin.h"
+#include "cuda_emulator/driver/fake_driver_fatbin.h"
 
 namespace ninc::emulator {
 namespace {
