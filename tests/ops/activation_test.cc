@@ -1,9 +1,9 @@
 // Activations, sums of two arrays, and copies of channels.
 #include <limits>
 
-#include "ops/step_check.h"
 #include "reference/activation.h"
 #include "support/cases.h"
+#include "support/step_check.h"
 #include "support/values.h"
 
 namespace ninc::test {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/step_check.h"
 #include "support/batch_norm_case.h"
+#include "support/step_check.h"
 #include "support/values.h"
 
 namespace ninc::test {

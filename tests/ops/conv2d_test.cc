@@ -5,8 +5,8 @@
 #include <functional>
 #include <limits>
 
-#include "ops/conv2d_check.h"
 #include "reference/activation.h"
+#include "support/conv2d_check.h"
 
 namespace ninc::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "base/philox.h"
-#include "ops/step_check.h"
+#include "support/step_check.h"
 
 namespace ninc::test {
 namespace {

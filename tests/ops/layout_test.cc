@@ -1,8 +1,8 @@
 // Arrays on their way in and out: of any strides, of bytes, and back.
 #include <cmath>
 
-#include "ops/step_check.h"
 #include "support/arrangements.h"
+#include "support/step_check.h"
 
 namespace ninc::test {
 namespace {

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/conv2d_check.h"
 #include "reference/conv2d.h"
 #include "support/chain_cases.h"
+#include "support/conv2d_check.h"
 
 namespace ninc::test {
 namespace {

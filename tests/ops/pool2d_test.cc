@@ -1,7 +1,7 @@
 // Pools, forward and backward.
 #include "reference/pool2d.h"
 
-#include "ops/step_check.h"
+#include "support/step_check.h"
 #include "support/values.h"
 
 namespace ninc::test {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/step_check.h"
+#include "support/step_check.h"
 
 namespace ninc::test {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/step_check.h"
 #include "support/cases.h"
+#include "support/step_check.h"
 
 namespace ninc::test {
 namespace {

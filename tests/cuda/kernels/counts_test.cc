@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "ops/step_check.h"
+#include "support/step_check.h"
 
 namespace ninc::test {
 namespace {

@@ -2,8 +2,8 @@
 #include "cuda/cuda_backend.h"
 
 #include "cuda/common/operations.h"
-#include "ops/step_check.h"
 #include "support/cuda_device.h"
+#include "support/step_check.h"
 
 namespace ninc::test {
 namespace {

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "ops/backends.h"
 #include "run/step_run.h"
+#include "support/backends.h"
 #include "support/cases.h"
 #include "support/check.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ops/step_check.h"
+#include "support/step_check.h"
 
 namespace ninc::test {
 
