@@ -24,8 +24,9 @@ import sys
 
 import ninc
 
-from . import goals, memory, peers, report, worker
-from . import rows as table
+from . import peers
+from .comparison import goals, memory, report, worker
+from .comparison import rows as table
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
     _print(results)
     if options.plot and results["rows"]:
-        from .plot import plot
+        from .comparison.plot import plot
 
         plot(results["rows"], options.plot)
     return 0

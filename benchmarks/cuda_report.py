@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import cuda_counts, cuda_estimate, ptxas
+from .cuda import counts, estimate, ptxas
 
 # Classes of instructions, as the emulated device names them; those that stay zero are left out.
 _CLASSES = {
@@ -54,7 +54,7 @@ def pass_table(rows: list[dict], precision: str) -> str:
     """Operations and traffic of each pass as multiples of the least there could be."""
     lines = []
     for row in rows:
-        operations, sectors, _ = cuda_counts.ratios(row, precision)
+        operations, sectors, _ = counts.ratios(row, precision)
         chain = row["layer"].startswith("mlpconv")
         lines.append(
             (
@@ -66,8 +66,8 @@ def pass_table(rows: list[dict], precision: str) -> str:
                 f"{row['least']['sectors'] / 1e6:.3f}",
                 f"{sectors:.3f}",
                 percent(
-                    cuda_counts.total(row, "bank_conflicts"),
-                    cuda_counts.total(row, "shared_accesses"),
+                    counts.total(row, "bank_conflicts"),
+                    counts.total(row, "shared_accesses"),
                 ),
             )
         )
@@ -80,22 +80,22 @@ def pass_table(rows: list[dict], precision: str) -> str:
 
 def kernel_table(rows: list[dict]) -> str:
     """Warp instructions of each kernel by class, in thousands, and how its branches part."""
-    every = [counts for row in rows for counts in row["kernels"].values()]
-    classes = [name for name in _CLASSES if any(counts[name] for counts in every)]
+    every = [done for row in rows for done in row["kernels"].values()]
+    classes = [name for name in _CLASSES if any(done[name] for done in every)]
     lines = []
     for row in rows:
-        for name, counts in row["kernels"].items():
+        for name, done in row["kernels"].items():
             if name == "ninc_conv2d_pack":
                 continue
             lines.append(
                 (
                     f"{row['layer']} {row['pass']}",
                     name[len("ninc_") :],
-                    f"{counts['blocks']:,}",
-                    f"{counts['warp_instructions'] / 1e3:,.0f}",
-                    *(f"{counts[c] / 1e3:,.0f}" for c in classes),
-                    percent(counts["divergent_branches"], counts["branches"]),
-                    percent(counts["lane_instructions"], 32 * counts["warp_instructions"]),
+                    f"{done['blocks']:,}",
+                    f"{done['warp_instructions'] / 1e3:,.0f}",
+                    *(f"{done[c] / 1e3:,.0f}" for c in classes),
+                    percent(done["divergent_branches"], done["branches"]),
+                    percent(done["lane_instructions"], 32 * done["warp_instructions"]),
                 )
             )
     head = ("pass", "kernel", "blocks", "all", *(_CLASSES[c] for c in classes))
@@ -107,11 +107,11 @@ def static_table(rows: list[dict], logs: Path) -> str:
     figures = ptxas.read_logs(logs)
     lines, seen = [], set()
     for row in rows:
-        for name, counts in row["kernels"].items():
+        for name, done in row["kernels"].items():
             if name in seen:
                 continue
             seen.add(name)
-            threads = 32 * counts["warps"] // counts["blocks"]
+            threads = 32 * done["warps"] // done["blocks"]
             cells = []
             for architecture in ptxas.ARCHITECTURES:
                 found = figures[name][architecture]
@@ -126,7 +126,7 @@ def static_table(rows: list[dict], logs: Path) -> str:
 
 def estimate_table(rows: list[dict], training: bool) -> tuple[str, float]:
     """The convolutions' passes on an H100 at the full batch, and the sum of their seconds."""
-    costs = [cuda_estimate.cost(row) for row in cuda_estimate.passes(rows, training)]
+    costs = [estimate.cost(row) for row in estimate.passes(rows, training)]
     lines = [
         (
             f"{c.layer} {c.which}",
@@ -136,27 +136,27 @@ def estimate_table(rows: list[dict], training: bool) -> tuple[str, float]:
         )
         for c in costs
     ]
-    head = ("pass, µs", *cuda_estimate.UNITS, "busy", "estimate")
+    head = ("pass, µs", *estimate.UNITS, "busy", "estimate")
     return table(head, lines, 1), sum(c.seconds for c in costs)
 
 
-def estimate(
+def network_estimate(
     name: str, rows: list[dict], precision: str, batch: int
 ) -> tuple[str, list[tuple[str, str, str]]]:
     """Inference and a training step of a network: tables, and the sums as rows of a summary."""
-    network = cuda_estimate.NETWORKS[name]
+    network = estimate.NETWORKS[name]
     parts, sums = [], []
     for training in (False, True):
         what = "training step" if training else "inference"
         lines, convolutions = estimate_table(rows, training)
-        others = cuda_estimate.others(network, rows, training)
+        others = estimate.others(network, rows, training)
         seconds = convolutions + others
         parts.append(
             f"### Estimate: {network.title} {what}, batch {network.full_batch}, {precision}, "
             f"counted at batch {batch}\n\n{lines}\n\n"
             f"Convolutions {1e6 * convolutions:.0f} µs + other layers {1e6 * others:.0f} µs = "
             f"{1e3 * seconds:.2f} ms: {network.full_batch / seconds:,.0f} images/s on an "
-            f"{cuda_estimate.H100.name}, estimated, never measured."
+            f"{estimate.H100.name}, estimated, never measured."
         )
         what = f"{network.title} {what}, batch {network.full_batch}"
         sums.append((what, f"{1e3 * seconds:.2f}", f"{network.full_batch / seconds:,.0f}"))
@@ -167,7 +167,7 @@ def report(rows: dict[str, list[dict]], batches: dict[str, int], precision: str,
     """All of it, as Markdown. rows: by network, counted at its batch."""
     cifar = rows["nin-cifar10"]
     title = f"NIN-CIFAR, batch {batches['nin-cifar10']}, {precision}"
-    beyond = cuda_counts.beyond_limits(cifar, precision)
+    beyond = counts.beyond_limits(cifar, precision)
     parts = [
         f"### Work beside the least: {title}\n\n{pass_table(cifar, precision)}",
         "Beyond the limits, the first layer aside: " + ("; ".join(beyond) or "nothing") + ".",
@@ -176,10 +176,10 @@ def report(rows: dict[str, list[dict]], batches: dict[str, int], precision: str,
     ]
     summary = []
     for name in rows:
-        text, sums = estimate(name, rows[name], precision, batches[name])
+        text, sums = network_estimate(name, rows[name], precision, batches[name])
         parts.append(text)
         summary += sums
-    head = (f"estimated for an {cuda_estimate.H100.name}, {precision}", "ms", "images/s")
+    head = (f"estimated for an {estimate.H100.name}, {precision}", "ms", "images/s")
     parts.append("### Estimates in short, none of them measured\n\n" + table(head, summary, 1))
     return "\n\n".join(parts) + "\n"
 
@@ -197,15 +197,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=Path, default=Path("build/release"))
     parser.add_argument("--batch", type=int, default=_COUNTED_BATCH["nin-cifar10"])
-    parser.add_argument("--precision", choices=cuda_counts.PRECISIONS, default="float32")
+    parser.add_argument("--precision", choices=counts.PRECISIONS, default="float32")
     parser.add_argument("--write", type=Path, metavar="FILE", help="a document with the marks")
     arguments = parser.parse_args()
     batches = dict(_COUNTED_BATCH, **{"nin-cifar10": arguments.batch})
     rows = {
-        name: cuda_counts.count(
+        name: counts.count(
             arguments.build, name, batches[name], arguments.precision, network.full_batch
         )
-        for name, network in cuda_estimate.NETWORKS.items()
+        for name, network in estimate.NETWORKS.items()
     }
     text = report(rows, batches, arguments.precision, arguments.build / "cuda")
     print(text, end="")
