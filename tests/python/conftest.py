@@ -1,5 +1,7 @@
 """Fixtures and hypothesis settings of all Python tests."""
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,14 @@ else:
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def own_handler():
+    """Ctrl-C as in a program of Python's own: a test run in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

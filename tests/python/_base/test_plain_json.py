@@ -9,7 +9,7 @@ import pytest
 import ninc
 from ninc import cli
 from ninc._base.plain_json import json_text
-from support.small_training import bars, small_network
+from support.small_training import as_floats, bars, small_network
 
 
 def strict(text):
@@ -29,10 +29,6 @@ def test_numbers_without_a_word_become_null():
     assert strict(json_text(np.float64(math.nan))) is None
     with pytest.raises(TypeError):
         json_text({"a": object()})
-
-
-def as_floats(data):
-    return data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255, data.labels
 
 
 def test_a_held_out_loss_that_is_no_number(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import ninc
 from support import public_calls
 from support.public_names import public_names
+from support.weights import copies
 
 pytest.importorskip("PIL.Image")
 
@@ -86,7 +87,7 @@ def test_wrong_arguments_are_told(name):
 
 
 def weights(call):
-    return call.network and {n: v.copy() for n, v in call.network.state_dict().items()}
+    return call.network and copies(call.network)
 
 
 def same(before, after):

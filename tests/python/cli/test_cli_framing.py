@@ -9,6 +9,7 @@ import ninc
 from ninc import cli
 from ninc.formats.metadata import stored_preprocessing
 from ninc.preprocess import Framing
+from support.weights import assert_same_weights
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -76,8 +77,7 @@ def test_pictures_that_a_phone_stored_on_their_side(tmp_path, capsys):
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[0] == "{"]
     assert printed[0]["confusion"] == printed[1]["confusion"]
     plain, turned = (ninc.load(tmp_path / f"{folder.name}.net") for folder in data)
-    for name, value in plain.state_dict().items():
-        np.testing.assert_array_equal(value, turned.state_dict()[name])
+    assert_same_weights(plain, turned)
 
 
 @pytest.mark.parametrize(

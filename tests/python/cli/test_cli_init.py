@@ -12,6 +12,7 @@ from ninc.cli.train_options import make_trainer
 from ninc.preprocess import Preprocessing
 from ninc.training import recipes
 from support.small_training import bars, random_npz, small_network
+from support.weights import same_bits
 
 
 def folder_of(path, names, count=12, side=20):
@@ -43,12 +44,6 @@ def train(data, out, init, *options):
     return cli.main(["train", data, "-o", str(out), "--init", str(init), *settings])
 
 
-def same(a, b):
-    """Names of arrays that have the same bits in both."""
-    a, b = a.state_dict(), b.state_dict()
-    return {name for name in a if a[name].tobytes() == b[name].tobytes()}
-
-
 def test_the_same_classes_keep_the_last_layer(tmp_path, model, capsys):
     data = folder_of(tmp_path / "data", ["light", "dark"])
     out = tmp_path / "out.safetensors"
@@ -59,7 +54,7 @@ def test_the_same_classes_keep_the_last_layer(tmp_path, model, capsys):
     before, after = ninc.load(model), ninc.load(out)
     names = set(before.state_dict())
     moved = {n for n in names if n.startswith("bn_cccp1")}
-    assert same(before, after) == names - moved
+    assert same_bits(before, after) == names - moved
     assert after.classes == ["dark", "light"]
     assert after.preprocessing == before.preprocessing
     assert after.held_out.share == 0.1 and after.held_out != before.held_out
@@ -89,7 +84,7 @@ def test_other_classes_get_a_new_last_layer(tmp_path, model, capsys):
     assert after.state_dict()["cccp2.weight"].shape == (3, 8, 1, 1)
     assert after.preprocessing == before.preprocessing
     still = {n for n in before.state_dict() if "conv" in n or n.startswith("cccp1")}
-    assert still <= same(before, after)
+    assert still <= same_bits(before, after)
     assert cli.main(["eval", str(out), data, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["confusion"]) == 3
 
@@ -99,7 +94,7 @@ def test_two_others_get_a_new_one_too(tmp_path, model, capsys):
     assert train(data, tmp_path / "out", model, "--freeze", "c*.weight") == 0
     assert "is new: 2 classes, was 2 others; all else from" in capsys.readouterr().err
     old, new = ninc.load(model), ninc.load(tmp_path / "out")
-    assert "cccp1.weight" in same(old, new) and "cccp2.weight" not in same(old, new)
+    assert "cccp1.weight" in same_bits(old, new) and "cccp2.weight" not in same_bits(old, new)
 
 
 def test_a_checkpoint_is_gone_on_from(tmp_path, capsys):
@@ -113,7 +108,7 @@ def test_a_checkpoint_is_gone_on_from(tmp_path, capsys):
     assert train(str(data), tmp_path / "b", last, "--freeze", "*[v12345]") == 0
     network = ninc.load(tmp_path / "b")
     still = {n for n in network.state_dict() if n.rpartition(".")[0][-1] in "12345"}
-    assert len(still) > 20 and still <= same(ninc.load(last), network)
+    assert len(still) > 20 and still <= same_bits(ninc.load(last), network)
     assert not any(name.startswith("velocity") for name in network.core.extras())
 
 

@@ -64,13 +64,6 @@ def interrupt_soon():
     timer.start()
 
 
-@pytest.fixture
-def own_handler():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_an_interrupt_while_waiting_does_not_wait_for_the_thread(own_handler):
     for_ever = threading.Event()
 

@@ -9,6 +9,7 @@ from ninc.errors import ArgumentError, DTypeError, ModelError, Remark, ShapeErro
 from ninc.inference.graph import graph_of
 from ninc.preprocess import Preprocessing, Whitening
 from support.small_training import bars, small_network
+from support.weights import assert_same_weights, copies, same_bits
 
 
 def weighted(network, seed=5):
@@ -24,27 +25,20 @@ def weighted(network, seed=5):
 
 
 def changed(before, after):
-    """Names whose arrays differ, and whether all others have the same bits."""
-    old, new = before.state_dict(), after.state_dict()
-    assert list(old) == list(new)
-    return {
-        name
-        for name in old
-        if old[name].shape != new[name].shape or old[name].tobytes() != new[name].tobytes()
-    }
+    """Names whose arrays differ; all others have the same bits."""
+    return set(before.state_dict()) - same_bits(before, after)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_the_published_networks_keep_all_but_their_last_convolution(batch_norm):
     network = weighted(ninc.models.nin_mnist(batch_norm=batch_norm))
-    before = {name: value.copy() for name, value in network.state_dict().items()}
+    before = copies(network)
     renewed = network.new_head(["rose", "tulip", "daisy"])
     assert changed(network, renewed) == {"cccp6.weight", "cccp6.bias"}
     assert renewed.classes == ["rose", "tulip", "daisy"] and network.classes is None
     assert renewed(np.zeros((2, 1, 28, 28), np.float32)).shape == (2, 3)
     assert network(np.zeros((2, 1, 28, 28), np.float32)).shape == (2, 10)
-    for name, value in network.state_dict().items():
-        np.testing.assert_array_equal(value, before[name])
+    assert_same_weights(network, before)
     weight = renewed.state_dict()["cccp6.weight"]
     # He's: sqrt(2 / fan_in), by 96 * 3 draws.
     assert weight.std() == pytest.approx(np.sqrt(2 / 96), rel=0.15)
@@ -169,16 +163,14 @@ def test_load_state_dict_tells_what_it_took(rng):
     source = weighted(small_network())
     values = {**source.state_dict(), "extra": np.zeros(2, np.float32)}
     del values["conv2.bias"]
-    before = {name: value.copy() for name, value in network.state_dict().items()}
+    before = copies(network)
     loaded = network.load_state_dict(values, strict=False)
     assert isinstance(loaded, ninc.LoadedWeights)
     assert loaded.missing == ["conv2.bias"] and loaded.unknown == ["extra"]
     assert loaded.other_shape == ["cccp2.weight", "cccp2.bias"]
     left = {*loaded.missing, *loaded.other_shape}
     assert loaded.taken == [name for name in before if name not in left]
-    for name, value in network.state_dict().items():
-        expected = before[name] if name in left else values[name]
-        np.testing.assert_array_equal(value, expected, err_msg=name)
+    assert_same_weights(network, {n: (before if n in left else values)[n] for n in before})
 
     whole = network.load_state_dict(before)
     assert whole == ninc.LoadedWeights(list(before), [], [], [])
@@ -186,8 +178,7 @@ def test_load_state_dict_tells_what_it_took(rng):
         network.load_state_dict(values)
     with pytest.raises(ShapeError, match="cccp2.weight is 2×8×1×1 instead of 3×8×1×1"):
         network.load_state_dict(source.state_dict())
-    for name, value in network.state_dict().items():
-        np.testing.assert_array_equal(value, before[name])
+    assert_same_weights(network, before)
 
 
 def test_load_state_dict_says_where_nothing_fits_and_refuses_other_types():

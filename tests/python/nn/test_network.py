@@ -18,6 +18,7 @@ from ninc.errors import (
     ShapeError,
 )
 from ninc.preprocess import Preprocessing
+from support.weights import assert_same_weights, copies
 
 
 def small_network(seed=0):
@@ -66,7 +67,7 @@ def test_views_outlive_their_network():
 
 
 def test_load_state_dict_tells_all_that_is_wrong_and_changes_nothing(network):
-    before = {name: value.copy() for name, value in network.state_dict().items()}
+    before = copies(network)
     new = {name: value + 1 for name, value in before.items()}
 
     def refused(kind, *words, **changes):
@@ -76,8 +77,7 @@ def test_load_state_dict_tells_all_that_is_wrong_and_changes_nothing(network):
             network.load_state_dict(values)
         for word in words:
             assert word in str(told.value), told.value
-        for name, value in network.state_dict().items():
-            np.testing.assert_array_equal(value, before[name])
+        assert_same_weights(network, before)
 
     wrong = np.zeros((6, 3, 1, 1), np.float32)
     refused(ShapeError, "conv1.weight is 6×3×1×1 instead of 6×3×3×3", **{"conv1.weight": wrong})
@@ -99,8 +99,7 @@ def test_load_state_dict_takes_any_layout(network, rng):
         for name, value in network.state_dict().items()
     }
     network.load_state_dict(values)
-    for name, value in network.state_dict().items():
-        np.testing.assert_array_equal(value, values[name])
+    assert_same_weights(network, values)
 
 
 # ---- Running -------------------------------------------------------------------------------------

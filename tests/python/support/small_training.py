@@ -1,9 +1,9 @@
 """A network, data and runs so small that a test can train several times."""
 
+import contextlib
 import os
 import signal
-import subprocess
-import sys
+import warnings
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ninc import nn
 from ninc.augment import Compose, Flip, PadCrop
 from ninc.averages import EMA
 from ninc.data import Dataset
+from ninc.errors import Remark
 from ninc.schedules import Plateau, Warmup
 from ninc.training.stepper import Stepper
 
@@ -40,6 +41,16 @@ def bars(count=96, seed=0):
     return Dataset(images, labels, ["lying", "upright"])
 
 
+def as_floats(data):
+    """A data set's pictures as N×C×H×W float32 from 0 to 1, and its labels."""
+    return data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255, data.labels
+
+
+def batch(count=16, seed=4):
+    """`bars` as a trainer's step takes them."""
+    return as_floats(bars(count, seed))
+
+
 def everything(network, seed=0, **changed):
     """A trainer with all that has a state switched on."""
     settings = dict(
@@ -51,6 +62,31 @@ def everything(network, seed=0, **changed):
         seed=seed,
     )
     return ninc.Trainer(network, **{**settings, **changed})
+
+
+def fit_in(folder, network=None, train=None, seed=0, validation=True, changed=(), **options):
+    """The trainer of a run with everything, two epochs of six steps, recorded in the folder."""
+    trainer = everything(network or small_network(), seed, **dict(changed))
+    held_out = bars(32, seed=1) if validation else None
+    settings = dict(epochs=2, batch_size=16, progress=False, checkpoint_dir=folder)
+    trainer.fit(bars() if train is None else train, held_out, **{**settings, **options})
+    return trainer
+
+
+def assert_same_checkpoints(one, other):
+    """Two folders of runs hold the same last and best networks, byte for byte."""
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@contextlib.contextmanager
+def remarks():
+    """A list that has every remark of ninc's, as text, once the block has ended."""
+    found = []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        yield found
+    found += [str(warning.message) for warning in told if warning.category is Remark]
 
 
 def random_npz(path, count=80):
@@ -76,28 +112,3 @@ def stop_after(monkeypatch, steps, name="SIGTERM"):
         return result
 
     monkeypatch.setattr(Stepper, "update", counted)
-
-
-def _hear_signals():
-    """A test run in the background ignores Ctrl-C, under nohup SIGHUP; children inherit that."""
-    for name in ("SIGINT", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-
-
-def command(*args, **options):
-    """`ninc ARGS` in a process of its own, which the caller waits for or kills."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "ninc", *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "COLUMNS": "200"},
-        preexec_fn=options.pop("before", _hear_signals),
-        **options,
-    )
-
-
-def finished(process):
-    """(exit status, stdout, stderr) of a process that ends by itself."""
-    out, err = process.communicate(timeout=600)
-    return process.returncode, out, err

@@ -11,16 +11,12 @@ from ninc.data.batches import training_batches
 from ninc.errors import ArgumentError
 from ninc.formats.metadata import stored_preprocessing
 from ninc.training.stepper import Stepper
-from support.small_training import bars, small_network
+from support.small_training import bars, batch, small_network
+from support.weights import assert_same_weights
 
 
 def weights(network):
     return {name: value.astype(np.float64) for name, value in network.parameters().items()}
-
-
-def batch(count=16):
-    data = bars(count)
-    return data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255, data.labels
 
 
 @pytest.mark.parametrize("share", [0.3, 3.0])
@@ -106,8 +102,7 @@ def test_an_average_that_never_began_leaves_the_last_weights():
     plain, averaged = small_network(), small_network()
     for network, average in ((plain, None), (averaged, SWA(0.99))):
         ninc.Trainer(network, average=average).fit(bars(), epochs=1, batch_size=16, progress=False)
-    for name, value in plain.state_dict().items():
-        np.testing.assert_array_equal(value, averaged.state_dict()[name], err_msg=name)
+    assert_same_weights(plain, averaged)
 
 
 def test_a_second_fit_begins_new_averages():

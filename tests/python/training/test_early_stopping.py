@@ -8,6 +8,7 @@ from ninc.errors import ArgumentError
 from ninc.inference.evaluation import Evaluation
 from ninc.schedules import Constant, Cosine, Plateau, Warmup
 from support.small_training import bars, small_network
+from support.weights import assert_same_weights, copies
 
 
 def test_a_plateau_lowers_the_rate_after_patience():
@@ -64,7 +65,7 @@ def rigged(monkeypatch, values):
 
     def evaluated(trainer, data, **_):
         right = values[len(seen)]
-        seen.append({n: v.copy() for n, v in trainer.network.state_dict().items()})
+        seen.append(copies(trainer.network))
         return Evaluation(1.0 - right / 100, np.array([[right, 100 - right], [0, 0]]), ["a", "b"])
 
     monkeypatch.setattr(ninc.Trainer, "evaluate", evaluated)
@@ -81,18 +82,15 @@ def test_patience_ends_the_run_with_the_best(monkeypatch, monitor, min_delta, ep
         min_delta=min_delta, monitor=monitor,
     )  # fmt: skip
     assert len(history) == epochs
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(value, seen[best][name], err_msg=name)
+    assert_same_weights(trainer.network, seen[best])
 
 
 def test_the_best_network_is_kept_in_the_folder(monkeypatch, tmp_path):
     seen = rigged(monkeypatch, [50, 70, 60])
     trainer = ninc.Trainer(small_network())
     trainer.fit(bars(32), bars(8), epochs=3, batch_size=16, progress=False, checkpoint_dir=tmp_path)
-    best = ninc.load(tmp_path / "best.safetensors").state_dict()
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(best[name], seen[1][name])
-        np.testing.assert_array_equal(value, seen[2][name])  # without patience it is the last
+    assert_same_weights(ninc.load(tmp_path / "best.safetensors"), seen[1])
+    assert_same_weights(trainer.network, seen[2])  # without patience it is the last
 
 
 def test_a_share_is_held_out_of_each_class_by_the_seed():

@@ -16,16 +16,9 @@ from ninc.training import ending
 from ninc.training.record import checkpoint
 from ninc.training.stepper import Stepper
 from support.small_training import bars, everything, small_network, stop_after
+from support.weights import assert_same_weights
 
-
-def weights(network):
-    return {name: value.copy() for name, value in network.state_dict().items()}
-
-
-def assert_same(got, expected):
-    assert got.keys() == expected.keys()
-    for name, value in got.items():
-        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+pytestmark = pytest.mark.usefixtures("own_handler")
 
 
 def run(trainer, epochs=4, folder=None, **options):
@@ -36,14 +29,6 @@ def run(trainer, epochs=4, folder=None, **options):
     except Interrupted as stop:
         return str(stop)
     return None
-
-
-@pytest.fixture(autouse=True)
-def own_handlers():
-    """A test run in the background may ignore Ctrl-C; these tests need Python's own handler."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -62,7 +47,7 @@ def test_an_interrupt_leaves_the_best_weights_with_patience(tmp_path, monkeypatc
     words = run(trainer, patience=9, folder=tmp_path if folder else None)
     assert history is None and f"({name}) after epoch 4, step 2" in words
     assert words.endswith(f"; the network has the best weights, those of epoch {best}")
-    assert_same(weights(trainer.network), weights(expected.network))
+    assert_same_weights(trainer.network, expected.network)
     assert ("last.safetensors holds it all" in words) == folder
 
 
@@ -108,7 +93,7 @@ def test_where_there_is_neither_the_last_weights_stay(tmp_path, monkeypatch, cha
     words = run(trainer, folder=tmp_path, patience=patience)
     assert words.endswith("; the network has the last weights")
     raw = checkpoint.load(tmp_path / "last.safetensors").model
-    for name, value in weights(trainer.network).items():
+    for name, value in trainer.network.state_dict().items():
         np.testing.assert_array_equal(value, raw.parameter(name), err_msg=name)
 
 
@@ -120,7 +105,7 @@ def test_what_an_interrupt_leaves_is_what_is_saved_and_validated(tmp_path, monke
     run(whole, epochs=2)
     assert stopped.history["epoch"] == [1]  # its second epoch was not validated
     stopped.network.save(tmp_path / "net")
-    assert_same(weights(ninc.load(tmp_path / "net")), weights(whole.network))
+    assert_same_weights(ninc.load(tmp_path / "net"), whole.network)
 
 
 def test_a_signal_while_the_run_ends_is_not_lost(tmp_path, monkeypatch):
@@ -136,7 +121,7 @@ def test_a_signal_while_the_run_ends_is_not_lost(tmp_path, monkeypatch):
     assert "interrupted (SIGTERM) after epoch 2; " in words and "averaged weights" in words
     monkeypatch.undo()
     run(whole, epochs=2)
-    assert_same(weights(trainer.network), weights(whole.network))
+    assert_same_weights(trainer.network, whole.network)
     assert json.loads((tmp_path / "run.json").read_text())["results"]["ended_by"] == "epochs"
 
 
@@ -170,7 +155,7 @@ def test_a_second_signal_ends_at_once_with_the_last_weights(tmp_path, monkeypatc
         run(trainer, folder=tmp_path)
     assert not isinstance(stop.value, Interrupted)
     raw = checkpoint.load(tmp_path / "last.safetensors").model
-    for name, value in weights(trainer.network).items():
+    for name, value in trainer.network.state_dict().items():
         np.testing.assert_array_equal(value, raw.parameter(name), err_msg=name)
 
 

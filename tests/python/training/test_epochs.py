@@ -11,6 +11,7 @@ from ninc.errors import ArgumentError, Remark, ShapeError
 from ninc.training.record import checkpoint
 from ninc.training.stepper import Stepper
 from support.small_training import bars, everything, small_network, stop_after
+from support.weights import assert_same_weights, copies
 
 
 @pytest.mark.parametrize("images", [1, 2, 5, 16, 17, 63, 96])
@@ -171,12 +172,11 @@ def of_one_value_a_channel():
 @pytest.mark.parametrize("count, batch_size", [(5, 2), (4, 1)])
 def test_batch_norm_over_one_value_is_refused_before_the_first_step(count, batch_size):
     trainer = ninc.Trainer(of_one_value_a_channel(), ninc.SGD(0.01))
-    before = {n: v.copy() for n, v in trainer.network.state_dict().items()}
+    before = copies(trainer.network)
     words = f"of {count} pictures and a batch size of {batch_size} come batches of one picture"
     with pytest.raises(ShapeError, match=f"{words}.*take a larger batch size"):
         trained(trainer, count, batch_size=batch_size)
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    assert_same_weights(trainer.network, before)
     assert trained(trainer, 5, batch_size=3).sizes == [3, 2] * 2
     # Where a map has more values, one picture is a batch.
     assert (

@@ -1,26 +1,22 @@
 """Data and settings that `fit` refuses or remarks on before its first step."""
 
-import warnings
-
 import numpy as np
 import pytest
 
 import ninc
 from ninc import nn
 from ninc.data import BatchStream, Dataset
-from ninc.errors import ArgumentError, Remark
-from support.small_training import bars, small_network
+from ninc.errors import ArgumentError
+from support.small_training import bars, remarks, small_network
 
 
 def fit(train, validation=None, network=None, **options):
     """The remarks before the run's result is looked at."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        trainer = ninc.Trainer(network or small_network(), ninc.SGD(0.01))
-        settings = dict(epochs=1, batch_size=8, progress=False)
+    trainer = ninc.Trainer(network or small_network(), ninc.SGD(0.01))
+    settings = dict(epochs=1, batch_size=8, progress=False)
+    with remarks() as told:
         trainer.fit(train, validation, **{**settings, **options})
-    words = [str(w.message) for w in told if w.category is Remark]
-    return [text for text in words if "learned nothing" not in text]
+    return [text for text in told if "learned nothing" not in text]
 
 
 # ---- Classes -------------------------------------------------------------------------------------

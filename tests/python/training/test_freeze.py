@@ -10,19 +10,10 @@ from ninc.averages import EMA, SWA
 from ninc.errors import ArgumentError
 from ninc.training.freezing import frozen_parameters
 from ninc.training.stepper import Stepper
-from support.small_training import bars, everything, small_network
+from support.small_training import bars, batch, everything, small_network
+from support.weights import copies, same_bits
 
 NAMES = ["conv1.weight", "bn_conv1.weight", "bn_conv1.bias", "cccp1.weight", "cccp1.bias"]
-
-
-def copies(network):
-    return {name: value.copy() for name, value in network.state_dict().items()}
-
-
-def kept(before, network):
-    """Names of arrays with the bits they had before."""
-    state = network.state_dict()
-    return {name for name in state if state[name].tobytes() == before[name].tobytes()}
 
 
 def trained(network=None):
@@ -30,11 +21,6 @@ def trained(network=None):
     network = network or small_network()
     ninc.Trainer(network, ninc.SGD(0.05)).fit(bars(), epochs=1, batch_size=16, progress=False)
     return network
-
-
-def batch(count=16, seed=4):
-    data = bars(count, seed)
-    return data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255, data.labels
 
 
 # ---- Patterns ------------------------------------------------------------------------------------
@@ -75,7 +61,7 @@ def test_a_pattern_for_nothing_or_for_everything_is_refused(freeze, words):
     trainer = ninc.Trainer(network)
     with pytest.raises(ArgumentError, match=f"fit: .*{words}"):
         trainer.fit(bars(), epochs=1, progress=False, freeze=freeze)
-    assert kept(before, network) == set(before)
+    assert same_bits(before, network) == set(before)
 
 
 # ---- Bits ----------------------------------------------------------------------------------------
@@ -91,10 +77,10 @@ def test_what_is_frozen_keeps_its_bits(average):
     trainer.fit(
         bars(), bars(32, seed=1), 3, 16, progress=False, freeze=("conv1.*", "bn_conv1", "conv2")
     )
-    assert kept(before, network) == FIRST | {"conv1.weight", "conv2.weight", "conv2.bias"}
+    assert same_bits(before, network) == FIRST | {"conv1.weight", "conv2.weight", "conv2.bias"}
     # The next run of the same trainer holds nothing still.
     trainer.fit(bars(), bars(32, seed=1), epochs=1, batch_size=16, progress=False)
-    assert kept(before, network) == set()
+    assert same_bits(before, network) == set()
 
 
 def test_statistics_move_with_a_batch_norm_that_still_trains():
@@ -104,8 +90,8 @@ def test_statistics_move_with_a_batch_norm_that_still_trains():
         bars(), epochs=1, batch_size=16, progress=False, freeze=["bn_conv1.weight", "conv1"]
     )
     statistics = {"bn_conv1.running_mean", "bn_conv1.running_var", "bn_conv1.bias"}
-    assert kept(before, network) == {"conv1.weight", "bn_conv1.weight"}
-    assert not kept(before, network) & statistics
+    assert same_bits(before, network) == {"conv1.weight", "bn_conv1.weight"}
+    assert not same_bits(before, network) & statistics
 
 
 def test_early_stopping_ends_with_the_frozen_bits():
@@ -114,8 +100,8 @@ def test_early_stopping_ends_with_the_frozen_bits():
     ninc.Trainer(network, ninc.SGD(0.5, momentum=0.9)).fit(
         bars(), bars(32, seed=1), 4, 16, progress=False, patience=1, freeze="*1"
     )
-    assert {name for name in before if "1." in name} <= kept(before, network)
-    assert "cccp2.weight" not in kept(before, network)
+    assert {name for name in before if "1." in name} <= same_bits(before, network)
+    assert "cccp2.weight" not in same_bits(before, network)
 
 
 def test_only_the_new_head_is_trained_and_learns():
@@ -133,7 +119,7 @@ def test_only_the_new_head_is_trained_and_learns():
         progress=False,
         freeze=("conv*", "bn_*", "cccp1"),
     )
-    assert kept(before, network) == set(before) - {"cccp2.weight", "cccp2.bias"}
+    assert same_bits(before, network) == set(before) - {"cccp2.weight", "cccp2.bias"}
     assert history.rows[-1]["loss"] < 0.7 * history.rows[0]["loss"]
 
 
@@ -160,7 +146,7 @@ def test_gradients_through_a_frozen_batch_norm_are_those_of_numpy(rng):
     z = graph.add(nn.Conv2d(3, 5, 1, bias=False), graph.input(), name="conv")
     y = graph.add(nn.ReLU(), graph.add(nn.BatchNorm2d(5), z, name="bn"))
     graph.add(nn.GlobalAvgPool2d(), y)
-    state = {name: value.copy() for name, value in graph.state_dict().items()}
+    state = copies(graph)
     for name in ("bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"):
         state[name] = rng.uniform(0.2, 2, 5).astype(np.float32)
     graph.load_state_dict(state)
@@ -233,4 +219,4 @@ def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(tmp_path, monkeyp
         trainer.fit(bars(), bars(32, seed=1), **options)
     resumed = small_network()
     everything(resumed).fit(bars(), bars(32, seed=1), resume=True, **options)
-    assert kept(copies(whole), resumed) == set(whole.state_dict())
+    assert same_bits(whole, resumed) == set(whole.state_dict())

@@ -2,17 +2,15 @@
 
 import math
 import re
-import warnings
 
 import numpy as np
 import pytest
 
 import ninc
 from ninc.data import Dataset
-from ninc.errors import Remark
 from ninc.inference.evaluation import Evaluation
 from ninc.training.guessing import Guess, nothing_learned
-from support.small_training import bars, small_network
+from support.small_training import bars, remarks, small_network
 
 THREE_TO_ONE = np.array([0] * 75 + [1] * 25)
 
@@ -86,11 +84,10 @@ def test_without_held_out_data_the_training_loss_speaks_from_the_second_epoch_on
 
 def fit(data, held_out=None, epochs=8, lr=0.05, **options):
     """The remarks of a run."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        trainer = ninc.Trainer(small_network(), ninc.SGD(lr, momentum=0.9))
+    trainer = ninc.Trainer(small_network(), ninc.SGD(lr, momentum=0.9))
+    with remarks() as told:
         trainer.fit(data, held_out, epochs=epochs, batch_size=16, progress=False, **options)
-    return [str(w.message) for w in told if w.category is Remark]
+    return told
 
 
 def shuffled(data, seed=7):
@@ -128,10 +125,8 @@ def test_held_out_pictures_that_are_not_finite_are_blamed_and_not_the_run(bad):
     x[:, 0, 0] += 3 * labels[:, None]
     held_out = x[40:].copy()
     held_out[5, 0, 2, 2] = bad
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with remarks() as words:
         ninc.Trainer(small_network()).fit(
             (x[:40], labels[:40]), (held_out, labels[40:]), epochs=3, batch_size=8, progress=False
         )
-    words = [str(one.message) for one in caught if one.category is Remark]
     assert len(words) == 1 and "held-out loss became nan: these pictures, or what" in words[0]

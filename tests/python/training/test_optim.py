@@ -8,26 +8,22 @@ import pytest
 import ninc
 from ninc.errors import ArgumentError, Remark
 from ninc.schedules import Step
-from support.small_training import bars, small_network
-
-
-def batch(count=12):
-    data = bars(count, seed=4)
-    return data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255, data.labels
+from support.small_training import bars, batch, small_network
+from support.weights import assert_same_weights, copies
 
 
 def step_of(trainer):
     """How far each parameter moves in one step."""
-    before = {n: v.copy() for n, v in trainer.network.parameters().items()}
+    before = copies(trainer.network)
     trainer.step(*batch())
     return {n: v - before[n] for n, v in trainer.network.parameters().items()}
 
 
 def gradients():
+    """The gradients of a network's first step, and its weights."""
     network = small_network()
-    return ninc.Trainer(network).stepper.core.gradients(*batch(), seed=0, step=0)[
-        2
-    ], network.parameters()
+    core = ninc.Trainer(network).stepper.core
+    return core.gradients(*batch(), seed=0, step=0)[2], network.parameters()
 
 
 def test_what_is_set_later_counts():
@@ -154,11 +150,10 @@ def test_a_wrong_value_is_named_and_changes_nothing(name, value, words):
 def test_groups_that_were_spoilt_are_told_at_the_step(change, words):
     trainer = ninc.Trainer(small_network(), ninc.SGD(0.1, groups=[("*.bias", {"lr_mult": 2.0})]))
     change(trainer.optimizer.groups)
-    before = {n: v.copy() for n, v in trainer.network.state_dict().items()}
+    before = copies(trainer.network)
     with pytest.raises(ArgumentError, match=words):
         trainer.step(*batch())
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    assert_same_weights(trainer.network, before)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from ninc.errors import ArgumentError, DTypeError, ShapeError
 from ninc.inference.evaluation import Evaluation, cross_entropy_sum, evaluate
 from ninc.schedules import OneCycle
 from ninc.training.record.history import History
-from support.small_training import bars, small_network
+from support.small_training import as_floats, bars, small_network
+from support.weights import assert_same_weights, copies
 
 
 def fit(epochs=6, seed=0, **options):
@@ -78,18 +79,15 @@ def test_the_saved_network_answers_as_the_trainer_did(tmp_path):
 def test_step_lowers_the_loss_of_its_batch():
     network = small_network()
     trainer = ninc.Trainer(network, ninc.SGD(0.05, momentum=0.9))
-    data = bars(32)
-    x = data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    losses = [trainer.step(x, data.labels) for _ in range(30)]
+    x, labels = as_floats(bars(32))
+    losses = [trainer.step(x, labels) for _ in range(30)]
     assert losses[0] == pytest.approx(math.log(2), abs=0.7)
     assert losses[-1] < 0.5 * losses[0]
 
 
 def test_float_arrays_are_taken_as_they_are():
     network = small_network()
-    data = bars()
-    x = data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    history = ninc.Trainer(network).fit((x, data.labels), epochs=1, progress=False)
+    history = ninc.Trainer(network).fit(as_floats(bars()), epochs=1, progress=False)
     assert network.preprocessing is None and "val_loss" not in history.rows[0]
 
 
@@ -122,12 +120,11 @@ def test_an_interrupt_keeps_the_finished_epochs():
 )
 def test_bad_batches_change_nothing(x, labels, error):
     network = small_network()
-    before = {name: value.copy() for name, value in network.state_dict().items()}
+    before = copies(network)
     trainer = ninc.Trainer(network)
     with pytest.raises(error):
         trainer.step(x, labels)
-    for name, value in network.state_dict().items():
-        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    assert_same_weights(network, before)
 
 
 def test_settings_are_checked():

@@ -10,20 +10,20 @@ from ninc.data import BatchStream
 from ninc.errors import ArgumentError
 from ninc.schedules import Plateau
 from ninc.training.record import checkpoint
-from support.small_training import bars, small_network
+from support.small_training import as_floats, bars, small_network
+from support.weights import assert_same_weights, copies
 
 
 def fitted(train=None, **options):
-    """(weights, history) of a short run."""
-    network = small_network()
+    """The trainer of a short run."""
+    trainer = ninc.Trainer(small_network())
     settings = {"epochs": 2, "batch_size": 16, "progress": False, **options}
-    history = ninc.Trainer(network).fit(bars(48) if train is None else train, **settings)
-    return {n: v.copy() for n, v in network.state_dict().items()}, history
+    trainer.fit(bars(48) if train is None else train, **settings)
+    return trainer
 
 
 def assert_same(got, expected):
-    for name, value in expected[0].items():
-        np.testing.assert_array_equal(got[0][name], value, err_msg=name)
+    assert_same_weights(got.network, expected.network)
 
 
 def test_whole_numbers_may_be_written_as_floats():
@@ -41,7 +41,7 @@ def test_a_share_may_be_any_real_number():
     for share in (np.float32(0.25), np.float16(0.25), np.float64(0.25)):
         got = fitted(validation=share)
         assert_same(got, expected)
-        assert got[1]["val_loss"] == expected[1]["val_loss"]
+        assert got.history["val_loss"] == expected.history["val_loss"]
 
 
 def test_steps_between_checkpoints_may_be_numpys(tmp_path, monkeypatch):
@@ -57,7 +57,7 @@ def test_steps_between_checkpoints_may_be_numpys(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", [list, tuple, iter, BatchStream])
 def test_batches_are_trained_on_as_a_stream(kind):
     data = bars(48)
-    x = data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255
+    x, _ = as_floats(data)
     batches = [(x[i : i + 16], data.labels[i : i + 16]) for i in range(0, 48, 16)]
     assert_same(fitted(kind(batches), epochs=1), fitted(BatchStream(batches), epochs=1))
     two = batches[:2]  # as many as (x, y) has
@@ -111,10 +111,10 @@ def test_whitening_is_for_pictures():
 
 def test_a_step_does_not_pass_over_the_average():
     trainer = ninc.Trainer(small_network(), average=EMA(0.9))
-    before = {n: v.copy() for n, v in trainer.network.state_dict().items()}
+    before = copies(trainer.network)
     with pytest.raises(ArgumentError, match=r"step: EMA\(decay=0.9.* is kept by fit alone"):
         trainer.step(np.zeros((2, 1, 8, 8), np.float32), np.zeros(2, int))
-    assert_same((trainer.network.state_dict(), None), (before, None))
+    assert_same_weights(trainer.network, before)
 
 
 @pytest.mark.parametrize(

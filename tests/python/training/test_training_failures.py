@@ -16,7 +16,9 @@ from ninc.data import Dataset
 from ninc.errors import DivergedError, FileError
 from ninc.training.record import checkpoint
 from ninc.training.stepper import Stepper
-from support.small_training import bars, command, everything, finished, random_npz, small_network
+from support.processes import command, finished
+from support.small_training import bars, everything, random_npz, small_network
+from support.weights import assert_same_weights, copies
 
 
 def train_command(data, run, *options, **more):
@@ -159,13 +161,12 @@ def test_the_layer_where_it_began_is_named_and_nothing_changes():
     names = list(small_network().parameters())
     for name in (names[0], names[-2]):
         network = spoilt(name, np.nan)
-        before = {key: value.copy() for key, value in network.state_dict().items()}
+        before = copies(network)
         layer = name.rpartition(".")[0]
         expected = f"became nan at epoch 1, step 1: not finite first is {name} of {layer} .Conv2d."
         with pytest.raises(DivergedError, match=expected):
             ninc.Trainer(network).fit(bars(), epochs=1, batch_size=16, progress=False)
-        for key, value in network.state_dict().items():
-            np.testing.assert_array_equal(value, before[key], err_msg=key)
+        assert_same_weights(network, before)
 
 
 def test_an_output_that_overflows_is_named():
@@ -251,8 +252,7 @@ def test_with_patience_the_best_weights_are_not_lost(tmp_path, folder):
                     checkpoint_dir=folder)  # fmt: skip
     found = trainer.history["val_accuracy"]
     other.fit(bars(), epochs=found.index(max(found)) + 1, batch_size=16, progress=False)
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(value, other.network.state_dict()[name], err_msg=name)
+    assert_same_weights(trainer.network, other.network)
 
 
 def test_numbers_that_are_not_finite_reach_no_checkpoint(tmp_path):
@@ -270,23 +270,19 @@ def test_numbers_that_are_not_finite_reach_no_checkpoint(tmp_path):
 # ---- Signals -------------------------------------------------------------------------------------
 
 
-def test_the_first_signal_waits_and_the_second_does_not():
-    told, handlers = [], [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with Interrupts(told.append) as interrupts:
+def test_the_first_signal_waits_and_the_second_does_not(own_handler):
+    told, before = [], signal.getsignal(signal.SIGTERM)
+    with Interrupts(told.append) as interrupts:
+        interrupts.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.requested == "SIGINT" and len(told) == 1
+        with pytest.raises(Interrupted) as stop:
             interrupts.check()
-            os.kill(os.getpid(), signal.SIGINT)
-            assert interrupts.requested == "SIGINT" and len(told) == 1
-            with pytest.raises(Interrupted) as stop:
-                interrupts.check()
-            assert stop.value.signal == "SIGINT"
-            with pytest.raises(KeyboardInterrupt, match="at once"):
-                os.kill(os.getpid(), signal.SIGTERM)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, handlers[0])
-    assert signal.getsignal(signal.SIGTERM) == handlers[1]
+        assert stop.value.signal == "SIGINT"
+        with pytest.raises(KeyboardInterrupt, match="at once"):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_programs_own_handlers_are_left_alone():

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,15 +15,18 @@ from ninc.errors import ArgumentError
 from ninc.training.record import checkpoint
 from ninc.training.record.checkpoint import Pace
 from ninc.training.record.history import in_order
-from support.small_training import bars, everything, small_network, stop_after
+from support.small_training import (
+    as_floats,
+    assert_same_checkpoints,
+    bars,
+    everything,
+    fit_in,
+    small_network,
+    stop_after,
+)
+from support.weights import assert_same_weights, copies
 
-
-def fit(folder, network=None, train=None, seed=0, epochs=3, validation=True, changed=(), **options):
-    trainer = everything(network or small_network(), seed, **dict(changed))
-    held_out = bars(32, seed=1) if validation else None
-    settings = dict(epochs=epochs, batch_size=16, progress=False, checkpoint_dir=folder)
-    trainer.fit(bars() if train is None else train, held_out, **{**settings, **options})
-    return trainer
+fit = partial(fit_in, epochs=3)
 
 
 def fit_and_stop(monkeypatch, steps, folder, **options):
@@ -31,11 +35,6 @@ def fit_and_stop(monkeypatch, steps, folder, **options):
         with pytest.raises(KeyboardInterrupt) as stopped:
             fit(folder, **options)
     return str(stopped.value)
-
-
-def same_bytes(one, other):
-    for name in ("last.safetensors", "best.safetensors"):
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
 def test_a_checkpoint_is_a_network_with_the_trainers_arrays(tmp_path):
@@ -58,7 +57,7 @@ def test_a_checkpoint_is_a_network_with_the_trainers_arrays(tmp_path):
 @pytest.fixture(scope="module")
 def whole_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return folder, fit(folder).network.state_dict()
+    return folder, copies(fit(folder).network)
 
 
 @pytest.mark.parametrize("stop", [1, 5, 6, 7, 12, 13, 18])
@@ -71,9 +70,8 @@ def test_a_run_stopped_behind_any_step_ends_the_same(tmp_path, monkeypatch, whol
         "the network has the averaged weights"
     )
     trainer = fit(tmp_path, resume=True)
-    same_bytes(tmp_path, whole)
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+    assert_same_checkpoints(tmp_path, whole)
+    assert_same_weights(trainer.network, expected)
     assert trainer.history["epoch"] == [1, 2, 3] and len(trainer.history["seconds"]) == 3
 
 
@@ -91,15 +89,15 @@ def test_a_run_stopped_while_it_validates_ends_the_same(tmp_path, monkeypatch, w
         with pytest.raises(KeyboardInterrupt, match=r"\(SIGTERM\) after epoch 2, step 6"):
             fit(tmp_path)
     fit(tmp_path, resume=True)
-    same_bytes(tmp_path, whole_run[0])
+    assert_same_checkpoints(tmp_path, whole_run[0])
 
 
 def test_threads_change_no_byte_of_a_checkpoint(tmp_path, threads):
     for count in (1, 2, 5):
         threads(count)
         fit(tmp_path / str(count), epochs=1)
-    same_bytes(tmp_path / "1", tmp_path / "2")
-    same_bytes(tmp_path / "1", tmp_path / "5")
+    assert_same_checkpoints(tmp_path / "1", tmp_path / "2")
+    assert_same_checkpoints(tmp_path / "1", tmp_path / "5")
 
 
 def test_the_papers_whitening_survives_a_resume(tmp_path, monkeypatch):
@@ -109,7 +107,7 @@ def test_the_papers_whitening_survives_a_resume(tmp_path, monkeypatch):
     # The stored matrix counts: fitting it anew might give other bits on another machine.
     monkeypatch.setattr(ninc.preprocess.Preprocessing, "fit", None)
     cut = fit(tmp_path / "cut", resume=True, **options).network
-    same_bytes(tmp_path / "cut", tmp_path / "whole")
+    assert_same_checkpoints(tmp_path / "cut", tmp_path / "whole")
     pictures = list(bars(4).images)
     np.testing.assert_array_equal(cut.predict(pictures), whole.predict(pictures))
 
@@ -123,18 +121,13 @@ def test_early_stopping_resumes_with_its_best(tmp_path, monkeypatch):
     fit_and_stop(monkeypatch, 15, tmp_path / "cut", **options)
     cut = fit(tmp_path / "cut", resume=True, **options)
     assert cut.history["val_loss"] == whole.history["val_loss"]
-    same_bytes(tmp_path / "cut", tmp_path / "whole")
-    best = ninc.load(tmp_path / "cut" / "best.safetensors").state_dict()
-    for name, value in cut.network.state_dict().items():
-        np.testing.assert_array_equal(value, best[name])
+    assert_same_checkpoints(tmp_path / "cut", tmp_path / "whole")
+    assert_same_weights(cut.network, ninc.load(tmp_path / "cut" / "best.safetensors"))
 
 
 def test_a_resumed_history_has_its_columns_in_the_same_order(tmp_path, monkeypatch):
     whole = fit(tmp_path / "whole")
-    stop_after(monkeypatch, 14)
-    with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "run")
-    monkeypatch.undo()
+    fit_and_stop(monkeypatch, 14, tmp_path / "run")
     resumed = fit(tmp_path / "run", resume=True)
     assert [list(row) for row in resumed.history] == [list(row) for row in whole.history]
     lines = [(tmp_path / name / "history.jsonl").read_text() for name in ("whole", "run")]
@@ -179,7 +172,7 @@ def test_paces(monkeypatch):
 
 def test_a_stream_is_trained_on_and_resumed(tmp_path, monkeypatch):
     data = bars()
-    x = data.images.transpose(0, 3, 1, 2).astype(np.float32) / 255
+    x, _ = as_floats(data)
     edges = (0, 16, 40, 60, 96)  # batches of several sizes
 
     def batches():
@@ -203,7 +196,7 @@ def test_a_stream_is_trained_on_and_resumed(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run("cut")
     run("cut", resume=True)
-    same_bytes(tmp_path / "cut", tmp_path / "whole")
+    assert_same_checkpoints(tmp_path / "cut", tmp_path / "whole")
     with pytest.raises(ArgumentError, match="stream cannot be split"):
         ninc.Trainer(small_network()).fit(BatchStream(batches), 0.5, progress=False)
     with pytest.raises(ArgumentError, match="needs its preprocessing first"):

@@ -1,8 +1,6 @@
 """Runs that are given more epochs, fewer, or more patience, and end as if begun so."""
 
-import os
 import re
-import signal
 
 import numpy as np
 import pytest
@@ -11,8 +9,14 @@ import ninc
 from ninc.averages import EMA, SWA
 from ninc.errors import ArgumentError
 from ninc.schedules import Constant, Cosine, OneCycle, Step, Warmup
-from ninc.training.stepper import Stepper
-from support.small_training import bars, everything, small_network
+from support.small_training import (
+    assert_same_checkpoints,
+    bars,
+    everything,
+    small_network,
+    stop_after,
+)
+from support.weights import assert_same_weights
 
 
 class Halving:
@@ -39,16 +43,6 @@ def run(folder, epochs, changed=None, **options):
     return trainer
 
 
-def assert_same_run(folder, whole):
-    for name in ("last.safetensors", "best.safetensors"):
-        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
-
-
-def assert_same_network(trainer, other):
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(value, other.network.state_dict()[name], err_msg=name)
-
-
 @pytest.mark.parametrize(
     "changed",
     [
@@ -65,29 +59,20 @@ def test_an_extended_run_is_one_begun_so(tmp_path, changed):
     extended = run(tmp_path / "run", 5, changed, resume=True)
     assert extended.history["epoch"] == [1, 2, 3, 4, 5]
     assert extended.history["val_loss"] == whole.history["val_loss"]
-    assert_same_run(tmp_path / "run", tmp_path / "whole")
-    assert_same_network(extended, whole)
+    assert_same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert_same_weights(extended.network, whole.network)
 
 
 @pytest.mark.parametrize("epochs", [2, 4])
 def test_a_run_that_is_not_finished_may_become_longer_or_shorter(tmp_path, monkeypatch, epochs):
     whole = run(tmp_path / "whole", epochs)
-    update, done = Stepper.update, []
-
-    def counted(*args):
-        result = update(*args)
-        done.append(1)
-        if len(done) == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return result
-
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "update", counted)
+        stop_after(patch, 6)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "run", 3)
     changed = run(tmp_path / "run", epochs, resume=True)
-    assert_same_run(tmp_path / "run", tmp_path / "whole")
-    assert_same_network(changed, whole)
+    assert_same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert_same_weights(changed.network, whole.network)
 
 
 def test_a_run_cut_down_to_what_it_has_done_is_finished(tmp_path, capsys):
@@ -102,7 +87,7 @@ def test_a_run_cut_down_to_what_it_has_done_is_finished(tmp_path, capsys):
     again = run(tmp_path / "whole", 2, resume=True, progress=True)
     words = capsys.readouterr().err
     assert f"the run in {tmp_path / 'whole'} was finished already; more epochs go on\n" in words
-    assert_same_network(again, whole)
+    assert_same_weights(again.network, whole.network)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +148,8 @@ def test_more_patience_goes_on(tmp_path, rigged, patience, epochs):
     assert len(whole.history) == (5 if patience == 3 else epochs)
     more = run(tmp_path / "run", epochs, patience=patience, resume=True)
     assert more.history["val_accuracy"] == whole.history["val_accuracy"]
-    assert_same_run(tmp_path / "run", tmp_path / "whole")
-    assert_same_network(more, whole)
+    assert_same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert_same_weights(more.network, whole.network)
 
 
 def test_a_run_that_patience_ended_stays_so_whatever_its_epochs(tmp_path, rigged, capsys):
@@ -175,7 +160,7 @@ def test_a_run_that_patience_ended_stays_so_whatever_its_epochs(tmp_path, rigged
         "was finished already, by patience 2 after epoch 4 of 9; a larger patience goes on"
         in capsys.readouterr().err
     )
-    assert_same_network(again, stopped)
+    assert_same_weights(again.network, stopped.network)
 
 
 def test_less_patience_is_refused(tmp_path, rigged):

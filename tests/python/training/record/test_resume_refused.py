@@ -13,15 +13,7 @@ from ninc.errors import ArgumentError, FileError
 from ninc.preprocess import Preprocessing
 from ninc.training.record import checkpoint
 from ninc.training.record.run_folder import RunFolder
-from support.small_training import bars, everything, small_network, stop_after
-
-
-def fit(folder, network=None, train=None, seed=0, validation=True, changed=(), **options):
-    trainer = everything(network or small_network(), seed, **dict(changed))
-    held_out = bars(32, seed=1) if validation else None
-    settings = dict(epochs=2, batch_size=16, progress=False, checkpoint_dir=folder)
-    trainer.fit(bars() if train is None else train, held_out, **{**settings, **options})
-    return trainer
+from support.small_training import bars, fit_in, small_network, stop_after
 
 
 @pytest.fixture
@@ -30,7 +22,7 @@ def interrupted(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_after(patch, 7)
         with pytest.raises(KeyboardInterrupt, match="after epoch 2, step 1"):
-            fit(tmp_path / "run")
+            fit_in(tmp_path / "run")
     return tmp_path / "run"
 
 
@@ -65,11 +57,11 @@ def changed_bars():
 def test_a_run_is_not_resumed_as_another(interrupted, options, words):
     before = (interrupted / "last.safetensors").read_bytes()
     with pytest.raises((ArgumentError, FileError), match=words) as told:
-        fit(interrupted, **{"resume": True, **options})
+        fit_in(interrupted, **{"resume": True, **options})
     assert str(interrupted / "last.safetensors") in str(told.value)
     assert "another folder" in str(told.value) and "\n" not in str(told.value)
     assert (interrupted / "last.safetensors").read_bytes() == before
-    fit(interrupted, resume=True)  # and nothing is lost
+    fit_in(interrupted, resume=True)  # and nothing is lost
 
 
 def test_another_instruction_set_is_refused(interrupted):
@@ -80,10 +72,10 @@ def test_another_instruction_set_is_refused(interrupted):
     try:
         ninc.set_target(other)
         with pytest.raises(ArgumentError, match=f"{before} instructions .*NINC_TARGET={before}"):
-            fit(interrupted, resume=True)
+            fit_in(interrupted, resume=True)
     finally:
         ninc.set_target(before)
-    fit(interrupted, resume=True)
+    fit_in(interrupted, resume=True)
 
 
 def cut_short(path):
@@ -136,7 +128,7 @@ def test_a_damaged_checkpoint_is_named_and_left(interrupted, damage):
     damage(last)
     before = last.read_bytes()
     with pytest.raises(FileError, match="last.safetensors: damaged checkpoint") as told:
-        fit(interrupted, resume=True)
+        fit_in(interrupted, resume=True)
     assert "\n" not in str(told.value) and "best.safetensors" in str(told.value)
     assert last.read_bytes() == before
     assert ninc.load(interrupted / "best.safetensors").classes == ["lying", "upright"]
@@ -154,7 +146,7 @@ def test_another_rule_of_batches_is_told(interrupted, written, why):
     model.save(str(last), {"training": json.dumps(changed)})
     before = last.read_bytes()
     with pytest.raises(FileError) as told:
-        fit(interrupted, resume=True)
+        fit_in(interrupted, resume=True)
     words = f"{last}: cannot resume: ninc 0.0.7 began this run{why} (checkpoint format {written}, "
     assert str(told.value).startswith(words)
     assert "finish it with that version, or begin anew in another folder" in str(told.value)
@@ -162,31 +154,31 @@ def test_another_rule_of_batches_is_told(interrupted, written, why):
 
 
 def test_a_missing_best_is_told_before_training(tmp_path):
-    fit(tmp_path, patience=2)
+    fit_in(tmp_path, patience=2)
     (tmp_path / "best.safetensors").unlink()
     with pytest.raises(FileError, match="best.safetensors: missing, but epoch . was the best"):
-        fit(tmp_path, patience=2, resume=True)
+        fit_in(tmp_path, patience=2, resume=True)
 
 
 def test_two_runs_do_not_share_a_folder(interrupted):
     folder = RunFolder(interrupted)
     try:
         with pytest.raises(FileError, match="another training run is using this folder"):
-            fit(interrupted, resume=True)
+            fit_in(interrupted, resume=True)
     finally:
         folder.close()
-    fit(interrupted, resume=True)
+    fit_in(interrupted, resume=True)
 
 
 def test_resume_needs_a_folder():
     with pytest.raises(ArgumentError, match="resume needs a checkpoint_dir"):
-        fit(None, resume=True)
+        fit_in(None, resume=True)
 
 
 def test_remains_of_a_killed_process_are_removed(interrupted):
     for name in (".ninc-1-1.tmp", ".history.jsonl.77"):
         (interrupted / name).write_text("half a fi")
-    fit(interrupted, resume=True)
+    fit_in(interrupted, resume=True)
     assert not list(interrupted.glob(".*"))
 
 
@@ -194,10 +186,10 @@ def test_a_network_that_brings_another_preprocessing_is_refused(interrupted):
     other = small_network()
     other.preprocessing = Preprocessing((8, 8), 1, (0.25,), (0.5,))
     with pytest.raises(ArgumentError, match="stored preprocessing is not the one that the run"):
-        fit(interrupted, network=other, resume=True)
+        fit_in(interrupted, network=other, resume=True)
     same = small_network()
     same.preprocessing = ninc.load(interrupted / "last.safetensors").preprocessing
-    fit(interrupted, network=same, resume=True)
+    fit_in(interrupted, network=same, resume=True)
 
 
 def framed(folder, **options):
