@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import cli
 from ninc._base.plain_json import json_text
+from support.command_line import printed
 from support.small_training import as_floats, bars, small_network
 
 
@@ -55,6 +55,5 @@ def test_eval_of_logits_that_are_not_finite(tmp_path, capsys):
     network = small_network()
     network.save(tmp_path / "net")
     np.savez(tmp_path / "data.npz", x=x * np.float32(3e38), y=labels)
-    assert cli.main(["eval", str(tmp_path / "net"), str(tmp_path / "data.npz"), "--json"]) == 0
-    result = strict(capsys.readouterr().out)
+    result = strict(printed(capsys, "eval", tmp_path / "net", tmp_path / "data.npz", "--json"))
     assert result["loss"] is None and result["images"] == 8 and None in result["precision"]

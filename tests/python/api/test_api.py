@@ -1,9 +1,5 @@
 """The names users type, how they are imported, and what controls the process."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -11,16 +7,7 @@ import ninc
 from ninc import functional as F
 from ninc import nn
 from ninc.errors import ArgumentError
-
-
-def python(code, **environment):
-    """Runs code in a fresh interpreter."""
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-    )
+from support.processes import python
 
 
 @pytest.mark.parametrize("module", [ninc, nn, F, ninc.models, ninc.schedules, ninc.augment])
@@ -41,7 +28,8 @@ def test_an_unknown_name_is_told():
 
 
 def test_importing_ninc_loads_none_of_its_parts():
-    done = python("import sys, ninc; print(*[m for m in sys.modules if m.startswith('ninc')])")
+    code = "import sys, ninc; print(*[m for m in sys.modules if m.startswith('ninc')])"
+    done = python("-c", code)
     assert set(done.stdout.split()) == {"ninc", "ninc._old_paths"}
 
 
@@ -115,7 +103,7 @@ def test_targets(rng):
 
 def test_the_environment_chooses():
     code = "import ninc; print(ninc.target(), ninc.get_num_threads())"
-    done = python(code, NINC_TARGET="scalar", NINC_NUM_THREADS="3")
+    done = python("-c", code, NINC_TARGET="scalar", NINC_NUM_THREADS="3")
     assert done.stdout.split() == ["scalar", "3"]
 
 
@@ -132,10 +120,10 @@ print(ninc.target())
 @pytest.mark.parametrize("target", ninc.targets())
 def test_each_target_runs_when_it_is_asked_for_first(target):
     """Some registers need the operating system's leave, which no other target has asked for."""
-    done = python(CONVOLVE, NINC_TARGET=target)
+    done = python("-c", CONVOLVE, NINC_TARGET=target)
     assert (done.returncode, done.stdout.split()) == (0, [target]), done.stderr
     chosen_late = f"import ninc; ninc.set_target({target!r})" + CONVOLVE
-    done = python(chosen_late, NINC_TARGET="scalar")
+    done = python("-c", chosen_late, NINC_TARGET="scalar")
     assert (done.returncode, done.stdout.split()) == (0, [target]), done.stderr
 
 
@@ -143,7 +131,7 @@ def test_each_target_runs_when_it_is_asked_for_first(target):
     ("NINC_TARGET", "sse"), ("NINC_NUM_THREADS", "0"), ("NINC_NUM_THREADS", "many"),
 ])  # fmt: skip
 def test_a_wrong_environment_is_told(name, value):
-    done = python("import ninc; ninc.targets()", **{name: value})
+    done = python("-c", "import ninc; ninc.targets()", **{name: value})
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1 and name in last and value in last
     assert last.startswith(("ninc.errors.ArgumentError", "ImportError"))

@@ -1,15 +1,12 @@
 """Settings that no machine can hold and numbers that are none: told in one sentence, by name."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 import ninc
 from ninc import functional as F
 from ninc import nn
+from support.processes import python
 
 X = np.ones((2, 4, 6, 7), np.float32)
 WEIGHT = np.ones((5, 4, 3, 3), np.float32)
@@ -73,12 +70,7 @@ def test_the_loss_of_no_rows_is_the_mean_of_nothing():
     "variable, value", [("NINC_TARGET", "sse9"), ("NINC_NUM_THREADS", "0"), ("NINC_PRECISION", "x")]
 )
 def test_the_command_line_tells_a_senseless_environment_in_one_line(variable, value):
-    result = subprocess.run(
-        [sys.executable, "-m", "ninc", "info", "nin-mnist"],
-        env={**os.environ, variable: value},
-        capture_output=True,
-        text=True,
-    )
+    result = python("-m", "ninc", "info", "nin-mnist", **{variable: value})
     assert result.returncode == 1
     assert result.stderr.startswith(f"ninc: {variable}")
     assert result.stderr.count("\n") == 1

@@ -6,32 +6,26 @@ Those that belong to one part of ninc are tested beside it.
 import numpy as np
 import pytest
 
-from ninc import Trainer, cli, data, nn
+from ninc import Trainer, data, nn
 from ninc.data.duplicates import shared_images
 from ninc.errors import DTypeError, ShapeError
+from support.command_line import ninc_command
+from support.small_pictures import save_around
 
-Image = pytest.importorskip("PIL.Image")
-
-
-def pictures(folder, count, seed, level):
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    for index in range(count):
-        pixels = np.clip(rng.normal(level, 20, (28, 28, 3)), 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{seed}-{index}.png")
+pytest.importorskip("PIL.Image")
 
 
 def test_pictures_in_both_sets_are_told(tmp_path, capsys):
     """joojs/fairface#21: thousands of training pictures were among those to validate with."""
     for seed, (name, level) in enumerate((("dark", 60), ("light", 190))):
-        pictures(tmp_path / "train" / name, 6, seed, level)
-        pictures(tmp_path / "test" / name, 2, seed + 10, level)
-        copied = tmp_path / "train" / name / f"{seed}-3.png"
+        save_around(tmp_path / "train" / name, level, 6, seed, (28, 28, 3))
+        save_around(tmp_path / "test" / name, level, 2, seed + 10, (28, 28, 3))
+        copied = tmp_path / "train" / name / "3.png"
         (tmp_path / "test" / name / "other-name.png").write_bytes(copied.read_bytes())
     train, test = (data.load(tmp_path, split) for split in ("train", "test"))
     assert shared_images(train, test) == 2 and shared_images(test, train) == 2
-    arguments = ["-o", tmp_path / "n", "--epochs", "1", "--model", "nin-mnist"]
-    assert cli.main(["train", str(tmp_path), *map(str, arguments)]) == 0
+    options = ("-o", tmp_path / "n", "--epochs", 1, "--model", "nin-mnist")
+    assert ninc_command("train", tmp_path, *options) == 0
     told = capsys.readouterr().err
     assert "2 of the 6 pictures to test with are also among those to train with" in told
     (tmp_path / "test/dark/other-name.png").unlink()

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import cli
 from ninc.errors import Error
 from ninc.preprocess import Preprocessing
+from support.command_line import ninc_command
+from support.small_pictures import save
 
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL.Image")
 
 
 @pytest.fixture
@@ -29,16 +30,15 @@ def data(tmp_path):
     """Four flat pictures a class, no test folder."""
     root = tmp_path / "data"
     for name in ("cat", "dog"):
-        (root / name).mkdir(parents=True)
         for number in range(4):
-            pixels = np.full((8, 8, 3), 40 * number + (name == "dog"), np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{number}.png")
+            level = 40 * number + (name == "dog")
+            save(root / name / f"{number}.png", np.full((8, 8, 3), level, np.uint8))
     return root
 
 
 def run(capsys, *args):
     """(status, the one line on stderr) of a command that must fail."""
-    status = cli.main([str(arg) for arg in args])
+    status = ninc_command(*args)
     captured = capsys.readouterr()
     lines = [line for line in captured.err.splitlines() if line.startswith("ninc: ")]
     assert len(lines) == 1 and "Traceback" not in captured.err

@@ -1,41 +1,39 @@
 """ninc train --size, --fit and --ground: what is printed, stored, and done by other commands."""
 
-import json
-
 import numpy as np
 import pytest
 
 import ninc
-from ninc import cli
 from ninc.formats.metadata import stored_preprocessing
 from ninc.preprocess import Framing
+from support.command_line import ninc_command, printed_json, usage
+from support.small_pictures import save, turned_exif
 from support.weights import assert_same_weights
 
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL.Image")
+
+
+SETTINGS = ("--model", "nin-mnist", "--epochs", 1, "--batch-size", 8, "--no-augment")
 
 
 def put(folder, width, height, count=8, turned=False):
     """Pictures of an upright or a lying bar; turned: as a phone on its side stores them."""
     rng = np.random.default_rng(width)
     for name in ("lying", "upright"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
         for index in range(count):
             pixels = rng.integers(0, 40, (height, width), dtype=np.uint8)
             if name == "lying":
                 pixels[height // 2 - 2 : height // 2 + 2] += 200
             else:
                 pixels[:, width // 2 - 2 : width // 2 + 2] += 200
-            image, exif = Image.fromarray(pixels), Image.Exif()
             if turned:
-                image = image.transpose(Image.ROTATE_90)
-                exif[0x0112] = 6
-            image.save(folder / name / f"{index}.png", exif=exif)
+                pixels = np.rot90(pixels)
+            save(folder / name / f"{index}.png", pixels, exif=turned_exif(6 if turned else 1))
     return folder
 
 
 def train(data, output, *options):
-    arguments = ("--model", "nin-mnist", "--epochs", "1", "--batch-size", "8", "--no-augment")
-    return cli.main([str(a) for a in ("train", data, "-o", output, *arguments, *options)])
+    return ninc_command("train", data, "-o", output, *SETTINGS, *options)
 
 
 def test_size_fit_and_ground_are_told_stored_and_used(tmp_path, capsys):
@@ -50,8 +48,7 @@ def test_size_fit_and_ground_are_told_stored_and_used(tmp_path, capsys):
     files = sorted(data.glob("*/*.png"))
     pixels = np.stack([framing.pixels(file) for file in files])
     np.testing.assert_array_equal(net.predict(files), net.predict(pixels))
-    assert cli.main(["eval", str(model), str(data), "--split", "all", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = printed_json(capsys, "eval", model, data, "--split", "all")
     labels = np.repeat([0, 1], 8)
     assert found["accuracy"] == (net.predict(files).argmax(1) == labels).mean()
 
@@ -70,12 +67,11 @@ def test_much_that_a_crop_loses_is_told(tmp_path, capsys, width, height, told):
 def test_pictures_that_a_phone_stored_on_their_side(tmp_path, capsys):
     """The same pictures, stored upright and turned, train the same network, tested the same."""
     data = [put(tmp_path / name, 40, 30, turned=name == "turned") for name in ("plain", "turned")]
+    found = []
     for folder in data:
         assert train(folder, tmp_path / f"{folder.name}.net", "--fit", "squash") == 0
-        model = str(tmp_path / "plain.net")
-        assert cli.main(["eval", model, str(folder), "--split", "all", "--json"]) == 0
-    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[0] == "{"]
-    assert printed[0]["confusion"] == printed[1]["confusion"]
+        found.append(printed_json(capsys, "eval", tmp_path / "plain.net", folder, "--split", "all"))
+    assert found[0]["confusion"] == found[1]["confusion"]
     plain, turned = (ninc.load(tmp_path / f"{folder.name}.net") for folder in data)
     assert_same_weights(plain, turned)
 
@@ -92,6 +88,5 @@ def test_pictures_that_a_phone_stored_on_their_side(tmp_path, capsys):
     ],
 )
 def test_wrong_usage(tmp_path, capsys, options, words):
-    with pytest.raises(SystemExit) as stop:
-        train(tmp_path, tmp_path / "net", *options)
-    assert stop.value.code == 2 and words in capsys.readouterr().err
+    command = ("train", tmp_path, "-o", tmp_path / "net", *SETTINGS)
+    assert words in usage(capsys, *command, *options)

@@ -1,7 +1,5 @@
 """`ninc train --init` and `--freeze`: going on from a model file, with the same classes or not."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -11,20 +9,23 @@ from ninc.augment import Compose, Flip, PadCrop
 from ninc.cli.train_options import make_trainer
 from ninc.preprocess import Preprocessing
 from ninc.training import recipes
+from support.command_line import ninc_command, printed_json, usage
+from support.small_pictures import save
 from support.small_training import bars, random_npz, small_network
 from support.weights import same_bits
+
+SETTINGS = ("--epochs", 1, "--batch-size", 8, "--lr", 0.01)
 
 
 def folder_of(path, names, count=12, side=20):
     """A folder of PNG pictures, one folder a class, each class of a grey level of its own."""
-    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("PIL.Image")
     rng = np.random.default_rng(1)
     for number, name in enumerate(names):
-        (path / name).mkdir(parents=True)
         for i in range(count):
             pixels = rng.integers(0, 60, (side, side + i % 3, 3), dtype=np.uint8) + 90 * number
-            image.fromarray(pixels.astype(np.uint8)).save(path / name / f"{i}.png")
-    return str(path)
+            save(path / name / f"{i}.png", pixels.astype(np.uint8))
+    return path
 
 
 @pytest.fixture
@@ -40,8 +41,7 @@ def model(tmp_path):
 
 
 def train(data, out, init, *options):
-    settings = ["--epochs", "1", "--batch-size", "8", "--lr", "0.01", *options]
-    return cli.main(["train", data, "-o", str(out), "--init", str(init), *settings])
+    return ninc_command("train", data, "-o", out, "--init", init, *SETTINGS, *options)
 
 
 def test_the_same_classes_keep_the_last_layer(tmp_path, model, capsys):
@@ -85,8 +85,7 @@ def test_other_classes_get_a_new_last_layer(tmp_path, model, capsys):
     assert after.preprocessing == before.preprocessing
     still = {n for n in before.state_dict() if "conv" in n or n.startswith("cccp1")}
     assert still <= same_bits(before, after)
-    assert cli.main(["eval", str(out), data, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["confusion"]) == 3
+    assert len(printed_json(capsys, "eval", out, data)["confusion"]) == 3
 
 
 def test_two_others_get_a_new_one_too(tmp_path, model, capsys):
@@ -99,13 +98,13 @@ def test_two_others_get_a_new_one_too(tmp_path, model, capsys):
 
 def test_a_checkpoint_is_gone_on_from(tmp_path, capsys):
     data = random_npz(tmp_path / "data.npz", 40)
-    args = ["train", data, "-o", tmp_path / "a", "--model", "nin-mnist", "--epochs", "1"]
-    args += ["--batch-size", "8", "--average", "ema", "--checkpoint", tmp_path / "run"]
-    assert cli.main(list(map(str, args))) == 0
+    args = ["train", data, "-o", tmp_path / "a", "--model", "nin-mnist", "--epochs", 1]
+    args += ["--batch-size", 8, "--average", "ema", "--checkpoint", tmp_path / "run"]
+    assert ninc_command(*args) == 0
     last = tmp_path / "run" / "last.safetensors"
-    assert train(str(data), tmp_path / "b", last, "--freeze", "*", "--freeze", "cccp6") == 1
+    assert train(data, tmp_path / "b", last, "--freeze", "*", "--freeze", "cccp6") == 1
     assert "nothing is left to be trained" in capsys.readouterr().err
-    assert train(str(data), tmp_path / "b", last, "--freeze", "*[v12345]") == 0
+    assert train(data, tmp_path / "b", last, "--freeze", "*[v12345]") == 0
     network = ninc.load(tmp_path / "b")
     still = {n for n in network.state_dict() if n.rpartition(".")[0][-1] in "12345"}
     assert len(still) > 20 and still <= same_bits(ninc.load(last), network)
@@ -122,9 +121,8 @@ def test_a_checkpoint_is_gone_on_from(tmp_path, capsys):
     ],
 )
 def test_what_the_file_says_is_not_said_twice(tmp_path, model, capsys, options, words):
-    with pytest.raises(SystemExit) as stop:
-        train("data", tmp_path / "out", model, *options)
-    assert stop.value.code == 2 and words in capsys.readouterr().err
+    command = ("train", "data", "-o", tmp_path / "out", "--init", model)
+    assert words in usage(capsys, *command, *options)
 
 
 def test_no_file_and_no_layer_are_told_in_one_line(tmp_path, model, capsys):
@@ -138,7 +136,7 @@ def test_no_file_and_no_layer_are_told_in_one_line(tmp_path, model, capsys):
 
 def test_a_run_from_a_file_is_resumed(tmp_path, model, capsys):
     data = folder_of(tmp_path / "data", ["ant", "bee"])
-    options = ["--freeze", "*conv1", "--checkpoint", str(tmp_path / "run"), "--resume"]
+    options = ["--freeze", "*conv1", "--checkpoint", tmp_path / "run", "--resume"]
     assert train(data, tmp_path / "a", model, *options) == 0
     assert train(data, tmp_path / "b", model, *options) == 0
     assert "was finished already" in capsys.readouterr().err

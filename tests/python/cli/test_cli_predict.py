@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from ninc import cli
+from support.command_line import ninc_command, usage
 from support.small_pictures import CLASSES, picture_network, save_noise
 
 Image = pytest.importorskip("PIL.Image")
@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 def run(capsys, *args):
     """(status, stdout, stderr)."""
-    status = cli.main(["predict", *map(str, args)])
+    status = ninc_command("predict", *args)
     return status, *capsys.readouterr()
 
 
@@ -118,10 +118,7 @@ def test_a_table_is_whole_or_not_there(model, folder, capsys, monkeypatch):
 @pytest.mark.parametrize("other, words", [(["--json"], "not allowed with"),
                                           (["--top", "2"], "--top would be ignored")])  # fmt: skip
 def test_what_a_table_cannot_go_with_is_wrong_usage(model, other, words, capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["predict", str(model), "x.png", "--csv", "-", *other])
-    assert stop.value.code == 2
-    assert words in capsys.readouterr().err
+    assert words in usage(capsys, "predict", model, "x.png", "--csv", "-", *other)
 
 
 def test_a_table_of_bad_pictures_alone_has_its_head(model, folder, capsys):
@@ -143,10 +140,8 @@ def test_a_table_does_not_take_the_place_of_what_is_read(model, folder, capsys):
     before = save_noise(folder / "1.png").read_bytes()
     (folder / "bare").write_bytes(before)
     for name in ("1.png", "2.JPG"):  # --csv taken for a switch, as --json is one
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["predict", str(model), "--csv", name, "1.png"])
-        assert stop.value.code == 2
-        assert f"--csv: {name} is named as a picture" in capsys.readouterr().err
+        words = usage(capsys, "predict", model, "--csv", name, "1.png")
+        assert f"--csv: {name} is named as a picture" in words
     status, _, err = run(capsys, model, "1.png", "bare", "--csv", "./bare")
     assert status == 1 and "bare: is one of the files to read, and would be overwritten" in err
     assert (folder / "1.png").read_bytes() == (folder / "bare").read_bytes() == before

@@ -1,7 +1,5 @@
 """What the command line says of itself, and how it says what is no result."""
 
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -12,20 +10,8 @@ from ninc import cli, errors
 from ninc.cli import eval as eval_command
 from ninc.cli.terminal import one_line, width
 from ninc.inference.evaluation import Evaluation
-
-
-def python(*args):
-    return subprocess.run([sys.executable, *args], capture_output=True, text=True)
-
-
-def usage(capsys, *args):
-    """stderr of wrong usage."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main(list(args))
-    assert stop.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    return captured.err
+from support.command_line import usage
+from support.processes import python
 
 
 def test_the_version():

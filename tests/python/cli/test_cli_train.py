@@ -10,6 +10,8 @@ import ninc
 from ninc import cli, schedules
 from ninc.averages import EMA, SWA
 from ninc.cli.train_options import fit_options, make_trainer
+from support.command_line import ninc_command, printed, printed_json, usage
+from support.small_pictures import save_around
 from support.small_training import random_npz
 
 
@@ -47,9 +49,7 @@ def test_without_options_the_recipe_counts():
     ],
 )
 def test_no_output_takes_a_pictures_name(options, words, capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "data", *options])
-    assert stop.value.code == 2 and words in capsys.readouterr().err
+    assert words in usage(capsys, "train", "data", *options)
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,7 @@ def test_options_change_the_recipe():
     ],
 )
 def test_wrong_usage_is_status_2(options, capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "data", "-o", "net", *options])
-    assert stop.value.code == 2
-    err = capsys.readouterr().err
+    err = usage(capsys, "train", "data", "-o", "net", *options)
     assert "usage: ninc train" in err and options[0] in err.splitlines()[-1]
 
 
@@ -150,9 +147,7 @@ def test_wrong_usage_is_status_2(options, capsys):
     ],
 )
 def test_numbers_are_told_by_option_what_it_got_and_what_it_needs(option, given, needs, capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["train", "data", "-o", "net", option, given])
-    line = capsys.readouterr().err.splitlines()[-1]
+    line = usage(capsys, "train", "data", "-o", "net", option, given).splitlines()[-1]
     assert line == f"ninc train: error: argument {option}: must be {needs}, got '{given}'"
 
 
@@ -160,19 +155,18 @@ def test_preprocessing_of_float_arrays(tmp_path, capsys):
     path, out = tmp_path / "data.npz", tmp_path / "net"
     x = np.random.default_rng(0).normal(size=(24, 3, 32, 32)).astype(np.float32)
     np.savez(path, x=x, y=np.arange(24) % 2)
-    command = ["train", str(path), "-o", str(out), "--epochs", "1", "--batch-size", "4"]
-    command += ["--recipe", "original", "--lr", "0.001"]
-    assert cli.main([*command, "--preprocessing", "gcn_zca"]) == 1
+    command = ["train", path, "-o", out, "--epochs", 1, "--batch-size", 4]
+    command += ["--recipe", "original", "--lr", 0.001]
+    assert ninc_command(*command, "--preprocessing", "gcn_zca") == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert "preprocessing 'gcn_zca' is for uint8 pictures" in line
-    assert cli.main(command) == 0  # the recipe's whitening is for pictures
+    assert ninc_command(*command) == 0  # the recipe's whitening is for pictures
 
 
 def test_plot_without_matplotlib_is_told_before_the_training(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli.train, "find_spec", lambda _: None)
     data = random_npz(tmp_path / "data.npz")
-    command = ["train", str(data), "-o", str(tmp_path / "net"), "--plot", str(tmp_path / "p.png")]
-    assert cli.main(command) == 1
+    assert ninc_command("train", data, "-o", tmp_path / "net", "--plot", tmp_path / "p.png") == 1
     assert "--plot needs matplotlib: pip install" in capsys.readouterr().err
     assert not (tmp_path / "net").exists()
 
@@ -180,15 +174,15 @@ def test_plot_without_matplotlib_is_told_before_the_training(tmp_path, capsys, m
 def test_the_data_are_not_overwritten_by_the_network(tmp_path, capsys):
     data = random_npz(tmp_path / "digits.npz")
     before = data.read_bytes()
-    assert cli.main(["train", str(data), "-o", str(data)]) == 1
+    assert ninc_command("train", data, "-o", data) == 1
     assert "digits.npz: is the data, and would be overwritten" in capsys.readouterr().err
     assert data.read_bytes() == before
 
 
 def test_cuda_is_refused_in_one_line(tmp_path, capsys):
     data = random_npz(tmp_path / "data.npz")
-    args = ["train", str(data), "-o", str(tmp_path / "n"), "--model", "nin-mnist"]
-    assert cli.main([*args, "--device", "cuda"]) == 1
+    args = ("train", data, "-o", tmp_path / "n", "--model", "nin-mnist")
+    assert ninc_command(*args, "--device", "cuda") == 1
     assert re.search("cuda: (this build|no)", capsys.readouterr().err.splitlines()[-1])
 
 
@@ -196,8 +190,9 @@ def test_cuda_is_refused_in_one_line(tmp_path, capsys):
 def test_train_prints_one_json_object(tmp_path, capsys, validation):
     data = random_npz(tmp_path / "data.npz")
     out = tmp_path / "net.safetensors"
-    args = ["train", str(data), "-o", str(out), "--model", "nin-mnist", "--epochs", "2"]
-    assert cli.main([*args, "--batch-size", "8", "--held-out", "0.25", "--json", *validation]) == 0
+    args = ["train", data, "-o", out, "--model", "nin-mnist", "--epochs", 2]
+    args += ["--batch-size", 8, "--held-out", 0.25, "--json"]
+    assert ninc_command(*args, *validation) == 0
     captured = capsys.readouterr()
     results = json.loads(captured.out)
     assert results["model"] == str(out) and results["epochs"] == 2
@@ -206,10 +201,8 @@ def test_train_prints_one_json_object(tmp_path, capsys, validation):
     lines = [line for line in captured.err.splitlines() if not line.startswith("ninc: ")]
     assert lines[2].startswith("2 epochs of ") and lines[2].endswith(" of 8 pictures, rate 0.1")
     assert [line.split()[:2] for line in lines[3:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
-    assert cli.main(
-        ["eval", str(out), str(data), "--split", "test", "--held-out", "0.25", "--json"]
-    ) == 0  # fmt: skip
-    assert json.loads(capsys.readouterr().out)["accuracy"] == results["test_accuracy"]
+    result = printed_json(capsys, "eval", out, data, "--split", "test", "--held-out", 0.25)
+    assert result["accuracy"] == results["test_accuracy"]
 
 
 @pytest.mark.parametrize(
@@ -224,11 +217,10 @@ def test_train_prints_one_json_object(tmp_path, capsys, validation):
 )
 def test_what_chose_the_network_is_told(tmp_path, capsys, options, chosen_by, words):
     data = random_npz(tmp_path / "data.npz")
-    args = ["train", str(data), "-o", str(tmp_path / "net"), "--model", "nin-mnist"]
-    args += ["--epochs", "2", "--batch-size", "16", *options]
-    assert cli.main([*args, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["chosen_by"] == chosen_by
-    assert cli.main(args) == 0
+    args = ["train", data, "-o", tmp_path / "net", "--model", "nin-mnist"]
+    args += ["--epochs", 2, "--batch-size", 16, *options]
+    assert printed_json(capsys, *args)["chosen_by"] == chosen_by
+    assert ninc_command(*args) == 0
     captured = capsys.readouterr()
     assert words in captured.out
     assert ("chosen by the test set" in captured.out) == (chosen_by == "test")
@@ -236,28 +228,21 @@ def test_what_chose_the_network_is_told(tmp_path, capsys, options, chosen_by, wo
 
 
 def test_info_and_bench_print_json(capsys, monkeypatch):
-    assert cli.main(["info", "--json"]) == 0
-    build = json.loads(capsys.readouterr().out)
+    build = printed_json(capsys, "info")
     assert build["version"] == ninc.__version__ and build["target"] in build["targets"]
-    assert cli.main(["info", "nin-cifar10", "--json"]) == 0
-    network = json.loads(capsys.readouterr().out)
+    network = printed_json(capsys, "info", "nin-cifar10")
     assert network["parameters"] == 966_986 and network["input_shape"] == [1, 3, 32, 32]
     monkeypatch.setattr(cli.bench, "_SECONDS", 0.0)
-    assert cli.main(["bench", "nin-mnist", "--batch", "2", "--training", "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
+    result = printed_json(capsys, "bench", "nin-mnist", "--batch", 2, "--training")
     assert result["batch"] == 2 and result["training"] and result["images_per_second"] > 0
 
 
 def parts_of(folder, *parts):
     """Pictures of two classes for each part, dark and light; each part has others."""
-    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("PIL.Image")
     for seed, part in enumerate(parts):
-        rng = np.random.default_rng(seed)
         for name, level in (("dark", 60), ("light", 190)):
-            (folder / part / name).mkdir(parents=True)
-            for index in range(8 if part == "train" else 3):
-                pixels = np.clip(rng.normal(level, 20, (28, 28)), 0, 255).astype(np.uint8)
-                image.fromarray(pixels).save(folder / part / name / f"{index}.png")
+            save_around(folder / part / name, level, 8 if part == "train" else 3, seed)
     return folder
 
 
@@ -271,34 +256,32 @@ def parts_of(folder, *parts):
 )
 def test_what_chooses_and_what_tests(tmp_path, capsys, parts, announced, result, chosen_by):
     data = parts_of(tmp_path / "data", *parts)
-    arguments = ["train", data, "-o", tmp_path / "net", "--model", "nin-mnist", "--epochs", "2"]
-    arguments += ["--batch-size", "8", "--patience", "1", "--no-augment"]
-    assert cli.main([*map(str, arguments), "--json"]) == 0
+    arguments = ["train", data, "-o", tmp_path / "net", "--model", "nin-mnist", "--epochs", 2]
+    arguments += ["--batch-size", 8, "--patience", 1, "--no-augment"]
+    assert ninc_command(*arguments, "--json") == 0
     captured = capsys.readouterr()
     assert announced in captured.err
     assert json.loads(captured.out)["chosen_by"] == chosen_by
-    assert cli.main([str(a) for a in arguments]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith(f"{result} accuracy ")
-    assert ("chosen by" in printed) == (result == chosen_by)
+    text = printed(capsys, *arguments)
+    assert text.startswith(f"{result} accuracy ")
+    assert ("chosen by" in text) == (result == chosen_by)
     if "val" in "".join(parts):
-        with pytest.raises(SystemExit):
-            cli.main([*map(str, arguments), "--validation", "0.2"])
-        assert "has a validation set of its own" in capsys.readouterr().err
+        words = usage(capsys, *arguments, "--validation", 0.2)
+        assert "has a validation set of its own" in words
 
 
 def test_data_without_a_train_part(tmp_path, capsys):
     data = parts_of(tmp_path / "data", "test")
-    assert cli.main(["train", str(data), "-o", str(tmp_path / "net")]) == 1
+    assert ninc_command("train", data, "-o", tmp_path / "net") == 1
     assert "no train part; it has test" in capsys.readouterr().err
 
 
 def test_an_epoch_better_than_the_last_is_told_with_its_file(tmp_path, capsys):
     data, run = random_npz(tmp_path / "data.npz"), tmp_path / "run"
-    args = ["train", str(data), "-o", str(tmp_path / "net"), "--model", "nin-mnist"]
-    args += ["--batch-size", "8", "--checkpoint", str(run), "--monitor", "val_loss"]
+    args = ["train", data, "-o", tmp_path / "net", "--model", "nin-mnist"]
+    args += ["--batch-size", 8, "--checkpoint", run, "--monitor", "val_loss"]
     # With so high a rate the loss goes up and down; where it ends depends on the instructions.
-    assert cli.main([*args, "--schedule", "constant", "--lr", "0.5", "--epochs", "6"]) == 0
+    assert ninc_command(*args, "--schedule", "constant", "--lr", 0.5, "--epochs", 6) == 0
     rows = (run / "history.jsonl").read_text().splitlines()
     losses = [json.loads(row)["val_loss"] for row in rows]
     best = min(losses)

@@ -7,20 +7,20 @@ import ninc
 from ninc.data import Dataset, as_dataset, load
 from ninc.data.batches import ahead, batches_in_order, training_batches
 from ninc.errors import ArgumentError, DTypeError, FileError, ShapeError
+from support.small_pictures import save
 
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL.Image")
 
 
-def picture(level, height=8, width=8):
-    return Image.fromarray(np.full((height, width, 3), level, np.uint8))
+def save_flat(path, level, height=8, width=8):
+    return save(path, np.full((height, width, 3), level, np.uint8))
 
 
 def make_folder(root, classes=("cat", "dog"), count=5, suffix=".png"):
     """`count` flat pictures a class; their grey level is 10 * label + number."""
     for label, name in enumerate(classes):
-        (root / name).mkdir(parents=True)
         for number in range(count):
-            picture(10 * label + number).save(root / name / f"{number:03d}{suffix}")
+            save_flat(root / name / f"{number:03d}{suffix}", 10 * label + number)
     return root
 
 
@@ -60,7 +60,7 @@ def test_order_does_not_depend_on_threads(tmp_path, threads):
 
 def test_limit_size_and_channels(tmp_path):
     make_folder(tmp_path, count=6)
-    picture(200, 16, 24).save(tmp_path / "cat" / "000.png")
+    save_flat(tmp_path / "cat" / "000.png", 200, 16, 24)
     got = load(tmp_path, "all", size=(4, 4), channels=1, limit=2)
     assert got.images.shape == (4, 4, 4, 1)
     np.testing.assert_array_equal(got.images[:, 0, 0, 0], [200, 1, 10, 11])
@@ -68,7 +68,7 @@ def test_limit_size_and_channels(tmp_path):
 
 def test_sizes_that_differ_are_told(tmp_path):
     make_folder(tmp_path)
-    picture(0, 8, 9).save(tmp_path / "dog" / "002.png")
+    save_flat(tmp_path / "dog" / "002.png", 0, 8, 9)
     with pytest.raises(ShapeError, match=r"002\.png: 8×9 pixels.*8×8"):
         load(tmp_path, "all")
 

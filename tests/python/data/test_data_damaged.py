@@ -9,11 +9,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from ninc import cli
 from ninc.data import load
 from ninc.data.readers.plain_pickle import read_plain_pickle
 from ninc.errors import FileError
 from support import data_files
+from support.command_line import ninc_command
 
 pytest.importorskip("PIL")
 hypothesis = pytest.importorskip("hypothesis")
@@ -160,7 +160,7 @@ def test_damaged_file_is_named(tmp_path, capsys, name, file, damage, words):
     train, test = (data_files.pictures(count, shape, classes, seed) for seed in (0, 1))
     writer(data, train, test)
     damage(data / file)
-    status = cli.main(["train", str(data), "-o", str(tmp_path / "net"), "--model", "nin-mnist"])
+    status = ninc_command("train", data, "-o", tmp_path / "net", "--model", "nin-mnist")
     lines = capsys.readouterr().err.splitlines()
     assert status == 1 and len(lines) == 1, lines
     assert words in lines[0]
@@ -188,7 +188,7 @@ def test_hostile_pickles_run_nothing(tmp_path, capsys):
     for value in (Hostile(trace), {"data": Hostile(trace)}, {"data": [{"x": (Hostile(trace),)}]}):
         for protocol in range(6):
             target.write_bytes(pickle.dumps(value, protocol))
-            status = cli.main(["train", str(tmp_path), "-o", str(tmp_path / "out" / "net")])
+            status = ninc_command("train", tmp_path, "-o", tmp_path / "out" / "net")
             (line,) = capsys.readouterr().err.splitlines()
             assert status == 1 and "data_batch_2: refused, the pickle asks for" in line
             assert ".open" in line
@@ -286,7 +286,7 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert cli.main(["train", str(tmp_path), "-o", str(tmp_path / "net")]) == 1
+    assert ninc_command("train", tmp_path, "-o", tmp_path / "net") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"ninc: {forbidden}: cannot read (permission denied)"
 

@@ -1,15 +1,14 @@
 """Every format, written as its publishers do, read back exactly and trained on."""
 
-import json
 import pickle
 
 import numpy as np
 import pytest
 
 import ninc
-from ninc import cli
 from ninc.data import Dataset, digits, has_test, load
 from support import data_files
+from support.command_line import ninc_command, printed_json
 
 pytest.importorskip("PIL")
 
@@ -181,13 +180,10 @@ def test_train_and_eval_from_the_command_line(tmp_path, name, small_digits, caps
     writer(data, *parts)
     path = str(data / "data.npz" if name.startswith("npz") else data)
     options = ["--limit", "2", "--stream"] if name.endswith("zipped") else ["--limit", "2"]
-    assert cli.main(
-        ["train", path, "-o", str(model), "--model", "nin-mnist", "--epochs", "1",
-         "--batch-size", "10", *options]
-    ) == 0  # fmt: skip
+    words = ["train", path, "-o", model, "--model", "nin-mnist", "--epochs", 1]
+    assert ninc_command(*words, "--batch-size", 10, *options) == 0
     assert "test accuracy" in capsys.readouterr().out
     network = ninc.load(model)
     assert network.preprocessing["size"] == [28, 28] and network.preprocessing["channels"] == 1
     assert len(network.classes) == classes
-    assert cli.main(["eval", str(model), path, "--json", *options]) == 0
-    assert json.loads(capsys.readouterr().out)["images"] == 20
+    assert printed_json(capsys, "eval", model, path, *options)["images"] == 20

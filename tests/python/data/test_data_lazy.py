@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import os
-import pathlib
 import shutil
 import struct
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import cli, nn
+from ninc import nn
 from ninc.augment import Compose, Flip, PadCrop
 from ninc.data import Dataset, PictureFiles, load
 from ninc.data.batches import batches_in_order, training_batches
@@ -20,6 +19,8 @@ from ninc.data.source import ArraySource, Source
 from ninc.errors import ArgumentError, FileError, OutOfMemoryError, ShapeError
 from ninc.preprocess import Preprocessing
 from support import data_files
+from support.command_line import ninc_command
+from support.processes import resident
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -197,12 +198,12 @@ def test_damaged_pictures_on_the_command_line(pets, tmp_path, capsys):
     bad = sorted((pets / "train" / "kind 2").iterdir())[3]
     spoil(bad)
     out = tmp_path / "net.safetensors"
-    command = ["train", str(pets), "-o", str(out), "--model", "nin-mnist", "--epochs", "1",
-               "--batch-size", "16", "--limit", "5"]  # fmt: skip
+    command = ["train", pets, "-o", out, "--model", "nin-mnist", "--epochs", 1]
+    command += ["--batch-size", 16, "--limit", 5]
     for options in ([], ["--stream"]):
-        assert cli.main([*command, *options]) == 1
+        assert ninc_command(*command, *options) == 1
         assert f"{bad}" in capsys.readouterr().err
-        assert cli.main([*command, *options, "--on-corrupt", "skip"]) == 0
+        assert ninc_command(*command, *options, "--on-corrupt", "skip") == 0
         captured = capsys.readouterr()
         assert f"ninc: left out 1 damaged picture: {bad}" in captured.err
         assert "19 pictures of 4 classes" in captured.err
@@ -231,8 +232,7 @@ def test_memory_decides(pets, monkeypatch):
 
 def test_data_twice_as_large_as_memory(tmp_path):
     """Holes in a file take no disk, so that a small machine can have it."""
-    statm = pathlib.Path("/proc/self/statm")
-    if not statm.exists():
+    if not os.path.exists("/proc/self/statm"):
         pytest.skip("no /proc to read this process's memory from")
     count = 2 * available_memory() // 1_000_000
     images, labels = (tmp_path / f"train-{n}-ubyte" for n in ("images-idx3", "labels-idx1"))
@@ -247,9 +247,6 @@ def test_data_twice_as_large_as_memory(tmp_path):
     with open(images, "r+b") as file:
         file.seek(16 + (count - 1) * 1_000_000)
         file.write(last.tobytes())
-
-    def resident():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     before = resident()
     data = load(tmp_path, "all")

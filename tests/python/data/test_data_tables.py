@@ -7,7 +7,7 @@ import pytest
 
 from ninc.data import load, splits
 from ninc.errors import ArgumentError, FileError, Remark
-from support.small_pictures import put
+from support.small_pictures import put, save
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -188,9 +188,8 @@ def test_folders_that_divide_pictures_by_something_else_are_no_classes(tmp_path)
     """Published as part_1 and part_2 with one table: the table has the classes."""
     rows = ["image_id,dx"]
     for index in range(6):
-        folder = tmp_path / f"part_{index % 2 + 1}"
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(np.full((4, 4, 3), index, np.uint8)).save(folder / f"{index}.png")
+        picture = np.full((4, 4, 3), index, np.uint8)
+        save(tmp_path / f"part_{index % 2 + 1}" / f"{index}.png", picture)
         rows.append(f"{index},{'mole' if index < 2 else 'wart'}")
     (tmp_path / "meta.csv").write_text("\n".join(rows))
     got = load(tmp_path, "all")
@@ -206,9 +205,7 @@ def test_folders_that_divide_pictures_by_something_else_are_no_classes(tmp_path)
     ],
 )
 def test_a_table_that_fits_nothing_is_not_passed_over_for_one_folder(tmp_path, rows, words):
-    (tmp_path / "images").mkdir()
-    for index in range(2):
-        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "images" / f"{index}.png")
+    put(tmp_path, "images/0.png", "images/1.png")
     (tmp_path / "labels.csv").write_text(rows)
     with pytest.raises(FileError, match=words):
         load(tmp_path, "all")

@@ -10,6 +10,7 @@ from ninc import nn
 from ninc.errors import ArgumentError, FileError, ModelError, ShapeError
 from ninc.explanation import Explanation, explain
 from support.explain_networks import brightness, centroid, per_pixel, square
+from support.small_pictures import save, turned_exif
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -156,10 +157,8 @@ def test_a_padded_or_squashed_picture_has_heat_where_it_is_bright(fit, size):
 def test_a_picture_on_its_side_is_shown_upright(tmp_path):
     network = per_pixel([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], (24, 24))
     upright = square((24, 36), 4, 20, 6)
-    exif = Image.Exif()
-    exif[0x0112] = 8  # to be turned a quarter to the left
-    turned = Image.fromarray(upright).transpose(Image.Transpose.ROTATE_270)
-    turned.save(tmp_path / "turned.png", exif=exif)
+    turned = np.rot90(upright, -1)  # and to be turned a quarter to the left
+    save(tmp_path / "turned.png", turned, exif=turned_exif(8))
     shown = explain(network, tmp_path / "turned.png", 0)
     assert np.array_equal(shown.picture, upright)
     assert np.abs(centroid(shown.heat) - (6.5, 22.5)).max() < 0.5

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import cli
 from ninc.errors import ArgumentError, FileError
 from ninc.explanation import explain, image_files
 from ninc.explanation.colours import overlay, ramp
 from ninc.explanation.figure import row, sheet
 from ninc.explanation.lettering import Lettering, shortened, wrapped
+from support.command_line import ninc_command
 from support.explain_networks import per_pixel, square
+from support.small_pictures import save, save_noise
 
 Image = pytest.importorskip("PIL.Image")
 WHOLE = (0.0, 0.0, 1000.0, 1000.0)
@@ -200,15 +201,14 @@ def folder(network, tmp_path):
     """A model, two pictures of one name in two folders, one of another size, and a bad one."""
     network.save(tmp_path / "net.safetensors")
     for place, size in (("a/1.png", (20, 30)), ("b/1.png", (30, 20)), ("b/2.bmp", (400, 300))):
-        (tmp_path / place).parent.mkdir(exist_ok=True)
-        Image.fromarray(square(size, 2, 3, 9)).save(tmp_path / place)
+        save(tmp_path / place, square(size, 2, 3, 9))
     (tmp_path / "bad.png").write_bytes(b"no picture")
     return tmp_path
 
 
 def run(folder, monkeypatch, *words):
     monkeypatch.chdir(folder)
-    return cli.main(["explain", "net.safetensors", *words])
+    return ninc_command("explain", "net.safetensors", *words)
 
 
 def test_several_pictures_on_one_sheet(folder, monkeypatch, capsys):
@@ -283,11 +283,10 @@ def test_outputs_that_cannot_be_are_told_first(folder, monkeypatch, capsys):
 def test_folders_are_explained_picture_by_picture(tmp_path, capsys):
     net = per_pixel([[1, 0, 0], [0, 1, 0]])
     net.save(tmp_path / "net")
-    (tmp_path / "few" / "below").mkdir(parents=True)
     for name in ("a.png", "below/b.jpg"):
-        Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "few" / name)
+        save_noise(tmp_path / "few" / name)
     (tmp_path / "few" / "notes.txt").write_text("no picture")
-    arguments = ["explain", tmp_path / "net", tmp_path / "few", "-o", f"{tmp_path / 'maps'}/"]
-    assert cli.main([str(argument) for argument in arguments]) == 0
+    words = ("explain", tmp_path / "net", tmp_path / "few", "-o", f"{tmp_path / 'maps'}/")
+    assert ninc_command(*words) == 0
     assert sorted(p.name for p in (tmp_path / "maps").iterdir()) == ["a-map.png", "b-map.png"]
     assert "1 file is no picture and passed over: notes.txt" in capsys.readouterr().err

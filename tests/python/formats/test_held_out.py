@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import cli, data
+from ninc import data
 from ninc.errors import ArgumentError, ModelError
 from ninc.formats.held_out import HeldOut
+from support.command_line import ninc_command, printed, printed_json, usage
+from support.small_pictures import save
 from support.small_training import random_npz
 
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL.Image")
 
-OPTIONS = ["--model", "nin-mnist", "--epochs", "1", "--batch-size", "8"]
+OPTIONS = ("--model", "nin-mnist", "--epochs", 1, "--batch-size", 8)
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +26,9 @@ def pets(tmp_path_factory):
     root = tmp_path_factory.mktemp("pets")
     rng = np.random.default_rng(5)
     for name, count in (("cat", 20), ("dog", 13)):
-        (root / name).mkdir()
         for number in range(count):
             pixels = rng.integers(0, 200, (24, 24), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{number}.png")
+            save(root / name / f"{number}.png", pixels)
     return root
 
 
@@ -36,14 +37,9 @@ def run(pets, tmp_path_factory):
     """(model file, run folder) of a run that held out 0.3 of each class by seed 4."""
     root = tmp_path_factory.mktemp("run")
     out, folder = root / "net.safetensors", root / "run"
-    command = ["train", str(pets), "-o", str(out), *OPTIONS, "--checkpoint", str(folder)]
-    assert cli.main([*command, "--held-out", "0.3", "--seed", "4"]) == 0
+    command = ("train", pets, "-o", out, *OPTIONS, "--checkpoint", folder)
+    assert ninc_command(*command, "--held-out", 0.3, "--seed", 4) == 0
     return out, folder
-
-
-def evaluated(capsys, *args):
-    assert cli.main(["eval", *map(str, args), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def test_it_stands_in_the_model_and_in_run_json(run, pets):
@@ -59,18 +55,17 @@ def test_it_stands_in_the_model_and_in_run_json(run, pets):
 
 def test_eval_takes_just_these(run, pets, capsys, tmp_path):
     out, folder = run
-    result = evaluated(capsys, out, pets)
+    result = printed_json(capsys, "eval", out, pets)
     last = json.loads((folder / "history.jsonl").read_text().splitlines()[-1])
     assert result["images"] == 10 and result["accuracy"] == last["val_accuracy"]
     assert result["loss"] == pytest.approx(last["val_loss"], rel=1e-6)
     assert result["data"] == f"10 pictures held out of {pets} when the network was trained"
     moved = shutil.copytree(pets, tmp_path / "elsewhere")  # the same pictures in another place
-    assert evaluated(capsys, out, moved)["confusion"] == result["confusion"]
-    streamed = evaluated(capsys, out, pets, "--stream")
+    assert printed_json(capsys, "eval", out, moved)["confusion"] == result["confusion"]
+    streamed = printed_json(capsys, "eval", out, pets, "--stream")
     assert streamed["confusion"] == result["confusion"]
-    assert evaluated(capsys, out, pets, "--limit", "2")["images"] == 4
-    assert cli.main(["eval", str(out), str(pets)]) == 0
-    assert "held out of" in capsys.readouterr().out.splitlines()[0]
+    assert printed_json(capsys, "eval", out, pets, "--limit", "2")["images"] == 4
+    assert "held out of" in printed(capsys, "eval", out, pets).splitlines()[0]
 
 
 def test_eval_refuses_other_data(run, pets, capsys, tmp_path):
@@ -78,18 +73,19 @@ def test_eval_refuses_other_data(run, pets, capsys, tmp_path):
     other = shutil.copytree(pets, tmp_path / "other")
     held_out = data.load(pets, "test", size=(28, 28), channels=1, held_out=0.3, seed=4)
     victim = other / held_out.origin.name(0)[len(f"{pets}/") :]
-    Image.fromarray(np.zeros((24, 24), np.uint8)).save(victim)
-    assert cli.main(["eval", str(out), str(other)]) == 1
+    save(victim, np.zeros((24, 24), np.uint8))
+    assert ninc_command("eval", out, other) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
     assert line.startswith(f"ninc: {other}: not the data {out} was trained on")
     assert "10 pictures (share 0.3, seed 4) were held out" in line and "--split all" in line
-    everything = evaluated(capsys, out, other, "--split", "all")
+    everything = printed_json(capsys, "eval", out, other, "--split", "all")
     assert everything["images"] == 33 and everything["data"] == f"33 pictures in all of {other}"
     # Held out as in training, whatever they are; and as told.
-    assert evaluated(capsys, out, other, "--split", "test")["images"] == 10
-    told = evaluated(capsys, out, other, "--split", "test", "--held-out", "0.1", "--seed", "0")
+    assert printed_json(capsys, "eval", out, other, "--split", "test")["images"] == 10
+    anew = ("--split", "test", "--held-out", 0.1, "--seed", 0)
+    told = printed_json(capsys, "eval", out, other, *anew)
     assert told["images"] == 3
     assert told["data"].endswith("with --held-out 0.1 and --seed 0")
 
@@ -97,14 +93,12 @@ def test_eval_refuses_other_data(run, pets, capsys, tmp_path):
 def test_a_limit_is_part_of_it(tmp_path, capsys):
     pictures = random_npz(tmp_path / "data.npz")
     out = tmp_path / "net"
-    command = ["train", str(pictures), "-o", str(out), *OPTIONS, "--limit", "3"]
-    assert cli.main([*command, "--held-out", "0.5", "--json"]) == 0
-    trained = json.loads(capsys.readouterr().out)
+    command = ("train", pictures, "-o", out, *OPTIONS, "--limit", 3)
+    trained = printed_json(capsys, *command, "--held-out", 0.5)
     assert ninc.load(out).held_out.limit == 3
-    result = evaluated(capsys, out, pictures)
+    result = printed_json(capsys, "eval", out, pictures)
     assert result["images"] == 15 and result["accuracy"] == trained["test_accuracy"]
-    assert cli.main(["info", str(out)]) == 0
-    assert "15 pictures (share 0.5, seed 0, limit 3)" in capsys.readouterr().out
+    assert "15 pictures (share 0.5, seed 0, limit 3)" in printed(capsys, "info", out)
 
 
 def test_data_with_a_test_set_leave_no_record(tmp_path, capsys):
@@ -112,18 +106,16 @@ def test_data_with_a_test_set_leave_no_record(tmp_path, capsys):
     images, labels = rng.integers(0, 256, (24, 28, 28), dtype=np.uint8), np.arange(24) % 3
     path, out = tmp_path / "data.npz", tmp_path / "net"
     np.savez(path, x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
-    assert cli.main(["train", str(path), "-o", str(out), *OPTIONS]) == 0
-    capsys.readouterr()
+    assert ninc_command("train", path, "-o", out, *OPTIONS) == 0
     assert ninc.load(out).held_out is None
-    assert evaluated(capsys, out, path)["data"] == f"9 pictures in the test set of {path}"
+    told = printed_json(capsys, "eval", out, path)
+    assert told["data"] == f"9 pictures in the test set of {path}"
 
 
 @pytest.mark.parametrize("options", [["--held-out", "0.2"], ["--seed", "1", "--split", "all"]])
 def test_options_that_would_do_nothing(run, pets, options, capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["eval", str(run[0]), str(pets), *options])
-    assert stop.value.code == 2
-    assert f"{options[0]} says what to hold out anew" in capsys.readouterr().err.splitlines()[-1]
+    line = usage(capsys, "eval", run[0], pets, *options).splitlines()[-1]
+    assert f"{options[0]} says what to hold out anew" in line
 
 
 def test_train_holds_nothing_out_of_data_with_a_test_set(tmp_path, capsys):
@@ -131,10 +123,8 @@ def test_train_holds_nothing_out_of_data_with_a_test_set(tmp_path, capsys):
         for name in ("a", "b"):
             (tmp_path / part / name).mkdir(parents=True)
             (tmp_path / part / name / "0.png").touch()
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["train", str(tmp_path), "-o", str(tmp_path / "net"), "--held-out", "0.2"])
-    assert stop.value.code == 2
-    assert re.search("--held-out: .* has a test set of its own", capsys.readouterr().err)
+    words = usage(capsys, "train", tmp_path, "-o", tmp_path / "net", "--held-out", 0.2)
+    assert re.search("--held-out: .* has a test set of its own", words)
 
 
 def test_a_stored_record_that_makes_no_sense():

@@ -1,14 +1,13 @@
 """Networks on a GPU: on the emulated driver of the C++ tests, each test in a process of its own."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 import ninc
 from support import ROOT
+from support.processes import python
 from support.small_training import random_npz
 
 DRIVER = ROOT / "build" / "release" / "tests" / "cuda_emulator"
@@ -46,22 +45,17 @@ labels = np.arange(6) % 5
 """
 
 
-def environment(**more):
+def on_the_device(*words, **more):
+    """`python WORDS` beside the emulated driver; it must end well and give back all it took."""
     path = os.pathsep.join(filter(None, [str(DRIVER), os.environ.get("LD_LIBRARY_PATH")]))
-    return {**os.environ, "LD_LIBRARY_PATH": path, "NINC_EMULATOR_LEAKS_FAIL": "1", **more}
+    result = python(*words, **{"LD_LIBRARY_PATH": path, "NINC_EMULATOR_LEAKS_FAIL": "1", **more})
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def run(script, **more):
-    """Runs `script` behind NETWORK; it must end well and give back all it took from the device."""
-    result = subprocess.run(
-        [sys.executable, "-c", NETWORK + script],
-        env=environment(**more),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    """Runs `script` after NETWORK."""
+    return on_the_device("-c", NETWORK + script, **more)
 
 
 def test_runs_and_comes_back():
@@ -249,31 +243,19 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 def test_train_saves_a_file_that_the_cpu_loads(tmp_path):
     """The demo's network, a few steps from the command line."""
     data, path = random_npz(tmp_path / "data.npz", 12), tmp_path / "net.safetensors"
-    command = [sys.executable, "-m", "ninc", "train", str(data), "-o", str(path)]
-    options = ["--model", "nin-mnist", "--recipe", "fast", "--device", "cuda", "--epochs", "1"]
-    options += ["--batch-size", "3", "--validation", "0.25", "--seed", "1", "--json"]
-    result = subprocess.run(
-        command + options, env=environment(), capture_output=True, text=True, timeout=600
-    )
-    assert result.returncode == 0, result.stderr
+    options = ["--model", "nin-mnist", "--recipe", "fast", "--device", "cuda", "--epochs", 1]
+    options += ["--batch-size", 3, "--validation", 0.25, "--seed", 1, "--json"]
+    on_the_device("-m", "ninc", "train", data, "-o", path, *options)
     network = ninc.load(path)
     assert network.device == "cpu"
     assert np.isfinite(network(np.zeros((1, 1, 28, 28), np.float32))).all()
 
 
-def test_the_benchmark_runs_without_torch():
-    command = [sys.executable, "-m", "benchmarks.gpu", "--models", "nin-cifar10"]
-    options = ["--batches", "1", "--no-training", "--seconds", "0"]
-    result = subprocess.run(
-        command + options,
-        env=environment(),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "ninc float32" in result.stdout and "images/s" in result.stdout
+def test_the_benchmark_runs_without_torch(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    options = ("--batches", 1, "--no-training", "--seconds", 0)
+    printed = on_the_device("-m", "benchmarks.gpu", "--models", "nin-cifar10", *options)
+    assert "ninc float32" in printed and "images/s" in printed
 
 
 def test_a_new_head_is_trained_there_with_the_rest_frozen():

@@ -1,8 +1,5 @@
 """Memory: what a network keeps stays within its cap, and what cannot fit is an error."""
 
-import gc
-import os
-import subprocess
 import sys
 
 import numpy as np
@@ -12,18 +9,13 @@ import ninc
 from ninc import nn
 from ninc.errors import ArgumentError, OutOfMemoryError
 from ninc.preprocess import Preprocessing
+from support.processes import python, resident
 
 MIB = 1 << 20
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="reads /proc/self/statm"
 )
-
-
-def resident():
-    gc.collect()
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def small_network():
@@ -119,11 +111,7 @@ def test_the_command_line_says_it_in_one_line(tmp_path):
     network.save(tmp_path / "n.safetensors")
     image = pytest.importorskip("PIL.Image")
     image.new("RGB", (256, 256)).save(tmp_path / "p.png")
-    done = subprocess.run(
-        [sys.executable, "-m", "ninc", "predict", tmp_path / "n.safetensors", tmp_path / "p.png"],
-        env={**os.environ, "NINC_MEMORY_LIMIT": "1000000"},
-        capture_output=True,
-        text=True,
-    )
+    words = ("-m", "ninc", "predict", tmp_path / "n.safetensors", tmp_path / "p.png")
+    done = python(*words, NINC_MEMORY_LIMIT="1000000")
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "are free (limit: NINC_MEMORY_LIMIT)" in done.stderr

@@ -5,16 +5,10 @@ import pytest
 
 from ninc.preprocess import open_picture
 from support.colour_profiles import DISPLAY_P3, SRGB, icc_profile, srgb_of
+from support.small_pictures import FORMATS
 
 Image = pytest.importorskip("PIL.Image")
 ImageCms = pytest.importorskip("PIL.ImageCms")
-
-FORMATS = {
-    "jpg": dict(quality=95, subsampling=0),
-    "png": {},
-    "webp": dict(lossless=True),
-    "tif": {},
-}
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif"])

@@ -12,6 +12,7 @@ from ninc import nn
 from ninc.preprocess import Framing, Preprocessing, open_picture
 from ninc.preprocess.pictures import picture_size
 from support.colour_profiles import DISPLAY_P3, icc_profile, srgb_of
+from support.small_pictures import save, turned_exif
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -43,9 +44,7 @@ def tiff(row, bits, photometric, width, kind=1, turned=1):
 
 
 def exif(orientation):
-    data = Image.Exif()
-    data[0x0112] = orientation
-    return data.tobytes().removeprefix(b"Exif\0\0")
+    return turned_exif(orientation).tobytes().removeprefix(b"Exif\0\0")
 
 
 def seen(picture, **options):
@@ -136,9 +135,7 @@ def test_twelve_bits_reach_from_black_to_white():
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 7])
 def test_sizes_from_headers_are_those_that_are_seen(tmp_path, ending, orientation):
-    data = Image.Exif()
-    data[0x0112] = orientation
-    Image.new("RGB", (9, 4)).save(tmp_path / f"p.{ending}", exif=data)
+    Image.new("RGB", (9, 4)).save(tmp_path / f"p.{ending}", exif=turned_exif(orientation))
     wanted = (9, 4) if orientation > 4 else (4, 9)
     assert picture_size(tmp_path / f"p.{ending}") == wanted
     assert seen(tmp_path / f"p.{ending}").shape[:2] == wanted
@@ -146,11 +143,8 @@ def test_sizes_from_headers_are_those_that_are_seen(tmp_path, ending, orientatio
 
 def test_much_cut_counts_turned_tiffs_as_they_are_seen(tmp_path):
     """Upright 12×20 pictures stored on their side: brought to 12×20, nothing is lost."""
-    data = Image.Exif()
-    data[0x0112] = 6
     for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        Image.new("RGB", (20, 12)).save(tmp_path / name / "0.tif", exif=data)
+        save(tmp_path / name / "0.tif", np.zeros((12, 20, 3), np.uint8), exif=turned_exif(6))
     from ninc.data.survey import much_cut
 
     assert much_cut(ninc.data.load(tmp_path, "all", size=(20, 12))) == (0, 2)

@@ -10,6 +10,7 @@ import ninc
 from ninc import data, nn
 from ninc.errors import ArgumentError, FileError
 from ninc.preprocess import Framing, Preprocessing, open_picture
+from support.small_pictures import FORMATS, save, turned_exif
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -24,12 +25,6 @@ STORED = {
     7: Image.TRANSVERSE,
     8: Image.ROTATE_270,
 }
-FORMATS = {
-    "jpg": dict(quality=95, subsampling=0),
-    "png": {},
-    "webp": dict(lossless=True),
-    "tif": {},
-}
 
 
 def upright():
@@ -42,10 +37,7 @@ def turned(path, orientation, pixels, **options):
     image = Image.fromarray(pixels)
     if STORED[orientation] is not None:
         image = image.transpose(STORED[orientation])
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image.save(path, exif=exif, **options)
-    return path
+    return save(path, np.asarray(image), exif=turned_exif(orientation), **options)
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -63,7 +55,6 @@ def test_every_part_of_ninc_turns_it(tmp_path):
     """Loading at once and as it goes, and predicting; sizes are those of the turned picture."""
     pixels = upright()
     for name in ("a", "b"):
-        (tmp_path / "d" / name).mkdir(parents=True)
         turned(tmp_path / "d" / name / "0.png", 8, pixels)
     for in_memory in (True, False):
         got = data.load(tmp_path / "d", "all", in_memory=in_memory)
@@ -221,8 +212,7 @@ def test_home_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
-        (tmp_path / "pets" / name).mkdir(parents=True)
-        Image.fromarray(upright()).save(tmp_path / "pets" / name / "0.png")
+        save(tmp_path / "pets" / name / "0.png", upright())
     assert len(data.load("~/pets", "all")) == 2
     np.testing.assert_array_equal(np.asarray(open_picture("~/pets/a/0.png")), upright())
     net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.GlobalAvgPool2d())

@@ -1,14 +1,14 @@
 """The rule that brings pictures to size: the same in training, `eval` and `predict`, and stored."""
 
-import json
-
 import numpy as np
 import pytest
 
 import ninc
-from ninc import cli, data
+from ninc import data
 from ninc.errors import ArgumentError
 from ninc.preprocess import Preprocessing
+from support.command_line import printed_json, usage
+from support.small_pictures import save
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -18,11 +18,10 @@ def pets(tmp_path):
     """CLASS/*.png: noise of mixed sizes, some of the size the network takes."""
     rng = np.random.default_rng(2)
     for name in ("cat", "dog"):
-        (tmp_path / name).mkdir()
         for number in range(12):
             size = (28, 28) if number < 4 else rng.integers(20, 60, 2)
             pixels = rng.integers(0, 256, size, dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / name / f"{number:02d}.png")
+            save(tmp_path / name / f"{number:02d}.png", pixels)
     return tmp_path
 
 
@@ -53,14 +52,12 @@ def test_arrays_of_another_size_follow_it_too(tmp_path):
 
 def test_it_is_stored_and_applied(pets, tmp_path, capsys):
     out = tmp_path / "net"
-    command = ["train", str(pets), "-o", str(out), "--model", "nin-mnist", "--epochs", "1"]
-    command += ["--batch-size", "8", "--held-out", "0.25", "--json"]
-    assert cli.main([*command, "--resize", "36"]) == 0
-    trained = json.loads(capsys.readouterr().out)
+    command = ["train", pets, "-o", out, "--model", "nin-mnist", "--epochs", 1]
+    command += ["--batch-size", 8, "--held-out", 0.25]
+    trained = printed_json(capsys, *command, "--resize", 36)
     network = ninc.load(out)
     assert network.preprocessing["resize"] == 36
-    assert cli.main(["eval", str(out), str(pets), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["accuracy"] == trained["test_accuracy"]
+    assert printed_json(capsys, "eval", out, pets)["accuracy"] == trained["test_accuracy"]
     held_out = data.load(pets, "test", size=(28, 28), channels=1, held_out=0.25, resize=36)
     files = [held_out.origin.name(index) for index in range(len(held_out))]
     right = (network.predict(files).argmax(axis=1) == held_out.labels).mean()
@@ -71,7 +68,5 @@ def test_a_rule_that_makes_no_sense(pets, tmp_path, capsys):
     for options in (dict(resize=20, size=(28, 8)), dict(resize=20)):
         with pytest.raises(ArgumentError, match="resize must be at least both sides of size"):
             data.load(pets, "all", **options)
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["train", str(pets), "-o", str(tmp_path / "net"), "--resize", "16"])
-    assert stop.value.code == 2
-    assert "resize must be at least both sides of size, got 16 for" in capsys.readouterr().err
+    words = usage(capsys, "train", pets, "-o", tmp_path / "net", "--resize", 16)
+    assert "resize must be at least both sides of size, got 16 for" in words

@@ -6,8 +6,6 @@ No room of Python code is large, here or beside the package.
 import ast
 import importlib
 import pickle
-import subprocess
-import sys
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 import ninc
 from ninc._old_paths import MOVED
 from support import ROOT
+from support.processes import python
 
 PACKAGE = Path(ninc.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -106,7 +105,8 @@ def test_an_old_path_leads_to_the_same_module(old):
     ],
 )
 def test_an_old_path_is_enough_by_itself(code):
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_pickle_of_old_finds_its_class():

@@ -8,6 +8,8 @@ import numpy as np
 
 from ninc.data import Dataset
 
+from .small_pictures import save
+
 
 def pictures(count=40, shape=(32, 32, 3), classes=10, seed=0):
     """Random pictures; picture n is of class n % classes, so that each class has its share."""
@@ -142,16 +144,12 @@ def npz(root, train, test=None, zipped=False):
 
 def folder(root, train, test=None):
     """PNG, which loses nothing; files sort in the order of the pictures."""
-    from PIL import Image
-
     for part, data in (("train", train), ("test", test)):
         if data is None:
             continue
         for number, (pixels, label) in enumerate(zip(data.images, data.labels)):
-            place = root / part / data.classes[label]
-            place.mkdir(parents=True, exist_ok=True)
             pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-            Image.fromarray(pixels).save(place / f"{number:05d}.png")
+            save(root / part / data.classes[label] / f"{number:05d}.png", pixels)
 
 
 # name -> (writer, shape of its pictures, number of classes)

@@ -8,12 +8,13 @@ import sys
 
 
 def python(*words, **environment):
-    """`python WORDS`, run to its end: its returncode, stdout and stderr."""
+    """`python WORDS` with these variables, run to its end: its returncode, stdout and stderr."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
+        timeout=600,
     )
 
 

@@ -5,6 +5,14 @@ import numpy as np
 from ninc import nn
 from ninc.preprocess import Preprocessing
 
+# Endings, and how Pillow's save keeps the most of a picture.
+FORMATS = {
+    "jpg": dict(quality=95, subsampling=0),
+    "png": {},
+    "webp": dict(lossless=True),
+    "tif": {},
+}
+
 CLASSES = ["plum", "elderberries", "犬いぬ"]
 
 
@@ -21,20 +29,39 @@ def noise(height=7, width=9, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def save_noise(path, seed=0, **kind):
-    """A file of `noise`; kind: as Pillow's save takes it."""
+def save(path, pixels, **kind):
+    """A file of these pixels; folders are made for it. kind: as Pillow's save takes it."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise(seed=seed)).save(path, **kind)
+    Image.fromarray(pixels).save(path, **kind)
     return path
+
+
+def save_noise(path, seed=0, **kind):
+    """A file of `noise`."""
+    return save(path, noise(seed=seed), **kind)
+
+
+def save_around(folder, level, count, seed=0, shape=(28, 28)):
+    """`count` files, 0.png and on, of noise around a grey level."""
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        pixels = np.clip(rng.normal(level, 20, shape), 0, 255).astype(np.uint8)
+        save(folder / f"{index}.png", pixels)
 
 
 def put(root, *files):
     """Pictures of 6×5, the nth of them of grey level n."""
+    for level, file in enumerate(files):
+        save(root / file, np.full((6, 5, 3), level, np.uint8))
+    return root
+
+
+def turned_exif(orientation):
+    """EXIF data that say how a picture is to be turned before it is seen."""
     from PIL import Image
 
-    for level, file in enumerate(files):
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((6, 5, 3), level, np.uint8)).save(root / file)
-    return root
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif

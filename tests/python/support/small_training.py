@@ -6,6 +6,7 @@ import signal
 import warnings
 
 import numpy as np
+import pytest
 
 import ninc
 from ninc import nn
@@ -89,17 +90,6 @@ def remarks():
     found += [str(warning.message) for warning in told if warning.category is Remark]
 
 
-def random_npz(path, count=80):
-    """28×28 pictures of five classes, a bright column each, as `ninc train` reads them."""
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 5, count)
-    images = rng.integers(0, 120, (count, 28, 28, 1), dtype=np.uint8)
-    for image, label in zip(images, labels):
-        image[:, 4 + 4 * label : 7 + 4 * label] += 100
-    np.savez(path, x=images, y=labels)
-    return path
-
-
 def stop_after(monkeypatch, steps, name="SIGTERM"):
     """Has the fit interrupted by a signal after its step number `steps`."""
     update, done = Stepper.update, []
@@ -112,3 +102,22 @@ def stop_after(monkeypatch, steps, name="SIGTERM"):
         return result
 
     monkeypatch.setattr(Stepper, "update", counted)
+
+
+@contextlib.contextmanager
+def interrupted_after(monkeypatch, steps):
+    """The fit within is interrupted after its step number `steps`, and says so."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stopped:
+        stop_after(patch, steps)
+        yield stopped
+
+
+def random_npz(path, count=80):
+    """28×28 pictures of five classes, a bright column each, as `ninc train` reads them."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 5, count)
+    images = rng.integers(0, 120, (count, 28, 28, 1), dtype=np.uint8)
+    for image, label in zip(images, labels):
+        image[:, 4 + 4 * label : 7 + 4 * label] += 100
+    np.savez(path, x=images, y=labels)
+    return path

@@ -10,7 +10,13 @@ from ninc.data.batches import batch_bounds, training_batches
 from ninc.errors import ArgumentError, Remark, ShapeError
 from ninc.training.record import checkpoint
 from ninc.training.stepper import Stepper
-from support.small_training import bars, everything, small_network, stop_after
+from support.small_training import (
+    assert_same_checkpoints,
+    bars,
+    everything,
+    interrupted_after,
+    small_network,
+)
 from support.weights import assert_same_weights, copies
 
 
@@ -103,10 +109,8 @@ def test_a_second_fit_draws_other_batches():
 
 def test_a_fit_that_was_interrupted_counts_as_begun(monkeypatch):
     trainer = ninc.Trainer(small_network(), ninc.SGD(1e-4), seed=6)
-    with monkeypatch.context() as patch:
-        stop_after(patch, 7)  # within its second epoch
-        with pytest.raises(KeyboardInterrupt):
-            trained(trainer)
+    with interrupted_after(monkeypatch, 7):  # within its second epoch
+        trained(trainer)
     other = trained(ninc.Trainer(small_network(), ninc.SGD(1e-4), seed=6), epochs=3)
     assert trained(trainer, epochs=1).pictures == other.pictures[70:]
 
@@ -125,16 +129,12 @@ def test_a_second_fit_is_resumed_to_the_same_bytes(tmp_path, monkeypatch, stop):
         trainer.fit(bars(95), bars(32, seed=1), **settings)
 
     second(begun(), tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        trainer = begun()
-        stop_after(patch, stop)
-        with pytest.raises(KeyboardInterrupt):
-            second(trainer, tmp_path / "cut")
+    trainer = begun()
+    with interrupted_after(monkeypatch, stop):
+        second(trainer, tmp_path / "cut")
     again = everything(small_network(), seed=2)
     second(again, tmp_path / "cut", resume=True)
-    for name in ("last.safetensors", "best.safetensors"):
-        whole = (tmp_path / "whole" / name).read_bytes()
-        assert (tmp_path / "cut" / name).read_bytes() == whole, name
+    assert_same_checkpoints(tmp_path / "cut", tmp_path / "whole")
     assert checkpoint.load(tmp_path / "cut" / "last.safetensors").state.before == 2
     assert again.stepper.epochs == 4 and again.stepper.steps == 6 + 12
 

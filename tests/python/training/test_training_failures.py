@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import cli, nn
+from ninc import nn
 from ninc._base.files import append_line
 from ninc._base.interrupt import Interrupted, Interrupts
 from ninc.data import Dataset
 from ninc.errors import DivergedError, FileError
 from ninc.training.record import checkpoint
 from ninc.training.stepper import Stepper
+from support.command_line import ninc_command
 from support.processes import command, finished
 from support.small_training import bars, everything, random_npz, small_network
 from support.weights import assert_same_weights, copies
@@ -102,11 +103,8 @@ def test_a_history_that_cannot_be_written_is_told():
 def test_a_folder_that_cannot_be_made_is_told(data, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "run"):
-        status = cli.main(
-            ["train", str(data), "-o", str(tmp_path / "n"), "--model", "nin-mnist",
-             "--checkpoint", str(folder)]
-        )  # fmt: skip
-        assert status == 1
+        words = ("train", data, "-o", tmp_path / "n", "--model", "nin-mnist")
+        assert ninc_command(*words, "--checkpoint", folder) == 1
         assert f"{folder}: cannot make this folder" in one_line(capsys.readouterr().err)
 
 
@@ -135,11 +133,9 @@ def test_memory_that_ends_within_a_step_is_told_with_advice(monkeypatch):
 
 def test_a_rate_far_too_high_names_epoch_step_and_layer(data, tmp_path, capsys):
     run = tmp_path / "run"
-    status = cli.main(
-        ["train", str(data), "-o", str(tmp_path / "n"), "--model", "nin-mnist", "--limit", "8",
-         "--batch-size", "8", "--lr", "1e30", "--checkpoint", str(run), "--checkpoint-every", "1"]
-    )  # fmt: skip
-    assert status == 1
+    words = ["train", data, "-o", tmp_path / "n", "--model", "nin-mnist", "--limit", 8]
+    words += ["--batch-size", 8, "--lr", 1e30, "--checkpoint", run, "--checkpoint-every", 1]
+    assert ninc_command(*words) == 1
     words = one_line(capsys.readouterr().err)
     assert "at epoch 1, step " in words
     assert "not finite first is the output of bn_conv1 (BatchNorm2d); try a rate below " in words

@@ -21,8 +21,8 @@ from support.small_training import (
     bars,
     everything,
     fit_in,
+    interrupted_after,
     small_network,
-    stop_after,
 )
 from support.weights import assert_same_weights, copies
 
@@ -30,10 +30,8 @@ fit = partial(fit_in, epochs=3)
 
 
 def fit_and_stop(monkeypatch, steps, folder, **options):
-    with monkeypatch.context() as patch:
-        stop_after(patch, steps)
-        with pytest.raises(KeyboardInterrupt) as stopped:
-            fit(folder, **options)
+    with interrupted_after(monkeypatch, steps) as stopped:
+        fit(folder, **options)
     return str(stopped.value)
 
 
@@ -191,10 +189,8 @@ def test_a_stream_is_trained_on_and_resumed(tmp_path, monkeypatch):
 
     whole = run("whole")
     assert whole.stepper.steps == 8 and whole.network.classes == data.classes
-    with monkeypatch.context() as patch:
-        stop_after(patch, 6)
-        with pytest.raises(KeyboardInterrupt):
-            run("cut")
+    with interrupted_after(monkeypatch, 6):
+        run("cut")
     run("cut", resume=True)
     assert_same_checkpoints(tmp_path / "cut", tmp_path / "whole")
     with pytest.raises(ArgumentError, match="stream cannot be split"):

@@ -13,8 +13,8 @@ from support.small_training import (
     assert_same_checkpoints,
     bars,
     everything,
+    interrupted_after,
     small_network,
-    stop_after,
 )
 from support.weights import assert_same_weights
 
@@ -66,10 +66,8 @@ def test_an_extended_run_is_one_begun_so(tmp_path, changed):
 @pytest.mark.parametrize("epochs", [2, 4])
 def test_a_run_that_is_not_finished_may_become_longer_or_shorter(tmp_path, monkeypatch, epochs):
     whole = run(tmp_path / "whole", epochs)
-    with monkeypatch.context() as patch:
-        stop_after(patch, 6)
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "run", 3)
+    with interrupted_after(monkeypatch, 6):
+        run(tmp_path / "run", 3)
     changed = run(tmp_path / "run", epochs, resume=True)
     assert_same_checkpoints(tmp_path / "run", tmp_path / "whole")
     assert_same_weights(changed.network, whole.network)
