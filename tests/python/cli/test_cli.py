@@ -11,7 +11,7 @@ from ninc import cli
 from ninc.cli.common import INPUTS
 from support.command_line import ninc_command, printed, printed_json, usage
 from support.processes import python
-from support.small_pictures import save
+from support.small_pictures import random_bytes, save
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -198,7 +198,7 @@ def test_every_model_has_its_input():
 
 def test_eval_takes_numbered_classes_as_evaluate_does(model, tmp_path, capsys):
     """An .npz without names counts the network's outputs; a number too high says how to go on."""
-    pixels = np.random.default_rng(2).integers(0, 256, (6, 28, 28), dtype=np.uint8)
+    pixels = random_bytes(6, 28, 28, seed=2)
     np.savez(tmp_path / "a.npz", x=pixels, y=[0, 1, 0, 1, 1, 1])
     words = ("eval", model, tmp_path / "a.npz", "--split", "all")
     result = printed_json(capsys, *words)

@@ -21,6 +21,7 @@ from ninc.preprocess import Preprocessing
 from support import data_files
 from support.command_line import ninc_command
 from support.processes import resident
+from support.small_pictures import random_bytes
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -136,7 +137,7 @@ class TestIndexing:
 
 
 def test_a_memory_mapped_array_stays_in_its_file(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 3), dtype=np.uint8)
+    pixels = random_bytes(30, 4, 4, 3)
     np.save(tmp_path / "x.npy", pixels)
     data = Dataset(np.load(tmp_path / "x.npy", mmap_mode="r"), np.arange(30) % 3)
     rest, _ = data.split(0.5)

@@ -10,7 +10,7 @@ from ninc import nn
 from ninc.errors import ArgumentError, FileError, ModelError, ShapeError
 from ninc.explanation import Explanation, explain
 from support.explain_networks import brightness, centroid, per_pixel, square
-from support.small_pictures import save, turned_exif
+from support.small_pictures import random_bytes, save, turned_exif
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -167,7 +167,7 @@ def test_a_picture_on_its_side_is_shown_upright(tmp_path):
 
 def test_every_kind_of_picture_gives_the_same(tmp_path):
     network = per_pixel([[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]], (16, 16))
-    pixels = np.random.default_rng(4).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    pixels = random_bytes(20, 30, 3, seed=4)
     image = Image.fromarray(pixels)
     image.save(tmp_path / "p.png")
     content = (tmp_path / "p.png").read_bytes()

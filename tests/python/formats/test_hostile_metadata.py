@@ -12,8 +12,9 @@ from ninc.errors import ArgumentError, FileError, ModelError
 from ninc.explanation import explain
 from ninc.inference.evaluation import evaluate
 from ninc.preprocess import Preprocessing
+from support.small_pictures import random_bytes
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+PICTURES = random_bytes(2, 8, 8, 3)
 
 
 @pytest.fixture

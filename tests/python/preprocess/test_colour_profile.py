@@ -5,7 +5,7 @@ import pytest
 
 from ninc.preprocess import open_picture
 from support.colour_profiles import DISPLAY_P3, SRGB, icc_profile, srgb_of
-from support.small_pictures import FORMATS
+from support.small_pictures import FORMATS, random_bytes
 
 Image = pytest.importorskip("PIL.Image")
 ImageCms = pytest.importorskip("PIL.ImageCms")
@@ -52,7 +52,7 @@ def test_what_a_profile_is_called_does_not_count(tmp_path):
 
 
 def test_srgb_and_damaged_profiles_change_nothing(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    pixels = random_bytes(8, 8, 3)
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for profile in (srgb, b"no profile", b"x" * 200):
         Image.fromarray(pixels).save(tmp_path / "p.png", icc_profile=profile)

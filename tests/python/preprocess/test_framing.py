@@ -8,6 +8,7 @@ from ninc import data, nn
 from ninc.errors import ArgumentError
 from ninc.formats.metadata import stored_preprocessing
 from ninc.preprocess import Framing, Preprocessing
+from support.small_pictures import random_bytes
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -132,12 +133,12 @@ def test_an_entry_that_is_not_known_is_refused_by_name(tmp_path):
     ],
 )
 def test_pictures_with_nothing_in_them_are_remarked_on(change, words):
-    images = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 3), dtype=np.uint8)
+    images = random_bytes(8, 6, 6, 3)
     change(images)
     with pytest.warns(ninc.Remark, match=words):
         Preprocessing.fit(images)
 
 
 def test_ordinary_pictures_are_not_remarked_on(recwarn):
-    Preprocessing.fit(np.random.default_rng(0).integers(0, 256, (8, 6, 6, 3), dtype=np.uint8))
+    Preprocessing.fit(random_bytes(8, 6, 6, 3))
     assert not recwarn.list

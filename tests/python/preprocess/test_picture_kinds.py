@@ -12,7 +12,7 @@ from ninc import nn
 from ninc.preprocess import Framing, Preprocessing, open_picture
 from ninc.preprocess.pictures import picture_size
 from support.colour_profiles import DISPLAY_P3, icc_profile, srgb_of
-from support.small_pictures import save, turned_exif
+from support.small_pictures import random_bytes, save, turned_exif
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -56,7 +56,7 @@ def seen(picture, **options):
 def test_lab_pictures_for_every_network(channels, fit):
     from PIL import ImageCms
 
-    blocks = np.random.default_rng(3).integers(0, 256, (2, 3, 3), dtype=np.uint8)
+    blocks = random_bytes(2, 3, 3, seed=3)
     image = Image.fromarray(blocks.repeat(5, 0).repeat(5, 1))
     spaces = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
     lab = ImageCms.profileToProfile(image, *spaces, outputMode="LAB")

@@ -10,7 +10,7 @@ import ninc
 from ninc import data, nn
 from ninc.errors import ArgumentError, FileError
 from ninc.preprocess import Framing, Preprocessing, open_picture
-from support.small_pictures import FORMATS, save, turned_exif
+from support.small_pictures import FORMATS, random_bytes, save, turned_exif
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -29,7 +29,7 @@ STORED = {
 
 def upright():
     """16×24 pixels in blocks of 8, each of another colour: no turn gives the same picture."""
-    blocks = np.random.default_rng(1).integers(0, 256, (2, 3, 3), dtype=np.uint8)
+    blocks = random_bytes(2, 3, 3, seed=1)
     return blocks.repeat(8, 0).repeat(8, 1)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from ninc.errors import ArgumentError, FileError, ShapeError
 from ninc.preprocess import Preprocessing
+from support.small_pictures import random_bytes
 
 GREY = Preprocessing(size=(4, 6), channels=1, mean=(0.5,), std=(0.25,))
 
@@ -170,7 +171,7 @@ def test_unreadable_pictures_are_named(tmp_path):
     with pytest.raises(FileError, match="text.png: not a picture"):
         GREY.resize_and_crop(text)
     whole = tmp_path / "whole.jpg"
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    noise = random_bytes(64, 64, 3)
     image.fromarray(noise).save(whole)
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(whole.read_bytes()[:1000])

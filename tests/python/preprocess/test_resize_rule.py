@@ -8,7 +8,7 @@ from ninc import data
 from ninc.errors import ArgumentError
 from ninc.preprocess import Preprocessing
 from support.command_line import printed_json, usage
-from support.small_pictures import save
+from support.small_pictures import random_bytes, save
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -42,7 +42,7 @@ def test_load_follows_the_rule(pets, in_memory):
 
 
 def test_arrays_of_another_size_follow_it_too(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (6, 50, 40, 3), dtype=np.uint8)
+    images = random_bytes(6, 50, 40, 3)
     np.savez(tmp_path / "data.npz", x=images, y=np.arange(6) % 2)
     rule = Preprocessing((16, 24), 3, (0.0,) * 3, (1.0,) * 3, resize=30)
     got = data.load(tmp_path / "data.npz", "all", size=(16, 24), resize=30)

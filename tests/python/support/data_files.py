@@ -8,13 +8,12 @@ import numpy as np
 
 from ninc.data import Dataset
 
-from .small_pictures import save
+from .small_pictures import random_bytes, save
 
 
 def pictures(count=40, shape=(32, 32, 3), classes=10, seed=0):
     """Random pictures; picture n is of class n % classes, so that each class has its share."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+    images = random_bytes(count, *shape, seed=seed)
     return Dataset(images, np.arange(count) % classes, [f"kind {c}" for c in range(classes)])
 
 

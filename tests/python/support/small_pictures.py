@@ -24,9 +24,14 @@ def picture_network(size=(6, 8)):
     return network
 
 
+def random_bytes(*shape, seed=0):
+    """uint8 of this shape."""
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
 def noise(height=7, width=9, seed=0):
-    """H×W×3 uint8."""
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    """A random picture, H×W×3 uint8."""
+    return random_bytes(height, width, 3, seed=seed)
 
 
 def save(path, pixels, **kind):
