@@ -1,6 +1,7 @@
-"""What users may write for sizes, brought to the one form the core takes.
+"""Checks what users write for arguments, and brings it to the one form that the core takes.
 
-`where` in every function names the layer or function for the message: "Conv2d".
+The checks raise ArgumentError where a value makes no sense. `where` is the layer or function
+that the message names, such as "Conv2d"; `name` is the argument's name.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from .files import user_path
 Pair = Union[int, Sequence[int]]
 Padding = Union[int, Sequence[int], str]
 
-# What the core's sizes can hold (int64), and its seeds (uint64).
+# The largest numbers that the core's sizes (int64) and its seeds (uint64) can hold.
 LARGEST = 2**63 - 1
 LARGEST_SEED = 2**64 - 1
 
-_MOST_NAMES = 8  # shown of a list in a message
+_MOST_NAMES = 8  # a message shows so many of a list
 
 _DLPACK_CUDA = (2, 13)  # DLPack's numbers for memory of an NVIDIA GPU, and for managed memory
 
 
 def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = LARGEST) -> int:
-    """A Python int of whatever counts as an integer (numpy's too), from `lowest` to `highest`."""
+    """The value as a Python int from `lowest` to `highest`; numpy's integers are taken, too."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -43,14 +44,14 @@ def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = L
 
 
 def whole(where: str, name: str, value: float, lowest: int = 1, highest: int = LARGEST) -> int:
-    """As `integer`, but 16.0 is 16 too: numbers that were computed often come as floats."""
+    """Does as `integer`, but takes 16.0 for 16, since computed numbers often come as floats."""
     if not isinstance(value, bool) and isinstance(value, numbers.Real) and value == value // 1:
         value = int(value)
     return integer(where, name, value, lowest, highest)
 
 
 def pair(where: str, name: str, value: Pair, lowest: int = 1) -> tuple[int, int]:
-    """(height, width); one number stands for both."""
+    """Returns (height, width) of two numbers, or of one number that stands for both."""
     values = _integers(where, name, value, lowest)
     if len(values) == 1:
         return values[0], values[0]
@@ -66,10 +67,10 @@ def sides(
     stride: tuple[int, int],
     dilation: tuple[int, int],
 ) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) of an int, (h, w), all four, or "same".
+    """Returns (top, left, bottom, right) of an int, of (h, w), of all four, or of "same".
 
-    "same" keeps height and width: d * (k - 1) zeros an axis, the odd one at the bottom and right
-    as in PyTorch. Like there, it has a meaning for stride 1 alone.
+    "same" keeps height and width: it puts d * (k - 1) zeros on each axis, the odd one at the bottom
+    and right as in PyTorch. As there, it has a meaning for stride 1 alone.
     """
     if isinstance(padding, str):
         if padding != "same":
@@ -94,10 +95,10 @@ def sides(
 
 
 def input_told(error: ShapeError, x: Any) -> ShapeError:
-    """A network's error about x, with what helps where x holds pictures as libraries keep them."""
+    """The network's error about x, and what helps where x holds pictures as libraries keep them."""
     if getattr(x, "dtype", None) != np.uint8:
         return layout_told(error, getattr(x, "shape", ()))
-    told = str(error).partition("; ")[0]  # the core proposes a conversion alone
+    told = str(error).partition("; ")[0]  # the core would only propose to convert x
     return DTypeError(
         f"{told}; a network takes normalised pictures as N×C×H×W float32: predict and ninc.explain "
         "take them as they are and normalise them"
@@ -105,7 +106,7 @@ def input_told(error: ShapeError, x: Any) -> ShapeError:
 
 
 def layout_told(error: ShapeError, shape: Sequence[int]) -> ShapeError:
-    """The error, with what helps where x has its channels last, as many libraries keep them."""
+    """Adds to the error what helps where x has its channels last, as many libraries keep them."""
     if len(shape) != 4 or shape[3] not in (1, 3) or shape[1] in (1, 3):
         return error
     return ShapeError(
@@ -115,7 +116,7 @@ def layout_told(error: ShapeError, shape: Sequence[int]) -> ShapeError:
 
 
 def probability(where: str, value: float) -> float:
-    """A share in [0, 1) of elements to drop."""
+    """The share of elements to drop, in [0, 1)."""
     share = real(where, "p", value)
     if not 0.0 <= share < 1.0:
         raise ArgumentError(f"{where}: p must be in [0, 1), got {shown(value)}")
@@ -123,8 +124,8 @@ def probability(where: str, value: float) -> float:
 
 
 def real(where: str, name: str, value: float) -> float:
-    """A Python float of whatever counts as a number (numpy's too)."""
-    # float() would also read texts, which bytes of every kind are to it.
+    """The value as a Python float; numpy's numbers are taken, too."""
+    # float() would also read a number out of a text, and it takes bytes of every kind for texts.
     if isinstance(value, (str, bytes, bytearray, memoryview)):
         raise ArgumentError(f"{where}: {name} must be a number, got {shown(value)}")
     try:
@@ -134,7 +135,10 @@ def real(where: str, name: str, value: float) -> float:
 
 
 def flag(where: str, name: str, value: bool) -> bool:
-    """True or False, numpy's and 1 and 0 too; other things are true in ways nobody meant."""
+    """The value as True or False, of which numpy's and 1 and 0 are taken, too.
+
+    Other values count as true in Python in ways that nobody meant here.
+    """
     if isinstance(value, np.bool_):
         return bool(value)
     try:
@@ -147,7 +151,7 @@ def flag(where: str, name: str, value: bool) -> bool:
 
 
 def one_of(where: str, name: str, value: str, known: Sequence[str]) -> str:
-    """One of a few words."""
+    """The value where it is one of a few words."""
     # An array compares with each word element by element; only a text can be one.
     if not isinstance(value, str) or value not in known:
         words = " or ".join((", ".join(map(repr, known[:-1])), repr(known[-1])))
@@ -156,9 +160,10 @@ def one_of(where: str, name: str, value: str, known: Sequence[str]) -> str:
 
 
 def listed(where: str, name: str, value: Iterable, what: str) -> list:
-    """A list of what holds several in an order.
+    """The value as a list, where it holds several things in an order.
 
-    A text is one thing, a mapping's keys are not meant, and a set has another order in each run.
+    A text is one thing, a mapping's keys are not what its owner means, and a set has another order
+    in each run; all three are refused.
     """
     single = isinstance(value, (str, bytes, bytearray, memoryview, Mapping))
     if single or isinstance(value, (set, frozenset)) or not is_iterable(value):
@@ -167,16 +172,19 @@ def listed(where: str, name: str, value: Iterable, what: str) -> list:
 
 
 def is_iterable(value: Any) -> bool:
-    """Whether it can be iterated, found out without beginning to, which may be work or be told."""
+    """Tells whether a value can be iterated, without beginning to iterate it.
+
+    The beginning alone may cost work or be noticed.
+    """
     if isinstance(value, (np.ndarray, np.generic)):
         return value.ndim > 0  # numpy's numbers look as if they had elements
     return isinstance(value, Iterable) or hasattr(type(value), "__getitem__")
 
 
 def path(where: str, name: str, value: str | os.PathLike[str]) -> str:
-    """A file's name, with the home folder in the place of "~".
+    """The value as a file's name, with the home folder in the place of "~".
 
-    Numbers are none, though to Python some of them are open files.
+    Numbers are refused, though Python takes some of them for open files.
     """
     try:
         text = os.fsdecode(value)
@@ -194,15 +202,15 @@ def path(where: str, name: str, value: str | os.PathLike[str]) -> str:
 
 
 def array(where: str, name: str, value: Any) -> np.ndarray:
-    """An array of what numpy can make one of."""
+    """The value as an array, where numpy can make one of it."""
     try:
         return np.asarray(value)
-    except Exception as error:  # what an object's own conversion raises is anybody's guess
+    except Exception as error:  # an object's own conversion may raise anything
         raise DTypeError(f"{where}: {name} cannot be made an array ({error})") from error
 
 
 def function(where: str, name: str, value: Any, what: str) -> Any:
-    """What can be called, or None."""
+    """The value where it can be called or is None."""
     if value is not None and not callable(value):
         raise ArgumentError(f"{where}: {name} must be {what}, got {shown(value)}")
     return value

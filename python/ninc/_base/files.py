@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and found unwritable before the work instead of after it."""
+"""Writes files whole or not at all, and finds out before the work whether they can be written."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..errors import Error, FileError
 
 
 def user_path(path: Any) -> Any:
-    """A path that begins with "~" below the user's home folder, as shells read it.
+    """Puts the user's home folder in the place of the "~" that a path begins with, as shells do.
 
-    Anything else, and a path that is there as it is written, is returned untouched.
+    Anything else, and a path that exists as it is written, is returned untouched.
     """
     if isinstance(path, (str, os.PathLike)):
         text = os.fspath(path)
@@ -24,7 +24,7 @@ def user_path(path: Any) -> Any:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """FileError unless a file can be made at `path`; leaves nothing behind."""
+    """Raises FileError unless a file can be made at `path`; leaves no trace of the attempt."""
     place = _place(path)
     if place.is_dir():
         raise FileError(f"{place}: is a folder, a file name is needed")
@@ -43,7 +43,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def check_none_of(path: str | os.PathLike[str], sources: Iterable[str], what: str) -> None:
-    """FileError where the file to be written is one that is read: it would be lost."""
+    """Raises FileError where the file to be written is one that is read and would be lost."""
     place = _place(path)
     for source in map(user_path, sources):
         if os.path.isfile(place) and os.path.exists(source) and os.path.samefile(place, source):
@@ -51,7 +51,7 @@ def check_none_of(path: str | os.PathLike[str], sources: Iterable[str], what: st
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder at `path`, made with its parents where it is missing."""
+    """Makes the folder at `path`, with its parents, where it is missing; returns it."""
     place = _place(path)
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -63,8 +63,8 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a temporary file beside `path`, flushes it and renames it into place.
 
-    As the core does for model files: a symbolic link stays and its file is replaced, a replaced
-    file keeps its permissions, one that is read-only stays as it is, and what is no regular file,
+    The core does the same for model files. A symbolic link stays and its file is replaced. A
+    replaced file keeps its permissions; a read-only file is not replaced. What is no regular file,
     such as /dev/null or a pipe, is written to and not replaced.
     """
     with written_whole(path) as file:
@@ -73,7 +73,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """As `write_whole`, for what is written bit by bit; nothing is left behind by an error."""
+    """Does as `write_whole` for what is written piece by piece; after an error nothing is left."""
     place = _place(path)
     _check_permission(place)
     special, target = _is_special(place), _followed(place)
@@ -92,7 +92,8 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException as error:
         if not special:
             temporary.unlink(missing_ok=True)
-        # The body's own errors stay what they are: one about another file, a reader that has gone.
+        # The caller's own errors pass unchanged: those about another file, and a reader that has
+        # gone.
         if isinstance(error, OSError) and not isinstance(error, (Error, BrokenPipeError)):
             raise FileError(f"{place}: cannot write ({reason(error)})") from error
         raise
@@ -117,33 +118,33 @@ def _place(path: str | os.PathLike[str]) -> Path:
 
 
 def _is_special(place: Path) -> bool:
-    """Whether it is a device or a pipe: renaming over /dev/null would replace it for everyone."""
+    """Tells devices and pipes: renaming a file over /dev/null would replace it for everyone."""
     return os.path.exists(place) and not os.path.isfile(place) and not os.path.isdir(place)
 
 
 def _followed(place: Path) -> Path:
-    """The file that a symbolic link leads to, so that renaming replaces that and not the link."""
+    """The file that a symbolic link leads to: renaming is to replace that and not the link."""
     is_link = os.path.islink(place) and os.path.exists(place)
     return Path(os.path.realpath(place)) if is_link else place
 
 
 def _check_permission(place: Path) -> None:
-    """A rename asks the folder alone; a file that its owner made read-only stays as it is."""
+    """Raises FileError for a read-only file: renaming, which asks the folder, would replace it."""
     if os.path.exists(place) and not os.access(place, os.W_OK):
         raise FileError(f"{place}: cannot write (permission denied)")
 
 
 def _keep_permissions(file: BinaryIO, target: Path) -> None:
-    """Gives a file those of the one it is to replace, where there is one."""
+    """Gives a file the permissions of the one that it is to replace, where there is one."""
     with contextlib.suppress(OSError, AttributeError):  # no reason to lose the contents
         os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
 
 
 def _beside(place: Path) -> Path:
-    """A temporary name in the same folder: a rename across file systems would copy."""
+    """A temporary name in the same folder, since a rename across file systems would copy."""
     return place.with_name(f".{place.name}.{os.getpid()}")
 
 
 def reason(error: OSError) -> str:
-    """The system's words for what went wrong, as the end of a sentence."""
+    """The system's words for what went wrong, fit to end a sentence."""
     return (error.strerror or str(error)).lower()

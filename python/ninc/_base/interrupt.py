@@ -1,4 +1,4 @@
-"""Ctrl-C and kind signals end a training run between two steps, where nothing is half done."""
+"""Lets Ctrl-C and kind signals end a training run between two steps, where nothing is half done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-# Ctrl-C; what `kill`, a batch system or a shutdown sends; a terminal that went away.
+# They come from Ctrl-C; from `kill`, a batch system or a shutdown; from a terminal that closes.
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -14,8 +14,8 @@ class Interrupted(KeyboardInterrupt):
     """A signal ended the run between two steps. `signal`: its name, such as "SIGTERM".
 
     The message says where the run stands, where its checkpoint is, and which weights the network
-    has: with patience the best so far, else the averages, else the last. `weights`: the last of
-    these alone, such as "the averaged weights".
+    has: with patience the best so far, else the averages, else the last. `weights` says only which
+    weights these are, such as "the averaged weights".
     """
 
     def __init__(self, message: str, name: str, weights: str = "") -> None:
@@ -24,11 +24,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """While entered, the first signal is only remembered, and a second one interrupts at once.
+    """While entered, only remembers the first signal; a second one interrupts at once.
 
-    Only in the main thread, and only signals whose treatment is still Python's own: what a program
-    arranged for itself, or what `nohup` ignores, stays as it is. `told` is called with words for
-    the user at the first signal.
+    This holds in the main thread, and for signals that Python still treats in its own way. What a
+    program arranged for itself, and what `nohup` has ignored, stays as it is. At the first signal
+    `told` is called with words for the user.
     """
 
     def __init__(self, told: Callable[[str], None]) -> None:
@@ -40,7 +40,7 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             return self
         for name in _SIGNALS:
-            number = getattr(signal, name, None)  # SIGHUP is not everywhere
+            number = getattr(signal, name, None)  # not every system has SIGHUP
             if number is None:
                 continue
             current = signal.getsignal(number)
@@ -62,6 +62,6 @@ class Interrupts:
         self._told("ending after this step; a second Ctrl-C ends at once")
 
     def check(self) -> None:
-        """Raises Interrupted where a signal has come."""
+        """Raises Interrupted if a signal has come."""
         if self.requested is not None:
             raise Interrupted(f"interrupted by {self.requested}", self.requested)

@@ -1,4 +1,4 @@
-"""Work on many pictures, shared out among threads."""
+"""Shares out the work on many pictures among threads."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .. import _core
 
-# Pictures decoded by one task: small enough to share a batch out evenly, large enough that handing
-# tasks over costs nothing beside some 50 us a small JPEG takes.
+# How many pictures one task decodes: few enough to share a batch out evenly, and enough that
+# handing a task over costs nothing beside the 50 us or so that a small JPEG takes.
 _BLOCK = 16
 
 
@@ -18,10 +18,11 @@ def in_parallel(
     threads: int | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> None:
-    """work(place) for every place on up to `threads` threads; the first error ends it all.
+    """Calls work(place) for every place, on up to `threads` threads; the first error ends it all.
 
-    threads: None for as many as ninc uses. advance: told of places that are done, some at a time.
-    Threads share the work well: Pillow releases the GIL while it decodes.
+    threads: None for as many as ninc uses. advance: called with the number of places that were done
+    since the last call. Threads share this work well, since Pillow releases the GIL while it
+    decodes.
     """
 
     def work_on(start: int) -> int:
@@ -38,7 +39,7 @@ def in_parallel(
             if advance is not None:
                 advance(count)
         return
-    # Not `with`: its exit would wait for every block still queued before an error could be told.
+    # A `with` block would wait for every block still queued before an error could be raised.
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ninc-pictures")
     try:
         for count in pool.map(work_on, starts):

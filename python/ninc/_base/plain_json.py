@@ -1,4 +1,4 @@
-"""JSON that every program reads: it has no word for NaN and the infinities, so they become null."""
+"""Writes JSON that every program reads: NaN and the infinities, which it lacks, become null."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """`value`, of plain dicts, lists, texts and numbers, as valid JSON."""
+    """The value, made of plain dicts, lists, texts and numbers, as valid JSON."""
     return json.dumps(_plain(value), indent=indent, allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""What a long job shows: one line that keeps changing on a terminal, plain lines elsewhere."""
+"""Shows how far a long job is: one changing line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def time_text(seconds: float) -> str:
 
 
 def _tell(stream: TextIO, text: str) -> bool:
-    """Whether it could be written: a terminal that goes away must not end what it watched."""
+    """Writes the text; False where the terminal has gone, which must not end the work."""
     try:
         stream.write(text)
         stream.flush()
@@ -29,13 +29,13 @@ def _tell(stream: TextIO, text: str) -> bool:
         OSError,
         ValueError,
         RuntimeError,
-    ):  # the last: a signal amid a write of the same stream
+    ):  # RuntimeError: a signal came amid a write of the same stream
         return False
     return True
 
 
 class LiveLine:
-    """A line of text that is rewritten in place; nothing at all where there is no terminal."""
+    """A line of text that is rewritten in place; without a terminal it shows nothing."""
 
     def __init__(self, stream: TextIO | None = None, shown: bool = True) -> None:
         self.stream = sys.stderr if stream is None else stream
@@ -44,11 +44,11 @@ class LiveLine:
         self._width = 0
 
     def due(self) -> bool:
-        """False while the line is too fresh to be worth building anew."""
+        """Tells whether the line is old enough to be worth building anew."""
         return self.shown and time.monotonic() - self._last >= _REFRESH_SECONDS
 
     def show(self, text: str) -> None:
-        """Puts `text` in the place of what the line said before."""
+        """Shows `text` in the place of what the line said before."""
         if not self.shown:
             return
         # A line that wraps cannot be rewritten: "\r" only goes back to the start of its last row.
@@ -89,10 +89,11 @@ class Counter:
 class TrainingProgress:
     """Epoch, step, loss, accuracy, images/s and time left, on stderr.
 
-    On a terminal one live line, and a line that stays for each finished epoch; elsewhere only the
-    latter. Silent when not `shown`.
+    A terminal gets one live line, and a line that stays for each finished epoch; anything else gets
+    the latter alone. Without `shown` it is silent.
 
-    steps: of an epoch, None where nobody knows. done: how many the run had behind it already.
+    steps: how many an epoch has, None where nobody knows. done: how many steps the run had done
+    before.
     """
 
     def __init__(
@@ -110,7 +111,10 @@ class TrainingProgress:
         self._start, self._done = time.monotonic(), done
 
     def step(self, epoch: int, step: int, loss: float, accuracy: float, rate: float) -> None:
-        """After a step: `epoch` and `step` count from 0; rate: images a second in this epoch."""
+        """Takes note of a step.
+
+        `epoch` and `step` count from 0; rate: images a second in this epoch.
+        """
         if not self._line.due():
             return
         words = [f"epoch {epoch + 1}/{self.epochs}", f"step {step + 1}", f"loss {loss:.4f}"]
@@ -124,7 +128,7 @@ class TrainingProgress:
         self._line.show("  ".join(words))
 
     def note(self, text: str) -> None:
-        """A line that stays, such as that the run goes on from a checkpoint."""
+        """Prints a line that stays, such as that the run goes on from a checkpoint."""
         self._line.clear()
         if self.shown:
             self.shown = _tell(self.stream, text + "\n")
@@ -138,7 +142,7 @@ class TrainingProgress:
         self._line.show("ending: looking at training pictures for the averaged weights ...")
 
     def epoch(self, row: dict[str, float]) -> None:
-        """After an epoch: a line that stays, from the history's row."""
+        """Prints a line that stays about a finished epoch, from the history's row."""
         self._line.clear()
         if not self.shown:
             return

@@ -1,6 +1,7 @@
-"""Pictures that carry a colour profile of their own, brought to sRGB as viewers show them.
+"""Brings pictures that carry a colour profile of their own to sRGB, as viewers show them.
 
-Cameras and phones write Adobe RGB and Display P3: taken for sRGB, their colours come out pale.
+Cameras and phones write Adobe RGB and Display P3; colours of these that are taken for sRGB come out
+pale.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import numpy as np
 
 _MODES = ("RGB", "RGBA")
 
-# A profile that moves none of a grid of colours by more than this is sRGB under whatever name.
+# A profile that moves no colour of a grid by more than this is sRGB, whatever it is called.
 _ROUNDING = 1
 
 
 def to_srgb(image: Any) -> Any:
-    """The image in sRGB, where it has an RGB profile of another kind; else the image itself."""
+    """The image in sRGB where it has an RGB profile of another kind, else the image itself."""
     profile = image.info.get("icc_profile")
     if not profile:
         return image
@@ -30,11 +31,12 @@ def to_srgb(image: Any) -> Any:
     return image if transform is None else transform.apply(image)
 
 
-@functools.lru_cache(maxsize=32)  # a folder's pictures come from a few cameras
+@functools.lru_cache(maxsize=32)  # a folder's pictures come from few cameras
 def _transform(profile: bytes, mode: str) -> Any:
-    """What turns the profile's colours into sRGB's; None where nothing is to be done.
+    """Pillow's transform from the profile's colours to sRGB's; None where nothing is to be done.
 
-    A profile that cannot be read is passed over, as viewers do: the pixels may still be whole.
+    A profile that cannot be read is passed over, as viewers do, since the pixels may still be
+    whole.
     """
     try:
         from PIL import Image, ImageCms

@@ -1,4 +1,4 @@
-"""How a picture of any size becomes one of the network's size: cut, padded or squashed."""
+"""Brings a picture of any size to the network's size: cuts, pads or squashes it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture, pill
 
 FITS = ("crop", "pad", "squash")
 
-# Resized whole up to here: a strip one pixel high would grow to gigabytes.
+# Pictures are resized whole up to this size; a strip one pixel high would grow to gigabytes.
 _MOST_PIXELS = 1 << 26
 
-_BILINEAR = 2  # Pillow's number for it, so that Pillow need not be imported to say it
+_BILINEAR = 2  # Pillow's number, written here so that Pillow need not be imported for it
 
-# No network here takes larger pictures, and one of this size has 200 MB.
+# No network here takes larger pictures; one of this size has 200 MB.
 _LARGEST_SIDE = 8192
 
 
@@ -68,7 +68,7 @@ class Framing:
         """H×W×C uint8 of a picture of any kind that `open_picture` takes.
 
         An array that has the size already is returned untouched and needs no Pillow, whatever
-        `resize` says: it is taken as brought there before.
+        `resize` says: it is taken for one that was brought to size before.
         """
         if isinstance(picture, np.ndarray):
             pixels = check_pixels(picture)
@@ -86,7 +86,8 @@ class Framing:
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) of what the network sees of an upright picture of this size.
 
-        In the picture's pixels, (0, 0) its upper left corner. With "pad" it reaches beyond.
+        The numbers are pixels of the picture, whose upper left corner is (0, 0). With "pad" the box
+        reaches beyond the picture.
         """
         for name, side in (("width", width), ("height", height)):
             if not 1.0 <= real("Framing.box", name, side) < 1e9:
@@ -124,7 +125,7 @@ class Framing:
         resized = self._covering(image.width, image.height)
         left, top = (resized[0] - width) // 2, (resized[1] - height) // 2
         if resized[0] * resized[1] > _MOST_PIXELS:
-            # Only the piece that stays, from where it lies in the picture as it is.
+            # Only the piece that stays is resized, from where it lies in the picture.
             box = self.box(image.width, image.height)
             return image.resize((width, height), _BILINEAR, box)
         if resized != image.size:

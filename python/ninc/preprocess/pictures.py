@@ -1,4 +1,4 @@
-"""From whatever holds a picture to pixels that can be compared: upright, 8-bit, opaque.
+"""Makes pixels that can be compared of whatever holds a picture: upright, 8-bit and opaque.
 
 Everything that reads pictures, in training, testing, predicting and explaining, goes through
 `open_picture`, so that a network always sees a picture as its viewers do:
@@ -31,30 +31,31 @@ from .colour_profile import to_srgb
 RGB = tuple[int, int, int]
 WHITE: RGB = (255, 255, 255)
 
-HEIC = (".heic", ".heif")  # Pillow reads them with the package pillow-heif alone
+HEIC = (".heic", ".heif")  # Pillow reads these only with the package pillow-heif
 
-_ORIENTATION = 0x0112  # EXIF's number of the tag
-_TURNED = range(2, 9)  # its values but 1, which is upright
+_ORIENTATION = 0x0112  # EXIF's number for the tag
+_TURNED = range(2, 9)  # all its values except 1, which is upright
 
-# Where Pillow keeps what may name an orientation. Without any of it there is nothing to look up.
+# The entries in which Pillow keeps what may name an orientation. A picture without any of them is
+# not asked.
 _WITH_ORIENTATION = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"))
 
-_WITH_ALPHA = frozenset(("RGBA", "LA", "PA", "RGBa", "La"))  # of Pillow's modes
+_WITH_ALPHA = frozenset(("RGBA", "LA", "PA", "RGBa", "La"))  # Pillow's modes with transparency
 
-# TIFF's numbers of tags, and its word for "0 is white".
+# TIFF's numbers for its tags, and its value for "0 is white".
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 256, 257, 258, 262
 _WHITE_IS_ZERO = 0
 
-# Of PNG's grey and colour that Pillow brings to 8 bits: what it does to a value. It leaves the one
-# that is transparent as the file has it.
+# What Pillow does to the values of a PNG that it brings to 8 bits. The one value that is
+# transparent it leaves as the file has it.
 _TO_8_BITS = {"L;2": lambda v: 85 * v, "L;4": lambda v: 17 * v, "RGB;16B": lambda v: v >> 8}
 
-# Floating-point pictures have been resized or computed: that much beyond 0..1 is rounding.
+# Floating-point pictures have been resized or computed: values may round to so much beyond 0..1.
 _OVERSHOOT = 1e-3
 
 
 def check_pixels(pixels: np.ndarray) -> np.ndarray:
-    """H×W×C uint8 of an array that is a picture; H×W gains its one channel."""
+    """H×W×C uint8 of an array that is a picture; an array of H×W gains its one channel."""
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.ndim != 3 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
@@ -82,7 +83,8 @@ def check_ground(ground: Any) -> RGB:
     return values
 
 
-# Kept, since it is asked for each picture and an import costs a hundredth of decoding a small one.
+# The module is kept: it is asked for with each picture, and an import costs a hundredth of decoding
+# a small one.
 @functools.cache
 def pillow() -> Any:
     """Pillow's `Image` module; ArgumentError, with the command that helps, where it is missing."""
@@ -90,7 +92,7 @@ def pillow() -> Any:
         from PIL import Image
     except ImportError as error:
         raise ArgumentError("reading pictures needs Pillow: pip install 'ninc[images]'") from error
-    with contextlib.suppress(ImportError):  # where it is installed, HEIC pictures are pictures
+    with contextlib.suppress(ImportError):  # where pillow-heif is installed, Pillow reads HEIC
         import pillow_heif
 
         pillow_heif.register_heif_opener()
@@ -118,7 +120,7 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
         elif isinstance(picture, Image.Image):
             return _plain(picture, ground)
         elif not isinstance(picture, (str, os.PathLike)):
-            picture_name(picture)  # refuses what can be no picture
+            picture_name(picture)  # raises for what can be no picture
         with Image.open(source) as image:
             return _plain(image, ground)
     except ArgumentError:
@@ -139,8 +141,8 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
             f"{picture_name(picture)}: {str(error).rstrip('.')}. Make it smaller, or, where it can "
             "be trusted, set PIL.Image.MAX_IMAGE_PIXELS higher"
         ) from error
-    # Pillow's decoders raise what they like over damaged bytes: OSError, SyntaxError, struct.error,
-    # ValueError, its own DecompressionBombError. All mean the same to the caller.
+    # Over damaged bytes Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError,
+    # Pillow's own DecompressionBombError and others. All mean the same to the caller.
     except Exception as error:
         raise FileError(f"{picture_name(picture)}: cannot read this picture ({error})") from error
 
@@ -165,13 +167,13 @@ def picture_name(picture: Any) -> str:
 def picture_size(picture: Any) -> tuple[int, int]:
     """(height, width) of a file's picture as it is shown, from its header alone.
 
-    Raises FileError as `open_picture` does, but does not find damage behind the header.
+    Raises FileError as `open_picture` does, but does not find damage after the header.
     """
     Image = pillow()
     try:
         with Image.open(picture) as image:
             sideways = _orientation(image) > 4
-            if image.format == "TIFF":  # whose size newer Pillows tell as it is shown
+            if image.format == "TIFF":  # newer Pillows tell a TIFF's size as it is shown
                 sideways &= image.size == (image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT])
             return (image.width, image.height) if sideways else (image.height, image.width)
     except Exception as error:
@@ -181,11 +183,11 @@ def picture_size(picture: Any) -> tuple[int, int]:
 def _plain(image: Any, ground: RGB) -> Any:
     """The image, upright, 8-bit and opaque."""
     to_8_bits = _to_8_bits(image)
-    image.load()  # Image.open reads the header alone: what comes behind it shows only here
+    image.load()  # Image.open reads only the header; damage after it shows here
     if 0 in image.size:
         raise ValueError("it has no pixels")
     tags = getattr(image, "tag_v2", {})
-    # Pillow turns a TIFF as it reads it, and in some versions leaves the tag in its place.
+    # Pillow turns a TIFF as it reads it, and in some versions leaves the orientation's tag there.
     if not tags and _orientation(image) in _TURNED:
         from PIL import ImageOps
 
@@ -197,21 +199,22 @@ def _plain(image: Any, ground: RGB) -> Any:
         whole = isinstance(clear, int)
         image.info["transparency"] = to_8_bits(clear) if whole else tuple(map(to_8_bits, clear))
     if image.mode in _WITH_ALPHA or "transparency" in image.info or _palette_with_alpha(image):
-        # Premultiplied grey has a conversion to plain grey with alpha alone.
+        # Pillow converts premultiplied grey to nothing but plain grey with alpha.
         image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         image = to_srgb(image)
         under = pillow().new("RGBA", image.size, (*ground, 255))
         return pillow().alpha_composite(under, image).convert("RGB")
-    # Pillow makes RGB alone of LAB; a profile is about a palette's colours, not about its numbers.
+    # Pillow converts LAB to RGB only. The profile of a palette picture is about the palette's
+    # colours and not about the numbers that choose among them.
     if image.mode == "LAB" or (image.mode == "P" and "icc_profile" in image.info):
         image = image.convert("RGB")
     return to_srgb(image)
 
 
 def _to_8_bits(image: Any) -> Any:
-    """What Pillow will do to the values of a PNG with one transparent; None where that is nothing.
+    """What Pillow will do to a PNG's values where one is transparent; None where it does nothing.
 
-    Known only before the picture is loaded.
+    This is known only before the picture is loaded.
     """
     if image.format != "PNG" or "transparency" not in image.info:
         return None
@@ -224,7 +227,7 @@ def _palette_with_alpha(image: Any) -> bool:
 
 
 def _orientation(image: Any) -> int:
-    """EXIF's number, 1 (upright) where there is none or where it cannot be read."""
+    """EXIF's number for the orientation: 1, upright, where there is none or it cannot be read."""
     if _WITH_ORIENTATION.isdisjoint(image.info) and not hasattr(image, "tag_v2"):
         return 1
     try:
@@ -242,7 +245,7 @@ def _scaled(image: Any, ground: RGB, tags: Any) -> Any:
     clear = values == image.info["transparency"] if "transparency" in image.info else None
     if image.mode == "F":
         low, high = float(values.min()), float(values.max())
-        if not (low >= -_OVERSHOOT and high <= 1.0 + _OVERSHOOT):  # NaN fits nowhere
+        if not (low >= -_OVERSHOOT and high <= 1.0 + _OVERSHOOT):  # NaN fails every comparison
             raise ValueError(
                 f"its floating-point values run from {low:g} to {high:g}; they are taken as grey "
                 "from 0 to 1: scale them first"
@@ -255,12 +258,12 @@ def _scaled(image: Any, ground: RGB, tags: Any) -> Any:
                 f"its whole numbers run from {low} to {high}; they are taken as 16-bit grey from "
                 "0 to 65535: scale them first"
             )
-        # Rounded to the nearest; 65535 / 255 is 257, and 4095 / 255 is a little more than 16.
+        # Values are rounded to the nearest; 65535 / 255 is 257, 4095 / 255 a little more than 16.
         if tags.get(_BITS) == (12,):
             grey = np.rint(values / (4095 / 255)).astype(np.uint8)
         else:
             grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    # Pillow does this for 8 bits alone.
+    # Pillow does this for 8 bits only.
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         grey = 255 - grey
     if clear is None:

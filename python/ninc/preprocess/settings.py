@@ -26,11 +26,11 @@ from .whitening import Whitening
 
 KINDS = ("normalize", "gcn_zca")
 
-# The names of a whitening's arrays among a model's extras.
+# What a whitening's arrays are called among a model's extras.
 WHITENING_ARRAYS = MEAN, MATRIX = "preprocessing.mean", "preprocessing.matrix"
 
-# Every entry of `to_dict`, and "crop", which older files have. A file with others is refused: what
-# an entry unknown here asks for would not be done. The core has the same list (stored_texts.cc).
+# Every entry of `to_dict`, and "crop", which older files have. A file with other entries is
+# refused, since what they ask for would not be done. The core has the same list (stored_texts.cc).
 _ENTRIES = frozenset(
     ("size", "resize", "crop", "fit", "ground", "channels", "scale", "mean", "std", "kind")
     + ("contrast", "epsilon")
@@ -125,7 +125,7 @@ class Preprocessing:
         framing: Framing | None = None,
         progress: bool = False,
     ) -> Preprocessing:
-        """What fits the training pictures `images`: N×H×W×C uint8, N at least 1.
+        """Fits a preprocessing to the training pictures `images`: N×H×W×C uint8, N at least 1.
 
         images: an array, or what has its shape and dtype and gives blocks of it by slicing, so
             that pictures may stay in a file.

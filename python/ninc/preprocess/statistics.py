@@ -1,4 +1,4 @@
-"""What the training pictures' values are like: means, deviations, and whether they say anything."""
+"""Means and deviations of the training pictures' values, and remarks where these say nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 
 from ..errors import remark
 
-# Pictures looked at in one go, and their bytes: as float64 they take eight times as many.
+# How many pictures are looked at in one go, and how many bytes; float64 takes eight times as many.
 _BLOCK, _BLOCK_BYTES = 1024, 8 << 20
 
-# Pictures of one flat colour have deviation 0; dividing by it would end in infinities.
+# Pictures of one flat colour have deviation 0, and dividing by it would give infinities.
 SMALLEST_STD = 1e-3
 
 

@@ -22,10 +22,11 @@ from ..errors import ArgumentError, ShapeError
 SCALE = 55.0
 EPSILON = 0.1
 
-# The matrix has D² entries and its eigenvectors cost D³: 64×64 RGB takes 1.2 GB and an hour.
+# The matrix has D² entries, and its eigenvectors cost D³ operations: for pictures of 64×64 RGB that
+# is 1.2 GB and an hour.
 _MOST_VALUES = 12_288
 
-# Pictures worked on at a time: 25 MB of float64 for CIFAR's.
+# How many pictures are worked on at a time; CIFAR's take 25 MB as float64.
 _BLOCK = 1024
 
 
@@ -76,7 +77,7 @@ class Whitening:
     def fit(cls, images: np.ndarray, progress: bool = False) -> Whitening:
         """The whitening of `images`, N×H×W×C uint8, N at least 1, in float64, block by block.
 
-        Held in memory at a time: a block, and three D×D matrices for the eigenvectors.
+        A block is held in memory at a time, and for the eigenvectors three D×D matrices.
 
         The sums of products and the eigenvectors are numpy's, float64 by its BLAS and LAPACK: with
         another build of these, on another processor or on another number of their threads, P may
@@ -95,13 +96,14 @@ class Whitening:
             for block in _blocks(images):
                 normal = _normalised(block, SCALE, np.float64)
                 total += normal.sum(axis=0)
-                products += normal.T @ normal  # BLAS sees that the result is symmetric
+                products += normal.T @ normal  # BLAS computes one half of the symmetric result
                 counter.advance(len(block))
         finally:
             counter.close()
         mean = total / len(images)
         products /= len(images)
-        # sum (g - m)(g - m)^T / N. Entries of g are near 1 and float64 has 16 digits: nothing lost.
+        # This is sum (g - m)(g - m)^T / N. Entries of g are near 1, so that float64's 16 digits
+        # suffice.
         products -= np.outer(mean, mean)
         products[np.diag_indices(values)] += EPSILON
         line = LiveLine(shown=progress)
@@ -110,10 +112,11 @@ class Whitening:
             roots, vectors = np.linalg.eigh(products)
         finally:
             line.clear()
-        # A covariance has no eigenvalue below 0, so none of these is below epsilon but by rounding.
+        # A covariance has no eigenvalue below 0, so that only rounding brings one of these below
+        # epsilon.
         np.maximum(roots, EPSILON, out=roots)
         matrix = np.matmul(vectors / np.sqrt(roots), vectors.T, out=products)
-        matrix = 0.5 * (matrix + matrix.T)  # symmetric to the last bit
+        matrix = 0.5 * (matrix + matrix.T)  # P is symmetric to the last bit
         return cls(mean.astype(np.float32), matrix.astype(np.float32))
 
     def apply(self, images: np.ndarray, threads: int | None = None) -> np.ndarray:
@@ -141,13 +144,13 @@ def _normalised(images: np.ndarray, scale: float, dtype: type) -> np.ndarray:
     """Global contrast normalisation: N×H×W×C uint8 -> N×D of `dtype`."""
     rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
     values = rows.shape[1]
-    # Exact, so that neither the order of sums counts nor a flat picture becomes rounding errors:
-    # the sum of squares is below 2^31 for the largest matrix that a model file can hold.
+    # Whole numbers are exact: no order of sums counts, and a flat picture does not become rounding
+    # errors. The sum of squares is below 2^31 for the largest matrix that a model file can hold.
     totals = rows.sum(axis=1, dtype=np.int64)
     wide = rows.astype(np.int32)
     squares = np.einsum("nd,nd->n", wide, wide).astype(np.int64)
     norms = np.sqrt((values * squares - totals * totals) / values)
-    norms[norms == 0.0] = 1.0  # a flat picture: all its values are 0 whatever they are divided by
+    norms[norms == 0.0] = 1.0  # all values of a flat picture are 0, whatever divides them
     normal = rows.astype(dtype)
     normal -= (totals / values)[:, None].astype(dtype)
     normal *= (scale / norms)[:, None].astype(dtype)
