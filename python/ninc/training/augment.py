@@ -36,8 +36,8 @@ class PadCrop:
         pad = self.pixels
         y, x = rng.integers(0, 2 * pad + 1, size=(2, count)) - pad
         out = np.zeros(batch.shape, batch.dtype)
-        # Only what a window and its picture share is copied, which may be nothing. A loop over
-        # pictures is four times as fast as one fancy index into windows of a padded batch.
+        # Only what a window and its picture share is copied, which may be nothing. A loop over the
+        # pictures is faster than one fancy index into windows of a padded batch.
         from_y, from_x = np.maximum(y, 0), np.maximum(x, 0)
         to_y, to_x = np.maximum(-y, 0), np.maximum(-x, 0)
         rows = np.maximum(height - np.abs(y), 0)

@@ -35,7 +35,7 @@ class EMA:
     so that at first it looks back over a tenth of the steps there have been.
     """
 
-    extendable = True  # more epochs change nothing about the steps before
+    extendable = True  # more epochs change nothing about earlier steps
 
     def __init__(self, decay: float = 0.999, norm_batches: int = 50) -> None:
         self.decay = real("EMA", "decay", decay)
@@ -84,10 +84,10 @@ def averaged(
     norm_batches: int,
     check: Callable[[], None],
 ) -> Iterator[None]:
-    """Inside, the network holds the core's averages and statistics estimated for them.
+    """Within the block, the network holds the core's averages and statistics estimated for them.
 
-    batches: gives training batches, of which the first `norm_batches` are used.
-    check: called before each of them; what it raises ends the work, with all as it was before.
+    batches: gives training batches, of which the first `norm_batches` are used. check: called
+    before each of them; what it raises ends the work and leaves all as it was before.
     """
     statistics = {n: model.parameter(n).copy() for n, _, trained in model.specs() if not trained}
     core.swap_averages()

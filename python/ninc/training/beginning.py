@@ -1,4 +1,4 @@
-"""How a run begins: anew, or from a checkpoint, once it is clear that it is the same run."""
+"""Begins a run: anew, or from a checkpoint once it is clear that it belongs to the same run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .run import Run
 
 @contextlib.contextmanager
 def begun(run: Run) -> Iterator[None]:
-    """Inside, the run stands where its first step is to be made, and signals wait for a step's end.
+    """Within the block, the run stands before its first step, and signals wait for a step's end.
 
-    Afterwards, however it ended, the trainer's next run draws other numbers.
+    Afterwards, however the run ended, the trainer's next run draws other random numbers.
     """
     core, options = run.stepper.core, run.options
     with contextlib.ExitStack() as stack:
@@ -57,7 +57,7 @@ def _hand_back(run: Run) -> None:
 
 
 def _begin(run: Run) -> str:
-    """Makes network, settings and history ready; tells how the run begins, if unusually."""
+    """Makes network, settings and history ready; tells the user if the run begins unusually."""
     found = _found(run)
     if found is not None:
         _restore(run, found)
@@ -71,11 +71,11 @@ def _begin(run: Run) -> str:
     run.folder.describe(run.words, _counts(run), resumed)
     if found is None:
         if run.preprocessing is not None and run.preprocessing.whitening is not None:
-            run.save()  # fitted again, a whitening may have other bits
+            run.save()  # a whitening that is fitted again may have other bits
         words = f"nothing to resume in {run.folder.path}: beginning a new run"
         return words if run.options.resume else ""
     if found.settings != run.words:
-        run.save()  # with the epochs and the patience that hold from now on
+        run.save()  # stores the epochs and the patience that hold from now on
     return _going_on(run, found)
 
 
@@ -100,7 +100,7 @@ def _restore(run: Run, found: Checkpoint) -> None:
     state, patience = found.state, run.options.patience
     state.stopped = patience is not None and state.stale >= patience
     if patience is not None and state.best is not None:
-        # Asked now: at the end it would be too late.
+        # A missing file of the best network is found now; at the end it would be too late.
         ending.stored_best(run.folder.best, state.best["epoch"])
     run.state = state
     found.restore(run.network.core, run.stepper.core)
@@ -110,7 +110,7 @@ def _restore(run: Run, found: Checkpoint) -> None:
 
 
 def _prepared(run: Run) -> Preprocessing | None:
-    """What pictures go through; stores with the network what its later users need to know."""
+    """The preprocessing; stores with the network what its later users need to know."""
     network, train = run.network, run.train
     classes = train.classes or []
     if network.classes is None and len(classes) == run.classes:

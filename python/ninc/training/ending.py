@@ -1,7 +1,8 @@
-"""How a run ends, by one path whatever ended it: the last epoch, patience or a signal.
+"""Ends a run, by one path whatever ended it: the last epoch, patience or a signal.
 
-The checkpoint, written before, holds the weights that training goes on with. The network is left
-with those that are wanted: the best with patience, else the averages where there are any.
+The checkpoint was written before and holds the weights that training goes on with. The network is
+left with the weights that users want: the best with patience, else the averages where there are
+any.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from ..network import Network
 from .guessing import Guess, nothing_learned
 from .run import Run
 
-# How long a run that is to end waits for a batch of somebody's who may never give one.
+# How many seconds a run that is to end waits for a batch, which may never come.
 _LONGEST_WAIT = 10.0
 
 
 def end(run: Run, signal: str | None) -> str:
-    """Leaves network and folder as they are to be; tells which weights the network has.
+    """Leaves network and folder in their final state; tells which weights the network has.
 
-    signal: the name of the one that ended the run, or None. A signal that comes meanwhile is left
-    to the caller; a second one interrupts at once, and the network keeps the last weights.
+    signal: the name of the signal that ended the run, or None. A signal that comes meanwhile is
+    left to the caller; a second one interrupts at once, and the network keeps the last weights.
     """
     weights = _leave_weights(run, signal)
     state, history = run.state, run.history
@@ -65,7 +66,7 @@ def _leave_weights(run: Run, signal: str | None) -> str:
     since = [time.monotonic()]
 
     def batches() -> Iterator[Batch]:
-        # Of the epoch under way, or of the latest that is finished.
+        # The epoch under way gives the batches, or the latest epoch that is finished.
         with contextlib.closing(run.batches(state.epoch - (state.step == 0), check=check)) as given:
             for batch in given:
                 since[0] = time.monotonic()
@@ -96,7 +97,7 @@ def leave_best(run: Run) -> str | None:
 
 
 def _remark_on_result(run: Run) -> None:
-    """Says so where the weights that the run ends with are no better than guessing."""
+    """Remarks where the weights that the run ends with are no better than guessing."""
     state, rows = run.state, run.history.rows
     row = rows[-1]
     if run.options.patience is not None and state.best is not None:
@@ -113,7 +114,7 @@ def _remark_on_result(run: Run) -> None:
 
 
 def stored_best(file: Path, epoch: int) -> dict[str, np.ndarray]:
-    """The weights in a run's file of its best network, which it had after `epoch`; FileError."""
+    """The weights in a run's file of its best network, that of `epoch`; raises FileError."""
     if not file.exists():
         raise FileError(
             f"{file}: missing, but epoch {epoch} was the best so far and early stopping ends with "

@@ -1,4 +1,4 @@
-"""What `Trainer.fit` refuses, and what it remarks on, before the first step."""
+"""Checks before the first step what `Trainer.fit` refuses and what it remarks on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .monitor import MONITOR, checked_monitor, watched
 if TYPE_CHECKING:
     from .optim import SGD
 
-# Pictures whose deviation is below two grey levels out of 255 show next to nothing.
+# A channel whose deviation is below two grey levels out of 255 shows next to nothing.
 _FLAT = 2.0 / 255.0
-# Batch norm over fewer pictures than this is mostly noise.
+# Batch norm's statistics over fewer pictures than this are mostly noise.
 _SMALLEST_ADVISED = 8
 # How many images are compared at a time, once the first few are equal.
 _LARGEST_BLOCK = 1024
@@ -30,7 +30,7 @@ _LARGEST_BLOCK = 1024
 
 
 def check_two_classes(train: Dataset) -> None:
-    """ArgumentError for training data without images, or all of one class."""
+    """Raises ArgumentError for training data without images, or with images of one class only."""
     if not len(train):
         raise ArgumentError("fit: the training set is empty")
     first = int(train.labels[0])
@@ -42,7 +42,7 @@ def check_two_classes(train: Dataset) -> None:
 
 
 def check_outputs(outputs: int) -> None:
-    """ArgumentError for a network that can give one answer alone."""
+    """Raises ArgumentError for a network that can give only one answer."""
     if outputs < 2:
         raise ArgumentError(
             "fit: the network has one output, whose probability is always 1; a classifier needs "
@@ -51,7 +51,7 @@ def check_outputs(outputs: int) -> None:
 
 
 def split(train: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-    """(rest, held out), both with images; tells of classes too small to be divided."""
+    """Returns (rest, held out), both with images; remarks on classes too small to be divided."""
     if not 0.0 < share < 1.0:
         raise ArgumentError(f"fit: validation as a share must lie between 0 and 1, got {share!r}")
     counts = np.bincount(train.labels, minlength=len(train.classes))
@@ -71,7 +71,7 @@ def split(train: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def remark_on_validation(train: Dataset | BatchStream, validation: Dataset) -> None:
-    """Tells where validation data say nothing: of classes that they lack, or at all."""
+    """Remarks where validation data say nothing about some classes, or nothing at all."""
     if not isinstance(train, Dataset):
         return
     if validation.images is train.images:
@@ -96,9 +96,10 @@ def remark_on_validation(train: Dataset | BatchStream, validation: Dataset) -> N
 
 
 def check_batches(model: _core.Model, train: Dataset, batch_size: int) -> int:
-    """The batch size that such data can have, at most all of them; tells where it is lowered.
+    """The batch size, lowered with a remark to the number of images where that is smaller.
 
-    ShapeError where batches of one picture come about that the network cannot be trained on.
+    Raises ShapeError where some batches would be of one picture and the network cannot be trained
+    on these.
     """
     count = len(train)
     if batch_size > count:
@@ -122,7 +123,7 @@ def check_batches(model: _core.Model, train: Dataset, batch_size: int) -> int:
 
 
 def check_passes(model: _core.Model, average: Any, train: BatchStream, epochs: int) -> None:
-    """ArgumentError where batches that can be had once will be needed twice."""
+    """Raises ArgumentError where batches that come only once will be needed twice."""
     if not train.one_epoch_only:
         return
     reason = f"{epochs} epochs need" if epochs > 1 else ""
@@ -141,7 +142,7 @@ def check_passes(model: _core.Model, average: Any, train: BatchStream, epochs: i
 
 
 def check_preprocessing(train: Dataset | BatchStream, kind: str) -> None:
-    """ArgumentError for a kind that is not known, or not for such data."""
+    """Raises ArgumentError for a kind of preprocessing that is unknown or not for such data."""
     if not isinstance(kind, str) or kind not in KINDS:
         raise ArgumentError(
             f"fit: preprocessing must be one of {', '.join(KINDS)}, got {shown(kind)}"
@@ -154,7 +155,7 @@ def check_preprocessing(train: Dataset | BatchStream, kind: str) -> None:
 
 
 def remark_on_pictures(train: Dataset, fitted: Preprocessing | None) -> None:
-    """Tells where there is next to nothing to see in pictures or in one of their channels.
+    """Remarks where there is next to nothing to see in the pictures or in one of their channels.
 
     fitted: the preprocessing where it was fitted to these pictures, else None.
     """
@@ -186,7 +187,7 @@ def remark_on_pictures(train: Dataset, fitted: Preprocessing | None) -> None:
 
 
 def _all_equal(images: Any) -> bool:
-    """Whether all N images are the same; mostly the second one settles it."""
+    """Tells whether all N images are the same; mostly a look at the second one is enough."""
     first = np.asarray(images[:1])
     begin, size = 1, 1
     while begin < len(images):
@@ -202,7 +203,7 @@ def _all_equal(images: Any) -> bool:
 def check_watched(
     validation: Dataset | None, patience: int | None, min_delta: float, monitor: str, schedule: Any
 ) -> None:
-    """ArgumentError where something is to watch a column that the history will not have."""
+    """Raises ArgumentError where something watches a column that the history will not have."""
     checked_monitor("fit", monitor)
     if not monitor.startswith("val_"):
         raise ArgumentError(f"fit: monitor must be val_accuracy or val_loss, got {monitor!r}")
@@ -220,7 +221,7 @@ def check_watched(
 
 
 def remark_on_settings(optimizer: SGD, patience: int | None, epochs: int) -> None:
-    """Tells of settings that do nothing."""
+    """Remarks on settings that have no effect."""
     if optimizer.lr == 0.0:
         remark("fit: the optimiser's learning rate is 0: no weight will change")
     if patience is not None and patience >= epochs:

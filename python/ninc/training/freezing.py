@@ -1,4 +1,4 @@
-"""Which parameters a run holds still."""
+"""Finds the parameters that a run holds still."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def frozen_parameters(names: Sequence[str], patterns: str | Sequence[str]) -> li
 
     patterns: shell-style, of parameters ("conv1.*", "*.bias") or of layers ("conv1", "bn_*").
 
-    ArgumentError where one matches nothing, since a misspelt one would freeze nothing unseen, and
-    where nothing is left to be trained.
+    Raises ArgumentError where a pattern matches nothing, since nobody would notice that a misspelt
+    pattern freezes nothing; and where nothing is left to be trained.
     """
     if isinstance(patterns, str):
         patterns = (patterns,)

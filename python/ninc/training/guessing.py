@@ -1,6 +1,6 @@
 """Whether a run has learned anything: its loss and accuracy beside those of a guess.
 
-A guess knows how often each class comes, p, and nothing of the pictures:
+A guess knows how often each class occurs, p, and nothing about the pictures:
 
     loss      -sum over c of t(c) * log t(c),   t = (1 - e) * p + e / classes,  e: label smoothing
     accuracy  max over c of p(c)
@@ -39,8 +39,8 @@ class Guess:
     def is_as_good(self, loss: float, accuracy: float) -> bool:
         """True where neither of a network's results is better than this guess's.
 
-        An accuracy has to be better by two deviations of a guess's own. Of pictures that are all
-        of one class nothing is known: a guess is always right.
+        An accuracy is better if it exceeds the guess's by two of its standard deviations. Pictures
+        of one class tell nothing, since a guess is always right about them.
         """
         if self.accuracy == 1.0:
             return False
@@ -49,18 +49,19 @@ class Guess:
 
     @property
     def luck(self) -> float:
-        """Two deviations of the accuracy: what a guess may have by chance."""
+        """Two standard deviations of a guess's accuracy: so much it may gain by chance."""
         return 2.0 * math.sqrt(self.accuracy * (1.0 - self.accuracy) / self.count)
 
 
 def nothing_learned(
     row: Mapping[str, float], training: Guess | None, held_out: Guess | None, steps: int | None
 ) -> str | None:
-    """Words for a run whose result is no better than guessing, else None.
+    """What to tell about a run whose result is no better than guessing; None for other runs.
 
-    row: the history's, of the epoch whose weights count. training: None where the labels are not
-    known. Without held-out data the training loss is looked at; it is a mean over an epoch in which
-    the weights moved, so a first epoch's says nothing. steps: how many the run had, if known.
+    row: the history's row of the epoch whose weights count. training: the guess for the training
+    data; None where their labels are not known. steps: how many the run had, if known. Without
+    held-out data the training loss counts. It is a mean over an epoch in which the weights moved,
+    so that a first epoch's says nothing.
     """
     guess, prefix, name = held_out, "val_", "held-out"
     if guess is None:
@@ -80,7 +81,7 @@ def nothing_learned(
         f"{accuracy:.1%} are no better than luck (a guess has {guess.loss:.4g} and "
         f"{guess.accuracy:.1%}, by chance up to {min(1.0, guess.accuracy + guess.luck):.1%})"
     )
-    # Halfway from guessing to all of them: what is a little better than guessing is no riddle yet.
+    # Training pictures count as learned where their accuracy is past halfway from a guess's to 1.
     by_heart = training is not None and 2.0 * row["accuracy"] > 1.0 + training.accuracy
     if held_out is not None and by_heart:
         return (

@@ -23,7 +23,7 @@ from .run import Run
 
 
 def train_and_end(run: Run) -> None:
-    """All steps that are left, and the run's end; Interrupted or DivergedError before its time."""
+    """Makes all steps that are left and ends the run; raises Interrupted or DivergedError."""
     try:
         signal = _train(run)
     except DivergedError as error:
@@ -32,7 +32,7 @@ def train_and_end(run: Run) -> None:
             raise
         raise DivergedError(f"{error}; the network has {best}") from error
     weights = ending.end(run, signal)
-    signal = run.interrupts.requested  # it may have come while the run was ending
+    signal = run.interrupts.requested  # a signal may have come while the run was ending
     if signal is not None:
         words = f"interrupted ({signal}) after {run.state.place()}"
         if run.folder is not None:
@@ -41,12 +41,12 @@ def train_and_end(run: Run) -> None:
 
 
 def _train(run: Run) -> str | None:
-    """Epochs to the end; the name of the signal that ended them before it, or None."""
+    """Runs epochs to the end; returns the name of the signal that ended them early, or None."""
     try:
         while run.state.epoch < run.options.epochs and not run.state.stopped:
             _epoch(run)
     except Interrupted as stop:
-        # Where weights were ruined by a step whose loss was still a number, nobody has seen it.
+        # A step may have ruined the weights although its loss was still a number.
         checkpoint.check_finite(run.network.state_dict(), run.state)
         if run.folder is not None:
             run.save()
@@ -89,16 +89,16 @@ def _epoch(run: Run) -> None:
         "images_per_second": (state.images - images_before) / seconds,
         "waited": waited / seconds,
     }
-    # Before anything is kept or saved of this epoch.
+    # The check comes before anything of this epoch is kept or saved.
     checkpoint.check_finite(run.network.state_dict(), state)
     _validate(run, row)
     _end_epoch(run, row)
 
 
 def _step(run: Run, x: np.ndarray, labels: np.ndarray) -> None:
-    """One update by the core, at the rates that schedule and averages have here."""
+    """Has the core make one update, at the rates that schedule and averages give at this place."""
     state, settings, epochs = run.state, run.settings, run.options.epochs
-    # A stream that cannot tell how many batches it has is at its epoch's start until it ends.
+    # While a stream does not tell its number of batches, the schedule is held at the epoch's start.
     place = state.epoch + (state.step / state.epoch_steps if state.epoch_steps else 0.0)
     _set_factor(run, settings.schedule(place, epochs), place)
     state.lr = settings.optimizer.lr * settings.lr_factor
@@ -148,7 +148,7 @@ def _diverged(run: Run, x: np.ndarray, labels: np.ndarray, loss: float) -> None:
 
 
 def _between_steps(run: Run) -> None:
-    """What may happen only where nothing is half done."""
+    """Does what may happen only between two steps: checkpoints, and ending at a signal."""
     run.interrupts.check()
     last = run.state.step == run.state.epoch_steps  # the epoch's own checkpoint comes soon
     if run.folder is not None and not last and run.options.pace.due(run.state.steps):
@@ -183,12 +183,12 @@ def _keep_best(run: Run, row: dict[str, float]) -> None:
 
 
 def _end_epoch(run: Run, row: dict[str, float]) -> None:
-    """Tells the schedule, the history, the user and the folder that an epoch is finished."""
+    """Tells the schedule, the history, the user and the run's folder that an epoch is finished."""
     state, schedule = run.state, run.settings.schedule
     monitor.observe(schedule, row)
     state.schedule = monitor.state_of(schedule)
     state.rows.append({name: v for name, v in row.items() if name not in WALL_CLOCK})
-    state.epoch_steps = state.step  # a stream is now known; a Dataset was
+    state.epoch_steps = state.step  # a stream's number of steps is known only now
     state.epoch += 1
     state.step = state.right = state.images = 0
     state.loss = 0.0

@@ -1,4 +1,4 @@
-"""What may be watched while a network trains, and how those who watch are told and remembered."""
+"""The history's columns that may be watched, and the schedules that watch them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .._base.arguments import shown
 from ..errors import ArgumentError
 
-# What makes a network the best unless another column is named.
+# The column that tells which network is the best unless another one is named.
 MONITOR = "val_accuracy"
 
 MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
@@ -25,14 +25,14 @@ def checked_monitor(where: str, monitor: str) -> str:
 
 
 def improves(monitor: str, value: float, best: float | None, min_delta: float) -> bool:
-    """Whether `value` beats `best` by more than `min_delta`: losses fall, accuracies rise."""
+    """Tells whether `value` beats `best` by more than `min_delta`: losses fall, accuracies rise."""
     if best is None:
         return not math.isnan(value)
     return value < best - min_delta if monitor.endswith("loss") else value > best + min_delta
 
 
 def watched(schedule: Any) -> str | None:
-    """The column of held-out data that a schedule goes by, or None."""
+    """The column of held-out data that a schedule watches, or None."""
     column = getattr(schedule, "monitor", None) or ""
     return column if column.startswith("val_") else None
 
@@ -44,7 +44,7 @@ def observe(schedule: Any, row: Mapping[str, float]) -> None:
 
 
 def state_of(schedule: Any) -> dict[str, Any]:
-    """What a schedule remembers; nothing for those that depend on the epoch alone."""
+    """What a schedule remembers; it is empty for those that depend on the epoch alone."""
     return schedule.state() if hasattr(schedule, "state") else {}
 
 

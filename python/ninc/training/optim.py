@@ -36,7 +36,7 @@ class SGD:
 
         SGD(0.1, momentum=0.9, weight_decay=1e-4, groups=[("*.bias", dict(weight_decay=0))])
 
-    Every setting is an attribute and may be set between two steps: a step goes by what it finds.
+    Every setting is an attribute and may be set between two steps; each step uses what is set then.
     Raises ArgumentError for a value that makes no sense, and for a name that is no setting.
     """
 
@@ -66,7 +66,7 @@ class SGD:
         self.clip_norm = clip_norm
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _CHECKS:  # a misspelt one would change nothing, unseen
+        if name not in _CHECKS:  # a misspelt name would do nothing
             raise ArgumentError(
                 f"SGD: {name!r} is no setting and would change nothing; what can be set is "
                 f"{', '.join(_CHECKS)}"
@@ -80,9 +80,10 @@ class SGD:
         object.__setattr__(self, name, checked)
 
     def rates_key(self) -> Any:
-        """Equal for two settings that give equal `vectors`, and cheap enough for every step.
+        """A key that is equal for settings with equal `vectors`, and cheap enough for every step.
 
-        None where the groups were changed into something that is none: `vectors` tells what.
+        It is None where the groups were changed into something that is none; `vectors` then tells
+        what is wrong.
         """
         try:
             groups = tuple((pattern, *settings.items()) for pattern, settings in self.groups)
@@ -93,7 +94,8 @@ class SGD:
     def vectors(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """(lr, weight_decay), float32, one entry for each parameter name.
 
-        ArgumentError where a pattern matches no name: a misspelt one would change nothing, unseen.
+        Raises ArgumentError where a pattern matches no name, since nobody would notice that a
+        misspelt one changes nothing.
         """
         names = listed("SGD.vectors", "names", names, "a list of parameters' names")
         if not all(isinstance(name, str) for name in names):
@@ -125,7 +127,7 @@ class SGD:
         }
 
     def replaced(self, **settings: float) -> SGD:
-        """The same with some arguments changed, by name."""
+        """The same settings with some changed, by name."""
         for name in settings:
             if name not in self.SETTINGS:
                 raise ArgumentError(
@@ -143,7 +145,7 @@ class SGD:
 
 
 class Rates:
-    """An optimiser's rate and decay for each parameter, computed anew where they have changed.
+    """An optimiser's rate and decay for each parameter, computed anew when they have changed.
 
     names: the trainable parameters', in the core's order.
     """

@@ -13,8 +13,8 @@ from .. import _core
 class PendingLoss:
     """The loss of a step on a GPU: a number that is waited for when it is first looked at.
 
-    It can be converted, compared, printed and computed with like a float. What went wrong on the
-    device is raised then, as DeviceError.
+    It can be converted, compared, printed and computed with like a float. If something went wrong
+    on the device, DeviceError is raised at that first look.
     """
 
     def __init__(self, step: _core.PendingStep) -> None:
@@ -45,7 +45,7 @@ class PendingLoss:
         return np.array(float(self), dtype)
 
     def __reduce__(self) -> tuple[type, tuple[float]]:
-        return float, (float(self),)  # a copy, or one in a file, is the number
+        return float, (float(self),)  # a copy or a pickle is the plain number
 
 
 def _forward(name: str) -> None:

@@ -34,9 +34,9 @@ class Recipe:
     steps: int | None = None
 
     def batch_size_for(self, images: int) -> int:
-        """`batch_size`, or less, but not below 16, where this would make too few `steps`.
+        """`batch_size`, or less where an epoch would have too few `steps`, but not below 16.
 
-        A few hundred pictures in batches of 128 are a handful of steps, too few to learn from.
+        A few hundred pictures in batches of 128 make a handful of steps, too few to learn from.
         """
         if self.steps is None:
             return self.batch_size
@@ -54,7 +54,7 @@ class Recipe:
         average: EMA | SWA | None = None,
         **sgd: float,
     ) -> Trainer:
-        """A trainer that follows this recipe but for what is given.
+        """A trainer that follows this recipe except in what is given.
 
         sgd: the optimiser's momentum, weight_decay or clip_norm.
         """
@@ -71,7 +71,7 @@ class Recipe:
 
 
 def _original_sgd(network: Network, lr: float) -> SGD:
-    """Biases at twice the rate and without decay; the last layer at a tenth (nets' *_params)."""
+    """Biases have twice the rate and no decay, the last layer a tenth of it (nets' *_params)."""
     names = list(network.parameters())
     last = names[-1].rpartition(".")[0]
     groups = [
@@ -79,13 +79,13 @@ def _original_sgd(network: Network, lr: float) -> SGD:
         (f"{last}.weight", dict(lr_mult=0.1)),
         (f"{last}.bias", dict(lr_mult=0.2)),
     ]
-    # A network that is gone on from may have no biases, there or anywhere.
+    # A network from a model file may have no biases in its last layer, or none at all.
     groups = [group for group in groups if fnmatch.filter(names, group[0])]
     return SGD(lr, momentum=0.9, weight_decay=1e-4, groups=groups)
 
 
 def _fast_sgd(network: Network, lr: float) -> SGD:
-    """Decay on the kernels alone: biases and batch norm's scales, all 1-D, are left free."""
+    """Only kernels decay; biases and batch norm's scales, all of one dimension, do not."""
     vectors = [name for name, value in network.parameters().items() if value.ndim == 1]
     return SGD(
         lr,
@@ -97,7 +97,8 @@ def _fast_sgd(network: Network, lr: float) -> SGD:
 
 
 RECIPES = {
-    # Lin, Chen, Yan 2013 and their cuda-convnet definition; its whitening: see `preprocessing`.
+    # This is Lin, Chen, Yan 2013 and their cuda-convnet definition; `preprocessing` has the
+    # whitening.
     "original": Recipe(
         batch_norm=False,
         optimizer=_original_sgd,
@@ -137,8 +138,10 @@ def augmentation(model: str) -> Augmentation:
 
 
 def like(channels: int, height: int, width: int) -> str:
-    """The published network whose pictures are most like those of this shape, for what hangs on
-    its name here: grey ones are taken for digits, large ones for ImageNet's, others for CIFAR's.
+    """The published network whose pictures are most like those of this shape.
+
+    Recipes and augmentation depend on its name: grey pictures are taken for digits, large ones for
+    ImageNet's, others for CIFAR's.
     """
     if channels == 1:
         return "nin-mnist"
@@ -146,6 +149,6 @@ def like(channels: int, height: int, width: int) -> str:
 
 
 def preprocessing(recipe: str, model: str) -> str:
-    """What pictures go through: the paper whitens those of CIFAR (section 4.1), nothing else."""
+    """The kind of preprocessing: the paper whitens CIFAR's pictures (section 4.1) and no others."""
     whitened = recipe == "original" and model in ("nin-cifar10", "nin-cifar100")
     return "gcn_zca" if whitened else "normalize"

@@ -1,4 +1,4 @@
-"""One `fit` under way, as `beginning`, `loop` and `ending` hand it on."""
+"""One `fit` under way, which `beginning` hands to `loop` and `loop` to `ending`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Run:
     def averaged(
         self, batches: Callable[[], Iterator[Batch]], check: Callable[[], None]
     ) -> contextlib.AbstractContextManager[None]:
-        """Inside, the network holds the averages, where there are any yet.
+        """Within the block, the network holds the averages, if there are any yet.
 
         batches, check: as `ninc.averages.averaged` takes them.
         """

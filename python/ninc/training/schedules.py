@@ -1,13 +1,13 @@
-"""How the learning rate moves over a run.
+"""Schedules: how the learning rate changes over a run.
 
 A schedule is a callable ``(epoch, epochs) -> factor``: `epoch` is the place in the run as a real
 number (2.5 = half of the third epoch done), `epochs` the run's length, and the optimiser's rate is
-multiplied by the factor. Asked before every step. All but `Plateau` depend on nothing else; that
-one watches the history, and a checkpoint holds what it remembers.
+multiplied by the factor. The trainer calls it before every step. All except `Plateau` depend on
+nothing else; that one watches the history, and a checkpoint holds what it remembers.
 
-`extendable`: whether the factor is the same for any number of epochs, so that a run may be given
-more of them later. A callable of one's own is taken for one that is not, unless it has this
-attribute and it is true.
+`extendable` tells whether the factor is the same for any number of epochs, so that a run may be
+given more of them later. A callable of one's own is taken to be extendable only where it has this
+attribute and the attribute is true.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Step:
     def __call__(self, epoch: float, epochs: int) -> float:
         epoch, epochs = _place("Step", epoch, epochs)
         unit = epochs if self.relative else 1
-        # A hair of room: 200/260 of 260 epochs is 199.99999999999997 or 200, as floats please.
+        # The comparison leaves room for rounding: 200/260 of 260 epochs may be 199.99999999999997.
         passed = sum(epoch >= milestone * unit - 1e-9 for milestone in self.milestones)
         return self.gamma**passed
 
@@ -93,7 +93,7 @@ class Cosine:
 
 
 class OneCycle:
-    """Up in a straight line, then down: short runs bear a higher rate this way (Smith, 2018).
+    """Goes up in a straight line, then down; short runs bear a higher rate this way (Smith, 2018).
 
     With t = epoch / epochs:
 
@@ -135,7 +135,7 @@ class OneCycle:
 
 
 class Plateau:
-    """factor = gamma^k, k = how often the run has stood still.
+    """factor = gamma^k, k = how often the run has stopped improving.
 
     After each epoch `monitor`, a column of the history, is looked at: "val_loss", "val_accuracy",
     "loss" or "accuracy". It has improved where it is better than the best so far by more than
@@ -202,7 +202,7 @@ class Plateau:
 
 
 class Warmup:
-    """Another schedule behind a straight line up: its factor times min(1, r).
+    """Another schedule that begins with a straight line up: its factor times min(1, r).
 
         r = start + (1 - start) * epoch / epochs_up
 

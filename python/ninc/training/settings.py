@@ -1,4 +1,4 @@
-"""How a network is to be trained: what a `Trainer` is given, and checks whenever it is set."""
+"""The settings that a `Trainer` is given, checked whenever one is set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .schedules import Schedule
 
 
 class Settings:
-    """Attributes that may be set between two steps, which go by what they find.
+    """Attributes that may be set between two steps; each step uses what is set then.
 
     lr_factor: what the optimiser's rates are multiplied by. `fit` sets it by the schedule before
     every step; a loop of one's own around `step` may set it too.
@@ -37,7 +37,7 @@ class Settings:
         object.__setattr__(self, name, value)
 
     def _checked(self, name: str, value: Any) -> Any:
-        """A setting's value, once it is clear that steps can go by it; ArgumentError otherwise."""
+        """The setting's value where steps can use it; raises ArgumentError otherwise."""
         if name in ("network", "label_smoothing"):
             raise ArgumentError(f"Trainer: {name} is given once; make another Trainer to change it")
         if name in SGD.SETTINGS:
@@ -51,7 +51,7 @@ class Settings:
         if name == "optimizer":
             if not isinstance(value, SGD):
                 raise ArgumentError(f"Trainer: optimizer must be a ninc.SGD, got {value!r:.80}")
-            self._rates.of(value)  # a group's pattern that matches nothing is told here
+            self._rates.of(value)  # raises for a group's pattern that matches nothing
         wanted = {
             "schedule": (callable, "a function (epoch, epochs) -> factor"),
             "augment": (_none_or(callable), "a function (batch, rng) -> batch, or None"),
@@ -63,7 +63,7 @@ class Settings:
 
     @property
     def label_smoothing(self) -> float:
-        """What the loss was made with."""
+        """The label smoothing that the loss was made with."""
         return self._label_smoothing
 
 

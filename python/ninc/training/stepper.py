@@ -1,4 +1,4 @@
-"""One training step: here, and nowhere else, a batch and its settings go to the core.
+"""One training step: only here a batch and its settings are handed to the core.
 
     Settings (what the user set)  →  StepSettings  →  _core.Trainer.step  →  the device
 
@@ -19,7 +19,7 @@ from .pending_loss import PendingLoss
 
 @dataclasses.dataclass(frozen=True)
 class StepSettings:
-    """What a step goes by beside its batch: their one form, which the core takes as it is.
+    """What a step needs beside its batch, in the one form that the core takes.
 
     lr, weight_decay: float32, an entry for each trainable parameter. clip_norm: 0 for no limit.
     seed, step: dropout draws by them. average_rate: how far the averages follow; 0 leaves them.
@@ -51,7 +51,7 @@ class Stepper:
     def settings(
         self, optimizer: SGD, lr_factor: float, seed: int, step: int, average_rate: float = 0.0
     ) -> StepSettings:
-        """Those of one step, as optimiser and schedule are now."""
+        """The settings of one step, as optimiser and schedule are now."""
         lr, weight_decay = self.rates.of(optimizer)
         return StepSettings(
             lr=lr * np.float32(lr_factor),
@@ -67,9 +67,9 @@ class Stepper:
     def update(
         self, x: np.ndarray, labels: np.ndarray, settings: StepSettings
     ) -> tuple[float, int, bool]:
-        """One update: (mean loss, right answers, both before it; whether numbers were finite)."""
+        """Makes an update: (mean loss, right answers, both before it; whether all was finite)."""
         return self.core.step(x, array("step", "labels", labels), **vars(settings))
 
     def launch(self, x: np.ndarray, labels: np.ndarray, settings: StepSettings) -> PendingLoss:
-        """One update on a GPU, which is not waited for: the loss is, when it is looked at."""
+        """Starts an update on a GPU; only who looks at its loss waits for it."""
         return PendingLoss(self.core.launch(x, array("step", "labels", labels), **vars(settings)))

@@ -251,9 +251,9 @@ class Trainer(Settings):
     def _matched(
         self, train: Dataset | BatchStream, validation: Dataset | None, batch_size: int
     ) -> tuple[Dataset | BatchStream, Dataset | None, int]:
-        """Both with labels counted as the network counts, or will count, its classes.
+        """Both sets, with labels counted as the network counts, or will count, its classes.
 
-        The last is how many classes it tells apart.
+        The last value is how many classes the network tells apart.
         """
         train = matched(self.network.core, train, "fit", batch_size)
         outputs = count_outputs(self.network.core, train, batch_size)
@@ -269,7 +269,7 @@ class Trainer(Settings):
 
 
 def _as_training_data(train: TrainingData) -> Dataset | BatchStream:
-    """A list or another iterable of batches becomes a stream of them."""
+    """Makes a stream of a list or another iterable of batches."""
     if isinstance(train, (Dataset, BatchStream)):
         return train
     if is_batches(train):

@@ -1,1 +1,1 @@
-"""What a run leaves behind: its history and its folder, and checkpoints to go on from."""
+"""What a run writes down: its history, its folder, and checkpoints to go on from."""

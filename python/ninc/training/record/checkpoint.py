@@ -23,7 +23,7 @@ from ..._base.arguments import whole
 from ...errors import ArgumentError, DivergedError, Error, FileError
 from ...formats.model_file import AVERAGE, TRAINING, VELOCITY, forget_training
 
-# 1: epochs left out what did not fill a batch. 2: they see every picture.
+# Format 1: epochs left out pictures that did not fill a batch. Format 2: they see every picture.
 _FORMAT = 2
 
 
@@ -75,7 +75,7 @@ class Checkpoint:
     version: str
 
     def restore(self, network: _core.Model, core: _core.Trainer) -> None:
-        """Puts weights, velocities, averages and what is known of the pictures in their places."""
+        """Puts weights, velocities, averages and what is known of the pictures in place."""
         model, extras = self.model, dict(self.model.extras())
         network.set_parameters({name: model.parameter(name) for name, _, _ in model.specs()})
         core.set_velocity(_with_prefix(extras, VELOCITY))
@@ -87,7 +87,7 @@ class Checkpoint:
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], state: State) -> None:
-    """DivergedError naming the first array that holds what is not finite.
+    """Raises DivergedError, naming the first array with numbers that are not finite.
 
     A step can ruin the weights although its loss was still a number.
     """
@@ -102,9 +102,9 @@ def check_finite(arrays: Mapping[str, np.ndarray], state: State) -> None:
 def save(
     path: Path, model: _core.Model, core: _core.Trainer, state: State, settings: Mapping[str, str]
 ) -> None:
-    """Writes a checkpoint, whole or not at all; FileError where it cannot be written.
+    """Writes a checkpoint, whole or not at all; raises FileError where it cannot be written.
 
-    DivergedError, and nothing written, where an array holds what is not finite.
+    Raises DivergedError, and writes nothing, where an array holds numbers that are not finite.
     """
     arrays = {f"{VELOCITY}{name}": array for name, array in core.velocity().items()}
     arrays |= {f"{AVERAGE}{name}": array for name, array in core.averages().items()}
@@ -121,9 +121,10 @@ def save(
 
 
 def load(path: Path) -> Checkpoint | None:
-    """The checkpoint in a file, None where there is no file, FileError where it is damaged.
+    """The checkpoint in a file; None where there is no file.
 
-    FileError, too, where a ninc of other rules wrote it, with which it can be finished.
+    Raises FileError where it is damaged, and where a version of ninc with other rules wrote it,
+    which can finish the run.
     """
     if not path.exists():
         return None
@@ -151,7 +152,7 @@ def load(path: Path) -> Checkpoint | None:
 
 
 def _checked_state(entry: Mapping[str, Any]) -> State:
-    """The state that a checkpoint holds; TypeError where an entry is of no use."""
+    """The state that a checkpoint holds; raises TypeError where an entry makes no sense."""
     state = State(**entry)
     counts = [state.epoch, state.step, state.right, state.images, state.steps, state.before]
     counts += [state.averaged, state.stale, *(row["epoch"] for row in state.rows)]
@@ -201,7 +202,7 @@ class Pace:
         return self.seconds is not None and time.monotonic() - self._time >= self.seconds
 
     def done(self, step: int) -> None:
-        """A checkpoint was written at this step, or the run begins there."""
+        """Takes note that a checkpoint was written at this step, or that the run begins here."""
         self._step, self._time = step, time.monotonic()
 
 

@@ -17,13 +17,13 @@ Row = dict[str, float]  # column name -> number
 
 # Columns that differ between two runs of the same settings; no checkpoint holds them.
 WALL_CLOCK = ("seconds", "images_per_second", "waited")
-# All of them, in their order; a checkpoint stores them in that of the alphabet.
+# All columns in their order; a checkpoint stores them in alphabetical order.
 _SETTINGS = ("lr", "momentum", "weight_decay")
 _COLUMNS = ("epoch", *_SETTINGS, "loss", "accuracy", *WALL_CLOCK, "val_loss", "val_accuracy")
 
 
 def in_order(row: Row) -> Row:
-    """The row with its columns in their order, those not known here at the end."""
+    """The row with its columns in their order; columns that are not known here come last."""
     known = {name: row[name] for name in _COLUMNS if name in row}
     return {**known, **row}
 

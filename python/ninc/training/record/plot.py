@@ -17,7 +17,8 @@ def plot_rows(rows: Sequence[Mapping[str, float]], path: str | os.PathLike[str])
     cannot be written.
     """
     try:
-        # Figure and its Agg canvas directly: pyplot would look for a display and keep global state.
+        # A Figure with an Agg canvas is used, since pyplot would look for a display and keep global
+        # state.
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -28,7 +28,7 @@ from .history import WALL_CLOCK, History, in_order
 
 try:
     import fcntl
-except ImportError:  # not on this system; two runs in one folder are then not told apart
+except ImportError:  # without fcntl a second run in the folder is not noticed
     fcntl = None
 
 
@@ -47,7 +47,7 @@ class RunFolder:
             check_writable(self.last)
             self._remove_remains()
         except BaseException:
-            self.close()  # a second try in the same process must find the folder free
+            self.close()  # another try in the same process must find the folder free
             raise
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class RunFolder:
             self._lock = None
 
     def _locked(self) -> int | None:
-        """A lock on the folder itself: the system takes it back however a process ends."""
+        """Locks the folder itself; the system releases the lock however the process ends."""
         if fcntl is None:
             return None
         folder = os.open(self.path, os.O_RDONLY)
@@ -65,7 +65,7 @@ class RunFolder:
         except BlockingIOError:
             os.close(folder)
             raise FileError(f"{self.path}: another training run is using this folder") from None
-        except OSError:  # a file system that cannot lock
+        except OSError:  # this file system cannot lock
             os.close(folder)
             return None
         return folder
@@ -109,7 +109,7 @@ class RunFolder:
     def _read_about(self) -> dict[str, Any]:
         try:
             about = json.loads(self.about.read_text())
-        except (OSError, ValueError):  # lost or damaged: the run itself does not need it
+        except (OSError, ValueError):  # run.json is lost or damaged; the run does not need it
             return {}
         return about if isinstance(about, dict) else {}
 
@@ -122,9 +122,9 @@ class RunFolder:
         append_line(self.history, json_text(row))
 
     def restore_history(self, rows: list[dict[str, float]]) -> History:
-        """The history up to a checkpoint, whose rows lack what the clock told.
+        """The history up to a checkpoint, whose rows lack what depends on the clock.
 
-        That is taken from the file where the file knows these epochs; afterwards the file ends
+        These numbers are taken from the file where it knows the epochs; afterwards the file ends
         where the checkpoint does.
         """
         whole = ({**row, **clock} for row, clock in zip(rows, self._clock(rows)))
@@ -142,7 +142,7 @@ class RunFolder:
             try:
                 row = json.loads(line)
                 known[row["epoch"]] = {name: row[name] for name in WALL_CLOCK}
-            except (ValueError, KeyError, TypeError):  # the line that a crash cut short
+            except (ValueError, KeyError, TypeError):  # a crash cut this line short
                 continue
         return [known.get(row["epoch"], {}) for row in rows]
 

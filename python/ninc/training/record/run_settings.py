@@ -1,4 +1,4 @@
-"""What a run was asked for, in words, and which of it may be another when the run is resumed.
+"""A run's settings in words, and which of them may differ when the run is resumed.
 
 All settings stand in run.json and in each checkpoint. A resumed run must have the same, since its
 result is that of a run never interrupted. Two may change, where the result is that of a run begun
@@ -53,7 +53,7 @@ def words_of(
     optimizer, model = settings.optimizer, network.core
     graph = hashlib.blake2b(model.graph_json().encode(), digest_size=4).hexdigest()
     return {
-        # First, as other classes mean another last layer, which says less of what has happened.
+        # Classes come first: other classes also mean another last layer, which would tell less.
         "classes": ", ".join(train.classes or ["not told"]),
         "network": f"of {network.num_parameters:,} parameters ({graph})",
         "seed": str(settings.seed),
@@ -87,7 +87,7 @@ def check_same(
     model: _core.Model,
     settings: Settings,
 ) -> None:
-    """ArgumentError unless a run of these settings may go on from this checkpoint."""
+    """Raises ArgumentError unless a run of these settings may go on from this checkpoint."""
     for name in {**words, **found.settings}:
         before, now = found.settings.get(name, "none"), words.get(name, "none")
         if before == now:
@@ -116,7 +116,7 @@ def check_same(
 
 
 def _check_preprocessing(found: Checkpoint, model: _core.Model) -> None:
-    """A network that brings its preprocessing along must bring the one that the run has."""
+    """Checks that a network with a preprocessing of its own has the one that the run has."""
     stored = model.metadata().get("preprocessing")
     if stored is not None and stored != found.model.metadata().get("preprocessing"):
         raise ArgumentError(
@@ -126,12 +126,12 @@ def _check_preprocessing(found: Checkpoint, model: _core.Model) -> None:
 
 
 def is_extendable(settings: Settings) -> bool:
-    """Whether more epochs change nothing about those that a run has done."""
+    """Tells whether more epochs change nothing about the epochs that a run has done."""
     return not _bound_to_epochs(settings)
 
 
 def _bound_to_epochs(settings: Settings) -> list[object]:
-    """Schedule and averages, where they depend on the number of epochs, or may do so."""
+    """Those of schedule and averages that depend on the number of epochs, or may do so."""
     parts = (settings.schedule, settings.average)
     return [part for part in parts if part is not None and not getattr(part, "extendable", False)]
 
@@ -166,17 +166,17 @@ def _check_patience(found: Checkpoint, before: str, patience: int | None) -> Non
 
 
 def described(value: object) -> str:
-    """Words for a setting, the same in every process: without the addresses of objects."""
+    """Words for a setting that are the same in every process: they hold no addresses of objects."""
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _short(text: str) -> str:
-    """Long settings, such as those of every parameter, are told by their beginnings."""
+    """The beginning of a long text, such as the settings of every parameter."""
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _kind(model: _core.Model, options: Options) -> str:
-    """What pictures go through: what the network says, or else what was asked for."""
+    """The kind of preprocessing: the network's own, or else the one that was asked for."""
     stored = stored_preprocessing(model)
     return options.preprocessing if stored is None else stored.kind
 
@@ -190,7 +190,7 @@ def _pictures(data: Dataset | BatchStream) -> str:
 
 
 def _fingerprint(data: Dataset | BatchStream | None) -> str:
-    """Tells data apart. What a stream will give nobody knows: only its kind is compared."""
+    """Words that tell data apart; of a stream the kind alone, as nobody knows what it will give."""
     if data is None:
         return "none"
     if isinstance(data, BatchStream):
