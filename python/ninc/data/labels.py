@@ -1,4 +1,4 @@
-"""Labels of every kind people have them in, as places among classes.
+"""Turns labels of every kind that people have into places among classes.
 
 labels = Labels("y.npz", y, 60_000)          # numbers from 1, floats, one-hot rows, words ...
 classes = labels.classes()                   # ... and the classes that are there
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 
-# Larger numbers than any data set's classes have: beyond, a label is a mistake.
+# No data set has so many classes; a label beyond this is a mistake.
 _LARGEST_LABEL = 999_999
 
 _FOR_INDICES = "y.argmax(axis=1) makes class indices of scores"
@@ -25,7 +25,7 @@ _FOR_INDICES = "y.argmax(axis=1) makes class indices of scores"
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """The classes' names, and the label that means each; without labels, its place does.
+    """The classes' names, and the label that means each; without labels a class's place means it.
 
     note: what a user should know about how they came to be; "" where nothing is special.
     """
@@ -46,7 +46,7 @@ class Labels:
 
     def __init__(self, where: str | os.PathLike[str], labels: Any, count: int) -> None:
         self.where, self.note = os.fspath(where), ""
-        # Of rows of one 1: how many classes they have.
+        # How many classes one-hot rows have.
         self._columns: int | None = None
         missing = _missing(labels)
         if missing is not None:
@@ -182,7 +182,7 @@ class Labels:
 
 
 def class_name(name: Any) -> str:
-    """A class's name as text; HDF5, pickles and numpy have it in bytes."""
+    """A class's name as text, which HDF5, pickles and numpy may hold as bytes."""
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
@@ -197,7 +197,7 @@ def is_number(name: str) -> bool:
 
 
 def _missing(labels: Any) -> int | None:
-    """The place of the first None or NaN among words; numpy would make words of these, too."""
+    """The place of the first None or NaN among words; numpy would turn these into words, too."""
     if not isinstance(labels, (list, tuple, np.ndarray)) or getattr(labels, "dtype", "O") != "O":
         return None
     if not any(isinstance(label, (str, bytes)) for label in labels):
@@ -210,7 +210,7 @@ def _missing(labels: Any) -> int | None:
 
 
 def _as_array(labels: Any) -> np.ndarray:
-    """Numbers or str; of objects and bytes, what they hold."""
+    """An array of numbers or str, made of what objects and bytes hold."""
     values = np.asarray(labels)
     if values.dtype.kind == "S":
         return np.char.decode(values, "utf-8", "replace")

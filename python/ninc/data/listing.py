@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures."""
+"""Finds the pictures among a folder's files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import FileError, remark
 from ..preprocess.pictures import pillow
 
 # Files with these endings are taken for pictures without a look inside, so that a large folder is
-# listed quickly and a damaged picture is told of when it is read.
+# listed quickly and a damaged picture is reported when it is read.
 SUFFIXES = frozenset(
     (
         ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm",
@@ -18,7 +18,7 @@ SUFFIXES = frozenset(
     )
 )  # fmt: skip
 
-# What systems leave in folders beside files that begin with a dot; nobody means it.
+# Files that systems put into folders, beside those whose names begin with a dot. Nobody means them.
 _LITTER = frozenset(
     (
         "$recycle.bin", "@eadir", "__macosx", "__pycache__", "desktop.ini", "ehthumbs.db", "icon\r",
@@ -26,11 +26,12 @@ _LITTER = frozenset(
     )
 )  # fmt: skip
 
-# Of these Pillow knows the size but needs another program for the pixels, or, of TGA, takes other
-# files for them, as they have no mark at their beginning.
+# A file is not taken for one of these by its content. Of EPS and MPEG Pillow knows the size but
+# needs another program for the pixels; TGA has no mark at its beginning, so that Pillow takes other
+# files for it.
 _NOT_BY_CONTENT = frozenset(("EPS", "MPEG", "TGA"))
 
-# How many names a remark about files that were passed over shows.
+# So many names are shown in a remark about files that were passed over.
 _MOST_NAMES = 5
 
 
@@ -38,8 +39,8 @@ def picture_files(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]
     """(pictures, ignored): the files in a folder and in the folders below it, each list sorted.
 
     A file without one of `SUFFIXES` is a picture where Pillow recognises its first bytes. Files and
-    folders whose names begin with a dot, and what systems leave behind, such as Thumbs.db, are
-    neither pictures nor ignored. Raises FileError where a folder cannot be read.
+    folders whose names begin with a dot, and files of the system's such as Thumbs.db, are neither
+    pictures nor ignored. Raises FileError where a folder cannot be read.
     """
     files: list[str] = []
     ignored: list[str] = []
@@ -69,7 +70,7 @@ def files_in(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
 
 
 def files_below(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Every file in a folder and below it, sorted; links that lead back up are not followed."""
+    """Every file in a folder and below it, sorted; links to a folder above are not followed."""
     above = set()
     for path in (os.path.abspath(folder), os.path.realpath(folder)):
         while os.path.dirname(path) != path:
@@ -120,7 +121,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """True for a link that leads nowhere, too: it is told of when it is read.
+    """True for files, and for a link that leads nowhere, which is reported when it is read.
 
     False for pipes and devices, whose reading may never end.
     """
@@ -164,6 +165,6 @@ def _opens(path: str) -> bool:
             stub = isinstance(image, ImageFile.StubImageFile)
             return not stub and image.format not in _NOT_BY_CONTENT
     except Image.DecompressionBombError:
-        return True  # a picture too large to be read; whoever reads it says so
-    except Exception:  # decoders raise what they like over bytes that are not theirs
+        return True  # the picture is too large to be read; whoever reads it says so
+    except Exception:  # decoders may raise anything over bytes that are not theirs
         return False

@@ -1,7 +1,7 @@
 """`load`: one name for every kind of data on disk.
 
-A reader tells where images lie and what their labels are; choosing among them, bringing them to a
-size and reading them into memory, or not, is done here, alike for all.
+A reader tells where images lie and what their labels are. Choosing among them, bringing them to a
+size and reading them into memory, or not, is done here in the same way for all.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .source import Failed, Joined, Source
 
 SPLITS = (*PARTS, "all")
 
-# Images are read into memory where they take up no more than this share of what is free: training
-# needs room too.
+# Images are read into memory where they take no more than this share of what is free, since
+# training needs room, too.
 _SHARE_IN_MEMORY = 0.5
 
-# Of what is free, the share that decoded pictures may take where not all are in memory.
+# The share of free memory that decoded pictures may take where not all are in memory.
 _SHARE_KEPT = 0.25
 
 
@@ -165,7 +165,7 @@ def _wanted(place: Path, there: Sequence[str], split: str) -> Sequence[str]:
     if split == "all":
         return there
     if split == "test" and "test" not in there:
-        split = "validation" if "validation" in there else "train"  # some of which are held out
+        split = "validation" if "validation" in there else "train"  # some of them are held out
     if split not in there:
         held_out = " (split 'test' holds some of it out)" if there == ("train",) else ""
         raise ArgumentError(f"{place}: no {split} part; it has {' and '.join(there)}{held_out}")
@@ -173,7 +173,7 @@ def _wanted(place: Path, there: Sequence[str], split: str) -> Sequence[str]:
 
 
 def _remark(place: Path, found: Path, parts: Mapping[str, Part]) -> None:
-    """All that is to be told of how the data were found, as one line."""
+    """Remarks, in one line, on how the data were found."""
     notes = [f"read from {found}"] if found != place and place.is_dir() else []
     for part in parts.values():
         notes += [note for note in part.notes if note not in notes]
@@ -183,7 +183,7 @@ def _remark(place: Path, found: Path, parts: Mapping[str, Part]) -> None:
 
 @contextlib.contextmanager
 def _told(place: Path) -> Iterator[None]:
-    """Turns the system's errors into FileErrors: a folder that may not be read, a file gone."""
+    """Makes FileErrors of the system's errors: for a folder that may not be read, a file gone."""
     try:
         yield
     except FileError:
@@ -225,14 +225,14 @@ def _fitted(place: Path, images: Source, options: LoadOptions) -> Source:
 
 
 def _framing_of(images: Source, options: LoadOptions) -> Framing | None:
-    """How the pictures were brought to their size; None where nothing was done or asked for."""
+    """How pictures were brought to their size; None where nothing was done or asked for."""
     asked = (options.resize, options.fit, options.ground) != (None, "crop", WHITE)
     framing = images.framing or (options.framing(images.shape[3]) if asked else None)
     return framing and dataclasses.replace(framing, size=images.shape[1:3])
 
 
 def _choose(labels: np.ndarray, options: LoadOptions, divided: bool) -> np.ndarray:
-    """Which images are wanted, in order. Read or not, damaged or not, the choice is the same."""
+    """The images that are wanted, in order; the same whether they are read, and damaged, or not."""
     chosen = np.arange(len(labels))
     if not divided and options.split != "all":
         out = held_out(labels, options.held_out, options.seed)
@@ -304,4 +304,4 @@ def _check(options: LoadOptions) -> None:
     if not 0.0 < real("load", "held_out", options.held_out) < 1.0:
         raise ArgumentError(f"held_out must lie in 0..1, got {options.held_out}")
     one_of("load", "on_error", options.on_error, ("raise", "skip"))
-    options.framing(3)  # says what is wrong with size, channels, resize, fit and ground
+    options.framing(3)  # raises for a wrong size, channels, resize, fit or ground

@@ -27,6 +27,6 @@ class LoadOptions:
     ground: RGB = WHITE
 
     def framing(self, channels: int) -> Framing:
-        """What pictures become; `channels` are those they have, where no others are asked for."""
+        """How pictures are brought to size; `channels` are theirs where no others are asked for."""
         wanted = channels if self.channels is None else self.channels
         return Framing(self.size, wanted, self.resize, self.fit, self.ground)

@@ -1,4 +1,4 @@
-"""Where in a path the data lie, and which reader reads them."""
+"""Finds out where in a path the data lie and which reader reads them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from ..errors import FileError, remark
 from .listing import files_below, files_in, folders_in, is_picture, some_names
 from .readers import cifar_binary, cifar_pickle, folder, idx, layout, npz, svhn, table
 
-# Asked in order; the first whose `can_read(path)` says yes reads it. `parts(path)` tells which of
-# `part.PARTS` there are, in their order, and `read(path, part, options)` gives a `Part`.
+# The readers are asked in this order; the first whose `can_read(path)` says yes reads it.
+# `parts(path)` tells which of `part.PARTS` there are, in their order, and `read(path, part,
+# options)` gives a `Part`.
 READERS = (cifar_binary, cifar_pickle, idx, svhn, npz, table, folder)
 
-# Data lie this many folders deep at most: archives and downloaders wrap them in one to three. So
-# many folders are looked into, lest a wrong path means an hour's walk over a disk.
+# Data lie at most so many folders deep, since archives and downloaders wrap them in one to three.
+# And at most so many folders are looked into, lest a wrong path means an hour's walk over a disk.
 _DEEPEST = 4
 _MOST_FOLDERS = 200
 
-# Looked at for what a message says.
+# At most so many files are looked at for what a message says.
 _MOST_FILES = 1000
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".7z", ".rar")
@@ -30,7 +31,8 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".7z", ".
 def locate(path: Path) -> tuple[Any, Path]:
     """(reader, place): `path` itself, or the only folder below it with data in a known form.
 
-    `pets/pets/CLASS/*` and `data/MNIST/raw` are such. FileError where there is none, or several.
+    `pets/pets/CLASS/*` and `data/MNIST/raw` are such. Raises FileError where there is none, or
+    several.
     """
     if not path.exists():
         raise FileError(f"{path}: no such file or folder")
@@ -57,9 +59,10 @@ def locate(path: Path) -> tuple[Any, Path]:
 
 
 def _check_table(path: Path, place: Path) -> None:
-    """What is wrong with a table beside class folders that says nothing of use.
+    """Remarks on what is wrong with a table beside class folders that tells nothing of use.
 
-    FileError where there is but one folder, which is then no class: the table has them.
+    Raises FileError where there is only one folder, which is then no class: the table tells the
+    classes.
     """
     if len(layout.class_folders(place)) == 1 and table.is_of_labels(place):
         raise FileError(table.complaint(place))
@@ -83,7 +86,7 @@ def _search(path: Path, depth: int, left: list[int]) -> Iterator[tuple[Any, Path
 
 
 def _nothing(path: Path) -> str:
-    """What was looked for, and what is there instead."""
+    """A sentence that says what was looked for and what is there instead."""
     folders = [f"{entry.name}/" for entry in folders_in(path)]
     files = [entry.name for entry in files_in(path)]
     below = list(islice(files_below(path), _MOST_FILES))

@@ -1,4 +1,4 @@
-"""How much memory this process may still take, and what to say where that is too little."""
+"""Tells how much memory this process may still take, and raises where that is too little."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ..errors import OutOfMemoryError
 
 
 def available_memory() -> int:
-    """Bytes: the least that the machine, control groups and NINC_MEMORY_LIMIT leave.
+    """How many bytes are free: the least that machine, control groups and NINC_MEMORY_LIMIT leave.
 
-    Pages that only hold files the kernel can read again count as free.
+    Pages that only hold files, which the kernel can read again, count as free.
     """
     free = _core.free_memory()
-    # A system that does not say, such as macOS: what it has in all.
+    # Where a system does not say, such as macOS, this is what it has in all.
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if free is None else free
 
 
 def check_room(file: str | os.PathLike[str], count: int, advice: str) -> None:
-    """OutOfMemoryError unless `count` bytes of `file` unpacked have room."""
+    """Raises OutOfMemoryError unless there is room for `count` bytes of `file` unpacked."""
     free = available_memory()
     if count > free:
         raise OutOfMemoryError(

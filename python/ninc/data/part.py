@@ -13,10 +13,10 @@ from .._base.files import reason
 from ..errors import Error, FileError
 from .source import Source
 
-# A reader knows these parts by these names, and gives those that are there in this order.
+# Readers know the parts by these names, and give those that are there in this order.
 PARTS = ("train", "validation", "test")
 
-# What people call the parts, in folders' and arrays' names; letter case does not matter.
+# What people call the parts in names of folders and arrays; letter case does not matter.
 _WORDS = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation"),
@@ -28,7 +28,7 @@ _WORDS = {
 class Part:
     """Images with labels; `classes` are those of the training set, in the order of the labels.
 
-    notes: what a user should know of how they were found, in words that can follow a colon.
+    notes: what a user should know about how they were found, in words that can follow a colon.
     """
 
     images: Source
@@ -62,7 +62,7 @@ def as_file_errors() -> Iterator[None]:
 
 
 def read_bytes(file: str | os.PathLike[str]) -> bytes:
-    """A file whole; FileError where that cannot be."""
+    """The whole content of a file; raises FileError where it cannot be read."""
     try:
         with open(file, "rb") as opened:
             return opened.read()

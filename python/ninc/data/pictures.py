@@ -1,4 +1,4 @@
-"""Pictures decoded or resized when asked for, by several threads, and kept while there is room."""
+"""Pictures that several threads decode or resize when asked, and keep while there is room."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ..errors import ArgumentError, FileError, ShapeError
 from ..preprocess import Framing, open_picture, picture_size
 from .source import Digest, Source
 
-# Of each file, for a fingerprint: 60,000 small pictures are looked at in about a second.
+# So many bytes of each file count in a fingerprint; 60,000 small pictures then take about a second.
 _IDENTIFYING_BYTES = 4096
 
 
 class DecodedSource(Source):
-    """Pictures that cost work to have: `decode` gives one, several threads work side by side."""
+    """Pictures that cost work to make: `decode` makes one, on several threads at a time."""
 
     by_pixels = False
 
     def __init__(self, shape: Sequence[int], threads: int | None = None) -> None:
         super().__init__(shape)
-        self.threads = threads  # None: as many as ninc uses when they are read
-        # The place of each picture in `_kept`, or -1. A picture kept is never given up for another:
-        # an epoch visits each once, so whichever are kept, as many are found.
+        self.threads = threads  # None means as many as ninc uses at the time
+        # The place of each picture in `_kept`, or -1. A kept picture is never given up for another:
+        # an epoch visits each once, so that as many are found whichever are kept.
         self._slots = np.full(len(self), -1, np.int64)
         self._kept = np.empty((0, *self.shape[1:]), np.uint8)
         self._used = 0
@@ -45,7 +45,7 @@ class DecodedSource(Source):
         with self._lock:
             self._slots[:] = -1
             self._used = 0
-            # Memory is only taken as pictures come in.
+            # The system gives the memory only as pictures come in.
             self._kept = np.empty((count, *self.shape[1:]), np.uint8)
 
     def read(self, indices, advance=None, failed=None):
@@ -78,7 +78,7 @@ class DecodedSource(Source):
                     return pixels
                 self._used += 1
             self._kept[slot] = pixels
-            self._slots[index] = slot  # told only now, when the pixels are there
+            self._slots[index] = slot  # others see the place only now, when the pixels are there
         return pixels
 
 
@@ -88,7 +88,7 @@ class PictureFiles(DecodedSource):
     files: their paths.
     framing: what they become; with size None for files that are all of one size.
     threads: decode on so many; None uses what the process may.
-    root: names in `identify` are told from here, so that they do not depend on where a folder lies.
+    root: `identify` tells names from here on, so that they do not depend on where a folder lies.
     tolerant: where the size has to be looked up, a damaged file is passed over for the next one.
 
     Reading raises FileError for a damaged file and ShapeError for one of another size, by name.
@@ -111,11 +111,11 @@ class PictureFiles(DecodedSource):
         self.root = None if root is None else path(where, "root", root)
         threads = None if threads is None else whole(where, "threads", threads)
         tolerant = flag(where, "tolerant", tolerant)
-        self._model = ""  # the file the others are compared with
+        self._model = ""  # the file that others are compared with
         size = framing.size or self._look_up(tolerant)
         super().__init__((len(self.files), *size, framing.channels), threads)
-        # What `identify` tells a file by, as it was when it was decoded: how many bytes it has, -1
-        # before that, and a digest of the first of them.
+        # What `identify` tells a file by, as it was when it was decoded: its number of bytes, which
+        # is -1 before that, and a digest of the first of them.
         self._sizes = np.full(len(self.files), -1, np.int64)
         self._marks = np.zeros(len(self.files), np.uint64)
 
@@ -149,12 +149,12 @@ class PictureFiles(DecodedSource):
     def survey(self, indices):
         sizes = []
         for index in indices:
-            with contextlib.suppress(FileError):  # told when its turn comes
+            with contextlib.suppress(FileError):  # raised when its turn comes
                 sizes.append(picture_size(self.files[index]))
         return sizes
 
     def identify(self, digest, indices):
-        """Names, sizes and first bytes, not pixels: decoders differ in the last bit."""
+        """Takes names, sizes and first bytes; pixels differ in last bits between decoders."""
         _identify_framing(digest, self.framing, self.shape)
         for index in indices:
             file = self.files[index]
@@ -166,7 +166,7 @@ class PictureFiles(DecodedSource):
             digest.update(words.encode(errors="surrogateescape"))
 
     def _note(self, index: int) -> None:
-        """Size and a digest of the first bytes: enough to tell another picture of the same size."""
+        """Notes size and a digest of the first bytes, which tell another picture of this size."""
         file = self.files[index]
         try:
             with open(file, "rb") as opened:
@@ -195,7 +195,8 @@ class FittedPictures(DecodedSource):
     def decode(self, index: int) -> np.ndarray:
         pixels = self._base.read(np.array([index]))[0]
         if pixels.shape[:2] == self.shape[1:3] and pixels.shape[2] == 1:
-            # Grey as RGB, without Pillow; what has the size is taken as cut out already.
+            # Makes RGB of grey without Pillow; a picture that has the size is taken for one cut out
+            # before.
             return np.broadcast_to(pixels, self.shape[1:])
         return self.framing.pixels(pixels)
 
@@ -211,7 +212,7 @@ class FittedPictures(DecodedSource):
 
 
 def _identify_framing(digest: Digest, framing: Framing, shape: tuple[int, ...]) -> None:
-    """Adds to `digest` how the pictures were brought to their size; what is usual adds no words."""
+    """Adds to `digest` how the pictures were brought to their size; the usual way adds nothing."""
     size = None if framing.size is None else tuple(shape[1:3])
     digest.update(repr((size, framing.channels)).encode())
     usual = Framing(framing.size, framing.channels)

@@ -1,4 +1,4 @@
-"""Images read when they are asked for: what stands in for an array larger than memory.
+"""Images that are read when they are asked for, in place of an array larger than memory.
 
 A source is indexed like an array and gives arrays. `Selected`, `Joined` and `ArraySource` are about
 which images; where the pixels come from is told in `pictures` and `records`.
@@ -15,29 +15,29 @@ import numpy as np
 from ..errors import FileError
 from ..preprocess import Framing
 
-# Reports that so many more images have been read.
+# Called with how many more images have been read.
 Advance = Callable[[int], None]
 
-# Image's place among those asked for -> why it cannot be read.
+# An image's place among those asked for -> why it cannot be read.
 Failed = dict[int, FileError]
 
-# A fingerprint looks at no more pixels than this, spread over all images, to cost no more than a
-# look into a large file; CIFAR-10 is below it and looked at whole.
+# A fingerprint looks at no more bytes of pixels than this, spread over all images, so that it costs
+# no more than a look into a large file. CIFAR-10 has fewer and is looked at whole.
 _LARGEST_DIGEST = 256 << 20
 _DIGEST_BLOCK = 8 << 20
 
-# What a source is asked for at a time when all of it is wanted.
+# A source is asked for so many bytes at a time when all of it is wanted.
 _READ_BLOCK = 64 << 20
 
 
 class Digest(Protocol):
-    """What hashlib's objects are."""
+    """The type of hashlib's objects."""
 
     def update(self, data: Any) -> None: ...
 
 
 class Source:
-    """N images as pixels somewhere else.
+    """N images whose pixels lie somewhere else.
 
     shape: N×H×W×C for uint8 pictures, N×C×H×W for float32.
 
@@ -62,7 +62,7 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Numbers in all images."""
+        """How many numbers all images have."""
         return len(self) * int(np.prod(self.shape[1:], dtype=np.int64))
 
     @property
@@ -84,7 +84,7 @@ class Source:
         return f"{type(self).__name__}({'×'.join(map(str, self.shape))} {self.dtype})"
 
     def take(self, indices: np.ndarray) -> Source:
-        """The images at these places, still to be read."""
+        """A source of the images at these places, which are not read yet."""
         return Selected(self, indices)
 
     def read(
@@ -92,13 +92,13 @@ class Source:
     ) -> np.ndarray:
         """The images at `indices`, in this order, as an array.
 
-        With `failed`, an image that cannot be read is entered there and zero in the array; without,
-        its FileError is raised.
+        With `failed`, an image that cannot be read is entered there and is zero in the array;
+        without it, its FileError is raised.
         """
         raise NotImplementedError
 
     def read_all(self, advance: Advance | None = None, failed: Failed | None = None) -> np.ndarray:
-        """All images as one array, which is never there twice."""
+        """All images as one array, which is in memory only once."""
         pixels = np.empty(self.shape, self.dtype)
         for start, block in self._blocks(advance, failed):
             pixels[start : start + len(block)] = block
@@ -110,7 +110,7 @@ class Source:
             pass
 
     def _blocks(self, advance: Advance | None, failed: Failed | None):
-        """(place of the first, images) of one block after another."""
+        """Gives (place of the first, images) of one block after another."""
         count = max(1, _READ_BLOCK * len(self) // max(1, self.nbytes))
         for start in range(0, len(self), count):
             missing: Failed | None = None if failed is None else {}
@@ -120,14 +120,14 @@ class Source:
                 failed.update({start + place: error for place, error in missing.items()})
 
     def keep(self, limit: int) -> None:
-        """Lets decoded images of up to `limit` bytes stay in memory; nothing where none decodes."""
+        """Lets up to `limit` bytes of decoded images stay in memory, where any are decoded."""
 
     def name(self, index: int) -> str:
         """What to call image `index` in a message."""
         return f"image {index}"
 
     def survey(self, indices: np.ndarray) -> list[tuple[int, int]]:
-        """(height, width) that the images at `indices` had before they were brought to one size.
+        """(height, width) of the images at `indices`, from before they were brought to one size.
 
         Images that cannot be read are left out.
         """
@@ -148,8 +148,8 @@ class Source:
 class ArraySource(Source):
     """An array, or something that is indexed like one: np.memmap, an HDF5 data set, a zarr array.
 
-    What is no numpy array is only asked for slices and for numbers that rise, none of them twice:
-    more HDF5 cannot do.
+    What is no numpy array is asked only for slices and for rising numbers, none of them twice,
+    since HDF5 can do no more.
     """
 
     def __init__(self, array: Any) -> None:
@@ -179,7 +179,7 @@ class ArraySource(Source):
 
 
 class WholeSource(Source):
-    """Images that can only be had all together, as in a compressed file; had when first needed."""
+    """Images that are read all together when first needed, such as those of a compressed file."""
 
     def __init__(self, shape: Sequence[int], dtype: Any, load: Callable[[], np.ndarray]) -> None:
         super().__init__(shape, dtype)
@@ -198,7 +198,7 @@ class WholeSource(Source):
 
 
 class _View(Source):
-    """The images of another source, laid out otherwise: `read` alone differs."""
+    """The images of another source in another layout; only `read` differs."""
 
     def __init__(self, base: Source, shape: Sequence[int]) -> None:
         super().__init__(shape, base.dtype)
@@ -271,7 +271,7 @@ class Joined(Source):
         self._starts = np.cumsum([0, *map(len, sources)])
 
     def _shares(self, indices: np.ndarray):
-        """(source, places among `indices`, indices in the source) of each source asked for any."""
+        """(source, places among `indices`, indices in the source) of each source that has any."""
         owners = np.searchsorted(self._starts, indices, side="right") - 1
         for owner, source in enumerate(self._sources):
             places = np.flatnonzero(owners == owner)
@@ -312,7 +312,7 @@ def as_source(images: Any) -> Source:
 
 
 def _indices(chosen: Any, count: int) -> np.ndarray:
-    """Whole numbers in 0 .. count - 1 of what stands between the brackets of an index."""
+    """Turns what stands between an index's brackets into whole numbers in 0 .. count - 1."""
     if isinstance(chosen, slice):
         return np.arange(*chosen.indices(count))
     indices = np.asarray(chosen)

@@ -42,10 +42,10 @@ class BatchStream:
         if classes is not None:
             classes = listed("BatchStream", "classes", classes, "a list of names")
         self.classes = None if classes is None else list(map(class_name, classes))
-        # An iterator under way with its first batch, fetched ahead of the epoch it belongs to.
+        # An iterator under way and its first batch, fetched before the epoch that it belongs to.
         self._opened: tuple[Batch, Iterator[Any]] | None = None
         self._used_up = False
-        # Labels as given -> labels as `classes` counts them, where these are somebody else's.
+        # Table from labels as given to labels as `classes` counts them, where the two differ.
         self._table: np.ndarray | None = None
         self._kind: tuple[np.dtype, tuple[int, ...]] | None = None
 
@@ -78,7 +78,7 @@ class BatchStream:
         return f"BatchStream({steps} batches an epoch)"
 
     def first(self) -> Batch:
-        """The first batch of the next epoch, (x, y), which that epoch will give again."""
+        """The next epoch's first batch, (x, y), which that epoch will give again."""
         if self._opened is None:
             iterator = self._open()
             try:
@@ -162,7 +162,7 @@ class BatchStream:
 def relabelled(stream: BatchStream, table: np.ndarray, classes: Sequence[str]) -> BatchStream:
     """The same batches with label i in the place of table[i], which counts `classes`.
 
-    It goes on where `stream` stands, which is not to be used any more.
+    It goes on where `stream` stands, and `stream` must not be used any more.
     """
     other = copy.copy(stream)
     other._table, other.classes = table, list(classes)

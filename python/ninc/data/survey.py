@@ -1,4 +1,4 @@
-"""How much of the pictures is lost where they are cut to one size."""
+"""Tells how much of the pictures is lost where they are cut to one size."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .source import as_source
 # A picture that loses more than this share of its area may have lost what it shows.
 MUCH = 0.2
 
-# Only headers are read, some 50 us each; so many tell a tenth from a fifth.
+# Only headers are read; so many pictures are enough to tell a tenth from a fifth.
 _MOST_LOOKED_AT = 500
 
 
 def much_cut(data: Dataset) -> tuple[int, int]:
     """(pictures that lose more than a fifth of their area, pictures looked at).
 
-    Looked at are up to 500 pictures, spread evenly; none where nobody knows how they were made.
+    Up to 500 pictures are looked at, spread evenly; none where nobody knows how they were made.
     """
     if data.framing is None or not len(data):
         return 0, 0

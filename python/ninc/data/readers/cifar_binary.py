@@ -43,7 +43,7 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
 
 
 def batch_files(path: Path, suffix: str) -> list[Path]:
-    """`data_batch_1` and those that follow; FileError where one between is missing."""
+    """`data_batch_1` and those that follow; raises FileError where one between them is missing."""
     found = {int(file.stem[11:]) for file in path.glob(f"data_batch_[1-9]{suffix}")}
     for number in range(1, max(found)):
         if number not in found:
@@ -60,7 +60,7 @@ def _read_file(file: Path, label_bytes: int, classes: list[str]) -> tuple[Record
             "it is cut short, or no CIFAR batch"
         )
     count = size // record
-    # The label just before the pixels is the fine one.
+    # The label directly before the pixels is the fine one.
     labels = RecordFile(file, (count, 1), offset=label_bytes - 1, stride=record)[:]
     images = RecordFile(file, (count, 3, 32, 32), np.uint8, label_bytes, record, planes=True)
     with as_file_errors():

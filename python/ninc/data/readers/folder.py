@@ -63,7 +63,7 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
 
 
 def picture_source(files: list[str], root: Path, options: LoadOptions) -> PictureFiles:
-    """Files as they are asked for; told from `root` on, so that it may lie anywhere."""
+    """A source of files, whose names are told from `root` on, so that this may lie anywhere."""
     return PictureFiles(
         files,
         options.framing(3),
@@ -94,7 +94,7 @@ def _classes_of(places: Iterable[Path]) -> list[str]:
 
 
 def _lack(place: Path) -> str:
-    """What a folder without classes has instead."""
+    """Words for what a folder without classes has instead."""
     loose = [file.name for file in files_in(place)]
     if folders_in(place):
         return "no pictures in its class folders"
@@ -105,7 +105,7 @@ def _lack(place: Path) -> str:
 def _notes(
     root: Path, place: Path, found: dict[str, Path], empty: list[str], no_pictures: list[str]
 ) -> list[str]:
-    """What is there and was not used, each with its number and a few names."""
+    """Notes on what is there and was not used, each with its number and a few names."""
     loose = [file.path for file in files_in(place)]
     beside: list[str] = []
     unlabelled: list[str] = []

@@ -41,7 +41,7 @@ _NAME = re.compile(
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-# What gzip can at most make of a byte.
+# The most bytes that gzip can make of one.
 _LARGEST_RATIO = 1032
 
 
@@ -71,21 +71,21 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
 
 
 def _sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
-    """Of each of EMNIST's sets, and of "", files named as MNIST's are: (part, what) -> file.
+    """The files of each of EMNIST's sets, and of "", whose files are named as MNIST's.
 
-    A plain file goes before a gzipped one.
+    They are found by (part, what). A plain file is taken before a gzipped one.
     """
     sets: dict[str, dict[tuple[str, str], Path]] = {}
     for file in sorted(folder.iterdir()):
         match = _NAME.fullmatch(file.name)
         if match and file.is_file():
-            part = part_called(match[2]) or "test"  # which MNIST calls t10k
+            part = part_called(match[2]) or "test"  # MNIST calls this t10k
             sets.setdefault(match[1] or "", {}).setdefault((part, match[3]), file)
     return sets
 
 
 def _find(path: Path) -> tuple[str, dict[tuple[str, str], Path]]:
-    """(name of the set, its files), of a folder or of the set that a file belongs to."""
+    """(name of the set, its files) of a folder, or of the set that a file belongs to."""
     if path.is_dir():
         sets = {name: found for name, found in _sets(path).items() if _has_images(found)}
         if len(sets) > 1:
@@ -123,7 +123,7 @@ def _mapped(file: Path) -> Classes | None:
 
 
 def _read_labels(found: dict[tuple[str, str], Path], part: str, count: int | None = None) -> Labels:
-    """A part's labels; as many as it has images, or `count`."""
+    """A part's labels, as many as it has images or as `count`."""
     if (part, "labels") not in found:
         images = found[part, "images"]
         missing = images.name.replace("images", "labels").replace("idx3", "idx1")
@@ -133,7 +133,7 @@ def _read_labels(found: dict[tuple[str, str], Path], part: str, count: int | Non
 
 
 class _IdxFile:
-    """One IDX file: `shape` and `dtype` from its header, whose promise is checked."""
+    """One IDX file, with the `shape` and `dtype` of its header, which is checked."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -192,7 +192,7 @@ class _IdxFile:
         return numbers.astype(self.dtype.newbyteorder("="), copy=False)
 
     def _check_end(self, file: Any) -> None:
-        """Reading on to the end is what makes gzip compare its checksum."""
+        """Reads on to the end, which makes gzip compare its checksum."""
         try:
             more = file.read(1)
         except (OSError, EOFError, zlib.error) as error:

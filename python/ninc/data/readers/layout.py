@@ -1,4 +1,4 @@
-"""Which folders hold the training, validation and test pictures, and which hold the classes."""
+"""Finds the folders of the training, validation and test pictures, and those of the classes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from ..part import PARTS, part_called
 def part_folders(root: Path) -> dict[str, Path]:
     """Part -> its folder, such as "validation" -> root/Val, in the order of `PARTS`.
 
-    Empty where `root` has class folders of its own: "train" and "test" are classes' names, too. A
-    folder inside of another of the same meaning is what unpacking `train.zip` into `train` leaves,
-    and taken instead of it. Beside training pictures, a folder without classes is no part: many
-    test sets are published without labels. FileError where two folders mean the same.
+    It is empty where `root` has class folders of its own, since "train" and "test" may be classes'
+    names, too. Unpacking `train.zip` into `train` makes a folder inside another of the same
+    meaning; the inner one is then taken. Beside training pictures, a folder without classes is no
+    part, as many test sets are published without labels. Raises FileError where two folders mean
+    the same part.
     """
     found: dict[str, list[Path]] = {}
     others = []
@@ -26,7 +27,8 @@ def part_folders(root: Path) -> dict[str, Path]:
             others.append(entry)
         else:
             found.setdefault(part, []).append(Path(entry.path))
-    # Beside folders of pictures, `train` is a part if it has folders: a class may be called so.
+    # Beside folders of pictures, `train` is a part only if it has folders: a class may be called
+    # so.
     divided = "train" in found and any(map(folders_in, found["train"]))
     if not divided and any(map(holds_pictures, others)):
         return {}
@@ -63,14 +65,14 @@ def is_laid_out(root: Path) -> bool:
             filled.append(entry)
         if len(filled) > 1:
             return True
-    # The pictures of a single folder in folders of its own: these are the classes.
+    # A single folder whose pictures lie in folders of its own: these are the classes.
     return any(is_picture(file.path) for entry in filled for file in files_in(entry))
 
 
 def alike_inside(folders: list[Path]) -> list[str]:
-    """The names of the folders inside, where all of these have the same, and nothing but folders.
+    """The names of the folders inside, where all folders hold the same ones and nothing else.
 
-    Then the inner ones may be the classes, as in `fold1/CLASS` and `fold2/CLASS`.
+    The inner ones may then be the classes, as in `fold1/CLASS` and `fold2/CLASS`.
     """
     inside = {tuple(entry.name for entry in folders_in(folder)) for folder in folders}
     alike = len(folders) > 1 and len(inside) == 1 and not any(map(files_in, folders))

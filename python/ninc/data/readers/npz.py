@@ -28,19 +28,19 @@ from ..part import PARTS, Part, as_file_errors, words_for
 from ..source import Source, WholeSource
 from .records import RecordFile
 
-# Names of arrays without a part's name in them, which are the training set's.
+# Arrays with these names, which name no part, are the training set's.
 _PLAIN = {"images": ("x", "images"), "labels": ("y", "labels")}
 
-# With a part's name for {}.
+# In these names the part's name stands in the place of {}.
 _PATTERNS = {
     "images": ("x_{}", "{}_images", "{}_x", "images_{}"),
     "labels": ("y_{}", "{}_labels", "{}_y", "labels_{}"),
 }
 
-# `except Exception` below: zipfile, zlib and numpy's parser of headers raise what they like over
-# damaged bytes, tokenize's errors among it. All mean the same.
+# There is `except Exception` below, since zipfile, zlib and numpy's parser of headers raise errors
+# of many kinds over damaged bytes, tokenize's among them. All mean the same.
 
-# Bytes of a zip member's own header, before the name and the extra field.
+# A zip member's own header has so many bytes before the name and the extra field.
 _LOCAL_HEADER = 30
 
 
@@ -50,7 +50,7 @@ def can_read(path: Path) -> bool:
 
 def parts(path: Path) -> tuple[str, ...]:
     names = _arrays(_file(path))
-    # Images without labels, and labels without images, are told when they are read.
+    # Images without labels, and labels without images, are reported when they are read.
     there = (part for part in PARTS if any(_named(names, part, what) for what in _PLAIN))
     return tuple(there) or ("train",)
 
@@ -77,7 +77,7 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
 
 
 def _labels(file: Path, names: list[str], part: str, count: int | None = None) -> Labels:
-    """A part's labels; as many as it has images, or `count`."""
+    """A part's labels, as many as it has images or as `count`."""
     array = _load(file, _find(file, names, part, "labels"))
     return Labels(file, array, (array.shape or (1,))[0] if count is None else count)
 
@@ -98,7 +98,7 @@ def _arrays(file: Path) -> list[str]:
 
 
 def _spellings(part: str, what: str) -> list[str]:
-    """The names with a part's name in them that its images or labels may have, in small letters."""
+    """A part's images or labels may have these names with its own in them, in small letters."""
     return [form.format(word) for word in words_for(part) for form in _PATTERNS[what]]
 
 

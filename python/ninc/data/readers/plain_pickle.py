@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import FileError
 from ..part import read_bytes
 
-# Numbers of 1 to 8 bytes, as a dtype is called in a pickle.
+# A dtype's name in a pickle: numbers of 1 to 8 bytes.
 _NUMBER = re.compile(r"[biuf][1248]")
 
 
@@ -31,12 +31,12 @@ def read_plain_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
     place = os.fspath(path)
     content = read_bytes(path)
     try:
-        # Strings of Python 2 are bytes here: they hold names as well as pixels.
+        # Strings of Python 2 become bytes, since they hold names as well as pixels.
         value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         found = _plain(value, [_MOST_VALUES])
     except _ForbiddenError as error:
         raise FileError(f"{place}: refused, the pickle asks for {error}") from error
-    # Damaged pickles end in nearly every exception there is.
+    # Damaged pickles may raise nearly every exception there is.
     except Exception as error:
         raise FileError(f"{place}: not a pickle, or a damaged one ({error!r})") from error
     if not isinstance(found, dict):
@@ -109,12 +109,12 @@ for _package in ("numpy.core", "numpy._core"):
     _NAMES[f"{_package}.numeric", "_frombuffer"] = _from_buffer
 
 
-# A batch of CIFAR holds some 20,000: labels and file names.
+# A pickle may hold at most so many values; a batch of CIFAR has 20,000, labels and file names.
 _MOST_VALUES = 1_000_000
 
 
-# The unpickler written in Python: the one in C fills gigabytes when a few bytes name a high place
-# in its memo. CIFAR's batches have some ten thousand opcodes and take it 20 ms each.
+# The unpickler written in Python is used: the one in C fills gigabytes when a few bytes name a high
+# place in its memo. CIFAR's batches have only some ten thousand opcodes each.
 class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -130,9 +130,10 @@ class _Unpickler(pickle._Unpickler):
 
 
 def _plain(value: Any, left: list[int]) -> Any:
-    """The value with arrays in the place of their records; _ForbiddenError for all else.
+    """The value with arrays in the place of their records; raises _ForbiddenError for all else.
 
-    left: how many values may still be looked at. A few bytes can hold a list of itself, doubled.
+    left: how many values may still be looked at, since a few bytes can hold a list that contains
+    itself or doubles again and again.
     """
     left[0] -= 1
     if left[0] < 0:

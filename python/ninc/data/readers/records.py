@@ -1,7 +1,7 @@
 """Images that lie in a file uncompressed, each at a fixed distance from the one before.
 
-Read with plain reads, not mapped into memory: a file that is cut, or a disk that fails, under a
-mapping kills the process, while a read tells it.
+They are read with plain reads and not mapped into memory: where a file is cut or a disk fails, a
+mapping kills the process, while a read raises an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..._base.files import reason
 from ...errors import FileError
 from ..source import Source
 
-# Neighbouring images read in one go.
+# At most so many bytes of neighbouring images are read in one go.
 _BLOCK_BYTES = 4 << 20
 
 
@@ -75,7 +75,7 @@ class RecordFile(Source):
         """Fills the first rows of `records` (rows of `stride` bytes) with images at `indices`."""
         count = len(indices)
         if count and np.array_equal(indices, np.arange(indices[0], indices[0] + count)):
-            # What stands behind the last image need not be there.
+            # What stands after the last image need not be there.
             wanted = (count - 1) * self._stride + self._bytes
             self._fill(file, int(indices[0]), records[:count].reshape(-1)[:wanted])
             return

@@ -81,6 +81,7 @@ def _call(function: str, file: Path, **options: Any) -> Any:
         return getattr(scipy.io, function)(file, **options)
     except FileNotFoundError as error:
         raise FileError(f"{file}: no such file") from error
-    # Over damaged bytes scipy's parser raises what it likes; of MATLAB 7.3 it reads nothing.
+    # Over damaged bytes scipy's parser raises errors of many kinds; it cannot read MATLAB 7.3's
+    # files.
     except Exception as error:
         raise FileError(f"{file}: cannot read this .mat file ({error})") from error

@@ -30,7 +30,7 @@ from . import folder, layout
 
 _SUFFIXES = (".csv", ".tsv")
 
-# Headings in small letters without spaces and signs; those before others go before them.
+# Headings in small letters without spaces and signs; the first one that a table has is taken.
 _FILES = (
     "filename", "file", "filenames", "files", "filepath", "filepaths", "path", "paths", "imagepath",
     "imgpath", "imagefile", "imagename", "imgname", "fname", "image", "images", "img", "picture",
@@ -42,7 +42,7 @@ _CLASSES = (
 )  # fmt: skip
 _PARTS = ("split", "set", "dataset", "subset", "part", "partition")
 
-# A path from a disk's root on.
+# This recognises a path from a disk's root on.
 _WHOLE = re.compile("/|[A-Za-z]:/")
 
 
@@ -101,8 +101,9 @@ class Table:
 def can_read(path: Path) -> bool:
     """True for a table, and for a folder whose only table says more than its folders do.
 
-    That is so where all pictures it names lie in one folder, and where a folder holds pictures of
-    several of its classes. A folder of class folders is read as such, even if a table lies in it.
+    A table says more where all pictures that it names lie in one folder, and where a folder holds
+    pictures of several of its classes. A folder of class folders is read as such, even if a table
+    lies in it.
     """
     if not path.is_dir():
         return path.suffix.lower() in _SUFFIXES
@@ -114,7 +115,7 @@ def can_read(path: Path) -> bool:
         table = Table(_only_table(path))
         files, _ = _located(table)
     except FileError:
-        return False  # a table of something else
+        return False  # the table is about something else
     inside: dict[str, set[str]] = {}  # folder -> the classes of its pictures
     for file, label in zip(files, table.labels):
         if file is not None:
@@ -125,7 +126,7 @@ def can_read(path: Path) -> bool:
 
 
 def complaint(path: Path) -> str:
-    """Why a folder's only table does not say where labels are; "" where there is none."""
+    """Words for what a folder's only table lacks; "" where there is none or it lacks nothing."""
     file = _only_table(path)
     if file is None:
         return ""
@@ -139,7 +140,7 @@ def complaint(path: Path) -> str:
 
 
 def is_of_labels(path: Path) -> bool:
-    """Whether a folder's only table has columns of files and classes."""
+    """Tells whether a folder's only table has columns of files and classes."""
     file = _only_table(path)
     try:
         return file is not None and bool(Table(file).files)
@@ -193,14 +194,15 @@ def _only_table(path: Path) -> Path | None:
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """(number of its line, cells) of each row that is not empty."""
+    """(number of the line, cells) of each row that is not empty."""
     try:
         text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(f"{path}: not UTF-8 text; save the table as CSV in UTF-8") from error
-    told = re.match("sep=(.)\r?\n", text, re.IGNORECASE)  # as Excel writes and reads it
+    told = re.match("sep=(.)\r?\n", text, re.IGNORECASE)  # Excel writes and reads such a line
     try:
-        # One line: over many, the sniffer takes letters that are common for separators.
+        # The sniffer is given one line, since it takes letters that are common in many for
+        # separators.
         first = text.partition("\n")[0]
         separator = told[1] if told else csv.Sniffer().sniff(first, ",;\t").delimiter
     except csv.Error:
@@ -214,7 +216,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _columns(heading: Sequence[str]) -> tuple[int, int, int | None] | None:
-    """The columns of files, classes and parts; None where the first two are not told."""
+    """The columns of files, classes and parts; None where a heading does not tell the first two."""
     words = [re.sub(r"[\W_]", "", word.lower()) for word in heading]
 
     def find(names: Sequence[str]) -> int | None:
@@ -253,7 +255,7 @@ def _located(table: Table) -> tuple[list[str | None], list[str]]:
 
 
 def _locate(table: Table, line: int, name: str, by_name: dict[str, list[str]]) -> str | None:
-    """The file that a row names; FileError where several could be meant."""
+    """The file that a row names; raises FileError where several could be meant."""
     exact = os.path.join(table.root, name)
     if os.path.isfile(exact):
         return exact
@@ -280,14 +282,14 @@ def _spellings(file: str) -> tuple[str, str]:
 
 
 def _by_its_end(root: Path, name: str) -> str | None:
-    """Of a path on another machine the longest end that leads from the table to a file."""
+    """The longest end of another machine's path that leads from the table to a file."""
     folders = name.split("/")[1:]
     ends = (root.joinpath(*folders[first:]) for first in range(len(folders)))
     return next((str(file) for file in ends if file.is_file()), None)
 
 
 def _plain(name: str) -> str:
-    """A name as Unicode composes it; macOS takes letters with accents apart."""
+    """A name in Unicode's composed spelling; macOS takes letters with accents apart."""
     return unicodedata.normalize("NFC", name)
 
 
