@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 class _Version(argparse.Action):
-    """Prints the version; the core, which knows it, is loaded for no other command line."""
+    """Prints the version; only then is the core loaded, which knows it."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         import ninc
@@ -40,9 +40,9 @@ class _Version(argparse.Action):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells wrong usage in two lines: the usage of `ninc train` alone fills half a screen."""
+    """Reports wrong usage in two lines, since the usage of `ninc train` fills half a screen."""
 
-    commands: dict[str, _Parser]  # by their names
+    commands: dict[str, _Parser]  # the commands' parsers by name
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"usage: {self.prog} --help shows it\n{self.prog}: error: {message}\n")
@@ -80,7 +80,8 @@ def build_parser() -> _Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    # A program begun without them (`>&-`, some services) has None there: what it says is lost.
+    # A program begun without a stream (`>&-`, some services) has None there; what it prints is
+    # lost.
     sys.stdout = sys.stdout or open(os.devnull, "w")
     sys.stderr = sys.stderr or open(os.devnull, "w")
     with speaking():
@@ -99,8 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Error as error:
             return _fail(str(error))
         except (OSError, ImportError, MemoryError) as error:
-            # ImportError: the core refuses a NINC_TARGET or NINC_NUM_THREADS that makes no sense.
-            # Others' messages may have several lines.
+            # The core raises ImportError for a NINC_TARGET or NINC_NUM_THREADS that makes no sense.
+            # Messages that are not ninc's may have several lines.
             return _fail(" ".join(str(error).split()) or "out of memory")
 
 
@@ -126,7 +127,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
 
 
 def _near(parser: _Parser, option: str) -> str:
-    """Words for the option that may have been meant, "" where none is near."""
+    """Words for the option that may have been meant; "" where none is similar."""
     options = [name for name in parser.options() if name[:2] == "--"]
     near = difflib.get_close_matches(option.partition("=")[0], options, 1)
     return f", did you mean {near[0]}?" if near else ""

@@ -17,7 +17,7 @@ from .._base.plain_json import json_text
 from .common import add_device, add_threads, file_or_named_network, use_threads, usual_input
 from .numbers import positive
 
-# Long enough for the clock and for a processor to reach its lasting speed.
+# So many seconds are enough for the clock, and for a processor to reach its lasting speed.
 _SECONDS = 3.0
 _FEWEST_RUNS = 3
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if args.training:
         outputs = network.core.output_shape(shape)[1]
         labels = rng.integers(0, outputs, args.batch)
-        # A rate of almost nothing: the work is the same, and the weights cannot run away.
+        # With a rate of almost nothing the work is the same, and the weights cannot run away.
         trainer = ninc.Trainer(network, ninc.SGD(1e-9, momentum=0.9))
         seconds = _median_seconds(lambda: float(trainer.step(x, labels)))
     else:
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _median_seconds(work: Callable[[], object]) -> float:
-    """The median time of one call, after a first that makes plans and packs weights."""
+    """The median time of one call, after a first call that makes plans and packs weights."""
     work()
     times: list[float] = []
     while len(times) < _FEWEST_RUNS or sum(times) < _SECONDS:

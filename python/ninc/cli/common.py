@@ -1,4 +1,4 @@
-"""What several commands share: options, models by name, the data a network fits."""
+"""What several commands share: options, models by name, and data for a network."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ INPUTS = {
     "nin-imagenet": (224, 3),
 }
 
-# The share of each class that is held out of data without a test set.
+# This share of each class is held out of data without a test set.
 HELD_OUT = 0.1
 
-# What a split is called, of data that are divided and of those that are not.
+# What a split is called: in data that are divided, and in data that are not.
 _PARTS = {
     "train": "in the training set",
     "validation": "in the validation set",
@@ -39,7 +39,7 @@ _PARTS = {
 }
 _SHARES = {"train": "not held out", "test": "held out", "all": "in all"}
 
-# Damaged pictures named in one line; the Dataset's `skipped` has all.
+# So many damaged pictures are named in one line; the Dataset's `skipped` has all.
 _MOST_NAMES = 20
 
 
@@ -69,12 +69,12 @@ def use_threads(args: argparse.Namespace) -> None:
 
 
 def load_network(path: str) -> Network:
-    """The network in a model file; FileError or ModelError where it is none."""
+    """The network in a model file; raises FileError or ModelError where it is none."""
     import ninc
 
     from ..data.listing import has_picture_ending
 
-    # Asked here for the plainest words; the core tells all else that is wrong with a file.
+    # A missing file is found here to say so in the plainest words; the core finds all other faults.
     if not os.path.exists(path):
         raise FileError(f"{path}: no such model file")
     if os.path.isdir(path):
@@ -85,7 +85,7 @@ def load_network(path: str) -> Network:
 
 
 def file_or_named_network(name: str, seed: int = 0) -> Network:
-    """A model file, or one of the published networks by name with fresh weights."""
+    """The network of a model file, or a published network, given by name, with fresh weights."""
     import ninc
 
     if name in INPUTS:
@@ -96,14 +96,14 @@ def file_or_named_network(name: str, seed: int = 0) -> Network:
 
 
 def usual_input(network: Network, name: str) -> tuple[int, int, int]:
-    """(C, H, W) a network is normally given: its pictures' size, or its name's, or 32×32."""
+    """(C, H, W) of a network's usual input: its pictures' size, or its name's, or 32×32."""
     settings = network.preprocessing
     if settings is not None and settings["size"] is not None:
         return settings["channels"], *settings["size"]
     if name in INPUTS:
         size, channels = INPUTS[name]
         return channels, size, size
-    # O×I×R×S of the first convolution tells the channels; NIN takes any size.
+    # The first convolution's O×I×R×S tells the channels; NIN takes any height and width.
     first = next(value for value in network.parameters().values() if value.ndim == 4)
     return first.shape[1], 32, 32
 
@@ -111,8 +111,8 @@ def usual_input(network: Network, name: str) -> tuple[int, int, int]:
 def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dataset, str]:
     """Labelled pictures as the network wants them, and words for which these are.
 
-    Without --split: the test set where there is one, else what was held out of the data when the
-    network was trained, else all pictures.
+    Without --split these are the test set where there is one, else what was held out of the data
+    when the network was trained, else all pictures.
     """
     from .. import data
 
@@ -136,7 +136,7 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
         chosen = {"held_out": share, "seed": seed, "limit": args.limit}
         loaded = load_split(path, split, args, **chosen, **pictures)
         if divided and split == "test" and "test" not in there:
-            split = "validation"  # what `load` gives then, too
+            split = "validation"  # `load` takes the same part then
         words = f"{(_PARTS if divided else _SHARES).get(split, split)} of {Path(path)}"
         if split != "all" and not divided:
             words += f" with --held-out {share:g} and --seed {seed}"
@@ -146,7 +146,7 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
 
 
 def as_stored(network: Network) -> dict[str, Any]:
-    """How `data.load` brings pictures to what the network takes; empty where it does not say."""
+    """Options of `data.load` for pictures as the network takes them; none where it says nothing."""
     from ..formats.metadata import stored_preprocessing
 
     settings = stored_preprocessing(network.core)
@@ -158,7 +158,7 @@ def as_stored(network: Network) -> dict[str, Any]:
 def _load_recorded(
     record: HeldOut, path: str, args: argparse.Namespace, pictures: Mapping[str, Any]
 ) -> Dataset:
-    """What was held out when the network was trained; ArgumentError where the data are others."""
+    """What was held out when the network was trained; raises ArgumentError for other data."""
     from ..data.dataset import first_of_each
 
     chosen = {"held_out": record.share, "seed": record.seed, "limit": record.limit}
@@ -175,9 +175,9 @@ def _load_recorded(
 
 
 def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) -> Dataset:
-    """One split of the data, read as the command line says; tells what it left out.
+    """One split of the data, read as the command line says; reports what was left out.
 
-    options: of `data.load`, beside those.
+    options: further ones of `data.load`.
     """
     from .. import data
 
@@ -210,9 +210,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_options(parser: argparse.ArgumentParser, defaults: str = "") -> None:
-    """The options that choose and read pictures; train and eval must mean the same.
+    """Adds the options that choose and read pictures; train and eval must mean the same.
 
-    defaults: what a split's are, in words, where the command finds them by itself.
+    defaults: words for the values that the command finds by itself.
     """
     parser.add_argument(
         "--held-out",

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
             if is_positional or action.metavar in ("FILE", "DIR"):
                 action.complete = shtab.FILE
     script = shtab.complete(args.program, args.shell)
-    # In zsh it registers itself where it is evaluated; here also where its file is sourced.
+    # shtab's script for zsh registers itself where it is evaluated; this also does where it is
+    # sourced.
     print(script.replace("$zsh_eval_context[-1] == eval", "$zsh_eval_context[-1] == (eval|file)"))
     return 0

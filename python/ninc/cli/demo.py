@@ -19,7 +19,7 @@ from .._base.files import check_writable, make_folder
 from .._base.plain_json import json_text
 from .common import add_threads, use_threads
 
-# What the demo promises of digits it has not seen; it fails when it breaks the promise.
+# The demo promises this accuracy on digits it has not seen, and fails below it.
 _PROMISED = 0.96
 
 _SEED = 0
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     history = trainer.fit(train, test, epochs=_EPOCHS, batch_size=_BATCH)
     seconds = time.monotonic() - start
 
-    # What the file says counts, so that is what is tested.
+    # The file counts, and so the network that it holds is tested.
     network.save(model_path)
     evaluation = evaluate(ninc.load(model_path), test)
     history.plot(plot_path)

@@ -33,7 +33,7 @@ from .terminal import left, one_line, right, width
 if TYPE_CHECKING:
     from ..inference.evaluation import Evaluation
 
-# Of more classes than these nobody reads the confusion matrix as a table; --json has it whole.
+# Nobody reads a confusion matrix of more classes as a table; --json has it whole.
 _WIDEST_MATRIX = 20
 
 
@@ -73,7 +73,7 @@ def _as_dict(result: Evaluation) -> dict:
         "loss": result.loss,
         "classes": result.classes,
         "recall": result.recall.tolist(),  # null for a class without pictures
-        "precision": result.precision.tolist(),  # null for one never answered
+        "precision": result.precision.tolist(),  # null for a class never answered
         "confusion": result.confusion.tolist(),
     }
 
@@ -92,7 +92,7 @@ def _as_text(result: Evaluation, words: str) -> str:
 
 
 def _class_table(result: Evaluation) -> list[str]:
-    """Of each class, how many pictures there are, and the shares that are found and right."""
+    """For each class the number of pictures, and the shares that are found and that are right."""
     names = [one_line(name) for name in result.classes]
     column = max(map(width, ["class", *names]))
     lines = [f"{left('class', column)}  images  recall  precision"]
@@ -104,7 +104,7 @@ def _class_table(result: Evaluation) -> list[str]:
 
 
 def _matrix(result: Evaluation) -> list[str]:
-    """The confusion matrix, in several blocks of columns where the terminal is too narrow."""
+    """The confusion matrix, in several blocks of columns where the terminal is narrow."""
     names = [one_line(name) for name in result.classes]
     column = max(map(width, names))
     counts = [[f"{value:,}" for value in row] for row in result.confusion.tolist()]
@@ -123,7 +123,7 @@ def _matrix(result: Evaluation) -> list[str]:
 
 
 def _blocks(cells: Sequence[int], room: int) -> Iterator[list[int]]:
-    """The columns' numbers, as many together as fit into `room` with two blanks before each."""
+    """Blocks of columns, each of as many as fit into `room` with two blanks before each."""
     block: list[int] = []
     taken = 0
     for index, cell in enumerate(cells):

@@ -25,7 +25,7 @@ from .terminal import one_line, say
 if TYPE_CHECKING:
     from ..explanation import Explanation
 
-# A sheet of more is taller than most programs show.
+# A sheet of more pictures is taller than most programs show.
 _MOST_ON_A_SHEET = 50
 
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     for image in images:
         try:
             explanation = explain(network, image, args.label)
-        except (FileError, ShapeError) as error:  # this picture's fault; the others may be whole
+        except (FileError, ShapeError) as error:  # the fault is this picture's; others may be whole
             message = str(error) if image in str(error) else f"{image}: {error}"
             say(" ".join(message.split()))
             status = 1
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _files(images: list[str]) -> list[str]:
-    """The pictures, with those of a folder in its place."""
+    """The pictures, with a folder's pictures in the folder's place."""
     from ..inference.predict import folder_pictures
 
     lists = (folder_pictures(image) if os.path.isdir(image) else [image] for image in images)

@@ -1,4 +1,4 @@
-"""What may stand behind an option of the command line, and the words where it may not."""
+"""Checks the values of the command line's options, with words for what an option needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _real(needs: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not fits(value):  # not a number fits nowhere
+        if not fits(value):  # NaN fits no option
             raise argparse.ArgumentTypeError(f"must be a number {needs}, got {text!r}")
         return value
 
@@ -36,14 +36,14 @@ def _real(needs: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
 
 _INFINITY = float("inf")
 
-# What counts something; what numbers something, such as a seed.
+# The first is for what counts something, the second for what numbers something, such as a seed.
 positive, not_negative = _whole(1), _whole(0)
 
-# A learning rate; a weight decay, which may be none.
+# The first is for a learning rate, the second for a weight decay, which may be 0.
 positive_real = _real("above 0", lambda value: 0.0 < value < _INFINITY)
 not_negative_real = _real("of 0 or more", lambda value: 0.0 <= value < _INFINITY)
 
-# A part that leaves a rest; a momentum, which may be none.
+# The first is for a part that leaves a rest, the second for a momentum, which may be 0.
 share = _real("between 0 and 1", lambda value: 0.0 < value < 1.0)
 share_or_none = _real("from 0 up to but not including 1", lambda value: 0.0 <= value < 1.0)
 

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from ..network import Network
 
-_TOP = 5  # classes shown of each picture
+_TOP = 5  # so many classes are shown for each picture
 
-# Writes a picture's name and its probabilities, one for each class.
+# A function that writes a picture's name and its probabilities, one for each class.
 Write = Callable[[str, "np.ndarray"], None]
 
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if args.csv is not None and args.top is not None:
         args.parser.error("--top would be ignored: the table of --csv has every class")
     if args.csv not in (None, "-"):
-        if has_picture_ending(args.csv):  # `--csv a.jpg b.jpg` by someone who takes it for a switch
+        if has_picture_ending(args.csv):  # someone wrote `--csv a.jpg b.jpg` as if it were a switch
             args.parser.error(f"--csv: {args.csv} is named as a picture, not as a table to write")
         check_writable(args.csv)
         check_none_of(args.csv, [args.model, *args.images], "one of the files to read")
@@ -107,7 +107,7 @@ def _pictures(given: Sequence[str]) -> tuple[list[tuple[str, Any]], int]:
                 say(str(error))
                 missing += 1
         else:
-            pictures.append((name, name))  # one that is missing is told of when its turn comes
+            pictures.append((name, name))  # a missing file is reported when its turn comes
     return pictures, missing
 
 
@@ -117,7 +117,7 @@ def _predict(
     """Writes the results as they come; returns how many pictures could not be read."""
     from ..inference.predict import answers
 
-    # On a terminal the lines themselves show how far it is.
+    # On a terminal the printed lines themselves show how far it is.
     counter = Counter("predicting", len(pictures), shown=not sys.stdout.isatty())
     bad = 0
     found = answers(network.core, (picture for _, picture in pictures), batch_size)
@@ -127,7 +127,7 @@ def _predict(
                 if answer.error is None:
                     write(name, answer.probabilities)
                 else:
-                    counter.close()  # the message must not stand behind the counter's line
+                    counter.close()  # the message must not follow on the counter's line
                     named = name is picture
                     say(str(answer.error) if named else f"{name}: {answer.error.__cause__}")
                     bad += 1
@@ -139,17 +139,17 @@ def _predict(
 
 @contextlib.contextmanager
 def _writer(args: argparse.Namespace, network: Network) -> Iterator[Write]:
-    """What writes one result, in the form that was asked for."""
+    """The function that writes one result, in the form that was asked for."""
     if args.csv == "-":
         yield _csv_writer(sys.stdout, network)
     elif args.csv is not None:
         with written_whole(args.csv) as file:
-            # File names that are no UTF-8 keep their bytes.
+            # File names that are not valid UTF-8 keep their bytes.
             text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
             try:
                 yield _csv_writer(text, network)
             finally:
-                text.detach()  # which flushes; the file is closed by who opened it
+                text.detach()  # flushes; whoever opened the file closes it
     else:
         yield _line_writer(args.top or _TOP, args.json, network)
 
@@ -181,7 +181,7 @@ def _csv_writer(file: Any, network: Network) -> Write:
         table.writerow(["file", "class", "probability", *classes])
 
     settings = stored_preprocessing(network.core)
-    if settings is not None and settings.size is not None:  # else the first result says it
+    if settings is not None and settings.size is not None:  # the first result says it otherwise
         with contextlib.suppress(Error):
             head(network.core.output_shape((1, settings.channels, *settings.size))[1])
 

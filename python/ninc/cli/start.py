@@ -1,7 +1,7 @@
-"""Which network `ninc train` starts from: a published one with fresh weights, or a model file.
+"""The network that `ninc train` starts from: a published one with fresh weights, or a model file.
 
-A model file (--init) is gone on from: it keeps architecture, weights and what it does to pictures,
-and where the data have other classes all but its last layer.
+The network of a model file (--init) keeps architecture, weights and preprocessing; where the data
+have other classes, it gets a new last layer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..data import Dataset
     from ..network import Network
 
-# Options that say what the model file of --init says itself.
+# These options say what the model file of --init says itself.
 _STORED = ("preprocessing", "resize", "size", "fit", "ground")
 
 
@@ -56,7 +56,7 @@ class Start:
                 seed=args.seed,
             )
             return network.to(args.device)
-        # Recipes go by a published network's name: the one that takes such pictures.
+        # Recipes need a published network's name; this is the one that takes such pictures.
         args.model = recipes.like(*train.input_shape)
         if network.classes is None or set(network.classes) != set(train.classes):
             was = _outputs(network, train)
@@ -68,9 +68,9 @@ class Start:
         return network.to(args.device)
 
     def describe(self, network: Network) -> str:
-        """What the run starts from, in words; ArgumentError where --freeze makes no sense for it.
+        """Words for what the run starts from; raises ArgumentError where --freeze does not fit it.
 
-        It is asked for before anything is trained, so that a misspelt layer costs no epoch.
+        This is called before anything is trained, so that a misspelt layer costs no epoch.
         """
         from ..training.freezing import frozen_parameters
 
@@ -84,7 +84,7 @@ class Start:
 
 
 def _asked(args: argparse.Namespace) -> dict[str, Any]:
-    """How a published network's pictures are framed, as the command line says."""
+    """How a published network's pictures are brought to size, as the command line says."""
     from ..preprocess import WHITE, Framing
 
     side, channels = INPUTS[args.model]
@@ -97,6 +97,6 @@ def _asked(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _outputs(network: Network, data: Dataset) -> str:
-    """How many classes the network told apart: "2", or "2 others" where that is the same."""
+    """How many classes the network told apart: "2", or "2 others" where the data have as many."""
     count = network.core.output_shape((1, *data.input_shape))[1]
     return f"{count} others" if count == len(data.classes) else str(count)

@@ -1,4 +1,4 @@
-"""What the commands print, so that any terminal can show it: encodings, odd names, remarks."""
+"""Prints what commands say so that any terminal can show it: encodings, odd names, remarks."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def width(text: str) -> int:
 
 def _columns(sign: str) -> int:
     if unicodedata.combining(sign):
-        return 0  # it is drawn over the letter before
+        return 0  # it is drawn over the letter before it
     return 2 if unicodedata.east_asian_width(sign) in _TWO_COLUMNS else 1
 
 
 def left(text: str, columns: int) -> str:
-    """The text filled up with blanks behind it to so many columns."""
+    """The text with blanks after it, so many columns wide."""
     return text + " " * (columns - width(text))
 
 
 def right(text: str, columns: int) -> str:
-    """The text filled up with blanks before it to so many columns."""
+    """The text with blanks before it, so many columns wide."""
     return " " * (columns - width(text)) + text
 
 
 @contextlib.contextmanager
 def speaking() -> Iterator[None]:
-    """Inside, any text can be printed, and each remark is a line on stderr, told once.
+    """Within the block, any text can be printed, and each remark is a line on stderr, told once.
 
     A character that the terminal's encoding does not have is written as an escape: an ASCII
     terminal must not end a command that was asked about a picture with a Japanese name.
@@ -79,13 +79,13 @@ def speaking() -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """One line on stderr with the program's name."""
+    """Prints one line on stderr, with the program's name."""
     print(f"ninc: {one_line(message)}", file=sys.stderr)
 
 
 def _set_errors(stream: Any, errors: str | None) -> None:
-    # What takes the place of a stream in a notebook or a test may have no encoding at all; and a
-    # stream that was closed meanwhile cannot be set any more.
+    # In a notebook or a test, an object without an encoding may take a stream's place; and a stream
+    # that was closed meanwhile cannot be set any more.
     if errors is not None and hasattr(stream, "reconfigure"):
         with contextlib.suppress(ValueError, OSError):
             stream.reconfigure(errors=errors)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-# Where a larger share of the pictures is cut by much, the user is told.
+# The user is told where a larger share of the pictures loses much of its area.
 _MANY = 0.1
 
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     network.held_out = record
     trainer = make_trainer(args, network)
     _announce(args, start, network, data)
-    # What is looked at while training: a part of its own where there is one, else the test set.
+    # Training looks at a validation part where there is one, else at the test set.
     seen = data.get("validation", test)
     if args.validation is not None:
         train, seen = train.split(args.validation, args.seed)
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
-    """Hours of training must not end in "permission denied", nor in a picture overwritten."""
+    """Hours of training must not end in "permission denied" or in a lost picture."""
     from ..data.listing import has_picture_ending
 
     for option, path in (("-o", args.output), ("--history", args.history), ("--plot", args.plot)):
@@ -95,8 +95,8 @@ def _check_outputs(args: argparse.Namespace) -> None:
 def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], HeldOut | None]:
     """The training set with the test set, the validation set or both, by these names.
 
-    All are at the size the network takes. The last is how the data were divided, None for data
-    that say so themselves.
+    All are at the size that the network takes. The last value tells how the data were divided; it
+    is None for data that are divided themselves.
     """
     from .. import data
     from ..formats.held_out import HeldOut
@@ -108,7 +108,7 @@ def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], H
     if "validation" in there and args.validation is not None:
         args.parser.error(f"--validation: {args.data} has a validation set of its own")
     others = [part for part in there if part != "train"]
-    wanted = ["train", *(others or ["test"])]  # without a train part, loading it says so
+    wanted = ["train", *(others or ["test"])]  # loading says so where there is no train part
     share = args.held_out or HELD_OUT
     options = dict(start.pictures, held_out=share, seed=args.seed, limit=args.limit)
     loaded = {split: load_split(args.data, split, args, **options) for split in wanted}
@@ -143,7 +143,7 @@ def _announce(
 
 
 def _announce_framing(train: Dataset) -> None:
-    """How pictures become the network's, and what that costs them."""
+    """Prints how pictures are brought to the network's size, and what they lose by it."""
     from ..data.survey import MUCH, much_cut
     from ..preprocess import WHITE
 
@@ -164,7 +164,7 @@ def _announce_framing(train: Dataset) -> None:
 
 
 def _announce_run(trainer: Trainer, images: int, epochs: int, batch_size: int) -> None:
-    """What a run is made of where the user has said nothing."""
+    """Prints what a run is made of, also where the user has said nothing."""
     steps = -(-images // batch_size)
     print(
         f"{epochs:,} epoch{'' if epochs == 1 else 's'} of {steps:,} "
@@ -176,7 +176,7 @@ def _announce_run(trainer: Trainer, images: int, epochs: int, batch_size: int) -
 
 def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> int:
     if args.checkpoint is not None:
-        # No output is written, so which weights the network has in memory is of no use here.
+        # No output is written, so that it does not matter which weights the network has in memory.
         told = str(stop).partition("; the network has ")[0] or "interrupted"
         words = f"{told}; go on with: {_resume_command(args)}"
     elif len(trainer.history):
@@ -209,16 +209,16 @@ def _save(args: argparse.Namespace, trainer) -> None:
 def _report(
     args: argparse.Namespace, trainer: Trainer, test: Dataset | None, seen: Dataset
 ) -> None:
-    """The results on the test set, or, where there is none, on what training has seen of it."""
+    """Prints the results on the test set, or without one on what training has looked at."""
     history, monitor = trainer.history, args.monitor or MONITOR
     row = history.rows[-1]
     best = (min if monitor == "val_loss" else max)(history, key=lambda row: row[monitor])
-    if args.patience is not None:  # the network saved is the best, not the last
+    if args.patience is not None:  # the saved network is the best one and not the last
         row = best
     kind = "validation" if test is None else "test"
-    own = seen if test is None else test  # what the accuracy is of
+    own = seen if test is None else test  # the data of the accuracy
     accuracy = row["val_accuracy"] if own is seen else trainer.evaluate(own).accuracy
-    # Whether what was looked at in the training steered it.
+    # This is true where what training looked at also steered it.
     steered = args.patience is not None or watched(trainer.schedule) is not None
     chosen_by = None
     if steered:

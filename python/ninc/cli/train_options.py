@@ -210,7 +210,7 @@ def _average(text: str) -> Any:
 
 
 def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
-    """The recipe's trainer, with what the command line says otherwise."""
+    """The recipe's trainer, changed where the command line says otherwise."""
     from ..training import recipes
     from ..training.schedules import Warmup
 
@@ -222,7 +222,7 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
     changed = {"momentum": args.momentum, "weight_decay": args.weight_decay}
     changed["clip_norm"] = args.clip_norm
     if args.momentum == 0:
-        changed["nesterov"] = False  # without momentum there is nothing to look ahead by
+        changed["nesterov"] = False  # Nesterov's step needs a momentum
     return recipe.trainer(
         network,
         None if args.no_augment else recipes.augmentation(args.model),
@@ -260,7 +260,7 @@ def check_used(args: argparse.Namespace) -> None:
 
 
 def fit_options(args: argparse.Namespace, images: int, pictures: bool = True) -> dict[str, Any]:
-    """The arguments of `Trainer.fit` beside the data: so many images, uint8 where `pictures`."""
+    """The arguments of `Trainer.fit` for so many images; `pictures`: whether they are uint8."""
     from ..training import recipes
 
     recipe = recipes.recipe(args.recipe)
