@@ -9,8 +9,8 @@ What the networks have in common:
 
     num_classes: maps of the last layer, one a class.
     pool2: the second pool, "max" as in cuda-convnet or "avg" as in the authors' Caffe CIFAR-10.
-    batch_norm: the variant trained today. Each convolution but the last has batch norm behind it
-        and no bias; the last ends in plain scores without ReLU; weights are He's.
+    batch_norm: the variant trained today. Each convolution but the last has batch norm after it and
+        no bias; the last ends in plain scores without ReLU; weights are He's.
     in_channels: 3 for RGB, 1 for grey.
     seed: of the initial weights.
 
@@ -93,7 +93,7 @@ def nin_imagenet(
 ) -> nn.Sequential:
     """For 224×224 pictures: 7,595,176 parameters, 1.10 billion multiplications a picture.
 
-    Four blocks, three max pools and one dropout, behind the third pool.
+    It has four blocks, three max pools, and one dropout after the third pool.
     """
     blocks = [
         _Block((96, 96, 96), 11, stride=4, std=(0.01, 0.05, 0.05)),
@@ -127,7 +127,7 @@ def create(name: str, **settings) -> nn.Sequential:
 
 
 class _Block:
-    """An mlpconv before it is known what feeds it."""
+    """An mlpconv whose input channels are not known yet."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ def _pool(kind: str) -> nn.Layer:
 def _two_pools(
     blocks: Sequence[_Block], pool2: str, batch_norm: bool, in_channels: int, seed: int
 ) -> nn.Sequential:
-    """Three blocks with pool and dropout between them."""
+    """Three blocks with a pool and a dropout between them."""
     one_of("nin", "pool2", pool2, ("avg", "max"))
     between = [[_pool("max"), nn.Dropout(0.5)], [_pool(pool2), nn.Dropout(0.5)]]
     return _assemble(blocks, between, batch_norm, in_channels, seed)

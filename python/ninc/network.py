@@ -86,7 +86,7 @@ class Network:
         """A new network with a fresh last layer for other classes, and all else kept, bit for bit.
 
         classes: their names, which the new network then has, or how many there are.
-        seed: of the last layer's weights, He's as in `nn`; a batch norm behind it begins anew too.
+        seed: of the last layer's weights, He's as in `nn`; a batch norm after it begins anew, too.
 
         Weights, statistics and preprocessing are copies, on the CPU; this network stays as it is.
         The last layer is the convolution or linear layer that gives the output through pools,
@@ -132,7 +132,7 @@ class Network:
 
         Raises ArgumentError where the network has no preprocessing and for what is no picture,
         FileError for a file that is none. `predict_each` tells which row is whose, and goes on
-        behind a bad file if you like.
+        after a bad file if you like.
         """
         return predict(self.core, images, batch_size)
 

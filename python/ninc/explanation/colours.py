@@ -24,14 +24,14 @@ _RAMP = np.array(
     np.float64,
 )
 
-# Grey that black and white become under the heat, and on the two kinds of stripes that lie over
-# what the network did not see.
+# The greys that black and white become under the heat, and on the two kinds of stripes that lie
+# over what the network did not see.
 _UNDER = (18.0, 150.0)
 _STRIPES = ((30.0, 55.0), (62.0, 87.0))
-_STRIPE_WIDTH = 5  # pixels
+_STRIPE_WIDTH = 5  # in pixels
 
-# Heat hides the picture below it up to this share, which it reaches at half its range: above that
-# the colour alone tells it.
+# Heat hides the picture below it up to this share, which it reaches at half its range; above that
+# only the colour shows more heat.
 _OPACITY = 0.78
 
 

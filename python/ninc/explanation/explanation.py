@@ -102,7 +102,7 @@ def explain(
         own, source = check_pixels(picture), ""
     else:
         source = picture_name(picture) if isinstance(picture, (str, os.PathLike)) else ""
-        picture = open_picture(picture, framing.ground)  # once: a file object is read to its end
+        picture = open_picture(picture, framing.ground)  # a file object is read once
         own = _pixels(picture)
     pixels = framing.pixels(picture)
     x = preprocessing.apply(pixels[None])

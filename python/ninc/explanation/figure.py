@@ -18,12 +18,12 @@ from .lettering import Lettering, line_height, shortened, wrapped
 _USUAL_SIDE, _MOST_SIDE = 384, 640
 
 _PAPER, _INK, _FAINT, _FRAME = (255, 255, 255), (25, 25, 25), (105, 105, 105), (200, 200, 200)
-_TITLE, _TEXT = 22, 14  # points of letters
+_TITLE, _TEXT = 22, 14  # of letters, in points
 _MARGIN, _GAP = 24, 14
-_BAR_WIDTH, _LEAST_BAR = 16, 120  # of the colour scale, and its least height
-_LEAST_WIDTH = 480  # of a sheet, for its words: tall pictures are narrow
+_BAR_WIDTH, _LEAST_BAR = 16, 120  # of the colour scale: its width and its least height
+_LEAST_WIDTH = 480  # of a sheet, since words need room beside narrow pictures
 
-# Where no place has more heat than this, the picture is grey and it is said why.
+# Where no place has more heat than this, the picture is grey and words say why.
 _NOTHING = 0.05
 
 _LEGEND = (
@@ -57,7 +57,7 @@ def row(
     scale: float,
     source: str,
 ) -> Row:
-    """What is drawn of an `Explanation`, given its fields; itself, which may be large, can go."""
+    """The row of an `Explanation`, given by its fields, so that the large object may be freed."""
     shown, laid_over = _panels(picture, heat, seen)
     percent = f"{probability:.1%}"
     title = f"{name}: {percent}"
@@ -107,7 +107,7 @@ def _drawn(row: Row, width: int) -> Any:
     step = row.picture.width + _GAP
     for panel, x in ((row.picture, 0), (row.overlay, step)):
         drawn.paste(panel, (x, top))
-        # A frame around it, or a white picture would have no edge.
+        # Without a frame a white picture would have no edge.
         canvas.rectangle((x, top, x + panel.width - 1, top + panel.height - 1), outline=_FRAME)
     drawn.paste(row.bar, (2 * step, top))
     return drawn

@@ -24,7 +24,7 @@ from .receptive_field import Axis
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-# The least scale.
+# The scale is at least this.
 _WORTH_SHOWING = 0.1
 
 
@@ -54,8 +54,8 @@ def spread(
 ) -> np.ndarray:
     """Heat of a map's places -> heat of a picture's pixels, height×width float32.
 
-    A smooth surface through the places' heat at their centres, level beyond the outermost ones and
-    cut off at 0 and 1. Pixels that the network did not see have none.
+    The heat is a smooth surface through the places' heat at their centres, level beyond the
+    outermost ones and cut off at 0 and 1. Pixels that the network did not see have none.
 
     places: H'×W'. axes: where they look in the framed picture, down and across.
     framed: (height, width) of that. box: where it lies in the picture. size: (height, width) of the
@@ -70,11 +70,12 @@ def spread(
 def _weights(axis: Axis, framed: int, first: float, last: float, size: int) -> np.ndarray:
     """size×places float32: how much each place gives to each pixel along one axis.
 
-    framed: pixels of the framed picture; it reaches from `first` to `last` in the picture's own.
+    framed: the framed picture's length in pixels; it reaches from `first` to `last` in pixels of
+    the picture.
     """
     middles = np.arange(size) + 0.5
     framed_middles = (middles - first) * framed / (last - first) - 0.5
-    # Places with one centre, as overlapping pools have them at an edge, share it.
+    # Places with the same centre, which overlapping pools have at an edge, share its weight.
     centres, which, sharing = np.unique(axis.centres, return_inverse=True, return_counts=True)
     weights = _cubic_weights(centres, framed_middles)[:, which] / sharing[which]
     weights[(middles < first) | (middles > last)] = 0.0
@@ -96,7 +97,7 @@ def _cubic_weights(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
     low = np.clip(np.searchsorted(centres, points, side="right") - 1, 0, count - 2)
     step = (centres[low + 1] - centres[low])[:, None]
     t = (points[:, None] - centres[low, None]) / step
-    return (  # Hermite's form: values and slopes at both ends of the step
+    return (  # this is Hermite's form, of values and slopes at both ends
         (1 + 2 * t) * (1 - t) ** 2 * values[low]
         + t**2 * (3 - 2 * t) * values[low + 1]
         + t * (1 - t) ** 2 * step * slopes[low]

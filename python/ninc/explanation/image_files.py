@@ -1,4 +1,4 @@
-"""Pictures written in the format that a file's ending names."""
+"""Writes pictures in the format that a file's ending names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._base.files import write_whole
 from ..errors import ArgumentError, FileError
 from ..preprocess.pictures import pillow
 
-# Ending -> Pillow's name of the format, and how it is asked to write.
+# Ending -> Pillow's name for the format, and the options for writing it.
 _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {"optimize": True}),
     ".jpg": ("JPEG", {"quality": 92, "subsampling": 0}),
@@ -25,7 +25,7 @@ _FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".pdf": ("PDF", {"quality": 92, "resolution": 144.0}),
 }
 
-# The longest side these formats can store; Pillow's own words for it help nobody.
+# The longest side that these formats can store; Pillow's own message for it helps nobody.
 _LONGEST = {"WEBP": 16_383, "JPEG": 65_500, "GIF": 65_535}
 
 
@@ -37,7 +37,7 @@ def endings() -> list[str]:
 
 
 def check_ending(path: str | os.PathLike[str]) -> None:
-    """ArgumentError, naming those there are, unless the ending is one that can be written."""
+    """Raises ArgumentError, naming the known endings, unless the ending is one of them."""
     try:
         ending = Path(os.fsdecode(path)).suffix.lower()
     except TypeError:
@@ -51,7 +51,7 @@ def check_ending(path: str | os.PathLike[str]) -> None:
 
 
 def save_image(path: str | os.PathLike[str], image: Any) -> None:
-    """Writes a Pillow image, whole or not at all. FileError where it cannot be written."""
+    """Writes a Pillow image, whole or not at all; raises FileError where it cannot be written."""
     name, options = _FORMATS[Path(os.fsdecode(path)).suffix.lower()]
     longest = max(image.size)
     if longest > _LONGEST.get(name, longest):

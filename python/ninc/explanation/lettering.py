@@ -1,4 +1,4 @@
-"""Words in pictures, in whatever script the names of classes are.
+"""Draws words into pictures, in whatever script the names of classes are.
 
 Pillow brings a font for Latin script. Names in others are written in a font of the system that has
 their letters; letters that none has are drawn as "?".
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-# Fonts that many systems have, looked for by name where Pillow's own lacks letters.
+# Many systems have these fonts; they are looked for by name where Pillow's own lacks letters.
 _OTHERS = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
@@ -28,7 +28,7 @@ _OTHERS = (
 class Lettering:
     """A text that can be drawn, and the font to draw it in.
 
-    text: what is drawn. width: of that, in pixels. whole: no letter is missing.
+    text: what is drawn. width: its width in pixels. whole: whether no letter is missing.
     """
 
     def __init__(self, text: str, points: int) -> None:
@@ -43,12 +43,12 @@ class Lettering:
 
 
 def line_height(points: int) -> int:
-    """From one line to the next, in pixels, whatever letters are in them."""
+    """The distance of lines in pixels, whatever letters are in them."""
     return round(points * 1.4)
 
 
 def shortened(text: str, points: int, width: int) -> Lettering:
-    """The text, its middle left out where it is wider than `width` pixels."""
+    """The text; its middle is left out where it is wider than `width` pixels."""
     lettering = Lettering(text, points)
     kept = len(text)
     while lettering.width > width and kept > 2:
@@ -71,7 +71,7 @@ def wrapped(text: str, points: int, width: int) -> list[Lettering]:
 
 
 def _best_font(text: str, points: int) -> tuple[Any, frozenset[str]]:
-    """The first font that has all letters, or the one that lacks fewest; and what it lacks."""
+    """The first font with all letters, or the one that lacks fewest, and the letters it lacks."""
     best, fewest = _own_font(points), None
     for font in (best, *_other_fonts(points)):
         missing = frozenset(letter for letter in set(text) if not _has(font, letter))
@@ -88,7 +88,7 @@ def _own_font(points: int) -> Any:
 
     try:
         return ImageFont.load_default(points)
-    except TypeError:  # Pillow before 10.1 has letters of one size
+    except TypeError:  # before 10.1 Pillow has letters of one size
         return ImageFont.load_default()
 
 
@@ -107,7 +107,7 @@ def _other_fonts(points: int) -> tuple[Any, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def _has(font: Any, letter: str) -> bool:
-    """Whether the font draws the letter: not as it draws what is no letter at all."""
+    """Tells whether the font draws the letter otherwise than what is no letter at all."""
     if letter.isspace():
         return True
     try:
@@ -119,7 +119,7 @@ def _has(font: Any, letter: str) -> bool:
 
 @functools.cache
 def _unshaped(font: Any) -> Any:
-    """The font with each letter by itself: else a sign that it lacks may come with a letter's."""
+    """The font without shaping, which may join a sign that the font lacks to a letter."""
     from PIL import ImageFont
 
     if not hasattr(font, "font_variant"):

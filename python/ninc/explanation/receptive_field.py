@@ -1,4 +1,4 @@
-"""Where in a picture the places of a network's inner maps look.
+"""Finds where in a picture the places of a network's inner maps look.
 
 The value at place p of a layer's output depends on a window of its input. Its centre follows from
 the layer alone (Araujo, Norris, Sim 2019, "Computing Receptive Fields of Convolutional Neural
@@ -23,22 +23,22 @@ from typing import Any
 import numpy as np
 
 _POOLS = ("MaxPool2d", "AvgPool2d")
-_WHOLE = ("GlobalAvgPool2d", "GlobalMaxPool2d", "Flatten", "Linear")  # these have one place
+_WHOLE = ("GlobalAvgPool2d", "GlobalMaxPool2d", "Flatten", "Linear")  # their outputs have one place
 
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
     """The places of a map along one axis.
 
-    centres: for each, where its window's centre lies in the picture; 0 is the first pixel's centre.
-    jump: how far neighbours are apart where no edge disturbs them: the product of the strides.
+    centres: where the centre of each place's window lies in the picture; 0 is the first pixel's
+    centre. jump: the distance of neighbours away from edges, which is the product of the strides.
     """
 
     centres: np.ndarray
     jump: float
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """Where fractions of places, and places beyond the edge, look."""
+        """Where places look in the picture, fractions of places and those beyond the edge, too."""
         last = len(self.centres) - 1
         inside = np.clip(places, 0, last)
         centres = np.interp(inside, np.arange(last + 1), self.centres)
@@ -94,8 +94,9 @@ def _pool_count(size: int, kernel: int, stride: int, padding: int, ceil_mode: bo
 
 
 def _mean(sources: list[Axis]) -> Axis:
-    """The axis of several inputs; one of a single place is spread over the others' and says nothing
-    of places.
+    """The axis of several inputs.
+
+    An input of a single place is spread over the others' places and says nothing about them.
     """
     longest = max(len(source.centres) for source in sources)
     sources = [source for source in sources if len(source.centres) == longest]

@@ -1,1 +1,1 @@
-"""What is in a model beside its graph, as files store it, and weights taken over into others."""
+"""What a model holds beside its graph, how files store it, and weights taken over into others."""

@@ -1,4 +1,4 @@
-"""The layer that gives a network's classes: found in its graph, and made anew for others."""
+"""Finds the layer that gives a network's classes, and makes it anew for other classes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..errors import ArgumentError, ModelError
 from . import metadata
 from .weights import first_weights
 
-Node = dict[str, Any]  # of the core's JSON
+Node = dict[str, Any]  # a node of the core's JSON
 
-# Layers with weights that turn channels into others, and what they call the number of these.
+# Layers whose weights turn channels into others, and what they call the number of these.
 _CHANNELS = {"Conv2d": "out_channels", "Linear": "out_features"}
 
-# What gives as many channels as it takes and may stand behind the last of them.
-_BEHIND = frozenset(
+# What gives as many channels as it takes, and may stand after the last of these layers.
+_AFTER = frozenset(
     (
         "AvgPool2d",
         "BatchNorm2d",
@@ -47,7 +47,7 @@ def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> 
     model.set_metadata(old.metadata())
     for name, array in old.extras().items():
         model.set_extra(name, array)
-    metadata.store_held_out(model, None)  # it was chosen of the other classes' pictures
+    metadata.store_held_out(model, None)  # it was chosen among the old classes' pictures
     metadata.store_classes(model, names)
     return model
 
@@ -78,9 +78,9 @@ def _widen(graph: Node, count: int, old_classes: list[str] | None) -> list[str]:
     nodes = {node["name"]: node for node in graph["nodes"]}
     readers = Counter(name for node in graph["nodes"] for name in node.get("inputs", ()))
     readers[graph["output"]] += 1
-    behind, node = [], nodes[graph["output"]]
-    while node["op"] in _BEHIND and readers[node["name"]] == 1:
-        behind.append(node)
+    after, node = [], nodes[graph["output"]]
+    while node["op"] in _AFTER and readers[node["name"]] == 1:
+        after.append(node)
         node = nodes[node["inputs"][0]]
     op = node["op"]
     if readers[node["name"]] > 1:
@@ -90,13 +90,13 @@ def _widen(graph: Node, count: int, old_classes: list[str] | None) -> list[str]:
     if node.get("groups", 1) != 1:
         raise _not_understood(node, f"has {node['groups']} groups")
     width = node[_CHANNELS[op]]
-    flattened = any(one["op"] == "Flatten" for one in behind)
+    flattened = any(one["op"] == "Flatten" for one in after)
     if flattened and old_classes is not None and len(old_classes) != width:
         raise _not_understood(
             node, f"has {width} outputs, but there are {len(old_classes)} classes"
         )
     node[_CHANNELS[op]] = count
-    norms = [one for one in behind if one["op"] == "BatchNorm2d"]
+    norms = [one for one in after if one["op"] == "BatchNorm2d"]
     for norm in norms:
         norm["channels"] = count
     return [one["name"] for one in (node, *norms)]

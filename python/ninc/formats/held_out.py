@@ -1,4 +1,4 @@
-"""What was held out of the data a network was trained on, stored with it to be found again."""
+"""Records what was held out of the data that a network was trained on, to find it again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class HeldOut:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> HeldOut:
-        """The inverse of `to_dict`; ArgumentError where an entry is missing or makes no sense."""
+        """The inverse of `to_dict`; raises ArgumentError for entries missing or without sense."""
         try:
             return cls(*operator.itemgetter(*_FIELDS)(stored))
         except (KeyError, TypeError) as error:

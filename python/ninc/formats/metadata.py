@@ -25,7 +25,7 @@ def entry(model: _core.Model, key: str, kind: type) -> Any:
         return None
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:  # nested deeply, it is no ValueError
+    except (ValueError, RecursionError) as error:  # deeply nested text raises the latter
         raise ModelError(f"the network's stored {key} cannot be read: {error}") from error
     if not isinstance(value, kind):
         raise ModelError(
@@ -116,7 +116,7 @@ def store_held_out(model: _core.Model, record: HeldOut | None) -> None:
 
 
 def _is_name(name: object) -> bool:
-    """A text that can be printed: no control characters, no halves of surrogate pairs."""
+    """True for a text that can be printed: no control characters, no halves of surrogate pairs."""
     return isinstance(name, str) and not any(
         code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 for code in map(ord, name)
     )

@@ -1,4 +1,4 @@
-"""Model files, and what a trainer's checkpoint has in them beside the network."""
+"""Reads model files, and leaves out what a trainer's checkpoint has in them beside the network."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import os
 
 from .. import _core
 
-# A checkpoint is a model file with an entry in its metadata that tells where the run stands, and
-# arrays, these before the parameters' names.
+# A checkpoint is a model file that also has an entry in its metadata for where the run stands, and
+# arrays, whose names are parameters' names after these prefixes.
 TRAINING = "training"
 VELOCITY, AVERAGE = "velocity:", "average:"
 
 
 def load_model(path: str) -> _core.Model:
-    """The network in a file; what a checkpoint has besides is left out."""
+    """The network in a file, without what a checkpoint has besides."""
     model = _core.Model.load(os.fsencode(path))
     forget_training(model)
     return model
 
 
 def forget_training(model: _core.Model) -> None:
-    """Leaves of a checkpoint's model what it is as a network; changes no other model."""
+    """Takes out of a checkpoint's model what is not the network; changes no other model."""
     metadata = model.metadata()
     if metadata.pop(TRAINING, None) is None:
         return

@@ -1,4 +1,4 @@
-"""A network's first weights, and weights taken over from a dictionary: what fits, what does not."""
+"""Makes a network's first weights, and takes over from a dictionary the weights that fit."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def first_weights(
     All else is left as the core makes it: biases 0, batch norm the identity.
     """
     for name, dims, _ in specs:
-        if len(dims) < 2:  # a bias, or one of batch norm's
+        if len(dims) < 2:  # a bias, or a parameter of batch norm
             continue
         std = stds[name.rpartition(".")[0]]
         if std is None:
             std = math.sqrt(2.0 / math.prod(dims[1:]))  # O×I×R×S or O×I
-        # Keyed by the name, so that a layer's weights do not depend on the layers around it.
+        # The key has the layer's name in it, so that its weights do not depend on other layers.
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         yield name, rng.standard_normal(dims, np.float32) * np.float32(std)
 

@@ -85,7 +85,7 @@ def mlpconv_backward(
 
 
 def _mlpconv_values(x: Array, layers: Layers, stride: Pair, padding: Padding) -> list[Array]:
-    """x and the value behind each layer."""
+    """x and the value after each layer."""
     if not isinstance(layers, (tuple, list)) or not layers:
         raise ArgumentError(
             f"mlpconv: layers must be a list of at least one (weight, bias), got {shown(layers)}"

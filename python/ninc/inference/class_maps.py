@@ -18,7 +18,7 @@ from .. import _core
 from ..errors import ArgumentError
 from .graph import Graph, graph_of
 
-# What may stand between pooling and a linear layer and changes nothing there, and what at the end.
+# What changes nothing between pooling and a linear layer, and what changes nothing at the end.
 _BETWEEN = ("Dropout", "Flatten")
 _AT_THE_END = ("Softmax", *_BETWEEN)
 
@@ -45,7 +45,7 @@ def class_map_node(graph: Graph) -> str:
 
 
 def _pooled_node(graph: Graph) -> tuple[str, str | None]:
-    """What global average pooling averages, and the linear layer behind it, if any.
+    """What global average pooling averages, and the linear layer after it, if any.
 
     Raises ArgumentError where the output is neither pooling's nor such a layer's.
     """

@@ -1,4 +1,4 @@
-"""How often a network is right, and what it takes for what."""
+"""Evaluates a network: how often it is right, and which classes it takes for which."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Evaluation:
 
     @property
     def recall(self) -> np.ndarray:
-        """Of each class's images, the share recognised; NaN for a class without images."""
+        """For each class the share of its images that is recognised; NaN where there are none."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=1))
 
     @property
     def precision(self) -> np.ndarray:
-        """Of the answers naming each class, the share that is right; NaN where never answered."""
+        """For each class the share of the answers naming it that is right; NaN without any."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
 
 
@@ -91,13 +91,14 @@ def evaluate(
         )
     data = matched(model, data, "evaluate", min(batch_size, len(data)))
     classes = count_outputs(model, data)
-    # The trainer's loss leaves a Softmax at the end out, too: these are the numbers it trains.
+    # The trainer's loss leaves out a Softmax at the end, too, and trains these numbers.
     logits_of = before_softmax(model)
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)
     try:
-        # Closed here: left to the collector, what `check` raises meanwhile would go astray.
+        # The batches are closed here, since what `check` raises in the garbage collector would be
+        # lost.
         with contextlib.closing(
             batches_in_order(data, preprocessing, batch_size, check)
         ) as batches:
@@ -116,6 +117,6 @@ def evaluate(
 def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
     """sum over n of log(sum_c exp(z[n, c])) - z[n, label(n)], in float64; logits: N×classes."""
     z = logits.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # infinite logits: the sum is NaN, which says it
+    with np.errstate(invalid="ignore"):  # infinite logits give a NaN, which tells enough
         z -= z.max(axis=1, keepdims=True)
     return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]).sum())

@@ -11,7 +11,7 @@ Graph = dict[str, Any]  # the core's JSON
 
 
 def graph_of(model: _core.Model) -> Graph:
-    """Its nodes, each with name, operation, inputs and what the operation needs to be known."""
+    """The network's graph: nodes with name, operation, inputs and the operation's settings."""
     return json.loads(model.graph_json())
 
 

@@ -23,7 +23,7 @@ from ..formats.metadata import class_names, stored_classes, stored_preprocessing
 Data = Union[Dataset, BatchStream]
 AnyData = TypeVar("AnyData", Dataset, BatchStream)
 
-_MADE = ("resize", "fit", "ground")  # what of a `Framing` the pictures' shape does not show
+_MADE = ("resize", "fit", "ground")  # the parts of a `Framing` that a shape does not show
 
 
 def matched(model: _core.Model, data: AnyData, where: str, batch_size: int = 1) -> AnyData:
@@ -31,10 +31,10 @@ def matched(model: _core.Model, data: AnyData, where: str, batch_size: int = 1) 
 
     where: the function's name, for messages. batch_size: how many images will run at a time.
     Names in another order, or fewer of them, are mapped by name; data whose classes are mere
-    numbers count the outputs. A network without names has the classes of the data it is first
-    trained on, so that these must be as many as its outputs. A stream that does not tell its
-    classes is taken as it is. ArgumentError, which says how to go on, for all that does not go
-    together; ShapeError as `count_outputs` raises it.
+    numbers count the outputs. A network without names takes the classes of the data that it is
+    first trained on, so that there must be as many as it has outputs. A stream that does not tell
+    its classes is taken as it is. Raises ArgumentError, which says how to go on, where the two do
+    not fit, and ShapeError as `count_outputs` does.
     """
     check_framing(model, data, where)
     outputs = count_outputs(model, data, batch_size)
@@ -77,9 +77,9 @@ def count_outputs(model: _core.Model, data: Data, batch_size: int = 1) -> int:
 def by_name(
     data: AnyData, classes: Sequence[str], where: str, whose: str, numbered: bool = False
 ) -> AnyData:
-    """`data` with labels counted in `classes`, which are `whose`; ArgumentError as `matched`.
+    """`data` with labels counted in `classes`, which are `whose`; raises as `matched` does.
 
-    numbered: the data's classes are numbers of these, whatever these are called.
+    numbered: the data's classes are numbers of `classes`, whatever these are called.
     """
     if data.classes == list(classes):
         return data
@@ -100,7 +100,7 @@ def by_name(
 
 
 def check_framing(model: _core.Model, data: Data, where: str) -> None:
-    """ArgumentError where pictures were brought to their size in another way than the network's."""
+    """Raises ArgumentError where pictures were brought to size otherwise than the network's."""
     preprocessing = stored_preprocessing(model)
     if preprocessing is None:
         return
@@ -156,7 +156,7 @@ def _by_number(data: Data, classes: Sequence[str], where: str, whose: str) -> np
             f"classes, 0 to {len(classes) - 1} ({quoted(classes)}); give the data their names: "
             "Dataset(images, labels, classes)"
         )
-    return np.minimum(table, len(classes) - 1)  # those beyond have no images
+    return np.minimum(table, len(classes) - 1)  # no image is of a class beyond them
 
 
 def _are_numbers(names: Sequence[str]) -> bool:

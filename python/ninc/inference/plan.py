@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def packed_bytes(self) -> int:
-        """Memory for weights in the order the kernels read them."""
+        """Memory for weights in the order in which the kernels read them."""
         return self._info["packed_bytes"]
 
     def __repr__(self) -> str:
@@ -51,7 +51,7 @@ class Plan:
 
 
 def image_shape(where: str, shape: Sequence[int]) -> ImageShape:
-    """(N, C, H, W) of that or of (C, H, W), whose N is 1."""
+    """(N, C, H, W) of a shape (N, C, H, W), or of (C, H, W) with N = 1."""
     if isinstance(shape, np.ndarray) and shape.ndim == 1:
         shape = tuple(shape)
     if not isinstance(shape, (tuple, list)) or len(shape) not in (3, 4):

@@ -1,4 +1,4 @@
-"""From pictures of all kinds to class probabilities: what `Network.predict` does."""
+"""Turns pictures of all kinds into class probabilities, as `Network.predict` does."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ..functional import softmax
 from ..preprocess import Preprocessing
 from .graph import before_softmax
 
-# Pictures read at once of a Dataset that reads them as they are needed.
+# A Dataset that reads pictures as they are needed is asked for so many at once.
 _READ_AT_A_TIME = 64
 
-# One picture's pixels, H×W×C uint8, or why it has none.
+# One picture's pixels, H×W×C uint8, or the error that it raised.
 Decoded = Union[np.ndarray, Error]
 
 
@@ -70,11 +70,11 @@ def predict_each(
 def answers(
     model: _core.Model, images: Any, batch_size: int, where: str = "predict"
 ) -> Iterator[Answer]:
-    """An Answer for every picture in order, bad ones included.
+    """Gives an Answer for every picture in order, bad ones included.
 
-    Pictures are decoded by several threads while the network computes those before, and no more
-    than four batches are held at a time. What is wrong with the call and not with a picture is
-    raised: here for the network and the settings, else when its turn comes.
+    Several threads decode pictures while the network computes those before them, and no more than
+    four batches are held at a time. What is wrong with the call and not with a picture is raised:
+    at once for the network and the settings, else when its turn comes.
     """
     batch_size = whole(where, "batch_size", batch_size)
     preprocessing = _preprocessing(model, where)
@@ -95,7 +95,7 @@ def _preprocessing(model: _core.Model, where: str) -> Preprocessing:
 
 
 def _pictures(images: Any, where: str) -> Iterator[Any]:
-    """Single pictures or paths of all that `Network.predict` takes; iterators are not listed."""
+    """Single pictures or paths of all that `Network.predict` takes; no iterator is made a list."""
     if isinstance(images, Dataset):
         images = images.images
     is_source = isinstance(images, Source)
@@ -112,9 +112,9 @@ def _pictures(images: Any, where: str) -> Iterator[Any]:
 
 
 def _is_one(images: Any) -> bool:
-    """Whether it stands for itself: a path, a file's bytes, an open file, a Pillow image.
+    """Tells whether this is one thing: a path, a file's bytes, an open file, a Pillow image.
 
-    What is neither a picture nor iterable is told of when it is read.
+    What is neither a picture nor iterable is reported when it is read.
     """
     if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)):
         return True
@@ -124,7 +124,7 @@ def _is_one(images: Any) -> bool:
 
 
 def _expanded(pictures: Iterable[Any]) -> Iterator[Any]:
-    """The pictures, with those of a folder or of an array of many in its place."""
+    """The pictures, with those of a folder, or of an array of many, in its place."""
     for picture in pictures:
         if isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture):
             yield from folder_pictures(picture)
@@ -141,7 +141,7 @@ def _read_by_and_by(images: Source) -> Iterator[np.ndarray]:
 
 
 def folder_pictures(folder: str | os.PathLike[str]) -> list[str]:
-    """The pictures below a folder, sorted; FileError where it has none."""
+    """The pictures below a folder, sorted; raises FileError where it has none."""
     files, ignored = picture_files(folder)
     remark_ignored(folder, ignored)
     if not files:
@@ -152,15 +152,15 @@ def folder_pictures(folder: str | os.PathLike[str]) -> list[str]:
 def _single_pictures(pixels: np.ndarray) -> Iterable[np.ndarray]:
     """The pictures of N×H×W×C or N×H×W; one of H×W×C or H×W stays alone.
 
-    One of two or four channels, which may be transparent, is refused when it is read: it must not
-    be taken for many grey pictures of that width.
+    A picture of two or four channels, which may be transparent, is refused when it is read; it must
+    not be taken for many grey pictures of that width.
     """
     many = pixels.ndim == 4 or (pixels.ndim == 3 and pixels.shape[2] not in (1, 2, 3, 4))
     return pixels if many else [pixels]
 
 
 def _empty_shape(images: Any, preprocessing: Preprocessing) -> tuple[int, int, int, int]:
-    """N×C×H×W of no pictures, for the number of classes only the network knows."""
+    """N×C×H×W with N = 0, to ask the network for its number of classes."""
     size = preprocessing.size
     if size is None and isinstance(images, np.ndarray) and images.ndim >= 3:
         size = images.shape[1:3]
@@ -180,11 +180,11 @@ def _answers(
     where: str,
 ) -> Iterator[Answer]:
     first = list(islice(pictures, batch_size))
-    # A thread that decodes what comes next is not worth its while for a single batch.
+    # A thread that decodes in advance is not worth its cost for a single batch.
     several = len(first) == batch_size
     batches = _decoded(preprocessing, chain(first, pictures), batch_size)
     batches = ahead(batches) if several else batches
-    del first  # held here, its pictures would stay in memory to the end
+    del first  # its pictures would else stay in memory to the end
     has_softmax = before_softmax(model) is not None
     number = 0
     with contextlib.closing(batches):
@@ -218,7 +218,7 @@ def _decoded(
             isinstance(picture, np.ndarray) and picture.shape[:2] == framing.size
             for picture in batch
         ]
-        for place in np.flatnonzero(ready):  # nothing to be decoded, so nothing to be shared out
+        for place in np.flatnonzero(ready):  # nothing is decoded, and so nothing is shared out
             decode(place)
         in_parallel(decode, np.flatnonzero(~np.array(ready)))
         yield batch, pixels
@@ -228,7 +228,7 @@ def _rows(
     model: _core.Model, preprocessing: Preprocessing, pixels: Sequence[Decoded], has_softmax: bool
 ) -> list[np.ndarray | Error]:
     """Probabilities of H×W×C pictures in their order; those of one size run together."""
-    rows: list[Any] = list(pixels)  # errors stay where they are
+    rows: list[Any] = list(pixels)  # errors stay in their places
     places: dict[tuple[int, ...], list[int]] = {}
     for place, picture in enumerate(pixels):
         if not isinstance(picture, Error):
@@ -245,7 +245,7 @@ def _rows(
 
 
 def _is_the_pictures(error: Error, preprocessing: Preprocessing) -> bool:
-    """Whether a picture is at fault, so that others may do better.
+    """Tells whether the fault is this picture's, so that others may still be computed.
 
     Where pictures are not brought to one size, the network may take one's size and not another's.
     """
@@ -270,7 +270,7 @@ def _run(model: _core.Model, preprocessing: Preprocessing, pictures: np.ndarray)
     """The network's output for N×H×W×C uint8."""
     if model.device == "cpu" or preprocessing.whitening is not None:
         return squeezed(model.run(preprocessing.apply(pictures)))
-    # Bytes are copied to the device, a quarter of what floats would be, and normalised there.
+    # Bytes are copied to the device, a quarter of the floats' size, and normalised there.
     deviations = np.array(preprocessing.std, np.float64)
     scale = 1.0 / (preprocessing.scale * deviations)
     shift = -np.array(preprocessing.mean, np.float64) / deviations
@@ -285,7 +285,7 @@ def squeezed(y: np.ndarray) -> np.ndarray:
 
 
 def _probabilities(y: np.ndarray, has_softmax: bool) -> np.ndarray:
-    """N×classes for the network's output, of which softmax may have been taken already."""
+    """N×classes of the network's output, to which softmax may have been applied already."""
     if y.ndim != 2:
         raise ShapeError(
             f"predict: the network's output is {'×'.join(map(str, y.shape[1:]))} a picture, not "

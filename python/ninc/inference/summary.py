@@ -14,7 +14,7 @@ _HEADER = ("layer", "output", "parameters", "MMAC")
 
 def summary(model: _core.Model, input_shape: ImageShape) -> str:
     """One row a layer; MMAC: millions of multiplications with an addition, a picture."""
-    sizes: dict[str, int] = {}  # node -> numbers trained
+    sizes: dict[str, int] = {}  # node -> how many numbers are trained
     for name, dims, trainable in model.specs():
         if trainable:
             node = name.rpartition(".")[0]
@@ -38,7 +38,7 @@ def summary(model: _core.Model, input_shape: ImageShape) -> str:
 
 
 def _multiplications(node: dict[str, Any], output: ImageShape) -> int:
-    """Of one picture: each output of a convolution is a sum over C / groups * R * S products."""
+    """Those for one picture: a convolution's output is a sum of C / groups * R * S products."""
     if node["op"] == "Linear":
         return node["in_features"] * node["out_features"]
     if node["op"] == "Conv2d":
