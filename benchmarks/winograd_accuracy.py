@@ -12,9 +12,9 @@ dozens of steps they are two trainings, as those of two seeds are. The question 
 difference of their test accuracies is one of rounding (as often up as down, its mean within the
 spread of seeds) or a loss.
 
-Each finished training is a line of the JSON file at once, and a command given again goes on behind
+Each finished training is a line of the JSON file at once, and a command given again goes on after
 the last of them. A file of other settings is refused. Seeds may be shared out between machines of
-one instruction set with --first-seed; their files put behind each other are one.
+one instruction set with --first-seed; their files, one after the other, are one file.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def made(mode: str, seed: int, options: argparse.Namespace) -> ninc.Network:
 
 def check_plan(mode: str, training: bool, described: str) -> None:
     """ValueError where the plan's algorithms are not those that `mode` stands for."""
-    taken, _, _ = described.partition("cost model")  # what else it might have taken comes behind
+    taken, _, _ = described.partition("cost model")  # other candidates come after that
     found = "winograd" in taken
     if found != (mode == "winograd"):
         raise ValueError(
@@ -145,7 +145,7 @@ def append(path: str, row: dict) -> None:
 
 
 def missing(rows: list[dict], seeds: range) -> list[tuple[int, str]]:
-    """(seed, mode) still to train, the two of one seed behind each other."""
+    """(seed, mode) still to train, the two of one seed one after the other."""
     done = {(row["seed"], row["mode"]) for row in rows}
     return [(seed, mode) for seed in seeds for mode in MODES if (seed, mode) not in done]
 

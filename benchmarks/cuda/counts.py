@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-# Limits that the layers behind the first are to keep.
+# Limits that the layers after the first are to keep.
 OPERATIONS, SECTORS, CONFLICTS = 1.15, 1.5, 0.05
 
 PRECISIONS = ("float32", "strict", "fast")
@@ -52,7 +52,7 @@ def ratios(row: dict, precision: str) -> tuple[float, float, float]:
 
 
 def beyond_limits(rows: list[dict], precision: str) -> list[str]:
-    """Rows behind the first layer that cost more than the limits allow, and what does."""
+    """Rows after the first layer that cost more than the limits allow, and what does."""
     found = []
     for row in rows:
         if row["layer"] == "conv1":

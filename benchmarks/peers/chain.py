@@ -10,7 +10,7 @@ import ninc
 
 
 def chain(network: ninc.Network) -> Iterator[dict[str, Any]]:
-    """The nodes behind the input, in order, of a network that is a chain of layers (the NINs).
+    """The nodes after the input, in order, of a network that is a chain of layers (the NINs).
 
     Raises ValueError at a node that does not read its predecessor alone.
     """

@@ -121,7 +121,7 @@ def test_same_padding_keeps_the_size(kernel, dilation, rng):
     weight = rng.standard_normal((3, 2, *kernel), np.float32)
     y = F.conv2d(x, weight, padding="same", dilation=dilation)
     assert y.shape == (1, 3, 8, 9)
-    # The odd zero stands behind: cropping the fuller padding at its front gives the same.
+    # The odd zero stands at the end: cropping the fuller padding at its front gives the same.
     total = [dilation * (k - 1) for k in kernel]
     sides = (total[0] // 2, total[1] // 2, -(-total[0] // 2), -(-total[1] // 2))
     np.testing.assert_array_equal(y, F.conv2d(x, weight, padding=sides, dilation=dilation))

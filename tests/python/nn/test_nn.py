@@ -45,7 +45,7 @@ def test_nodes_are_numbered_by_kind():
         "cccp1.weight",
         "cccp1.bias",
     ]
-    # Buffers stand behind all parameters, and are no parameters.
+    # Buffers stand after all parameters, and are no parameters.
     buffers = ["bn_conv2.running_mean", "bn_conv2.running_var"]
     buffers += ["bn1.running_mean", "bn1.running_var"]
     assert list(network.state_dict())[-4:] == buffers

@@ -101,7 +101,7 @@ def test_one_transparent_value_of_any_depth(depth, colour, row, clear, levels):
 
 
 def test_an_opened_pillow_image_is_turned_as_its_file_is():
-    """PNG may tell the orientation behind the pixels, where only loading finds it."""
+    """PNG may tell the orientation after the pixels, where only loading finds it."""
     content = png(3, 8, 2, PALETTE[1:].tobytes(), after=chunk(b"eXIf", exif(6)))
     whole = seen(content)
     assert whole.shape == (3, 1, 3)

@@ -92,7 +92,7 @@ def windows(size, kernel, stride, padding, ceil_mode):
     room = size + 2 * padding - kernel
     count = (-(-room // stride) if ceil_mode else room // stride) + 1
     if ceil_mode and (count - 1) * stride >= size + padding:
-        count -= 1  # it would begin in the padding behind x
+        count -= 1  # it would begin in the padding after x
     begins = np.arange(count) * stride - padding
     return [(begin, begin + kernel) for begin in begins.tolist()]
 

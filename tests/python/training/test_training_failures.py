@@ -194,7 +194,7 @@ def test_weights_that_one_step_ruins_are_not_taken_for_a_result(tmp_path, monkey
 @pytest.mark.parametrize("patience", [None, 4])
 @pytest.mark.parametrize("folder", [False, True])
 def test_an_interrupt_does_not_save_what_a_step_has_ruined(tmp_path, monkeypatch, folder, patience):
-    """A signal right behind the step, before anything has looked at the weights."""
+    """A signal right after the step, before anything has looked at the weights."""
     update, done = Stepper.update, []
 
     def ruin(*args):
