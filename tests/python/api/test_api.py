@@ -6,7 +6,6 @@ import pytest
 import ninc
 from ninc import functional as F
 from ninc import nn
-from ninc.errors import ArgumentError
 from support.processes import python
 
 
@@ -74,10 +73,6 @@ def test_threads(threads):
     for count in (1, 3):
         threads(count)
         assert ninc.get_num_threads() == count
-    for wrong in (0, -1, 1.5, "2"):
-        with pytest.raises(ArgumentError):
-            ninc.set_num_threads(wrong)
-    assert ninc.get_num_threads() == 3
 
 
 def test_targets(rng):
@@ -94,9 +89,6 @@ def test_targets(rng):
             assert ninc.target() == name
             np.testing.assert_allclose(F.conv2d(x, weight), expected, rtol=1e-4, atol=1e-4)
             np.testing.assert_allclose(network(x), y, rtol=1e-4, atol=1e-4)
-        with pytest.raises(ArgumentError, match="sse"):
-            ninc.set_target("sse")
-        assert ninc.target() == name
     finally:
         ninc.set_target(chosen)
 

@@ -92,9 +92,7 @@ def test_where_there_is_neither_the_last_weights_stay(tmp_path, monkeypatch, cha
     trainer = everything(small_network(), schedule=None, **changed)
     words = run(trainer, folder=tmp_path, patience=patience)
     assert words.endswith("; the network has the last weights")
-    raw = checkpoint.load(tmp_path / "last.safetensors").model
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(value, raw.parameter(name), err_msg=name)
+    assert_same_weights(trainer.network, ninc.load(tmp_path / "last.safetensors"))
 
 
 def test_what_an_interrupt_leaves_is_what_is_saved_and_validated(tmp_path, monkeypatch):
@@ -154,9 +152,7 @@ def test_a_second_signal_ends_at_once_with_the_last_weights(tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt, match="interrupted at once") as stop:
         run(trainer, folder=tmp_path)
     assert not isinstance(stop.value, Interrupted)
-    raw = checkpoint.load(tmp_path / "last.safetensors").model
-    for name, value in trainer.network.state_dict().items():
-        np.testing.assert_array_equal(value, raw.parameter(name), err_msg=name)
+    assert_same_weights(trainer.network, ninc.load(tmp_path / "last.safetensors"))
 
 
 def test_batches_that_never_come_again_do_not_hold_up_the_end(monkeypatch):
