@@ -7,11 +7,24 @@
 #include <string>
 #include <vector>
 
-#include "convolutions.h"
 #include "counts.h"
+#include "cuda/compile.h"
 #include "cuda/conv2d/conv2d_shape.h"
+#include "ops/step_check.h"
 
 namespace ninc::cuda {
+
+inline constexpr ConvMethod kPrecisions[] = {ConvMethod::kAuto, ConvMethod::kDirect,
+                                             ConvMethod::kReduced};
+
+inline const char* NameOf(ConvMethod precision) {
+  return precision == ConvMethod::kDirect    ? "strict"
+         : precision == ConvMethod::kReduced ? "fast"
+                                             : "float32";
+}
+
+// Scratch memory of a step's kernel.
+inline size_t ScratchBytes(const auto& step) { return Compile(step, {}).value()->scratch.shared; }
 
 struct NamedConvolution {
   const char* name;
@@ -73,6 +86,12 @@ struct Least {
   double blocks;         // of the kernel that multiplies
 };
 
+// Floats that a weight gradient's chunks come to.
+inline double PartialSums(const Conv2dProblem& p) {
+  const step::Conv2dBackwardWeights step{p, 0, 1, 2, 3};
+  return static_cast<double>(ScratchBytes(step)) / sizeof(float);
+}
+
 // conv2d_narrow.cu: channels of x for columns, no padding, dy once for each block beside another.
 inline Least LeastOfNarrow(const Conv2dProblem& p, Pass pass) {
   const auto x = static_cast<double>(p.input.size()), dy = static_cast<double>(p.output().size());
@@ -82,7 +101,7 @@ inline Least LeastOfNarrow(const Conv2dProblem& p, Pass pass) {
   double floats = x + dy * static_cast<double>(beside), arrays = x + dy + weight;
   double chunks = static_cast<double>(CeilDiv(p.input.pixels(), kNarrowPixels));
   if (pass == Pass::kBackwardWeights) {
-    const double partial = static_cast<double>(Conv2dWorkspace(p, pass).shared) / sizeof(float);
+    const double partial = PartialSums(p);
     chunks = partial / static_cast<double>((p.input.c + 1) * p.out_channels);
     floats += 2 * partial + weight;
   } else {  // each block reads the weights; and what says where gradients stop
@@ -112,7 +131,7 @@ inline Least LeastOf(const Conv2dProblem& p, Pass pass) {
   double arrays = static_cast<double>(p.input.size() + p.output().size() + p.weight_size());
   double blocks = static_cast<double>(row_tiles * column_tiles);
   if (weights) {  // chunks' sums are written and read, then the gradient is written
-    const double partial = static_cast<double>(Conv2dWorkspace(p, pass).shared) / sizeof(float);
+    const double partial = PartialSums(p);
     floats += 2 * partial + static_cast<double>(p.weight_size());
     blocks *= partial / static_cast<double>((shape.reduction() + 1) * shape.packed_columns());
   } else {
@@ -129,39 +148,36 @@ inline Least LeastOf(const Conv2dProblem& p, Pass pass) {
   return {products, floats * sizeof(float) / 32, arrays * sizeof(float), tiled, blocks};
 }
 
-// Runs one pass on the emulated driver as training does, on arrays of ones, and returns the
-// driver's report.
-inline std::string ReportOfPass(const Conv2dProblem& p, Pass pass) {
-  Arrays arrays;
-  const float* x = arrays.In(std::vector<float>(p.input.size(), 1.0f));
-  const std::vector<float> other(p.output().size(), 1.0f);
-  const float* dy = pass == Pass::kForward ? nullptr : arrays.In(other);
-  const float* weight = arrays.In(std::vector<float>(p.weight_size(), 1.0f));
-  const float* bias = arrays.In(std::vector<float>(p.out_channels, 1.0f));
-  float* packed = arrays.Packed(PackedWeightBytes(p, pass));
-  const Workspace workspace = arrays.Scratch(Conv2dWorkspace(p, pass));
-  const int64_t results = pass == Pass::kForward        ? p.output().size()
-                          : pass == Pass::kBackwardData ? p.input.size()
-                                                        : p.weight_size();
-  float* result = arrays.Out(results);
-  float* dbias = arrays.Out(p.out_channels);
+// Runs a step on the emulated driver and returns the driver's report.
+inline std::string ReportOf(test::StepCall& call, const StepOp& step,
+                            const std::vector<StepArray>& arrays) {
   emulator::Control::Set("count", 1);
   emulator::Control::ResetCounters();
-  EXPECT_OK(PackWeights(arrays.stream(), p, pass, weight, nullptr, packed));
-  switch (pass) {
-    case Pass::kForward:
-      EXPECT_OK(Conv2dForward(arrays.stream(), p, x, packed, bias, test::kRelu, result));
-      break;
-    case Pass::kBackwardData:
-      EXPECT_OK(Conv2dBackwardData(arrays.stream(), p, dy, packed, x, test::kRelu, result));
-      break;
-    case Pass::kBackwardWeights:
-      EXPECT_OK(Conv2dBackwardWeights(arrays.stream(), p, x, dy, result, dbias, workspace));
-      break;
-  }
-  EXPECT_OK(arrays.stream().Synchronize());
+  call.Run(step, arrays);
   emulator::Control::Set("count", 0);
   return emulator::Control::Report();
+}
+
+inline StepArray Ones(test::StepCall& call, int64_t count) {
+  return call.In(std::vector<float>(count, 1.0f));
+}
+
+// One pass as in training, on arrays of ones.
+inline std::string ReportOfPass(const Conv2dProblem& p, Pass pass) {
+  test::StepCall call(test::Gpu());
+  const StepArray x = Ones(call, p.input.size()), weight = Ones(call, p.weight_size());
+  if (pass == Pass::kForward) {
+    const step::Conv2d step{p, 0, 1, 2, test::kRelu, 3};
+    return ReportOf(call, step,
+                    {x, weight, Ones(call, p.out_channels), call.Out(p.output().size())});
+  }
+  const StepArray dy = Ones(call, p.output().size());
+  if (pass == Pass::kBackwardData) {
+    const step::Conv2dBackwardData step{p, 0, 1, 2, 3, test::kRelu};
+    return ReportOf(call, step, {dy, weight, call.Out(p.input.size()), x});
+  }
+  const step::Conv2dBackwardWeights step{p, 0, 1, 2, 3};
+  return ReportOf(call, step, {x, dy, call.Out(p.weight_size()), call.Out(p.out_channels)});
 }
 
 inline Counts CountPass(const Conv2dProblem& p, Pass pass) {

@@ -100,29 +100,20 @@ inline Least LeastOfChain(const MlpConvProblem& chain, bool kept) {
   return least;
 }
 
+// On arrays of ones; kept: all maps between layers.
 inline std::string ReportOfChain(const MlpConvProblem& chain, bool kept) {
-  Arrays arrays;
-  const float* x = arrays.In(std::vector<float>(chain.layers.front().input.size(), 1.0f));
-  float* y = arrays.Out(chain.output().size());
-  const Workspace workspace = arrays.Scratch(MlpConvWorkspace(chain));
-  std::vector<MlpConvLayer> layers;
+  test::StepCall call(test::Gpu());
+  step::MlpConv step{chain, 0, {}, 1};
+  std::vector<StepArray> arrays = {Ones(call, chain.layers.front().input.size()),
+                                   call.Out(chain.output().size())};
   for (const Conv2dProblem& layer : chain.layers) {
-    const float* weight = arrays.In(std::vector<float>(layer.weight_size(), 1.0f));
-    float* packed = arrays.Packed(PackedWeightBytes(layer, Pass::kForward));
-    EXPECT_OK(PackWeights(arrays.stream(), layer, Pass::kForward, weight, nullptr, packed));
-    const bool last = layers.size() + 1 == chain.layers.size();
-    layers.push_back({.packed = packed,
-                      .bias = arrays.In(std::vector<float>(layer.out_channels, 1.0f)),
-                      .kept = kept && !last ? arrays.Out(layer.output().size()) : nullptr});
+    const bool keep = kept && step.layers.size() + 1 < chain.layers.size();
+    const auto at = static_cast<ValueId>(arrays.size());
+    step.layers.push_back({at, at + 1, keep ? at + 2 : kNoValue, keep});
+    arrays.insert(arrays.end(), {Ones(call, layer.weight_size()), Ones(call, layer.out_channels),
+                                 keep ? call.Out(layer.output().size()) : StepArray{}});
   }
-  EXPECT_OK(arrays.stream().Synchronize());
-  emulator::Control::Set("count", 1);
-  emulator::Control::ResetCounters();
-  const float* map = nullptr;
-  EXPECT_OK(MlpConvForward(arrays.stream(), chain, x, layers.data(), y, workspace, &map));
-  EXPECT_OK(arrays.stream().Synchronize());
-  emulator::Control::Set("count", 0);
-  return emulator::Control::Report();
+  return ReportOf(call, step, arrays);
 }
 
 }  // namespace ninc::cuda

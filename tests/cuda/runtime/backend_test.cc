@@ -1,7 +1,8 @@
 // The backend's own part: its memory, its streams and its recordings.
 #include "cuda/cuda_backend.h"
 
-#include "cuda/common/operations.h"
+#include "cuda/common/launch.h"
+#include "cuda/elementwise/elementwise.h"
 #include "support/cuda_device.h"
 #include "support/step_check.h"
 
@@ -11,9 +12,6 @@ namespace {
 using emulator::Control;
 
 Backend& Device() { return *Gpu().backend; }
-cuda::Stream& StreamOf(Backend& backend) {
-  return static_cast<cuda::CudaBackend&>(backend).stream();
-}
 
 TEST(CudaBackendTest, MemoryIsWrittenReadAndGivenBack) {
   EXPECT_EQ(Device().name(), "cuda");
@@ -52,11 +50,9 @@ TEST(CudaBackendTest, EachOpeningHasAStreamOfItsOwn) {
   EXPECT_NE(stream.get(), &Device());
   StepCall call(Gpu());
   const std::vector<float> x = Random(50, 2);
-  const auto* const from = static_cast<const float*>(call.In(x).data);
+  const StepArray from = call.In(x), to = call.Out(50);
   ExpectOk(Device().Synchronize());
-  auto* const to = static_cast<float*>(const_cast<void*>(call.Out(50).data));
-  ExpectOk(cuda::ActivationForward(StreamOf(*stream), 50, kNone, from, to));
-  ExpectOk(stream->Synchronize());
+  ExpectOk(RunStep(*stream, step::ActivationForward{kNone, 0, 1}, {from, to}, 1));
   EXPECT_TRUE(SameBits(call.Finish()[0], x));
 }
 
@@ -70,7 +66,10 @@ struct Doubling {
   Status Run(uint64_t plan) {
     return stream->Replay(RecordingKey{plan, 0}, [&] {
       ++bodies;
-      return cuda::Add(StreamOf(*stream), 4, memory.as(), memory.as(), kNone, memory.as());
+      const cuda::AddArgs args{memory.as(),  memory.as(), memory.as(), 4, cuda::MakeLimits(kNone),
+                               /*vectors=*/1};
+      return static_cast<cuda::CudaBackend&>(*stream).stream().Launch({"elementwise", "ninc_add"},
+                                                                      cuda::Grid{}, args);
     });
   }
   float Value() {
