@@ -1,11 +1,14 @@
 // Steps to kernels on the GPU. There is an overload for every kind of step, so that a step without
-// one does not compile.
+// one does not compile; each is defined in the file of its operation. What follows from shapes is
+// worked out when a step is compiled, what follows from addresses in each run, which only queues
+// work on the stream. What 32-bit offsets do not reach is refused (InvalidShape).
 #pragma once
 
 #include <span>
 
 #include "compile/kernel.h"
 #include "compile/program.h"
+#include "cuda/cuda_backend.h"
 
 namespace ninc::cuda {
 
@@ -14,6 +17,15 @@ struct StepValues {
   std::span<const Value> values;
   const Shape& shape(ValueId v) const { return values[v].shape; }
 };
+
+// The stream that a run's work is queued on.
+inline Stream& On(const Run& run) { return static_cast<CudaBackend&>(run.stream()).stream(); }
+
+// Scratch memory of `count` values; only the part that threads share is used here.
+template <typename T = float>
+WorkspaceSize ScratchOf(int64_t count) {
+  return {.shared = static_cast<size_t>(count) * sizeof(T)};
+}
 
 Compiled Compile(const step::FromNchw& step, const StepValues& context);
 Compiled Compile(const step::ToNchw& step, const StepValues& context);

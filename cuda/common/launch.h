@@ -32,19 +32,15 @@ inline Grid ElementGrid(int64_t count) {
   return grid;
 }
 
-inline Grid RowGrid(const RowSplit& split) {
+// A thread for each of `count` elements.
+inline Grid ThreadGrid(int64_t count) {
   Grid grid;
-  grid.x = Blocks(split.tiles());
-  grid.y = Blocks(split.runs());
-  grid.threads = RowSplit::kThreads;
+  grid.x = Blocks(CeilDiv(count, grid.threads));
   return grid;
 }
 
-// The most runs that a sum over rows is split into, whichever way the arrays' alignment allows.
-inline int64_t MaxSumRuns(int64_t rows, int64_t channels) {
-  const RowSplit single(rows, channels, false, RowSplit::kMaxSums);
-  if (channels % 4 != 0) return single.runs();
-  return std::max(single.runs(), RowSplit(rows, channels, true, RowSplit::kMaxSums).runs());
+inline Grid RowGrid(const RowSplit& split) {
+  return {.x = Blocks(split.tiles()), .y = Blocks(split.runs()), .threads = RowSplit::kThreads};
 }
 
 inline bool IsAligned(const void* address, uintptr_t bytes) {
@@ -56,6 +52,25 @@ template <class... Address>
 bool VectorsFit(const Address*... addresses) {
   return (IsAligned(addresses, 16) && ...);
 }
+
+// Both ways to share a rows×channels matrix among blocks, with vectors and without: a run takes the
+// one that its arrays' alignment allows. row_strides: those of arrays whose rows are longer than
+// `channels`, or-ed, since they too must be multiples of a vector.
+class RowSplits {
+ public:
+  RowSplits(int64_t rows, int64_t channels, int64_t max_runs, int64_t row_strides = 0)
+      : single_(rows, channels, false, max_runs),
+        vectors_(rows, channels, (channels | row_strides) % 4 == 0, max_runs) {}
+
+  template <class... Address>
+  const RowSplit& For(const Address*... addresses) const {
+    return VectorsFit(addresses...) ? vectors_ : single_;
+  }
+  int64_t MostRuns() const { return std::max(single_.runs(), vectors_.runs()); }
+
+ private:
+  RowSplit single_, vectors_;
+};
 
 // See Limits.
 inline Limits MakeLimits(Activation activation) {

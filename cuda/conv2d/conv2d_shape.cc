@@ -37,6 +37,17 @@ const char* PrecisionName(ConvMethod method) {
   return kNames[PrecisionIndex(method)];
 }
 
+std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) {
+  if (problem.groups > 1) return "direct by groups, float32";
+  if (IsNarrowGradient(problem, pass)) return "direct 1×1, float32";
+  const int64_t columns = ShapeOf(problem, pass).columns;
+  if (pass != Pass::kBackwardWeights && columns <= kNarrowColumns) {
+    return "implicit gemm 64×16, float32";
+  }
+  return std::string("implicit gemm ") + kBlockNames[static_cast<int>(ChooseBlockTile(columns))] +
+         ", " + PrecisionName(problem.method);
+}
+
 ProductShape ShapeOf(const Conv2dProblem& p, Pass pass) {
   const int64_t taps = p.kernel_h * p.kernel_w;
   if (pass == Pass::kBackwardData) return {p.input.pixels(), p.input.c, p.group_out(), taps};
@@ -84,10 +95,9 @@ FastDivisor MakeDivisor(int64_t divisor) {
   return d;
 }
 
-Gather MakeGather(const Conv2dProblem& p, Pass pass, const float* picture) {
+Gather MakeGather(const Conv2dProblem& p, Pass pass) {
   const Shape out = p.output();
   Gather gather{};
-  gather.picture = picture;
   const auto axis = [&](int64_t in, int64_t outputs, int64_t kernel, int64_t stride,
                         int64_t dilation, int64_t padding) {
     GatherAxis a{};
@@ -111,7 +121,6 @@ Gather MakeGather(const Conv2dProblem& p, Pass pass, const float* picture) {
   gather.divided = gather.h.divisor.divisor != 1 || gather.w.divisor.divisor != 1;
   gather.masked = gather.divided == 0 && p.kernel_h * p.kernel_w <= 32;
   for (int64_t r = 0; gather.masked && r < p.kernel_h; ++r) gather.row_bits |= 1u << r * p.kernel_w;
-  gather.vectors = from.c % 4 == 0 && IsAligned(picture, 16);
   return gather;
 }
 

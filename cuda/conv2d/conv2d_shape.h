@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <iterator>
+#include <string>
 
 #include "cuda/common/launch.h"
 #include "cuda/conv2d/conv2d.h"
@@ -41,6 +42,9 @@ uint32_t NarrowThreads(int64_t channels);
 int PrecisionIndex(ConvMethod method);
 const char* PrecisionName(ConvMethod method);  // "split tf32"
 
+// "implicit gemm 64×96, split tf32"
+std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass);
+
 // A pass as a product of `rows` by `columns` by `reduction`; for weight gradients those of the
 // forward pass, whose rows are then summed over.
 struct ProductShape {
@@ -56,8 +60,12 @@ ProductShape ShapeOf(const Conv2dProblem& problem, Pass pass);  // groups: chann
 Status CheckSize(const Conv2dProblem& problem);
 
 FastDivisor MakeDivisor(int64_t divisor);
-// For kForward and kBackwardWeights x is gathered, for kBackwardData dy.
-Gather MakeGather(const Conv2dProblem& problem, Pass pass, const float* picture);
+// All but the picture: x for kForward and kBackwardWeights, dy for kBackwardData.
+Gather MakeGather(const Conv2dProblem& problem, Pass pass);
+inline void SetPicture(Gather& gather, const float* picture) {
+  gather.picture = picture;
+  gather.vectors = gather.channels % 4 == 0 && IsAligned(picture, 16);
+}
 
 // Chunks of pixels that a weight gradient is summed in: of `chunk` pixels each, with so many blocks
 // for each chunk. It follows from the shape alone, so that sums are the same on every device.

@@ -3,10 +3,12 @@
 #include "cuda/conv2d/mlpconv.h"
 
 #include <algorithm>
+#include <array>
+#include <functional>
 
 #include "base/carver.h"
-#include "cuda/common/operations.h"
-#include "cuda/conv2d/conv2d_shape.h"
+#include "cuda/conv2d/conv2d_compile.h"
+#include "cuda/pool/pooling.h"
 
 namespace ninc::cuda {
 namespace {
@@ -48,80 +50,128 @@ const ChainKernel* FindChainKernel(const MlpConvProblem& p) {
   return nullptr;
 }
 
-bool HasTail(const MlpConvProblem& p) { return p.tail != MlpConvProblem::Tail::kNone; }
+using Tail = MlpConvProblem::Tail;
 
 // Maps that nobody keeps. Layer by layer they take turns in two places; one kernel writes the last
 // one alone, for the tail.
 struct Maps {
   Maps(const MlpConvProblem& p, Carver& carver) {
     if (FindChainKernel(p) != nullptr) {
-      places[0] = places[1] = carver.Take(HasTail(p) ? p.layers.back().output().size() : 0);
+      last = carver.Take(p.tail == Tail::kNone ? 0 : p.layers.back().output().size());
       return;
     }
     int64_t largest = 0;
     for (const Conv2dProblem& layer : p.layers) largest = std::max(largest, layer.output().size());
     for (float*& place : places) place = carver.Take(largest);
+    last = places[(p.layers.size() - 1) % 2];
   }
-  float* Of(size_t layer) const { return places[layer % 2]; }
 
-  float* places[2];
+  float* places[2] = {};  // of the layers before the last, in turns; null: they stay in the kernel
+  float* last;
 };
 
-Status RunLayers(Stream& stream, const MlpConvProblem& p, const float* x,
-                 const MlpConvLayer* layers, float* last, const Maps& maps) {
-  for (size_t i = 0; i < p.layers.size(); ++i) {
-    float* const to = i + 1 == p.layers.size()    ? last
-                      : layers[i].kept != nullptr ? layers[i].kept
-                                                  : maps.Of(i);
-    NINC_RETURN_IF_ERROR(Conv2dForward(stream, p.layers[i], x, layers[i].packed, layers[i].bias,
-                                       p.activations[i], to));
-    x = to;
+// Where each layer's output goes in a run.
+using Outputs = std::array<float*, kMaxChain>;
+
+Outputs OutputsOf(const step::MlpConv& step, const Run& run) {
+  Carver carver(run.scratch().shared());
+  const Maps maps(step.problem, carver);
+  const size_t last = step.layers.size() - 1;
+  Outputs outputs{};
+  for (size_t i = 0; i <= last; ++i) {
+    const step::MlpConv::Layer& layer = step.layers[i];
+    outputs[i] = layer.kept ? run.Out(layer.y) : i == last ? maps.last : maps.places[i % 2];
   }
-  return Status();
+  if (step.problem.tail == Tail::kNone) outputs[last] = run.Out(step.y);
+  return outputs;
 }
 
-Status RunChain(Stream& stream, const ChainKernel& chain, const MlpConvProblem& p, const float* x,
-                const MlpConvLayer* layers, float* last) {
-  for (const Conv2dProblem& layer : p.layers) NINC_RETURN_IF_ERROR(CheckSize(layer));
-  MlpConvArgs args{};
-  args.gather = MakeGather(p.layers[0], Pass::kForward, x);
-  args.layers = static_cast<int32_t>(p.layers.size());
+// Queues all layers.
+using Chain = std::function<Status(const Run& run, const Outputs& outputs)>;
+
+Chain LayerByLayer(const step::MlpConv& step) {
+  std::vector<Product> products;
+  for (size_t i = 0; i < step.layers.size(); ++i) {
+    products.push_back(
+        MakeProduct(step.problem.layers[i], Pass::kForward, step.problem.activations[i]));
+  }
+  return [step, products](const Run& run, const Outputs& outputs) -> Status {
+    for (size_t i = 0; i < products.size(); ++i) {
+      const ProductArrays arrays{.picture = i == 0 ? run.In(step.x) : outputs[i - 1],
+                                 .packed = run.In(step.layers[i].packed),
+                                 .bias = run.In(step.layers[i].bias),
+                                 .y = outputs[i]};
+      NINC_RETURN_IF_ERROR(products[i](On(run), arrays));
+    }
+    return {};
+  };
+}
+
+Chain InOneKernel(const step::MlpConv& step, const ChainKernel& chain) {
+  const MlpConvProblem& p = step.problem;
+  MlpConvArgs fixed{};
+  fixed.gather = MakeGather(p.layers[0], Pass::kForward);
+  fixed.layers = static_cast<int32_t>(p.layers.size());
   for (size_t i = 0; i < p.layers.size(); ++i) {
     const ProductShape shape = ShapeOf(p.layers[i], Pass::kForward);
-    ChainLayer& layer = args.layer[i];
-    layer.packed = layers[i].packed;
-    layer.bias = layers[i].bias;
-    layer.y = i + 1 == p.layers.size() ? last : layers[i].kept;
+    ChainLayer& layer = fixed.layer[i];
     layer.limits = MakeLimits(p.activations[i]);
     layer.columns = static_cast<int32_t>(shape.columns);
     layer.packed_columns = static_cast<int32_t>(shape.packed_columns());
     layer.steps = static_cast<int32_t>(shape.steps());
-    layer.pairs = shape.columns % 2 == 0 && IsAligned(layer.y, 8);
   }
-  Grid grid;
-  grid.x = static_cast<uint32_t>(CeilDiv(args.gather.rows, chain.rows));
-  grid.threads = kThreads;
-  grid.shared_bytes = chain.shared_bytes;
-  return stream.Launch(chain.kernels[PrecisionIndex(p.layers[0].method)], grid, args);
+  const KernelId kernel = chain.kernels[PrecisionIndex(p.layers[0].method)];
+  const Grid grid{.x = Blocks(CeilDiv(fixed.gather.rows, chain.rows)),
+                  .threads = kThreads,
+                  .shared_bytes = chain.shared_bytes};
+  return [step, fixed, kernel, grid](const Run& run, const Outputs& outputs) {
+    MlpConvArgs args = fixed;
+    SetPicture(args.gather, run.In(step.x));
+    for (size_t i = 0; i < step.layers.size(); ++i) {
+      ChainLayer& layer = args.layer[i];
+      layer.packed = run.In(step.layers[i].packed);
+      layer.bias = run.In(step.layers[i].bias);
+      layer.y = outputs[i];
+      layer.pairs = layer.columns % 2 == 0 && IsAligned(layer.y, 8);
+    }
+    return On(run).Launch(kernel, grid, args);
+  };
+}
+
+Result<Pooling> TailOf(const MlpConvProblem& p) {
+  switch (p.tail) {
+    case Tail::kNone:
+      break;
+    case Tail::kMaxPool:
+      return MaxPooling(p.pool);
+    case Tail::kAvgPool:
+      return AvgPooling(p.pool);
+    case Tail::kGlobalAvgPool:
+      return GlobalAvgPooling(p.layers.back().output());
+  }
+  return Pooling();
 }
 
 }  // namespace
 
-WorkspaceSize MlpConvWorkspace(const MlpConvProblem& p) { return {.shared = BytesOf<Maps>(p)}; }
-
-Status MlpConvForward(Stream& stream, const MlpConvProblem& p, const float* x,
-                      const MlpConvLayer* layers, float* y, const Workspace& workspace,
-                      const float** map) {
-  const ChainKernel* chain = FindChainKernel(p);
-  Carver carver(workspace.shared());
-  const Maps maps(p, carver);
-  const size_t last_layer = p.layers.size() - 1;
-  float* last = HasTail(p) ? layers[last_layer].kept : y;
-  if (last == nullptr) last = maps.Of(last_layer);
-  *map = last;
-  if (p.layers[0].output().size() == 0) return Status();
-  if (chain == nullptr) return RunLayers(stream, p, x, layers, last, maps);
-  return RunChain(stream, *chain, p, x, layers, last);
+// y = tail(activation_L(conv_L(... activation_1(conv_1(x)))))
+Compiled Compile(const step::MlpConv& step, const StepValues&) {
+  const MlpConvProblem& p = step.problem;
+  for (const Conv2dProblem& layer : p.layers) NINC_RETURN_IF_ERROR(CheckSize(layer));
+  const bool empty = p.layers[0].output().size() == 0;
+  const ChainKernel* const kernel_of_all = empty ? nullptr : FindChainKernel(p);
+  const Chain chain =
+      kernel_of_all != nullptr ? InOneKernel(step, *kernel_of_all) : LayerByLayer(step);
+  NINC_ASSIGN_OR_RETURN(const Pooling tail, TailOf(p));
+  Kernel kernel({.shared = BytesOf<Maps>(p)}, [step, chain, tail](const Run& run) -> Status {
+    const Outputs outputs = OutputsOf(step, run);
+    NINC_RETURN_IF_ERROR(chain(run, outputs));
+    return tail ? tail(On(run), outputs[step.layers.size() - 1], run.Out(step.y)) : Status();
+  });
+  for (size_t i = 0; i < p.layers.size(); ++i) {
+    AddConvolution(kernel, i, p.layers[i], Pass::kForward);
+  }
+  return kernel;
 }
 
 }  // namespace ninc::cuda

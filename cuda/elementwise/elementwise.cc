@@ -1,25 +1,30 @@
 #include "cuda/elementwise/elementwise.h"
 
 #include "cuda/common/launch.h"
-#include "cuda/common/operations.h"
+#include "cuda/compile.h"
 
 namespace ninc::cuda {
 
-Status Add(Stream& stream, int64_t count, const float* a, const float* b, Activation activation,
-           float* y) {
-  const AddArgs args{a, b, y, count, MakeLimits(activation), VectorsFit(a, b, y)};
-  return stream.Launch({"elementwise", "ninc_add"}, ElementGrid(count), args);
+Compiled Compile(const step::Add& step, const StepValues& context) {
+  return Kernel{[step, count = context.shape(step.y).size()](const Run& run) {
+    const float *a = run.In(step.a), *b = run.In(step.b);
+    float* y = run.Out(step.y);
+    const AddArgs args{a, b, y, count, MakeLimits(step.activation), VectorsFit(a, b, y)};
+    return On(run).Launch({"elementwise", "ninc_add"}, ElementGrid(count), args);
+  }};
 }
 
-Status CopyChannels(Stream& stream, int64_t rows, int64_t channels, const float* x,
-                    int64_t x_stride, int64_t x_offset, float* y, int64_t y_stride,
-                    int64_t y_offset) {
-  x += x_offset;
-  y += y_offset;
-  const bool vectors = (channels | x_stride | y_stride) % 4 == 0 && VectorsFit(x, y);
-  const RowSplit split(rows, channels, vectors, RowSplit::kMaxRuns);
-  const CopyChannelsArgs args{split, x, y, x_stride, y_stride};
-  return stream.Launch({"elementwise", "ninc_copy_channels"}, RowGrid(split), args);
+Compiled Compile(const step::CopyChannels& step, const StepValues& context) {
+  const int64_t x_stride = context.shape(step.x).c, y_stride = context.shape(step.y).c;
+  const RowSplits splits(context.shape(step.x).pixels(), step.channels, RowSplit::kMaxRuns,
+                         x_stride | y_stride);
+  return Kernel{[step, x_stride, y_stride, splits](const Run& run) {
+    const float* x = run.In(step.x) + step.x_offset;
+    float* y = run.Out(step.y) + step.y_offset;
+    const RowSplit& split = splits.For(x, y);
+    return On(run).Launch({"elementwise", "ninc_copy_channels"}, RowGrid(split),
+                          CopyChannelsArgs{split, x, y, x_stride, y_stride});
+  }};
 }
 
 }  // namespace ninc::cuda

@@ -1,9 +1,10 @@
 #include "cuda/elementwise/layout.h"
 
+#include <array>
 #include <cstdlib>
 
 #include "cuda/common/launch.h"
-#include "cuda/common/operations.h"
+#include "cuda/compile.h"
 
 namespace ninc::cuda {
 namespace {
@@ -22,15 +23,11 @@ TransposeTile MakeTile(int64_t pixels, int64_t channels) {
 }
 
 Grid TileGrid(const TransposeTile& tile, int64_t images) {
-  Grid grid;
-  grid.x = Blocks(images * tile.pixel_tiles * tile.channel_tiles);
-  grid.threads = TransposeTile::kThreads;
-  return grid;
+  return {.x = Blocks(images * tile.pixel_tiles * tile.channel_tiles),
+          .threads = TransposeTile::kThreads};
 }
 
-}  // namespace
-
-Status FromNchw(Stream& stream, const Shape& shape, const StridedView& x, float* y) {
+Status FromFloats(Stream& stream, const Shape& shape, const StridedView& x, float* y) {
   FromNchwArgs args{};
   args.images = shape.n;
   args.channels = shape.c;
@@ -55,21 +52,46 @@ Status FromNchw(Stream& stream, const Shape& shape, const StridedView& x, float*
   return stream.Launch({"layout", "ninc_from_nchw"}, TileGrid(args.tile, args.images), args);
 }
 
-Status ToNchw(Stream& stream, const Shape& shape, const float* x, float* y) {
-  const int64_t pixels = shape.h * shape.w;
-  if (pixels == 1 || shape.c == 1) {  // the same bytes in both orders
-    return stream.CopyWithin(y, x, static_cast<size_t>(shape.size()) * sizeof(float));
-  }
-  const ToNchwArgs args{MakeTile(pixels, shape.c), shape.n, shape.c, pixels, x, y};
-  return stream.Launch({"layout", "ninc_to_nchw"}, TileGrid(args.tile, args.images), args);
-}
-
-Status FromUint8(Stream& stream, const Shape& shape, const uint8_t* x, const float* scale,
-                 const float* shift, float* y) {
-  const bool vectors = IsAligned(x, 4) && VectorsFit(y);
-  const FromUint8Args args{shape.size(), static_cast<uint32_t>(shape.c), x, scale, shift, y,
+Status FromPictures(Stream& stream, const Shape& shape, const Pictures& pictures, float* y) {
+  const bool vectors = IsAligned(pictures.data, 4) && VectorsFit(y);
+  const FromUint8Args args{shape.size(),   static_cast<uint32_t>(shape.c),
+                           pictures.data,  pictures.scale,
+                           pictures.shift, y,
                            vectors};
   return stream.Launch({"layout", "ninc_from_uint8"}, ElementGrid(args.count), args);
+}
+
+}  // namespace
+
+// What the caller hands in is floats, N×C×H×W of any strides, or pictures, N×H×W×C bytes.
+Compiled Compile(const step::FromNchw& step, const StepValues& context) {
+  const Shape to = context.shape(step.y);
+  if (context.values[step.x].kind != ValueKind::kInput) {
+    const std::array<int64_t, 4> strides{to.c * to.h * to.w, to.h * to.w, to.w, 1};
+    return Kernel{[step, to, strides](const Run& run) {
+      return FromFloats(On(run), to, {run.In(step.x), strides}, run.Out(step.y));
+    }};
+  }
+  return Kernel{[step, to](const Run& run) {
+    const RunArguments& given = run.arguments();
+    float* y = run.Out(step.y);
+    return given.pictures.data != nullptr ? FromPictures(On(run), to, given.pictures, y)
+                                          : FromFloats(On(run), to, given.x, y);
+  }};
+}
+
+Compiled Compile(const step::ToNchw& step, const StepValues& context) {
+  const Shape from = context.shape(step.x);
+  const int64_t pixels = from.h * from.w;
+  if (pixels == 1 || from.c == 1) {  // the same bytes in both orders
+    return Kernel{[step, bytes = static_cast<size_t>(from.size()) * sizeof(float)](const Run& run) {
+      return On(run).CopyWithin(run.Out(step.y), run.In(step.x), bytes);
+    }};
+  }
+  return Kernel{[step, from, pixels, tile = MakeTile(pixels, from.c)](const Run& run) {
+    const ToNchwArgs args{tile, from.n, from.c, pixels, run.In(step.x), run.Out(step.y)};
+    return On(run).Launch({"layout", "ninc_to_nchw"}, TileGrid(tile, from.n), args);
+  }};
 }
 
 }  // namespace ninc::cuda

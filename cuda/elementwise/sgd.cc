@@ -1,58 +1,65 @@
 #include "cuda/elementwise/sgd.h"
 
 #include "cuda/common/launch.h"
-#include "cuda/common/operations.h"
+#include "cuda/compile.h"
 
 namespace ninc::cuda {
-namespace {
 
-// Follows from the count alone, so that the squares are added in the same order on every device.
-int64_t SquareSums(int64_t count) {
-  return std::min<int64_t>(ElementGrid(count).x, kMaxSquareSums);
+Compiled Compile(const step::SumOfSquares& step, const StepValues& context) {
+  const int64_t count = context.shape(step.x).size();
+  // Follows from the count alone, so that the squares are added in the same order on every device.
+  const Grid grid{.x = std::min(ElementGrid(count).x, kMaxSquareSums)};
+  return Kernel(ScratchOf<double>(grid.x), [step, count, grid](const Run& run) {
+    const float* x = run.In(step.x);
+    auto* const partial = run.scratch().shared<double>();
+    NINC_RETURN_IF_ERROR(On(run).Launch({"sgd", "ninc_sum_of_squares"}, grid,
+                                        SumOfSquaresArgs{x, partial, count, VectorsFit(x)}));
+    return On(run).Launch(
+        {"sgd", "ninc_sum_of_squares_finish"}, Grid{},
+        SumOfSquaresFinishArgs{partial, run.arguments().sums + step.slot, grid.x});
+  });
 }
 
-}  // namespace
-
-WorkspaceSize SumOfSquaresWorkspace(int64_t count) {
-  return {static_cast<size_t>(SquareSums(count)) * sizeof(double), 0};
+Compiled Compile(const step::LimitGradients& step, const StepValues&) {
+  return Kernel{[step](const Run& run) {
+    return On(run).Launch(
+        {"sgd", "ninc_limit_gradients"}, Grid{.threads = 32},
+        LimitGradientsArgs{run.arguments().sums, step.count, run.arguments().state});
+  }};
 }
 
-Status SumOfSquares(Stream& stream, int64_t count, const float* x, double* sum,
-                    const Workspace& workspace) {
-  double* partial = workspace.shared<double>();
-  Grid grid;
-  grid.x = Blocks(SquareSums(count));
-  NINC_RETURN_IF_ERROR(stream.Launch({"sgd", "ninc_sum_of_squares"}, grid,
-                                     SumOfSquaresArgs{x, partial, count, VectorsFit(x)}));
-  return stream.Launch({"sgd", "ninc_sum_of_squares_finish"}, Grid{},
-                       SumOfSquaresFinishArgs{partial, sum, SquareSums(count)});
+Compiled Compile(const step::SgdUpdate& step, const StepValues& context) {
+  return Kernel{[step, count = context.shape(step.weight).size()](const Run& run) {
+    const float* gradient = run.In(step.gradient);
+    float *velocity = run.Out(step.velocity), *weight = run.Out(step.weight);
+    const SgdUpdateArgs args{run.arguments().state,
+                             run.arguments().updates + step.parameter,
+                             gradient,
+                             velocity,
+                             weight,
+                             count,
+                             VectorsFit(gradient, velocity, weight)};
+    return On(run).Launch({"sgd", "ninc_sgd_update"}, ElementGrid(count), args);
+  }};
 }
 
-Status LimitGradients(Stream& stream, int64_t count, const double* sums, StepState* state) {
-  Grid grid;
-  grid.threads = 32;
-  return stream.Launch({"sgd", "ninc_limit_gradients"}, grid,
-                       LimitGradientsArgs{sums, count, state});
+Compiled Compile(const step::AverageUpdate& step, const StepValues& context) {
+  return Kernel{[step, count = context.shape(step.weight).size()](const Run& run) {
+    const float* weight = run.In(step.weight);
+    float* average = run.Out(step.average);
+    const AverageUpdateArgs args{run.arguments().state, weight, average, count,
+                                 VectorsFit(weight, average)};
+    return On(run).Launch({"sgd", "ninc_average_update"}, ElementGrid(count), args);
+  }};
 }
 
-Status SgdUpdate(Stream& stream, int64_t count, const StepState* state,
-                 const ParameterUpdate* update, const float* gradient, float* velocity,
-                 float* weight) {
-  const SgdUpdateArgs args{
-      state, update, gradient, velocity, weight, count, VectorsFit(gradient, velocity, weight)};
-  return stream.Launch({"sgd", "ninc_sgd_update"}, ElementGrid(count), args);
-}
-
-Status AverageUpdate(Stream& stream, int64_t count, const StepState* state, const float* weight,
-                     float* average) {
-  const AverageUpdateArgs args{state, weight, average, count, VectorsFit(weight, average)};
-  return stream.Launch({"sgd", "ninc_average_update"}, ElementGrid(count), args);
-}
-
-Status CopyUpdated(Stream& stream, int64_t count, const StepState* state, const float* x,
-                   float* y) {
-  const CopyUpdatedArgs args{state, x, y, count, VectorsFit(x, y)};
-  return stream.Launch({"sgd", "ninc_copy_updated"}, ElementGrid(count), args);
+Compiled Compile(const step::CopyUpdated& step, const StepValues& context) {
+  return Kernel{[step, count = context.shape(step.y).size()](const Run& run) {
+    const float* x = run.In(step.x);
+    float* y = run.Out(step.y);
+    const CopyUpdatedArgs args{run.arguments().state, x, y, count, VectorsFit(x, y)};
+    return On(run).Launch({"sgd", "ninc_copy_updated"}, ElementGrid(count), args);
+  }};
 }
 
 }  // namespace ninc::cuda

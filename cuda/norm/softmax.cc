@@ -1,45 +1,51 @@
 #include "cuda/norm/softmax.h"
 
 #include "cuda/common/launch.h"
-#include "cuda/common/operations.h"
+#include "cuda/compile.h"
 
 namespace ninc::cuda {
 namespace {
 
 Grid WarpGrid(int64_t rows) {
-  Grid grid;
-  grid.x = Blocks(std::min(CeilDiv(rows, kSoftmaxRowsPerBlock), kMaxElementBlocks));
-  grid.threads = 32 * kSoftmaxRowsPerBlock;
-  return grid;
+  return {.x = Blocks(std::min(CeilDiv(rows, kSoftmaxRowsPerBlock), kMaxElementBlocks)),
+          .threads = 32 * kSoftmaxRowsPerBlock};
 }
 
 }  // namespace
 
-Status SoftmaxForward(Stream& stream, int64_t rows, int64_t channels, const float* x, float* y) {
-  return stream.Launch({"softmax", "ninc_softmax_forward"}, WarpGrid(rows),
-                       SoftmaxForwardArgs{rows, channels, x, y});
+Compiled Compile(const step::Softmax& step, const StepValues& context) {
+  return Kernel{[step, x = context.shape(step.x)](const Run& run) {
+    return On(run).Launch({"softmax", "ninc_softmax_forward"}, WarpGrid(x.pixels()),
+                          SoftmaxForwardArgs{x.pixels(), x.c, run.In(step.x), run.Out(step.y)});
+  }};
 }
 
-Status SoftmaxBackward(Stream& stream, int64_t rows, int64_t channels, const float* dy,
-                       const float* y, float* dx) {
-  return stream.Launch({"softmax", "ninc_softmax_backward"}, WarpGrid(rows),
-                       SoftmaxBackwardArgs{rows, channels, dy, y, dx});
+Compiled Compile(const step::SoftmaxBackward& step, const StepValues& context) {
+  return Kernel{[step, y = context.shape(step.y)](const Run& run) {
+    return On(run).Launch(
+        {"softmax", "ninc_softmax_backward"}, WarpGrid(y.pixels()),
+        SoftmaxBackwardArgs{y.pixels(), y.c, run.In(step.dy), run.In(step.y), run.Out(step.dx)});
+  }};
 }
 
-WorkspaceSize SoftmaxCrossEntropyWorkspace(int64_t rows) {
-  return {static_cast<size_t>(rows) * sizeof(RowLoss), 0};
-}
-
-Status SoftmaxCrossEntropy(Stream& stream, int64_t rows, int64_t channels, const float* logits,
-                           const int64_t* labels, float smoothing, float* loss, int64_t* correct,
-                           float* dlogits, const Workspace& workspace) {
-  RowLoss* row_losses = workspace.shared<RowLoss>();
-  const SoftmaxCrossEntropyArgs args{rows,       channels, logits,   labels,
-                                     row_losses, dlogits,  smoothing};
-  NINC_RETURN_IF_ERROR(
-      stream.Launch({"softmax", "ninc_softmax_cross_entropy"}, WarpGrid(rows), args));
-  return stream.Launch({"softmax", "ninc_softmax_cross_entropy_mean"}, Grid{},
-                       SoftmaxCrossEntropyMeanArgs{rows, row_losses, loss, correct});
+Compiled Compile(const step::SoftmaxCrossEntropy& step, const StepValues& context) {
+  const int64_t rows = context.shape(step.logits).n, channels = context.shape(step.logits).c;
+  return Kernel(ScratchOf<RowLoss>(rows), [step, rows, channels](const Run& run) {
+    auto* const row_losses = run.scratch().shared<RowLoss>();
+    const SoftmaxCrossEntropyArgs args{rows,
+                                       channels,
+                                       run.In(step.logits),
+                                       run.arguments().labels,
+                                       row_losses,
+                                       run.Out(step.dlogits),
+                                       step.smoothing};
+    NINC_RETURN_IF_ERROR(
+        On(run).Launch({"softmax", "ninc_softmax_cross_entropy"}, WarpGrid(rows), args));
+    StepState* const state = run.arguments().state;
+    return On(run).Launch(
+        {"softmax", "ninc_softmax_cross_entropy_mean"}, Grid{},
+        SoftmaxCrossEntropyMeanArgs{rows, row_losses, &state->loss, &state->correct});
+  });
 }
 
 }  // namespace ninc::cuda

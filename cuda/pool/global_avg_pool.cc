@@ -1,31 +1,38 @@
 #include "cuda/pool/global_avg_pool.h"
 
 #include "cuda/common/launch.h"
-#include "cuda/common/operations.h"
+#include "cuda/pool/pooling.h"
 
 namespace ninc::cuda {
 namespace {
 
-Status Launch(Stream& stream, const char* kernel, const Shape& input, const float* from,
-              float* to) {
+Pooling Make(const char* kernel, const Shape& input) {
   const int64_t pixels = input.h * input.w;
-  const RowSplit split(pixels, input.c, input.c % 4 == 0 && VectorsFit(from, to), 1);
-  const GlobalAvgPoolArgs args{split, from, to, static_cast<uint32_t>(split.tiles()),
-                               1.0f / static_cast<float>(pixels)};
-  Grid grid;
-  grid.x = Blocks(input.n * split.tiles());
-  grid.threads = RowSplit::kThreads;
-  return stream.Launch({"global_avg_pool", kernel}, grid, args);
+  const RowSplits splits(pixels, input.c, 1);
+  return [=](Stream& stream, const float* from, float* to) {
+    const RowSplit& split = splits.For(from, to);
+    const GlobalAvgPoolArgs args{split, from, to, static_cast<uint32_t>(split.tiles()),
+                                 1.0f / static_cast<float>(pixels)};
+    const Grid grid{.x = Blocks(input.n * split.tiles()), .threads = RowSplit::kThreads};
+    return stream.Launch({"global_avg_pool", kernel}, grid, args);
+  };
 }
 
 }  // namespace
 
-Status GlobalAvgPool2dForward(Stream& stream, const Shape& input, const float* x, float* y) {
-  return Launch(stream, "ninc_global_avg_pool2d_forward", input, x, y);
+// y(n, c) = mean over pixels of x(n, pixel, c)
+Pooling GlobalAvgPooling(const Shape& input) {
+  return Make("ninc_global_avg_pool2d_forward", input);
 }
 
-Status GlobalAvgPool2dBackward(Stream& stream, const Shape& input, const float* dy, float* dx) {
-  return Launch(stream, "ninc_global_avg_pool2d_backward", input, dy, dx);
+Compiled Compile(const step::GlobalAvgPool2d& step, const StepValues& context) {
+  return KernelOf(GlobalAvgPooling(context.shape(step.x)), step.x, step.y);
+}
+
+// dx(n, pixel, c) = dy(n, c) / pixels
+Compiled Compile(const step::GlobalAvgPool2dBackward& step, const StepValues& context) {
+  return KernelOf(Make("ninc_global_avg_pool2d_backward", context.shape(step.dx)), step.dy,
+                  step.dx);
 }
 
 }  // namespace ninc::cuda
