@@ -3,21 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <span>
 
-#include "compile/kernel.h"
 #include "compile/layer_arrays.h"
-#include "compile/program.h"
-#include "ninc/target.h"
+#include "cpu/simd/context.h"
 
 namespace ninc::cpu {
-
-// What compiling a step looks at beside it.
-struct Context {
-  Target target;
-  std::span<const Value> values;
-  const Shape& shape(ValueId v) const { return values[v].shape; }
-};
 
 // compile_layout.cc
 Compiled Compile(const step::FromNchw& step, const Context& context);
@@ -32,7 +22,7 @@ Compiled Compile(const step::Conv2dBackwardData& step, const Context& context);
 Compiled Compile(const step::Conv2dBackwardWeights& step, const Context& context);
 Compiled Compile(const step::PointwiseBackward& step, const Context& context);
 
-// compile_pool.cc
+// pool/
 Compiled Compile(const step::MaxPool2d& step, const Context& context);
 Compiled Compile(const step::MaxPool2dBackward& step, const Context& context);
 Compiled Compile(const step::AvgPool2d& step, const Context& context);

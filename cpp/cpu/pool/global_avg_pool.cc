@@ -1,3 +1,5 @@
+// Global average pooling, forward and backward. All outputs are written (=).
+//
 // A map is summed by halves down to runs of a few pixels: an error grows with the logarithm of
 // their number, where one sum after the other lost a digit and a half on maps of 128×130 pixels.
 #include "cpu/pool/global_avg_pool.h"
@@ -5,6 +7,7 @@
 #include <algorithm>
 
 #include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/pool/global_avg_pool.cc"
@@ -57,6 +60,7 @@ void GlobalAvgPool2dForward(const Shape& input, const float* x, float* y, int th
   });
 }
 
+// dx(n, h, w, c) = dy(n, c) / (H·W). dx: N×H×W×C; dy: N×C.
 void GlobalAvgPool2dBackward(const Shape& input, const float* dy, float* dx, int threads) {
   const int64_t pixels = input.h * input.w, channels = input.c;
   ParallelFor(threads, input.n, [&](int64_t n, int) HWY_ATTR {
@@ -81,9 +85,18 @@ void GlobalAvgPool2dForward(Target target, const Shape& input, const float* x, f
   NINC_DISPATCH(target, GlobalAvgPool2dForward)(input, x, y, threads);
 }
 
-void GlobalAvgPool2dBackward(Target target, const Shape& input, const float* dy, float* dx,
-                             int threads) {
-  NINC_DISPATCH(target, GlobalAvgPool2dBackward)(input, dy, dx, threads);
+Compiled Compile(const step::GlobalAvgPool2d& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, GlobalAvgPool2dForward);
+  return Kernel{[step, kernel, from = context.shape(step.x)](const Run& run) {
+    kernel(from, run.In(step.x), run.Out(step.y), run.threads());
+  }};
+}
+
+Compiled Compile(const step::GlobalAvgPool2dBackward& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, GlobalAvgPool2dBackward);
+  return Kernel{[step, kernel, to = context.shape(step.dx)](const Run& run) {
+    kernel(to, run.In(step.dy), run.Out(step.dx), run.threads());
+  }};
 }
 
 }  // namespace ninc::cpu

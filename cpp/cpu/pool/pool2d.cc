@@ -1,17 +1,21 @@
+// Maximum and average pooling, forward and backward. x, dx: N×H×W×C; y, dy: N×P×Q×C. All outputs
+// are written (=); what a window is, pool2d.h says.
+//
 // Forward, a task takes rows of outputs. Backward, it takes rows of dx and looks at all windows
 // that touch them: windows overlap, and nobody may add to another task's rows.
 #include "cpu/pool/pool2d.h"
 
-#include "cpu/schedule/blocks.h"
 #include "cpu/pool/pool2d_window.h"
+#include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/pool/pool2d.cc"
 #include "cpu/simd/foreach_target.h"
 #include <hwy/highway.h>
 
-#include "cpu/simd/dispatch.h"
 #include "cpu/pool/pool2d-inl.h"
+#include "cpu/simd/dispatch.h"
 #include "cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -104,6 +108,10 @@ HWY_INLINE void ScatterToMaximum(Span h, Span w, Span band, int64_t row_size, in
 
 }  // namespace
 
+// dx(n, h, w, c) = sum of dy(n, p, q, c) over the windows whose first maximum, row by row, is
+// (h, w). The maxima are looked for again in x; a training step's pools have a trace instead, see
+// pool2d_training.cc.
+//
 // A task owns a band of rows of dx and visits all windows that reach into it, in order, so nothing
 // is shared between tasks; windows across a border are searched twice. Rows are set to zero just
 // before the first window reaches them, while they are about to be in the cache anyway.
@@ -146,6 +154,8 @@ void AvgPool2dForward(const Pool2dProblem& problem, const float* x, float* y, in
   });
 }
 
+// dx(n, h, w, c) = sum of dy(n, p, q, c) / area(p, q) over the windows that hold (h, w).
+//
 // Every input pixel gathers from the windows that hold it: each dx is written once.
 void AvgPool2dBackward(const Pool2dProblem& problem, const float* dy, float* dx, int threads) {
   const PoolWindows windows(problem);
@@ -189,19 +199,37 @@ void MaxPool2dForward(Target target, const Pool2dProblem& problem, const float* 
   NINC_DISPATCH(target, MaxPool2dForward)(problem, x, y, threads);
 }
 
-void MaxPool2dBackward(Target target, const Pool2dProblem& problem, const float* dy, const float* x,
-                       float* dx, int threads) {
-  NINC_DISPATCH(target, MaxPool2dBackward)(problem, dy, x, dx, threads);
-}
-
 void AvgPool2dForward(Target target, const Pool2dProblem& problem, const float* x, float* y,
                       int threads) {
   NINC_DISPATCH(target, AvgPool2dForward)(problem, x, y, threads);
 }
 
-void AvgPool2dBackward(Target target, const Pool2dProblem& problem, const float* dy, float* dx,
-                       int threads) {
-  NINC_DISPATCH(target, AvgPool2dBackward)(problem, dy, dx, threads);
+Compiled Compile(const step::MaxPool2d& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, MaxPool2dForward);
+  return Kernel{[step, kernel](const Run& run) {
+    kernel(step.problem, run.In(step.x), run.Out(step.y), run.threads());
+  }};
+}
+
+Compiled Compile(const step::MaxPool2dBackward& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, MaxPool2dBackward);
+  return Kernel{[step, kernel](const Run& run) {
+    kernel(step.problem, run.In(step.dy), run.In(step.x), run.Out(step.dx), run.threads());
+  }};
+}
+
+Compiled Compile(const step::AvgPool2d& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, AvgPool2dForward);
+  return Kernel{[step, kernel](const Run& run) {
+    kernel(step.problem, run.In(step.x), run.Out(step.y), run.threads());
+  }};
+}
+
+Compiled Compile(const step::AvgPool2dBackward& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, AvgPool2dBackward);
+  return Kernel{[step, kernel](const Run& run) {
+    kernel(step.problem, run.In(step.dy), run.Out(step.dx), run.threads());
+  }};
 }
 
 }  // namespace ninc::cpu

@@ -5,15 +5,16 @@
 #include <optional>
 
 #include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/pool/pool2d_training.cc"
 #include "cpu/simd/foreach_target.h"
 #include <hwy/highway.h>
 
-#include "cpu/simd/dispatch.h"
 #include "cpu/elementwise/dropout-inl.h"
 #include "cpu/pool/pool2d-inl.h"
+#include "cpu/simd/dispatch.h"
 #include "cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -184,6 +185,8 @@ void PoolAndDrop(const TrainingPoolProblem& problem, const DropoutMask* mask, Sp
 }
 
 // ---- Backward -----------------------------------------------------------------------------------
+// dx(n, h, w, c) = the sum that MaxPool2dBackward or AvgPool2dBackward give of dropout(dy), or 0
+// where the activation in front stopped x(n, h, w, c). scale: of what was kept.
 
 namespace {
 
@@ -271,16 +274,6 @@ void GatherFromAverages(const TrainingPoolProblem& problem, float scale, const f
 
 }  // namespace
 
-// scale: of what was kept.
-void Route(const TrainingPoolProblem& problem, float scale, const float* dy, const uint8_t* trace,
-           float* dx, int threads) {
-  if (problem.kind == TrainingPoolProblem::Kind::kMax) {
-    GatherFromMaxima(problem, scale, dy, trace, dx, threads);
-  } else {
-    GatherFromAverages(problem, scale, dy, trace, dx, threads);
-  }
-}
-
 size_t TraceBytes(const TrainingPoolProblem& problem) {
   const Shape& in = problem.pool.input;
   if (problem.kind == TrainingPoolProblem::Kind::kMax) {
@@ -298,35 +291,46 @@ HWY_AFTER_NAMESPACE();
 namespace ninc::cpu {
 namespace {
 
-std::optional<DropoutMask> MaskOf(const TrainingPoolProblem& problem, const DropoutKey* key) {
-  if (key == nullptr || problem.dropout == 0.0f) return {};
-  return DropoutMask(problem.dropout, problem.layer, *key);
-}
-
-}  // namespace
-
-bool TrainingPoolPays(const TrainingPoolProblem& problem) {
+// Whether all places of a window fit a byte, and there is anything to gain.
+bool Pays(const TrainingPoolProblem& problem) {
   if (problem.kind == TrainingPoolProblem::Kind::kMax) {
     return problem.pool.kernel_h * problem.pool.kernel_w <= kStopped;
   }
   return problem.dropout != 0.0f || problem.activation != Activation{};
 }
 
-size_t PoolTraceBytes(Target target, const TrainingPoolProblem& problem) {
-  return NINC_DISPATCH(target, TraceBytes)(problem);
-}
+}  // namespace
 
 void TrainingPoolForward(Target target, const TrainingPoolProblem& problem, const DropoutKey* key,
                          Span images, const float* x, float* y, uint8_t* trace, int threads) {
-  const std::optional<DropoutMask> mask = MaskOf(problem, key);
+  std::optional<DropoutMask> mask;
+  if (key != nullptr && problem.dropout != 0.0f) {
+    mask.emplace(problem.dropout, problem.layer, *key);
+  }
   NINC_DISPATCH(target, PoolAndDrop)
   (problem, mask ? &*mask : nullptr, images, x, y, trace, threads);
 }
 
-void TrainingPoolBackward(Target target, const TrainingPoolProblem& problem, bool dropped,
-                          const float* dy, const uint8_t* trace, float* dx, int threads) {
-  const float scale = dropped ? 1.0f / (1.0f - problem.dropout) : 1.0f;
-  NINC_DISPATCH(target, Route)(problem, scale, dy, trace, dx, threads);
+Compiled Compile(const step::TrainingPool& step, const Context& context) {
+  if (!Pays(step.problem)) return std::optional<Kernel>();
+  const Target target = context.target;
+  Kernel kernel{[step, target](const Run& run) {
+    TrainingPoolForward(target, step.problem, run.Key(), {0, step.problem.pool.input.n},
+                        run.In(step.x), run.Out(step.y), run.Bytes(step.trace), run.threads());
+  }};
+  kernel.trace_bytes = NINC_DISPATCH(target, TraceBytes)(step.problem);
+  return kernel;
+}
+
+Compiled Compile(const step::TrainingPoolBackward& step, const Context& context) {
+  const auto kernel = step.problem.kind == TrainingPoolProblem::Kind::kMax
+                          ? NINC_DISPATCH(context.target, GatherFromMaxima)
+                          : NINC_DISPATCH(context.target, GatherFromAverages);
+  return Kernel{[step, kernel](const Run& run) {
+    const float scale = run.Key() != nullptr ? 1.0f / (1.0f - step.problem.dropout) : 1.0f;
+    kernel(step.problem, scale, run.In(step.dy), run.Bytes(step.trace), run.Out(step.dx),
+           run.threads());
+  }};
 }
 
 }  // namespace ninc::cpu

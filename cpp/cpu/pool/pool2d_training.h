@@ -20,20 +20,10 @@ namespace ninc::cpu {
 
 inline constexpr uint8_t kStopped = 255, kKept = 255;
 
-// Whether all places of a window fit a byte, and there is anything to gain.
-bool TrainingPoolPays(const TrainingPoolProblem& problem);
-
-size_t PoolTraceBytes(Target target, const TrainingPoolProblem& problem);
-
 // y = dropout(pool(x)) of some of the images: x begins with the first of them, y and trace are
 // those of all. key: null where nothing is to be dropped this time; trace: null where it has no
 // bytes.
 void TrainingPoolForward(Target target, const TrainingPoolProblem& problem, const DropoutKey* key,
                          Span images, const float* x, float* y, uint8_t* trace, int threads);
-
-// dx(n, h, w, c) = the sum that MaxPool2dBackward or AvgPool2dBackward give of dropout(dy), or 0
-// where the activation in front stopped x(n, h, w, c). dropped: whether forward had a key.
-void TrainingPoolBackward(Target target, const TrainingPoolProblem& problem, bool dropped,
-                          const float* dy, const uint8_t* trace, float* dx, int threads);
 
 }  // namespace ninc::cpu

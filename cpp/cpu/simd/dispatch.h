@@ -3,6 +3,8 @@
 // Highway's own HWY_DYNAMIC_DISPATCH needs libhwy.so; a small table of our own keeps Highway
 // header-only. A kernel file looks like this:
 //
+//     #include "cpu/simd/context.h"
+//
 //     #undef HWY_TARGET_INCLUDE
 //     #define HWY_TARGET_INCLUDE "cpu/elementwise/relu.cc"
 //     #include "cpu/simd/foreach_target.h"      // sets the targets we build, then Highway's
@@ -16,9 +18,16 @@
 //
 //     #if HWY_ONCE
 //     namespace ninc::cpu {
-//     void Relu(Target target, ...) { NINC_DISPATCH(target, Relu)(...); }
+//     Compiled Compile(const step::Relu& step, const Context& context) {
+//       const auto kernel = NINC_DISPATCH(context.target, Relu);
+//       return Kernel{[step, kernel](const Run& run) { kernel(run.In(step.x), ...); }};
+//     }
 //     }  // namespace ninc::cpu
 //     #endif
+//
+// So the target is looked at where a step is compiled, and a run calls what was found there. A
+// kernel that other files call directly has a function of the same name beside, which takes the
+// target as its first argument.
 #pragma once
 
 #include "cpu/simd/built_targets.h"
