@@ -2,9 +2,7 @@
 // without one does not compile.
 #pragma once
 
-#include <algorithm>
-
-#include "compile/layer_arrays.h"
+#include "cpu/norm/batch_norm.h"
 #include "cpu/simd/context.h"
 
 namespace ninc::cpu {
@@ -32,24 +30,13 @@ Compiled Compile(const step::GlobalAvgPool2dBackward& step, const Context& conte
 Compiled Compile(const step::TrainingPool& step, const Context& context);
 Compiled Compile(const step::TrainingPoolBackward& step, const Context& context);
 
-// compile_norm.cc
+// norm/
 Compiled Compile(const step::FoldNorm& step, const Context& context);
 Compiled Compile(const step::ScaleShift& step, const Context& context);
 Compiled Compile(const step::BatchNorm& step, const Context& context);
 Compiled Compile(const step::BatchNormBackward& step, const Context& context);
 Compiled Compile(const step::Normalize& step, const Context& context);
 Compiled Compile(const step::NormBackward& step, const Context& context);
-
-// Kernels update statistics where they stand: on copies, so that a step which is not applied (a
-// gradient check, a failure) leaves the model as it was.
-template <typename Step>
-void CopyStatistics(const Step& step, int64_t channels, const Run& run) {
-  std::copy_n(run.In(step.running_mean), channels, run.Out(step.new_mean));
-  std::copy_n(run.In(step.running_var), channels, run.Out(step.new_var));
-}
-// The memory of a batch norm's values.
-Normalization ArraysOf(const step::Norm& norm, const Run& run);
-NormGradient ArraysOf(const step::NormValues& values, const Run& run);
 
 // compile_elementwise.cc
 Compiled Compile(const step::ActivationForward& step, const Context& context);

@@ -1,4 +1,7 @@
-// Batch norm as a step of its own. Both directions are bound by memory, so each reads its matrices
+// Batch normalisation over the rows of a rows×channels matrix (Ioffe, Szegedy 2015), with PyTorch's
+// conventions, and the scale and shift it is in inference. All outputs are written (=).
+//
+// Here it is a step of its own. Both directions are bound by memory, so each reads its matrices
 // twice and no more: once for the sums, once for the result. Most batch norms stand behind a
 // convolution and have their sums and results from the steps around them (norm_conv2d.cc,
 // pointwise_backward.cc).
@@ -11,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "cpu/norm/norm_rows.h"
 #include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/norm/batch_norm.cc"
@@ -37,6 +41,7 @@ void Scale(int64_t rows, int64_t channels, const float* x, const float* scale, f
   });
 }
 
+// y(r, c) = activation(x(r, c) * scale(c) + shift(c)); y may be x, shift null.
 void ScaleShift(int64_t rows, int64_t channels, const float* x, const float* scale,
                 const float* shift, Activation activation, float* y, int threads) {
   WithKind(activation, [&](auto kind) HWY_ATTR {
@@ -57,28 +62,13 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ninc::cpu {
-
-void ScaleShift(Target target, int64_t rows, int64_t channels, const float* x, const float* scale,
-                const float* shift, Activation activation, float* y, int threads) {
-  NINC_DISPATCH(target, ScaleShift)(rows, channels, x, scale, shift, activation, y, threads);
-}
-
-void FoldNorm(int64_t channels, const StillNorm& norm, float* scale, float* shift) {
-  for (int64_t c = 0; c < channels; ++c) {
-    const double factor = norm.weight[c] / std::sqrt(static_cast<double>(norm.var[c]) + norm.eps);
-    const double offset = norm.offset == nullptr ? 0.0 : norm.offset[c];
-    scale[c] = static_cast<float>(factor);
-    shift[c] = static_cast<float>(norm.bias[c] + (offset - norm.mean[c]) * factor);
-  }
-}
-
 namespace {
 
 // Either direction's memory, and how it shares rows out.
 struct NormScratch {
-  NormScratch(int64_t rows, int64_t channels, Carver& carver) : split(rows, channels) {
-    factors = carver.Take(3 * channels);
-    partial = carver.Take(split.tasks * 2 * channels);
+  NormScratch(const Shape& shape, Carver& carver) : split(shape.pixels(), shape.c) {
+    factors = carver.Take(3 * shape.c);
+    partial = carver.Take(split.tasks * 2 * shape.c);
     task_rows = carver.Take<int64_t>(split.tasks);
   }
 
@@ -88,9 +78,11 @@ struct NormScratch {
   int64_t* task_rows;  // [tasks]
 };
 
-NormScratch ScratchOf(int64_t rows, int64_t channels, const Workspace& workspace) {
-  Carver carver(workspace.shared());
-  return NormScratch(rows, channels, carver);
+WorkspaceSize WorkspaceOf(const Shape& shape) { return {.shared = BytesOf<NormScratch>(shape)}; }
+
+NormScratch ScratchOf(const Shape& shape, const Run& run) {
+  Carver carver(run.scratch().shared());
+  return NormScratch(shape, carver);
 }
 
 // The statistics of tasks, joined in their order.
@@ -114,9 +106,12 @@ NormGradientRows Block(const NormGradientRows& all, int64_t begin, int64_t end) 
           all.y == nullptr ? nullptr : all.y + first};
 }
 
-void Backward(Target target, const NormGradientRows& all, const Normalization& norm,
-              const float* inv_std, bool sums, float* dweight, float* dbias, float* dx,
-              const NormScratch& scratch, int threads) {
+// g(r, c) = dy(r, c) where 0 < y(r, c) < limit, else 0;  x̂(r, c) = (z(r, c) - mean(c)) * inv_std(c)
+// dbias(c) = sum_r g(r, c);  dweight(c) = sum_r g(r, c) * x̂(r, c): with `sums`, else they are there
+// dx(r, c) = weight(c) * inv_std(c) * (g(r, c) - dbias(c)/R - x̂(r, c) * dweight(c)/R) unless null;
+// dx may be dy
+void Backward(Target target, const NormGradientRows& all, const NormGradient& to, bool sums,
+              float* dx, const NormScratch& scratch, int threads) {
   const int64_t channels = all.channels;
   const RowSplit& split = scratch.split;
   if (sums) {
@@ -124,18 +119,29 @@ void Backward(Target target, const NormGradientRows& all, const Normalization& n
       float* own = scratch.partial + task * 2 * channels;
       std::fill_n(own, 2 * channels, 0.0f);
       split.ForEachBlock(task, [&](int64_t begin, int64_t end) {
-        AddGradientSums(target, norm, Block(all, begin, end), own);
+        AddGradientSums(target, to.norm, Block(all, begin, end), own);
       });
     });
-    StoreGradientSums(split.tasks, scratch.partial, 2 * channels, channels, inv_std, dweight,
-                      dbias);
+    StoreGradientSums(split.tasks, scratch.partial, 2 * channels, channels, to.inv_std, to.dweight,
+                      to.dbias);
   }
   if (dx == nullptr) return;
   float* const offset = scratch.factors + channels;
   float* const slope = offset + channels;
-  InputGradientFactors(all.rows, channels, inv_std, dweight, dbias, offset, slope);
+  InputGradientFactors(all.rows, channels, to.inv_std, to.dweight, to.dbias, offset, slope);
   ParallelBlocks(threads, all.rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) {
-    InputGradientRows(target, norm, Block(all, begin, end), offset, slope, dx + begin * channels);
+    InputGradientRows(target, to.norm, Block(all, begin, end), offset, slope,
+                      dx + begin * channels);
+  });
+}
+
+// y = activation((z - mean) * scale + bias); y may be z.
+void Normalize(Target target, const Shape& shape, const float* z, const Normalization& norm,
+               float* y, int threads) {
+  const int64_t channels = shape.c;
+  ParallelBlocks(threads, shape.pixels(), RowsInBlock(channels), [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * channels;
+    NormalizeRows(target, norm, end - begin, channels, z + first, y + first);
   });
 }
 
@@ -154,60 +160,106 @@ void FinishStatistics(int64_t rows, int64_t channels, const float* squares,
   }
 }
 
-void Normalize(Target target, int64_t rows, int64_t channels, const float* z,
-               const Normalization& norm, float* y, int threads) {
-  ParallelBlocks(threads, rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) {
-    NormalizeRows(target, norm, end - begin, channels, z + begin * channels, y + begin * channels);
+Normalization ArraysOf(const step::Norm& norm, const Run& run) {
+  return {run.In(norm.mean), run.In(norm.scale), run.In(norm.bias), norm.activation};
+}
+
+NormGradient ArraysOf(const step::NormValues& values, const Run& run) {
+  return {run.In(values.z), ArraysOf(values.norm, run), run.In(values.inv_std),
+          run.Out(values.dweight), run.Out(values.dbias)};
+}
+
+// scale(c) = weight(c) / sqrt(var(c) + eps);  shift(c) = bias(c) + (offset(c) - mean(c)) * scale(c)
+// in double: done once for many pixels, each of which would meet its errors.
+Compiled Compile(const step::FoldNorm& step, const Context& context) {
+  return Kernel{[step, channels = context.shape(step.scale).c](const Run& run) {
+    const float *weight = run.In(step.weight), *bias = run.In(step.bias);
+    const float *mean = run.In(step.mean), *var = run.In(step.var), *offset = run.In(step.offset);
+    float *scale = run.Out(step.scale), *shift = run.Out(step.shift);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double factor = weight[c] / std::sqrt(static_cast<double>(var[c]) + step.eps);
+      const double left_out = offset == nullptr ? 0.0 : offset[c];
+      scale[c] = static_cast<float>(factor);
+      shift[c] = static_cast<float>(bias[c] + (left_out - mean[c]) * factor);
+    }
+  }};
+}
+
+Compiled Compile(const step::ScaleShift& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, ScaleShift);
+  return Kernel{[step, kernel, x = context.shape(step.x)](const Run& run) {
+    kernel(x.pixels(), x.c, run.In(step.x), run.In(step.scale), run.In(step.shift), step.activation,
+           run.Out(step.y), run.threads());
+  }};
+}
+
+// mean(c) = 1/R sum_r x(r, c);  var(c) = 1/R sum_r (x(r, c) - mean(c))²
+// y(r, c) = activation((x(r, c) - mean(c)) * inv_std(c) * weight(c) + bias(c)),
+//     inv_std(c) = 1 / sqrt(var(c) + eps)
+// With no rows nothing is normalised, the running statistics stay as they are, save_mean and
+// save_inv_std become 0.
+Compiled Compile(const step::BatchNorm& step, const Context& context) {
+  const Target target = context.target;
+  const Shape shape = context.shape(step.x);
+  return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
+    CopyStatistics(step, shape.c, run);
+    const int64_t rows = shape.pixels(), channels = shape.c;
+    float *mean = run.Out(step.save_mean), *inv_std = run.Out(step.save_inv_std);
+    if (rows == 0) {
+      std::fill_n(mean, channels, 0.0f);
+      std::fill_n(inv_std, channels, 0.0f);
+      return;
+    }
+    const NormScratch scratch = ScratchOf(shape, run);
+    float* const scale = scratch.factors;
+    float* const squares = scale + channels;
+    const float* const x = run.In(step.x);
+    Statistics(target, channels, x, scratch, mean, squares, run.threads());
+    FinishStatistics(rows, channels, squares,
+                     {.weight = run.In(step.weight),
+                      .eps = step.eps,
+                      .momentum = run.arguments().norm_momentum.value_or(step.momentum),
+                      .running_mean = run.Out(step.new_mean),
+                      .running_var = run.Out(step.new_var),
+                      .mean = mean,
+                      .inv_std = inv_std,
+                      .scale = scale});
+    Normalize(target, shape, x, {mean, scale, run.In(step.bias), step.activation}, run.Out(step.y),
+              run.threads());
   });
 }
 
-WorkspaceSize BatchNormWorkspace(int64_t rows, int64_t channels) {
-  return {.shared = BytesOf<NormScratch>(rows, channels)};
+Compiled Compile(const step::BatchNormBackward& step, const Context& context) {
+  const Target target = context.target;
+  const Shape shape = context.shape(step.x);
+  return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
+    const NormScratch scratch = ScratchOf(shape, run);
+    const float *x = run.In(step.x), *weight = run.In(step.weight);
+    const float* const inv_std = run.In(step.save_inv_std);
+    float* const scale = scratch.factors;
+    for (int64_t c = 0; c < shape.c; ++c) scale[c] = weight[c] * inv_std[c];
+    const Normalization norm{run.In(step.save_mean), scale, nullptr, step.activation};
+    Backward(target, {shape.pixels(), shape.c, run.In(step.dy), x, run.In(step.y)},
+             {x, norm, inv_std, run.Out(step.dweight), run.Out(step.dbias)}, true, run.Out(step.dx),
+             scratch, run.threads());
+  });
 }
 
-void BatchNormForward(Target target, int64_t rows, int64_t channels, const float* x,
-                      const float* weight, const float* bias, float eps, float momentum,
-                      Activation activation, float* running_mean, float* running_var,
-                      float* save_mean, float* save_inv_std, float* y, const Workspace& workspace) {
-  if (rows == 0) {
-    std::fill_n(save_mean, channels, 0.0f);
-    std::fill_n(save_inv_std, channels, 0.0f);
-    return;
-  }
-  const NormScratch scratch = ScratchOf(rows, channels, workspace);
-  float* const scale = scratch.factors;
-  float* const squares = scale + channels;
-  Statistics(target, channels, x, scratch, save_mean, squares, workspace.threads());
-  FinishStatistics(rows, channels, squares,
-                   {.weight = weight,
-                    .eps = eps,
-                    .momentum = momentum,
-                    .running_mean = running_mean,
-                    .running_var = running_var,
-                    .mean = save_mean,
-                    .inv_std = save_inv_std,
-                    .scale = scale});
-  Normalize(target, rows, channels, x, {save_mean, scale, bias, activation}, y,
-            workspace.threads());
+Compiled Compile(const step::Normalize& step, const Context& context) {
+  const Target target = context.target;
+  return Kernel{[step, target, z = context.shape(step.z)](const Run& run) {
+    Normalize(target, z, run.In(step.z), ArraysOf(step.norm, run), run.Out(step.y), run.threads());
+  }};
 }
 
-void BatchNormBackward(Target target, int64_t rows, int64_t channels, const float* dy,
-                       const float* x, const float* y, Activation activation, const float* weight,
-                       const float* save_mean, const float* save_inv_std, float* dx, float* dweight,
-                       float* dbias, const Workspace& workspace) {
-  if (activation.kind == Activation::Kind::kNone) y = nullptr;  // not looked at
-  const NormScratch scratch = ScratchOf(rows, channels, workspace);
-  float* const scale = scratch.factors;
-  for (int64_t c = 0; c < channels; ++c) scale[c] = weight[c] * save_inv_std[c];
-  Backward(target, {rows, channels, dy, x, y}, {save_mean, scale, nullptr, activation},
-           save_inv_std, true, dweight, dbias, dx, scratch, workspace.threads());
-}
-
-void NormBackward(Target target, int64_t rows, int64_t channels, const float* dy,
-                  const NormGradient& gradient, bool sums, float* dx, const Workspace& workspace) {
-  Backward(target, {rows, channels, dy, gradient.z}, gradient.norm, gradient.inv_std, sums,
-           gradient.dweight, gradient.dbias, dx, ScratchOf(rows, channels, workspace),
-           workspace.threads());
+Compiled Compile(const step::NormBackward& step, const Context& context) {
+  const Target target = context.target;
+  const Shape z = context.shape(step.values.z);
+  return Kernel(WorkspaceOf(z), [step, target, z](const Run& run) {
+    const NormGradient gradient = ArraysOf(step.values, run);
+    Backward(target, {z.pixels(), z.c, run.In(step.dy), gradient.z}, gradient, step.sums,
+             run.Out(step.dx), ScratchOf(z, run), run.threads());
+  });
 }
 
 }  // namespace ninc::cpu

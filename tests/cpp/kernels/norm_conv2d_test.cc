@@ -1,7 +1,7 @@
 #include "cpu/fused/norm_conv2d.h"
 
 #include "cpu/conv2d/conv2d.h"
-#include "cpu/norm/batch_norm.h"
+#include "cpu/norm/norm_rows.h"
 #include "support/batch_norm_case.h"
 #include "support/cases.h"
 #include "support/check.h"
@@ -101,7 +101,7 @@ TEST(NormConv2dTest, NormalizesWhatItReads) {
           const float *packed = Packed(call, p, weight), *z = call.In(source.x);
           RunNorm(call, p, z, &norm, packed, nullptr, layer);
           float* x = call.Aligned(source.x.size() * sizeof(float));
-          cpu::Normalize(ChosenTarget(), p.input.pixels(), p.input.c, z, norm, x, call.threads());
+          cpu::NormalizeRows(ChosenTarget(), norm, p.input.pixels(), p.input.c, z, x);
           cpu::Conv2dForward(
               {ChosenTarget(), p, Pass::kForward}, x, packed, nullptr, {},
               call.Out(p.output().size()),

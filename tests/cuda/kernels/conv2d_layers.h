@@ -10,7 +10,7 @@
 #include "counts.h"
 #include "cuda/compile.h"
 #include "cuda/conv2d/conv2d_shape.h"
-#include "ops/step_check.h"
+#include "support/step_check.h"
 
 namespace ninc::cuda {
 
