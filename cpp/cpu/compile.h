@@ -1,5 +1,6 @@
-// Steps to kernels on the processor. There is an overload for every kind of step, so that a step
-// without one does not compile.
+// Steps to kernels on the processor: all that it computes. There is an overload for every kind of
+// step, so that a step without one does not compile. Each is defined at the end of its kernel's
+// file, in the room it stands under here.
 #pragma once
 
 #include "cpu/norm/batch_norm.h"
@@ -7,12 +8,7 @@
 
 namespace ninc::cpu {
 
-// compile_layout.cc
-Compiled Compile(const step::FromNchw& step, const Context& context);
-Compiled Compile(const step::ToNchw& step, const Context& context);
-Compiled Compile(const step::CopyChannels& step, const Context& context);
-
-// compile_conv2d.cc
+// conv2d/ and fused/; these are defined in compile_conv2d.cc
 Compiled Compile(const step::Conv2d& step, const Context& context);
 Compiled Compile(const step::MlpConv& step, const Context& context);
 Compiled Compile(const step::NormConv2d& step, const Context& context);
@@ -38,21 +34,24 @@ Compiled Compile(const step::BatchNormBackward& step, const Context& context);
 Compiled Compile(const step::Normalize& step, const Context& context);
 Compiled Compile(const step::NormBackward& step, const Context& context);
 
-// compile_elementwise.cc
+// elementwise/
+Compiled Compile(const step::FromNchw& step, const Context& context);
+Compiled Compile(const step::ToNchw& step, const Context& context);
+Compiled Compile(const step::CopyChannels& step, const Context& context);
 Compiled Compile(const step::ActivationForward& step, const Context& context);
 Compiled Compile(const step::ActivationBackward& step, const Context& context);
 Compiled Compile(const step::Dropout& step, const Context& context);
 Compiled Compile(const step::Add& step, const Context& context);
-Compiled Compile(const step::Softmax& step, const Context& context);
-Compiled Compile(const step::SoftmaxBackward& step, const Context& context);
-Compiled Compile(const step::SoftmaxCrossEntropy& step, const Context& context);
-
-// compile_update.cc
 Compiled Compile(const step::SumOfSquares& step, const Context& context);
 Compiled Compile(const step::LimitGradients& step, const Context& context);
 Compiled Compile(const step::SgdUpdate& step, const Context& context);
 Compiled Compile(const step::AverageUpdate& step, const Context& context);
 Compiled Compile(const step::CopyUpdated& step, const Context& context);
+
+// softmax/
+Compiled Compile(const step::Softmax& step, const Context& context);
+Compiled Compile(const step::SoftmaxBackward& step, const Context& context);
+Compiled Compile(const step::SoftmaxCrossEntropy& step, const Context& context);
 
 // Packed by its reader's Packing.
 inline Compiled Compile(const step::PackWeights&, const Context&) {

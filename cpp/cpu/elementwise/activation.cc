@@ -1,8 +1,11 @@
+// ReLU and ReLU6, forward and backward. All outputs are written (=).
+//
 // Blocks of elements where there is nothing to sum, and blocks of rows where dbias is wanted: each
 // task sums its own and the partial sums are added in order, so that no bit depends on the threads.
 #include "cpu/elementwise/activation.h"
 
 #include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise/activation.cc"
@@ -15,6 +18,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 
+// y(i) = min(max(x(i), 0), limit); NaN stays NaN. y may be x.
 void ActivationForward(int64_t count, Activation activation, const float* x, float* y,
                        int threads) {
   WithKind(activation, [&](auto kind) HWY_ATTR {
@@ -77,12 +81,6 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void ActivationForward(Target target, int64_t count, Activation activation, const float* x,
-                       float* y, int threads) {
-  if (activation.kind == Activation::Kind::kNone && x == y) return;
-  NINC_DISPATCH(target, ActivationForward)(count, activation, x, y, threads);
-}
-
 WorkspaceSize ActivationBackwardWorkspace(int64_t rows, int64_t channels) {
   return {static_cast<size_t>(RowSplit(rows, channels).tasks * channels) * sizeof(float), 0};
 }
@@ -101,6 +99,23 @@ void ActivationBackward(Target target, int64_t rows, int64_t channels, Activatio
     NINC_DISPATCH(target, MaskGradient)
     (rows * channels, activation, dy, y, dx, workspace.threads());
   }
+}
+
+Compiled Compile(const step::ActivationForward& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, ActivationForward);
+  return Kernel{[step, kernel, count = context.shape(step.x).size()](const Run& run) {
+    if (step.activation == Activation{} && run.In(step.x) == run.Out(step.y)) return;
+    kernel(count, step.activation, run.In(step.x), run.Out(step.y), run.threads());
+  }};
+}
+
+Compiled Compile(const step::ActivationBackward& step, const Context& context) {
+  const Target target = context.target;
+  const Shape dy = context.shape(step.dy);
+  return Kernel(ActivationBackwardWorkspace(dy.pixels(), dy.c), [step, target, dy](const Run& run) {
+    ActivationBackward(target, dy.pixels(), dy.c, step.activation, run.In(step.dy), run.In(step.y),
+                       run.Out(step.dx), run.Out(step.dbias), run.scratch());
+  });
 }
 
 }  // namespace ninc::cpu

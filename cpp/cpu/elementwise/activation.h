@@ -1,13 +1,9 @@
-// ReLU and ReLU6, forward and backward. All outputs are written (=).
+// The backward pass of ReLU and ReLU6, as convolutions call it. All outputs are written (=).
 #pragma once
 
 #include "ninc/backend.h"
 
 namespace ninc::cpu {
-
-// y(i) = min(max(x(i), 0), limit); NaN stays NaN. y may be x.
-void ActivationForward(Target target, int64_t count, Activation activation, const float* x,
-                       float* y, int threads);
 
 // dx(r, c) = dy(r, c) where 0 < y(r, c) < limit, else 0;  dbias(c) = sum_r dx(r, c)
 // dy, y, dx: rows×channels; dx may be dy, or null; dbias may be null. Where y is NaN the activation

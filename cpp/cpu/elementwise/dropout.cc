@@ -1,21 +1,28 @@
+// Inverted dropout. The output is written (=).
+//
 // What is dropped is drawn where it is used: a counter-based generator (philox.h) gives any stretch
 // of the mask without those before it, so that blocks are independent and no mask is stored.
 #include "cpu/elementwise/dropout.h"
 
+#include <algorithm>
+
 #include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise/dropout.cc"
 #include "cpu/simd/foreach_target.h"
 #include <hwy/highway.h>
 
-#include "cpu/simd/dispatch.h"
 #include "cpu/elementwise/dropout-inl.h"
+#include "cpu/simd/dispatch.h"
 #include "cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 
+// y(i) = word(i) < p * 2^32 ? 0 : x(i) / (1 - p),  word(i) = Philox(i / 4; key)[i % 4] (philox.h)
+// y may be x. The backward pass is the same call on dy: the mask is drawn again.
 void DropAll(int64_t count, const DropoutMask& mask, const float* x, float* y, int threads) {
   ParallelBlocks(threads, count, kElementBlock, [&](int64_t begin, int64_t end) HWY_ATTR {
     const V factor = hn::Set(D(), mask.scale);
@@ -32,13 +39,17 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-void Dropout(Target target, int64_t count, float p, uint32_t layer, const DropoutKey& key,
-             const float* x, float* y, int threads) {
-  if (p == 1.0f) {  // drops all, and 1 / (1 - p) is infinite
-    std::fill_n(y, count, 0.0f);
-    return;
-  }
-  NINC_DISPATCH(target, DropAll)(count, DropoutMask(p, layer, key), x, y, threads);
+Compiled Compile(const step::Dropout& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, DropAll);
+  return Kernel{[step, kernel, count = context.shape(step.x).size()](const Run& run) {
+    const float p = run.arguments().dropout ? step.p : 0.0f;
+    if (p == 1.0f) {  // drops all, and 1 / (1 - p) is infinite
+      std::fill_n(run.Out(step.y), count, 0.0f);
+      return;
+    }
+    kernel(count, DropoutMask(p, step.layer, run.arguments().state->key), run.In(step.x),
+           run.Out(step.y), run.threads());
+  }};
 }
 
 }  // namespace ninc::cpu

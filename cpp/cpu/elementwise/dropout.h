@@ -1,4 +1,4 @@
-// Inverted dropout. The output is written (=).
+// The mask of a dropout layer.
 #pragma once
 
 #include <array>
@@ -7,11 +7,6 @@
 #include "ninc/backend.h"
 
 namespace ninc::cpu {
-
-// y(i) = word(i) < p * 2^32 ? 0 : x(i) / (1 - p),  word(i) = Philox(i / 4; key)[i % 4] (philox.h)
-// y may be x; p in [0, 1]. The backward pass is the same call on dy: the mask is drawn again.
-void Dropout(Target target, int64_t count, float p, uint32_t layer, const DropoutKey& key,
-             const float* x, float* y, int threads);
 
 // What decides a layer's mask in one step, and the factor of what it keeps.
 struct DropoutMask {

@@ -1,10 +1,13 @@
+// Between the users' NCHW and the core's NHWC. All outputs are written (=).
+//
 // Plain loops: a network changes layout once on its way in and once on its way out, and memory is
 // what limits it.
-#include "cpu/elementwise/layout.h"
-
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 namespace ninc::cpu {
 namespace {
@@ -24,8 +27,8 @@ void InterleaveThree(const float* red, const float* green, const float* blue, in
   }
 }
 
-}  // namespace
-
+// y(n, h, w, c) = x.data[n*strides[0] + c*strides[1] + h*strides[2] + w*strides[3]]
+// Strides may be negative or zero: numpy's views come in without a copy of their own.
 void FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) {
   const int64_t stride_n = x.strides[0], stride_c = x.strides[1];
   const int64_t stride_h = x.strides[2], stride_w = x.strides[3];
@@ -50,6 +53,7 @@ void FromNchw(const Shape& shape, const StridedView& x, float* y, int threads) {
       });
 }
 
+// y(n, c, h, w) = x(n, h, w, c), both contiguous.
 void ToNchw(const Shape& shape, const float* x, float* y, int threads) {
   const int64_t pixels = shape.h * shape.w, channels = shape.c;
   if (pixels == 1 || channels == 1) {  // the same bytes in both orders
@@ -74,14 +78,43 @@ void ToNchw(const Shape& shape, const float* x, float* y, int threads) {
                  });
 }
 
-void FromUint8(const Shape& shape, const uint8_t* x, const float* scale, const float* shift,
-               float* y, int threads) {
+// y(n, h, w, c) = x(n, h, w, c) * scale(c) + shift(c)
+void FromUint8(const Shape& shape, const Pictures& pictures, float* y, int threads) {
   const int64_t channels = shape.c;
+  const uint8_t* const x = pictures.data;
+  const float *const scale = pictures.scale, *const shift = pictures.shift;
   ParallelBlocks(threads, shape.pixels(), RowsInBlock(channels), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin * channels; i < end * channels; i += channels) {
       for (int64_t c = 0; c < channels; ++c) y[i + c] = x[i + c] * scale[c] + shift[c];
     }
   });
+}
+
+}  // namespace
+
+// What the caller hands in is floats of any strides, or pictures.
+Compiled Compile(const step::FromNchw& step, const Context& context) {
+  const Shape to = context.shape(step.y);
+  if (context.values[step.x].kind != ValueKind::kInput) {
+    const std::array<int64_t, 4> strides{to.c * to.h * to.w, to.h * to.w, to.w, 1};
+    return Kernel{[step, to, strides](const Run& run) {
+      FromNchw(to, {run.In(step.x), strides}, run.Out(step.y), run.threads());
+    }};
+  }
+  return Kernel{[step, to](const Run& run) {
+    const Pictures& pictures = run.arguments().pictures;
+    if (pictures.data != nullptr) {
+      FromUint8(to, pictures, run.Out(step.y), run.threads());
+    } else {
+      FromNchw(to, run.arguments().x, run.Out(step.y), run.threads());
+    }
+  }};
+}
+
+Compiled Compile(const step::ToNchw& step, const Context& context) {
+  return Kernel{[step, from = context.shape(step.x)](const Run& run) {
+    ToNchw(from, run.In(step.x), run.Out(step.y), run.threads());
+  }};
 }
 
 }  // namespace ninc::cpu

@@ -1,10 +1,16 @@
+// What a training step does with its gradients: stochastic gradient descent, as torch.optim.SGD
+// defines it, and what goes with it: the gradient's norm, to clip it by, and running averages of
+// the weights.
+//
 // One pass over gradient, velocity and weight, which memory limits; sums of squares in double,
 // block by block in order, so that the norm has the same bits on any number of threads.
-#include "cpu/elementwise/sgd.h"
-
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
+#include "base/sgd_settings.h"
 #include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise/sgd.cc"
@@ -17,6 +23,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 
+// g = gradient_scale * gradient(i) + weight_decay * weight(i)
+// velocity(i) = momentum * velocity(i) + g
+// weight(i) -= lr * (nesterov ? g + momentum * velocity(i) : velocity(i))
+// velocity may be null when momentum is 0: then weight(i) -= lr * g.
 void SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient, float* velocity,
                float* weight, int threads) {
   ParallelBlocks(threads, count, kElementBlock, [&](int64_t begin, int64_t end) HWY_ATTR {
@@ -39,6 +49,7 @@ void SgdUpdate(int64_t count, const SgdSettings& settings, const float* gradient
   });
 }
 
+// average(i) += rate * (weight(i) - average(i))
 void AverageUpdate(int64_t count, float rate, const float* weight, float* average, int threads) {
   ParallelBlocks(threads, count, kElementBlock, [&](int64_t begin, int64_t end) HWY_ATTR {
     const V factor = hn::Set(D(), rate);
@@ -55,7 +66,10 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace ninc::cpu {
+namespace {
 
+// sum over i of x(i)^2, added up in double.
+//
 // Plain loops: it runs over the parameters once a step, a thousandth of a step's time.
 double SumOfSquares(int64_t count, const float* x, int threads) {
   constexpr int64_t kMaxTasks = 256;
@@ -78,18 +92,58 @@ double SumOfSquares(int64_t count, const float* x, int threads) {
   return sum;
 }
 
-void AverageUpdate(Target target, int64_t count, float rate, const float* weight, float* average,
-                   int threads) {
-  if (rate == 1) {  // the formula would leave a trace of what stood there
-    std::copy_n(weight, count, average);
-    return;
-  }
-  NINC_DISPATCH(target, AverageUpdate)(count, rate, weight, average, threads);
+}  // namespace
+
+Compiled Compile(const step::SumOfSquares& step, const Context& context) {
+  return Kernel{[step, count = context.shape(step.x).size()](const Run& run) {
+    run.arguments().sums[step.slot] = SumOfSquares(count, run.In(step.x), run.threads());
+  }};
 }
 
-void SgdUpdate(Target target, int64_t count, const SgdSettings& settings, const float* gradient,
-               float* velocity, float* weight, int threads) {
-  NINC_DISPATCH(target, SgdUpdate)(count, settings, gradient, velocity, weight, threads);
+Compiled Compile(const step::LimitGradients& step, const Context&) {
+  return Kernel{[step](const Run& run) {
+    StepState* const state = run.arguments().state;
+    const double* const sums = run.arguments().sums;
+    state->gradient_norm = std::sqrt(std::accumulate(sums, sums + step.count, 0.0));
+    const double limit = state->clip_norm;
+    const bool clip = limit > 0 && state->gradient_norm > limit;
+    state->gradient_scale = clip ? static_cast<float>(limit / state->gradient_norm) : 1.0f;
+    state->updated = std::isfinite(state->loss) && std::isfinite(state->gradient_norm);
+  }};
+}
+
+Compiled Compile(const step::SgdUpdate& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, SgdUpdate);
+  return Kernel{[step, kernel, count = context.shape(step.weight).size()](const Run& run) {
+    const StepState& state = *run.arguments().state;
+    if (state.updated == 0) return;
+    const ParameterUpdate& update = run.arguments().updates[step.parameter];
+    const SgdSettings settings{update.lr, state.momentum, update.weight_decay, state.nesterov != 0,
+                               state.gradient_scale};
+    kernel(count, settings, run.In(step.gradient), run.Out(step.velocity), run.Out(step.weight),
+           run.threads());
+  }};
+}
+
+Compiled Compile(const step::AverageUpdate& step, const Context& context) {
+  const auto kernel = NINC_DISPATCH(context.target, AverageUpdate);
+  return Kernel{[step, kernel, count = context.shape(step.weight).size()](const Run& run) {
+    const StepState& state = *run.arguments().state;
+    if (state.updated == 0) return;
+    const float* const weight = run.In(step.weight);
+    float* const average = run.Out(step.average);
+    if (state.average_rate == 1) {  // the formula would leave a trace of what stood there
+      std::copy_n(weight, count, average);
+    } else {
+      kernel(count, state.average_rate, weight, average, run.threads());
+    }
+  }};
+}
+
+Compiled Compile(const step::CopyUpdated& step, const Context& context) {
+  return Kernel{[step, count = context.shape(step.y).size()](const Run& run) {
+    if (run.arguments().state->updated != 0) std::copy_n(run.In(step.x), count, run.Out(step.y));
+  }};
 }
 
 }  // namespace ninc::cpu

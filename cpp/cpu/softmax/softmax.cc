@@ -1,10 +1,13 @@
+// Softmax and the cross entropy after it, row by row of a rows×channels matrix. All outputs are
+// written (=).
+//
 // Plain loops and the library's exp: one row an image is little work beside a convolution, and
 // sums in double make the loss good to the last digit of a float.
-#include "cpu/softmax/softmax.h"
-
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/schedule/blocks.h"
+#include "cpu/simd/context.h"
 
 namespace ninc::cpu {
 namespace {
@@ -45,8 +48,7 @@ double RowLoss(const float* x, int64_t channels, int64_t label, float smoothing,
   return loss;
 }
 
-}  // namespace
-
+// y(r, c) = exp(x(r, c) - max_r) / sum_k exp(x(r, k) - max_r); y may be x.
 void SoftmaxForward(int64_t rows, int64_t channels, const float* x, float* y, int threads) {
   ParallelBlocks(threads, rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -61,6 +63,7 @@ void SoftmaxForward(int64_t rows, int64_t channels, const float* x, float* y, in
   });
 }
 
+// dx(r, c) = y(r, c) * (dy(r, c) - sum_k dy(r, k) * y(r, k)); dx may be dy or y.
 void SoftmaxBackward(int64_t rows, int64_t channels, const float* dy, const float* y, float* dx,
                      int threads) {
   ParallelBlocks(threads, rows, RowsInBlock(channels), [&](int64_t begin, int64_t end) {
@@ -74,19 +77,18 @@ void SoftmaxBackward(int64_t rows, int64_t channels, const float* dy, const floa
   });
 }
 
-WorkspaceSize SoftmaxCrossEntropyWorkspace(int64_t rows) {
-  return {static_cast<size_t>(CeilDiv(rows, kRowsPerTask)) * sizeof(Partial), 0};
-}
-
+// t(r, c) = (1 - smoothing) * [c = labels(r)] + smoothing / C
+// loss = -1/R sum_rc t(r, c) * log softmax(logits)(r, c);  dlogits = (softmax(logits) - t) / R
+// correct = rows whose first largest logit stands at the label. loss is NaN without rows, as the
+// mean of nothing is; dlogits may be logits, or null. partial: of each task.
 void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits, const int64_t* labels,
-                         float smoothing, float* loss, int64_t* correct, float* dlogits,
-                         const Workspace& workspace) {
+                         float smoothing, StepState* state, float* dlogits, Partial* partial,
+                         int threads) {
   const int64_t tasks = CeilDiv(rows, kRowsPerTask);
-  Partial* partial = workspace.shared<Partial>();
   const double inverse_rows = 1.0 / static_cast<double>(rows);
   const double everywhere = static_cast<double>(smoothing) / static_cast<double>(channels);
 
-  ParallelFor(workspace.threads(), tasks, [&](int64_t task, int) {
+  ParallelFor(threads, tasks, [&](int64_t task, int) {
     Partial own = {0.0, 0};
     const int64_t end = std::min(rows, (task + 1) * kRowsPerTask);
     for (int64_t row = task * kRowsPerTask; row < end; ++row) {
@@ -112,8 +114,33 @@ void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits, co
     total.loss += partial[task].loss;
     total.correct += partial[task].correct;
   }
-  *loss = static_cast<float>(total.loss / static_cast<double>(rows));
-  *correct = total.correct;
+  state->loss = static_cast<float>(total.loss / static_cast<double>(rows));
+  state->correct = total.correct;
+}
+
+}  // namespace
+
+Compiled Compile(const step::Softmax& step, const Context& context) {
+  return Kernel{[step, x = context.shape(step.x)](const Run& run) {
+    SoftmaxForward(x.pixels(), x.c, run.In(step.x), run.Out(step.y), run.threads());
+  }};
+}
+
+Compiled Compile(const step::SoftmaxBackward& step, const Context& context) {
+  return Kernel{[step, y = context.shape(step.y)](const Run& run) {
+    SoftmaxBackward(y.pixels(), y.c, run.In(step.dy), run.In(step.y), run.Out(step.dx),
+                    run.threads());
+  }};
+}
+
+Compiled Compile(const step::SoftmaxCrossEntropy& step, const Context& context) {
+  const Shape logits = context.shape(step.logits);
+  const auto bytes = static_cast<size_t>(CeilDiv(logits.n, kRowsPerTask)) * sizeof(Partial);
+  return Kernel({.shared = bytes}, [step, logits](const Run& run) {
+    SoftmaxCrossEntropy(logits.n, logits.c, run.In(step.logits), run.arguments().labels,
+                        step.smoothing, run.arguments().state, run.Out(step.dlogits),
+                        run.scratch().shared<Partial>(), run.threads());
+  });
 }
 
 }  // namespace ninc::cpu
