@@ -42,6 +42,8 @@ Compiled Compile(const step::AvgPool2d& step, const StepValues& context);
 Compiled Compile(const step::AvgPool2dBackward& step, const StepValues& context);
 Compiled Compile(const step::GlobalAvgPool2d& step, const StepValues& context);
 Compiled Compile(const step::GlobalAvgPool2dBackward& step, const StepValues& context);
+Compiled Compile(const step::GlobalMaxPool2d& step, const StepValues& context);
+Compiled Compile(const step::GlobalMaxPool2dBackward& step, const StepValues& context);
 
 Compiled Compile(const step::FoldNorm& step, const StepValues& context);
 Compiled Compile(const step::ScaleShift& step, const StepValues& context);

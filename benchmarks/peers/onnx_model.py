@@ -73,12 +73,16 @@ def _nodes(node, value: str, shape) -> list[onnx.NodeProto]:
         return [make("Relu")]
     if op == "Dropout":
         return []
-    if op == "GlobalAvgPool2d":
+    if op in ("GlobalAvgPool2d", "GlobalMaxPool2d"):
         # As a pool over the whole map: OpenVINO 2026.4 makes a reduction of GlobalAveragePool that
         # stays on AVX-512 where the rest is held to AVX2, and reads that layout wrongly.
         pooled = f"{name}.pooled"
         return [
-            make("AveragePool", output=pooled, kernel_shape=shape[2:]),
+            make(
+                "AveragePool" if op == "GlobalAvgPool2d" else "MaxPool",
+                output=pooled,
+                kernel_shape=shape[2:],
+            ),
             helper.make_node("Flatten", [pooled], [name], name=name, axis=1),
         ]
     if op not in ("MaxPool2d", "AvgPool2d"):

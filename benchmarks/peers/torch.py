@@ -106,6 +106,8 @@ def _layer(node) -> nn.Module:
         return nn.Dropout(node["p"])
     if op == "GlobalAvgPool2d":
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    if op == "GlobalMaxPool2d":
+        return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
     if op not in ("MaxPool2d", "AvgPool2d"):
         raise unsupported(node)
     window = (tuple(node["kernel_size"]), tuple(node["stride"]), tuple(node["padding"]))

@@ -86,7 +86,7 @@ py::array AvgPool2dBackward(const py::object& dy_object, const Nchw& x_shape, Pa
   return dx.ToArray(call);
 }
 
-// A map without pixels has no average.
+// A map without pixels has neither average nor maximum.
 void ExpectPixels(const char* function, const Shape& x) {
   if (x.n >= 0 && x.h > 0 && x.w > 0 && x.c > 0) return;
   Check(InvalidShape(std::string(function) +
@@ -99,14 +99,22 @@ StepArray OfMaps(const py::array& array) {
 }
 
 // x: N×C×H×W -> N×C
-py::array GlobalAvgPool2d(const py::object& x_object) {
-  constexpr const char* kName = "global_avg_pool2d";
-  const ImageArray x(x_object, {kName, "x"});
-  ExpectPixels(kName, x.shape);
+template <class Step>
+py::array GlobalPool(const char* function, const py::object& x_object) {
+  const ImageArray x(x_object, {function, "x"});
+  ExpectPixels(function, x.shape);
   py::array_t<float> y = NewArray({x.shape.n, x.shape.c});
   const Call call;
-  call.Run(step::GlobalAvgPool2d{0, 1}, {Maps(call, x), OfMaps(y)});
+  call.Run(Step{0, 1}, {Maps(call, x), OfMaps(y)});
   return y;
+}
+
+py::array GlobalAvgPool2d(const py::object& x) {
+  return GlobalPool<step::GlobalAvgPool2d>("global_avg_pool2d", x);
+}
+
+py::array GlobalMaxPool2d(const py::object& x) {
+  return GlobalPool<step::GlobalMaxPool2d>("global_max_pool2d", x);
 }
 
 // dy: N×C -> N×C×H×W
@@ -119,6 +127,19 @@ py::array GlobalAvgPool2dBackward(const py::object& dy_object, const Nchw& x_sha
   const Call call;
   const Maps dx(shape);
   call.Run(step::GlobalAvgPool2dBackward{0, 1}, {OfMaps(dy), dx});
+  return dx.ToArray(call);
+}
+
+// dy: N×C, x: N×C×H×W -> N×C×H×W
+py::array GlobalMaxPool2dBackward(const py::object& dy_object, const py::object& x_object) {
+  constexpr const char* kName = "global_max_pool2d_backward";
+  const py::array dy = ContiguousFloats(dy_object, {kName, "dy"}, 2);
+  const ImageArray x(x_object, {kName, "x"});
+  ExpectPixels(kName, x.shape);
+  ExpectOutputShape(kName, {.n = dy.shape(0), .c = dy.shape(1)}, {.n = x.shape.n, .c = x.shape.c});
+  const Call call;
+  const Maps dx(x.shape);
+  call.Run(step::GlobalMaxPool2dBackward{0, 1, 2}, {OfMaps(dy), Maps(call, x), dx});
   return dx.ToArray(call);
 }
 
@@ -137,6 +158,8 @@ void DefinePooling(py::module_& module) {
              arg("count_include_pad"));
   module.def("global_avg_pool2d", &GlobalAvgPool2d, arg("x"));
   module.def("global_avg_pool2d_backward", &GlobalAvgPool2dBackward, arg("dy"), arg("x_shape"));
+  module.def("global_max_pool2d", &GlobalMaxPool2d, arg("x"));
+  module.def("global_max_pool2d_backward", &GlobalMaxPool2dBackward, arg("dy"), arg("x"));
 }
 
 }  // namespace ninc::python

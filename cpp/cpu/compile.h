@@ -23,6 +23,8 @@ Compiled Compile(const step::AvgPool2d& step, const Context& context);
 Compiled Compile(const step::AvgPool2dBackward& step, const Context& context);
 Compiled Compile(const step::GlobalAvgPool2d& step, const Context& context);
 Compiled Compile(const step::GlobalAvgPool2dBackward& step, const Context& context);
+Compiled Compile(const step::GlobalMaxPool2d& step, const Context& context);
+Compiled Compile(const step::GlobalMaxPool2dBackward& step, const Context& context);
 Compiled Compile(const step::TrainingPool& step, const Context& context);
 Compiled Compile(const step::TrainingPoolBackward& step, const Context& context);
 

@@ -10,6 +10,7 @@
 #include "ops/dropout.h"
 #include "ops/flatten.h"
 #include "ops/global_avg_pool2d.h"
+#include "ops/global_max_pool2d.h"
 #include "ops/input.h"
 #include "ops/linear.h"
 #include "ops/max_pool2d.h"

@@ -45,6 +45,11 @@ int64_t FirstMaximum(const std::vector<int64_t>& window, const Values& x) {
   return best;
 }
 
+// The window that holds a whole map.
+Pool2dProblem WholeMap(const Shape& input) {
+  return {.input = input, .kernel_h = input.h, .kernel_w = input.w};
+}
+
 // How many pixels an average over the window of (p, q) divides by.
 double Area(const Pool2dProblem& problem, int64_t p, int64_t q) {
   const Shape& in = problem.input;
@@ -116,6 +121,14 @@ std::vector<double> GlobalAvgPool2dBackward(const Shape& input, const Values& dy
     dx[i] = dy[n * input.c + i % input.c] / static_cast<double>(pixels);
   }
   return dx;
+}
+
+std::vector<double> GlobalMaxPool2dForward(const Shape& input, const Values& x) {
+  return MaxPool2dForward(WholeMap(input), x);
+}
+
+std::vector<double> GlobalMaxPool2dBackward(const Shape& input, const Values& dy, const Values& x) {
+  return MaxPool2dBackward(WholeMap(input), dy, x);
 }
 
 }  // namespace ninc::reference

@@ -28,4 +28,8 @@ std::vector<double> GlobalAvgPool2dForward(const Shape& input, const Values& x);
 // dx(n,h,w,c) = dy(n,c) / (H·W)
 std::vector<double> GlobalAvgPool2dBackward(const Shape& input, const Values& dy);
 
+// y(n,c) = max_hw x(n,h,w,c) and its gradient: max pooling whose window is the map.
+std::vector<double> GlobalMaxPool2dForward(const Shape& input, const Values& x);
+std::vector<double> GlobalMaxPool2dBackward(const Shape& input, const Values& dy, const Values& x);
+
 }  // namespace ninc::reference

@@ -1,6 +1,8 @@
 // Pools, forward and backward.
 #include "reference/pool2d.h"
 
+#include <limits>
+
 #include "support/step_check.h"
 #include "support/values.h"
 
@@ -167,6 +169,49 @@ TEST(GlobalAvgPoolTest, LargeMapsLoseNoDigits) {
       [&](const Outputs& got) {
         for (int64_t c = 0; c < shape.c; ++c) EXPECT_NEAR(got[0][c] / y[c], 1.0, bound) << c;
       });
+}
+
+// Outputs: y, dx.
+Steps GlobalMaxBothWays(const Shape& shape, const std::vector<float>& x,
+                        const std::vector<float>& dy) {
+  return [&](StepCall& call) {
+    const Shape maps{shape.n, 1, 1, shape.c};
+    const StepArray from = call.In(shape, x);
+    call.Run(step::GlobalMaxPool2d{0, 1}, {from, call.Out(maps)});
+    call.Run(step::GlobalMaxPool2dBackward{0, 1, 2}, {call.In(maps, dy), from, call.Out(shape)});
+  };
+}
+
+// Maps of the table, and one of more pixels than a GPU's block has threads; with ties, and with
+// NaN, which counts as largest.
+TEST(GlobalMaxPoolTest, TheFirstMaximumTakesTheGradient) {
+  std::vector<Shape> shapes{{2, 19, 18, 33}, {1, 17, 40, 1}, {0, 3, 2, 5}};
+  for (const Pool2dProblem& p : PoolProblems()) shapes.push_back(p.input);
+  for (const Shape& shape : shapes) {
+    for (bool nan : {false, true}) {
+      const std::vector<float> x = WithTies(shape.size(), 9, nan);
+      const std::vector<float> dy = Random(shape.n * shape.c, 10);
+      const std::vector<double> y = reference::GlobalMaxPool2dForward(shape, x);
+      const std::vector<double> dx = reference::GlobalMaxPool2dBackward(shape, dy, x);
+      OnEveryBackend(shape.ToString(), GlobalMaxBothWays(shape, x, dy), [&](const Outputs& got) {
+        ExpectExact(got[0], y);
+        ExpectExact(got[1], dx);
+      });
+    }
+  }
+}
+
+TEST(GlobalMaxPoolTest, AMapOfMinusInfinityHasAFirstMaximumToo) {
+  const Shape shape{2, 20, 15, 9};
+  const std::vector<float> x(shape.size(), -std::numeric_limits<float>::infinity());
+  const std::vector<float> dy(shape.n * shape.c, 1.0f);
+  OnEveryBackend(shape.ToString(), GlobalMaxBothWays(shape, x, dy), [&](const Outputs& got) {
+    EXPECT_EQ(got[0][0], x[0]);
+    for (int64_t i = 0; i < shape.size(); ++i) {
+      const bool first = i % (shape.size() / shape.n) < shape.c;
+      ASSERT_EQ(got[1][i], first ? 1.0f : 0.0f) << i;
+    }
+  });
 }
 
 }  // namespace

@@ -158,6 +158,9 @@ class Interpreter {
   Values Eval(const op::GlobalAvgPool2d&) {
     return reference::GlobalAvgPool2dForward(in().shape, x());
   }
+  Values Eval(const op::GlobalMaxPool2d&) {
+    return reference::GlobalMaxPool2dForward(in().shape, x());
+  }
 
   Values Eval(const op::Dropout& op) {
     return training_ ? reference::Dropout(op.p, dropouts_++, *training_, x()) : x();

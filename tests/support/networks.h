@@ -126,6 +126,18 @@ inline std::vector<Network> Networks() {
          "stride": [1, 1]},
         {"name": "both", "op": "Concat", "inputs": ["max4", "max4"]},
         {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["both"]})"},
+      // Both global pools of one map, read by a layer each way.
+      {"global max", {3, 6, 5, 2}, R"(
+        {"name": "x", "op": "Input", "channels": 2},
+        {"name": "conv", "op": "Conv2d", "inputs": ["x"], "in_channels": 2, "out_channels": 5,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1]},
+        {"name": "relu", "op": "Relu", "inputs": ["conv"]},
+        {"name": "cccp", "op": "Conv2d", "inputs": ["relu"], "in_channels": 5, "out_channels": 4},
+        {"name": "gmp", "op": "GlobalMaxPool2d", "inputs": ["cccp"]},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["cccp"]},
+        {"name": "both", "op": "Concat", "inputs": ["gmp", "gap"]},
+        {"name": "fc", "op": "Linear", "inputs": ["both"], "in_features": 8, "out_features": 3},
+        {"name": "twice", "op": "GlobalMaxPool2d", "inputs": ["fc"]})"},
       // A sum that hands one gradient to two convolutions with biases.
       {"sum of biases", {3, 5, 4, 2}, R"(
         {"name": "x", "op": "Input", "channels": 2},

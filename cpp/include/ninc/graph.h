@@ -52,6 +52,7 @@ struct AvgPool2d {
   bool count_include_pad = true;
 };
 struct GlobalAvgPool2d {};
+struct GlobalMaxPool2d {};
 struct Dropout {
   float p = 0.5f;
 };
@@ -66,8 +67,8 @@ struct Softmax {};  // over channels
 }  // namespace op
 
 using Op = std::variant<op::Input, op::Conv2d, op::BatchNorm2d, op::Relu, op::Relu6, op::MaxPool2d,
-                        op::AvgPool2d, op::GlobalAvgPool2d, op::Dropout, op::Linear, op::Add,
-                        op::Concat, op::Flatten, op::Softmax>;
+                        op::AvgPool2d, op::GlobalAvgPool2d, op::GlobalMaxPool2d, op::Dropout,
+                        op::Linear, op::Add, op::Concat, op::Flatten, op::Softmax>;
 
 NINC_API std::string_view OpName(const Op& op);  // "Conv2d", as in the JSON form
 

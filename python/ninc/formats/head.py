@@ -26,6 +26,7 @@ _AFTER = frozenset(
         "Dropout",
         "Flatten",
         "GlobalAvgPool2d",
+        "GlobalMaxPool2d",
         "MaxPool2d",
         "Relu",
         "Relu6",

@@ -21,6 +21,8 @@ from .pooling import (
     avg_pool2d_backward,
     global_avg_pool2d,
     global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
 )
@@ -36,6 +38,8 @@ __all__ = [
     "dropout_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "global_max_pool2d_backward",
     "linear",
     "linear_backward",
     "max_pool2d",

@@ -1,4 +1,4 @@
-"""Max, average and global average pooling."""
+"""Max and average pooling, of windows and of whole maps."""
 
 from __future__ import annotations
 
@@ -96,6 +96,22 @@ def global_avg_pool2d_backward(dy: Array, x_shape: Array | Sequence[int]) -> Arr
     """dx[n, c, i, j] = dy[n, c] / (H * W);   dy: N×C; x_shape: (N, C, H, W)."""
     shape = _image_shape("global_avg_pool2d_backward", x_shape)
     return _core.global_avg_pool2d_backward(dy, shape)
+
+
+def global_max_pool2d(x: Array) -> Array:
+    """y[n, c] = max over i, j of x[n, c, i, j]; NaN where one is among them.
+
+    x: N×C×H×W. Returns N×C.
+    """
+    return _core.global_max_pool2d(x)
+
+
+def global_max_pool2d_backward(dy: Array, x: Array) -> Array:
+    """dx of `global_max_pool2d`: each dy goes to the first of its map's largest values.
+
+    dy: N×C; x: N×C×H×W.
+    """
+    return _core.global_max_pool2d_backward(dy, x)
 
 
 def _pool2d_settings(

@@ -314,6 +314,14 @@ class GlobalAvgPool2d(Layer):
     stem, op = "gap", "GlobalAvgPool2d"
 
 
+class GlobalMaxPool2d(Layer):
+    """The largest value of each map: N×C×H×W -> N×C, for any H and W; of equal ones, the first
+    takes the gradient.
+    """
+
+    stem, op = "gmp", "GlobalMaxPool2d"
+
+
 class Dropout(Layer):
     """Training zeroes each value with probability p and divides the others by 1 - p; inference
     passes all through (Srivastava et al. 2014, inverted).

@@ -276,6 +276,19 @@ def test_global_avg_pool2d(rng):
     assert_close(F.global_avg_pool2d_backward(dy, x.shape), expected, 4 / 35)
 
 
+def test_global_max_pool2d(rng):
+    x = rng.integers(-3, 4, (3, 17, 5, 7)).astype(np.float32)  # with ties
+    x[0, 0, 2, 1:3] = np.nan
+    y = F.global_max_pool2d(x)
+    np.testing.assert_array_equal(y, x.max(axis=(2, 3)))
+    dy = rng.standard_normal((3, 17), np.float32)
+    first = x.reshape(3, 17, 35).argmax(axis=2)  # numpy's is the first NaN, too
+    expected = np.zeros((3, 17, 35), np.float32)
+    np.put_along_axis(expected, first[:, :, None], dy[:, :, None], axis=2)
+    dx = F.global_max_pool2d_backward(dy, x)
+    np.testing.assert_array_equal(dx, expected.reshape(x.shape))
+
+
 # ---- Element by element --------------------------------------------------------------------------
 
 

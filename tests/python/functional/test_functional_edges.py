@@ -29,7 +29,7 @@ def test_forward_of_an_empty_batch():
     assert F.linear(zeros(0, 4), zeros(3, 4), zeros(3)).shape == (0, 3)
     assert F.relu(EMPTY).shape == F.relu6(EMPTY).shape == EMPTY.shape
     assert F.max_pool2d(EMPTY, 2).shape == F.avg_pool2d(EMPTY, 2).shape == (0, 4, 2, 3)
-    assert F.global_avg_pool2d(EMPTY).shape == (0, 4)
+    assert F.global_avg_pool2d(EMPTY).shape == F.global_max_pool2d(EMPTY).shape == (0, 4)
     assert F.dropout(EMPTY, 0.5, seed=0, step=0).shape == EMPTY.shape
     assert F.softmax(zeros(0, 4)).shape == (0, 4)
 
@@ -47,6 +47,7 @@ def test_backward_of_an_empty_batch():
     assert F.max_pool2d_backward(zeros(0, 4, 2, 3), EMPTY, 2).shape == EMPTY.shape
     assert F.avg_pool2d_backward(zeros(0, 4, 2, 3), EMPTY, 2).shape == EMPTY.shape
     assert F.global_avg_pool2d_backward(zeros(0, 4), EMPTY.shape).shape == EMPTY.shape
+    assert F.global_max_pool2d_backward(zeros(0, 4), EMPTY).shape == EMPTY.shape
     assert F.dropout_backward(EMPTY, 0.5, seed=0, step=0).shape == EMPTY.shape
     assert F.softmax_backward(zeros(0, 4), zeros(0, 4)).shape == (0, 4)
 

@@ -89,6 +89,15 @@ def test_global_avg_pool2d(rng):
     check(["dx"], [F.global_avg_pool2d_backward(dy, x.shape)], gradients(ty, dy, tx))
 
 
+def test_global_max_pool2d(rng):
+    x = rng.standard_normal((2, 5, 4, 7), np.float32)
+    (tx,) = tensors(x)
+    ty = T.adaptive_max_pool2d(tx, 1).flatten(1)
+    check(["y"], [F.global_max_pool2d(x)], [ty])
+    dy = rng.standard_normal((2, 5), np.float32)
+    check(["dx"], [F.global_max_pool2d_backward(dy, x)], gradients(ty, dy, tx))
+
+
 @pytest.mark.parametrize("mine, backward, theirs", [
     (F.relu, F.relu_backward, T.relu),
     (F.relu6, F.relu6_backward, T.relu6),

@@ -148,6 +148,7 @@ def test_every_layer_is_its_function(rng):
         (nn.ReLU(), F.relu(x)),
         (nn.ReLU6(), F.relu6(x)),
         (nn.GlobalAvgPool2d(), F.global_avg_pool2d(x)),
+        (nn.GlobalMaxPool2d(), F.global_max_pool2d(x)),
         (nn.Dropout(0.5), x),
         (nn.Flatten(), x.reshape(2, -1)),
         (nn.Softmax(), F.softmax(x)),

@@ -229,6 +229,10 @@ CALLS = {
     "functional.global_avg_pool2d_backward": _function(
         F.global_avg_pool2d_backward, dy=floats(2, 3), x_shape=X.shape
     ),
+    "functional.global_max_pool2d": _function(F.global_max_pool2d, x=X),
+    "functional.global_max_pool2d_backward": _function(
+        F.global_max_pool2d_backward, dy=floats(2, 3), x=X
+    ),
     # Layers and networks
     "Conv2d": _layer(nn.Conv2d, 3, 4, 3),
     "MlpConv": _layer(nn.MlpConv, 3, (4, 2), 3),
