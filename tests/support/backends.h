@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -35,7 +36,7 @@ class GuardedProcessor final : public Backend {
     const size_t all = (kFront + bytes + kGuard + kAlignment - 1) / kAlignment * kAlignment;
     auto* const base = static_cast<std::byte*>(std::aligned_alloc(kAlignment, all));
     if (base == nullptr) return OutOfMemory("the test needs more memory");
-    std::memset(base, kGuardByte, all);
+    std::memset(base, GuardOf(base), all);
     std::memcpy(base, &bytes, sizeof(bytes));
     std::memset(base + kFront, kNanByte, bytes);
     return DeviceMemory(base + kFront, bytes, &Free);
@@ -62,18 +63,24 @@ class GuardedProcessor final : public Backend {
  private:
   static constexpr size_t kAlignment = 64, kGuard = 128;
   static constexpr size_t kFront = kAlignment + kGuard;  // how many bytes there are, then a guard
-  static constexpr int kGuardByte = 0xA5, kNanByte = 0xFF;
+  static constexpr int kNanByte = 0xFF;
 
-  static bool Intact(const std::byte* guard) {
+  // Another at every place, so that what is copied from behind one array does not pass as
+  // another's.
+  static int GuardOf(const std::byte* base) {
+    return static_cast<int>(reinterpret_cast<uintptr_t>(base) / kAlignment % 251);
+  }
+  static bool Intact(const std::byte* guard, int value) {
     return std::all_of(guard, guard + kGuard,
-                       [](std::byte b) { return b == std::byte{kGuardByte}; });
+                       [&](std::byte b) { return b == static_cast<std::byte>(value); });
   }
   static void Free(std::byte* data) {
     std::byte* const base = data - kFront;
     size_t bytes;
     std::memcpy(&bytes, base, sizeof(bytes));
-    EXPECT_TRUE(Intact(base + kAlignment)) << "written before the start of " << bytes << " bytes";
-    EXPECT_TRUE(Intact(data + bytes)) << "written past the end of " << bytes << " bytes";
+    const int guard = GuardOf(base);
+    EXPECT_TRUE(Intact(base + kAlignment, guard)) << "written before " << bytes << " bytes";
+    EXPECT_TRUE(Intact(data + bytes, guard)) << "written past the end of " << bytes << " bytes";
     std::free(base);
   }
 
