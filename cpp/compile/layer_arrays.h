@@ -75,8 +75,8 @@ struct NormGradient {
 
 // The batch norms around a PointwiseBackward.
 struct PointwiseNorms {
-  NormGradient behind;  // the first problem: dy is the gradient of its y, whose sums are there
-  NormGradient ahead;   // of the last problem, whose x it makes of z: its sums are written
+  NormGradient after;   // the first problem: dy is the gradient of its y, whose sums are there
+  NormGradient before;  // of the last problem, whose x it makes of z: its sums are written
 };
 
 }  // namespace ninc

@@ -120,7 +120,7 @@ Compiled Compile(const step::PointwiseBackward& step, const Context& context) {
     }
     PointwiseNorms norms;
     if (step.norms) {
-      norms = {ArraysOf(step.norms->behind, run), ArraysOf(step.norms->ahead, run)};
+      norms = {ArraysOf(step.norms->after, run), ArraysOf(step.norms->before, run)};
     }
     PointwiseBackward(plan, run.In(step.dy), layers.data(), step.norms ? &norms : nullptr,
                       run.Out(step.dx), run.scratch());

@@ -32,7 +32,7 @@ __device__ __forceinline__ Pack<kWidth> Load(const float* from) {
 template <int kWidth>
 __device__ __forceinline__ void Store(const Pack<kWidth>& pack, float* to) {
   if constexpr (kWidth == 4) {
-    // The plain store under its name: an assignment comes out as four stores behind long
+    // The plain store under its name: an assignment comes out as four stores after long
     // computations of its address.
     __stwb(reinterpret_cast<float4*>(to), make_float4(pack.v[0], pack.v[1], pack.v[2], pack.v[3]));
   } else {
@@ -66,7 +66,8 @@ __device__ __forceinline__ float Activated(Limits limits, float x) {
   return x > limits.high ? limits.high : x;
 }
 
-// The gradient behind the activation that gave y: dy, or zero where y stands at a limit.
+// The gradient of what the activation was given, where it gave y: dy, or zero where y stands at a
+// limit.
 __device__ __forceinline__ float Masked(Limits limits, float dy, float y) {
   return y <= limits.low || y >= limits.high ? 0.0f : dy;
 }

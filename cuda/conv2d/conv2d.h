@@ -57,7 +57,7 @@ struct Conv2dArgs {
   const float* bias;       // or null
   const float* mask;       // the activation's output that stops gradients, or null
   float* y;                // rows × columns
-  Limits limits;           // of the activation behind the sum, or the one that gave mask
+  Limits limits;           // of the activation after the sum, or the one that gave mask
   int32_t columns;         // output channels
   int32_t packed_columns;  // the same rounded up to whole warp tiles
   int32_t steps;           // reduction stages

@@ -26,7 +26,7 @@ struct ProductArrays {
 // Queues a forward pass or data gradient.
 using Product = std::function<Status(Stream& stream, const ProductArrays& arrays)>;
 
-// The activation is the one behind the sum, or with a mask the one that gave it. The problem's size
+// The activation is the one after the sum, or with a mask the one that gave it. The problem's size
 // has been checked.
 Product MakeProduct(const Conv2dProblem& problem, Pass pass, Activation activation);
 

@@ -1,6 +1,6 @@
 // An mlpconv (Lin, Chen, Yan 2013) in one kernel: a block takes its pixels through convolution and
 // 1×1 layers; what one layer makes of them stays in shared memory for the next, and only what is
-// wanted is written to memory. A pool behind the chain is a kernel of its own: its windows cross
+// wanted is written to memory. A pool after the chain is a kernel of its own: its windows cross
 // the blocks' borders.
 //
 // Weights come through the same stages as in conv2d.cu, without a break from layer to layer: the

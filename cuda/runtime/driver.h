@@ -35,7 +35,7 @@ std::string VersionText(int version);
 int NeededDriverVersion();
 
 // DeviceFailure in a process that was forked after its parent had initialised the driver, which
-// does not survive it. Every call to the driver stands behind this check, the frees too.
+// does not survive it. Every call to the driver goes through this check, the frees too.
 Status CheckNotForked();
 
 // Whether `code` means that nothing on this context will ever work again.

@@ -65,7 +65,7 @@ class GuardedProcessor final : public Backend {
   static constexpr size_t kFront = kAlignment + kGuard;  // how many bytes there are, then a guard
   static constexpr int kNanByte = 0xFF;
 
-  // Another at every place, so that what is copied from behind one array does not pass as
+  // Another at every place, so that what is copied from beyond one array does not pass as
   // another's.
   static int GuardOf(const std::byte* base) {
     return static_cast<int>(reinterpret_cast<uintptr_t>(base) / kAlignment % 251);

@@ -163,7 +163,7 @@ class NormFusion {
         .dy = site.backward.dy,
         .dx = data.dx};
     walk.norms = {ValuesOf(site), ValuesOf(*site.source)};
-    walk.norms->ahead.norm.activation = site.source->forward.activation;
+    walk.norms->before.norm.activation = site.source->forward.activation;
     program_.steps[site.data_step].op = std::move(walk);
     dropped_[site.weights_step] = true;
   }

@@ -138,18 +138,18 @@ struct PointwiseBackward {
   std::vector<Layer> layers;  // the network's last first
   ValueId dy, dx;
   struct Norms {
-    NormValues behind, ahead;
+    NormValues after, before;  // the convolution, in the network's order
   };
   std::optional<Norms> norms = {};
   Operands operands() const {
     Operands operands{{dy}, {dx}};
     if (norms) {
-      const NormValues &behind = norms->behind, &ahead = norms->ahead;
+      const NormValues &after = norms->after, &before = norms->before;
       operands.reads.insert(operands.reads.end(),
-                            {behind.z, behind.norm.mean, behind.norm.scale, behind.norm.bias,
-                             behind.inv_std, behind.dweight, behind.dbias, ahead.norm.mean,
-                             ahead.norm.scale, ahead.norm.bias, ahead.inv_std});
-      operands.writes.insert(operands.writes.end(), {ahead.dweight, ahead.dbias});
+                            {after.z, after.norm.mean, after.norm.scale, after.norm.bias,
+                             after.inv_std, after.dweight, after.dbias, before.norm.mean,
+                             before.norm.scale, before.norm.bias, before.inv_std});
+      operands.writes.insert(operands.writes.end(), {before.dweight, before.dbias});
     }
     for (const Layer& layer : layers) {
       operands.reads.insert(operands.reads.end(), {layer.x, layer.packed});

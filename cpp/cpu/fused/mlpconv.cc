@@ -1,6 +1,6 @@
 // The schedule of a chain. A task takes a unit (one image, or several small ones) through all of
 // its layers, a block of pixels at a time: what a layer made of the block is still in L2 when the
-// next one reads it, and what nobody asked to keep never leaves it. A pool behind the chain works
+// next one reads it, and what nobody asked to keep never leaves it. A pool after the chain works
 // on the unit's map, in L2 too. A plain layer at a time would write and read every map in memory.
 // Units left over, too few for all threads, are shared out in pieces.
 //

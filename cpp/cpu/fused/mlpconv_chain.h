@@ -1,4 +1,4 @@
-// The layers of a chain one behind the other for some of its pixels, a block at a time: what one
+// The layers of a chain one after the other for some of its pixels, a block at a time: what one
 // layer made of the block is still in L2 when the next reads it.
 //
 // Blocks are of Winograd's tiles where that is how the first layer runs, else of pixels in a row;
@@ -66,7 +66,7 @@ class MlpConvChain {
   // of that layer's input.
   void RunFrom(size_t layer, Span pixels, const float* x, const MlpConvLayer* layers,
                const LastMap& last_map, std::byte* memory) const;
-  // The pool behind the maps of some images; y is that of all.
+  // The pool after the maps of some images; y is that of all.
   void RunTail(Span images, const float* map, float* y, int threads) const;
 
  private:

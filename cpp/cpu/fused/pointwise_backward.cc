@@ -4,10 +4,10 @@
 // batches that is memory's speed, not the multiply-adds': cccp1 and cccp2 of NIN-CIFAR at batch
 // 128 take 77 ms so and 95 ms one by one.
 //
-// Between two batch norms a layer's blocks are made of what these read: dz of the gradient g behind
-// the one and what it normalised, x of what the other one normalises. dx, masked, is that one's g,
-// and its sums are taken while it is in L2. Such a batch norm costs one more reading of what it
-// normalised each way.
+// Between two batch norms a layer's blocks are made of what these read. The later one's gradient dz
+// is made of the gradient g of its result and of what it normalised; x is made of what the earlier
+// one normalises. dx, masked, is the gradient of the earlier one's result, and that one's sums are
+// taken while dx is in L2. So a batch norm costs one more reading of what it normalised each way.
 //
 // A task is a chunk of the pixels with sums of its own, as many as the shapes give, added in order
 // afterwards: the bits do not depend on the threads.
@@ -85,7 +85,7 @@ struct GradientChain {
   std::array<std::optional<Layer>, MlpConvProblem::kMaxLayers> layers;
   // Of a layer's sums in a chunk. No vector: a run allocates nothing.
   std::array<int64_t, MlpConvProblem::kMaxLayers> offsets{};
-  int64_t norm_sums = 0;  // the offset of those of the batch norm ahead
+  int64_t norm_sums = 0;  // the offset of those of the batch norm before
   int64_t floats = 0;     // of a chunk
   int64_t pixels, chunks, widest = 0;
   int64_t columns_bytes = 0, halves_bytes = 0;
@@ -112,8 +112,8 @@ struct ChainScratch {
   std::byte* columns;  // of x, of a split weight gradient
   std::byte* halves;   // of a split data gradient
   float* between[2];   // [BlockRows][widest]: what one layer gives the next
-  float* gradient;     // [BlockRows][out of the first]: dz of the batch norm behind it
-  float* normal;       // [BlockRows][widest]: x of the batch norm ahead
+  float* gradient;     // [BlockRows][out of the first]: dz of the batch norm after it
+  float* normal;       // [BlockRows][widest]: x, made by the batch norm before
 };
 
 // What all threads share.
@@ -159,7 +159,7 @@ void AddWeights(Target target, const Layer& layer, const float* dy, int64_t pixe
   }
 }
 
-// The batch norms around a layer, and the factors of the gradient of the one behind.
+// The batch norms around a layer, and the factors of the gradient of the one after it.
 struct Norms {
   const PointwiseNorms& around;
   const float* offset;
@@ -189,13 +189,13 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
       const float* const z = layers[i].x + first * layer.in;
       const float* const g = from;
       const float* x = z;
-      const float* behind = nullptr;
+      const float* normalised = nullptr;  // by the batch norm after the layer
       if (norms != nullptr) {
-        const NormGradient& norm = norms->around.behind;
-        behind = norm.z + first * layer.out;
-        InputGradientRows(target, norm.norm, {count, layer.out, g, behind}, norms->offset,
+        const NormGradient& norm = norms->around.after;
+        normalised = norm.z + first * layer.out;
+        InputGradientRows(target, norm.norm, {count, layer.out, g, normalised}, norms->offset,
                           norms->slope, scratch.gradient);
-        NormalizeRows(target, norms->around.ahead.norm, count, layer.in, z, scratch.normal);
+        NormalizeRows(target, norms->around.before.norm, count, layer.in, z, scratch.normal);
         from = scratch.gradient;
         x = scratch.normal;
       }
@@ -207,11 +207,11 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
         scratch.dx[m] = to + m * layer.in;
       }
       const int64_t next_out = i == 0 ? next * layer.out : 0;
-      Fetch::Part next_behind;
-      if (behind != nullptr) next_behind = {behind + count * layer.out, next_out};
+      Fetch::Part next_normalised;
+      if (normalised != nullptr) next_normalised = {normalised + count * layer.out, next_out};
       Fetch fetch({{{z + count * layer.in, next * layer.in},
                     {g + count * layer.out, next_out},
-                    next_behind}},
+                    next_normalised}},
                   layer.weight_panels.Tiles(0, layer.weight_panels.count(), layer.in),
                   layer.weight_panels.shape().split ? kAnyLines : BlockRows(target) / 2);
       AddWeights(target, layer, from, count, block == block0, sums + chain.offsets[i], &fetch,
@@ -222,7 +222,7 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
                     {.activation = layers[i].activation, .x = masked ? x : nullptr, .dx = to},
                     scratch.dx);
       if (norms != nullptr) {
-        Normalization unmasked = norms->around.ahead.norm;
+        Normalization unmasked = norms->around.before.norm;
         unmasked.activation = {};
         AddGradientSums(target, unmasked, {count, layer.in, to, z}, sums + chain.norm_sums);
       }
@@ -287,9 +287,9 @@ void PointwiseBackward(const PointwisePlan& plan, const float* dy, const Pointwi
   float* const slope = offset + chain.layer(0).out;
   std::optional<Norms> around;
   if (norms != nullptr) {
-    const NormGradient& behind = norms->behind;
-    InputGradientFactors(chain.pixels, chain.layer(0).out, behind.inv_std, behind.dweight,
-                         behind.dbias, offset, slope);
+    const NormGradient& after = norms->after;
+    InputGradientFactors(chain.pixels, chain.layer(0).out, after.inv_std, after.dweight,
+                         after.dbias, offset, slope);
     around.emplace(Norms{*norms, offset, slope});
   }
   ParallelFor(workspace.threads(), chain.chunks, [&](int64_t chunk, int thread) {
@@ -302,9 +302,9 @@ void PointwiseBackward(const PointwisePlan& plan, const float* dy, const Pointwi
                 [&](int64_t panel, int) { StorePanel(chain, i, panel, sums.chunks, layers[i]); });
   }
   if (norms == nullptr) return;
-  const NormGradient& ahead = norms->ahead;
+  const NormGradient& before = norms->before;
   StoreGradientSums(chain.chunks, sums.chunks + chain.norm_sums, chain.floats,
-                    chain.layer(chain.size() - 1).in, ahead.inv_std, ahead.dweight, ahead.dbias);
+                    chain.layer(chain.size() - 1).in, before.inv_std, before.dweight, before.dbias);
 }
 
 }  // namespace ninc::cpu

@@ -2,7 +2,7 @@
 // conventions, and the scale and shift it is in inference. All outputs are written (=).
 //
 // Here it is a step of its own. Both directions are bound by memory, so each reads its matrices
-// twice and no more: once for the sums, once for the result. Most batch norms stand behind a
+// twice and no more: once for the sums, once for the result. Most batch norms stand after a
 // convolution and have their sums and results from the steps around them (norm_conv2d.cc,
 // pointwise_backward.cc).
 #include "cpu/norm/batch_norm.h"

@@ -21,7 +21,7 @@ int64_t RowStatistics(Target target, const float* const* rows, int64_t count, in
 void BlockStatistics(Target target, const float* x, int64_t rows, int64_t columns, float* mean,
                      float* squares);
 // Joins blocks in their order: mean and squares of block b stand at partial + b·2·channels, one
-// behind the other, and are of rows[b] rows.
+// after the other, and are of rows[b] rows.
 void JoinStatistics(Target target, int64_t blocks, const int64_t* rows, const float* partial,
                     int64_t channels, float* mean, float* squares, int threads);
 
@@ -30,8 +30,9 @@ void JoinStatistics(Target target, int64_t blocks, const int64_t* rows, const fl
 void NormalizeRows(Target target, const Normalization& norm, int64_t rows, int64_t channels,
                    const float* z, float* y);
 
-// A block of the gradient behind a batch norm. It is masked by y where that is not null, else by
-// what the activation is given anew: reading z alone costs less than reading y too.
+// A block of the gradient of a batch norm's result. The activation's mask is taken of y where that
+// is not null; else y is computed of z once more, since reading z alone costs less than reading y
+// too.
 struct NormGradientRows {
   int64_t rows, channels;
   const float* dy;

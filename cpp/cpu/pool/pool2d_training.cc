@@ -50,7 +50,7 @@ HWY_INLINE V LoadLaneMask(const uint8_t* from) {
   const hn::RebindToSigned<DByte> signed_bytes;
   return hn::BitCast(D(), hn::PromoteTo(DI(), hn::BitCast(signed_bytes, hn::LoadU(DByte(), from))));
 }
-// Of the first `lanes` lanes; the bytes behind may be another task's.
+// Of the first `lanes` lanes; the bytes after them may be another task's.
 HWY_INLINE hn::Vec<DI> LoadBytes(int64_t lanes, const uint8_t* from) {
   if (lanes == kLanes) return LoadBytes(from);
   uint8_t bytes[kLanes] = {};
@@ -65,7 +65,7 @@ HWY_INLINE void StoreBytes(hn::Vec<DI> value, int64_t lanes, uint8_t* to) {
   std::memcpy(to, all, static_cast<size_t>(std::min(lanes, kLanes)));
 }
 
-// Where the bits for x begin in the trace of an average: behind the bytes for y. A last vector's
+// Where the bits for x begin in the trace of an average: after the bytes for y. A last vector's
 // worth of bytes is read past their end.
 int64_t BitsBegin(const TrainingPoolProblem& problem) {
   return problem.dropout == 0.0f ? 0 : problem.pool.output().size() + kLanes;
@@ -106,8 +106,8 @@ HWY_INLINE void TraceMaximum(Kind kind, const PoolWindows& windows, int64_t p, i
     for (int v = 0; v < kV; ++v) {
       slice.Store(best[v], y + c, v);
       if constexpr (Kind::value != Activation::Kind::kNone) {
-        const auto stopped = hn::RebindMask(DI(), Stopped(kind, best[v]));
-        place[v] = hn::IfThenElse(stopped, hn::Set(DI(), kStopped), place[v]);
+        const auto at_limit = hn::RebindMask(DI(), AtLimit(kind, best[v]));
+        place[v] = hn::IfThenElse(at_limit, hn::Set(DI(), kMasked), place[v]);
       }
       StoreBytes(place[v], std::min(kLanes, channels - (c + v * kLanes)), trace + c + v * kLanes);
     }
@@ -120,7 +120,7 @@ HWY_INLINE void TracePassed(Kind kind, int64_t pixels, int64_t channels, const f
                             uint8_t* trace) {
   for (int64_t i = 0; i < pixels; ++i, x += channels, trace += PixelTraceBytes(channels)) {
     ForEachSlice<1>(channels, [&](int64_t c, auto slice) HWY_ATTR {
-      StoreBits(hn::Not(Stopped(kind, slice.Load(x + c))), trace + c / kLanes * kMaskBytes);
+      StoreBits(hn::Not(AtLimit(kind, slice.Load(x + c))), trace + c / kLanes * kMaskBytes);
     });
   }
 }
@@ -129,14 +129,14 @@ HWY_INLINE void TracePassed(Kind kind, int64_t pixels, int64_t channels, const f
 HWY_INLINE void DropAndTrace(const DropoutMask& mask, bool maximum, int64_t first, int64_t count,
                              float* y, uint8_t* trace) {
   const V factor = hn::Set(D(), mask.scale);
-  const auto stopped = hn::Set(DI(), kStopped), kept_byte = hn::Set(DI(), kKept);
+  const auto masked = hn::Set(DI(), kMasked), kept_byte = hn::Set(DI(), kKept);
   y += first;
   trace += first;
   DrawStretch(mask, first, count, [&](int64_t i, int64_t lanes, auto slice, M dropped) HWY_ATTR {
     const V kept = hn::Mul(slice.Load(y + i), factor);
     slice.Store(hn::IfThenZeroElse(dropped, kept), y + i);
     const auto drops = hn::RebindMask(DI(), dropped);
-    const auto after = maximum ? hn::IfThenElse(drops, stopped, LoadBytes(lanes, trace + i))
+    const auto after = maximum ? hn::IfThenElse(drops, masked, LoadBytes(lanes, trace + i))
                                : hn::IfThenZeroElse(drops, kept_byte);
     StoreBytes(after, lanes, trace + i);
   });
@@ -186,7 +186,7 @@ void PoolAndDrop(const TrainingPoolProblem& problem, const DropoutMask* mask, Sp
 
 // ---- Backward -----------------------------------------------------------------------------------
 // dx(n, h, w, c) = the sum that MaxPool2dBackward or AvgPool2dBackward give of dropout(dy), or 0
-// where the activation in front stopped x(n, h, w, c). scale: of what was kept.
+// where x(n, h, w, c) is at a limit of the activation before. scale: of what was kept.
 
 namespace {
 
@@ -294,7 +294,7 @@ namespace {
 // Whether all places of a window fit a byte, and there is anything to gain.
 bool Pays(const TrainingPoolProblem& problem) {
   if (problem.kind == TrainingPoolProblem::Kind::kMax) {
-    return problem.pool.kernel_h * problem.pool.kernel_w <= kStopped;
+    return problem.pool.kernel_h * problem.pool.kernel_w <= kMasked;
   }
   return problem.dropout != 0.0f || problem.activation != Activation{};
 }

@@ -1,12 +1,12 @@
 // Pools of a training step, one pass over memory each way: maximum or average with the dropout
-// behind it, and backward with the gradient of the activation in front. All outputs are written
+// after it, and backward with the mask of the activation before it. All outputs are written
 // (=). x, dx: N×H×W×C; y, dy: N×P×Q×C.
 //
 // The backward pass reads no map: what it has to know of x, forward writes down in the trace,
 //   maximum   a byte for each y: the place in the window, row by row, of the first maximum, or
-//             kStopped where the activation in front stopped that, or y was dropped
+//             kMasked where that is at a limit of the activation before, or y was dropped
 //   average   with dropout, a byte for each y: kKept, or 0 where it was dropped; then, with
-//             an activation in front, a bit for each x: whether it was passed
+//             an activation before, a bit for each x: whether it is at no limit
 // which is little beside x, lets a chain that ends in a pool never write x at all, and leaves no
 // random numbers to be drawn again.
 #pragma once
@@ -18,7 +18,7 @@
 
 namespace ninc::cpu {
 
-inline constexpr uint8_t kStopped = 255, kKept = 255;
+inline constexpr uint8_t kMasked = 255, kKept = 255;
 
 // y = dropout(pool(x)) of some of the images: x begins with the first of them, y and trace are
 // those of all. key: null where nothing is to be dropped this time; trace: null where it has no

@@ -135,24 +135,24 @@ HWY_INLINE V Clamped(V x, V low, V high) {
 #endif
 }
 
-// Whether the activation that gave y stopped what it was given: y stands at a limit.
+// Whether y is at a limit of the activation that gave it: there the gradient is 0.
 template <class Kind>
-HWY_INLINE M Stopped(Kind, V y) {
+HWY_INLINE M AtLimit(Kind, V y) {
   static_assert(Kind::value != Activation::Kind::kNone);
-  M stopped = hn::Le(y, hn::Zero(D()));
+  M at_limit = hn::Le(y, hn::Zero(D()));
   if constexpr (Kind::value == Activation::Kind::kRelu6) {
-    stopped = hn::Or(stopped, hn::Ge(y, hn::Set(D(), 6.0f)));
+    at_limit = hn::Or(at_limit, hn::Ge(y, hn::Set(D(), 6.0f)));
   }
-  return stopped;
+  return at_limit;
 }
 
-// The gradient behind the activation that gave y.
+// The gradient of what the activation was given, where it gave y.
 template <class Kind>
 HWY_INLINE V Masked(Kind kind, V dy, V y) {
   if constexpr (Kind::value == Activation::Kind::kNone)
     return dy;
   else
-    return hn::IfThenZeroElse(Stopped(kind, y), dy);
+    return hn::IfThenZeroElse(AtLimit(kind, y), dy);
 }
 
 // sums(c) = sum over tasks of partial(task, c), in the tasks' order.

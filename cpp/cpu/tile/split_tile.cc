@@ -139,10 +139,10 @@ void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, in
       const __m512 sum = _mm512_load_ps(sums + i * sums_row + j);
       if (args.mask_base != nullptr) {
         const __m512 y = _mm512_maskz_loadu_ps(exist, args.mask_base + (out - args.out_base));
-        const __mmask16 stopped = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_LE_OQ) |
-                                  _mm512_cmp_ps_mask(y, stop, _CMP_GE_OQ);
+        const __mmask16 at_limit = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_LE_OQ) |
+                                   _mm512_cmp_ps_mask(y, stop, _CMP_GE_OQ);
         _mm512_mask_storeu_ps(out, exist,
-                              _mm512_maskz_mov_ps(static_cast<__mmask16>(~stopped), sum));
+                              _mm512_maskz_mov_ps(static_cast<__mmask16>(~at_limit), sum));
       } else {
         // The second operand is given where one is NaN.
         const __m512 y = _mm512_min_ps(high, _mm512_max_ps(low, _mm512_add_ps(sum, bias)));

@@ -40,8 +40,8 @@ HWY_INLINE void Finish(const TileArgs& args, int v, Slice slice, const V (&acc)[
     NINC_UNROLL for (int i = 0; i < kR; ++i) {
       float* const to = out[i] + column;
       const V y = slice.Load(args.mask_base + (to - args.out_base));
-      const M stopped = hn::Or(hn::Le(y, hn::Zero(D())), hn::Ge(y, stop));
-      slice.Store(hn::IfThenZeroElse(stopped, acc[i][v]), to);
+      const M at_limit = hn::Or(hn::Le(y, hn::Zero(D())), hn::Ge(y, stop));
+      slice.Store(hn::IfThenZeroElse(at_limit, acc[i][v]), to);
     }
     return;
   }

@@ -75,8 +75,8 @@ struct TileArgs {
   bool last;          // then C = activation(C + bias)
   const float* bias;  // all columns' (column is added here), or null
   Activation activation;
-  // Or, of a gradient: C = 0 where the activation that gave mask_base(...) stopped what it was
-  // given. The mask is laid out as the array that starts at out_base and holds C; null: none.
+  // Or, of a gradient: C = 0 where mask_base(...) is at a limit of the activation that gave it. The
+  // mask is laid out as the array that starts at out_base and holds C; null: none.
   const float* mask_base;
   const float* out_base;
 };
@@ -95,7 +95,7 @@ struct OuterTileArgs {
 };
 
 // The tiles of one instruction set. tile[r - 1][v - 1] has r rows and v vectors; pack[v - 1] lays
-// out B for an outer tile: to(m, j) = from(m·stride + j) for j < columns, zero behind them. Unless
+// out B for an outer tile: to(m, j) = from(m·stride + j) for j < columns, zero after them. Unless
 // sums is null, sums(j) += sum over m of to(m, j) for all of the panel's columns.
 struct TileKernels {
   TileShape shape;

@@ -62,7 +62,7 @@ class Panels {
   int64_t count_ = 0, last_ = 0;
 };
 
-// Floats of a lattice of one group, and of all its lattices, which lie one behind the other, group
+// Floats of a lattice of one group, and of all its lattices, which lie one after the other, group
 // after group.
 size_t PackedSize(const TapLattice& lattice, const TileShape& shape);
 size_t PackedGroupSize(const Conv2dPass& conv);

@@ -127,8 +127,8 @@ HWY_INLINE void TransposedTransform(const V* u, V* y) {
 //
 // What the lambdas capture, they copy first: the compiler would load it again after every store.
 // Stores go to as many places as there are frequencies, too many for the processor to foresee; the
-// line behind each, the next channels' or the next tile's, is fetched for it (a third of the time).
-// They are of whole vectors: what is behind the last channel is padding, or written later.
+// line after each, the next channels' or the next tile's, is fetched for it (a third of the time).
+// They are of whole vectors: what follows the last channel is padding, or written later.
 template <class OneDimension, int kN, int kK, bool kScaled>
 void ToFrequencies(const float* const* pixels, int64_t channels, float* out, int64_t stride) {
   static constexpr auto kFactors = WinogradFactors<kN>();

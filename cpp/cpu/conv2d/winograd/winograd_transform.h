@@ -21,7 +21,7 @@ inline constexpr int kMaxTaps = 25;      // r×r
 // In each, frequency i·n + j of channel c stands at [(i·n + j)·stride + c].
 struct WinogradTransforms {
   // pixels -> frequencies; pixels[k] + c is channel c of pixel k, row after row. A last vector is
-  // written whole: behind the channels must be padding, or what is written later.
+  // written whole: after the channels must be padding, or what is written later.
   using ToFrequencies = void (*)(const float* const* pixels, int64_t channels, float* out,
                                  int64_t stride);
   // frequencies -> pixels; y = activation(... + bias), bias per channel or null. Frequencies of a

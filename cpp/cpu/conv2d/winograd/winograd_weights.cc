@@ -42,7 +42,7 @@ constexpr int64_t kChannelsInTask = 16;
 //     sums: frequency → panel → channel → column
 //
 // A register tile's sums lie together. Panels are taken in rounds, so that wide layers do with
-// little memory. Each chunk of tiles has such sums, and behind them those of dy itself.
+// little memory. Each chunk of tiles has such sums, and after them those of dy itself.
 struct Sums {
   Sums(const TileGrid& grid, const TileShape& tile)
       : panels(grid.dst.c, tile), frequencies(grid.shape.frequencies()), channels(grid.src.c) {
@@ -316,10 +316,9 @@ void WinogradBackwardWeights(const Conv2dPass& conv, const float* x, const float
       std::fill_n(scratch.zeros, scratch.row, 0.0f);
       float* const totals = sums.Totals(memory, chunk) + column0 - panels.Column(panel0);
       const int64_t begin = sums.blocks * chunk / sums.chunks * block;
-      const int64_t behind =
-          std::min(grid.count(), sums.blocks * (chunk + 1) / sums.chunks * block);
-      for (int64_t first = begin; first < behind; first += block) {
-        const int64_t tiles = std::min(block, behind - first);
+      const int64_t end = std::min(grid.count(), sums.blocks * (chunk + 1) / sums.chunks * block);
+      for (int64_t first = begin; first < end; first += block) {
+        const int64_t tiles = std::min(block, end - first);
         for (int64_t group = share.first_group; group < share.last_group; ++group) {
           TransformBlock(target, grid, share, group, first, tiles, x, dy, scratch);
           AddBlock(target, grid, panels, share, group, tiles, first == begin, scratch);
