@@ -144,7 +144,7 @@ std::string FindOverlap(const Program& program, const MemoryLayout& layout) {
   };
   for (ValueId a : in_arena) {
     if (layout.offsets[a] + program.values[a].bytes > layout.bytes) {
-      return "value " + std::to_string(a) + " ends behind the arena";
+      return "value " + std::to_string(a) + " ends past the arena";
     }
     for (ValueId b : in_arena) {
       if (a >= b || !lives[a].Overlaps(lives[b]) || in_place(a, b) || in_place(b, a)) continue;

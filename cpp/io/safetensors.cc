@@ -59,7 +59,7 @@ Status CheckTiling(const std::vector<HeaderEntry>& entries, uint64_t data_size) 
                         std::to_string(data_size) + " are there");
   }
   if (end < data_size) {
-    return InvalidModel(std::to_string(data_size - end) + " bytes behind the last tensor");
+    return InvalidModel(std::to_string(data_size - end) + " bytes after the last tensor");
   }
   return {};
 }

@@ -36,7 +36,7 @@ class Node:
 
 
 class Description:
-    """The nodes of a network in order; every node stands behind its inputs."""
+    """The nodes of a network in order; every node stands after its inputs."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []

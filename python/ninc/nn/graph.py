@@ -53,7 +53,7 @@ class Graph(Network):
         return Value(self, self._description.add_input(name))
 
     def add(self, layer: Layer, *inputs: Value | str, name: str | None = None) -> Value:
-        """Adds a layer behind values of this graph, or behind layers given by their names.
+        """Adds a layer after values of this graph, or after layers given by their names.
 
         Raises ArgumentError for an input of another graph and for a name given twice.
         """

@@ -39,7 +39,7 @@ def _deviation(where: str, std: float | None) -> float | None:
 class Layer:
     """Settings of one operation.
 
-    stem: what its nodes are called, with a number behind: "conv" -> conv1, conv2.
+    stem: what its nodes are called, with a number after it: "conv" -> conv1, conv2.
     op: the operation's name in the core's description of networks (cpp/include/ninc/graph.h).
     std: deviation its weights are drawn with; None for He's (see `formats.weights`).
     """
@@ -55,7 +55,7 @@ class Layer:
     def steps(self) -> Iterator[tuple[str, Layer]]:
         """(stem, operation) in order; more than one for a layer made of several.
 
-        "{previous}" in a stem is the name of the numbered node before: relu_conv1 behind conv1.
+        "{previous}" in a stem is the name of the numbered node before: relu_conv1 after conv1.
         """
         yield self.stem, self
 
@@ -355,7 +355,7 @@ class Add(Layer):
 
 
 class Concat(Layer):
-    """Inputs one behind another along the channels."""
+    """Inputs one after another along the channels."""
 
     stem, op = "concat", "Concat"
 

@@ -1,4 +1,4 @@
-"""Layers one behind another."""
+"""Layers one after another."""
 
 from __future__ import annotations
 

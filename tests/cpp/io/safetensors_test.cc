@@ -134,8 +134,8 @@ TEST(SafetensorsTest, RangesMustTileTheData) {
   ExpectRefused(File(two("[0,8]", "[12,20]"), 20), "gap");
   ExpectRefused(File(two("[4,12]", "[12,20]"), 20), "expected 0");
   ExpectRefused(File(two("[0,8]", "[8,16]"), 15), "truncated");
-  ExpectRefused(File(two("[0,8]", "[8,16]"), 17), "1 bytes behind the last tensor");
-  ExpectRefused(File("{}", 1), "1 bytes behind");
+  ExpectRefused(File(two("[0,8]", "[8,16]"), 17), "1 bytes after the last tensor");
+  ExpectRefused(File("{}", 1), "1 bytes after");
   ExpectRefused(File(two("[8,0]", "[8,16]"), 16), "begin <= end");
   ExpectRefused(File(two("[0]", "[8,16]"), 16), "begin <= end");
   ExpectRefused(File(two("[0,8,8]", "[8,16]"), 16), "more than two");
