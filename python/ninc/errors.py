@@ -50,10 +50,6 @@ class Remark(UserWarning):
 def remark(message: str) -> None:
     """Warns at the line that called into ninc; the command line prints it as a line of its own."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "ninc":
         frame, level = frame.f_back, level + 1
     warnings.warn(message, Remark, stacklevel=level)
-
-
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] == "ninc"

@@ -19,6 +19,7 @@ The published N(0, 0.05) trains slowly at first: scores start near zero and stay
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 
@@ -107,11 +108,8 @@ def nin_imagenet(
 
 # Names as typed on the command line.
 _MODELS: dict[str, Callable[..., nn.Sequential]] = {
-    "nin-cifar10": nin_cifar10,
-    "nin-cifar100": nin_cifar100,
-    "nin-svhn": nin_svhn,
-    "nin-mnist": nin_mnist,
-    "nin-imagenet": nin_imagenet,
+    make.__name__.replace("_", "-"): make
+    for make in (nin_cifar10, nin_cifar100, nin_svhn, nin_mnist, nin_imagenet)
 }
 
 
@@ -126,22 +124,15 @@ def create(name: str, **settings) -> nn.Sequential:
     return _MODELS[name](**settings)
 
 
+@dataclasses.dataclass(frozen=True)
 class _Block:
     """An mlpconv whose input channels are not known yet."""
 
-    def __init__(
-        self,
-        widths: Sequence[int],
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        std: Sequence[float] = (0.05, 0.05, 0.05),
-    ) -> None:
-        self.widths = widths
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
-        self.std = std
+    widths: Sequence[int]
+    kernel_size: int
+    stride: int = 1
+    padding: int = 0
+    std: Sequence[float] = (0.05, 0.05, 0.05)
 
     def layer(self, in_channels: int, batch_norm: bool, last: bool) -> nn.MlpConv:
         return nn.MlpConv(
@@ -193,9 +184,7 @@ def _assemble(
     layers: list[nn.Layer] = []
     batch_norm = flag("nin", "batch_norm", batch_norm)
     channels = in_channels
-    for index, block in enumerate(blocks):
-        last = index == len(blocks) - 1
-        layers.append(block.layer(channels, batch_norm, last))
-        layers += [nn.GlobalAvgPool2d()] if last else between[index]
+    for block, following in zip(blocks, [*between, [nn.GlobalAvgPool2d()]]):
+        layers += [block.layer(channels, batch_norm, last=block is blocks[-1]), *following]
         channels = block.widths[-1]
     return nn.Sequential(*layers, seed=seed)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._base.arguments import input_told, integer, on_gpu, shown
+from ._base.arguments import input_told, integer, on_gpu, one_of, shown
 from ._base.arguments import path as file_path
 from .errors import ArgumentError, ShapeError
 from .formats import metadata
@@ -36,9 +36,8 @@ class Network:
 
     def __init__(self, model: _core.Model | None) -> None:
         self._core_model = model
-        self._set_precision(
-            _checked_precision(os.environ.get("NINC_PRECISION", "float32"), "NINC_PRECISION")
-        )
+        name = os.environ.get("NINC_PRECISION", "float32")
+        self._set_precision(one_of("NINC_PRECISION", "precision", name, PRECISIONS))
 
     @property
     def core(self) -> _core.Model:
@@ -243,7 +242,7 @@ class Network:
 
     @precision.setter
     def precision(self, name: str) -> None:
-        self._set_precision(_checked_precision(name, "precision"))
+        self._set_precision(one_of("network", "precision", name, PRECISIONS))
 
     def _set_precision(self, name: str) -> None:
         self._precision = name
@@ -311,9 +310,3 @@ def load(path: str | os.PathLike[str]) -> Network:
     Raises FileError where it cannot be read and ModelError where it holds no whole network.
     """
     return Network(load_model(file_path("load", "path", path)))
-
-
-def _checked_precision(name: str, what: str) -> str:
-    if not isinstance(name, str) or name not in PRECISIONS:
-        raise ArgumentError(f"{what} must be one of {', '.join(PRECISIONS)}, got {shown(name)}")
-    return name

@@ -6,11 +6,12 @@ that the message names, such as "Conv2d"; `name` is the argument's name.
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
 import os
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
@@ -115,14 +116,6 @@ def layout_told(error: ShapeError, shape: Sequence[int]) -> ShapeError:
     )
 
 
-def probability(where: str, value: float) -> float:
-    """The share of elements to drop, in [0, 1)."""
-    share = real(where, "p", value)
-    if not 0.0 <= share < 1.0:
-        raise ArgumentError(f"{where}: p must be in [0, 1), got {shown(value)}")
-    return share
-
-
 def real(where: str, name: str, value: float) -> float:
     """The value as a Python float; numpy's numbers are taken, too."""
     # float() would also read a number out of a text, and it takes bytes of every kind for texts.
@@ -132,6 +125,25 @@ def real(where: str, name: str, value: float) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"{where}: {name} must be a number, got {shown(value)}") from None
+
+
+def _real_that(fits: Callable[[float], bool], needs: str) -> Callable[[str, str, float], float]:
+    """A check as `real` is one, of numbers that also fit; NaN fits nothing."""
+
+    def check(where: str, name: str, value: float) -> float:
+        number = real(where, name, value)
+        if not fits(number):
+            raise ArgumentError(f"{where}: {name} must {needs}, got {shown(value)}")
+        return number
+
+    return check
+
+
+share = _real_that(lambda value: 0.0 <= value <= 1.0, "lie in 0..1")
+share_below_1 = _real_that(lambda value: 0.0 <= value < 1.0, "lie in 0..1, 1 excluded")
+share_between = _real_that(lambda value: 0.0 < value < 1.0, "lie between 0 and 1")
+not_negative = _real_that(lambda value: 0.0 <= value < math.inf, "be a number of 0 or more")
+positive = _real_that(lambda value: 0.0 < value < math.inf, "be a number above 0")
 
 
 def flag(where: str, name: str, value: bool) -> bool:
@@ -233,6 +245,11 @@ def quoted(names: Sequence[str]) -> str:
     """ "'a', 'b' and 7 more", for a message."""
     told = ", ".join(map(repr, list(names)[:_MOST_NAMES]))
     return f"{told} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else told
+
+
+def few(names: Sequence[str]) -> str:
+    """The first ten names, for a message, with dots after them where there are more."""
+    return f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
 
 
 def on_gpu(x: Any) -> bool:

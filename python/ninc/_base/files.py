@@ -28,7 +28,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     place = _place(path)
     if place.is_dir():
         raise FileError(f"{place}: is a folder, a file name is needed")
-    if os.fsdecode(path)[-1] in (os.sep, os.altsep):
+    if os.fsdecode(path).endswith(os.sep):
         raise FileError(f"{os.fsdecode(path)}: names a folder, a file name is needed")
     _check_permission(place)
     if _is_special(place):
@@ -108,6 +108,18 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise FileError(f"{os.fspath(path)}: cannot write ({reason(error)})") from error
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Makes a FileError, with the file's name, of what the system says while `path` is read."""
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        name = error.filename or os.fspath(path)
+        raise FileError(f"{name}: cannot read ({reason(error)})") from error
 
 
 def _place(path: str | os.PathLike[str]) -> Path:

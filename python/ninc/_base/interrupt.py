@@ -55,10 +55,9 @@ class Interrupts:
         self._before.clear()
 
     def _remember(self, number: int, _: object) -> None:
-        name = signal.Signals(number).name
         if self.requested is not None:
             raise KeyboardInterrupt("interrupted at once")
-        self.requested = name
+        self.requested = signal.Signals(number).name
         self._told("ending after this step; a second Ctrl-C ends at once")
 
     def check(self) -> None:

@@ -25,11 +25,7 @@ def _tell(stream: TextIO, text: str) -> bool:
     try:
         stream.write(text)
         stream.flush()
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ):  # RuntimeError: a signal came amid a write of the same stream
+    except (OSError, ValueError, RuntimeError):  # the last: a signal came amid a write
         return False
     return True
 

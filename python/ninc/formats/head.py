@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import _core
+from .._base.arguments import is_iterable
 from ..errors import ArgumentError, ModelError
 from . import metadata
 from .weights import first_weights
@@ -45,9 +46,7 @@ def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> 
     model.set_parameters(kept)
     specs = [spec for spec in model.specs() if _node(spec[0]) in fresh]
     model.set_parameters(dict(first_weights(specs, dict.fromkeys(fresh), seed)))
-    model.set_metadata(old.metadata())
-    for name, array in old.extras().items():
-        model.set_extra(name, array)
+    metadata.copy_stored(old, model)
     metadata.store_held_out(model, None)  # it was chosen among the old classes' pictures
     metadata.store_classes(model, names)
     return model
@@ -55,19 +54,16 @@ def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> 
 
 def _names_and_count(classes: Sequence[str] | int) -> tuple[list[str] | None, int]:
     """The classes' names, None where only their number is given, and how many there are."""
-    needed = f"new_head: classes must be two names or more, or a number from 2 on, got {classes!r}"
-    if isinstance(classes, (str, bytes)):
-        raise ArgumentError(needed)
     try:
         names, count = None, operator.index(classes)
     except TypeError:
-        try:
-            names = list(classes)
-        except TypeError:
-            raise ArgumentError(needed) from None
+        several = is_iterable(classes) and not isinstance(classes, (str, bytes))
+        names = list(classes) if several else []
         count = len(names)
     if count < 2 or not all(isinstance(name, str) for name in names or ()):
-        raise ArgumentError(needed)
+        raise ArgumentError(
+            f"new_head: classes must be two names or more, or a number from 2 on, got {classes!r}"
+        )
     twice = [name for name, times in Counter(names or ()).items() if times > 1]
     if twice:
         raise ArgumentError(f"new_head: classes has {twice[0]!r} twice")

@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._base.arguments import LARGEST, LARGEST_SEED, integer, real
+from .._base.arguments import LARGEST_SEED, integer, share_between
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -30,12 +30,11 @@ class HeldOut:
     fingerprint: str
 
     def __post_init__(self) -> None:
-        if not 0.0 < real("held_out", "share", self.share) < 1.0:
-            raise ArgumentError(f"held_out: share must lie between 0 and 1, got {self.share!r}")
+        share_between("held_out", "share", self.share)
         integer("held_out", "seed", self.seed, 0, LARGEST_SEED)
-        integer("held_out", "images", self.images, 1, LARGEST)
+        integer("held_out", "images", self.images)
         if self.limit is not None:
-            integer("held_out", "limit", self.limit, 1, LARGEST)
+            integer("held_out", "limit", self.limit)
         digits = self.fingerprint
         if not (isinstance(digits, str) and len(digits) == 32 and set(digits) <= _HEX):
             raise ArgumentError(

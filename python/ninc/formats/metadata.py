@@ -42,6 +42,13 @@ def _store(model: _core.Model, key: str, value: Any) -> None:
     model.set_metadata(metadata)
 
 
+def copy_stored(old: _core.Model, new: _core.Model) -> None:
+    """Lets a model say of itself all that another says, with the arrays beside it."""
+    new.set_metadata(old.metadata())
+    for name, array in old.extras().items():
+        new.set_extra(name, array)
+
+
 def stored_preprocessing(model: _core.Model) -> Preprocessing | None:
     """What is done to pictures first, with its arrays, or None."""
     settings = entry(model, "preprocessing", dict)
@@ -51,6 +58,17 @@ def stored_preprocessing(model: _core.Model) -> Preprocessing | None:
         return Preprocessing.from_dict(settings, model.extras())
     except ArgumentError as error:
         raise ModelError(f"the network's stored {error}") from error
+
+
+def needed_preprocessing(model: _core.Model, where: str) -> Preprocessing:
+    """Does as `stored_preprocessing`, but raises ArgumentError, from `where`, for none."""
+    preprocessing = stored_preprocessing(model)
+    if preprocessing is None:
+        raise ArgumentError(
+            f"{where}: the network has no preprocessing for pictures stored; train it on pictures, "
+            "set network.preprocessing, or call the network on N×C×H×W float32"
+        )
+    return preprocessing
 
 
 def store_preprocessing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from .._base.arguments import LARGEST_SEED, integer, probability
+from .._base.arguments import LARGEST_SEED, integer, share_below_1
 
 Array = np.ndarray
 
@@ -47,7 +47,7 @@ def dropout_backward(dy: Array, p: float, *, seed: int, step: int, layer: int = 
 
 def _dropout_settings(where: str, p: float, seed: int, step: int, layer: int) -> tuple:
     return (
-        probability(where, p),
+        share_below_1(where, "p", p),
         integer(where, "seed", seed, 0, LARGEST_SEED),
         integer(where, "step", step, 0, LARGEST_SEED),
         integer(where, "layer", layer, 0, 2**32 - 1),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _core
-from .._base.arguments import array, real
-from ..errors import ArgumentError
+from .._base.arguments import array, share_below_1
 
 Array = np.ndarray
 
@@ -35,7 +34,5 @@ def softmax_cross_entropy(
     Raises ArgumentError for a label out of range.
     """
     where = "softmax_cross_entropy"
-    smoothing = real(where, "label_smoothing", label_smoothing)
-    if not 0.0 <= smoothing < 1.0:
-        raise ArgumentError(f"{where}: label_smoothing must be in [0, 1), got {label_smoothing!r}")
+    smoothing = share_below_1(where, "label_smoothing", label_smoothing)
     return _core.softmax_cross_entropy(logits, array(where, "labels", labels), smoothing)

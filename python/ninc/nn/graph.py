@@ -7,6 +7,7 @@ import threading
 from .. import _core
 from .._base.arguments import integer, shown
 from ..errors import ArgumentError, ModelError
+from ..formats.metadata import copy_stored
 from ..network import Network
 from .description import INPUT, Description, make_model
 from .layers import Layer
@@ -85,12 +86,9 @@ class Graph(Network):
         model.set_precision(self._precision)
         old = self._core_model
         if old is not None:
-            kept = {name: old.parameter(name) for name, _, _ in old.specs()}
-            model.set_parameters(kept)
-            model.set_metadata(old.metadata())
+            model.set_parameters({name: old.parameter(name) for name, _, _ in old.specs()})
             model.set_plan_cache_bytes(old.plan_cache_limit)
-            for name, array in old.extras().items():
-                model.set_extra(name, array)
+            copy_stored(old, model)
         return model
 
     def _name_of(self, value: Value | str) -> str:

@@ -17,10 +17,11 @@ from .._base.arguments import (
     flag,
     integer,
     listed,
+    not_negative,
     pair,
-    probability,
-    real,
-    shown,
+    positive,
+    share,
+    share_below_1,
     sides,
 )
 from ..errors import ArgumentError
@@ -28,12 +29,7 @@ from ..errors import ArgumentError
 
 def _deviation(where: str, std: float | None) -> float | None:
     """The deviation of initial weights, finite and not negative; None for He's."""
-    if std is None:
-        return None
-    value = real(where, "std", std)
-    if not 0.0 <= value < float("inf"):
-        raise ArgumentError(f"{where}: std must be a number of 0 or more, got {shown(std)}")
-    return value
+    return None if std is None else not_negative(where, "std", std)
 
 
 class Layer:
@@ -42,15 +38,17 @@ class Layer:
     stem: what its nodes are called, with a number after it: "conv" -> conv1, conv2.
     op: the operation's name in the core's description of networks (cpp/include/ninc/graph.h).
     std: deviation its weights are drawn with; None for He's (see `formats.weights`).
+    settings: the attributes that the core's JSON has under the same names.
     """
 
     stem = ""
     op = ""
     std: float | None = None
+    settings: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
         """The operation's attributes as the core's JSON names them."""
-        return {}
+        return {name: getattr(self, name) for name in self.settings}
 
     def steps(self) -> Iterator[tuple[str, Layer]]:
         """(stem, operation) in order; more than one for a layer made of several.
@@ -110,20 +108,15 @@ class Conv2d(Layer):
                 raise ArgumentError(
                     f"{where}: groups {groups} must divide {name}, which is {channels}"
                 )
-        self._fields = self._make_fields()  # here, so that a wrong setting is told at once
-
-    def _make_fields(self) -> dict[str, Any]:
-        where = "Conv2d"
-        kernel_size = pair(where, "kernel_size", self.kernel_size)
-        stride = pair(where, "stride", self.stride)
-        dilation = pair(where, "dilation", self.dilation)
-        return {
+        kernel = pair(where, "kernel_size", kernel_size)
+        strides, dilations = pair(where, "stride", stride), pair(where, "dilation", dilation)
+        self._fields = {
             "in_channels": self.in_channels,
             "out_channels": self.out_channels,
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "dilation": dilation,
-            "padding": sides(where, self.padding, kernel_size, stride, dilation),
+            "kernel_size": kernel,
+            "stride": strides,
+            "dilation": dilations,
+            "padding": sides(where, padding, kernel, strides, dilations),
             "groups": self.groups,
             "bias": self.bias,
         }
@@ -207,6 +200,7 @@ class Linear(Layer):
     """
 
     stem, op = "linear", "Linear"
+    settings = ("in_features", "out_features", "bias")
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, std: float | None = None
@@ -215,13 +209,6 @@ class Linear(Layer):
         self.out_features = integer("Linear", "out_features", out_features)
         self.bias = flag("Linear", "bias", bias)
         self.std = _deviation("Linear", std)
-
-    def fields(self) -> dict[str, Any]:
-        return {
-            "in_features": self.in_features,
-            "out_features": self.out_features,
-            "bias": self.bias,
-        }
 
 
 class BatchNorm2d(Layer):
@@ -232,18 +219,12 @@ class BatchNorm2d(Layer):
     """
 
     stem, op = "bn", "BatchNorm2d"
+    settings = ("channels", "eps", "momentum")
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         self.channels = integer("BatchNorm2d", "channels", channels)
-        self.eps = real("BatchNorm2d", "eps", eps)
-        self.momentum = real("BatchNorm2d", "momentum", momentum)
-        if not 0.0 < self.eps < float("inf"):
-            raise ArgumentError(f"BatchNorm2d: eps must be above 0, got {eps!r}")
-        if not 0.0 <= self.momentum <= 1.0:
-            raise ArgumentError(f"BatchNorm2d: momentum must be in [0, 1], got {momentum!r}")
-
-    def fields(self) -> dict[str, Any]:
-        return {"channels": self.channels, "eps": self.eps, "momentum": self.momentum}
+        self.eps = positive("BatchNorm2d", "eps", eps)
+        self.momentum = share("BatchNorm2d", "momentum", momentum)
 
 
 class _Pool2d(Layer):
@@ -251,7 +232,13 @@ class _Pool2d(Layer):
 
     stem = "pool"
 
-    def __init__(self, kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool):
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+    ) -> None:
         where = type(self).__name__
         self.kernel_size = kernel_size
         self.stride = stride
@@ -276,15 +263,6 @@ class MaxPool2d(_Pool2d):
     """
 
     op = "MaxPool2d"
-
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__(kernel_size, stride, padding, ceil_mode)
 
 
 class AvgPool2d(_Pool2d):
@@ -328,12 +306,10 @@ class Dropout(Layer):
     """
 
     stem, op = "drop", "Dropout"
+    settings = ("p",)
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = probability("Dropout", p)
-
-    def fields(self) -> dict[str, Any]:
-        return {"p": self.p}
+        self.p = share_below_1("Dropout", "p", p)
 
 
 class ReLU(Layer):

@@ -362,7 +362,7 @@ def test_precision(network, monkeypatch, rng):
         network.precision = name
         assert network.precision == name
         np.testing.assert_allclose(network(x), expected, rtol=2e-5, atol=2e-5)
-    with pytest.raises(ArgumentError, match="float32, strict, fast"):
+    with pytest.raises(ArgumentError, match="'float32', 'strict' or 'fast'"):
         network.precision = "double"
     assert network.precision == "fast"
     monkeypatch.setenv("NINC_PRECISION", "strict")
