@@ -92,10 +92,7 @@ def training_batches(
 
 
 def batches_in_order(
-    data: Dataset,
-    preprocessing: Preprocessing | None,
-    batch_size: int,
-    check: Check | None = None,
+    data: Dataset, preprocessing: Preprocessing | None, batch_size: int, check: Check | None = None
 ) -> Iterator[Batch]:
     """Every image once, as it stands; the last batch may be smaller. check: as in `ahead`."""
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .._base.arguments import LARGEST_SEED, array, listed, real, shown, whole
+from .._base.arguments import LARGEST_SEED, array, few, listed, share_between, shown, whole
 from ..errors import ArgumentError, DTypeError, ShapeError, remark
 from ..preprocess import Framing
-from .labels import Labels, class_name
+from .labels import Labels, listed_classes
 from .source import Source, WithChannel, as_source
 
 
@@ -58,7 +58,7 @@ class Dataset:
         self.images = images if isinstance(images, np.ndarray) else as_source(images)
         found = Labels("Dataset", labels, len(images))
         there = found.classes() if classes is None else None
-        self.classes = there.names if there else _checked_names(classes)
+        self.classes = there.names if there else listed_classes("Dataset", classes)
         self.labels = found.among(there or self.classes)
         for note in filter(None, (found.note, there.note if there else "")):
             remark(f"Dataset: {note}")
@@ -125,8 +125,7 @@ class Dataset:
 
         At least one image of a class is held out and at least one stays, where the class has two.
         """
-        if not 0.0 < real("Dataset.split", "fraction", fraction) < 1.0:
-            raise ArgumentError(f"Dataset.split: fraction must lie in 0..1, got {fraction}")
+        fraction = share_between("Dataset.split", "fraction", fraction)
         seed = whole("Dataset.split", "seed", seed, 0, LARGEST_SEED)
         chosen = held_out(self.labels, fraction, seed)
         return self.subset(np.flatnonzero(~chosen)), self.subset(np.flatnonzero(chosen))
@@ -143,8 +142,8 @@ class Dataset:
         unknown = [name for name in self.classes if name not in place]
         if unknown:
             raise ArgumentError(
-                f"class {unknown[0]!r} of the data is not known to the network, whose classes "
-                f"are {', '.join(list(classes)[:10])}{', ...' if len(classes) > 10 else ''}"
+                f"class {unknown[0]!r} of the data is not known to the network, whose classes are "
+                f"{few(classes)}"
             )
         table = np.array([place[name] for name in self.classes], np.int64)
         return self.relabelled(table[self.labels], classes)
@@ -167,10 +166,6 @@ class Dataset:
         source = self.origin or as_source(self.images)
         source.identify(digest, np.arange(len(self)))
         return digest.hexdigest()
-
-
-def _checked_names(classes: Any) -> list[str]:
-    return list(map(class_name, listed("Dataset", "classes", classes, "a list of names")))
 
 
 def _is_array_like(images: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .._base.arguments import few, listed
 from ..errors import ArgumentError, DTypeError, ShapeError
 
 # No data set has so many classes; a label beyond this is a mistake.
@@ -55,7 +56,8 @@ class Labels:
             values = _as_array(labels)
         except (ValueError, TypeError) as error:  # such as lists of unlike lengths
             raise DTypeError(f"{self.where}: labels must be N whole numbers or words") from error
-        if values.ndim == 2 and values.shape[1] > 1 and len(values) == count:
+        is_table = values.ndim == 2 and values.shape[1] > 1 and len(values) == count
+        if is_table and values.dtype.kind in "biuf":
             values = self._from_rows(values)
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]
@@ -89,19 +91,18 @@ class Labels:
         return Classes(
             names,
             there,
-            f"the labels {_few(names)} became {len(names):,} classes of these names, whose own "
+            f"the labels {few(names)} became {len(names):,} classes of these names, whose own "
             f"labels are 0 to {len(names) - 1}",
         )
 
     def among(self, classes: Classes | Sequence[str]) -> np.ndarray:
         """N int64: the place of each label among the classes, of the training set or as given."""
-        if not isinstance(classes, Classes):
-            classes = Classes(list(classes))
+        classes = classes if isinstance(classes, Classes) else Classes(list(classes))
         names = classes.names
         if self._columns not in (None, len(names)):
             raise ShapeError(
                 f"{self.where}: one-hot labels of {self._columns} classes, but there are "
-                f"{len(names)}: {_few(names)}"
+                f"{len(names)}: {few(names)}"
             )
         if self.values.dtype.kind == "U":
             place = {name: index for index, name in enumerate(names)}
@@ -119,11 +120,11 @@ class Labels:
     def _unknown(self, image: int, classes: Classes) -> str:
         value, names = self.values[image], classes.names
         if self.values.dtype.kind == "U":
-            return f"{self.where}: label {str(value)!r} of image {image} is none of {_few(names)}"
+            return f"{self.where}: label {str(value)!r} of image {image} is none of {few(names)}"
         if classes.numbers is not None:
             return (
                 f"{self.where}: label {value} of image {image} is none of the training set's: "
-                f"{_few(names)}"
+                f"{few(names)}"
             )
         most = len(names) - 1
         words = (
@@ -136,11 +137,6 @@ class Labels:
 
     def _from_rows(self, rows: np.ndarray) -> np.ndarray:
         """The place of the one 1 in each row."""
-        if rows.dtype.kind not in "biuf":
-            raise ShapeError(
-                f"{self.where}: labels must be N whole numbers or words, got {rows.dtype} of shape "
-                f"{rows.shape}"
-            )
         ones = (rows == 1).sum(axis=1)
         if not np.isin(rows, (0, 1)).all():
             raise ShapeError(
@@ -181,9 +177,14 @@ class Labels:
         return values.astype(np.int64)
 
 
-def class_name(name: Any) -> str:
-    """A class's name as text, which HDF5, pickles and numpy may hold as bytes."""
+def as_text(name: Any) -> str:
+    """A name as text, which HDF5, numpy and Python 2's pickles may hold as bytes."""
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def listed_classes(where: str, classes: Any) -> list[str]:
+    """The names of classes that a user has listed."""
+    return list(map(as_text, listed(where, "classes", classes, "a list of names")))
 
 
 def in_order(names: Sequence[str]) -> list[str]:
@@ -203,10 +204,8 @@ def _missing(labels: Any) -> int | None:
     if not any(isinstance(label, (str, bytes)) for label in labels):
         return None
     kinds = (float, np.floating)
-    for image, label in enumerate(labels):
-        if label is None or (isinstance(label, kinds) and label != label):
-            return image
-    return None
+    missing = (label is None or (isinstance(label, kinds) and label != label) for label in labels)
+    return next((image for image, is_missing in enumerate(missing) if is_missing), None)
 
 
 def _as_array(labels: Any) -> np.ndarray:
@@ -222,7 +221,3 @@ def _as_array(labels: Any) -> np.ndarray:
             return np.array(values.tolist())
     # numpy 2 has strings of any length as a type of their own.
     return np.array(values.tolist(), str) if values.dtype.kind == "T" else values
-
-
-def _few(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"

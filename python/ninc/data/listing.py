@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
-from .._base.files import reason
-from ..errors import FileError, remark
+from .._base.files import reading
+from ..errors import remark
 from ..preprocess.pictures import pillow
 
 # Files with these endings are taken for pictures without a look inside, so that a large folder is
@@ -31,12 +32,9 @@ _LITTER = frozenset(
 # files for it.
 _NOT_BY_CONTENT = frozenset(("EPS", "MPEG", "TGA"))
 
-# So many names are shown in a remark about files that were passed over.
-_MOST_NAMES = 5
 
-
-def picture_files(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
-    """(pictures, ignored): the files in a folder and in the folders below it, each list sorted.
+def picture_files(*folders: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
+    """(pictures, ignored): the files in folders and below them, sorted in each of the folders.
 
     A file without one of `SUFFIXES` is a picture where Pillow recognises its first bytes. Files and
     folders whose names begin with a dot, and files of the system's such as Thumbs.db, are neither
@@ -44,7 +42,7 @@ def picture_files(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]
     """
     files: list[str] = []
     ignored: list[str] = []
-    for path in files_below(folder):
+    for path in chain.from_iterable(map(files_below, folders)):
         (files if is_picture(path) else ignored).append(path)
     return files, ignored
 
@@ -84,10 +82,10 @@ def is_picture(path: str) -> bool:
     return has_picture_ending(path) or _opens(path)
 
 
-def some_names(names: Sequence[str]) -> str:
+def some_names(names: Sequence[str], most: int = 5) -> str:
     """ "a, b, c, d, e and 7 more"."""
-    more = len(names) - _MOST_NAMES
-    return f"{', '.join(names[:_MOST_NAMES])}{f' and {more:,} more' if more > 0 else ''}"
+    more = len(names) - most
+    return f"{', '.join(names[:most])}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def remark_ignored(folder: str | os.PathLike[str], ignored: list[str]) -> None:
@@ -101,11 +99,8 @@ def remark_ignored(folder: str | os.PathLike[str], ignored: list[str]) -> None:
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as error:
-        raise FileError(f"{folder}: cannot read ({reason(error)})") from error
+    with reading(folder), os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
     return [
         entry
         for entry in entries
@@ -144,10 +139,8 @@ def _files_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
 
 
 def _identity(folder: str) -> tuple[int, int]:
-    try:
+    with reading(folder):
         place = os.stat(folder)
-    except OSError as error:
-        raise FileError(f"{folder}: cannot read ({reason(error)})") from error
     return place.st_dev, place.st_ino
 
 

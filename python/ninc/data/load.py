@@ -9,23 +9,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .._base.arguments import LARGEST_SEED, flag, one_of, real, shown, whole
+from .._base.arguments import LARGEST_SEED, flag, one_of, share_between, whole
 from .._base.arguments import path as file_path
-from .._base.files import reason
+from .._base.files import reading
 from .._base.progress import Counter
 from ..errors import ArgumentError, FileError, OutOfMemoryError, remark
 from ..preprocess import RGB, WHITE, Framing
 from ..preprocess.pictures import check_ground
 from .dataset import Dataset, first_of_each, held_out
-from .load_options import LoadOptions
 from .locate import locate
 from .memory import available_memory, size_text
-from .part import PARTS, Part
+from .part import PARTS, LoadOptions, Part
 from .pictures import FittedPictures
 from .source import Failed, Joined, Source
 
@@ -109,24 +108,24 @@ def load(
     `in_memory=True` cannot be.
     """
     options = LoadOptions(
-        split,
+        one_of("load", "split", split, SPLITS),
         size,
         channels,
-        held_out,
+        share_between("load", "held_out", held_out),
         whole("load", "seed", seed, 0, LARGEST_SEED),
         _number("limit", limit),
         _number("threads", threads),
         flag("load", "progress", progress),
-        on_error,
+        one_of("load", "on_error", on_error, ("raise", "skip")),
         None if in_memory is None else flag("load", "in_memory", in_memory),
         _number("cache", cache, 0),
         _number("resize", resize),
         fit,
         check_ground(ground),
     )
-    _check(options)
+    options.framing(3)  # raises for a wrong size, channels, resize or fit
     place = Path(file_path("load", "path", path))
-    with _told(place):
+    with reading(place):
         reader, found = locate(place)
         there = reader.parts(found)
         parts = {part: reader.read(found, part, options) for part in _wanted(place, there, split)}
@@ -150,7 +149,7 @@ def splits(path: str | os.PathLike[str]) -> tuple[str, ...]:
     Those that are there, in this order; ("train",) of data that are not divided.
     """
     place = Path(file_path("splits", "path", path))
-    with _told(place):
+    with reading(place):
         reader, found = locate(place)
         return reader.parts(found)
 
@@ -179,17 +178,6 @@ def _remark(place: Path, found: Path, parts: Mapping[str, Part]) -> None:
         notes += [note for note in part.notes if note not in notes]
     if notes:
         remark(f"{place}: {'; '.join(notes)}")
-
-
-@contextlib.contextmanager
-def _told(place: Path) -> Iterator[None]:
-    """Makes FileErrors of the system's errors: for a folder that may not be read, a file gone."""
-    try:
-        yield
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(f"{error.filename or place}: cannot read ({reason(error)})") from error
 
 
 def _joined(
@@ -261,14 +249,12 @@ def _read(
         return Dataset(images, labels, classes)
 
     failed: Failed | None = {} if options.on_error == "skip" else None
-    counter = Counter("reading pictures", len(images), shown=options.progress)
-    try:
+    counting = Counter("reading pictures", len(images), shown=options.progress)
+    with contextlib.closing(counting) as counter:
         if whole:
             pixels = images.read_all(counter.advance, failed)
         else:
             images.look_at_all(counter.advance, failed)
-    finally:
-        counter.close()
     data = Dataset(pixels if whole else images, labels, classes)
     if whole and not images.by_pixels:
         data.origin = images
@@ -296,12 +282,3 @@ def _without(place: Path, data: Dataset, images: Source, failed: Failed) -> Data
 
 def _number(name: str, value: int | None, lowest: int = 1) -> int | None:
     return None if value is None else whole("load", name, value, lowest)
-
-
-def _check(options: LoadOptions) -> None:
-    if not isinstance(options.split, str) or options.split not in SPLITS:
-        raise ArgumentError(f"split must be one of {', '.join(SPLITS)}, got {shown(options.split)}")
-    if not 0.0 < real("load", "held_out", options.held_out) < 1.0:
-        raise ArgumentError(f"held_out must lie in 0..1, got {options.held_out}")
-    one_of("load", "on_error", options.on_error, ("raise", "skip"))
-    options.framing(3)  # raises for a wrong size, channels, resize, fit or ground

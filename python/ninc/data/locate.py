@@ -36,17 +36,15 @@ def locate(path: Path) -> tuple[Any, Path]:
     """
     if not path.exists():
         raise FileError(f"{path}: no such file or folder")
-    if not path.is_dir():
-        if not path.is_file():
-            raise FileError(f"{path}: neither a folder nor a file but a pipe or a device")
-        for reader in READERS:
-            if reader.can_read(path):
-                return reader, path
+    is_folder = path.is_dir()
+    if not is_folder and not path.is_file():
+        raise FileError(f"{path}: neither a folder nor a file but a pipe or a device")
+    found = list(_search(path, _DEEPEST if is_folder else 0, [_MOST_FOLDERS]))
+    if not found and not is_folder:
         raise FileError(
             f"{path}: not a folder of images, and no file of a known form (.npz, .csv, .mat, IDX)"
             f"{_unpack([path.name])}"
         )
-    found = list(_search(path, _DEEPEST, [_MOST_FOLDERS]))
     if len(found) > 1:
         places = some_names([str(place) for _, place in found])
         raise FileError(f"{path}: has several data sets in it; give one of {places}")

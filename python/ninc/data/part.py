@@ -1,4 +1,4 @@
-"""What a reader hands over: the images of one part of the data, still unread."""
+"""What a reader is told beside the path, and what it hands over: images that are still unread."""
 
 from __future__ import annotations
 
@@ -9,19 +9,46 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._base.files import reason
+from .._base.files import reading
 from ..errors import Error, FileError
+from ..preprocess import RGB, Framing
 from .source import Source
 
 # Readers know the parts by these names, and give those that are there in this order.
 PARTS = ("train", "validation", "test")
 
-# What people call the parts in names of folders and arrays; letter case does not matter.
-_WORDS = {
+# What people call the parts in names of folders and arrays, the usual name first; letter case does
+# not matter.
+WORDS = {
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadOptions:
+    """`load` says what each means."""
+
+    split: str
+    size: tuple[int, int] | None
+    channels: int | None
+    held_out: float
+    seed: int
+    limit: int | None
+    threads: int | None
+    progress: bool
+    on_error: str
+    in_memory: bool | None
+    cache: int | None
+    resize: int | None
+    fit: str
+    ground: RGB
+
+    def framing(self, channels: int) -> Framing:
+        """How pictures are brought to size; `channels` are theirs where no others are asked for."""
+        wanted = channels if self.channels is None else self.channels
+        return Framing(self.size, wanted, self.resize, self.fit, self.ground)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +68,8 @@ def part_called(name: str) -> str | None:
     """The part of `PARTS` that a name such as "Valid" or "test_set" means, or None."""
     word = name.lower()
     for ending in ("_set", "-set", " set"):
-        word = word[: -len(ending)] if word.endswith(ending) else word
-    return next((part for part, words in _WORDS.items() if word in words), None)
-
-
-def words_for(part: str) -> tuple[str, ...]:
-    """The names of a part, the usual one first."""
-    return _WORDS[part]
+        word = word.removesuffix(ending)
+    return next((part for part, words in WORDS.items() if word in words), None)
 
 
 @contextlib.contextmanager
@@ -63,8 +85,5 @@ def as_file_errors() -> Iterator[None]:
 
 def read_bytes(file: str | os.PathLike[str]) -> bytes:
     """The whole content of a file; raises FileError where it cannot be read."""
-    try:
-        with open(file, "rb") as opened:
-            return opened.read()
-    except OSError as error:
-        raise FileError(f"{os.fspath(file)}: cannot read ({reason(error)})") from error
+    with reading(file), open(file, "rb") as opened:
+        return opened.read()

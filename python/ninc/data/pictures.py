@@ -181,12 +181,7 @@ class PictureFiles(DecodedSource):
 class FittedPictures(DecodedSource):
     """Pictures of another source brought to a size and a number of channels, as files are."""
 
-    def __init__(
-        self,
-        base: Source,
-        framing: Framing,
-        threads: int | None = None,
-    ) -> None:
+    def __init__(self, base: Source, framing: Framing, threads: int | None = None) -> None:
         self.framing = framing
         size = framing.size or base.shape[1:3]
         super().__init__((len(base), *size, framing.channels), threads)

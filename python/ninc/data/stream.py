@@ -9,11 +9,11 @@ from typing import Any, Union
 
 import numpy as np
 
-from .._base.arguments import array, is_iterable, listed
+from .._base.arguments import array, is_iterable
 from ..errors import ArgumentError, DTypeError, ShapeError
-from .labels import Labels, class_name
+from .labels import Labels, listed_classes
 
-Batch = tuple[np.ndarray, np.ndarray]
+Batch = tuple[np.ndarray, np.ndarray]  # images and labels
 Batches = Union[Iterable[tuple[Any, Any]], Callable[[], Iterator[tuple[Any, Any]]]]
 
 
@@ -39,9 +39,7 @@ class BatchStream:
                 f"iterator, got {type(batches).__name__}"
             )
         self._batches = batches
-        if classes is not None:
-            classes = listed("BatchStream", "classes", classes, "a list of names")
-        self.classes = None if classes is None else list(map(class_name, classes))
+        self.classes = None if classes is None else listed_classes("BatchStream", classes)
         # An iterator under way and its first batch, fetched before the epoch that it belongs to.
         self._opened: tuple[Batch, Iterator[Any]] | None = None
         self._used_up = False

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.arguments import integer, listed, real, shown
+from .._base.arguments import integer, listed, one_of, real, shown
 from ..errors import ArgumentError
 from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture, pillow
 
@@ -57,8 +57,7 @@ class Framing:
             raise ArgumentError(
                 f"resize must be at least both sides of size, got {resize} for size {size}"
             )
-        if not isinstance(self.fit, str) or self.fit not in FITS:
-            raise ArgumentError(f"fit must be one of {', '.join(FITS)}, got {shown(self.fit)}")
+        one_of("Framing", "fit", self.fit, FITS)
         if resize is not None and self.fit != "crop":
             raise ArgumentError(f"resize goes with fit 'crop' alone, got fit {self.fit!r}")
         object.__setattr__(self, "ground", check_ground(self.ground))

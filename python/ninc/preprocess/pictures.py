@@ -125,26 +125,29 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
             return _plain(image, ground)
     except ArgumentError:
         raise
-    except FileNotFoundError as error:
-        raise FileError(f"{picture_name(picture)}: no such file") from error
-    except IsADirectoryError as error:
-        raise FileError(f"{picture_name(picture)}: is a folder, a picture is needed") from error
-    except Image.UnidentifiedImageError as error:
-        name = picture_name(picture)
-        if name.lower().endswith(HEIC) and "pillow_heif" not in sys.modules:
-            raise FileError(
-                f"{name}: reading HEIC pictures needs pillow-heif: pip install pillow-heif"
-            ) from error
-        raise FileError(f"{name}: not a picture, or a damaged one") from error
-    except Image.DecompressionBombError as error:
-        raise FileError(
-            f"{picture_name(picture)}: {str(error).rstrip('.')}. Make it smaller, or, where it can "
-            "be trusted, set PIL.Image.MAX_IMAGE_PIXELS higher"
-        ) from error
     # Over damaged bytes Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError,
     # Pillow's own DecompressionBombError and others. All mean the same to the caller.
     except Exception as error:
-        raise FileError(f"{picture_name(picture)}: cannot read this picture ({error})") from error
+        name = picture_name(picture)
+        raise FileError(f"{name}: {_trouble(error, name)}") from error
+
+
+def _trouble(error: Exception, name: str) -> str:
+    """Words for what is wrong with a picture that cannot be opened."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, a picture is needed"
+    if isinstance(error, pillow().UnidentifiedImageError):
+        if name.lower().endswith(HEIC) and "pillow_heif" not in sys.modules:
+            return "reading HEIC pictures needs pillow-heif: pip install pillow-heif"
+        return "not a picture, or a damaged one"
+    if isinstance(error, pillow().DecompressionBombError):
+        return (
+            f"{str(error).rstrip('.')}. Make it smaller, or, where it can be trusted, set "
+            "PIL.Image.MAX_IMAGE_PIXELS higher"
+        )
+    return f"cannot read this picture ({error})"
 
 
 def picture_name(picture: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.arguments import array, listed, real, shown
+from .._base.arguments import array, listed, one_of, real, shown
 from ..errors import ArgumentError, ShapeError
 from .framing import FITS, Framing
 from .pictures import RGB, WHITE
@@ -90,14 +90,13 @@ class Preprocessing:
             raise ArgumentError("preprocessing: mean, std and scale must be finite")
         if min(self.std) <= 0 or self.scale <= 0:
             raise ArgumentError("preprocessing: std and scale must be positive")
-        if self.whitening is not None:
-            if not isinstance(self.whitening, Whitening):
-                raise ArgumentError(
-                    f"preprocessing: whitening must be a Whitening, got {shown(self.whitening)}"
-                )
-            self._check_whitening(self.whitening)
-
-    def _check_whitening(self, whitening: Whitening) -> None:
+        whitening = self.whitening
+        if whitening is None:
+            return
+        if not isinstance(whitening, Whitening):
+            raise ArgumentError(
+                f"preprocessing: whitening must be a Whitening, got {shown(whitening)}"
+            )
         if self.size is None or np.prod(self.size) * self.channels != len(whitening.mean):
             raise ArgumentError(
                 f"preprocessing: a whitening of {len(whitening.mean)} values does not fit "
@@ -140,10 +139,7 @@ class Preprocessing:
         Raises ArgumentError for an unknown kind, ShapeError for other arrays and for pictures too
         large to be whitened.
         """
-        if not isinstance(kind, str) or kind not in KINDS:
-            raise ArgumentError(
-                f"Preprocessing.fit: kind must be one of {', '.join(KINDS)}, got {shown(kind)}"
-            )
+        one_of("Preprocessing.fit", "kind", kind, KINDS)
         if framing is not None and not isinstance(framing, Framing):
             raise ArgumentError(
                 f"Preprocessing.fit: framing must be a Framing, got {shown(framing)}"
@@ -198,13 +194,12 @@ class Preprocessing:
                     f"{', '.join(known)}"
                 )
         try:
-            size = settings["size"]
             return cls(
-                size=None if size is None else _whole_pair(size),
+                size=settings["size"],
                 channels=operator.index(settings["channels"]),
-                mean=tuple(float(value) for value in settings["mean"]),
-                std=tuple(float(value) for value in settings["std"]),
-                scale=float(settings.get("scale", 255.0)),
+                mean=settings["mean"],
+                std=settings["std"],
+                scale=settings.get("scale", 255.0),
                 resize=None if resize == "bilinear" else operator.index(resize),
                 whitening=None if kind == "normalize" else _whitening(settings, arrays or {}),
                 fit_mode=fit,
@@ -276,14 +271,18 @@ class Preprocessing:
                     "bring them to that size first"
                 )
             return self.whitening.apply(images, threads)
-        std = np.asarray(self.std, np.float64)
-        factor = (1.0 / (self.scale * std)).astype(np.float32)
-        shift = (-np.asarray(self.mean) / std).astype(np.float32)
+        factor, shift = self.factors()
         planes = images.transpose(0, 3, 1, 2)
         out = np.empty(planes.shape, np.float32)
         np.multiply(planes, factor[:, None, None], out=out)
         out += shift[:, None, None]
         return out
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, shift), a float32 a channel: normalising gives factor * x + shift."""
+        std = np.asarray(self.std, np.float64)
+        factor, shift = 1.0 / (self.scale * std), -np.asarray(self.mean) / std
+        return factor.astype(np.float32), shift.astype(np.float32)
 
     def resize_and_crop(self, picture: Any) -> np.ndarray:
         """One picture -> H×W×C uint8 of this model's size and channels; see `Framing.pixels`."""
@@ -299,8 +298,3 @@ def _whitening(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) ->
     return Whitening(
         arrays[MEAN], arrays[MATRIX], float(settings["contrast"]), float(settings["epsilon"])
     )
-
-
-def _whole_pair(size: Any) -> tuple[int, int]:
-    height, width = size
-    return operator.index(height), operator.index(width)

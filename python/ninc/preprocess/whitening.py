@@ -9,13 +9,14 @@ the training pictures; e = 0.1. After Goodfellow et al., "Maxout Networks" (2013
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
 from .. import _core
-from .._base.arguments import real, shown
+from .._base.arguments import positive, shown
 from .._base.progress import Counter, LiveLine
 from ..errors import ArgumentError, ShapeError
 
@@ -58,9 +59,7 @@ class Whitening:
                 f"shape {self.matrix.shape}"
             )
         for name in ("scale", "epsilon"):
-            value = real("whitening", name, getattr(self, name))
-            if not (np.isfinite(value) and value > 0):
-                raise ArgumentError(f"whitening: {name} must be positive and finite, got {value}")
+            positive("whitening", name, getattr(self, name))
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -91,15 +90,13 @@ class Whitening:
             )
         total = np.zeros(values)
         products = np.zeros((values, values))
-        counter = Counter("whitening: pictures", len(images), shown=progress)
-        try:
+        counting = Counter("whitening: pictures", len(images), shown=progress)
+        with contextlib.closing(counting) as counter:
             for block in _blocks(images):
                 normal = _normalised(block, SCALE, np.float64)
                 total += normal.sum(axis=0)
                 products += normal.T @ normal  # BLAS computes one half of the symmetric result
                 counter.advance(len(block))
-        finally:
-            counter.close()
         mean = total / len(images)
         products /= len(images)
         # This is sum (g - m)(g - m)^T / N. Entries of g are near 1, so that float64's 16 digits

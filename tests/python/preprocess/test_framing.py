@@ -70,7 +70,7 @@ def test_the_box_is_where_the_pixels_came_from(fit):
 
 def test_framing_refuses_what_makes_no_sense():
     for words, options in (
-        ("fit must be one of crop, pad, squash, got 'stretch'", dict(fit="stretch")),
+        ("fit must be 'crop', 'pad' or 'squash', got 'stretch'", dict(fit="stretch")),
         ("resize goes with fit 'crop' alone", dict(fit="pad", resize=40)),
         ("channels must be 1 or 3", dict(channels=4)),
         ("at most 8192", dict(size=(9000, 4))),

@@ -264,7 +264,7 @@ def test_dict_round_trip():
 
 
 def test_what_cannot_be_fitted():
-    with pytest.raises(ArgumentError, match="kind must be one of normalize, gcn_zca, got 'pca'"):
+    with pytest.raises(ArgumentError, match="kind must be 'normalize' or 'gcn_zca', got 'pca'"):
         Preprocessing.fit(pictures(3), "pca")
     for kind in ("normalize", "gcn_zca"):
         with pytest.raises(ShapeError, match="needs N×H×W×C uint8"):

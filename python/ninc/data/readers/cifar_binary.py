@@ -13,8 +13,7 @@ import numpy as np
 
 from ...errors import FileError
 from ..labels import Labels
-from ..load_options import LoadOptions
-from ..part import Part, as_file_errors, read_bytes
+from ..part import LoadOptions, Part, as_file_errors, read_bytes
 from ..source import Joined
 from .records import RecordFile
 

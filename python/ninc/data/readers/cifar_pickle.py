@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import FileError
-from ..labels import Labels
-from ..load_options import LoadOptions
-from ..part import Part, as_file_errors
+from ..labels import Labels, as_text
+from ..part import LoadOptions, Part, as_file_errors
 from ..source import ArraySource
 from .cifar_binary import batch_files
-from .plain_pickle import as_text, read_plain_pickle
+from .plain_pickle import read_plain_pickle
 
 
 def can_read(path: Path) -> bool:
@@ -51,9 +50,8 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
 def _read_file(file: Path, labels: str, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     found = read_plain_pickle(file)
     pixels = _entry(file, found, "data")
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise FileError(f"{file}: 'data' must be N×3072 uint8, got {_kind(pixels)}")
-    if pixels.shape[1] != 3 * 32 * 32 or not len(pixels):
+    is_array = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim == 2
+    if not is_array or pixels.shape[1] != 3 * 32 * 32 or not len(pixels):
         raise FileError(f"{file}: 'data' must be N×3072 uint8, got {_kind(pixels)}")
     with as_file_errors():
         return pixels, Labels(file, _entry(file, found, labels), len(pixels)).among(classes)

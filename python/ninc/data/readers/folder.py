@@ -14,8 +14,7 @@ import numpy as np
 
 from ...errors import FileError
 from ..listing import files_in, folders_in, holds_pictures, picture_files, some_names
-from ..load_options import LoadOptions
-from ..part import Part, part_called
+from ..part import LoadOptions, Part, part_called
 from ..pictures import PictureFiles
 from . import layout
 
@@ -33,7 +32,7 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
     found = layout.part_folders(path)
     place = found.get(part, path)
     folders = layout.class_folders(place)
-    listed = {name: _list_pictures(folders[name]) for name in folders}
+    listed = {name: picture_files(*folders[name]) for name in folders}
     filled = [name for name in folders if listed[name][0]]
     if not filled:
         raise FileError(f"{place}: {_lack(place)}")
@@ -65,23 +64,8 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
 def picture_source(files: list[str], root: Path, options: LoadOptions) -> PictureFiles:
     """A source of files, whose names are told from `root` on, so that this may lie anywhere."""
     return PictureFiles(
-        files,
-        options.framing(3),
-        options.threads,
-        root=root,
-        tolerant=options.on_error == "skip",
+        files, options.framing(3), options.threads, root=root, tolerant=options.on_error == "skip"
     )
-
-
-def _list_pictures(folders: list[Path]) -> tuple[list[str], list[str]]:
-    """(pictures, other files) of a class, sorted: the same list on every file system."""
-    files: list[str] = []
-    others: list[str] = []
-    for folder in folders:
-        pictures, rest = picture_files(folder)
-        files += pictures
-        others += rest
-    return files, others
 
 
 def _classes_of(places: Iterable[Path]) -> list[str]:

@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from ..._base.files import reading
 from ...errors import FileError
 from ..labels import Classes, Labels
-from ..load_options import LoadOptions
 from ..memory import check_room
-from ..part import PARTS, Part, as_file_errors, part_called, read_bytes
+from ..part import PARTS, LoadOptions, Part, as_file_errors, part_called, read_bytes
 from ..source import Source, Transposed, WholeSource
 from .records import RecordFile
 
@@ -47,7 +47,7 @@ _LARGEST_RATIO = 1032
 
 def can_read(path: Path) -> bool:
     if path.is_dir():
-        return any(what == "images" for found in _sets(path).values() for _, what in found)
+        return any(map(_has_images, _sets(path).values()))
     return _NAME.fullmatch(path.name) is not None
 
 
@@ -156,19 +156,20 @@ class _IdxFile:
         return f"{self.dtype.newbyteorder('=')} of shape {self.shape}"
 
     def _open(self) -> Any:
-        try:
+        with reading(self.path):
             return gzip.open(self.path) if self.zipped else open(self.path, "rb")
-        except OSError as error:
-            raise FileError(f"{self.path}: cannot read ({error})") from error
 
     def _take(self, file: Any, count: int) -> bytes:
-        try:
-            taken = file.read(count)
-        except (OSError, EOFError, zlib.error) as error:
-            raise FileError(f"{self.path}: not whole gzip data ({error})") from error
+        taken = self._take_up_to(file, count)
         if len(taken) != count:
             raise FileError(f"{self.path}: cut short: {count - len(taken):,} bytes are missing")
         return taken
+
+    def _take_up_to(self, file: Any, count: int) -> bytes:
+        try:
+            return file.read(count)
+        except (OSError, EOFError, zlib.error) as error:
+            raise FileError(f"{self.path}: not whole gzip data ({error})") from error
 
     def _check_size(self) -> None:
         there = self.path.stat().st_size
@@ -187,18 +188,10 @@ class _IdxFile:
         with self._open() as file:
             self._take(file, self.offset)
             numbers = np.frombuffer(self._take(file, self.nbytes), self.dtype).reshape(self.shape)
-            if self.zipped:
-                self._check_end(file)
+            # Reading on to the end makes gzip compare its checksum.
+            if self.zipped and self._take_up_to(file, 1):
+                raise FileError(f"{self.path}: more bytes than its header, {self.kind}, promises")
         return numbers.astype(self.dtype.newbyteorder("="), copy=False)
-
-    def _check_end(self, file: Any) -> None:
-        """Reads on to the end, which makes gzip compare its checksum."""
-        try:
-            more = file.read(1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise FileError(f"{self.path}: not whole gzip data ({error})") from error
-        if more:
-            raise FileError(f"{self.path}: more bytes than its header, {self.kind}, promises")
 
 
 class _Images(_IdxFile):

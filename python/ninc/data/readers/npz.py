@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import FileError
-from ..labels import Classes, Labels, class_name
+from ..labels import Classes, Labels, as_text
 from ..listing import files_in, some_names
-from ..load_options import LoadOptions
 from ..memory import check_room
-from ..part import PARTS, Part, as_file_errors, words_for
+from ..part import PARTS, WORDS, LoadOptions, Part, as_file_errors
 from ..source import Source, WholeSource
 from .records import RecordFile
 
@@ -63,14 +62,15 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
         source = _images(file, _find(file, names, part, "images"))
         labels = _labels(file, names, part, len(source))
         if "classes" in names:
-            classes = Classes(list(map(class_name, _load(file, "classes").ravel().tolist())))
+            classes = Classes(list(map(as_text, _load(file, "classes").ravel().tolist())))
             if len(set(classes.names)) != len(classes.names):
                 raise FileError(f"{file}: 'classes' names a class twice")
         else:
             classes = (labels if part == first else _labels(file, names, first)).classes()
         places = labels.among(classes)
     notes = [note for note in (labels.note, classes.note) if note]
-    unused = _unused(names)
+    used = [name for part in PARTS for what in _PLAIN for name in _named(names, part, what)]
+    unused = [name for name in names if name not in used and name != "classes"]
     if unused:
         notes.append(f"passed over the arrays {some_names(unused)}")
     return Part(source, places, classes.names, tuple(notes))
@@ -99,7 +99,7 @@ def _arrays(file: Path) -> list[str]:
 
 def _spellings(part: str, what: str) -> list[str]:
     """A part's images or labels may have these names with its own in them, in small letters."""
-    return [form.format(word) for word in words_for(part) for form in _PATTERNS[what]]
+    return [form.format(word) for word in WORDS[part] for form in _PATTERNS[what]]
 
 
 def _named(names: list[str], part: str, what: str) -> list[str]:
@@ -123,11 +123,6 @@ def _find(file: Path, names: list[str], part: str, what: str) -> str:
         f"{file}: no {part} {what}: expected an array named {words}, ...; there is "
         f"{', '.join(names[:10]) or 'nothing'}"
     )
-
-
-def _unused(names: list[str]) -> list[str]:
-    used = [name for part in PARTS for what in _PLAIN for name in _named(names, part, what)]
-    return [name for name in names if name not in used and name != "classes"]
 
 
 def _load(file: Path, name: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import FileError
+from ..labels import as_text
 from ..part import read_bytes
 
 # A dtype's name in a pickle: numbers of 1 to 8 bytes.
@@ -42,11 +43,6 @@ def read_plain_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise FileError(f"{place}: the pickle holds a {type(found).__name__}, not a dict")
     return {as_text(key): value for key, value in found.items()}
-
-
-def as_text(value: Any) -> str:
-    """A str of a str or of Python 2's bytes."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 class _ForbiddenError(Exception):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._base.files import reason
+from ..._base.files import reading
 from ...errors import FileError
 from ..source import Source
 
@@ -53,16 +53,11 @@ class RecordFile(Source):
     def read(self, indices, advance=None, failed=None):
         records = np.empty((len(indices), self._stride), np.uint8)
         block = max(1, _BLOCK_BYTES // max(1, self._stride))
-        try:
-            with open(self.path, "rb", buffering=0) as file:
-                for start in range(0, len(indices), block):
-                    self._read_block(file, indices[start : start + block], records[start:])
-                    if advance is not None:
-                        advance(min(block, len(indices) - start))
-        except FileError:
-            raise
-        except OSError as error:
-            raise FileError(f"{self.path}: cannot read ({reason(error)})") from error
+        with reading(self.path), open(self.path, "rb", buffering=0) as file:
+            for start in range(0, len(indices), block):
+                self._read_block(file, indices[start : start + block], records[start:])
+                if advance is not None:
+                    advance(min(block, len(indices) - start))
         images = records[:, : self._bytes]
         if self._stride != self._bytes or self._file_dtype.itemsize > 1:
             images = np.ascontiguousarray(images).view(self._file_dtype)

@@ -14,9 +14,8 @@ import numpy as np
 
 from ...errors import ArgumentError, FileError
 from ..labels import Labels
-from ..load_options import LoadOptions
 from ..memory import check_room
-from ..part import Part, as_file_errors
+from ..part import LoadOptions, Part, as_file_errors
 from ..source import WholeSource
 
 _FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}

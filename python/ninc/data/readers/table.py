@@ -24,8 +24,7 @@ from pathlib import Path
 from ...errors import FileError
 from ..labels import Labels
 from ..listing import files_below, files_in, folders_in, is_picture, some_names
-from ..load_options import LoadOptions
-from ..part import PARTS, Part, as_file_errors, part_called, read_bytes
+from ..part import PARTS, LoadOptions, Part, as_file_errors, part_called, read_bytes
 from . import folder, layout
 
 _SUFFIXES = (".csv", ".tsv")
