@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     use_threads(args)
     network = load_network(args.model).to(args.device)
     images = _files(args.images)
-    output = (_Folder if _is_folder(args.output) else _Sheet)(args.output, images)
+    is_folder = args.output.endswith(os.sep) or os.path.isdir(args.output)
+    output = (_Folder if is_folder else _Sheet)(args.output, images)
     status = 0
     for image in images:
         try:
@@ -107,7 +108,7 @@ class _Sheet:
     def add(self, explanation: Explanation) -> None:
         from ..explanation.figure import row
 
-        self._rows.append(row(**vars(explanation)))
+        self._rows.append(row(explanation))
 
     def close(self) -> None:
         from ..explanation.figure import sheet
@@ -146,8 +147,3 @@ class _Folder:
         if self._count:
             what = "file" if self._count == 1 else "files"
             print(f"wrote {self._count:,} {what} to {self._path}{os.sep}")
-
-
-def _is_folder(path: str) -> bool:
-    separators = tuple(filter(None, (os.sep, os.altsep)))
-    return path.endswith(separators) or os.path.isdir(path)

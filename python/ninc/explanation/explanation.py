@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .._base.arguments import few
 from .._base.arguments import path as file_path
 from ..errors import ArgumentError, ModelError
-from ..formats.metadata import class_names, stored_preprocessing
+from ..formats.metadata import class_names, needed_preprocessing
 from ..inference.class_maps import class_map_node
 from ..inference.graph import graph_of
 from ..network import Network
@@ -69,7 +70,7 @@ class Explanation:
 
         Large pictures are shown smaller, small ones enlarged by a whole number.
         """
-        return sheet([row(**vars(self))])
+        return sheet([row(self)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `figure`, whole or not at all, in the format that the file's ending names.
@@ -96,7 +97,9 @@ def explain(
     """
     if not isinstance(method, str) or method not in METHODS:
         raise ArgumentError(f"explain: method must be {' or '.join(METHODS)}, got {method!r}")
-    preprocessing = _preprocessing(network)
+    if not isinstance(network, Network):
+        raise ArgumentError(f"explain: a network is needed first, got {type(network).__name__}")
+    preprocessing = needed_preprocessing(network.core, "explain")
     framing = preprocessing.framing
     if isinstance(picture, np.ndarray):
         own, source = check_pixels(picture), ""
@@ -136,18 +139,6 @@ def _within(box: Box, width: int, height: int) -> Box:
     return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
 
 
-def _preprocessing(network: Network):
-    if not isinstance(network, Network):
-        raise ArgumentError(f"explain: a network is needed first, got {type(network).__name__}")
-    preprocessing = stored_preprocessing(network.core)
-    if preprocessing is None:
-        raise ArgumentError(
-            "explain: the network has no preprocessing for pictures stored; train it on pictures "
-            "or set network.preprocessing"
-        )
-    return preprocessing
-
-
 def _pixels(image: Any) -> np.ndarray:
     """H×W×1 uint8 of a grey Pillow image, H×W×3 of any other."""
     if image.mode in ("L", "1"):
@@ -163,8 +154,5 @@ def _find_class(label: int | str, names: list[str]) -> int:
     except (TypeError, ValueError):
         index = -1
     if not 0 <= index < len(names):
-        raise ArgumentError(
-            f"explain: no class {label!r}; there are {', '.join(names[:10])}"
-            f"{', ...' if len(names) > 10 else ''}"
-        )
+        raise ArgumentError(f"explain: no class {label!r}; there are {few(names)}")
     return index

@@ -47,33 +47,24 @@ class Row:
     remarks: tuple[str, ...]
 
 
-def row(
-    picture: np.ndarray,
-    heat: np.ndarray,
-    label: int,
-    name: str,
-    probability: float,
-    seen: Box,
-    scale: float,
-    source: str,
-) -> Row:
-    """The row of an `Explanation`, given by its fields, so that the large object may be freed."""
-    shown, laid_over = _panels(picture, heat, seen)
-    percent = f"{probability:.1%}"
-    title = f"{name}: {percent}"
+def row(explained: Any) -> Row:
+    """The row of an `Explanation`, which keeps nothing of that large object."""
+    shown, laid_over = _panels(explained.picture, explained.heat, explained.seen)
+    percent = f"{explained.probability:.1%}"
+    title = f"{explained.name}: {percent}"
     if not Lettering(title, _TITLE).whole:
-        title = f"{name} (class {label}): {percent}"
-    height, width = heat.shape
+        title = f"{explained.name} (class {explained.label}): {percent}"
+    height, width = explained.heat.shape
     facts = f"{width} by {height} pixels"
-    if source:
-        facts = f"{source}, {facts}"
+    if explained.source:
+        facts = f"{explained.source}, {facts}"
     remarks = []
-    left, top, right, bottom = seen
+    left, top, right, bottom = explained.seen
     if left > 0 or top > 0 or right < width or bottom < height:
         remarks.append("The network did not see what is striped.")
-    if heat.max() < _NOTHING:
+    if explained.heat.max() < _NOTHING:
         remarks.append("Next to nothing in this picture speaks for this class.")
-    bar = _bar(scale, max(shown.height, _LEAST_BAR))
+    bar = _bar(explained.scale, max(shown.height, _LEAST_BAR))
     return Row(shown, laid_over, bar, title, facts, tuple(remarks))
 
 

@@ -38,10 +38,7 @@ def endings() -> list[str]:
 
 def check_ending(path: str | os.PathLike[str]) -> None:
     """Raises ArgumentError, naming the known endings, unless the ending is one of them."""
-    try:
-        ending = Path(os.fsdecode(path)).suffix.lower()
-    except TypeError:
-        raise ArgumentError(f"a file name is needed, got {path!r}") from None
+    ending = Path(os.fsdecode(path)).suffix.lower()
     if ending not in endings():
         got = f"{ending} is none that can be" if ending else "it has none"
         raise ArgumentError(

@@ -29,13 +29,11 @@ def class_maps(model: _core.Model, x: np.ndarray) -> np.ndarray:
     maps = model.run(x, node)
     if linear is None:
         return maps
-    names = [name for name, _, _ in model.specs()]
-    weight = model.parameter(f"{linear}.weight")
-    bias = model.parameter(f"{linear}.bias") if f"{linear}.bias" in names else None
+    weight, bias = model.parameter(f"{linear}.weight"), f"{linear}.bias"
     # weight: classes×K, maps: N×K×H'×W'
     mixed = np.einsum("ck,nkhw->nchw", weight, maps, dtype=np.float32, optimize=True)
-    if bias is not None:
-        mixed += bias[:, None, None]
+    if any(name == bias for name, _, _ in model.specs()):
+        mixed += model.parameter(bias)[:, None, None]
     return np.ascontiguousarray(mixed)
 
 

@@ -14,7 +14,7 @@ from .._base.progress import Counter
 from ..data import Dataset, as_dataset
 from ..data.batches import batches_in_order
 from ..errors import ArgumentError
-from ..formats.metadata import stored_preprocessing
+from ..formats.metadata import needed_preprocessing
 from .graph import before_softmax
 from .matching import count_outputs, matched
 
@@ -83,12 +83,7 @@ def evaluate(
     if not len(data):
         raise ArgumentError("evaluate: the data set is empty")
     model = network.core
-    preprocessing = stored_preprocessing(model)
-    if data.is_pictures and preprocessing is None:
-        raise ArgumentError(
-            "evaluate: the network has no preprocessing for uint8 pictures; "
-            "train it on pictures, or give N×C×H×W float32"
-        )
+    preprocessing = needed_preprocessing(model, "evaluate") if data.is_pictures else None
     data = matched(model, data, "evaluate", min(batch_size, len(data)))
     classes = count_outputs(model, data)
     # The trainer's loss leaves out a Softmax at the end, too, and trains these numbers.
@@ -96,21 +91,16 @@ def evaluate(
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)
-    try:
-        # The batches are closed here, since what `check` raises in the garbage collector would be
-        # lost.
-        with contextlib.closing(
-            batches_in_order(data, preprocessing, batch_size, check)
-        ) as batches:
-            for x, labels in batches:
-                if check is not None:
-                    check()
-                logits = model.run(x, logits_of).reshape(len(x), classes)
-                loss += cross_entropy_sum(logits, labels)
-                np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
-                counter.advance(len(labels))
-    finally:
-        counter.close()
+    batches = batches_in_order(data, preprocessing, batch_size, check)
+    # The batches are closed here, since what `check` raises in the garbage collector would be lost.
+    with contextlib.closing(counter), contextlib.closing(batches):
+        for x, labels in batches:
+            if check is not None:
+                check()
+            logits = model.run(x, logits_of).reshape(len(x), classes)
+            loss += cross_entropy_sum(logits, labels)
+            np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+            counter.advance(len(labels))
     return Evaluation(loss / len(data), confusion, data.classes)
 
 

@@ -18,7 +18,7 @@ from ..data.batches import ahead
 from ..data.listing import picture_files, remark_ignored
 from ..data.source import Source
 from ..errors import ArgumentError, Error, FileError, ShapeError, remark
-from ..formats.metadata import stored_preprocessing
+from ..formats.metadata import needed_preprocessing
 from ..functional import softmax
 from ..preprocess import Preprocessing
 from .graph import before_softmax
@@ -43,7 +43,7 @@ def predict(model: _core.Model, images: Any, batch_size: int) -> np.ndarray:
     rows = [row for _, row in predict_each(model, images, batch_size, "raise", "predict")]
     if rows:
         return np.stack(rows)
-    x = np.zeros(_empty_shape(images, _preprocessing(model, "predict")), np.float32)
+    x = np.zeros(_empty_shape(images, needed_preprocessing(model, "predict")), np.float32)
     return _probabilities(squeezed(model.run(x)), before_softmax(model) is not None)
 
 
@@ -77,18 +77,8 @@ def answers(
     at once for the network and the settings, else when its turn comes.
     """
     batch_size = whole(where, "batch_size", batch_size)
-    preprocessing = _preprocessing(model, where)
+    preprocessing = needed_preprocessing(model, where)
     return _answers(model, preprocessing, _pictures(images, where), batch_size, where)
-
-
-def _preprocessing(model: _core.Model, where: str) -> Preprocessing:
-    preprocessing = stored_preprocessing(model)
-    if preprocessing is None:
-        raise ArgumentError(
-            f"{where}: the network has no preprocessing for pictures stored; train it on pictures, "
-            "set network.preprocessing, or call the network on N×C×H×W float32"
-        )
-    return preprocessing
 
 
 # ---- Which pictures ------------------------------------------------------------------------------
@@ -271,12 +261,7 @@ def _run(model: _core.Model, preprocessing: Preprocessing, pictures: np.ndarray)
     if model.device == "cpu" or preprocessing.whitening is not None:
         return squeezed(model.run(preprocessing.apply(pictures)))
     # Bytes are copied to the device, a quarter of the floats' size, and normalised there.
-    deviations = np.array(preprocessing.std, np.float64)
-    scale = 1.0 / (preprocessing.scale * deviations)
-    shift = -np.array(preprocessing.mean, np.float64) / deviations
-    return squeezed(
-        model.run_pictures(pictures, scale.astype(np.float32), shift.astype(np.float32))
-    )
+    return squeezed(model.run_pictures(pictures, *preprocessing.factors()))
 
 
 def squeezed(y: np.ndarray) -> np.ndarray:

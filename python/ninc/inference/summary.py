@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 from .. import _core
@@ -14,11 +15,10 @@ _HEADER = ("layer", "output", "parameters", "MMAC")
 
 def summary(model: _core.Model, input_shape: ImageShape) -> str:
     """One row a layer; MMAC: millions of multiplications with an addition, a picture."""
-    sizes: dict[str, int] = {}  # node -> how many numbers are trained
+    sizes: Counter[str] = Counter()  # node -> how many numbers are trained
     for name, dims, trainable in model.specs():
         if trainable:
-            node = name.rpartition(".")[0]
-            sizes[node] = sizes.get(node, 0) + math.prod(dims)
+            sizes[name.rpartition(".")[0]] += math.prod(dims)
     rows = []
     total = 0
     for node in graph_of(model)["nodes"]:

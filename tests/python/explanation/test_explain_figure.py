@@ -69,7 +69,7 @@ def test_what_the_network_did_not_see_is_striped():
 
 def test_the_picture_stands_beside_its_overlay(network):
     picture = square((28, 28), 6, 8, 9)
-    shown = row(**vars(explain(network, picture, "warm")))
+    shown = row(explain(network, picture, "warm"))
     assert shown.picture.size == shown.overlay.size == (392, 392)
     assert np.array_equal(np.asarray(shown.picture)[7::14, 7::14], picture)
     assert np.asarray(shown.overlay)[14 * 10, 14 * 12].tolist() != [255] * 3
@@ -94,7 +94,7 @@ def test_the_picture_stands_beside_its_overlay(network):
 )  # fmt: skip
 def test_pictures_of_all_sizes_are_shown_at_sensible_ones(network, size, shown):
     explanation = explain(network, square(size, 0, 0, 1), 0)
-    drawn = row(**vars(explanation))
+    drawn = row(explanation)
     assert drawn.picture.size == drawn.overlay.size == shown
     assert max(sheet([drawn]).size) < 1500
     assert explanation.overlay().shape == (*size, 3)
@@ -102,7 +102,7 @@ def test_pictures_of_all_sizes_are_shown_at_sensible_ones(network, size, shown):
 
 def test_what_is_cut_off_and_what_is_missing_is_said(network):
     picture = np.full((30, 50, 3), 90, np.uint8)
-    assert [words for words in row(**vars(explain(network, picture, 0))).remarks] == [
+    assert [words for words in row(explain(network, picture, 0)).remarks] == [
         "The network did not see what is striped.",
         "Next to nothing in this picture speaks for this class.",
     ]
@@ -110,8 +110,8 @@ def test_what_is_cut_off_and_what_is_missing_is_said(network):
 
 def test_names_that_no_font_has_are_told_by_number(network):
     network.classes = ["warm\U000f0000", "cold"]
-    assert row(**vars(explain(network, square((9, 9), 1, 1, 3), 0))).title.startswith("warm")
-    assert "(class 0)" in row(**vars(explain(network, square((9, 9), 1, 1, 3), 0))).title
+    assert row(explain(network, square((9, 9), 1, 1, 3), 0)).title.startswith("warm")
+    assert "(class 0)" in row(explain(network, square((9, 9), 1, 1, 3), 0)).title
     assert Lettering("a\U000f0000b", 14).text == "a?b"
 
 
@@ -142,7 +142,7 @@ def test_letters_of_one_size_alone_do(monkeypatch, network):
     monkeypatch.setattr(lettering, "_own_font", lambda points: fixed)
     monkeypatch.setattr(lettering, "_other_fonts", lambda points: ())
     network.classes = ["犬 dog", "cold"]
-    drawn = row(**vars(explain(network, square((9, 9), 1, 1, 3), 0)))
+    drawn = row(explain(network, square((9, 9), 1, 1, 3), 0))
     assert drawn.title.startswith("犬 dog (class 0)")
     assert Lettering(drawn.title, 14).text.startswith("? dog (class 0)")
     assert sheet([drawn]).width > 600
