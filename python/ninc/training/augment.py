@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._base.arguments import real, shown, whole
+from .._base.arguments import share, shown, whole
 from ..errors import ArgumentError, ShapeError
 
 __all__ = ["Augmentation", "Compose", "Flip", "PadCrop"]
@@ -59,9 +59,7 @@ class Flip:
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = real("Flip", "p", p)
-        if not 0.0 <= self.p <= 1.0:
-            raise ArgumentError(f"Flip: p must lie in 0..1, got {p}")
+        self.p = share("Flip", "p", p)
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         _check("Flip", batch, rng)

@@ -17,8 +17,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from .._base.arguments import real, whole
-from ..errors import ArgumentError
+from .._base.arguments import real, share_below_1, share_between, whole
 
 if TYPE_CHECKING:
     from .. import _core
@@ -38,13 +37,11 @@ class EMA:
     extendable = True  # more epochs change nothing about earlier steps
 
     def __init__(self, decay: float = 0.999, norm_batches: int = 50) -> None:
-        self.decay = real("EMA", "decay", decay)
-        if not 0.0 < self.decay < 1.0:
-            raise ArgumentError(f"EMA: decay must lie between 0 and 1, got {decay}")
+        self.decay = share_between("EMA", "decay", decay)
         self.norm_batches = whole("EMA", "norm_batches", norm_batches)
 
     def rate(self, progress: float, count: int) -> float:
-        return max(1.0 - self.decay, 10.0 / (10.0 + _counted("EMA.rate", count)))
+        return max(1.0 - self.decay, 10.0 / (10.0 + whole("EMA.rate", "count", count, 0)))
 
     def __repr__(self) -> str:
         return f"EMA(decay={self.decay:g}, norm_batches={self.norm_batches})"
@@ -59,21 +56,15 @@ class SWA:
     extendable = False
 
     def __init__(self, start: float = 0.75, norm_batches: int = 50) -> None:
-        self.start = real("SWA", "start", start)
-        if not 0.0 <= self.start < 1.0:
-            raise ArgumentError(f"SWA: start must lie in 0..1, 1 excluded, got {start}")
+        self.start = share_below_1("SWA", "start", start)
         self.norm_batches = whole("SWA", "norm_batches", norm_batches)
 
     def rate(self, progress: float, count: int) -> float:
-        count = _counted("SWA.rate", count)
+        count = whole("SWA.rate", "count", count, 0)
         return 0.0 if real("SWA.rate", "progress", progress) < self.start else 1.0 / (1.0 + count)
 
     def __repr__(self) -> str:
         return f"SWA(start={self.start:g}, norm_batches={self.norm_batches})"
-
-
-def _counted(where: str, count: int) -> int:
-    return whole(where, "count", count, 0)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from . import ending, fit_checks, monitor
 from .record import checkpoint
 from .record.checkpoint import Checkpoint
 from .record.run_folder import RunFolder
-from .record.run_settings import check_same, is_extendable, words_of
+from .record.run_settings import bound_to_epochs, check_same, words_of
 from .run import Run
 
 
@@ -146,7 +146,7 @@ def _going_on(run: Run, found: Checkpoint) -> str:
             f"{epochs}; a larger patience goes on"
         )
     if state.epoch == epochs:
-        return f"{finished}; more epochs go on" if is_extendable(run.settings) else finished
+        return finished if bound_to_epochs(run.settings) else f"{finished}; more epochs go on"
     words = f"going on after {state.place()} of {epochs} epochs"
     if found.version == _core.__version__:
         return words

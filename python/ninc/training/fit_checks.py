@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from .._base.arguments import quoted, shown
+from .._base.arguments import one_of, quoted, share_between
 from ..data import BatchStream, Dataset
 from ..data.batches import batch_bounds
 from ..errors import ArgumentError, ShapeError, remark
 from ..preprocess import KINDS, Preprocessing
 from ..preprocess.statistics import SMALLEST_STD
-from .monitor import MONITOR, checked_monitor, watched
+from .monitor import MONITOR, MONITORS, watched
 
 if TYPE_CHECKING:
     from .optim import SGD
@@ -52,11 +52,10 @@ def check_outputs(outputs: int) -> None:
 
 def split(train: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
     """Returns (rest, held out), both with images; remarks on classes too small to be divided."""
-    if not 0.0 < share < 1.0:
-        raise ArgumentError(f"fit: validation as a share must lie between 0 and 1, got {share!r}")
+    share = share_between("fit", "validation as a share", share)
     counts = np.bincount(train.labels, minlength=len(train.classes))
     single = [name for name, count in zip(train.classes, counts) if count == 1]
-    rest, held_out = train.split(float(share), seed)
+    rest, held_out = train.split(share, seed)
     if not len(held_out):
         raise ArgumentError(
             f"fit: validation={share!r} holds nothing out, as each class has one picture alone; "
@@ -143,10 +142,7 @@ def check_passes(model: _core.Model, average: Any, train: BatchStream, epochs: i
 
 def check_preprocessing(train: Dataset | BatchStream, kind: str) -> None:
     """Raises ArgumentError for a kind of preprocessing that is unknown or not for such data."""
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ArgumentError(
-            f"fit: preprocessing must be one of {', '.join(KINDS)}, got {shown(kind)}"
-        )
+    one_of("fit", "preprocessing", kind, KINDS)
     if kind != KINDS[0] and not train.is_pictures:
         raise ArgumentError(
             f"fit: preprocessing {kind!r} is for uint8 pictures; float32 arrays are taken as "
@@ -204,7 +200,7 @@ def check_watched(
     validation: Dataset | None, patience: int | None, min_delta: float, monitor: str, schedule: Any
 ) -> None:
     """Raises ArgumentError where something watches a column that the history will not have."""
-    checked_monitor("fit", monitor)
+    one_of("fit", "monitor", monitor, MONITORS)
     if not monitor.startswith("val_"):
         raise ArgumentError(f"fit: monitor must be val_accuracy or val_loss, got {monitor!r}")
     if not min_delta >= 0.0:

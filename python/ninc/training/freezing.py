@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 
+from .._base.arguments import is_iterable
 from ..errors import ArgumentError
 
 
@@ -16,12 +17,8 @@ def frozen_parameters(names: Sequence[str], patterns: str | Sequence[str]) -> li
     Raises ArgumentError where a pattern matches nothing, since nobody would notice that a misspelt
     pattern freezes nothing; and where nothing is left to be trained.
     """
-    if isinstance(patterns, str):
-        patterns = (patterns,)
-    try:
-        patterns = list(patterns)
-    except TypeError:
-        raise ArgumentError(f"fit: freeze must be patterns of names, got {patterns!r}") from None
+    several = is_iterable(patterns) and not isinstance(patterns, str)
+    patterns = list(patterns) if several else [patterns]
     frozen: set[str] = set()
     for pattern in patterns:
         if not isinstance(pattern, str):

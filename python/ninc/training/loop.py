@@ -104,9 +104,7 @@ def _step(run: Run, x: np.ndarray, labels: np.ndarray) -> None:
     state.lr = settings.optimizer.lr * settings.lr_factor
     average = settings.average
     rate = 0.0 if average is None else average.rate(place / epochs, state.averaged)
-    step_settings = run.stepper.settings(
-        settings.optimizer, settings.lr_factor, settings.seed, state.steps, rate
-    )
+    step_settings = run.stepper.settings(settings, state.steps, rate)
     try:
         loss, right, updated = run.stepper.update(x, labels, step_settings)
     except OutOfMemoryError as error:

@@ -6,22 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .._base.arguments import shown
-from ..errors import ArgumentError
-
 # The column that tells which network is the best unless another one is named.
 MONITOR = "val_accuracy"
 
+# The columns that a run can get better in.
 MONITORS = ("val_loss", "val_accuracy", "loss", "accuracy")
-
-
-def checked_monitor(where: str, monitor: str) -> str:
-    """One of the history's columns that a run can get better in; ArgumentError for others."""
-    if not isinstance(monitor, str) or monitor not in MONITORS:
-        raise ArgumentError(
-            f"{where}: monitor must be one of {', '.join(MONITORS)}, got {shown(monitor)}"
-        )
-    return monitor
 
 
 def improves(monitor: str, value: float, best: float | None, min_delta: float) -> bool:

@@ -12,13 +12,14 @@ each g is scaled by clip_norm / n.
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .._base.arguments import flag, listed, real, shown
+from .._base.arguments import flag, listed, not_negative, shown
 from ..errors import ArgumentError
 
 _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
@@ -26,6 +27,7 @@ _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
 Groups = Sequence[tuple[str, Mapping[str, float]]]
 
 
+@dataclasses.dataclass(repr=False, eq=False)
 class SGD:
     """Stochastic gradient descent with momentum.
 
@@ -43,27 +45,11 @@ class SGD:
     SETTINGS: ClassVar[frozenset[str]]  # their names
 
     lr: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    groups: list[tuple[str, dict[str, float]]]
-    clip_norm: float | None
-
-    def __init__(
-        self,
-        lr: float,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float = 0.0,
-        groups: Groups = (),
-        clip_norm: float | None = None,
-    ) -> None:
-        self.lr = lr
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.weight_decay = weight_decay
-        self.groups = groups
-        self.clip_norm = clip_norm
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    groups: Groups = ()
+    clip_norm: float | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _CHECKS:  # a misspelt name would do nothing
@@ -117,14 +103,7 @@ class SGD:
 
     def settings(self) -> dict[str, Any]:
         """All arguments by name, as they are now."""
-        return {
-            "lr": self.lr,
-            "momentum": self.momentum,
-            "nesterov": self.nesterov,
-            "weight_decay": self.weight_decay,
-            "groups": self.groups,
-            "clip_norm": self.clip_norm,
-        }
+        return dict(vars(self))
 
     def replaced(self, **settings: float) -> SGD:
         """The same settings with some changed, by name."""
@@ -133,8 +112,7 @@ class SGD:
                 raise ArgumentError(
                     f"SGD.replaced: {name!r} is no setting; there are {', '.join(_CHECKS)}"
                 )
-        kept = self.settings()
-        return SGD(**{**kept, **settings})
+        return SGD(**{**self.settings(), **settings})
 
     def __repr__(self) -> str:
         return (
@@ -164,14 +142,6 @@ class Rates:
         return self._vectors
 
 
-def not_negative(where: str, name: str, value: float) -> float:
-    """A finite number of 0 or more; ArgumentError for others."""
-    number = real(where, name, value)
-    if not (np.isfinite(number) and number >= 0):
-        raise ArgumentError(f"{where}: {name} must be a number of 0 or more, got {value}")
-    return number
-
-
 def _norm_or_none(where: str, name: str, value: float | None) -> float | None:
     if value is None:
         return None
@@ -180,22 +150,17 @@ def _norm_or_none(where: str, name: str, value: float | None) -> float | None:
     return float(value)
 
 
-def _truth(where: str, name: str, value: bool) -> bool:
-    return flag(where, name, value)
-
-
 def _checked_groups(where: str, name: str, groups: Groups) -> list[tuple[str, dict[str, float]]]:
-    wanted = f"{where}: {name} must be pairs (pattern, settings)"
-    groups = listed(where, name, groups, "pairs (pattern, settings)")
+    wanted = "pairs (pattern, settings)"
     checked = []
-    for group in groups:
+    for group in listed(where, name, groups, wanted):
         if not (
             isinstance(group, (tuple, list))
             and len(group) == 2
             and isinstance(group[0], str)
             and isinstance(group[1], Mapping)
         ):
-            raise ArgumentError(f"{wanted}, got {shown(group)}")
+            raise ArgumentError(f"{where}: {name} must be {wanted}, got {shown(group)}")
         pattern, settings = group
         unknown = [str(key) for key in settings if key not in _GROUP_KEYS]
         if unknown:
@@ -212,7 +177,7 @@ def _checked_groups(where: str, name: str, groups: Groups) -> list[tuple[str, di
 _CHECKS = {
     "lr": not_negative,
     "momentum": not_negative,
-    "nesterov": _truth,
+    "nesterov": flag,
     "weight_decay": not_negative,
     "groups": _checked_groups,
     "clip_norm": _norm_or_none,

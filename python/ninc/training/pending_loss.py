@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,24 +25,6 @@ class PendingLoss:
     def __float__(self) -> float:
         return self._step.wait()[0]
 
-    def __repr__(self) -> str:
-        return repr(float(self))
-
-    def __format__(self, spec: str) -> str:
-        return format(float(self), spec)
-
-    def __hash__(self) -> int:
-        return hash(float(self))
-
-    def __bool__(self) -> bool:
-        return bool(float(self))
-
-    def __int__(self) -> int:
-        return int(float(self))
-
-    def __round__(self, digits: int | None = None) -> float:
-        return round(float(self), digits)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(float(self), dtype)
 
@@ -48,9 +32,7 @@ class PendingLoss:
         return float, (float(self),)  # a copy or a pickle is the plain number
 
 
-def _forward(name: str) -> None:
-    compute = getattr(operator, name)
-
+def _forward(name: str, compute: Callable[..., Any]) -> None:
     def method(self: PendingLoss, *others: Any) -> Any:
         numbers = (float(x) if isinstance(x, PendingLoss) else x for x in others)
         return compute(float(self), *numbers)
@@ -58,13 +40,14 @@ def _forward(name: str) -> None:
     setattr(PendingLoss, f"__{name}__", method)
 
 
-def _forward_reflected(name: str) -> None:
-    compute = getattr(operator, name)
-    setattr(PendingLoss, f"__r{name}__", lambda self, other: compute(other, float(self)))
+def _reflected(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda own, other: compute(other, own)
 
 
+for _name in ("repr", "format", "hash", "bool", "int", "round"):
+    _forward(_name, getattr(builtins, _name))
 _ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
 for _name in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", *_ARITHMETIC):
-    _forward(_name)
+    _forward(_name, getattr(operator, _name))
 for _name in _ARITHMETIC:
-    _forward_reflected(_name)
+    _forward(f"r{_name}", _reflected(getattr(operator, _name)))

@@ -16,9 +16,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._base.arguments import flag, function, listed, one_of, real, shown, whole
+from .._base import arguments as check
 from ..errors import ArgumentError
-from .monitor import checked_monitor, improves, load_state, observe, state_of
+from .monitor import MONITORS, improves, load_state, observe, state_of
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "Step", "Warmup"]
 
@@ -47,15 +47,13 @@ class Step:
     def __init__(
         self, milestones: Sequence[float], gamma: float = 0.1, relative: bool = False
     ) -> None:
-        milestones = tuple(listed("Step", "milestones", milestones, "rising numbers"))
-        places = [real("Step", "milestones", milestone) for milestone in milestones]
+        milestones = tuple(check.listed("Step", "milestones", milestones, "rising numbers"))
+        places = [check.real("Step", "milestones", milestone) for milestone in milestones]
         if places != sorted(places):
             raise ArgumentError(f"Step: milestones must rise, got {list(milestones)}")
         self.milestones = milestones
-        self.gamma = real("Step", "gamma", gamma)
-        if not 0.0 <= self.gamma < math.inf:
-            raise ArgumentError(f"Step: gamma must be a number of 0 or more, got {gamma}")
-        self.relative = flag("Step", "relative", relative)
+        self.gamma = check.not_negative("Step", "gamma", gamma)
+        self.relative = check.flag("Step", "relative", relative)
 
     @property
     def extendable(self) -> bool:
@@ -79,14 +77,11 @@ class Cosine:
     extendable = False
 
     def __init__(self, floor: float = 0.0) -> None:
-        self.floor = real("Cosine", "floor", floor)
-        if not 0.0 <= self.floor <= 1.0:
-            raise ArgumentError(f"Cosine: floor must lie in 0..1, got {floor}")
+        self.floor = check.share("Cosine", "floor", floor)
 
     def __call__(self, epoch: float, epochs: int) -> float:
         epoch, epochs = _place("Cosine", epoch, epochs)
-        t = min(epoch / epochs, 1.0)
-        return _half_cosine(t, self.floor)
+        return _half_cosine(min(epoch / epochs, 1.0), self.floor)
 
     def __repr__(self) -> str:
         return f"Cosine(floor={self.floor:g})"
@@ -105,17 +100,12 @@ class OneCycle:
     extendable = False
 
     def __init__(
-        self,
-        warmup: float = 0.25,
-        start: float = 0.1,
-        end: float = 0.0,
-        anneal: str = "linear",
+        self, warmup: float = 0.25, start: float = 0.1, end: float = 0.0, anneal: str = "linear"
     ) -> None:
-        self.warmup = real("OneCycle", "warmup", warmup)
-        if not 0.0 <= self.warmup < 1.0:
-            raise ArgumentError(f"OneCycle: warmup must lie in 0..1, 1 excluded, got {warmup}")
-        self.start, self.end = _factor("start", start), _factor("end", end)
-        self.anneal = one_of("OneCycle", "anneal", anneal, ("linear", "cosine"))
+        self.warmup = check.share_below_1("OneCycle", "warmup", warmup)
+        self.start = check.not_negative("OneCycle", "start", start)
+        self.end = check.not_negative("OneCycle", "end", end)
+        self.anneal = check.one_of("OneCycle", "anneal", anneal, ("linear", "cosine"))
 
     def __call__(self, epoch: float, epochs: int) -> float:
         epoch, epochs = _place("OneCycle", epoch, epochs)
@@ -153,17 +143,13 @@ class Plateau:
         monitor: str = "val_loss",
         floor: float = 0.0,
     ) -> None:
-        self.gamma = real("Plateau", "gamma", gamma)
-        if not 0.0 < self.gamma < 1.0:
-            raise ArgumentError(f"Plateau: gamma must lie between 0 and 1, got {gamma}")
-        self.min_delta = real("Plateau", "min_delta", min_delta)
+        self.gamma = check.share_between("Plateau", "gamma", gamma)
+        self.min_delta = check.real("Plateau", "min_delta", min_delta)
         if not self.min_delta >= 0.0:
             raise ArgumentError(f"Plateau: min_delta must be 0 or more, got {min_delta}")
-        self.floor = real("Plateau", "floor", floor)
-        if not 0.0 <= self.floor <= 1.0:
-            raise ArgumentError(f"Plateau: floor must lie in 0..1, got {floor}")
-        self.patience = whole("Plateau", "patience", patience)
-        self.monitor = checked_monitor("Plateau", monitor)
+        self.floor = check.share("Plateau", "floor", floor)
+        self.patience = check.whole("Plateau", "patience", patience)
+        self.monitor = check.one_of("Plateau", "monitor", monitor, MONITORS)
         self.load_state({})
 
     def __call__(self, epoch: float, epochs: int) -> float:
@@ -171,7 +157,12 @@ class Plateau:
 
     def observe(self, row: Mapping[str, float]) -> None:
         """Looks at a finished epoch's row of the history."""
-        value = real("Plateau.observe", self.monitor, _value(row, self.monitor))
+        if not isinstance(row, Mapping) or self.monitor not in row:
+            raise ArgumentError(
+                f"observe: a row of the history with {self.monitor} is needed, got "
+                f"{check.shown(row)}"
+            )
+        value = check.real("Plateau.observe", self.monitor, row[self.monitor])
         if improves(self.monitor, value, self._best, self.min_delta):
             self._best, self._stale = value, 0
             return
@@ -188,11 +179,13 @@ class Plateau:
         """Continues from `state`; from the beginning where that is empty."""
         where = "Plateau.load_state"
         if not isinstance(state, Mapping):
-            raise ArgumentError(f"{where}: state must be what `state` gave, got {shown(state)}")
+            raise ArgumentError(
+                f"{where}: state must be what `state` gave, got {check.shown(state)}"
+            )
         best = state.get("best")
-        self._factor: float = real(where, "factor", state.get("factor", 1.0))
-        self._best: float | None = None if best is None else real(where, "best", best)
-        self._stale: int = whole(where, "stale", state.get("stale", 0), 0)
+        self._factor: float = check.real(where, "factor", state.get("factor", 1.0))
+        self._best: float | None = None if best is None else check.real(where, "best", best)
+        self._stale: int = check.whole(where, "stale", state.get("stale", 0), 0)
 
     def __repr__(self) -> str:
         return (
@@ -210,14 +203,12 @@ class Warmup:
     """
 
     def __init__(self, epochs_up: float, then: Schedule | None = None, start: float = 0.1) -> None:
-        self.epochs_up = real("Warmup", "epochs_up", epochs_up)
+        self.epochs_up = check.real("Warmup", "epochs_up", epochs_up)
         if not self.epochs_up > 0.0:
             raise ArgumentError(f"Warmup: epochs_up must be above 0, got {epochs_up}")
-        self.start = real("Warmup", "start", start)
-        if not 0.0 <= self.start <= 1.0:
-            raise ArgumentError(f"Warmup: start must lie in 0..1, got {start}")
+        self.start = check.share("Warmup", "start", start)
         self.then = Constant() if then is None else then
-        function("Warmup", "then", then, "a function (epoch, epochs) -> factor")
+        check.function("Warmup", "then", then, "a function (epoch, epochs) -> factor")
 
     @property
     def extendable(self) -> bool:
@@ -226,7 +217,7 @@ class Warmup:
     def __call__(self, epoch: float, epochs: int) -> float:
         epoch, epochs = _place("Warmup", epoch, epochs)
         ramp = self.start + (1.0 - self.start) * epoch / self.epochs_up
-        factor = real("Warmup", "what the other schedule gives", self.then(epoch, epochs))
+        factor = check.real("Warmup", "what the other schedule gives", self.then(epoch, epochs))
         return min(1.0, ramp) * factor
 
     @property
@@ -248,26 +239,12 @@ class Warmup:
 
 def _place(where: str, epoch: float, epochs: int) -> tuple[float, float]:
     """The place in a run and the run's length, as numbers that can be computed with."""
-    place, length = real(where, "epoch", epoch), real(where, "epochs", epochs)
+    place, length = check.real(where, "epoch", epoch), check.real(where, "epochs", epochs)
     if not (math.isfinite(place) and 0.0 < length < math.inf):
-        raise ArgumentError(f"{where}: there is no epoch {shown(epoch)} of {shown(epochs)}")
-    return place, length
-
-
-def _value(row: Mapping[str, float], column: str) -> float:
-    """A finished epoch's number in a column of the history."""
-    if not isinstance(row, Mapping) or column not in row:
         raise ArgumentError(
-            f"observe: a row of the history with {column} is needed, got {shown(row)}"
+            f"{where}: there is no epoch {check.shown(epoch)} of {check.shown(epochs)}"
         )
-    return row[column]
-
-
-def _factor(name: str, value: float) -> float:
-    factor = real("OneCycle", name, value)
-    if not 0.0 <= factor < math.inf:
-        raise ArgumentError(f"OneCycle: {name} must be a number of 0 or more, got {value}")
-    return factor
+    return place, length
 
 
 def _half_cosine(t: float, end: float) -> float:

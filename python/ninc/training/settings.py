@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from .._base.arguments import LARGEST_SEED, real, whole
+from .._base.arguments import LARGEST_SEED, not_negative, whole
 from ..errors import ArgumentError
 from .augment import Augmentation
 from .averages import EMA, SWA
-from .optim import SGD, Rates, not_negative
+from .optim import SGD, Rates
 from .schedules import Schedule
 
 
@@ -48,36 +47,21 @@ class Settings:
             return whole("Trainer", name, value, 0, LARGEST_SEED)
         if name == "lr_factor":
             return not_negative("Trainer", name, value)
+        none = value is None
+        is_average = hasattr(value, "rate") and hasattr(value, "norm_batches")
+        fits, wanted = {
+            "optimizer": (isinstance(value, SGD), "a ninc.SGD"),
+            "schedule": (callable(value), "a function (epoch, epochs) -> factor"),
+            "augment": (none or callable(value), "a function (batch, rng) -> batch, or None"),
+            "average": (none or is_average, "ninc.averages.EMA or SWA, or None"),
+        }.get(name, (True, ""))
+        if not fits:
+            raise ArgumentError(f"Trainer: {name} must be {wanted}, got {value!r:.80}")
         if name == "optimizer":
-            if not isinstance(value, SGD):
-                raise ArgumentError(f"Trainer: optimizer must be a ninc.SGD, got {value!r:.80}")
             self._rates.of(value)  # raises for a group's pattern that matches nothing
-        wanted = {
-            "schedule": (callable, "a function (epoch, epochs) -> factor"),
-            "augment": (_none_or(callable), "a function (batch, rng) -> batch, or None"),
-            "average": (_none_or(_is_average), "ninc.averages.EMA or SWA, or None"),
-        }
-        if name in wanted and not wanted[name][0](value):
-            raise ArgumentError(f"Trainer: {name} must be {wanted[name][1]}, got {value!r:.80}")
         return value
 
     @property
     def label_smoothing(self) -> float:
         """The label smoothing that the loss was made with."""
         return self._label_smoothing
-
-
-def checked_smoothing(label_smoothing: float) -> float:
-    """A share below 1; ArgumentError for others."""
-    smoothing = real("Trainer", "label_smoothing", label_smoothing)
-    if not 0.0 <= smoothing < 1.0:
-        raise ArgumentError(f"Trainer: label_smoothing must lie in 0..1, got {label_smoothing}")
-    return smoothing
-
-
-def _is_average(value: Any) -> bool:
-    return hasattr(value, "rate") and hasattr(value, "norm_batches")
-
-
-def _none_or(is_wanted: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or is_wanted(value)

@@ -1,38 +1,21 @@
 """One training step: only here a batch and its settings are handed to the core.
 
-    Settings (what the user set)  →  StepSettings  →  _core.Trainer.step  →  the device
+    Settings (what the user set)  →  Stepper.settings  →  _core.Trainer.step  →  the device
 
 The trainer's `step` and the loop of `fit` both step through a `Stepper`.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from typing import Any
 
 import numpy as np
 
 from .. import _core
 from .._base.arguments import array
-from .optim import SGD, Rates
+from .optim import Rates
 from .pending_loss import PendingLoss
-
-
-@dataclasses.dataclass(frozen=True)
-class StepSettings:
-    """What a step needs beside its batch, in the one form that the core takes.
-
-    lr, weight_decay: float32, an entry for each trainable parameter. clip_norm: 0 for no limit.
-    seed, step: dropout draws by them. average_rate: how far the averages follow; 0 leaves them.
-    """
-
-    lr: np.ndarray
-    weight_decay: np.ndarray
-    momentum: float
-    nesterov: bool
-    seed: int
-    step: int
-    clip_norm: float
-    average_rate: float
+from .settings import Settings
 
 
 class Stepper:
@@ -48,28 +31,32 @@ class Stepper:
         self.rates = Rates(self.names)
         self.steps = self.epochs = 0
 
-    def settings(
-        self, optimizer: SGD, lr_factor: float, seed: int, step: int, average_rate: float = 0.0
-    ) -> StepSettings:
-        """The settings of one step, as optimiser and schedule are now."""
+    def settings(self, now: Settings, step: int, average_rate: float = 0.0) -> dict[str, Any]:
+        """What a step needs beside its batch, by the core's names, as the user's settings are now.
+
+        Dropout draws by seed and step. average_rate: how far the averages follow; 0 leaves them.
+        lr, weight_decay are float32, an entry for each trainable parameter; clip_norm is 0 for no
+        limit.
+        """
+        optimizer = now.optimizer
         lr, weight_decay = self.rates.of(optimizer)
-        return StepSettings(
-            lr=lr * np.float32(lr_factor),
+        return dict(
+            lr=lr * np.float32(now.lr_factor),
             weight_decay=weight_decay,
             momentum=optimizer.momentum,
             nesterov=optimizer.nesterov,
-            seed=seed,
+            seed=now.seed,
             step=step,
             clip_norm=optimizer.clip_norm or 0.0,
             average_rate=average_rate,
         )
 
     def update(
-        self, x: np.ndarray, labels: np.ndarray, settings: StepSettings
+        self, x: np.ndarray, labels: np.ndarray, settings: dict[str, Any]
     ) -> tuple[float, int, bool]:
         """Makes an update: (mean loss, right answers, both before it; whether all was finite)."""
-        return self.core.step(x, array("step", "labels", labels), **vars(settings))
+        return self.core.step(x, array("step", "labels", labels), **settings)
 
-    def launch(self, x: np.ndarray, labels: np.ndarray, settings: StepSettings) -> PendingLoss:
+    def launch(self, x: np.ndarray, labels: np.ndarray, settings: dict[str, Any]) -> PendingLoss:
         """Starts an update on a GPU; only who looks at its loss waits for it."""
-        return PendingLoss(self.core.launch(x, array("step", "labels", labels), **vars(settings)))
+        return PendingLoss(self.core.launch(x, array("step", "labels", labels), **settings))

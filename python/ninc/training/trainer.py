@@ -9,7 +9,7 @@ from typing import Union
 
 import numpy as np
 
-from .._base.arguments import flag, path, real, whole
+from .._base.arguments import flag, path, real, share_below_1, whole
 from ..data import BatchStream, Dataset, as_dataset
 from ..data.dataset import is_batches
 from ..errors import ArgumentError
@@ -30,7 +30,7 @@ from .record.history import History
 from .record.run_settings import Options
 from .run import Run
 from .schedules import Constant, Schedule
-from .settings import Settings, checked_smoothing
+from .settings import Settings
 from .stepper import Stepper
 
 Data = Union[Dataset, tuple[np.ndarray, np.ndarray]]
@@ -65,7 +65,7 @@ class Trainer(Settings):
         seed: int = 0,
         average: EMA | SWA | None = None,
     ) -> None:
-        smoothing = checked_smoothing(label_smoothing)
+        smoothing = share_below_1("Trainer", "label_smoothing", label_smoothing)
         if not isinstance(network, Network):
             raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
         self._network = network
@@ -99,7 +99,7 @@ class Trainer(Settings):
                 "give this Trainer no average"
             )
         stepper = self.stepper
-        settings = stepper.settings(self.optimizer, self.lr_factor, self.seed, stepper.steps)
+        settings = stepper.settings(self, stepper.steps)
         if self.network.device == "cpu":
             loss, _, _ = stepper.update(x, labels, settings)
         else:

@@ -44,7 +44,7 @@ def test_averages_are_those_of_the_weights_after_each_step(average, monkeypatch)
 
     def watched(stepper, x, labels, settings):
         result = update(stepper, x, labels, settings)
-        step, rate = settings.step, settings.average_rate
+        step, rate = settings["step"], settings["average_rate"]
         if isinstance(average, EMA):
             wanted = max(0.2, 10 / (10 + count[0]))
         else:

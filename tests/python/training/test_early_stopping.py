@@ -109,7 +109,7 @@ def test_a_share_is_held_out_of_each_class_by_the_seed():
         ({"validation": bars(8), "patience": 0}, "patience must be at least 1"),
         ({"validation": bars(8), "min_delta": -1.0}, "min_delta must be 0 or more"),
         ({"validation": bars(8), "monitor": "loss"}, "monitor must be val_accuracy or val_loss"),
-        ({"validation": bars(8), "monitor": "luck"}, "monitor must be one of"),
+        ({"validation": bars(8), "monitor": "luck"}, "monitor must be 'val_loss', 'val_acc"),
         ({"validation": 1.5}, "validation as a share must lie between 0 and 1"),
         ({"checkpoint_every": "soon"}, "checkpoint_every must be"),
     ],

@@ -61,7 +61,7 @@ def test_an_interrupt_leaves_the_averages(tmp_path, monkeypatch):
 
     def watched(stepper, x, labels, settings):
         result = update(stepper, x, labels, settings)
-        rate = settings.average_rate
+        rate = settings["average_rate"]
         for name, value in trainer.network.parameters().items():
             old = average.get(name, 0.0)
             average[name] = old + rate * (value.astype(np.float64) - old)

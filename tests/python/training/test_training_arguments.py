@@ -89,7 +89,7 @@ def test_batches_are_trained_on_as_a_stream(kind):
         (dict(validation=0.5, monitor="val_loss"), "kept with patience or a checkpoint_dir"),
         (dict(validation=0.5, min_delta=0.1), "kept with patience or a checkpoint_dir"),
         (dict(monitor="val_loss"), "fit: monitor and min_delta need validation data"),
-        (dict(preprocessing="pca"), "fit: preprocessing must be one of normalize, gcn_zca"),
+        (dict(preprocessing="pca"), "fit: preprocessing must be 'normalize' or 'gcn_zca'"),
     ],
 )
 def test_fit_refuses(options, words):

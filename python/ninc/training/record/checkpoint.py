@@ -21,6 +21,7 @@ import numpy as np
 from ... import _core
 from ..._base.arguments import whole
 from ...errors import ArgumentError, DivergedError, Error, FileError
+from ...formats.metadata import copy_stored
 from ...formats.model_file import AVERAGE, TRAINING, VELOCITY, forget_training
 
 # Format 1: epochs left out pictures that did not fill a batch. Format 2: they see every picture.
@@ -81,9 +82,7 @@ class Checkpoint:
         core.set_velocity(_with_prefix(extras, VELOCITY))
         core.set_averages(_with_prefix(extras, AVERAGE))
         forget_training(model)
-        network.set_metadata(model.metadata())
-        for name, array in model.extras().items():
-            network.set_extra(name, array)
+        copy_stored(model, network)
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], state: State) -> None:

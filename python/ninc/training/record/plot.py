@@ -29,8 +29,8 @@ def plot_rows(rows: Sequence[Mapping[str, float]], path: str | os.PathLike[str])
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     validated = "val_loss" in rows[0]
+    epochs = [row["epoch"] for row in rows]
     for axes, column, scale in ((left, "loss", 1.0), (right, "accuracy", 100.0)):
-        epochs = [row["epoch"] for row in rows]
         axes.plot(epochs, [scale * row[column] for row in rows], "o-", label="training")
         if validated:
             held_out = [scale * row["val_" + column] for row in rows]

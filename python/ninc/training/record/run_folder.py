@@ -9,6 +9,7 @@ run.json            command, seed, versions, target, data, settings; at the end 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -25,11 +26,6 @@ from ..._base.files import append_line, check_writable, make_folder, write_whole
 from ..._base.plain_json import json_text
 from ...errors import FileError
 from .history import WALL_CLOCK, History, in_order
-
-try:
-    import fcntl
-except ImportError:  # without fcntl a second run in the folder is not noticed
-    fcntl = None
 
 
 class RunFolder:
@@ -57,8 +53,6 @@ class RunFolder:
 
     def _locked(self) -> int | None:
         """Locks the folder itself; the system releases the lock however the process ends."""
-        if fcntl is None:
-            return None
         folder = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

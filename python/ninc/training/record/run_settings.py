@@ -50,8 +50,8 @@ def words_of(
     options: Options,
 ) -> dict[str, str]:
     """Everything that shapes the run, in words."""
-    optimizer, model = settings.optimizer, network.core
-    graph = hashlib.blake2b(model.graph_json().encode(), digest_size=4).hexdigest()
+    optimizer, stored = settings.optimizer, stored_preprocessing(network.core)
+    graph = hashlib.blake2b(network.core.graph_json().encode(), digest_size=4).hexdigest()
     return {
         # Classes come first: other classes also mean another last layer, which would tell less.
         "classes": ", ".join(train.classes or ["not told"]),
@@ -72,7 +72,7 @@ def words_of(
         "monitor": options.monitor,
         "min_delta": f"{options.min_delta:g}",
         "patience": "none" if options.patience is None else str(options.patience),
-        "preprocessing": _kind(model, options),
+        "preprocessing": options.preprocessing if stored is None else stored.kind,
         "frozen": ", ".join(options.frozen) or "none",
         "pictures": _pictures(train),
         "training data": _fingerprint(train),
@@ -125,13 +125,11 @@ def _check_preprocessing(found: Checkpoint, model: _core.Model) -> None:
         )
 
 
-def is_extendable(settings: Settings) -> bool:
-    """Tells whether more epochs change nothing about the epochs that a run has done."""
-    return not _bound_to_epochs(settings)
+def bound_to_epochs(settings: Settings) -> list[object]:
+    """Those of schedule and averages that depend on the number of epochs, or may do so.
 
-
-def _bound_to_epochs(settings: Settings) -> list[object]:
-    """Those of schedule and averages that depend on the number of epochs, or may do so."""
+    Where there are none, more epochs change nothing about the epochs that a run has done.
+    """
     parts = (settings.schedule, settings.average)
     return [part for part in parts if part is not None and not getattr(part, "extendable", False)]
 
@@ -143,7 +141,7 @@ def _check_epochs(found: Checkpoint, before: str, epochs: int, settings: Setting
             f"{found.path}: cannot resume: the run stands after {found.state.place()} already, now "
             f"epochs is {epochs}; give at least {begun}, {_ANEW}"
         )
-    bound = _bound_to_epochs(settings)
+    bound = bound_to_epochs(settings)
     if bound:
         raise ArgumentError(
             f"{found.path}: cannot resume: the run was begun with epochs {before}, now it is "
@@ -173,12 +171,6 @@ def described(value: object) -> str:
 def _short(text: str) -> str:
     """The beginning of a long text, such as the settings of every parameter."""
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _kind(model: _core.Model, options: Options) -> str:
-    """The kind of preprocessing: the network's own, or else the one that was asked for."""
-    stored = stored_preprocessing(model)
-    return options.preprocessing if stored is None else stored.kind
 
 
 def _pictures(data: Dataset | BatchStream) -> str:

@@ -205,7 +205,7 @@ def test_settings_that_were_changed_on_the_way_are_resumed(tmp_path, monkeypatch
         update = Stepper.update
 
         def counted(stepper, x, labels, settings):
-            if settings.step == stop:
+            if settings["step"] == stop:
                 os.kill(os.getpid(), signal.SIGTERM)
             return update(stepper, x, labels, settings)
 
