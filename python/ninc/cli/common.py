@@ -84,12 +84,12 @@ def load_network(path: str) -> Network:
     return ninc.load(path)
 
 
-def file_or_named_network(name: str, seed: int = 0) -> Network:
+def file_or_named_network(name: str) -> Network:
     """The network of a model file, or a published network, given by name, with fresh weights."""
     import ninc
 
     if name in INPUTS:
-        return ninc.models.create(name, seed=seed)
+        return ninc.models.create(name)
     if not os.path.exists(name):
         raise FileError(f"{name}: no such model file, and not one of {', '.join(INPUTS)}")
     return load_network(name)
@@ -150,9 +150,7 @@ def as_stored(network: Network) -> dict[str, Any]:
     from ..formats.metadata import stored_preprocessing
 
     settings = stored_preprocessing(network.core)
-    if settings is None:
-        return {}
-    return dataclasses.asdict(settings.framing)
+    return {} if settings is None else dataclasses.asdict(settings.framing)
 
 
 def _load_recorded(
@@ -180,6 +178,7 @@ def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) 
     options: further ones of `data.load`.
     """
     from .. import data
+    from ..data.listing import some_names
 
     loaded = data.load(
         path,
@@ -191,12 +190,8 @@ def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) 
     )
     count = len(loaded.skipped)
     if count:
-        shown = ", ".join(loaded.skipped[:_MOST_NAMES])
-        more = count - _MOST_NAMES
-        say(
-            f"left out {count:,} damaged picture{'' if count == 1 else 's'}: {shown}"
-            f"{f' and {more:,} more' if more > 0 else ''}"
-        )
+        names = some_names(loaded.skipped, _MOST_NAMES)
+        say(f"left out {count:,} damaged picture{'' if count == 1 else 's'}: {names}")
     return loaded
 
 

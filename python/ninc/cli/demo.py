@@ -83,19 +83,14 @@ def run(args: argparse.Namespace) -> int:
         }
         print(json_text(results))
     else:
-        _print_results(evaluation, seconds, explanation, (model_path, plot_path, map_path))
+        print(
+            f"right on {evaluation.correct:,} of {evaluation.count:,} digits it had not seen: "
+            f"{evaluation.accuracy:.2%}, after {seconds:.0f} s of training\n"
+            f"model:     {model_path}\n"
+            f"history:   {plot_path}\n"
+            f"class map: {map_path} (a {explanation.name}: {explanation.probability:.1%})"
+        )
     if evaluation.accuracy < _PROMISED:
         print(f"ninc: that is less than the {_PROMISED:.0%} it should reach", file=sys.stderr)
         return 1
     return 0
-
-
-def _print_results(evaluation, seconds: float, explanation, paths: tuple) -> None:
-    model_path, plot_path, map_path = paths
-    print(
-        f"right on {evaluation.correct:,} of {evaluation.count:,} digits it had not seen: "
-        f"{evaluation.accuracy:.2%}, after {seconds:.0f} s of training"
-    )
-    print(f"model:     {model_path}")
-    print(f"history:   {plot_path}")
-    print(f"class map: {map_path} (a {explanation.name}: {explanation.probability:.1%})")

@@ -18,15 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .._base.plain_json import json_text
-from .common import (
-    add_data,
-    add_data_options,
-    add_device,
-    add_threads,
-    load_for,
-    load_network,
-    use_threads,
-)
+from . import common
 from .numbers import positive
 from .terminal import left, one_line, right, width
 
@@ -39,25 +31,23 @@ _WIDEST_MATRIX = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file")
-    add_data(parser)
+    common.add_data(parser)
     parser.add_argument(
-        "--split",
-        choices=("train", "validation", "test", "all"),
-        help="which pictures to take",
+        "--split", choices=("train", "validation", "test", "all"), help="which pictures to take"
     )
     parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_data_options(parser, "as in training")
-    add_device(parser)
-    add_threads(parser)
+    common.add_data_options(parser, "as in training")
+    common.add_device(parser)
+    common.add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from ..inference.evaluation import evaluate
 
-    use_threads(args)
-    network = load_network(args.model).to(args.device)
-    data, words = load_for(network, args.data, args)
+    common.use_threads(args)
+    network = common.load_network(args.model).to(args.device)
+    data, words = common.load_for(network, args.data, args)
     result = evaluate(network, data, args.batch_size, progress=True)
     if args.json:
         print(json_text({"data": words, **_as_dict(result)}))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .._base.arguments import few
 from .._base.plain_json import json_text
 from .common import file_or_named_network, usual_input
 
@@ -72,18 +73,15 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print_build() -> None:
-    import ninc
-
-    from ..control import device_info
-
-    print(f"ninc {ninc.__version__}")
-    for name, value in ninc.build_info().items():
+    about = _build()
+    print(f"ninc {about['version']}")
+    for name, value in about["build"].items():
         print(f"{name}: {value}")
-    print(f"targets of this build on this processor: {', '.join(ninc.targets())}")
-    for device in device_info():
+    print(f"targets of this build on this processor: {', '.join(about['targets'])}")
+    for device in about["devices"]:
         state = f"not usable: {device['problem']}" if device["problem"] else device["description"]
         print(f"device {device['name']}: {state}")
-    print(f"threads: {ninc.get_num_threads()}")
+    print(f"threads: {about['threads']}")
 
 
 def _print_network(args: argparse.Namespace) -> None:
@@ -93,8 +91,7 @@ def _print_network(args: argparse.Namespace) -> None:
     shape = (1, *usual_input(network, args.model))
     print(network.summary(shape))
     if network.classes is not None:
-        shown = ", ".join(network.classes[:10]) + (", ..." if len(network.classes) > 10 else "")
-        print(f"{len(network.classes)} classes: {shown}")
+        print(f"{len(network.classes)} classes: {few(network.classes)}")
     preprocessing = stored_preprocessing(network.core)
     if preprocessing is not None:
         print(f"pictures: {preprocessing.describe()}")

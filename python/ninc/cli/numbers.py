@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from collections.abc import Callable
 
 
@@ -34,14 +36,12 @@ def _real(needs: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
     return read
 
 
-_INFINITY = float("inf")
-
 # The first is for what counts something, the second for what numbers something, such as a seed.
 positive, not_negative = _whole(1), _whole(0)
 
 # The first is for a learning rate, the second for a weight decay, which may be 0.
-positive_real = _real("above 0", lambda value: 0.0 < value < _INFINITY)
-not_negative_real = _real("of 0 or more", lambda value: 0.0 <= value < _INFINITY)
+positive_real = _real("above 0", lambda value: 0.0 < value < math.inf)
+not_negative_real = _real("of 0 or more", lambda value: 0.0 <= value < math.inf)
 
 # The first is for a part that leaves a rest, the second for a momentum, which may be 0.
 share = _real("between 0 and 1", lambda value: 0.0 < value < 1.0)
@@ -63,11 +63,8 @@ def colour(text: str) -> tuple[int, int, int]:
     names = {"white": (255, 255, 255), "grey": (128, 128, 128), "black": (0, 0, 0)}
     if text in names:
         return names[text]
-    try:
-        if len(text) == 7 and text[0] == "#":
-            return tuple(bytes.fromhex(text[1:]))
-    except ValueError:
-        pass
+    if re.fullmatch("#[0-9A-Fa-f]{6}", text):
+        return tuple(bytes.fromhex(text[1:]))
     raise argparse.ArgumentTypeError(
         f"must be {', '.join(names)} or #rrggbb such as #d0e8ff, got {text!r}"
     )

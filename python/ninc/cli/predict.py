@@ -121,19 +121,16 @@ def _predict(
     counter = Counter("predicting", len(pictures), shown=not sys.stdout.isatty())
     bad = 0
     found = answers(network.core, (picture for _, picture in pictures), batch_size)
-    try:
-        with contextlib.closing(found):
-            for (name, picture), answer in zip(pictures, found):
-                if answer.error is None:
-                    write(name, answer.probabilities)
-                else:
-                    counter.close()  # the message must not follow on the counter's line
-                    named = name is picture
-                    say(str(answer.error) if named else f"{name}: {answer.error.__cause__}")
-                    bad += 1
-                counter.advance(1)
-    finally:
-        counter.close()
+    with contextlib.closing(counter), contextlib.closing(found):
+        for (name, picture), answer in zip(pictures, found):
+            if answer.error is None:
+                write(name, answer.probabilities)
+            else:
+                counter.close()  # the message must not follow on the counter's line
+                named = name is picture
+                say(str(answer.error) if named else f"{name}: {answer.error.__cause__}")
+                bad += 1
+            counter.advance(1)
     return bad
 
 

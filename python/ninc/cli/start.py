@@ -49,13 +49,12 @@ class Start:
 
         args, network = self.args, self._kept
         if network is None:
-            network = ninc.models.create(
+            return ninc.models.create(
                 args.model,
                 num_classes=len(train.classes),
                 batch_norm=recipes.recipe(args.recipe).batch_norm,
                 seed=args.seed,
-            )
-            return network.to(args.device)
+            ).to(args.device)
         # Recipes need a published network's name; this is the one that takes such pictures.
         args.model = recipes.like(*train.input_shape)
         if network.classes is None or set(network.classes) != set(train.classes):

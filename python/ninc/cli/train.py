@@ -178,7 +178,8 @@ def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> 
     if args.checkpoint is not None:
         # No output is written, so that it does not matter which weights the network has in memory.
         told = str(stop).partition("; the network has ")[0] or "interrupted"
-        words = f"{told}; go on with: {_resume_command(args)}"
+        command = ["ninc", *args.argv, *([] if args.resume else ["--resume"])]
+        words = f"{told}; go on with: {shlex.join(command)}"
     elif len(trainer.history):
         _save(args, trainer)
         words = (
@@ -191,11 +192,6 @@ def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> 
         words = "interrupted in the first epoch; nothing saved (--checkpoint DIR keeps a run)"
     say(words)
     return 1
-
-
-def _resume_command(args: argparse.Namespace) -> str:
-    command = ["ninc", *args.argv]
-    return shlex.join(command if args.resume else [*command, "--resume"])
 
 
 def _save(args: argparse.Namespace, trainer) -> None:
@@ -220,9 +216,7 @@ def _report(
     accuracy = row["val_accuracy"] if own is seen else trainer.evaluate(own).accuracy
     # This is true where what training looked at also steered it.
     steered = args.patience is not None or watched(trainer.schedule) is not None
-    chosen_by = None
-    if steered:
-        chosen_by = "test" if seen is test else "validation"
+    chosen_by = ("test" if seen is test else "validation") if steered else None
     if args.json:
         results = {
             "model": os.fspath(args.output),

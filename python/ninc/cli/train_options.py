@@ -6,23 +6,24 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
+from ..training import schedules
+from ..training.averages import EMA, SWA
 from ..training.monitor import MONITOR
+from . import numbers
 from .common import INPUTS, add_data, add_data_options, add_device, add_threads
-from .numbers import (
-    colour,
-    not_negative_real,
-    positive,
-    positive_real,
-    share,
-    share_or_none,
-    size,
-)
 
 if TYPE_CHECKING:
     from ..network import Network
     from ..training.trainer import Trainer
 
-_SCHEDULES = ("constant", "step", "cosine", "one-cycle", "plateau")
+_SCHEDULES = {
+    "constant": schedules.Constant,
+    "step": lambda: schedules.Step((0.5, 0.75), relative=True),
+    "cosine": schedules.Cosine,
+    "one-cycle": schedules.OneCycle,
+    "plateau": schedules.Plateau,
+}
+_AVERAGES = {"ema": EMA, "swa": SWA}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,14 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_options(pictures)
     pictures.add_argument(
         "--resize",
-        type=positive,
+        type=numbers.positive,
         metavar="N",
         help="bring the shorter side to N pixels before the centre is cut out "
         "(default: the least that covers --size)",
     )
     pictures.add_argument(
         "--size",
-        type=size,
+        type=numbers.size,
         metavar="N",
         help="height and width of the network's pictures, such as 64 or 48x64 (default: what the "
         "network was made for)",
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pictures.add_argument(
         "--ground",
-        type=colour,
+        type=numbers.colour,
         metavar="COLOUR",
         help="what lies under transparent pixels and beside padded pictures: white, grey, black "
         "or #rrggbb (default white)",
@@ -107,24 +108,31 @@ def _add_training(group: Any) -> None:
         default="fast",
         help="the paper's settings, or batch norm with a one-cycle rate (default fast)",
     )
-    group.add_argument("--epochs", type=positive, metavar="N", help="passes over the pictures")
+    group.add_argument(
+        "--epochs", type=numbers.positive, metavar="N", help="passes over the pictures"
+    )
     group.add_argument(
         "--batch-size",
-        type=positive,
+        type=numbers.positive,
         metavar="N",
         help="pictures a step (default 128; of fast, less for less than 2,048 pictures)",
     )
-    group.add_argument("--lr", type=positive_real, metavar="RATE", help="learning rate")
-    group.add_argument("--momentum", type=share_or_none, metavar="M", help="momentum, below 1")
+    group.add_argument("--lr", type=numbers.positive_real, metavar="RATE", help="learning rate")
     group.add_argument(
-        "--weight-decay", type=not_negative_real, metavar="D", help="decay of the kernels"
+        "--momentum", type=numbers.share_or_none, metavar="M", help="momentum, below 1"
     )
     group.add_argument(
-        "--clip-norm", type=positive_real, metavar="NORM", help="limit the gradients' norm to this"
+        "--weight-decay", type=numbers.not_negative_real, metavar="D", help="decay of the kernels"
+    )
+    group.add_argument(
+        "--clip-norm",
+        type=numbers.positive_real,
+        metavar="NORM",
+        help="limit the gradients' norm to this",
     )
     group.add_argument(
         "--label-smoothing",
-        type=share_or_none,
+        type=numbers.share_or_none,
         metavar="E",
         help="share of the target spread over classes; 0 for none",
     )
@@ -136,7 +144,7 @@ def _add_training(group: Any) -> None:
     )
     group.add_argument(
         "--warmup",
-        type=not_negative_real,
+        type=numbers.not_negative_real,
         metavar="EPOCHS",
         help="raise the rate from a tenth first; 0 for none",
     )
@@ -165,13 +173,13 @@ def _add_training(group: Any) -> None:
     )
     group.add_argument(
         "--validation",
-        type=share,
+        type=numbers.share,
         metavar="SHARE",
         help="choose by a share of the training pictures, and look at the test set at the end only",
     )
     group.add_argument(
         "--patience",
-        type=positive,
+        type=numbers.positive,
         metavar="N",
         help="end after N epochs without a better --monitor, and save the best network",
     )
@@ -197,11 +205,9 @@ def _every(text: str) -> int | str:
 
 
 def _average(text: str) -> Any:
-    from ..training.averages import EMA, SWA
-
     name, _, number = text.partition(":")
     try:
-        kind = {"ema": EMA, "swa": SWA}[name]
+        kind = _AVERAGES[name]
         return kind(float(number)) if number else kind()
     except (KeyError, ArgumentError, ValueError):
         raise argparse.ArgumentTypeError(
@@ -212,15 +218,13 @@ def _average(text: str) -> Any:
 def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
     """The recipe's trainer, changed where the command line says otherwise."""
     from ..training import recipes
-    from ..training.schedules import Warmup
 
     recipe = recipes.recipe(args.recipe)
-    schedule = recipe.schedule if args.schedule is None else _schedule(args.schedule)
+    schedule = recipe.schedule if args.schedule is None else _SCHEDULES[args.schedule]()
     if args.warmup:
-        schedule = Warmup(args.warmup, then=schedule)
-    smoothing = recipe.label_smoothing if args.label_smoothing is None else args.label_smoothing
-    changed = {"momentum": args.momentum, "weight_decay": args.weight_decay}
-    changed["clip_norm"] = args.clip_norm
+        schedule = schedules.Warmup(args.warmup, then=schedule)
+    names = ("momentum", "weight_decay", "clip_norm")
+    changed = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.momentum == 0:
         changed["nesterov"] = False  # Nesterov's step needs a momentum
     return recipe.trainer(
@@ -229,22 +233,10 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
         args.lr,
         args.seed,
         schedule=schedule,
-        label_smoothing=smoothing,
+        label_smoothing=args.label_smoothing,
         average=args.average,
-        **{name: value for name, value in changed.items() if value is not None},
+        **changed,
     )
-
-
-def _schedule(name: str) -> Any:
-    from ..training import schedules
-
-    return {
-        "constant": schedules.Constant,
-        "step": lambda: schedules.Step((0.5, 0.75), relative=True),
-        "cosine": schedules.Cosine,
-        "one-cycle": schedules.OneCycle,
-        "plateau": schedules.Plateau,
-    }[name]()
 
 
 def check_used(args: argparse.Namespace) -> None:
