@@ -6,3 +6,12 @@ those without).
 Speed claims of this project are ratios against a peer in one run; docs/results.md names the
 commands.
 """
+
+import json
+from pathlib import Path
+
+
+def write_json(path: str | None, value: object) -> None:
+    """Writes a command's figures, where --json names a file."""
+    if path:
+        Path(path).write_text(json.dumps(value, indent=1), encoding="utf-8")

@@ -18,13 +18,14 @@ import argparse
 import importlib.metadata
 import importlib.util
 import json
+import operator
 import os
 import platform
 import sys
 
 import ninc
 
-from . import peers
+from . import peers, write_json
 from .comparison import goals, memory, report, worker
 from .comparison import rows as table
 
@@ -152,7 +153,7 @@ def _measure(names: list[str], options, results: dict) -> None:
                 if name != table.MEMORY:
                     row = worker.run(name, target, threads, rounds, seconds, options.engines)
                     results["rows"] = _merged(results["rows"], row)
-                    _write(results, options.json)
+                    write_json(options.json, results)
     if table.MEMORY in names and os.path.exists("/proc/self/status"):
         found, left_out = memory.measure(
             max(options.threads), lambda text: worker.show("memory", text)
@@ -160,29 +161,20 @@ def _measure(names: list[str], options, results: dict) -> None:
         results["memory"] = found
         for gone in left_out:
             worker.show("memory", f"{gone['name']}: {gone['reason']}")
-        _write(results, options.json)
+        write_json(options.json, results)
     if sys.stderr.isatty():
         print(file=sys.stderr)
 
 
 def _merged(rows: list[dict], measured: dict) -> list[dict]:
     """Rows with the one measured anew in the place of its older self, in the order of printing."""
-
-    def key(row):
-        return row["row"], row["target"], row["threads"]
-
+    key = operator.itemgetter("row", "target", "threads")
     kept = {key(row): row for row in (*rows, measured)}
     order = {name: index for index, name in enumerate(table.NAMES)}
     return sorted(
         kept.values(),
         key=lambda row: (not row["best_target"], row["target"], -row["threads"], order[row["row"]]),
     )
-
-
-def _write(results: dict, path: str | None) -> None:
-    if path:
-        with open(path, "w") as file:
-            json.dump(results, file, indent=1)
 
 
 def _print(results: dict) -> None:

@@ -40,8 +40,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])
 
 
-def percent(part: float, whole: float, digits: int = 1) -> str:
-    return f"{100 * part / whole:.{digits}f} %" if whole else "0 %"
+def percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "0 %"
 
 
 def shape(row: dict) -> str:
@@ -65,10 +65,7 @@ def pass_table(rows: list[dict], precision: str) -> str:
                 f"{operations:.3f}",
                 f"{row['least']['sectors'] / 1e6:.3f}",
                 f"{sectors:.3f}",
-                percent(
-                    counts.total(row, "bank_conflicts"),
-                    counts.total(row, "shared_accesses"),
-                ),
+                percent(counts.total(row, "bank_conflicts"), counts.total(row, "shared_accesses")),
             )
         )
     head = (
@@ -84,9 +81,7 @@ def kernel_table(rows: list[dict]) -> str:
     classes = [name for name in _CLASSES if any(done[name] for done in every)]
     lines = []
     for row in rows:
-        for name, done in row["kernels"].items():
-            if name == "ninc_conv2d_pack":
-                continue
+        for name, done in counts.kernels(row).items():
             lines.append(
                 (
                     f"{row['layer']} {row['pass']}",

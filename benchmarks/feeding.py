@@ -21,7 +21,6 @@ rounds; to compare two versions, run both in turns.
 """
 
 import argparse
-import json
 import statistics
 import time
 
@@ -32,6 +31,8 @@ from ninc.cli.common import INPUTS
 from ninc.data.batches import batch_bounds, training_batches
 from ninc.preprocess import Preprocessing
 from ninc.training import recipes
+
+from . import write_json
 
 
 def reading(path, sizes, count=2000, rounds=7):
@@ -113,9 +114,7 @@ def main():
             f"step {statistics.median(fed) * 1e3:6.1f} ms, slower by {slower:5.1%}"
         )
         results.append({"name": name, "waits": waits, "fed": fed, "still": still})
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(results, file, indent=1)
+    write_json(options.json, results)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ cores for one of float32, and is as precise; torch's is plain float32. Both "tf3
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import ninc
 from ninc.cli.common import INPUTS
 from ninc.control import device_info
 
+from . import write_json
 from .peers.own import copy_of
 from .timing import interleaved
 
@@ -58,9 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
             medians = {name: statistics.median(seconds) for name, seconds in times.items()}
             rows.append({"model": model, "task": task, "batch": batch, "seconds": medians})
             _print(rows[-1])
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"devices": device_info(), "rows": rows}, file, indent=1)
+    write_json(options.json, {"devices": device_info(), "rows": rows})
     return 0
 
 
@@ -103,11 +101,11 @@ def _inference(network: ninc.Network, model: str, batch: int, torch) -> Calls:
     if torch is not None:
         from .peers.torch import from_ninc
 
+        layout = torch.channels_last
         for name in PRECISIONS:
-            layout = torch.channels_last
             module = from_ninc(network).eval().cuda().to(memory_format=layout)
 
-            def run(module=module, layout=layout, tf32=name == "tf32"):
+            def run(module=module, tf32=name == "tf32"):
                 _allow_tf32(torch, tf32)
                 with torch.inference_mode():
                     images = torch.from_numpy(x).cuda().contiguous(memory_format=layout)
@@ -133,12 +131,12 @@ def _training(network: ninc.Network, model: str, batch: int, torch) -> Calls:
     if torch is not None:
         from .peers.torch import from_ninc
 
+        layout = torch.channels_last
         for name in PRECISIONS:
-            layout = torch.channels_last
             module = from_ninc(network).train().cuda().to(memory_format=layout)
             optimizer = torch.optim.SGD(module.parameters(), RATE, momentum=0.9)
 
-            def step(module=module, optimizer=optimizer, layout=layout, tf32=name == "tf32"):
+            def step(module=module, optimizer=optimizer, tf32=name == "tf32"):
                 _allow_tf32(torch, tf32)
                 images = torch.from_numpy(x).cuda().contiguous(memory_format=layout)
                 optimizer.zero_grad(set_to_none=True)

@@ -6,10 +6,9 @@ python -m benchmarks.nin --json results.json
 """
 
 import argparse
-import json
 
 import ninc
-from benchmarks import layers
+from benchmarks import layers, write_json
 
 
 def main():
@@ -29,9 +28,7 @@ def main():
         network = ninc.models.nin_cifar10(batch_norm=options.batch_norm, seed=0)
         results.append(layers.print_table(network, (batch, 3, 32, 32), options.threads))
         print()
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(results, file, indent=1)
+    write_json(options.json, results)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ import sys
 import ninc
 from ninc import _core
 
+from . import write_json
+
 PASSES = ("forward", "backward_data", "backward_weights")
 SHAPES = 200
 # Of the shapes that the cost model's figures were fitted to.
@@ -125,14 +127,10 @@ def shapes(seed: int = _SEED) -> list[Shape]:
     return list(found)
 
 
-def _target() -> str:
-    return _core.target()
-
-
 def methods(shape: Shape, which: str) -> list[str]:
     """What may be chosen: limits are ProductShape's and WinogradIsPrecise's (conv2d_*.cc)."""
     direct = ["direct"]
-    if _target() == "amx" and shape.terms(which) >= 16:
+    if _core.target() == "amx" and shape.terms(which) >= 16:
         direct.append("split")
     if not shape.has_choice:
         return direct
@@ -223,20 +221,15 @@ def summary(rows: list[dict]) -> list[str]:
     """Mean and worst regret of each pass, and the shapes that are worst."""
     lines = []
     for which in PASSES:
-        regrets = [regret(row) for row in rows if row["pass"] == which]
-        chosen = [regret(r) for r in rows if r["pass"] == which and len(r["seconds"]) > 2]
-        if not regrets:
+        of_pass = [row for row in rows if row["pass"] == which]
+        if not of_pass:
             continue
-        lines.append(
-            f"{which:16}  {len(regrets):3} shapes: mean {statistics.mean(regrets):5.1%}, "
-            f"worst {max(regrets):5.1%}"
-            + (
-                f"; the {len(chosen)} with a choice: {statistics.mean(chosen):5.1%}"
-                if chosen
-                else ""
-            )
-            + f"; {_verdict(statistics.mean(regrets), max(regrets))}"
-        )
+        mean, worst = statistics.mean(map(regret, of_pass)), max(map(regret, of_pass))
+        line = f"{which:16}  {len(of_pass):3} shapes: mean {mean:5.1%}, worst {worst:5.1%}"
+        chosen = [regret(row) for row in of_pass if len(row["seconds"]) > 2]
+        if chosen:
+            line += f"; the {len(chosen)} with a choice: {statistics.mean(chosen):5.1%}"
+        lines.append(f"{line}; {_verdict(mean, worst)}")
     for row in sorted(rows, key=regret, reverse=True)[:10]:
         if regret(row) == 0:
             break
@@ -278,9 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
                 print(f"\r\x1b[K{shape}, {which}", end="", file=sys.stderr, flush=True)
             key = f"{_core.target()} {options.threads} {shape} {which}"
             rows[key] = {"target": _core.target(), **measure(shape, which, options.threads)}
-            if options.json:
-                with open(options.json, "w") as file:
-                    json.dump(rows, file, indent=1)
+            write_json(options.json, rows)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     for setting in dict.fromkeys((row["target"], row["threads"]) for row in rows.values()):

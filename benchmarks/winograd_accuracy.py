@@ -25,9 +25,12 @@ import math
 import os
 import statistics
 import sys
+from pathlib import Path
 
 import ninc
+from ninc._base.files import append_line
 from ninc._base.progress import LiveLine
+from ninc.cli.numbers import positive
 from ninc.data.batches import batch_bounds, steps_per_epoch, training_batches
 from ninc.preprocess import Preprocessing
 from ninc.training import recipes
@@ -109,8 +112,7 @@ def stored(path: str) -> list[dict]:
     """
     if not os.path.exists(path):
         return []
-    with open(path, "rb") as file:
-        content = file.read()
+    content = Path(path).read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         os.truncate(path, len(whole))
@@ -135,13 +137,6 @@ def check_same(path: str, rows: list[dict], settings: dict) -> None:
                     f"{path}: holds trainings whose {name} is {there}, here it is {here}; "
                     "give another --json FILE"
                 )
-
-
-def append(path: str, row: dict) -> None:
-    with open(path, "a") as file:
-        file.write(json.dumps(row) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def missing(rows: list[dict], seeds: range) -> list[tuple[int, str]]:
@@ -232,12 +227,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("data", nargs="?", help="folder of CIFAR-10, as pictures or batches")
     parser.add_argument("--images", type=int, default=10000, help="to train on (default 10000)")
     parser.add_argument("--test-images", type=int, default=10000, help="default 10000")
-    parser.add_argument("--epochs", type=int, default=4, help="default 4")
-    parser.add_argument("--seeds", type=int, default=5, help="how many (default 5)")
+    parser.add_argument("--epochs", type=positive, default=4, help="default 4")
+    parser.add_argument("--seeds", type=positive, default=5, help="how many (default 5)")
     parser.add_argument(
         "--first-seed", type=int, default=0, help="the seeds begin with (default 0)"
     )
-    parser.add_argument("--batch", type=int, default=128, help="default 128")
+    parser.add_argument("--batch", type=positive, default=128, help="default 128")
     parser.add_argument("--lr", type=float, help="the peak rate (default: the recipe's)")
     parser.add_argument("--no-batch-norm", action="store_true", help="the network without it")
     parser.add_argument("--threads", type=int, default=ninc.get_num_threads())
@@ -262,9 +257,6 @@ def _checked(parser: argparse.ArgumentParser, arguments: list[str] | None) -> ar
                 f"--{name.replace('_', '-')} wants a multiple of {CLASSES}, as many of each class, "
                 f"got {getattr(options, name)}"
             )
-    for name in ("epochs", "seeds", "batch"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be 1 or more, got {getattr(options, name)}")
     if options.batch > options.images:
         parser.error(f"--batch {options.batch} is more than the {options.images} --images")
     return options
@@ -302,7 +294,7 @@ def _train(options: argparse.Namespace) -> None:
                 line.show(text)
 
         row = run(mode, seed, train, test, options, show)
-        append(options.json, {"settings": settings, **row})
+        append_line(options.json, json.dumps({"settings": settings, **row}))
         line.clear()
         print(
             f"seed {seed}, {mode}: accuracy {row['accuracy']:.2%}, loss {row['loss']:.4f}",

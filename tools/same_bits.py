@@ -69,7 +69,7 @@ class Build:
             "-DNINC_CUDA_COMPRESS=OFF", "-DNINC_CUDA_ARCHITECTURES=",
             f"-DPython_EXECUTABLE={sys.executable}",
         )  # fmt: skip
-        run("cmake", "--build", self.binaries, "--target", "_core", stdout=subprocess.DEVNULL)
+        self._make("_core")
         package = self.python / "ninc"
         (package / "lib").mkdir(exist_ok=True)
         for module in self.binaries.glob("_core*.so"):
@@ -77,14 +77,10 @@ class Build:
         for library in self.binaries.glob("libninc.so*"):
             shutil.copy2(library, package / "lib", follow_symlinks=True)
         if self.ptx():
-            run(
-                "cmake",
-                "--build",
-                self.binaries,
-                "--target",
-                "ninc_fake_driver",
-                stdout=subprocess.DEVNULL,
-            )
+            self._make("ninc_fake_driver")
+
+    def _make(self, target: str) -> None:
+        run("cmake", "--build", self.binaries, "--target", target, stdout=subprocess.DEVNULL)
 
     def ptx(self) -> dict[str, bytes]:
         """Kernel file -> its PTX; empty where the build has none."""

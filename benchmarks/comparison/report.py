@@ -121,7 +121,7 @@ def summary(rows: list[dict]) -> str:
     return "\n".join(columns(cells, left=(0, 1, 3, 8)))
 
 
-def memory_table(memory: list[dict], left_out: list[dict] = ()) -> str:
+def memory_table(memory: list[dict]) -> str:
     """Megabytes an engine, of one row: after its import, at its peak, and between the two."""
     first = memory[0]
     lines = [f"Peak memory, {first['title']}: {setting(first)}, a process an engine"]
@@ -129,9 +129,7 @@ def memory_table(memory: list[dict], left_out: list[dict] = ()) -> str:
     for engine in memory:
         figures = (f"{engine[key]:.0f}" for key in ("imported_mb", "peak_mb", "growth_mb"))
         cells.append((engine["name"], *figures, engine["precision"]))
-    lines += columns(cells, left=(0, 4))
-    lines += [f"  {gone['name']}: {gone['reason']}" for gone in left_out]
-    return "\n".join(lines)
+    return "\n".join(lines + columns(cells, left=(0, 4)))
 
 
 def columns(cells: list[tuple[str, ...]], left=(0,)) -> list[str]:

@@ -111,13 +111,10 @@ def _scaling(call, threads, rounds, seconds, progress) -> dict | None:
         return None
 
     def on(count):
-        def run():
-            ninc.set_num_threads(count)
-            call()
+        ninc.set_num_threads(count)
+        call()
 
-        return run
-
-    calls = {"one_thread": on(1), "all_threads": on(threads)}
+    calls = {"one_thread": functools.partial(on, 1), "all_threads": functools.partial(on, threads)}
     gains = []
     with timing.Disturbance() as others:
         times = timing.interleaved(

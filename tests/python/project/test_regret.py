@@ -15,7 +15,7 @@ def target(monkeypatch):
     """The target that methods are asked for, whatever this processor is; may be set anew."""
 
     def use(name):
-        monkeypatch.setattr(regret, "_target", lambda: name)
+        monkeypatch.setattr(regret._core, "target", lambda: name)
 
     use("avx512")
     return use

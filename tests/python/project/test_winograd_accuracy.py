@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import winograd_accuracy
+from ninc._base.files import append_line
 
 SETTINGS = {"epochs": 1, "batch": 10}
 
@@ -70,11 +71,11 @@ def test_a_torn_line_is_cut_off_and_trained_again(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [row(0, "winograd", 0.5), row(0, "direct", 0.4), row(1, "winograd", 0.6)]
     for one in rows:
-        winograd_accuracy.append(path, one)
+        append_line(path, json.dumps(one))
     path.write_bytes(path.read_bytes()[:-20])
     assert winograd_accuracy.stored(path) == rows[:2]
     assert winograd_accuracy.missing(rows[:2], range(2)) == [(1, "winograd"), (1, "direct")]
-    winograd_accuracy.append(path, rows[2])
+    append_line(path, json.dumps(rows[2]))
     assert winograd_accuracy.stored(path) == rows
 
 
@@ -129,7 +130,7 @@ def test_wrong_usage_is_told(capsys):
         ([], "DATA is missing"),
         (["data", "--images", "15"], "--images wants a multiple of 10"),
         (["data", "--images", "100"], "--batch 128 is more than the 100 --images"),
-        (["data", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["data", "--seeds", "0"], "argument --seeds: must be a whole number of at least 1"),
     ]:
         with pytest.raises(SystemExit):
             winograd_accuracy.main(arguments)
