@@ -65,11 +65,8 @@ def nin_svhn(
     seed: int = 0,
 ) -> nn.Sequential:
     """For 32×32 pictures: 1,986,026 parameters, 274.2 million multiplications a picture."""
-    blocks = [
-        _Block((128, 96, 64), 5, padding=2),
-        _Block((320, 256, 128), 5, padding=2),
-        _Block((384, 256, num_classes), 5, padding=2),
-    ]
+    widths = (128, 96, 64), (320, 256, 128), (384, 256, num_classes)
+    blocks = [_Block(each, 5, padding=2) for each in widths]
     return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
 
 
@@ -81,11 +78,8 @@ def nin_mnist(
     seed: int = 0,
 ) -> nn.Sequential:
     """For 28×28 grey pictures: 349,674 parameters, 50.7 million multiplications a picture."""
-    blocks = [
-        _Block((96, 64, 48), 5, padding=2),
-        _Block((128, 96, 48), 5, padding=2),
-        _Block((128, 96, num_classes), 5, padding=2),
-    ]
+    widths = (96, 64, 48), (128, 96, 48), (128, 96, num_classes)
+    blocks = [_Block(each, 5, padding=2) for each in widths]
     return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
 
 

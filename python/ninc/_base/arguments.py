@@ -83,10 +83,8 @@ def sides(
         height, width = (d * (k - 1) for d, k in zip(dilation, kernel_size))
         return height // 2, width // 2, height - height // 2, width - width // 2
     values = _integers(where, "padding", padding, 0)
-    if len(values) == 1:
-        return values * 4
-    if len(values) == 2:
-        return values * 2
+    if len(values) in (1, 2):  # for all sides, or (h, w) for both sides of each axis
+        return values * (4 // len(values))
     if len(values) != 4:
         raise ArgumentError(
             f"{where}: padding must be an integer, (h, w), (top, left, bottom, right) or "

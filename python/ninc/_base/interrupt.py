@@ -52,7 +52,6 @@ class Interrupts:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._before.clear()
 
     def _remember(self, number: int, _: object) -> None:
         if self.requested is not None:

@@ -139,9 +139,6 @@ class TrainingProgress:
 
     def epoch(self, row: dict[str, float]) -> None:
         """Prints a line that stays about a finished epoch, from the history's row."""
-        self._line.clear()
-        if not self.shown:
-            return
         text = (
             f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}  "
             f"loss {row['loss']:.4f}  accuracy {row['accuracy']:6.2%}"
@@ -149,7 +146,7 @@ class TrainingProgress:
         if "val_accuracy" in row:
             text += f"  held out: loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:6.2%}"
         text += f"  {row['images_per_second']:,.0f} images/s  {time_text(row['seconds'])}"
-        self.shown = _tell(self.stream, text + "\n")
+        self.note(text)
 
     def close(self) -> None:
         self._line.clear()

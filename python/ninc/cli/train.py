@@ -119,8 +119,8 @@ def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], H
 def _announce(
     args: argparse.Namespace, start: Start, network: Network, data: dict[str, Dataset]
 ) -> None:
-    from ..data.duplicates import shared_images
     from ..data.listing import some_names
+    from ..data.survey import shared_images
 
     train, words = data["train"], {"validation": "to choose by", "test": "to test with"}
     if network.held_out is not None:

@@ -14,12 +14,11 @@ import numpy as np
 
 from ..preprocess import Preprocessing
 from .dataset import Dataset
-from .stream import BatchStream
+from .stream import Batch, BatchStream
 
 Item = TypeVar("Item")
 Check = Callable[[], None]
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # see `ninc.augment`
-Batch = tuple[np.ndarray, np.ndarray]  # x: N×C×H×W float32, labels: N int64
 
 # Streams of random numbers drawn from (seed, epoch, stream). Stream 0 shuffles; batch b has b + 1.
 _SHUFFLE = 0

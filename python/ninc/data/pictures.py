@@ -85,7 +85,6 @@ class DecodedSource(Source):
 class PictureFiles(DecodedSource):
     """Files that Pillow can read, as N×H×W×C uint8.
 
-    files: their paths.
     framing: what they become; with size None for files that are all of one size.
     threads: decode on so many; None uses what the process may.
     root: `identify` tells names from here on, so that they do not depend on where a folder lies.

@@ -13,7 +13,7 @@ from .._base.arguments import array, is_iterable
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .labels import Labels, listed_classes
 
-Batch = tuple[np.ndarray, np.ndarray]  # images and labels
+Batch = tuple[np.ndarray, np.ndarray]  # x: N×..., labels: N int64
 Batches = Union[Iterable[tuple[Any, Any]], Callable[[], Iterator[tuple[Any, Any]]]]
 
 

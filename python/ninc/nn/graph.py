@@ -101,8 +101,8 @@ class Graph(Network):
         return value
 
     def __repr__(self) -> str:
-        lines = []
+        lines = ""
         for node in self._description.nodes:
             what = "input" if node.layer is None else f"{node.layer!r}({', '.join(node.inputs)})"
-            lines.append(f"  {node.name} = {what}\n")
-        return f"Graph(\n{''.join(lines)})"
+            lines += f"  {node.name} = {what}\n"
+        return f"Graph(\n{lines})"

@@ -27,11 +27,6 @@ from .._base.arguments import (
 from ..errors import ArgumentError
 
 
-def _deviation(where: str, std: float | None) -> float | None:
-    """The deviation of initial weights, finite and not negative; None for He's."""
-    return None if std is None else not_negative(where, "std", std)
-
-
 class Layer:
     """Settings of one operation.
 
@@ -102,7 +97,7 @@ class Conv2d(Layer):
         self.dilation = dilation
         self.groups = integer(where, "groups", groups)
         self.bias = flag(where, "bias", bias)
-        self.std = _deviation(where, std)
+        self.std = None if std is None else not_negative(where, "std", std)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % self.groups:
                 raise ArgumentError(
@@ -208,7 +203,7 @@ class Linear(Layer):
         self.in_features = integer("Linear", "in_features", in_features)
         self.out_features = integer("Linear", "out_features", out_features)
         self.bias = flag("Linear", "bias", bias)
-        self.std = _deviation("Linear", std)
+        self.std = None if std is None else not_negative("Linear", "std", std)
 
 
 class BatchNorm2d(Layer):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ninc import Trainer, data, nn
-from ninc.data.duplicates import shared_images
+from ninc.data.survey import shared_images
 from ninc.errors import DTypeError, ShapeError
 from support.command_line import ninc_command
 from support.small_pictures import save_around
