@@ -13,7 +13,7 @@ from .._base.arguments import few
 from .._base.arguments import path as file_path
 from ..errors import ArgumentError, ModelError
 from ..formats.metadata import class_names, needed_preprocessing
-from ..inference.class_maps import class_map_node
+from ..inference.class_maps import pooled_node
 from ..inference.graph import graph_of
 from ..network import Network
 from ..preprocess import open_picture, picture_name
@@ -117,9 +117,11 @@ def explain(
     index = int(probabilities.argmax()) if label is None else _find_class(label, names)
 
     graph = graph_of(network.core)
-    axes = centres(graph, class_map_node(graph), *pixels.shape[:2])
+    node, _ = pooled_node(graph)  # its places are those of the class maps
+    axes = centres(graph, node, *pixels.shape[:2])
     height, width = own.shape[:2]
     box = framing.box(width, height)
+    left, top, right, bottom = box
     places, scale = warmth(maps, index)
     return Explanation(
         picture=own,
@@ -127,16 +129,10 @@ def explain(
         label=index,
         name=names[index],
         probability=float(probabilities[index]),
-        seen=_within(box, width, height),
+        seen=(max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))),
         scale=scale,
         source=source,
     )
-
-
-def _within(box: Box, width: int, height: int) -> Box:
-    """The part of a box that lies in a picture of this size."""
-    left, top, right, bottom = box
-    return max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
 
 
 def _pixels(image: Any) -> np.ndarray:

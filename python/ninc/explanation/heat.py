@@ -35,10 +35,9 @@ def warmth(maps: np.ndarray, label: int) -> tuple[np.ndarray, float]:
     """
     maps = maps.astype(np.float64)
     classes = len(maps)
-    if (maps == maps[0]).all():
-        leads = maps
-    else:  # the mean of the others is (sum - own) / (classes - 1)
-        leads = (maps * classes - maps.sum(axis=0)) / (classes - 1)
+    alike = (maps == maps[0]).all()
+    # The mean of the others is (sum - own) / (classes - 1).
+    leads = maps if alike else (maps * classes - maps.sum(axis=0)) / (classes - 1)
     evidence = np.maximum(leads, 0.0)
     scale = max(float(evidence.max()), _WORTH_SHOWING)
     own = evidence[label]

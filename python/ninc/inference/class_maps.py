@@ -25,7 +25,7 @@ _AT_THE_END = ("Softmax", *_BETWEEN)
 
 def class_maps(model: _core.Model, x: np.ndarray) -> np.ndarray:
     """N×classes×H'×W' float32; see `Network.class_maps`."""
-    node, linear = _pooled_node(graph_of(model))
+    node, linear = pooled_node(graph_of(model))
     maps = model.run(x, node)
     if linear is None:
         return maps
@@ -37,12 +37,7 @@ def class_maps(model: _core.Model, x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(mixed)
 
 
-def class_map_node(graph: Graph) -> str:
-    """The name of the node whose places are those of the class maps."""
-    return _pooled_node(graph)[0]
-
-
-def _pooled_node(graph: Graph) -> tuple[str, str | None]:
+def pooled_node(graph: Graph) -> tuple[str, str | None]:
     """What global average pooling averages, and the linear layer after it, if any.
 
     Raises ArgumentError where the output is neither pooling's nor such a layer's.

@@ -73,10 +73,7 @@ class Run:
     def averaged(
         self, batches: Callable[[], Iterator[Batch]], check: Callable[[], None]
     ) -> contextlib.AbstractContextManager[None]:
-        """Within the block, the network holds the averages, if there are any yet.
-
-        batches, check: as `ninc.averages.averaged` takes them.
-        """
+        """Within the block, the network holds the averages, where there are any: see `averaged`."""
         if not self.state.averaged:
             return contextlib.nullcontext()
         number = self.settings.average.norm_batches

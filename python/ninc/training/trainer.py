@@ -234,8 +234,10 @@ class Trainer(Settings):
         self, train: TrainingData, validation: Data | float | None
     ) -> tuple[Dataset | BatchStream, Dataset | None]:
         """Training and validation data, neither of them empty."""
-        train = _as_training_data(train)
-        if isinstance(train, Dataset):
+        if is_batches(train) and not isinstance(train, (Dataset, BatchStream)):
+            train = BatchStream(train)
+        if not isinstance(train, BatchStream):
+            train = as_dataset(train, "fit: train")
             fit_checks.check_two_classes(train)
         if isinstance(validation, numbers.Real):
             if isinstance(train, BatchStream):
@@ -266,12 +268,3 @@ class Trainer(Settings):
         count_outputs(self.network.core, validation)
         validation = by_name(validation, names, "fit: validation", "the training data's")
         return train, validation, outputs
-
-
-def _as_training_data(train: TrainingData) -> Dataset | BatchStream:
-    """Makes a stream of a list or another iterable of batches."""
-    if isinstance(train, (Dataset, BatchStream)):
-        return train
-    if is_batches(train):
-        return BatchStream(train)
-    return as_dataset(train, "fit: train")

@@ -6,14 +6,14 @@ import pytest
 import ninc
 from ninc import nn
 from ninc.explanation.receptive_field import centres
-from ninc.inference.class_maps import class_map_node
+from ninc.inference.class_maps import pooled_node
 from ninc.inference.graph import graph_of
 
 
 def of_maps(network, height, width):
     """Centres of the class maps' places: down, across."""
     graph = graph_of(network.core)
-    return [axis.centres for axis in centres(graph, class_map_node(graph), height, width)]
+    return [axis.centres for axis in centres(graph, pooled_node(graph)[0], height, width)]
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,7 @@ class Checkpoint:
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], state: State) -> None:
-    """Raises DivergedError, naming the first array with numbers that are not finite.
-
-    A step can ruin the weights although its loss was still a number.
-    """
+    """Raises DivergedError, naming the first array with numbers that are not finite."""
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise DivergedError(
