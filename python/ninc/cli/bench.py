@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from .._base.plain_json import json_text
-from .common import add_device, add_threads, file_or_named_network, use_threads, usual_input
+from .common import add_machine, file_or_named_network, use_threads, usual_input
 from .numbers import positive
 
 # So many seconds are enough for the clock, and for a processor to reach its lasting speed.
@@ -38,8 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", metavar="NAME", help="instruction set, as `ninc info` lists")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_device(parser)
-    add_threads(parser)
+    add_machine(parser)
 
 
 def run(args: argparse.Namespace) -> int:

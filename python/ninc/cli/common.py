@@ -52,13 +52,14 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
+def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         choices=("cpu", "cuda"),
         default="cpu",
         help="where to compute (default cpu); `ninc info` lists what this build has",
     )
+    add_threads(parser)
 
 
 def use_threads(args: argparse.Namespace) -> None:
@@ -173,10 +174,7 @@ def _load_recorded(
 
 
 def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) -> Dataset:
-    """One split of the data, read as the command line says; reports what was left out.
-
-    options: further ones of `data.load`.
-    """
+    """One split of the data, read as command line and `options` say; reports what was left out."""
     from .. import data
     from ..data.listing import some_names
 

@@ -38,8 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     common.add_data_options(parser, "as in training")
-    common.add_device(parser)
-    common.add_threads(parser)
+    common.add_machine(parser)
 
 
 def run(args: argparse.Namespace) -> int:

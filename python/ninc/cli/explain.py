@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._base.files import check_none_of, check_writable, make_folder
 from ..errors import ArgumentError, FileError, ShapeError
-from .common import add_device, add_threads, load_network, use_threads
+from .common import add_machine, load_network, use_threads
 from .terminal import one_line, say
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="explain this class, by name or number (default: each picture's likeliest)",
     )
-    add_device(parser)
-    add_threads(parser)
+    add_machine(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from .._base.files import check_none_of, check_writable, written_whole
 from .._base.plain_json import json_text
 from .._base.progress import Counter
 from ..errors import Error, FileError
-from .common import add_device, add_threads, load_network, use_threads
+from .common import add_machine, load_network, use_threads
 from .numbers import positive
 from .terminal import one_line, say
 
@@ -66,8 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=positive, default=64, metavar="N", help="pictures computed at a time"
     )
-    add_device(parser)
-    add_threads(parser)
+    add_machine(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -31,7 +31,6 @@ class Start:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         self._kept: Network | None = None
-        self.pictures: dict[str, Any]
         if args.init is None:
             self.pictures = _asked(args)
             return

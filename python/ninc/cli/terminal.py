@@ -28,14 +28,9 @@ def one_line(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
-    return sum(_columns(sign) for sign in text)
-
-
-def _columns(sign: str) -> int:
-    if unicodedata.combining(sign):
-        return 0  # it is drawn over the letter before it
-    return 2 if unicodedata.east_asian_width(sign) in _TWO_COLUMNS else 1
+    """How many columns of a terminal the text takes; a combining sign lies over its letter."""
+    drawn = [sign for sign in text if not unicodedata.combining(sign)]
+    return len(drawn) + sum(unicodedata.east_asian_width(sign) in _TWO_COLUMNS for sign in drawn)
 
 
 def left(text: str, columns: int) -> str:

@@ -10,7 +10,7 @@ from ..training import schedules
 from ..training.averages import EMA, SWA
 from ..training.monitor import MONITOR
 from . import numbers
-from .common import INPUTS, add_data, add_data_options, add_device, add_threads
+from .common import INPUTS, add_data, add_data_options, add_machine
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -46,8 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     parser.add_argument("--plot", metavar="FILE", help="write loss and accuracy as a PNG picture")
     parser.add_argument("--history", metavar="FILE", help="write them as JSON, a line an epoch")
-    add_device(parser)
-    add_threads(parser)
+    add_machine(parser)
     _add_checkpoints(parser.add_argument_group("to stop and go on"))
     _add_training(parser.add_argument_group("how to train; without these, as the recipe says"))
     pictures = parser.add_argument_group("which pictures")
