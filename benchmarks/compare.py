@@ -63,7 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     threads = sorted({ninc.get_num_threads(), 1}, reverse=True)
     narrower = [name for name in ninc.targets()[1:] if name in ("avx512", "avx2")]
-    targets = ["best", *narrower]
     parser.add_argument(
         "--rows",
         "--only",
@@ -85,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--target",
         nargs="+",
-        default=targets,
+        default=["best", *narrower],
         choices=["best", *ninc.targets()],
         help="instruction sets; default: best, avx512 and avx2",
     )

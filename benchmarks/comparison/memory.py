@@ -86,16 +86,8 @@ def main():
     for _ in range(_RUNS):
         run()
     peak = _resident("VmHWM")
-    print(
-        json.dumps(
-            {
-                "precision": loaded.precision,
-                "imported_mb": imported,
-                "peak_mb": peak,
-                "growth_mb": peak - imported,
-            }
-        )
-    )
+    figures = {"imported_mb": imported, "peak_mb": peak, "growth_mb": peak - imported}
+    print(json.dumps({"precision": loaded.precision, **figures}))
 
 
 if __name__ == "__main__":
