@@ -56,8 +56,9 @@ def names(wheel):
         return archive.namelist()
 
 
-def test_wheel_is_at_most_3_mb(wheel):
-    assert wheel.stat().st_size <= 3_000_000
+# An operation costs some 20 kB of kernels; what costs more than a few of them should be seen.
+def test_wheel_is_small(wheel):
+    assert wheel.stat().st_size <= 3_100_000
 
 
 def test_wheel_has_each_library_once(names):
