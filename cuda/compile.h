@@ -73,7 +73,7 @@ inline Compiled Compile(const step::NormConv2d&, const StepValues&) { return Non
 inline Compiled Compile(const step::Normalize&, const StepValues&) { return None(); }
 inline Compiled Compile(const step::NormBackward&, const StepValues&) { return None(); }
 
-// Packed by its reader's Packing.
+// Never asked for: execute.cc makes its kernel of the Packing of the step that reads the weights.
 inline Compiled Compile(const step::PackWeights&, const StepValues&) { return None(); }
 
 }  // namespace ninc::cuda

@@ -6,9 +6,9 @@
 
 namespace ninc {
 
-// Each array begins on a cache line of its own. Made without memory it measures: the arrays that it
-// then gives are nobody's, and only bytes() counts. So the code that carves memory is also what
-// tells how much of it there has to be.
+// Each array begins on a cache line of its own where the memory does. Made without memory it
+// measures: the arrays that it then gives must not be used, and only bytes() counts. So the code
+// that carves memory is also what tells how much of it there has to be.
 class Carver {
  public:
   Carver() = default;

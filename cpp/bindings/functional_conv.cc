@@ -15,8 +15,7 @@ namespace {
 using Pair = std::array<int64_t, 2>;     // h, w
 using Borders = std::array<int64_t, 4>;  // top, left, bottom, right
 
-// ---- Passes
-// ---------------------------------------------------------------------------------------
+// ---- Passes -----------------------------------------------------------------------------------
 
 // bias: its data is null where there is none.
 void Forward(const Call& call, const Conv2dProblem& problem, const StepArray& x,
@@ -36,8 +35,7 @@ void Backward(const Call& call, const Conv2dProblem& problem, const StepArray& x
            {dy, Row(weight), dx});
 }
 
-// ---- Checks
-// ---------------------------------------------------------------------------------------
+// ---- Checks -----------------------------------------------------------------------------------
 
 // The problem of x with weight, which is O×I×R×S or O×I.
 Conv2dProblem ProblemOf(const char* function, const Shape& x, const py::array& weight, Pair stride,
@@ -78,8 +76,7 @@ void ExpectOutputShape(const char* function, const py::array& dy,
                      DimsToString(dims) + ", got " + DimsToString(Dims(dy))));
 }
 
-// ---- Convolution
-// ----------------------------------------------------------------------------------
+// ---- Convolution ------------------------------------------------------------------------------
 
 py::array Conv2d(const py::object& x_object, const py::object& weight_object,
                  const py::object& bias_object, Pair stride, Borders padding, Pair dilation,
@@ -114,8 +111,7 @@ py::tuple Conv2dBackward(const py::object& dy_object, const py::object& x_object
   return py::make_tuple(dx.ToArray(call), dweight, dbias);
 }
 
-// ---- Linear: a 1×1 convolution of a 1×1 picture, whose layouts are one
-// -----------------------------
+// ---- Linear: a 1×1 convolution of a 1×1 picture, whose layouts are one ------------------------
 
 Conv2dProblem LinearProblem(const char* function, const py::array& x, const py::array& weight) {
   return ProblemOf(function, {.n = x.shape(0), .c = x.shape(1)}, weight, {1, 1}, {0, 0, 0, 0},

@@ -48,8 +48,7 @@ py::array Dropout(const py::object& x_object, float p, uint64_t seed, uint64_t s
   return y;
 }
 
-// ---- Batch norm
-// -----------------------------------------------------------------------------------
+// ---- Batch norm -------------------------------------------------------------------------------
 
 void CheckEps(const char* function, float eps) {
   if (!(eps > 0.0f)) {
@@ -177,21 +176,22 @@ py::tuple BatchNormInferenceBackward(const py::object& dy_object, const py::obje
   const py::array weight = Vector(weight_object, {kName, "weight"}, channels);
   CheckEps(kName, eps);
   const Call call;
-  const Maps gradient(call, dy), inv_std({1, 1, 1, channels}), scale({1, 1, 1, channels});
+  const Shape row{1, 1, 1, channels};
+  const Maps gradient(call, dy), inv_std(row), scale(row), zeros(row);
   for (int64_t c = 0; c < channels; ++c) {
     inv_std.data()[c] = InverseStd(Data(var)[c], eps);
     scale.data()[c] = Data(weight)[c] * inv_std.data()[c];
+    zeros.data()[c] = 0.0f;
   }
   py::array_t<float> dweight = NewArray({channels}), dbias = NewArray({channels});
   // Its dx is that of statistics which move with x.
   SumGradients(call, gradient, Maps(call, x), Row(weight), Row(mean), inv_std, Maps(x.shape),
                dweight, dbias);
-  call.Run(step::ScaleShift{{}, 0, 1, kNoValue, 2}, {gradient, scale, gradient});
+  call.Run(step::ScaleShift{{}, 0, 1, 2, 3}, {gradient, scale, zeros, gradient});
   return py::make_tuple(gradient.ToArray(call), dweight, dbias);
 }
 
-// ---- Softmax and the loss
-// -------------------------------------------------------------------------
+// ---- Softmax and the loss ---------------------------------------------------------------------
 
 // Rows of channels, N×C or N×C×H×W: softmax runs over the second dimension of either. What is
 // given is copied, so that results may take its place.

@@ -42,18 +42,7 @@ struct Normalization {
   Activation activation = {};
 };
 
-// A batch norm whose statistics stand still, C values each. offset: the bias of the convolution in
-// front, where that convolution has left it out of the norm's input.
-struct StillNorm {
-  const float* weight = nullptr;
-  const float* bias = nullptr;
-  const float* mean = nullptr;
-  const float* var = nullptr;
-  float eps = 0.0f;
-  const float* offset = nullptr;  // or null
-};
-
-// What a training batch norm takes of the batch it sees, C values each; as BatchNormForward.
+// What a training batch norm takes of the batch it sees, C values each; see step::BatchNorm.
 struct NormStatistics {
   const float* weight = nullptr;
   float eps = 0.0f, momentum = 0.0f;

@@ -4,6 +4,7 @@
 #include "compile/lower.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace ninc {
@@ -92,16 +93,14 @@ class Lowering {
   // One whose bytes its reader's kernel will tell.
   ValueId NewPacked() { return program_.AddValue({}); }
 
-  // If the only reader of *id is an OpType, that counts as computed with it: *id is then the
-  // reader's number and *op its settings.
+  // If the only reader of *id is of that operation, it counts as computed with it: *id and the
+  // result are then the reader's number.
   template <typename OpType>
-  bool Swallow(NodeId* id, const OpType** op) {
+  std::optional<NodeId> Swallow(NodeId* id, const OpType&) {
     const NodeId reader = consumer_[*id];
-    *op = reader < 0 ? nullptr : std::get_if<OpType>(&graph_.node(reader).op);
-    if (*op == nullptr) return false;
-    *id = reader;
+    if (reader < 0 || !std::holds_alternative<OpType>(graph_.node(reader).op)) return {};
     fused_[reader] = true;
-    return true;
+    return *id = reader;
   }
   // Likewise the activation that follows *id, if one does; it is added to `nodes`.
   Activation SwallowActivation(NodeId* id, std::vector<NodeId>* nodes) {
@@ -139,12 +138,13 @@ class Lowering {
     program_.statistics.push_back({program_.values[parameter].index, value});
   }
 
-  // Inference's weights of a convolution, with the batch norm of node *norm folded in unless null:
+  // Inference's weights of a convolution, with a batch norm's node folded in where there is one:
   // packed, and K biases.
-  std::pair<ValueId, ValueId> PrepareConvolution(NodeId id, const NodeId* norm, int64_t channels) {
+  std::pair<ValueId, ValueId> PrepareConvolution(NodeId id, std::optional<NodeId> norm,
+                                                 int64_t channels) {
     Prepared prepared{
         .convolution = true, .weight = Number(id, "weight"), .bias = Number(id, "bias")};
-    if (norm != nullptr) prepared.norm = Norm(*norm);
+    if (norm) prepared.norm = Norm(*norm);
     return AddPrepared(std::move(prepared), channels);
   }
   // A batch norm's scales and shifts.

@@ -1,4 +1,5 @@
-// Weights as kernels want them.
+// Weights as kernels want them. Inference packs them once for each version of the weights
+// (run/prepared.cc), training in a step of its own (step::PackWeights, see execute.cc).
 #pragma once
 
 #include <cstddef>

@@ -55,7 +55,7 @@ Compiled Compile(const step::Softmax& step, const Context& context);
 Compiled Compile(const step::SoftmaxBackward& step, const Context& context);
 Compiled Compile(const step::SoftmaxCrossEntropy& step, const Context& context);
 
-// Packed by its reader's Packing.
+// Never asked for: execute.cc makes its kernel of the Packing of the step that reads the weights.
 inline Compiled Compile(const step::PackWeights&, const Context&) {
   return std::optional<Kernel>();
 }

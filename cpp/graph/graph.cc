@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kMaxNodes = 10'000;
 constexpr size_t kMaxNameLength = 256;
 constexpr int64_t kMaxField = int64_t{1} << 20;
-// More elements than this in one map is a mistake, and products of sizes stay far from overflow.
+// More elements than this in one output is a mistake, and products of sizes stay far from overflow.
 constexpr int64_t kMaxElements = int64_t{1} << 40;
 
 std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
@@ -174,7 +174,8 @@ Result<std::vector<Shape>> Graph::InferShapes(const Shape& input, NodeId output)
   std::vector<Shape> inputs;
   for (NodeId id = 0; id < static_cast<NodeId>(nodes_.size()); ++id) {
     if (!needed[id]) continue;
-    inputs.assign(id == 0 ? 1 : 0, input);  // the first node is the Input
+    inputs.clear();
+    if (id == 0) inputs.push_back(input);  // the Input, whose own input is the caller's
     for (NodeId from : nodes_[id].inputs) inputs.push_back(shapes[from]);
     Result<Shape> shape = VisitOp(nodes_[id].op, [&](auto rule, const auto& settings) {
       return Result<Shape>(rule.OutputShape(settings, inputs));

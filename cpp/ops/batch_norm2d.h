@@ -16,7 +16,8 @@ namespace ninc {
 
 namespace step {
 // scale(c) = weight(c) / sqrt(var(c) + eps), shift(c) = bias(c) + (offset(c) - mean(c)) * scale(c):
-// a frozen batch norm's factors in training; inference has them prepared.
+// a frozen batch norm's factors, made in each training step; inference makes them once, where
+// weights are prepared.
 struct FoldNorm {
   float eps;
   ValueId weight, bias, mean, var;

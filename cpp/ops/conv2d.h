@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -75,10 +76,9 @@ struct ConvolutionRule {
       to.Emit(step::PackWeights{conv.weight, conv.packed}, nodes);
     } else {
       const NodeId weights = id;
-      const op::BatchNorm2d* norm = nullptr;
-      if (to.Swallow(&id, &norm)) nodes.push_back(id);
-      std::tie(conv.packed, conv.bias) =
-          to.PrepareConvolution(weights, norm == nullptr ? nullptr : &id, problem.out_channels);
+      const std::optional<NodeId> norm = to.Swallow(&id, op::BatchNorm2d());
+      if (norm) nodes.push_back(*norm);
+      std::tie(conv.packed, conv.bias) = to.PrepareConvolution(weights, norm, problem.out_channels);
     }
     conv.activation = to.SwallowActivation(&id, &nodes);
     conv.y = to.NewValue(id);
@@ -169,7 +169,8 @@ struct Gradient<step::Conv2d> {
     if (active || to.Needed(forward.bias)) {
       const ValueId dz = active ? to.Like(forward.y) : kNoValue;
       const ValueId dbias = to.ParameterGradient(forward.bias);
-      to.Emit(step::ActivationBackward{forward.activation, dy, forward.y, dz, dbias});
+      to.Emit(step::ActivationBackward{forward.activation, dy, active ? forward.y : kNoValue, dz,
+                                       dbias});
       if (active) dy = dz;
     }
     if (to.Needed(forward.weight)) {
@@ -186,7 +187,7 @@ struct Gradient<step::Conv2d> {
 };
 template <>
 struct Gradient<step::PackWeights> : StopsGradient {
-};  // the convolution's gradient is the weights'
+};  // its own stands in the convolution's gradient
 template <>
 struct Gradient<step::Conv2dBackwardData> : NoGradient {};
 template <>

@@ -40,6 +40,6 @@ struct OpRule<op::Input> : NoCheck, NoParameters {
 };
 
 template <>
-struct Gradient<step::FromNchw> : StopsGradient {};  // nobody asks for the input's
+struct Gradient<step::FromNchw> : StopsGradient {};  // the input is not trained
 
 }  // namespace ninc

@@ -1,5 +1,6 @@
 #include "cuda/pool/global_max_pool.h"
 
+#include <functional>
 #include <string>
 
 #include "cuda/common/launch.h"
@@ -9,9 +10,10 @@ namespace ninc::cuda {
 namespace {
 
 // Queues the kernel, forward without dy.
-using Pass = std::function<Status(Stream& stream, const float* dy, const float* x, float* to)>;
+using MaxPooling =
+    std::function<Status(Stream& stream, const float* dy, const float* x, float* to)>;
 
-Result<Pass> Make(const Shape& input) {
+Result<MaxPooling> Make(const Shape& input) {
   constexpr int64_t kMostPixels = 0x7FFFFFFF;  // so that 32 bits hold a number past the last
   const int64_t pixels = input.h * input.w;
   if (pixels > kMostPixels) {
@@ -20,7 +22,7 @@ Result<Pass> Make(const Shape& input) {
                         input.ToString());
   }
   const RowSplits splits(pixels, input.c, 1);
-  return Pass([=](Stream& stream, const float* dy, const float* x, float* to) {
+  return MaxPooling([=](Stream& stream, const float* dy, const float* x, float* to) {
     const RowSplit& split = splits.For(dy, x, to);
     const GlobalMaxPoolArgs args{split, x, dy, to, static_cast<uint32_t>(split.tiles())};
     const Grid grid{.x = Blocks(input.n * split.tiles()), .threads = RowSplit::kThreads};
@@ -32,17 +34,17 @@ Result<Pass> Make(const Shape& input) {
 
 // y(n, c) = the largest x(n, pixel, c)
 Compiled Compile(const step::GlobalMaxPool2d& step, const StepValues& context) {
-  NINC_ASSIGN_OR_RETURN(const Pass pass, Make(context.shape(step.x)));
-  return Kernel{[step, pass](const Run& run) {
-    return pass(On(run), nullptr, run.In(step.x), run.Out(step.y));
+  NINC_ASSIGN_OR_RETURN(const MaxPooling pooling, Make(context.shape(step.x)));
+  return Kernel{[step, pooling](const Run& run) {
+    return pooling(On(run), nullptr, run.In(step.x), run.Out(step.y));
   }};
 }
 
 // dx(n, pixel, c) = dy(n, c) at the first pixel with the largest x, else 0
 Compiled Compile(const step::GlobalMaxPool2dBackward& step, const StepValues& context) {
-  NINC_ASSIGN_OR_RETURN(const Pass pass, Make(context.shape(step.dx)));
-  return Kernel{[step, pass](const Run& run) {
-    return pass(On(run), run.In(step.dy), run.In(step.x), run.Out(step.dx));
+  NINC_ASSIGN_OR_RETURN(const MaxPooling pooling, Make(context.shape(step.dx)));
+  return Kernel{[step, pooling](const Run& run) {
+    return pooling(On(run), run.In(step.dy), run.In(step.x), run.Out(step.dx));
   }};
 }
 

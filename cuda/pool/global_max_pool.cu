@@ -74,8 +74,10 @@ extern "C" __global__ void __launch_bounds__(256, 4)
     }
     // Line 0 tells the others in its own places, which joining lines has left alone.
     float* const told = shared + (threadIdx.x & ((1u << args.rows.lane_bits) - 1));
-    for (int v = 0; v < kWidth && walk.line == 0; ++v) {
-      told[v * RowSplit::kThreads] = __uint_as_float(largest[v].pixel);
+    if (walk.line == 0) {
+      for (int v = 0; v < kWidth; ++v) {
+        told[v * RowSplit::kThreads] = __uint_as_float(largest[v].pixel);
+      }
     }
     __syncthreads();
     if (!walk.inside) return;

@@ -1,5 +1,5 @@
 // Which input pixels a pooling window holds, and which windows hold an input pixel: the device's
-// cpp/cpu/pool/pool2d_window.h.
+// cpp/cpu/pool/pool2d_window.h. And which of two values is a maximum.
 #pragma once
 
 #include "cuda/pool/pool2d.h"

@@ -75,9 +75,10 @@ Status Context::Open() {
 }
 
 void Context::Close() {
+  if (!CheckUsable().ok()) return;
   const Current current(*this);
+  state_->closed = true;  // even where it cannot be entered any more
   if (!current.status().ok()) return;
-  state_->closed = true;
   state_->kernels.Clear(driver_);
   driver_.DevicePrimaryCtxRelease(device_);
 }

@@ -16,12 +16,13 @@ inline std::string Name(TrainingPoolProblem::Kind kind) {
 
 namespace step {
 
-// What a batch norm makes y of z with, see Normalization.
+// What a batch norm makes y of z with, see Normalization in compile/layer_arrays.h. Part of steps,
+// as the next.
 struct Norm {
   ValueId mean, scale, bias;
   Activation activation;
 };
-// A batch norm in a backward pass, see NormGradient.
+// A batch norm in a backward pass, see NormGradient there.
 struct NormValues {
   Norm norm;
   ValueId z, inv_std, dweight, dbias;

@@ -10,6 +10,7 @@
 
 namespace ninc {
 
+// Types alone: these are never called.
 template <class... A, class... B>
 StepList<A..., B...> operator+(StepList<A...>, StepList<B...>);
 

@@ -32,7 +32,8 @@ void ForEachMap(const Shape& input, int threads, Body body) {
   });
 }
 
-// best(v) = the largest of vector v of the slices at x + i·channels, i < pixels.
+// best(v) = the largest of vector v of the slices at x + i·channels, i < pixels; there is one at
+// least.
 template <int kV, class Slice>
 HWY_INLINE void Largest(const float* x, int64_t pixels, int64_t channels, Slice slice,
                         V (&best)[kV]) {

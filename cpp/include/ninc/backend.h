@@ -178,7 +178,8 @@ class NINC_API Backend {
 };
 
 // The processor with the kernels of one instruction set, that in use where none is named; lives as
-// long as the process.
+// long as the process. The target must be one that SetTarget has taken or ChosenTarget gave before:
+// that is where the operating system is asked for the registers of matrix units.
 NINC_API Backend& CpuBackend(Target target);
 NINC_API Backend& CpuBackend();
 

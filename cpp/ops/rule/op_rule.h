@@ -1,6 +1,6 @@
 // What every operation of a graph has to say. OpRule and Gradient are declared for all types and
-// defined by each operation's file, so that an operation without a shape rule, and a step without a
-// gradient, do not compile.
+// defined beside each operation and step, so that an operation without a shape rule, and a step
+// without a gradient, do not compile.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@
 
 namespace ninc {
 
-// Its name in the JSON form, and how many inputs it takes.
+// An operation's name in the JSON form, and how many inputs it takes.
 struct OpFace {
   static constexpr size_t kAny = std::numeric_limits<size_t>::max();
   std::string_view name;
@@ -58,6 +58,9 @@ concept OneOf = IsOneOf<Step>(List());
 //   Parameters(const X&)          the ParameterFields, trained ones first
 //   OutputShape(const X&, Shapes) the output's shape, or why the inputs do not fit
 //   Lower(const X&, NodeId, to)   emits the node's steps; `to` is the Lowering of compile/lower.cc
+// and where it applies
+//   kActivation                   what it does to each element: it can be part of another step
+//   kConvolution                  it is computed as a convolution
 // The bases below serve operations that have nothing to say to some of these.
 template <class X>
 struct OpRule;

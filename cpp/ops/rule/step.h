@@ -1,6 +1,7 @@
 // What every kind of step of a program tells about itself. A step is a struct in `namespace step`
 // whose members are its settings and its values; it stands in the file of the operation that it
-// belongs to. All values are float32 and channels-last, N×H×W×C, or rows×channels where the pixels'
+// belongs to; one with packed weights among its values calls them `packed`, or those of several
+// `layers`. All values are float32 and channels-last, N×H×W×C, or rows×channels where the pixels'
 // arrangement does not matter. Outputs are written (=), never added to. The same inputs give the
 // same bits, whatever the number of threads.
 #pragma once

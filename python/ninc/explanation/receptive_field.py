@@ -22,8 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
+
 _POOLS = ("MaxPool2d", "AvgPool2d")
 _WHOLE = ("GlobalAvgPool2d", "GlobalMaxPool2d", "Flatten", "Linear")  # their outputs have one place
+_AS_BEFORE = ("BatchNorm2d", "Relu", "Relu6", "Dropout", "Add", "Concat", "Softmax")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +72,12 @@ def _behind(node: dict[str, Any], sources: list[Axis], axis: int) -> Axis:
     size = len(source.centres)
     if node["op"] in _WHOLE:
         return Axis(source.centres.mean(keepdims=True), source.jump * size)
-    if node["op"] not in ("Conv2d", *_POOLS):
+    if node["op"] in _AS_BEFORE:
         return source
+    if node["op"] not in ("Conv2d", *_POOLS):
+        raise ArgumentError(
+            f"{node['name']} ({node['op']}): nobody has said where its outputs look in a picture"
+        )
     kernel, stride, padding = (node[key] for key in ("kernel_size", "stride", "padding"))
     kernel, stride, before = kernel[axis], stride[axis], padding[axis]
     if node["op"] == "Conv2d":

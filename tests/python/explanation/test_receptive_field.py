@@ -5,6 +5,7 @@ import pytest
 
 import ninc
 from ninc import nn
+from ninc.explanation import receptive_field
 from ninc.explanation.receptive_field import centres
 from ninc.inference.class_maps import pooled_node
 from ninc.inference.graph import graph_of
@@ -29,6 +30,25 @@ def of_maps(network, height, width):
 def test_the_published_networks(network, size, wanted):
     down, across = of_maps(network, size, size)
     assert down.tolist() == across.tolist() == wanted
+
+
+def test_every_layer_is_known():
+    layers = (getattr(nn, name) for name in nn.__all__)
+    ops = {layer.op for layer in layers if getattr(layer, "op", "")}
+    assert {"Conv2d", "GlobalMaxPool2d", "Softmax"} <= ops
+    known = {
+        "Conv2d",
+        *receptive_field._POOLS,
+        *receptive_field._WHOLE,
+        *receptive_field._AS_BEFORE,
+    }
+    assert ops == known
+    graph = {"nodes": [
+        {"name": "x", "op": "Input", "inputs": []},
+        {"name": "y", "op": "Unfold", "inputs": ["x"]},
+    ]}  # fmt: skip
+    with pytest.raises(ninc.ArgumentError, match=r"y \(Unfold\): nobody has said"):
+        centres(graph, "y", 3, 3)
 
 
 def test_axes_and_sides_are_told_apart():

@@ -7,7 +7,7 @@
 //
 // Transforms (winograd_transform), layout of weights (winograd_pack), the register tiles
 // (winograd_product) and the schedules (winograd.cc, winograd_weights.cc) are apart. Whether it
-// pays is conv2d_cost's.
+// pays is choose/'s.
 #pragma once
 
 #include <string>
