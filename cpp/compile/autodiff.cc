@@ -3,7 +3,9 @@
 // the gradient is complete. What a step emits is told by its Gradient (cpp/ops/).
 #include "compile/autodiff.h"
 
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace ninc {
 namespace {
@@ -78,7 +80,7 @@ class Differentiation {
   }
 
  private:
-  // needed_[v]: whether v depends on a parameter that is trained.
+  // Fills needed_, see Needed.
   void FindNeeded() {
     for (size_t v = 0; v < needed_.size(); ++v) {
       const Value& value = program_.values[v];
@@ -91,6 +93,8 @@ class Differentiation {
       for (ValueId v : operands.writes) needed_[v] = needed_[v] || any;
     }
   }
+
+  // A step without a gradient would lose what stands before it in silence.
   template <typename Step>
   Status Backward(const Step& forward) {
     if constexpr (std::is_base_of_v<NoGradient, Gradient<Step>>) {
