@@ -28,7 +28,7 @@ def interleaved(
     for name, call in calls.items():
         progress(f"{name}, first calls")
         call()  # compiles, packs, allocates
-        lengths[name] = _timed(call)
+        lengths[name] = elapsed(call)
     times = {name: [] for name in calls}
     names = list(calls)
     for turn in range(rounds):
@@ -39,9 +39,9 @@ def interleaved(
             if lengths[name] < _WARM_BELOW:
                 calls[name]()
             end = time.perf_counter() + seconds / rounds
-            times[name].append(_timed(calls[name]))
+            times[name].append(elapsed(calls[name]))
             while time.perf_counter() < end:
-                times[name].append(_timed(calls[name]))
+                times[name].append(elapsed(calls[name]))
     between()
     return times
 
@@ -78,7 +78,8 @@ class Disturbance:
         return time.perf_counter(), busy, time.process_time()
 
 
-def _timed(call: Callable[[], object]) -> float:
+def elapsed(call: Callable[[], object]) -> float:
+    """Seconds of one call."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
