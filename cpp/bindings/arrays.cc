@@ -110,7 +110,7 @@ ImageArray::ImageArray(const py::handle& object, Argument argument)
 
 int Call::GetThreads() { return GetNumThreads(); }
 
-void Call::Run(const StepOp& step, std::initializer_list<StepArray> arrays,
+void Call::Run(const StepOp& step, const std::vector<StepArray>& arrays,
                const RunArguments& arguments) const {
   const auto run = [&] {
     const py::gil_scoped_release unlocked;

@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cstdint>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -56,7 +55,7 @@ class Call {
       : backend_(CpuBackend()), threads_(threads > 0 ? threads : GetThreads()) {}
   // Runs a step on arrays, whose numbers in the list are those of the step's values. Releases the
   // GIL meanwhile; raises what the backend says.
-  void Run(const StepOp& step, std::initializer_list<StepArray> arrays,
+  void Run(const StepOp& step, const std::vector<StepArray>& arrays,
            const RunArguments& arguments = {}) const;
 
  private:

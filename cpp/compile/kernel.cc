@@ -36,6 +36,12 @@ Kernel::Kernel(Kernel&&) noexcept = default;
 Kernel& Kernel::operator=(Kernel&&) noexcept = default;
 Kernel::~Kernel() = default;
 
+double Kernel::Flops() const {
+  double flops = 0;
+  for (const ConvolutionChoice& choice : convolutions) flops += choice.flops;
+  return flops;
+}
+
 Compiled::Compiled(Kernel kernel) : Result(std::optional<Kernel>(std::move(kernel))) {}
 
 }  // namespace ninc

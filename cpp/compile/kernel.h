@@ -113,6 +113,8 @@ struct Kernel {
   Kernel& operator=(Kernel&&) noexcept;
   ~Kernel();
 
+  double Flops() const;  // of its convolutions
+
   std::function<Status(const Run&)> run;
   WorkspaceSize scratch;
   std::vector<Packing> packings;  // of the packed weights it reads, in order

@@ -8,7 +8,7 @@
 
 namespace ninc::cpu {
 
-// conv2d/ and fused/; these are defined in compile_conv2d.cc
+// conv2d/ and fused/
 Compiled Compile(const step::Conv2d& step, const Context& context);
 Compiled Compile(const step::MlpConv& step, const Context& context);
 Compiled Compile(const step::NormConv2d& step, const Context& context);

@@ -8,7 +8,7 @@
 
 namespace ninc {
 
-Status RunStep(Backend& backend, const StepOp& step, std::initializer_list<StepArray> arrays,
+Status RunStep(Backend& backend, const StepOp& step, const std::vector<StepArray>& arrays,
                int threads, RunArguments arguments) {
   Program program;
   const MemoryLayout layout;  // nothing lies in an arena

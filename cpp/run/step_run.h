@@ -1,7 +1,7 @@
 // A step by itself, on arrays of the caller's: functions on arrays, and tests.
 #pragma once
 
-#include <initializer_list>
+#include <vector>
 
 #include "compile/kernel.h"
 #include "compile/program.h"
@@ -21,8 +21,7 @@ struct StepArray {
 // Compiles the step and runs it. The arguments are as in a plan's run, but for scratch memory,
 // which is allocated here; where they have an `x` or pictures, these are the
 // array without data.
-NINC_API Status RunStep(Backend& backend, const StepOp& step,
-                        std::initializer_list<StepArray> arrays, int threads,
-                        RunArguments arguments = {});
+NINC_API Status RunStep(Backend& backend, const StepOp& step, const std::vector<StepArray>& arrays,
+                        int threads, RunArguments arguments = {});
 
 }  // namespace ninc

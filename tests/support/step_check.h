@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <deque>
 #include <functional>
-#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,23 +65,9 @@ class StepCall {
   }
 
   // Fields of the step name the arrays by their places here.
-  void Run(const StepOp& step, std::initializer_list<StepArray> arrays,
-           const RunArguments& arguments = {}) {
-    ExpectOk(RunStep(backend_, step, arrays, threads_, arguments));
-  }
-  // For steps of any number of arrays, a chain's.
-  template <size_t kCount = 1>
   void Run(const StepOp& step, const std::vector<StepArray>& arrays,
            const RunArguments& arguments = {}) {
-    ASSERT_GE(arrays.size(), kCount);
-    if (arrays.size() == kCount) {
-      [&]<size_t... kAt>(std::index_sequence<kAt...>) { Run(step, {arrays[kAt]...}, arguments); }
-      (std::make_index_sequence<kCount>());
-    } else if constexpr (kCount < 32) {
-      Run<kCount + 1>(step, arrays, arguments);
-    } else {
-      FAIL() << "a step of " << arrays.size() << " arrays";
-    }
+    ExpectOk(RunStep(backend_, step, arrays, threads_, arguments));
   }
 
   // The InOut and Out arrays in the order they were asked for, after looking at the others.

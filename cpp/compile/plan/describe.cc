@@ -4,11 +4,12 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "compile/execute.h"
-#include "compile/plan/choices.h"
 #include "compile/plan/plan_impl.h"
+#include "ops/ops.h"
 
 namespace ninc {
 namespace {
@@ -42,6 +43,27 @@ std::string Name(Precision precision) {
   return "";
 }
 
+// "winograd F(4×4, 5×5) 8×48, 2 matrix product 8×48"; empty for what is no convolution.
+std::string AlgorithmsOf(const Kernel& kernel) {
+  std::string text, last;
+  int repeats = 0;
+  const auto flush = [&] {
+    if (repeats == 0) return;
+    text += text.empty() ? "" : ", ";
+    text += (repeats > 1 ? std::to_string(repeats) + " " : "") + last;
+  };
+  for (const ConvolutionChoice& choice : kernel.convolutions) {
+    if (choice.algorithm != last) {
+      flush();
+      repeats = 0;
+      last = choice.algorithm;
+    }
+    ++repeats;
+  }
+  flush();
+  return text;
+}
+
 Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
   const Step& step = plan.program.steps[index];
   const StepSummary summary = std::visit([](const auto& op) { return op.summary(); }, step.op);
@@ -53,7 +75,7 @@ Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
   size_t packed_bytes = 0;
   const std::vector<ValueId> packed = PackedWeightsOf(step.op);
   for (const ValueId value : packed) packed_bytes += plan.program.values[value].bytes;
-  const double flops = FlopsOf(plan.kernels[index]);
+  const double flops = plan.kernels[index].Flops();
   return {summary.name,
           layers,
           AlgorithmsOf(plan.kernels[index]),
@@ -103,17 +125,32 @@ std::string Name(Pass pass) {
   return "";
 }
 
-std::string ChoiceTable(const std::vector<LayerChoice>& choices) {
-  if (choices.empty()) return "";
-  std::vector<Row<kChoiceColumns>> rows{
-      {"convolution", "pass", "chosen", "block", "ms", "next best", "ms"}};
-  for (const auto& [layer, choice] : choices) {
-    const std::vector<Conv2dEstimate>& weighed = choice->candidates;
-    const bool alone = weighed.size() == 1;
-    rows.push_back({layer, Name(choice->pass), weighed[0].algorithm, choice->block,
-                    Milliseconds(weighed[0]), alone ? "" : weighed[1].algorithm,
-                    alone ? "" : Milliseconds(weighed[1])});
+using ChoiceRow = Row<kChoiceColumns>;
+
+// A row for each convolution of a step whose algorithm was chosen among several.
+void AddChoices(const Step& step, const Kernel& kernel, const Graph& graph,
+                std::vector<ChoiceRow>& rows) {
+  std::vector<std::string> layers;
+  for (const NodeId id : step.nodes) {
+    const Node& node = graph.node(id);
+    if (IsConvolution(node.op)) layers.push_back(node.name);
   }
+  for (const ConvolutionChoice& choice : kernel.convolutions) {
+    const std::vector<Conv2dEstimate>& weighed = choice.candidates;
+    if (weighed.empty()) continue;
+    const bool alone = weighed.size() == 1;
+    rows.push_back({choice.layer < layers.size() ? layers[choice.layer] : "", Name(choice.pass),
+                    weighed[0].algorithm, choice.block, Milliseconds(weighed[0]),
+                    alone ? "" : weighed[1].algorithm, alone ? "" : Milliseconds(weighed[1])});
+  }
+}
+
+std::string ChoiceTable(const Plan::Impl& plan) {
+  std::vector<ChoiceRow> rows{{"convolution", "pass", "chosen", "block", "ms", "next best", "ms"}};
+  for (size_t i = 0; i < plan.kernels.size(); ++i) {
+    AddChoices(plan.program.steps[i], plan.kernels[i], *plan.graph, rows);
+  }
+  if (rows.size() == 1) return "";
   return "cost model: ms of one core, less what all algorithms do alike\n" +
          Table(rows, {false, false, false, false, true, false, true});
 }
@@ -139,12 +176,7 @@ std::string Plan::Describe() const {
   const int threads = impl_->backend->Threads();
   text += "; in all " + Megabytes(impl_->LayoutOf(threads).bytes + PackedBytes());
   if (here) text += " on " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
-  std::vector<LayerChoice> choices;
-  for (size_t i = 0; i < impl_->kernels.size(); ++i) {
-    const auto more = ChoicesOf(impl_->program.steps[i], impl_->kernels[i], *impl_->graph);
-    choices.insert(choices.end(), more.begin(), more.end());
-  }
-  return text + "\n" + ChoiceTable(choices);
+  return text + "\n" + ChoiceTable(*impl_);
 }
 
 }  // namespace ninc

@@ -11,7 +11,6 @@
 #include "compile/execute.h"
 #include "compile/fuse/fuse.h"
 #include "compile/lower.h"
-#include "compile/plan/choices.h"
 #include "compile/plan/plan_impl.h"
 #include "compile/update.h"
 
@@ -93,7 +92,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   NINC_RETURN_IF_ERROR(compile(update.weights, &impl->update.weights));
   NINC_RETURN_IF_ERROR(compile(update.statistics, &impl->update.statistics));
   NINC_RETURN_IF_ERROR(compile(update.averages, &impl->update.averages));
-  for (const Kernel& kernel : impl->kernels) impl->flops += FlopsOf(kernel);
+  for (const Kernel& kernel : impl->kernels) impl->flops += kernel.Flops();
   impl->graph = std::move(graph);
   impl->backend = std::move(backend);
   impl->id = next_id++;

@@ -16,13 +16,15 @@ inline std::string Name(TrainingPoolProblem::Kind kind) {
 
 namespace step {
 
-// What a batch norm makes y of z with, see Normalization in compile/layer_arrays.h. Part of steps,
-// as the next.
+// What a batch norm and the activation after it make y of z with:
+//     y(c) = activation((z(c) - mean(c)) * scale(c) + bias(c)), scale = weight * inv_std
+// A part of steps, as the next.
 struct Norm {
   ValueId mean, scale, bias;
   Activation activation;
 };
-// A batch norm in a backward pass, see NormGradient there.
+// A batch norm in a backward pass; z is what it normalised, and dweight and dbias are its sums. It
+// has no activation where the gradient has been masked.
 struct NormValues {
   Norm norm;
   ValueId z, inv_std, dweight, dbias;

@@ -2,13 +2,16 @@
 #include "cpu/conv2d/conv2d.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
+#include "cpu/compile.h"
 #include "cpu/conv2d/choose/conv2d_choose.h"
 #include "cpu/conv2d/depthwise/conv2d_depthwise.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/direct/conv2d_direct.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
-#include "cpu/conv2d/direct/conv2d_weights.h"
+#include "cpu/conv2d/direct/conv2d_weight_gradient.h"
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/elementwise/activation.h"
 #include "cpu/schedule/blocks.h"
@@ -17,6 +20,51 @@ namespace ninc::cpu {
 namespace {
 
 bool IsWinograd(const Conv2dPass& conv) { return conv.winograd.tile > 0; }
+
+std::string AlgorithmOf(const Conv2dPass& conv) {
+  if (conv.depthwise) return kDepthwiseName;
+  return IsWinograd(conv) ? WinogradName(conv.target, conv.winograd) : DirectName(conv);
+}
+
+// What was weighed, the chosen first.
+std::vector<Conv2dEstimate> EstimatesOf(const Conv2dPass& conv) {
+  // Of groups there is one algorithm, and its costs are a group's.
+  if (!IsChosenByCost(conv.problem) || conv.problem.groups > 1) return {};
+  std::vector<Conv2dEstimate> estimates;
+  for (const auto& [shape, nanoseconds] : ConvCandidates(conv.target, conv.problem, conv.pass)) {
+    estimates.push_back(
+        {shape.tile > 0 ? WinogradName(conv.target, shape) : DirectName(conv), nanoseconds});
+  }
+  // Direct convolution by the other kind of register tile, where there are two.
+  Conv2dProblem problem = conv.problem;
+  problem.method = conv.tile.split ? ConvMethod::kDirect : ConvMethod::kSplit;
+  const Conv2dPass other(conv.target, problem, conv.pass);
+  if (other.tile.split != conv.tile.split) {
+    estimates.push_back({DirectName(other), DirectCost(other.target, problem, other.pass)});
+  }
+  std::stable_sort(estimates.begin(), estimates.end(),
+                   [](const auto& a, const auto& b) { return a.nanoseconds < b.nanoseconds; });
+  return estimates;
+}
+
+// For a forward pass or data gradient.
+Packing PackingOf(const Conv2dPass& conv) {
+  const char* const mirrored = conv.pass == Pass::kBackwardData ? ", mirrored, " : ", ";
+  return {AlgorithmOf(conv) + mirrored + std::string(TargetName(conv.target)),
+          PackedWeightBytes(conv),
+          [conv](Backend&, const float* weight, const float* scale, float* packed, int threads) {
+            PackWeights(conv, weight, scale, packed, threads);
+            return Status();
+          }};
+}
+
+// The kernel of one pass and no more.
+template <CannotFail What>
+Kernel Single(const Conv2dPass& conv, What run) {
+  Kernel kernel(Conv2dWorkspace(conv), std::move(run));
+  AddConvolution(kernel, 0, conv, Conv2dBlock(conv));
+  return kernel;
+}
 
 }  // namespace
 
@@ -44,29 +92,10 @@ WorkspaceSize Conv2dWorkspace(const Conv2dPass& conv) {
   return conv.depthwise ? DepthwiseWorkspace(conv) : DirectWorkspace(conv);
 }
 
-std::string Conv2dAlgorithm(const Conv2dPass& conv) {
-  if (conv.depthwise) return kDepthwiseName;
-  return IsWinograd(conv) ? WinogradName(conv.target, conv.winograd) : DirectName(conv);
-}
-
-std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dPass& conv) {
-  // Of groups there is one algorithm, and its costs are a group's.
-  if (!IsChosenByCost(conv.problem) || conv.problem.groups > 1) return {};
-  std::vector<Conv2dEstimate> estimates;
-  for (const auto& [shape, nanoseconds] : ConvCandidates(conv.target, conv.problem, conv.pass)) {
-    estimates.push_back(
-        {shape.tile > 0 ? WinogradName(conv.target, shape) : DirectName(conv), nanoseconds});
-  }
-  // Direct convolution by the other kind of register tile, where there are two.
-  Conv2dProblem problem = conv.problem;
-  problem.method = conv.tile.split ? ConvMethod::kDirect : ConvMethod::kSplit;
-  const Conv2dPass other(conv.target, problem, conv.pass);
-  if (other.tile.split != conv.tile.split) {
-    estimates.push_back({DirectName(other), DirectCost(other.target, problem, other.pass)});
-  }
-  std::stable_sort(estimates.begin(), estimates.end(),
-                   [](const auto& a, const auto& b) { return a.nanoseconds < b.nanoseconds; });
-  return estimates;
+void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv, std::string block) {
+  if (conv.pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(conv));
+  kernel.convolutions.push_back({layer, conv.pass, conv.problem.Flops(), AlgorithmOf(conv),
+                                 EstimatesOf(conv), std::move(block)});
 }
 
 std::string Conv2dBlock(const Conv2dPass& conv) {
@@ -121,6 +150,30 @@ void Conv2dBackwardWeights(const Conv2dPass& conv, const float* x, const float* 
   const Conv2dProblem& p = conv.problem;
   ActivationBackward(conv.target, p.output().pixels(), p.out_channels, {}, dy, nullptr, nullptr,
                      dbias, workspace);
+}
+
+Compiled Compile(const step::Conv2d& step, const Context& context) {
+  const Conv2dPass conv(context.target, step.problem, Pass::kForward);
+  return Single(conv, [step, conv](const Run& run) {
+    Conv2dForward(conv, run.In(step.x), run.In(step.packed), run.In(step.bias), step.activation,
+                  run.Out(step.y), run.scratch());
+  });
+}
+
+Compiled Compile(const step::Conv2dBackwardData& step, const Context& context) {
+  const Conv2dPass conv(context.target, step.problem, Pass::kBackwardData);
+  return Single(conv, [step, conv](const Run& run) {
+    Conv2dBackwardData(conv, run.In(step.dy), run.In(step.packed), run.In(step.x), step.activation,
+                       run.Out(step.dx), run.scratch());
+  });
+}
+
+Compiled Compile(const step::Conv2dBackwardWeights& step, const Context& context) {
+  const Conv2dPass conv(context.target, step.problem, Pass::kBackwardWeights);
+  return Single(conv, [step, conv](const Run& run) {
+    Conv2dBackwardWeights(conv, run.In(step.x), run.In(step.dy), run.Out(step.dweight),
+                          run.Out(step.dbias), run.scratch());
+  });
 }
 
 }  // namespace ninc::cpu

@@ -1,11 +1,10 @@
 // Convolution on the CPU: packs weights for a pass and runs it, by the algorithm that was chosen
-// for it. Shapes and formulas: ninc/problem.h. Every function here splits its work among at most
-// workspace.threads() threads and writes (=) its output.
+// for it (choose/conv2d_choose.h). Shapes and formulas: ninc/problem.h. Every function here splits
+// its work among at most workspace.threads() threads and writes (=) its output.
 #pragma once
 
 #include <cstddef>
 #include <string>
-#include <vector>
 
 #include "compile/kernel.h"
 #include "cpu/conv2d/common/conv2d_pass.h"
@@ -21,11 +20,10 @@ void PackWeights(const Conv2dPass& conv, const float* weight, const float* scale
                  int threads);
 WorkspaceSize Conv2dWorkspace(const Conv2dPass& conv);
 
-// For Plan::Describe: the algorithm's name, what was weighed, the chosen first, and what the pass
-// takes at a time.
-std::string Conv2dAlgorithm(const Conv2dPass& conv);
-std::vector<Conv2dEstimate> Conv2dEstimates(const Conv2dPass& conv);
-std::string Conv2dBlock(const Conv2dPass& conv);
+// Tells the kernel that a pass is part of it: how it wants its weights, and for Plan::Describe what
+// was chosen and what was weighed. block: what the kernel takes at a time.
+void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv, std::string block);
+std::string Conv2dBlock(const Conv2dPass& conv);  // of the pass alone
 
 // y(n,p,q,k) = act(bias(k) + sum_rsc x(n, p*stride + r*dil - pad, ..., c) * weight(k,c,r,s))
 void Conv2dForward(const Conv2dPass& conv, const float* x, const float* packed, const float* bias,

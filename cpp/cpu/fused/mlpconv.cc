@@ -9,12 +9,14 @@
 // that a thread reads its share of the weights alone; from where all weights are near, a task takes
 // a piece of the map through the rest of the chain, and what it made stays in its own cache. Every
 // output is the same sum either way, so the bits are too.
-#include "cpu/fused/mlpconv.h"
-
 #include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
 
 #include "base/carver.h"
 #include "base/thread_pool.h"
+#include "cpu/compile.h"
 #include "cpu/conv2d/conv2d.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/fused/mlpconv_chain.h"
@@ -152,11 +154,7 @@ void RunFewUnits(const MlpConvPlan& plan, const MlpConvChain& chain, const float
   chain.RunTail({0, p.layers[0].input.n}, last_map, y, workspace.threads());
 }
 
-}  // namespace
-
-std::string MlpConvBlock(const MlpConvPlan& plan) { return MlpConvChain(plan).BlockText(); }
-
-WorkspaceSize MlpConvWorkspace(const MlpConvPlan& plan) {
+WorkspaceSize ScratchOf(const MlpConvPlan& plan) {
   const MlpConvChain chain(plan);
   if (chain.units() >= kManyUnits) return {.per_thread = chain.ScratchBytes()};
   Carver carver;
@@ -164,8 +162,10 @@ WorkspaceSize MlpConvWorkspace(const MlpConvPlan& plan) {
   return {carver.bytes(), few.size.per_thread};
 }
 
-void MlpConvForward(const MlpConvPlan& plan, const float* x, const MlpConvLayer* layers,
-                    const MlpConvTail* training, float* y, const Workspace& workspace) {
+// layers: one for each of the plan's. y: the tail's output, or the last layer's. training: null, or
+// what makes a training step's pool of the tail.
+void RunChain(const MlpConvPlan& plan, const float* x, const MlpConvLayer* layers,
+              const MlpConvTail* training, float* y, const Workspace& workspace) {
   if (plan.problem.output().size() == 0) return;
   const MlpConvChain chain(plan, training);
   const int64_t units = chain.units();
@@ -177,6 +177,31 @@ void MlpConvForward(const MlpConvPlan& plan, const float* x, const MlpConvLayer*
     RunUnit(chain, unit, x, layers, y, workspace.thread<std::byte>(thread));
   });
   if (shared > 0) RunShared(plan.target, chain, units - shared, x, layers, y, workspace);
+}
+
+}  // namespace
+
+// y = tail(activation_L(conv_L(... activation_1(conv_1(x))))): the same bits as the layers one
+// after another.
+Compiled Compile(const step::MlpConv& step, const Context& context) {
+  const MlpConvPlan plan(context.target, step.problem);
+  Kernel kernel(ScratchOf(plan), [step, plan](const Run& run) {
+    std::array<MlpConvLayer, MlpConvProblem::kMaxLayers> layers;
+    for (size_t i = 0; i < step.layers.size(); ++i) {
+      const step::MlpConv::Layer& layer = step.layers[i];
+      layers[i] = {run.In(layer.packed), run.In(layer.bias),
+                   layer.kept ? run.Out(layer.y) : nullptr};
+    }
+    const MlpConvTail training{step.training ? &*step.training : nullptr, run.Key(),
+                               run.Bytes(step.trace)};
+    RunChain(plan, run.In(step.x), layers.data(), step.training ? &training : nullptr,
+             run.Out(step.y), run.scratch());
+  });
+  std::string block = MlpConvChain(plan).BlockText();  // later layers go through the first one's
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    AddConvolution(kernel, i, plan.layers[i], std::exchange(block, {}));
+  }
+  return kernel;
 }
 
 }  // namespace ninc::cpu

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "compile/layer_arrays.h"
 #include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/common/conv2d_taps.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
@@ -21,6 +20,20 @@
 #include "ninc/problem.h"
 
 namespace ninc::cpu {
+
+// One layer's arrays.
+struct MlpConvLayer {
+  const float* packed = nullptr;
+  const float* bias = nullptr;  // or null
+  float* kept = nullptr;        // where the layer's output is wanted too (a backward pass), or null
+};
+
+// A training step's pool after the chain, see step::TrainingPool.
+struct MlpConvTail {
+  const TrainingPoolProblem* pool = nullptr;
+  const DropoutKey* key = nullptr;
+  uint8_t* trace = nullptr;
+};
 
 // A chain with what was chosen for each of its layers.
 struct MlpConvPlan {

@@ -1,4 +1,7 @@
-// The schedule. A block of outputs leaves its mean and its squared deviations right after it was
+// A convolution between batch norms, in training: it normalises what it reads and takes the
+// statistics of what it writes, both while they are in cache.
+//
+// A block of outputs leaves its mean and its squared deviations right after it was
 // computed; blocks are cut by the shape alone and joined in their order, so the bits do not depend
 // on the threads. A 1×1 layer after a batch norm normalises a block of pixels into scratch memory
 // and multiplies that: what the batch norm gives never exists as a whole. One by one, a batch norm
@@ -7,13 +10,15 @@
 //
 // Tried and lost: a first layer's weight gradient that makes the batch norm's input gradient
 // itself, a tile at a time, in place of a pass that writes it.
-#include "cpu/fused/norm_conv2d.h"
-
 #include <algorithm>
+#include <optional>
+#include <string>
 
 #include "base/carver.h"
 #include "base/thread_pool.h"
+#include "cpu/compile.h"
 #include "cpu/conv2d/common/conv2d_pass.h"
+#include "cpu/conv2d/conv2d.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/norm/batch_norm.h"
@@ -183,24 +188,17 @@ auto WithBlocks(const Conv2dPass& conv, Body body) {
   return conv.winograd.tile > 0 ? body(TileBlocks(conv)) : body(PixelBlocks(conv));
 }
 
-}  // namespace
-
-bool NormConv2dPays(const Conv2dProblem& p) { return p.groups == 1 && p.output().size() > 0; }
-
-std::string NormConv2dBlock(const Conv2dPass& conv) {
-  return WithBlocks(conv, [](const auto& blocks) { return blocks.Name(); });
-}
-
-WorkspaceSize NormConv2dWorkspace(const Conv2dPass& conv) {
+WorkspaceSize ScratchOf(const Conv2dPass& conv) {
   const Conv2dProblem& p = conv.problem;
   return WithBlocks(conv, [&](const auto& blocks) -> WorkspaceSize {
     return {BytesOf<BlockSums>(conv.target, blocks.count(), p.out_channels), blocks.ScratchBytes()};
   });
 }
 
-void NormConv2dForward(const Conv2dPass& conv, const float* x, const Normalization* source,
-                       const float* packed, const float* bias, float* y,
-                       const NormStatistics& statistics, const Workspace& workspace) {
+// source: null, or the batch norm that makes a 1×1 convolution's input of x.
+void RunBlocks(const Conv2dPass& conv, const float* x, const Normalization* source,
+               const float* packed, const float* bias, float* y, const NormStatistics& statistics,
+               const Workspace& workspace) {
   const Conv2dProblem& p = conv.problem;
   WithBlocks(conv, [&](const auto& blocks) {
     Carver carver(workspace.shared());
@@ -210,6 +208,32 @@ void NormConv2dForward(const Conv2dPass& conv, const float* x, const Normalizati
                    statistics.mean, sums.squares, workspace.threads());
     FinishStatistics(p.output().pixels(), p.out_channels, sums.squares, statistics);
   });
+}
+
+}  // namespace
+
+Compiled Compile(const step::NormConv2d& step, const Context& context) {
+  const Conv2dProblem& p = step.problem;
+  if (p.groups > 1 || p.output().size() == 0) return std::optional<Kernel>();
+  const Conv2dPass conv(context.target, p, Pass::kForward);
+  Kernel kernel(ScratchOf(conv), [step, conv](const Run& run) {
+    CopyStatistics(step, step.problem.out_channels, run);
+    const Normalization source = step.source ? ArraysOf(*step.source, run) : Normalization{};
+    const NormStatistics statistics{
+        .weight = run.In(step.weight),
+        .eps = step.eps,
+        .momentum = run.arguments().norm_momentum.value_or(step.momentum),
+        .running_mean = run.Out(step.new_mean),
+        .running_var = run.Out(step.new_var),
+        .mean = run.Out(step.mean),
+        .inv_std = run.Out(step.inv_std),
+        .scale = run.Out(step.scale)};
+    RunBlocks(conv, run.In(step.x), step.source ? &source : nullptr, run.In(step.packed),
+              run.In(step.bias), run.Out(step.y), statistics, run.scratch());
+  });
+  AddConvolution(kernel, 0, conv,
+                 WithBlocks(conv, [](const auto& blocks) { return blocks.Name(); }));
+  return kernel;
 }
 
 }  // namespace ninc::cpu

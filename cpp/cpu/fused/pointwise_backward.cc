@@ -1,8 +1,8 @@
-// The schedule of the gradients of 1×1 layers in a row. A block of pixels of dy meets a layer's x
-// while both are in L2: they give the block's share of dw and its dx, which is the next layer's dy
-// and never leaves the cache. One by one, a layer reads x and dy twice each and writes dx; at large
-// batches that is memory's speed, not the multiply-adds': cccp1 and cccp2 of NIN-CIFAR at batch
-// 128 take 77 ms so and 95 ms one by one.
+// The gradients of 1×1 layers in a row, in one walk over the pixels. A block of pixels of dy meets
+// a layer's x while both are in L2: they give the block's share of dw and its dx, which is the next
+// layer's dy and never leaves the cache. One by one, a layer reads x and dy twice each and writes
+// dx; at large batches that is memory's speed, not the multiply-adds': cccp1 and cccp2 of NIN-CIFAR
+// at batch 128 take 77 ms so and 95 ms one by one.
 //
 // Between two batch norms a layer's blocks are made of what these read. The later one's gradient dz
 // is made of the gradient g of its result and of what it normalised; x is made of what the earlier
@@ -11,18 +11,21 @@
 //
 // A task is a chunk of the pixels with sums of its own, as many as the shapes give, added in order
 // afterwards: the bits do not depend on the threads.
-#include "cpu/fused/pointwise_backward.h"
-
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/carver.h"
 #include "base/thread_pool.h"
+#include "cpu/compile.h"
+#include "cpu/conv2d/conv2d.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
 #include "cpu/conv2d/direct/conv2d_split.h"
-#include "cpu/conv2d/direct/conv2d_weights.h"
+#include "cpu/conv2d/direct/conv2d_weight_gradient.h"
+#include "cpu/norm/batch_norm.h"
 #include "cpu/norm/norm_rows.h"
 #include "cpu/schedule/blocks.h"
 #include "cpu/schedule/fetch.h"
@@ -32,7 +35,7 @@
 namespace ninc::cpu {
 namespace {
 
-// Of bytes there is the limit of PointwiseBackwardPays.
+// Each chunk has sums of its own in memory.
 constexpr int64_t kMostChunks = 32;
 // Chunks that keep a few threads busy evenly.
 constexpr int64_t kFewestChunks = 16;
@@ -42,6 +45,34 @@ constexpr int64_t kMostSumBytes = 256 << 10;
 int64_t Chunks(int64_t pixels) {
   return std::clamp<int64_t>(pixels / kChunkPixels, 1, kMostChunks);
 }
+
+// The layers, the network's last first, with what was chosen for both gradients of each.
+struct PointwisePlan {
+  PointwisePlan(Target target, const std::vector<Conv2dProblem>& problems) : target(target) {
+    for (const Conv2dProblem& problem : problems) {
+      weights.emplace_back(target, problem, Pass::kBackwardWeights);
+      data.emplace_back(target, problem, Pass::kBackwardData);
+    }
+  }
+
+  Target target;
+  std::vector<Conv2dPass> weights, data;
+};
+
+// One layer's arrays.
+struct PointwiseGradient {
+  const float* x = nullptr;
+  const float* packed = nullptr;  // for kBackwardData
+  Activation activation = {};     // that gave x: dx = 0 where x is at one of its limits
+  float* dweight = nullptr;
+  float* dbias = nullptr;  // or null
+};
+
+// The batch norms around a layer.
+struct PointwiseNorms {
+  NormGradient after;   // dy is the gradient of its y, whose sums are there
+  NormGradient before;  // whose z the layer's x is made of: its sums are written
+};
 
 // One layer: dw's columns are output channels, dx's are input channels.
 struct Layer {
@@ -256,30 +287,15 @@ void StorePanel(const GradientChain& chain, size_t index, int64_t panel, const f
   std::copy_n(total, panels.Columns(panel), gradient.dbias + column);
 }
 
-}  // namespace
-
-bool PointwiseBackwardPays(Target target, const Conv2dProblem& p) {
-  const PointwisePlan plan(target, {p});
-  const int64_t bytes = Layer(plan.weights[0], plan.data[0]).sums() * int64_t{sizeof(float)};
-  return p.IsPointwise() && p.groups == 1 && bytes <= kMostSumBytes &&
+// Whether a layer's gradients are worth computing so: its sums are small beside the pixels.
+bool IsWorthIt(const Layer& layer, const Conv2dProblem& p) {
+  return p.IsPointwise() && p.groups == 1 &&
+         layer.sums() * int64_t{sizeof(float)} <= kMostSumBytes &&
          Chunks(p.output().pixels()) >= kFewestChunks;
 }
 
-PointwisePlan::PointwisePlan(Target target, const std::vector<Conv2dProblem>& problems)
-    : target(target) {
-  for (const Conv2dProblem& problem : problems) {
-    weights.emplace_back(target, problem, Pass::kBackwardWeights);
-    data.emplace_back(target, problem, Pass::kBackwardData);
-  }
-}
-
-WorkspaceSize PointwiseBackwardWorkspace(const PointwisePlan& plan) {
-  const GradientChain chain(plan);
-  return {.shared = BytesOf<ChainSums>(chain), .per_thread = BytesOf<ChainScratch>(chain)};
-}
-
-void PointwiseBackward(const PointwisePlan& plan, const float* dy, const PointwiseGradient* layers,
-                       const PointwiseNorms* norms, float* dx, const Workspace& workspace) {
+void RunChunks(const PointwisePlan& plan, const float* dy, const PointwiseGradient* layers,
+               const PointwiseNorms* norms, float* dx, const Workspace& workspace) {
   const GradientChain chain(plan);
   Carver carver(workspace.shared());
   const ChainSums sums(chain, carver);
@@ -305,6 +321,40 @@ void PointwiseBackward(const PointwisePlan& plan, const float* dy, const Pointwi
   const NormGradient& before = norms->before;
   StoreGradientSums(chain.chunks, sums.chunks + chain.norm_sums, chain.floats,
                     chain.layer(chain.size() - 1).in, before.inv_std, before.dweight, before.dbias);
+}
+
+}  // namespace
+
+Compiled Compile(const step::PointwiseBackward& step, const Context& context) {
+  const PointwisePlan plan(context.target, step.problems);
+  for (size_t i = 0; i < plan.data.size(); ++i) {
+    if (!IsWorthIt(Layer(plan.weights[i], plan.data[i]), step.problems[i])) {
+      return std::optional<Kernel>();
+    }
+  }
+  const GradientChain chain(plan);
+  const WorkspaceSize scratch{BytesOf<ChainSums>(chain), BytesOf<ChainScratch>(chain)};
+  Kernel kernel(scratch, [step, plan](const Run& run) {
+    std::array<PointwiseGradient, MlpConvProblem::kMaxLayers> layers;
+    for (size_t i = 0; i < step.layers.size(); ++i) {
+      const step::PointwiseBackward::Layer& layer = step.layers[i];
+      layers[i] = {run.In(layer.x), run.In(layer.packed), layer.activation, run.Out(layer.dweight),
+                   run.Out(layer.dbias)};
+    }
+    PointwiseNorms norms;
+    if (step.norms) {
+      norms = {ArraysOf(step.norms->after, run), ArraysOf(step.norms->before, run)};
+    }
+    RunChunks(plan, run.In(step.dy), layers.data(), step.norms ? &norms : nullptr, run.Out(step.dx),
+              run.scratch());
+  });
+  for (size_t i = 0; i < plan.data.size(); ++i) {
+    // Both gradients in one walk over blocks as large as a data gradient's.
+    const std::string block = Conv2dBlock(plan.data[i]);
+    AddConvolution(kernel, i, plan.weights[i], block);
+    AddConvolution(kernel, i, plan.data[i], block);
+  }
+  return kernel;
 }
 
 }  // namespace ninc::cpu

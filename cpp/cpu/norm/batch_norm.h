@@ -4,9 +4,29 @@
 #include <algorithm>
 
 #include "compile/kernel.h"
-#include "compile/layer_arrays.h"
+#include "cpu/norm/norm_rows.h"
 
 namespace ninc::cpu {
+
+// What a training batch norm takes of the batch it sees, C values each; see step::BatchNorm.
+struct NormStatistics {
+  const float* weight = nullptr;
+  float eps = 0.0f, momentum = 0.0f;
+  float* running_mean = nullptr;  // updated
+  float* running_var = nullptr;
+  float* mean = nullptr;  // written
+  float* inv_std = nullptr;
+  float* scale = nullptr;  // weight * inv_std
+};
+
+// The arrays of a batch norm's backward pass.
+struct NormGradient {
+  const float* z = nullptr;  // what it normalised
+  Normalization norm = {};   // without an activation where the gradient has been masked
+  const float* inv_std = nullptr;
+  float* dweight = nullptr;
+  float* dbias = nullptr;
+};
 
 // Kernels update statistics where they stand: on copies, so that a step which is not applied (a
 // gradient check, a failure) leaves the model as it was.

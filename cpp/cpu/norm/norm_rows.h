@@ -8,10 +8,19 @@
 
 #include <cstdint>
 
-#include "compile/layer_arrays.h"
-#include "ninc/backend.h"
+#include "ninc/problem.h"
+#include "ninc/target.h"
 
 namespace ninc::cpu {
+
+// How a batch norm and the activation after it make y of z, C values each:
+//     y(c) = activation((z(c) - mean(c)) * scale(c) + bias(c))
+struct Normalization {
+  const float* mean = nullptr;
+  const float* scale = nullptr;  // weight * inv_std
+  const float* bias = nullptr;
+  Activation activation = {};
+};
 
 // mean(c) and squares(c) = sum (x - mean)² of the rows that exist among rows[0, count); null for
 // none. Returns how many exist, at least one.

@@ -292,7 +292,7 @@ namespace ninc::cpu {
 namespace {
 
 // Whether all places of a window fit a byte, and there is anything to gain.
-bool Pays(const TrainingPoolProblem& problem) {
+bool IsWorthIt(const TrainingPoolProblem& problem) {
   if (problem.kind == TrainingPoolProblem::Kind::kMax) {
     return problem.pool.kernel_h * problem.pool.kernel_w <= kMasked;
   }
@@ -312,7 +312,7 @@ void TrainingPoolForward(Target target, const TrainingPoolProblem& problem, cons
 }
 
 Compiled Compile(const step::TrainingPool& step, const Context& context) {
-  if (!Pays(step.problem)) return std::optional<Kernel>();
+  if (!IsWorthIt(step.problem)) return std::optional<Kernel>();
   const Target target = context.target;
   Kernel kernel{[step, target](const Run& run) {
     TrainingPoolForward(target, step.problem, run.Key(), {0, step.problem.pool.input.n},

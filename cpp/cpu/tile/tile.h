@@ -9,7 +9,7 @@
 // (implicit GEMM), or a row of a matrix laid out before. B is a packed panel of weights, `width` =
 // kVectors·lanes columns wide and zero padded, so that the inner loop has neither borders nor
 // remainders. What a tile knows nothing of: how weights are packed (conv2d_pack.h), which blocks of
-// pixels and panels are taken in which order (conv2d_direct.cc, conv2d_weights.cc).
+// pixels and panels are taken in which order (conv2d_direct.cc, conv2d_weight_gradient.cc).
 #pragma once
 
 #include <algorithm>

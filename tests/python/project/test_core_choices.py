@@ -2,30 +2,35 @@
 
 import re
 
-import pytest
-
 from support import ROOT
 
 KERNELS = ROOT / "cpp" / "cpu"
-# Who may choose: the choice itself, what a plan says of it, compiling, and the benchmark.
-COMPILING = {
-    "conv2d_pass.h",  # declares what compiling makes
-    "conv2d_choose.h",
-    "conv2d_choose.cc",
-    "compile_conv2d.cc",
-    "benchmark.cc",
-}
-# Plans of several passes are made of them, and only by compiling.
-PLANS = {
-    "MlpConvPlan": "mlpconv_chain",
-    "PointwisePlan": "pointwise_backward",
-}
+# The choice itself, and the benchmark that times it.
+CHOICE = {"conv2d_pass.h", "conv2d_choose.h", "conv2d_choose.cc", "benchmark.cc"}
+COSTS = {"conv2d_direct_cost.h", "conv2d_direct_cost.cc", "winograd_cost.h", "winograd_cost.cc"}
 CHOOSING = re.compile(r"\b(ChooseWinograd|ProductShape|WinogradCost|PlainCost|SplitCost)\(")
-CHOOSING_FILES = {"conv2d_direct_cost.h", "conv2d_direct_cost.cc", "winograd_cost.h"}
+# What compiling calls: what else was weighed, and the plans of several passes.
+CALLED = {
+    "conv2d.cc": r"std::vector<Conv2dEstimate> EstimatesOf\(",
+    "mlpconv_chain.cc": r"MlpConvPlan::MlpConvPlan\(",
+    "pointwise_backward.cc": r"struct PointwisePlan {",
+}
+MAKING = re.compile(
+    r"\bConv2dPass\b(?: \w+)?\(|\bemplace_back\(target, |\b(?:MlpConvPlan|PointwisePlan) \w+\("
+)
 
 
 def code(path):
     return re.sub(r"//.*", "", path.read_text())
+
+
+def code_of_runs(path):
+    """All but the functions that compile a step, and what only these call."""
+    text = code(path)
+    for head in (r"Compiled Compile\(", *filter(None, [CALLED.get(path.name)])):
+        text, count = re.subn(rf"^{head}.*?^}}", "", text, flags=re.MULTILINE | re.DOTALL)
+        assert count or head not in CALLED.values(), f"{path.name} has no {head}"
+    return text
 
 
 def sources():
@@ -35,27 +40,18 @@ def sources():
 
 
 def test_nobody_chooses_but_who_compiles():
-    allowed = COMPILING | CHOOSING_FILES | {"winograd_cost.cc"}
     for path in sources():
         found = CHOOSING.search(code(path))
-        assert path.name in allowed or found is None, f"{path.name}: {found and found.group()}"
+        assert path.name in CHOICE | COSTS or not found, f"{path.name}: {found.group()}"
 
 
-def test_a_pass_is_made_by_compiling_alone():
-    made = re.compile(r"\bConv2dPass\b(?: \w+)?\(|\bemplace_back\(target, ")
-    allowed = COMPILING | {"conv2d.cc"} | {f"{file}.cc" for file in PLANS.values()}
+def test_passes_and_plans_are_made_by_compiling_alone():
+    makers = 0
     for path in sources():
-        found = made.search(code(path))
-        assert path.name in allowed or found is None, f"{path.name}: {found and found.group()}"
-
-
-@pytest.mark.parametrize("plan, file", PLANS.items())
-def test_a_plan_is_made_by_compiling_alone(plan, file):
-    made = re.compile(rf"\b{plan} \w+\(")
-    for path in sources():
-        # A layer's worth is asked for while steps are fused.
-        allowed = path.name in COMPILING or path.name == f"{file}.cc"
-        assert allowed or made.search(code(path)) is None, path.name
+        found = MAKING.search(code_of_runs(path))
+        assert path.name in CHOICE or not found, f"{path.name}: {found.group()}"
+        makers += path.name not in CHOICE and MAKING.search(code(path)) is not None
+    assert makers == 5  # conv2d.cc, and those of fused/: the pattern finds what it should
 
 
 def test_kernels_do_not_ask_for_the_target_in_use():

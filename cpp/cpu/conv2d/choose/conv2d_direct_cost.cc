@@ -17,7 +17,7 @@
 #include "cpu/conv2d/choose/conv2d_speeds.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
-#include "cpu/conv2d/direct/conv2d_weights.h"
+#include "cpu/conv2d/direct/conv2d_weight_gradient.h"
 #include "cpu/schedule/blocks.h"
 #include "cpu/tile/split_tile.h"
 #include "cpu/tile/tile.h"

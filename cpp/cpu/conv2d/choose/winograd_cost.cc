@@ -41,7 +41,8 @@ double WinogradGradientCost(Target target, const Conv2dProblem& p, const Winogra
       speed.call * Real(blocks * panels.Tiles(0, panels.count(), channels)) +
       speed.add * SumsAdded(blocks) * Real(channels * vectors);
   // What each task does with its share of the channels, for two rows of frequencies
-  // (winograd_weights.cc): one that owns some of dy's columns transforms x again, and the reverse.
+  // (winograd_weight_gradient.cc): one that owns some of dy's columns transforms x again, and the
+  // reverse.
   const int64_t n = shape.tile, m = shape.outputs(), groups = n / 2;
   const int64_t x_times = CeilDiv(grid.dst.c, kMostGradientColumns);
   const int64_t dy_times = CeilDiv(channels, kMostGradientChannels);

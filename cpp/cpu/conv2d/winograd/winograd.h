@@ -6,8 +6,8 @@
 // the transforms' constants, to some 1e-6 of the output's largest magnitude (docs/numerics.md).
 //
 // Transforms (winograd_transform), layout of weights (winograd_pack), the register tiles
-// (winograd_product) and the schedules (winograd.cc, winograd_weights.cc) are apart. Whether it
-// pays is choose/'s.
+// (winograd_product) and the schedules (winograd.cc, winograd_weight_gradient.cc) are apart.
+// Whether it pays is choose/'s.
 #pragma once
 
 #include <string>

@@ -12,7 +12,7 @@
 // do not depend on the threads. Small results (1×1 layers) have many chunks: then a task holds all
 // of the result and x and dy are read once, where cutting the result would read them once for each
 // piece (30 % of the limit became 60 % on large batches). Large results have one chunk and are cut.
-#include "cpu/conv2d/direct/conv2d_weights.h"
+#include "cpu/conv2d/direct/conv2d_weight_gradient.h"
 
 #include <algorithm>
 

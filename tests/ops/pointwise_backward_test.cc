@@ -1,0 +1,156 @@
+// Gradients of 1×1 convolutions in a row, in one step.
+#include "reference/conv2d.h"
+#include "support/batch_norm_case.h"
+#include "support/cases.h"
+#include "support/conv2d_check.h"
+
+namespace ninc::test {
+namespace {
+
+constexpr const char* kOneByOne = "it computes gradients one by one";
+
+// Two layers over many chunks of pixels, both with columns and rows that fill no tile.
+TEST(PointwiseBackwardTest, MatchesTheReference) {
+  if (OnGpu()) GTEST_SKIP() << kOneByOne;
+  const Conv2dProblem second =
+      ConvCase{.n = 8, .c = 20, .h = 53, .w = 41, .k = 17, .r = 1, .s = 1}.problem();
+  const Conv2dProblem first =
+      ConvCase{.n = 8, .c = 33, .h = 53, .w = 41, .k = 20, .r = 1, .s = 1}.problem();
+  const std::vector<Conv2dProblem> problems = {second, first};
+  const Activation relu{Activation::Kind::kRelu};
+  const std::vector<float> dy = Random(second.output().size(), 1);
+  const std::vector<float> x2 = Random(second.input.size(), 2), x1 = Random(first.input.size(), 3);
+  const std::vector<float> w2 = Random(second.weight_size(), 4),
+                           w1 = Random(first.weight_size(), 5);
+  const auto masked = [](std::vector<double> dx, const std::vector<float>& x) {
+    for (size_t i = 0; i < dx.size(); ++i) dx[i] = x[i] > 0 ? dx[i] : 0.0;
+    return dx;
+  };
+  const auto rounded = [](const std::vector<double>& v) {
+    return std::vector<float>(v.begin(), v.end());
+  };
+  const std::vector<float> dz = rounded(masked(reference::Conv2dBackwardData(second, dy, w2), x2));
+  const std::vector<double> dx = masked(reference::Conv2dBackwardData(first, dz, w1), x1);
+  const double pixels = static_cast<double>(second.output().pixels());
+  for (const TestedBackend& tested : Processors()) {
+    OnEveryBackend(
+        "two layers",
+        [&](StepCall& call) {
+          const StepArray out = call.Out(first.input.size());
+          const StepArray dw2 = call.Out(second.weight_size()), dw1 = call.Out(first.weight_size());
+          const StepArray db2 = call.Out(second.out_channels), db1 = call.Out(first.out_channels);
+          call.Run(
+              step::PointwiseBackward{problems, {{2, 3, relu, 4, 5}, {6, 7, relu, 8, 9}}, 0, 1},
+              {call.In(dy), out, call.In(x2), call.In(w2), dw2, db2, call.In(x1), call.In(w1), dw1,
+               db1});
+        },
+        [&](const Outputs& got) {
+          ExpectClose(got[0], dx,
+                      masked(reference::Conv2dBackwardData(first, Absolute(dz), Absolute(w1)), x1),
+                      40, 2 * ProductError(tested, first, Pass::kBackwardData));
+          const std::vector<float>* x[] = {&x2, &x1};
+          const std::vector<float>* g[] = {&dy, &dz};
+          for (int i = 0; i < 2; ++i) {
+            ExpectClose(
+                got[1 + i], reference::Conv2dBackwardWeights(problems[i], *x[i], *g[i]),
+                reference::Conv2dBackwardWeights(problems[i], Absolute(*x[i]), Absolute(*g[i])),
+                pixels, 2 * ProductError(tested, first, Pass::kBackwardWeights));
+            std::vector<double> sum(problems[i].out_channels), size(problems[i].out_channels);
+            for (size_t j = 0; j < g[i]->size(); ++j) {
+              sum[j % sum.size()] += (*g[i])[j];
+              size[j % sum.size()] += std::abs((*g[i])[j]);
+            }
+            ExpectClose(got[3 + i], sum, size, pixels);
+          }
+        },
+        {tested});
+  }
+}
+
+// One layer between two batch norms: what it is given and gives is what they would read and write
+// one by one.
+TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
+  if (OnGpu()) GTEST_SKIP() << kOneByOne;
+  const Conv2dProblem p =
+      ConvCase{.n = 8, .c = 33, .h = 53, .w = 41, .k = 20, .r = 1, .s = 1}.problem();
+  const MatrixCase in{p.input.pixels(), p.input.c}, out{p.input.pixels(), p.out_channels};
+  const BatchNormBackwardCase behind(out, kRelu);
+  const BatchNormLayer ahead(in);
+  const reference::BatchNormOutput forward = ahead.Forward(in, kRelu6);
+  const std::vector<float> x = ToFloat(forward.y), mean = ToFloat(forward.mean),
+                           inv_std = ToFloat(forward.inv_std);
+  const std::vector<float> weight = Random(p.weight_size(), 4);
+  const std::vector<float> dz = ToFloat(behind.want.dx), dz_size = ToFloat(behind.dx);
+  const auto masked = [&](std::vector<double> dx) {
+    for (size_t i = 0; i < dx.size(); ++i) dx[i] = x[i] > 0 && x[i] < 6 ? dx[i] : 0.0;
+    return dx;
+  };
+  const std::vector<double> dx = masked(reference::Conv2dBackwardData(p, dz, weight));
+  const std::vector<double> dx_size =
+      masked(reference::Conv2dBackwardData(p, dz_size, Absolute(weight)));
+  std::vector<double> dweight(in.channels), dbias(in.channels), dweight_size(in.channels),
+      dbias_size(in.channels);
+  for (int64_t i = 0; i < in.size(); ++i) {
+    const int64_t c = i % in.channels;
+    const double normal = (ahead.x[i] - forward.mean[c]) * forward.inv_std[c];
+    const double size = (std::abs(ahead.x[i]) + std::abs(forward.mean[c])) * forward.inv_std[c];
+    dbias[c] += dx[i];
+    dbias_size[c] += dx_size[i];
+    dweight[c] += dx[i] * normal;
+    dweight_size[c] += dx_size[i] * size;
+  }
+  const auto scale = [](const std::vector<float>& norm_weight, const std::vector<float>& by) {
+    std::vector<float> product(by.size());
+    for (size_t c = 0; c < by.size(); ++c) product[c] = norm_weight[c] * by[c];
+    return product;
+  };
+  const auto pixels = static_cast<double>(in.rows);
+  OnEveryBackend(
+      "between batch norms",
+      [&](StepCall& call) {
+        const StepArray dweight = call.Out(p.weight_size()), dbias = call.Out(p.out_channels);
+        const StepArray ahead_dweight = call.Out(in.channels), ahead_dbias = call.Out(in.channels);
+        const StepArray out = call.Out(in.size());
+        step::PointwiseBackward step{{p}, {{2, 3, kRelu6, 4, 5}}, 0, 1};
+        step.norms = {.after = {{6, 7, 8, kRelu}, 9, 10, 11, 12},
+                      .before = {{13, 14, 15, kRelu6}, 2, 16, 17, 18}};
+        call.Run(step,
+                 {call.In(behind.dy), out, call.In(ahead.x), call.In(weight), dweight, dbias,
+                  call.In(behind.mean), call.In(scale(behind.layer.weight, behind.inv_std)),
+                  call.In(behind.layer.bias), call.In(behind.layer.x), call.In(behind.inv_std),
+                  call.In(ToFloat(behind.want.dweight)), call.In(ToFloat(behind.want.dbias)),
+                  call.In(mean), call.In(scale(ahead.weight, inv_std)), call.In(ahead.bias),
+                  call.In(inv_std), ahead_dweight, ahead_dbias});
+      },
+      [&](const Outputs& got) {
+        ExpectClose(got[0], reference::Conv2dBackwardWeights(p, x, dz),
+                    reference::Conv2dBackwardWeights(p, Absolute(x), dz_size), pixels);
+        std::vector<double> bias(p.out_channels), bias_size(p.out_channels);
+        for (size_t i = 0; i < dz.size(); ++i) {
+          bias[i % bias.size()] += dz[i];
+          bias_size[i % bias.size()] += dz_size[i];
+        }
+        ExpectClose(got[1], bias, bias_size, pixels);
+        ExpectClose(got[2], dweight, dweight_size, pixels);
+        ExpectClose(got[3], dbias, dbias_size, pixels);
+        ExpectClose(got[4], dx, dx_size, pixels);
+      });
+}
+
+// A backend that has no kernel for the step says so, and the layers stay unfused.
+TEST(PointwiseBackwardTest, IsCompiledWhereItIsWorthIt) {
+  const auto compiled = [](const ConvCase& c) {
+    const Result<std::optional<Kernel>> kernel =
+        Backends().front().backend->Compile(step::PointwiseBackward{.problems = {c.problem()}}, {});
+    ExpectOk(kernel.status());
+    return kernel.value().has_value();
+  };
+  const ConvCase many{.n = 128, .c = 96, .h = 16, .w = 16, .k = 96, .r = 1, .s = 1};
+  EXPECT_EQ(compiled(many), !OnGpu());
+  ConvCase few = many, wide = many, large = many, grouped = many;
+  few.n = 1, wide.c = wide.k = 1024, large.r = large.s = 3, grouped.groups = 2;
+  for (const ConvCase& c : {few, wide, large, grouped}) EXPECT_FALSE(compiled(c));
+}
+
+}  // namespace
+}  // namespace ninc::test
