@@ -1,4 +1,4 @@
-// Forward pass and data gradient: which kernel, which grid.
+// Forward pass and data gradient: the launch of the kernels that were chosen.
 #include "cuda/conv2d/conv2d.h"
 
 #include "cuda/conv2d/conv2d_compile.h"
@@ -11,7 +11,8 @@ namespace {
 constexpr KernelId kKernels[][kBlockTiles] = {
     {{"conv2d", "ninc_conv2d_strict_128x32"},
      {"conv2d", "ninc_conv2d_strict_128x64"},
-     {"conv2d", "ninc_conv2d_strict_64x96"}},
+     {"conv2d", "ninc_conv2d_strict_64x96"},
+     {"conv2d", "ninc_conv2d_strict_64x16"}},
     {{"conv2d", "ninc_conv2d_split_128x32"},
      {"conv2d", "ninc_conv2d_split_128x64"},
      {"conv2d", "ninc_conv2d_split_64x96"}},
@@ -30,14 +31,14 @@ void SetArrays(Args& args, const ProductArrays& arrays) {
   args.y = arrays.y;
 }
 
-Product OfGroups(const Conv2dProblem& problem, Pass pass, Limits limits) {
-  const ProductShape shape = ShapeOf(problem, pass);
+Product OfGroups(const Conv2dPass& conv, Limits limits) {
+  const ProductShape& shape = conv.shape;
   GroupsArgs fixed{};
-  fixed.gather = MakeGather(problem, pass);
+  fixed.gather = MakeGather(conv.problem, conv.pass);
   fixed.limits = limits;
   fixed.count = static_cast<int32_t>(shape.rows * shape.columns);
   fixed.columns = MakeDivisor(shape.columns);
-  fixed.group = MakeDivisor(shape.columns / problem.groups);
+  fixed.group = MakeDivisor(shape.columns / conv.problem.groups);
   fixed.group_channels = static_cast<int32_t>(shape.channels);
   return [fixed](Stream& stream, const ProductArrays& arrays) {
     GroupsArgs args = fixed;
@@ -46,7 +47,8 @@ Product OfGroups(const Conv2dProblem& problem, Pass pass, Limits limits) {
   };
 }
 
-Product OfNarrowGradient(const Conv2dProblem& problem, Limits limits) {
+Product OfNarrowGradient(const Conv2dPass& conv, Limits limits) {
+  const Conv2dProblem& problem = conv.problem;
   NarrowDataArgs fixed{};
   fixed.limits = limits;
   fixed.rows = static_cast<int32_t>(problem.input.pixels());
@@ -69,22 +71,18 @@ Product OfNarrowGradient(const Conv2dProblem& problem, Limits limits) {
   };
 }
 
-Product OfTiles(const Conv2dProblem& problem, Pass pass, Limits limits) {
-  const ProductShape shape = ShapeOf(problem, pass);
-  const bool narrow = shape.columns <= kNarrowColumns;
-  const BlockTile tile = ChooseBlockTile(shape.columns);
-  const BlockSize size = narrow ? BlockSize{kNarrowRows, kNarrowColumns} : SizeOf(tile);
-  const KernelId kernel = narrow ? KernelId{"conv2d", "ninc_conv2d_narrow"}
-                                 : kKernels[PrecisionIndex(problem.method)][static_cast<int>(tile)];
+Product OfTiles(const Conv2dPass& conv, Limits limits) {
+  const ProductShape& shape = conv.shape;
+  const KernelId kernel = kKernels[conv.precision][static_cast<int>(conv.tile)];
   Conv2dArgs fixed{};
-  fixed.gather = MakeGather(problem, pass);
+  fixed.gather = MakeGather(conv.problem, conv.pass);
   fixed.limits = limits;
   fixed.columns = static_cast<int32_t>(shape.columns);
   fixed.packed_columns = static_cast<int32_t>(shape.packed_columns());
-  fixed.steps = static_cast<int32_t>(shape.steps());
-  fixed.column_tiles = static_cast<int32_t>(CeilDiv(shape.columns, size.columns));
-  const Grid grid{.x = Blocks(CeilDiv(shape.rows, size.rows) * fixed.column_tiles),
-                  .threads = narrow ? 128u : size.threads()};
+  fixed.stages = static_cast<int32_t>(shape.stages());
+  fixed.column_tiles = static_cast<int32_t>(CeilDiv(shape.columns, conv.block().columns));
+  const Grid grid{.x = Blocks(CeilDiv(shape.rows, conv.block().rows) * fixed.column_tiles),
+                  .threads = conv.block().threads};
   return [kernel, fixed, grid](Stream& stream, const ProductArrays& arrays) {
     Conv2dArgs args = fixed;
     SetArrays(args, arrays);
@@ -95,33 +93,39 @@ Product OfTiles(const Conv2dProblem& problem, Pass pass, Limits limits) {
 
 }  // namespace
 
-void AddConvolution(Kernel& kernel, size_t layer, const Conv2dProblem& problem, Pass pass) {
-  if (pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(problem, pass));
-  kernel.convolutions.push_back(
-      {layer, pass, problem.Flops(), Conv2dAlgorithm(problem, pass), {}, {}});
+void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv) {
+  if (conv.pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(conv));
+  kernel.convolutions.push_back({layer, conv.pass, conv.problem.Flops(), conv.Name(), {}, {}});
 }
 
-Product MakeProduct(const Conv2dProblem& problem, Pass pass, Activation activation) {
+Product MakeProduct(const Conv2dPass& conv, Activation activation) {
   const Limits limits = MakeLimits(activation);
-  if (ShapeOf(problem, pass).rows == 0) {
+  if (conv.shape.rows == 0) {
     return [](Stream&, const ProductArrays&) { return Status(); };
   }
-  if (problem.groups > 1) return OfGroups(problem, pass, limits);
-  if (IsNarrowGradient(problem, pass)) return OfNarrowGradient(problem, limits);
-  return OfTiles(problem, pass, limits);
+  switch (conv.kernels) {
+    case Conv2dPass::Kernels::kGroups:
+      return OfGroups(conv, limits);
+    case Conv2dPass::Kernels::kNarrow:
+      return OfNarrowGradient(conv, limits);
+    case Conv2dPass::Kernels::kTiles:
+      break;
+  }
+  return OfTiles(conv, limits);
 }
 
 // y(n,p,q,k) = activation(bias(k) + sum_rsc x(n, p*stride + r*dil - pad, ..., c) * weight(k,c,r,s))
 Compiled Compile(const step::Conv2d& step, const StepValues&) {
   NINC_RETURN_IF_ERROR(CheckSize(step.problem));
-  const Product product = MakeProduct(step.problem, Pass::kForward, step.activation);
+  const Conv2dPass conv(step.problem, Pass::kForward);
+  const Product product = MakeProduct(conv, step.activation);
   Kernel kernel{[step, product](const Run& run) {
     return product(On(run), {.picture = run.In(step.x),
                              .packed = run.In(step.packed),
                              .bias = run.In(step.bias),
                              .y = run.Out(step.y)});
   }};
-  AddConvolution(kernel, 0, step.problem, Pass::kForward);
+  AddConvolution(kernel, 0, conv);
   return kernel;
 }
 
@@ -130,14 +134,15 @@ Compiled Compile(const step::Conv2d& step, const StepValues&) {
 Compiled Compile(const step::Conv2dBackwardData& step, const StepValues&) {
   NINC_RETURN_IF_ERROR(CheckSize(step.problem));
   const Activation activation = step.x != kNoValue ? step.activation : Activation{};
-  const Product product = MakeProduct(step.problem, Pass::kBackwardData, activation);
+  const Conv2dPass conv(step.problem, Pass::kBackwardData);
+  const Product product = MakeProduct(conv, activation);
   Kernel kernel{[step, product](const Run& run) {
     return product(On(run), {.picture = run.In(step.dy),
                              .packed = run.In(step.packed),
                              .mask = run.In(step.x),
                              .y = run.Out(step.dx)});
   }};
-  AddConvolution(kernel, 0, step.problem, Pass::kBackwardData);
+  AddConvolution(kernel, 0, conv);
   return kernel;
 }
 

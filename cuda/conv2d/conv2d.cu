@@ -93,15 +93,15 @@ __device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
   Accumulators acc = {};
   int stage = 1, next = 0;
 #pragma unroll 1
-  for (int step = 1 - kStages; step < args.steps; ++step) {
+  for (int turn = 1 - kStages; turn < args.stages; ++turn) {
     WaitForCopies<kStages - 2>();
     __syncthreads();  // the stage has arrived for all, and all are done with the one before it
-    if (step + kStages - 1 < args.steps) {
+    if (turn + kStages - 1 < args.stages) {
       gather.Copy(gathered + next * Memory::kGatheredBytes);
       weights.Copy(packed + next * Memory::kPackedBytes);
     }
     CommitCopies();
-    if (useful && step >= 0) {
+    if (useful && turn >= 0) {
       AddAlongDepth<kPrecision>(packed + stage * Memory::kPackedBytes + lane_packed,
                                 gathered + stage * Memory::kGatheredBytes + lane_pixels, acc);
     }
@@ -155,7 +155,7 @@ NINC_CONVOLUTION(reduced_64x96, kReduced, 2, 3, 3)
 // Up to 16 channels, a network's classes: a warp tile would be mostly padding. A thread sums one
 // pixel's channels over half of each stage by plain float32 products.
 extern "C" __global__ void __launch_bounds__(128, 4)
-    ninc_conv2d_narrow(const __grid_constant__ Conv2dArgs args) {
+    ninc_conv2d_strict_64x16(const __grid_constant__ Conv2dArgs args) {
   constexpr int kRows = 64, kThreads = 128;
   using Memory = StageMemory<kRows, kNarrow>;
   __shared__ Memory memory;
@@ -171,15 +171,15 @@ extern "C" __global__ void __launch_bounds__(128, 4)
   float acc[kNarrow] = {};
   int stage = 1, next = 0;
 #pragma unroll 1
-  for (int step = 1 - kStages; step < args.steps; ++step) {
+  for (int turn = 1 - kStages; turn < args.stages; ++turn) {
     WaitForCopies<kStages - 2>();
     __syncthreads();
-    if (step + kStages - 1 < args.steps) {
+    if (turn + kStages - 1 < args.stages) {
       gather.Copy(gathered + next * Memory::kGatheredBytes);
       weights.Copy(packed + next * Memory::kPackedBytes);
     }
     CommitCopies();
-    if (step >= 0) {
+    if (turn >= 0) {
       AddNarrow(gathered + stage * Memory::kGatheredBytes, packed + stage * Memory::kPackedBytes,
                 row, half, args.columns, acc);
     }

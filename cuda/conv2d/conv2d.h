@@ -1,5 +1,5 @@
-// What the kernels of conv2d.cu, conv2d_pack.cu and conv2d_weights.cu are given, and the layouts
-// they agree on.
+// What the kernels of conv2d.cu, conv2d_pack.cu and conv2d_weight_gradient.cu are given, and the
+// layouts they agree on.
 //
 // Forward pass and data gradient are one matrix product, rows by pixels:
 //     y(m, n) = sum over reduction index e = (r, s, c) of gathered(m, e) * packed(e, n)
@@ -60,7 +60,7 @@ struct Conv2dArgs {
   Limits limits;           // of the activation after the sum, or the one that gave mask
   int32_t columns;         // output channels
   int32_t packed_columns;  // the same rounded up to whole warp tiles
-  int32_t steps;           // reduction stages
+  int32_t stages;          // reduction stages
   int32_t column_tiles;    // blocks side by side
   uint32_t pairs;          // whether y and mask allow two floats at once
 };
@@ -84,7 +84,7 @@ struct PackArgs {
   int32_t inputs;         // I
   int32_t group_columns;  // n of a group
   uint32_t transposed;    // whether n is an input channel: backward data
-  uint32_t stages;        // whether e is split into stages
+  uint32_t staged;        // whether e is split into stages
 };
 
 struct Conv2dWeightsArgs {

@@ -4,15 +4,15 @@
 #include <functional>
 
 #include "cuda/compile.h"
-#include "cuda/conv2d/conv2d_shape.h"
+#include "cuda/conv2d/conv2d_pass.h"
 
 namespace ninc::cuda {
 
 // How a forward pass or data gradient wants its weights.
-Packing PackingOf(const Conv2dProblem& problem, Pass pass);
+Packing PackingOf(const Conv2dPass& conv);
 
 // Tells the kernel of a convolution that it computes.
-void AddConvolution(Kernel& kernel, size_t layer, const Conv2dProblem& problem, Pass pass);
+void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv);
 
 // What a forward pass or data gradient reads and writes, see Conv2dArgs.
 struct ProductArrays {
@@ -28,6 +28,6 @@ using Product = std::function<Status(Stream& stream, const ProductArrays& arrays
 
 // The activation is the one after the sum, or with a mask the one that gave it. The problem's size
 // has been checked.
-Product MakeProduct(const Conv2dProblem& problem, Pass pass, Activation activation);
+Product MakeProduct(const Conv2dPass& conv, Activation activation);
 
 }  // namespace ninc::cuda

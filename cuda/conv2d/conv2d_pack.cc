@@ -3,23 +3,22 @@
 
 namespace ninc::cuda {
 
-Packing PackingOf(const Conv2dProblem& problem, Pass pass) {
-  const ProductShape shape = ShapeOf(problem, pass);
-  // By stages for the kernels of conv2d.cu.
-  const bool stages = problem.groups == 1 && !IsNarrowGradient(problem, pass);
+Packing PackingOf(const Conv2dPass& conv) {
+  const ProductShape& shape = conv.shape;
+  const bool stages = conv.kernels == Conv2dPass::Kernels::kTiles;
   const int64_t count = stages ? shape.packed_size() : shape.reduction() * shape.columns;
   PackArgs fixed{};
   fixed.count = static_cast<int32_t>(count);
   fixed.columns = static_cast<int32_t>(shape.columns);
-  fixed.stages = stages;
+  fixed.staged = stages;
   fixed.packed_columns = static_cast<int32_t>(stages ? shape.packed_columns() : shape.columns);
   fixed.channels = static_cast<int32_t>(shape.channels);
   fixed.reduction = static_cast<int32_t>(shape.reduction());
   fixed.taps = static_cast<int32_t>(shape.taps);
-  fixed.inputs = static_cast<int32_t>(problem.group_in());
-  fixed.group_columns = static_cast<int32_t>(shape.columns / problem.groups);
-  fixed.transposed = pass == Pass::kBackwardData;
-  return {Conv2dAlgorithm(problem, pass) + (fixed.transposed ? ", mirrored" : ""),
+  fixed.inputs = static_cast<int32_t>(conv.problem.group_in());
+  fixed.group_columns = static_cast<int32_t>(shape.columns / conv.problem.groups);
+  fixed.transposed = conv.pass == Pass::kBackwardData;
+  return {conv.Name() + (fixed.transposed ? ", mirrored" : ""),
           static_cast<size_t>(count) * sizeof(float),
           [fixed](Backend& stream, const float* weight, const float* scale, float* packed, int) {
             PackArgs args = fixed;

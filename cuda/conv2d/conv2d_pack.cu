@@ -10,7 +10,7 @@ extern "C" __global__ void __launch_bounds__(256)
   if (i >= args.count) return;
   const int index = static_cast<int>(i);
   int e, n;
-  if (args.stages) {
+  if (args.staged) {
     const int row = index / kDepth;  // stage * packed_columns + n, but for the order within 16
     const int stage = row / args.packed_columns;
     const int lane = index / 4 % 32, product = index / 128 % 2, q = index % 4;

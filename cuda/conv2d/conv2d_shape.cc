@@ -6,48 +6,6 @@
 
 namespace ninc::cuda {
 
-BlockTile ChooseBlockTile(int64_t columns) {
-  BlockTile best = BlockTile::k128x32;
-  if (columns <= SizeOf(best).columns) return best;
-  for (BlockTile tile : {BlockTile::k128x64, BlockTile::k64x96}) {
-    if (best == BlockTile::k128x32 ||
-        RoundUp(columns, SizeOf(tile).columns) <= RoundUp(columns, SizeOf(best).columns)) {
-      best = tile;
-    }
-  }
-  return best;
-}
-
-bool IsNarrowGradient(const Conv2dProblem& problem, Pass pass) {
-  return pass != Pass::kForward && problem.groups == 1 && problem.IsPointwise() &&
-         problem.out_channels <= kNarrowOutputs;
-}
-
-uint32_t NarrowThreads(int64_t channels) {
-  return static_cast<uint32_t>(std::min<int64_t>(256, RoundUp(channels, 32)));
-}
-
-int PrecisionIndex(ConvMethod method) {
-  if (method == ConvMethod::kDirect) return 0;
-  return method == ConvMethod::kReduced ? 2 : 1;
-}
-
-const char* PrecisionName(ConvMethod method) {
-  constexpr const char* kNames[] = {"float32", "split tf32", "tf32"};
-  return kNames[PrecisionIndex(method)];
-}
-
-std::string Conv2dAlgorithm(const Conv2dProblem& problem, Pass pass) {
-  if (problem.groups > 1) return "direct by groups, float32";
-  if (IsNarrowGradient(problem, pass)) return "direct 1×1, float32";
-  const int64_t columns = ShapeOf(problem, pass).columns;
-  if (pass != Pass::kBackwardWeights && columns <= kNarrowColumns) {
-    return "implicit gemm 64×16, float32";
-  }
-  return std::string("implicit gemm ") + kBlockNames[static_cast<int>(ChooseBlockTile(columns))] +
-         ", " + PrecisionName(problem.method);
-}
-
 ProductShape ShapeOf(const Conv2dProblem& p, Pass pass) {
   const int64_t taps = p.kernel_h * p.kernel_w;
   if (pass == Pass::kBackwardData) return {p.input.pixels(), p.input.c, p.group_out(), taps};

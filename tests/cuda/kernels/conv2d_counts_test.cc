@@ -66,11 +66,11 @@ TEST(CudaConv2dCountsTest, TheAlgorithmSaysItsTileAndPrecision) {
   Conv2dProblem p;
   p.input = {1, 8, 8, 192};
   p.out_channels = 160;
-  EXPECT_EQ(Conv2dAlgorithm(p, Pass::kForward), "implicit gemm 64×96, split tf32");
+  EXPECT_EQ(Conv2dPass(p, Pass::kForward).Name(), "implicit gemm 64×96, split tf32");
   p.out_channels = 10;
-  EXPECT_EQ(Conv2dAlgorithm(p, Pass::kForward), "implicit gemm 64×16, float32");
+  EXPECT_EQ(Conv2dPass(p, Pass::kForward).Name(), "implicit gemm 64×16, float32");
   p.method = ConvMethod::kDirect;
-  EXPECT_EQ(Conv2dAlgorithm(p, Pass::kBackwardData), "direct 1×1, float32");
+  EXPECT_EQ(Conv2dPass(p, Pass::kBackwardData).Name(), "direct 1×1, float32");
 }
 
 }  // namespace

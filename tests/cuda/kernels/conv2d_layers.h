@@ -9,7 +9,7 @@
 
 #include "counts.h"
 #include "cuda/compile.h"
-#include "cuda/conv2d/conv2d_shape.h"
+#include "cuda/conv2d/conv2d_pass.h"
 #include "support/step_check.h"
 
 namespace ninc::cuda {
@@ -113,14 +113,13 @@ inline Least LeastOfNarrow(const Conv2dProblem& p, Pass pass) {
 }
 
 inline Least LeastOf(const Conv2dProblem& p, Pass pass) {
-  const ProductShape shape = ShapeOf(p, pass);
+  const Conv2dPass conv(p, pass);
+  const ProductShape& shape = conv.shape;
   const double products =
       static_cast<double>(shape.rows) * static_cast<double>(shape.columns) * shape.reduction();
   const bool weights = pass == Pass::kBackwardWeights;
-  if (IsNarrowGradient(p, pass)) return LeastOfNarrow(p, pass);
-  const bool narrow = !weights && shape.columns <= kNarrowColumns;
-  const BlockSize block =
-      narrow ? BlockSize{kNarrowRows, kNarrowColumns} : SizeOf(ChooseBlockTile(shape.columns));
+  if (conv.kernels == Conv2dPass::Kernels::kNarrow) return LeastOfNarrow(p, pass);
+  const BlockSize& block = conv.block();
   // A weight gradient's blocks have channels of x for rows, and sum over pixels.
   const int64_t rows = weights ? shape.reduction() : shape.rows;
   const int64_t depth = weights ? shape.rows : shape.reduction();
@@ -138,9 +137,10 @@ inline Least LeastOf(const Conv2dProblem& p, Pass pass) {
     floats += static_cast<double>(rows * shape.columns);
   }
   const auto tiled = static_cast<double>(
-      weights  ? RoundUp(rows, kWarpTile) * shape.packed_columns() * RoundUp(depth, kDepth)
-      : narrow ? rows * shape.columns * shape.steps() * kDepth
-               : RoundUp(rows, kWarpTile) * shape.packed_columns() * shape.steps() * kDepth);
+      weights ? RoundUp(rows, kWarpTile) * shape.packed_columns() * RoundUp(depth, kDepth)
+      : conv.tile == BlockTile::k64x16
+          ? rows * shape.columns * shape.stages() * kDepth
+          : RoundUp(rows, kWarpTile) * shape.packed_columns() * shape.stages() * kDepth);
   if (pass == Pass::kBackwardData) {  // and what says where gradients stop
     floats += static_cast<double>(p.input.size());
     arrays += static_cast<double>(p.input.size());

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "conv2d_layers.h"
-#include "cuda/conv2d/mlpconv.h"
+#include "cuda/fused/mlpconv.h"
 
 namespace ninc::cuda {
 
@@ -90,7 +90,7 @@ inline Least LeastOfChain(const MlpConvProblem& chain, bool kept) {
     const bool written = kept || i + 1 == chain.layers.size();
     least.multiply_adds += static_cast<double>(pixels) * weights;
     least.tiled += static_cast<double>(RoundUp(pixels, kWarpTile) * product.packed_columns() *
-                                       product.steps() * kDepth);
+                                       product.stages() * kDepth);
     floats += weights * static_cast<double>(row_tiles) + (written ? outputs : 0);
     arrays += weights + (written ? outputs : 0);
   }

@@ -62,11 +62,11 @@ class WeightsCopier {
     FindOrigins(0);
   }
 
-  __device__ __forceinline__ int steps() const { return (end_ - pixel_ + kDepth - 1) / kDepth; }
+  __device__ __forceinline__ int stages() const { return (end_ - pixel_ + kDepth - 1) / kDepth; }
 
-  // Starts copying the next 16 pixels, number `step`, and finds out where those after them lie.
-  __device__ __forceinline__ void Copy(int step, uint32_t gathered, uint32_t dy) {
-    const uint32_t origins = at_ + step % 2 * kDepth * sizeof(int4);
+  // Starts copying the next 16 pixels, number `turn`, and finds out where those after them lie.
+  __device__ __forceinline__ void Copy(int turn, uint32_t gathered, uint32_t dy) {
+    const uint32_t origins = at_ + turn % 2 * kDepth * sizeof(int4);
     const auto find_dy = [&](int row, const float** from) {
       *from = dy_ + row * args_.columns;
       return pixel_ + row < dy_end_;
@@ -94,7 +94,7 @@ class WeightsCopier {
     }
     pixel_ += kDepth;
     dy_ += kDepth * args_.columns;
-    FindOrigins(step + 1);
+    FindOrigins(turn + 1);
   }
 
  private:
@@ -108,12 +108,12 @@ class WeightsCopier {
   }
 
   // What is kept of a pixel, as in GatherAlongDepth.
-  __device__ __forceinline__ void FindOrigins(int step) {
+  __device__ __forceinline__ void FindOrigins(int turn) {
     if (threadIdx.x >= kDepth) return;
     Origin origin{0, kNowhere, 0};
     const int m = pixel_ + static_cast<int>(threadIdx.x);
     if (m < end_) origin = FindOrigin(args_.gather, m);
-    int4* to = origins_ + step % 2 * kDepth + threadIdx.x;
+    int4* to = origins_ + turn % 2 * kDepth + threadIdx.x;
     if (args_.gather.masked) {
       *reinterpret_cast<int2*>(to) = Place(args_.gather, origin);
     } else {
@@ -165,23 +165,23 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
   const AcrossOffsets<kPrecision> lane(kPitchA, kPitchB);
   const uint32_t lane_gathered = Kept(lane.a + warp_row * 4);
   const uint32_t lane_dy = Kept(lane.b + warp_column * 4);
-  const int steps = copier.steps();
+  const int stages = copier.stages();
   Accumulators acc = {};
   float dy_sum = 0.0f;
   int stage = 1, next = 0;
 #pragma unroll 1
-  for (int step = 1 - kStages; step < steps; ++step) {
+  for (int turn = 1 - kStages; turn < stages; ++turn) {
     WaitForCopies<kStages - 2>();
     __syncthreads();  // the stage has arrived for all, and all are done with the one before it
-    if (step + kStages - 1 < steps) {
-      copier.Copy(step + kStages - 1, gathered + next * kGatheredBytes, dy + next * kDyBytes);
+    if (turn + kStages - 1 < stages) {
+      copier.Copy(turn + kStages - 1, gathered + next * kGatheredBytes, dy + next * kDyBytes);
     }
     CommitCopies();
-    if (useful && step >= 0) {
+    if (useful && turn >= 0) {
       AddAcross<kPrecision, kPitchA, kPitchB>(gathered + stage * kGatheredBytes + lane_gathered,
                                               dy + stage * kDyBytes + lane_dy, acc);
     }
-    if (sums_dy && step >= 0) {
+    if (sums_dy && turn >= 0) {
       float sum = 0.0f;
 #pragma unroll 4
       for (int row = 0; row < kDepth; ++row) sum += memory.dy[stage][row * kPitchB + threadIdx.x];

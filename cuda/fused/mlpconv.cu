@@ -6,8 +6,8 @@
 // Weights come through the same stages as in conv2d.cu, without a break from layer to layer: the
 // next layer's first stages arrive while this one's last are used. The sums are those of the single
 // layers, term by term, but for layers of 16 channels and fewer, which alone have a kernel of their
-// own (ninc_conv2d_narrow of conv2d.cu).
-#include "cuda/conv2d/mlpconv.h"
+// own (ninc_conv2d_strict_64x16 of conv2d.cu).
+#include "cuda/fused/mlpconv.h"
 
 #include "cuda/common/vector.cuh"
 #include "cuda/conv2d/conv2d_gather.cuh"
@@ -76,15 +76,15 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
   const LaneOffsets lane = AlongDepthOffsets<kPrecision>();
   const uint32_t lane_packed = Kept(lane.packed + warp_column * kDepth * 4);
   const uint32_t lane_pixels = Kept(lane.pixels + warp_row * kDepth * 4);
-  int copied_layer = 0, left = args.layer[0].steps;  // what is copied next
+  int copied_layer = 0, left = args.layer[0].stages;  // what is copied next
   int stage = 1, next = 0;
 #pragma unroll 1
   for (int layer = 0; layer < args.layers; ++layer) {
     const bool useful = has_rows && warp_column < args.layer[layer].packed_columns;
-    const int steps = args.layer[layer].steps;
+    const int stages = args.layer[layer].stages;
     Accumulators acc = {};
 #pragma unroll 1
-    for (int step = layer == 0 ? 1 - kStages : 0; step < steps; ++step) {
+    for (int turn = layer == 0 ? 1 - kStages : 0; turn < stages; ++turn) {
       WaitForCopies<kStages - 2>();
       __syncthreads();  // the stage has arrived for all, and all are done with the one before it
       if (copied_layer < args.layers) {
@@ -92,13 +92,13 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
         weights.Copy(packed_address + next * kColumns * kDepth * 4);
         if (--left == 0 && ++copied_layer < args.layers) {
           const ChainLayer& from = args.layer[copied_layer];
-          left = from.steps;
+          left = from.stages;
           weights = PackedCopier<kColumns, kThreads>(from.packed, from.packed_columns, 0);
         }
       }
       CommitCopies();
-      if (useful && step >= 0) {
-        const int tile = layer == 0 ? stage : step;
+      if (useful && turn >= 0) {
+        const int tile = layer == 0 ? stage : turn;
         AddAlongDepth<kPrecision>(packed_address + stage * kColumns * kDepth * 4 + lane_packed,
                                   map_address + tile * kRows * kDepth * 4 + lane_pixels, acc);
       }

@@ -16,7 +16,7 @@ struct ChainLayer {
   Limits limits;
   int32_t columns;         // output channels
   int32_t packed_columns;  // the same rounded up to whole warp tiles
-  int32_t steps;           // reduction stages
+  int32_t stages;          // reduction stages
   uint32_t pairs;          // whether y allows two floats at once
 };
 

@@ -1,6 +1,6 @@
 // The mlpconv's host side: chains whose layers have at most 192 channels run in one kernel, wider
 // ones layer by layer, as their maps do not fit into shared memory.
-#include "cuda/conv2d/mlpconv.h"
+#include "cuda/fused/mlpconv.h"
 
 #include <algorithm>
 #include <array>
@@ -93,7 +93,7 @@ Chain LayerByLayer(const step::MlpConv& step) {
   std::vector<Product> products;
   for (size_t i = 0; i < step.layers.size(); ++i) {
     products.push_back(
-        MakeProduct(step.problem.layers[i], Pass::kForward, step.problem.activations[i]));
+        MakeProduct({step.problem.layers[i], Pass::kForward}, step.problem.activations[i]));
   }
   return [step, products](const Run& run, const Outputs& outputs) -> Status {
     for (size_t i = 0; i < products.size(); ++i) {
@@ -118,7 +118,7 @@ Chain InOneKernel(const step::MlpConv& step, const ChainKernel& chain) {
     layer.limits = MakeLimits(p.activations[i]);
     layer.columns = static_cast<int32_t>(shape.columns);
     layer.packed_columns = static_cast<int32_t>(shape.packed_columns());
-    layer.steps = static_cast<int32_t>(shape.steps());
+    layer.stages = static_cast<int32_t>(shape.stages());
   }
   const KernelId kernel = chain.kernels[PrecisionIndex(p.layers[0].method)];
   const Grid grid{.x = Blocks(CeilDiv(fixed.gather.rows, chain.rows)),
@@ -169,7 +169,7 @@ Compiled Compile(const step::MlpConv& step, const StepValues&) {
     return tail ? tail(On(run), outputs[step.layers.size() - 1], run.Out(step.y)) : Status();
   });
   for (size_t i = 0; i < p.layers.size(); ++i) {
-    AddConvolution(kernel, i, p.layers[i], Pass::kForward);
+    AddConvolution(kernel, i, {p.layers[i], Pass::kForward});
   }
   return kernel;
 }

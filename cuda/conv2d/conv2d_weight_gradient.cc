@@ -9,16 +9,16 @@ namespace ninc::cuda {
 namespace {
 
 // By precision, then block tile.
-constexpr KernelId kKernels[][kBlockTiles] = {
-    {{"conv2d_weights", "ninc_conv2d_weights_strict_128x32"},
-     {"conv2d_weights", "ninc_conv2d_weights_strict_128x64"},
-     {"conv2d_weights", "ninc_conv2d_weights_strict_64x96"}},
-    {{"conv2d_weights", "ninc_conv2d_weights_split_128x32"},
-     {"conv2d_weights", "ninc_conv2d_weights_split_128x64"},
-     {"conv2d_weights", "ninc_conv2d_weights_split_64x96"}},
-    {{"conv2d_weights", "ninc_conv2d_weights_reduced_128x32"},
-     {"conv2d_weights", "ninc_conv2d_weights_reduced_128x64"},
-     {"conv2d_weights", "ninc_conv2d_weights_reduced_64x96"}},
+constexpr KernelId kKernels[][3] = {
+    {{"conv2d_weight_gradient", "ninc_conv2d_weights_strict_128x32"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weights_strict_128x64"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weights_strict_64x96"}},
+    {{"conv2d_weight_gradient", "ninc_conv2d_weights_split_128x32"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weights_split_128x64"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weights_split_64x96"}},
+    {{"conv2d_weight_gradient", "ninc_conv2d_weights_reduced_128x32"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weights_reduced_128x64"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weights_reduced_64x96"}},
 };
 
 constexpr uint32_t kGroupThreads = 256;
@@ -26,33 +26,31 @@ constexpr uint32_t kGroupThreads = 256;
 // How the sum is split: `blocks` of `threads` for each chunk, and the width of the rows of partial
 // sums.
 struct Schedule {
-  ProductShape shape;
-  BlockTile tile;
-  int64_t column_tiles = 1, blocks, packed_columns;
-  uint32_t threads;
-  Chunks chunks;
+  const ProductShape& shape;
+  int64_t column_tiles = 1, blocks = 0, packed_columns;
+  uint32_t threads = 0;
+  Chunks chunks = {};
 
-  explicit Schedule(const Conv2dProblem& problem)
-      : shape(ShapeOf(problem, Pass::kBackwardWeights)),
-        tile(ChooseBlockTile(shape.columns)),
-        packed_columns(shape.columns) {
-    if (problem.groups > 1) {
-      threads = kGroupThreads;
-      blocks = CeilDiv((shape.reduction() + 1) * shape.columns, threads);
-      chunks = SplitPixels(shape.rows, blocks, 64);
-      return;
+  explicit Schedule(const Conv2dPass& conv) : shape(conv.shape), packed_columns(shape.columns) {
+    switch (conv.kernels) {
+      case Conv2dPass::Kernels::kGroups:
+        threads = kGroupThreads;
+        blocks = CeilDiv((shape.reduction() + 1) * shape.columns, threads);
+        chunks = SplitPixels(shape.rows, blocks, 64);
+        break;
+      case Conv2dPass::Kernels::kNarrow:
+        threads = NarrowThreads(shape.channels);
+        blocks = CeilDiv(shape.channels, threads);
+        chunks = SplitPixels(shape.rows, blocks, 2 * kNarrowPixels);
+        break;
+      case Conv2dPass::Kernels::kTiles:
+        packed_columns = shape.packed_columns();
+        column_tiles = CeilDiv(shape.columns, conv.block().columns);
+        threads = conv.block().threads;
+        blocks = CeilDiv(shape.reduction(), conv.block().rows) * column_tiles;
+        chunks = SplitPixels(shape.rows, blocks, 128);
+        break;
     }
-    if (IsNarrowGradient(problem, Pass::kBackwardWeights)) {
-      threads = NarrowThreads(shape.channels);
-      blocks = CeilDiv(shape.channels, threads);
-      chunks = SplitPixels(shape.rows, blocks, 2 * kNarrowPixels);
-      return;
-    }
-    packed_columns = shape.packed_columns();
-    column_tiles = CeilDiv(shape.columns, SizeOf(tile).columns);
-    threads = SizeOf(tile).threads();
-    blocks = CeilDiv(shape.reduction(), SizeOf(tile).rows) * column_tiles;
-    chunks = SplitPixels(shape.rows, blocks, 128);
   }
   int64_t partial_size() const { return chunks.count * (shape.reduction() + 1) * packed_columns; }
   Grid grid() const { return {.x = Blocks(blocks), .y = Blocks(chunks.count), .threads = threads}; }
@@ -62,16 +60,16 @@ struct Schedule {
 using PartialSums =
     std::function<Status(Stream& stream, const float* x, const float* dy, float* partial)>;
 
-PartialSums OfTiles(const Conv2dProblem& problem, const Schedule& schedule, bool bias) {
+PartialSums OfTiles(const Conv2dPass& conv, const Schedule& schedule, bool bias) {
   Conv2dWeightsArgs fixed{};
-  fixed.gather = MakeGather(problem, Pass::kBackwardWeights);
+  fixed.gather = MakeGather(conv.problem, Pass::kBackwardWeights);
   fixed.columns = static_cast<int32_t>(schedule.shape.columns);
   fixed.packed_columns = static_cast<int32_t>(schedule.packed_columns);
   fixed.reduction = static_cast<int32_t>(schedule.shape.reduction());
   fixed.chunk = static_cast<int32_t>(schedule.chunks.chunk);
   fixed.column_tiles = static_cast<int32_t>(schedule.column_tiles);
   fixed.bias = bias;
-  const KernelId kernel = kKernels[PrecisionIndex(problem.method)][static_cast<int>(schedule.tile)];
+  const KernelId kernel = kKernels[conv.precision][static_cast<int>(conv.tile)];
   return [fixed, kernel, grid = schedule.grid()](Stream& stream, const float* x, const float* dy,
                                                  float* partial) {
     Conv2dWeightsArgs args = fixed;
@@ -83,7 +81,8 @@ PartialSums OfTiles(const Conv2dProblem& problem, const Schedule& schedule, bool
   };
 }
 
-PartialSums OfGroups(const Conv2dProblem& problem, const Schedule& schedule) {
+PartialSums OfGroups(const Conv2dPass& conv, const Schedule& schedule) {
+  const Conv2dProblem& problem = conv.problem;
   GroupsWeightsArgs fixed{};
   fixed.gather = MakeGather(problem, Pass::kBackwardWeights);
   fixed.chunk = static_cast<int32_t>(schedule.chunks.chunk);
@@ -119,13 +118,19 @@ PartialSums OfNarrowGradient(const Schedule& schedule, bool bias) {
   };
 }
 
-PartialSums MakePartialSums(const Conv2dProblem& problem, const Schedule& schedule, bool bias) {
+PartialSums MakePartialSums(const Conv2dPass& conv, const Schedule& schedule, bool bias) {
   if (schedule.chunks.count == 0) {  // sums of nothing
     return [](Stream&, const float*, const float*, float*) { return Status(); };
   }
-  if (problem.groups > 1) return OfGroups(problem, schedule);
-  if (IsNarrowGradient(problem, Pass::kBackwardWeights)) return OfNarrowGradient(schedule, bias);
-  return OfTiles(problem, schedule, bias);
+  switch (conv.kernels) {
+    case Conv2dPass::Kernels::kGroups:
+      return OfGroups(conv, schedule);
+    case Conv2dPass::Kernels::kNarrow:
+      return OfNarrowGradient(schedule, bias);
+    case Conv2dPass::Kernels::kTiles:
+      break;
+  }
+  return OfTiles(conv, schedule, bias);
 }
 
 }  // namespace
@@ -134,7 +139,8 @@ PartialSums MakePartialSums(const Conv2dProblem& problem, const Schedule& schedu
 // dy(n,p,q,k), unless it is missing.
 Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues&) {
   NINC_RETURN_IF_ERROR(CheckSize(step.problem));
-  const Schedule schedule(step.problem);
+  const Conv2dPass conv(step.problem, Pass::kBackwardWeights);
+  const Schedule schedule(conv);
   const ProductShape& shape = schedule.shape;
   Conv2dSumArgs fixed{};
   fixed.chunks = static_cast<int32_t>(schedule.chunks.count);
@@ -144,7 +150,7 @@ Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues&) {
   fixed.channels = static_cast<int32_t>(shape.channels);
   fixed.taps = static_cast<int32_t>(shape.taps);
   const Grid grid{.x = Blocks(CeilDiv(shape.reduction() + 1, 32) * CeilDiv(shape.columns, 32))};
-  const PartialSums sums = MakePartialSums(step.problem, schedule, step.dbias != kNoValue);
+  const PartialSums sums = MakePartialSums(conv, schedule, step.dbias != kNoValue);
   Kernel kernel(ScratchOf(schedule.partial_size()), [=](const Run& run) -> Status {
     Conv2dSumArgs args = fixed;
     float* partial = run.scratch().shared();
@@ -152,9 +158,9 @@ Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues&) {
     args.dweight = run.Out(step.dweight);
     args.dbias = run.Out(step.dbias);
     NINC_RETURN_IF_ERROR(sums(On(run), run.In(step.x), run.In(step.dy), partial));
-    return On(run).Launch({"conv2d_weights", "ninc_conv2d_sum"}, grid, args);
+    return On(run).Launch({"conv2d_weight_gradient", "ninc_conv2d_sum"}, grid, args);
   });
-  AddConvolution(kernel, 0, step.problem, Pass::kBackwardWeights);
+  AddConvolution(kernel, 0, conv);
   return kernel;
 }
 

@@ -1,0 +1,64 @@
+#include "cuda/conv2d/conv2d_pass.h"
+
+#include <algorithm>
+
+namespace ninc::cuda {
+namespace {
+
+const BlockSize& SizeOf(BlockTile tile) { return kBlockSizes[static_cast<int>(tile)]; }
+
+// Of warp tiles: the fewest idle warps, then the fewest times that pixels are read. A matter of the
+// columns alone.
+BlockTile ChooseWarpTiles(int64_t columns) {
+  BlockTile best = BlockTile::k128x32;
+  if (columns <= SizeOf(best).columns) return best;
+  for (BlockTile tile : {BlockTile::k128x64, BlockTile::k64x96}) {
+    if (best == BlockTile::k128x32 ||
+        RoundUp(columns, SizeOf(tile).columns) <= RoundUp(columns, SizeOf(best).columns)) {
+      best = tile;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+Conv2dPass::Conv2dPass(const Conv2dProblem& p, Pass pass)
+    : problem(p), pass(pass), shape(ShapeOf(p, pass)) {
+  if (p.groups > 1) {
+    kernels = Kernels::kGroups;
+  } else if (pass != Pass::kForward && p.IsPointwise() && p.out_channels <= kNarrowOutputs) {
+    kernels = Kernels::kNarrow;
+  } else if (pass != Pass::kBackwardWeights && shape.columns <= SizeOf(BlockTile::k64x16).columns) {
+    tile = BlockTile::k64x16;
+  } else {
+    tile = ChooseWarpTiles(shape.columns);
+    precision = PrecisionIndex(p.method);
+  }
+}
+
+std::string Conv2dPass::Name() const {
+  constexpr const char* kTileNames[] = {"128×32", "128×64", "64×96", "64×16"};
+  constexpr const char* kPrecisionNames[] = {"float32", "split tf32", "tf32"};
+  switch (kernels) {
+    case Kernels::kGroups:
+      return "direct by groups, float32";
+    case Kernels::kNarrow:
+      return "direct 1×1, float32";
+    case Kernels::kTiles:
+      break;
+  }
+  return std::string("implicit gemm ") + kTileNames[static_cast<int>(tile)] + ", " +
+         kPrecisionNames[precision];
+}
+
+int PrecisionIndex(ConvMethod method) {
+  if (method == ConvMethod::kDirect) return 0;
+  return method == ConvMethod::kReduced ? 2 : 1;
+}
+
+uint32_t NarrowThreads(int64_t channels) {
+  return static_cast<uint32_t>(std::min<int64_t>(256, RoundUp(channels, 32)));
+}
+
+}  // namespace ninc::cuda
