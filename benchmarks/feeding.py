@@ -17,7 +17,7 @@ Steps on the same batch are timed right after the fed ones of each way.
 
 Before that it tells how long reading takes, in microseconds a picture on one thread: the file
 opened, decoded, turned and framed. --reading tells no more than that. It is the least of several
-rounds; to compare two versions, run both in turns.
+rounds.
 """
 
 import argparse

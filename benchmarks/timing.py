@@ -35,14 +35,20 @@ def interleaved(
         progress(f"round {turn + 1} of {rounds}")
         between()
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            time.sleep(PAUSE)
-            if lengths[name] < _WARM_BELOW:
-                calls[name]()
-            end = time.perf_counter() + seconds / rounds
-            times[name].append(elapsed(calls[name]))
-            while time.perf_counter() < end:
-                times[name].append(elapsed(calls[name]))
+            times[name] += turn_of(calls[name], seconds / rounds, lengths[name])
     between()
+    return times
+
+
+def turn_of(call: Callable[[], object], seconds: float, length: float) -> list[float]:
+    """Seconds of each call of a turn, one at least; `length`: what a call takes, about."""
+    time.sleep(PAUSE)
+    if length < _WARM_BELOW:
+        call()
+    end = time.perf_counter() + seconds
+    times = [elapsed(call)]
+    while time.perf_counter() < end:
+        times.append(elapsed(call))
     return times
 
 

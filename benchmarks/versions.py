@@ -1,46 +1,63 @@
 """Two builds of ninc in turn: whether a change made anything slower.
 
 python -m benchmarks.versions OLD/python NEW/python      # folders with a package `ninc`
-python -m benchmarks.versions OLD/python NEW/python --rows inference plan --threads 2 --rounds 30
+python -m benchmarks.versions OLD/python NEW/python --rows inference plan --threads 2 1
+python -m benchmarks.versions OLD/python OLD/python      # how much is the machine's
 
 OLD and NEW are what `pip install --target` made, or what tools/same_bits.py keeps in
-build/same_bits. Each row has a process a build; they take turns of a fraction of a second, and the
-ratio is that of two turns that follow each other. Printed is the median of these ratios, with the
-interval that holds it in 95 of 100 cases whatever their distribution. Rows are those of
-`benchmarks.compare`, and `plan`: the first picture of a size not met before less the second.
+build/same_bits. Rows are those of `benchmarks.compare`, and `plan`: what the first picture of a
+size costs more than the quickest of the three after it.
+
+Each build runs in a process of its own, and the two take turns of a fraction of a second. Where a
+process has its code and its memory moves its speed for as long as it lives, so a row has several
+pairs of processes. A pair gives one ratio: the median of new by old, each of four turns, old, new,
+new, old, so that neither comes first more often. Printed is the median of the pairs, with the
+interval that holds it in at least 95 of 100 cases whatever the distribution (the sign test's).
 """
 
 from __future__ import annotations
 
 import argparse
-import fnmatch
+import contextlib
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from . import timing, write_json
+import ninc
+
+from . import compare, timing, write_json
 from .comparison import rows as table
 
 PLAN = "plan"
-NAMES = (*(row.name for row in table.ROWS), PLAN)
+_FEWEST_PAIRS = 6  # below, no interval is as sure as 95 in 100
+_PLANS = 32  # sizes a turn
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    results = []
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.pairs < _FEWEST_PAIRS:
+        parser.error(f"--pairs is {options.pairs}; an interval needs {_FEWEST_PAIRS} at least")
+    try:
+        names = table.select(options.rows, (PLAN,))
+    except ValueError as error:
+        parser.error(str(error))
+    results = {**compare.machine(), "old": str(options.old), "new": str(options.new), "rows": []}
     for target in options.target:
         for threads in options.threads:
-            for name in _chosen(options.rows):
-                ratios = list(_ratios(options, name, target, threads))
-                results.append(
-                    {"row": name, "target": target, "threads": threads, **_summary(ratios)}
-                )
-                print(_line(results[-1]), flush=True)
+            for name in names:
+                try:
+                    row = _row(options, name, target, threads)
+                except RuntimeError as error:
+                    print(error, file=sys.stderr)
+                    return 1
+                results["rows"].append(row)
+                print(_line(row), flush=True)
                 write_json(options.json, results)
     return 0
 
@@ -56,143 +73,170 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="ROW",
         default=["*"],
-        help=f"names or patterns; there are {', '.join(NAMES)}, and inference and training for all "
-        "of a kind; default: all",
+        help=f"names or patterns as for benchmarks.compare, {PLAN} in place of {table.MEMORY}; "
+        "default: all",
     )
-    parser.add_argument("--threads", type=int, nargs="+", default=[0], help="default: all")
+    everything = ninc.get_num_threads()
+    parser.add_argument("--threads", type=int, nargs="+", default=[everything], help="default: all")
     parser.add_argument(
-        "--target", nargs="+", default=["best"], help="instruction sets; default: the best"
+        "--target",
+        nargs="+",
+        default=[ninc.targets()[0]],
+        choices=ninc.targets(),
+        help="instruction sets; default: the best",
     )
     parser.add_argument("--seconds", type=float, default=0.3, help="of a turn; default: 0.3")
-    parser.add_argument("--rounds", type=int, default=20, help="turns of each; default: 20")
+    parser.add_argument("--rounds", type=int, default=2, help="of four turns, a pair; default: 2")
+    parser.add_argument("--pairs", type=int, default=9, help="of processes, a row; default: 9")
     parser.add_argument("--json", metavar="FILE", help="write the ratios there")
     return parser
 
 
-def _chosen(patterns: list[str]) -> list[str]:
-    kinds = {row.name: row.kind for row in table.ROWS}
-    return [
-        name
-        for name in NAMES
-        if any(fnmatch.fnmatch(name, p) or kinds.get(name) == p for p in patterns)
-    ]
+def _row(options, name: str, target: str, threads: int) -> dict:
+    ratios = []
+    for pair in range(options.pairs):
+        _show(f"{name}, {target}, {threads} threads: pair {pair + 1} of {options.pairs}")
+        with contextlib.ExitStack() as stack:
+            old, new = (
+                stack.enter_context(Side(folder, name, target, threads))
+                for folder in (options.old, options.new)
+            )
+            ratios.append(ratio_of(old.turn, new.turn, options.seconds, options.rounds))
+    _show("")
+    low, high = interval(ratios)
+    return {
+        "row": name,
+        "target": target,
+        "threads": threads,
+        "ratio": statistics.median(ratios),
+        "low": low,
+        "high": high,
+        "ratios": ratios,
+    }
 
 
-def _ratios(options, name: str, target: str, threads: int) -> Iterator[float]:
-    """New by old, of each round's two turns; the first turn is another build's each round."""
-    sides = [_Side(folder, name, target, threads) for folder in (options.old, options.new)]
-    try:
-        for side in sides:
-            side.turn(0)  # compiles, packs, allocates
-        for turn in range(options.rounds):
-            order = sides if turn % 2 == 0 else sides[::-1]
-            seconds = {side: side.turn(options.seconds) for side in order}
-            yield seconds[sides[1]] / seconds[sides[0]]
-    finally:
-        for side in sides:
-            side.close()
+def _show(text: str) -> None:
+    """On a terminal, a line of progress in the place of the one before."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
-class _Side:
-    """The process of a build."""
+Turn = Callable[[float], float]  # seconds it may take -> seconds of a call
+
+
+def ratio_of(old: Turn, new: Turn, seconds: float, rounds: int) -> float:
+    """New by old: the median of `rounds` rounds of the turns old, new, new, old."""
+    for turn in (old, new):
+        turn(0)  # first calls compile, pack and allocate
+    ratios = []
+    for _ in range(rounds):
+        first, second, third, fourth = old(seconds), new(seconds), new(seconds), old(seconds)
+        ratios.append(math.sqrt(second * third / (first * fourth)))
+    return statistics.median(ratios)
+
+
+def interval(ratios: list[float]) -> tuple[float, float]:
+    """What holds the median of their distribution in at least 95 of 100 cases, by their order."""
+    ordered, count = sorted(ratios), len(ratios)
+    # The median lies below the value of this rank, from 0, as often as so many tosses of a coin or
+    # fewer are heads.
+    rank, outside = 0, 2
+    while (outside + 2 * math.comb(count, rank + 1)) * 20 <= 2**count:
+        rank += 1
+        outside += 2 * math.comb(count, rank)
+    return ordered[rank], ordered[count - 1 - rank]
+
+
+def _line(row: dict) -> str:
+    return (
+        f"{row['row']:16}{row['target']:>8}{row['threads']:>4} threads   new/old "
+        f"{row['ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+    )
+
+
+class Side:
+    """The process of a build. Raises RuntimeError, with the folder, where that cannot go on."""
 
     def __init__(self, folder: Path, name: str, target: str, threads: int) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(folder.resolve())}
-        if target != "best":
-            environment["NINC_TARGET"] = target
+        self._folder = folder
+        environment = {**os.environ, "PYTHONPATH": str(folder.resolve()), "NINC_TARGET": target}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.versions", "--serve", name, str(threads)],
             env=environment,
+            cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        served = Path(self._read())
+        served = Path(self._ask(None))
         if not served.is_relative_to(folder.resolve()):
-            self.close()
-            raise SystemExit(f"{folder} has no package ninc: {served} was imported")
+            self.__exit__()
+            raise RuntimeError(f"ninc was imported from {served}, not from {folder}")
 
     def turn(self, seconds: float) -> float:
         """The median of the calls that go into so many seconds, and one at least."""
-        time.sleep(timing.PAUSE)
-        self._process.stdin.write(f"{seconds}\n")
-        self._process.stdin.flush()
-        return self._read()
+        return self._ask(seconds)
 
-    def _read(self):
-        line = self._process.stdout.readline()
+    def _ask(self, seconds: float | None):
+        line = ""
+        with contextlib.suppress(BrokenPipeError):
+            if seconds is not None:
+                self._process.stdin.write(f"{seconds}\n")
+                self._process.stdin.flush()
+            line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{' '.join(self._process.args)} failed")
+            raise RuntimeError(f"{self._folder}: its process ended with {self._process.wait()}")
         return json.loads(line)
 
-    def close(self) -> None:
-        self._process.stdin.close()
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
 
 
-def _summary(ratios: list[float]) -> dict:
-    """Median and its interval by order statistics: the sign test's, normal approximation."""
-    ordered = sorted(ratios)
-    count = len(ordered)
-    rank = max(0, int((count - 1.96 * count**0.5) / 2))
-    return {
-        "ratio": statistics.median(ordered),
-        "low": ordered[rank],
-        "high": ordered[count - 1 - rank],
-        "rounds": count,
-    }
-
-
-def _line(result: dict) -> str:
-    threads = result["threads"] or "all"
-    return (
-        f"{result['row']:16}{result['target']:>8}{threads:>4} threads   new/old "
-        f"{result['ratio']:.3f} ({result['low']:.3f} to {result['high']:.3f})"
-    )
-
-
 def _serve(name: str, threads: int) -> None:
-    """Answers each line, a number of seconds, with a median: one side's process."""
-    import ninc
-
-    if threads:
-        ninc.set_num_threads(threads)
+    """One side's process: answers each line, a number of seconds, with a turn's median."""
+    ninc.set_num_threads(threads)
     print(json.dumps(ninc.__file__), flush=True)
-    timed = _plan() if name == PLAN else _call(table.row(name), ninc.get_num_threads())
+    turn = _plans() if name == PLAN else _calls(table.row(name), threads)
     for line in sys.stdin:
-        end = time.perf_counter() + float(line)
-        times = [timed()]
-        while time.perf_counter() < end:
-            times.append(timed())
-        print(json.dumps(statistics.median(times)), flush=True)
+        print(json.dumps(statistics.median(turn(float(line)))), flush=True)
 
 
-def _call(row: table.Row, threads: int) -> Callable[[], float]:
+def _calls(row: table.Row, threads: int) -> Callable[[float], list[float]]:
     from .peers import own
 
     network = row.build()
     x, labels = row.data(network.core.output_shape(row.input_shape)[1])
     if row.kind == table.INFERENCE:
-        return lambda: timing.elapsed(lambda: network(x))
-    training = own.Training(network, x, labels, threads, 1e-3, 1e-4)
-    return lambda: timing.elapsed(training.step)
+        call = lambda: network(x)  # noqa: E731
+    else:
+        call = own.Training(network, x, labels, threads, 1e-3, 1e-4).step
+    call()
+    length = timing.elapsed(call)
+    return lambda seconds: timing.turn_of(call, seconds, length)
 
 
-def _plan() -> Callable[[], float]:
-    """Seconds that a size of picture costs once: planning, compiling, memory."""
+def _plans() -> Callable[[float], list[float]]:
+    """Turns of as many sizes, and the same for both builds, however long they take."""
     import numpy as np
 
-    import ninc
-
     network = ninc.models.nin_cifar10(seed=0)
-    sizes = iter((h, w) for h in range(24, 10_000) for w in range(24, 56))
+    heights = iter(range(24, 10_000))
 
-    def timed():
-        x = np.zeros((1, 3, *next(sizes)), np.float32)
-        first = timing.elapsed(lambda: network(x))
-        return first - min(timing.elapsed(lambda: network(x)) for _ in range(3))
+    def cost(height, width):
+        x = np.zeros((1, 3, height, width), np.float32)
+        first, *later = (timing.elapsed(lambda: network(x)) for _ in range(4))
+        return first - min(later)
 
-    return timed
+    def turn(_seconds):
+        height = next(heights)
+        return [cost(height, width) for width in range(24, 24 + _PLANS)]
+
+    return turn
 
 
 if __name__ == "__main__":

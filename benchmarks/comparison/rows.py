@@ -65,19 +65,20 @@ def row(name: str) -> Row:
     return next(row for row in ROWS if row.name == name)
 
 
-def select(patterns: list[str]) -> list[str]:
-    """The names, MEMORY included, that a pattern such as "cifar-*" or "inference" means.
+def select(patterns: list[str], others: tuple[str, ...] = (MEMORY,)) -> list[str]:
+    """The names, `others` included, that a pattern such as "cifar-*" or "inference" means.
 
     Raises ValueError for a pattern that means none.
     """
+    names = [*(row.name for row in ROWS), *others]
     chosen = set()
     for pattern in patterns:
-        found = set(fnmatch.filter(NAMES, pattern))
+        found = set(fnmatch.filter(names, pattern))
         found |= {row.name for row in ROWS if row.kind == pattern}
         if not found:
             raise ValueError(
                 f"no row is called {pattern!r}; there are {INFERENCE}, {TRAINING}, "
-                f"{', '.join(NAMES)}"
+                f"{', '.join(names)}"
             )
         chosen |= found
-    return [name for name in NAMES if name in chosen]
+    return [name for name in names if name in chosen]
