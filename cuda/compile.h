@@ -13,7 +13,7 @@
 namespace ninc::cuda {
 
 // What compiling a step looks at beside it.
-struct StepValues {
+struct CompileContext {
   std::span<const Value> values;
   const Shape& shape(ValueId v) const { return values[v].shape; }
 };
@@ -27,53 +27,53 @@ WorkspaceSize ScratchOf(int64_t count) {
   return {.shared = static_cast<size_t>(count) * sizeof(T)};
 }
 
-Compiled Compile(const step::FromNchw& step, const StepValues& context);
-Compiled Compile(const step::ToNchw& step, const StepValues& context);
-Compiled Compile(const step::CopyChannels& step, const StepValues& context);
+Compiled Compile(const step::FromNchw& step, const CompileContext& context);
+Compiled Compile(const step::ToNchw& step, const CompileContext& context);
+Compiled Compile(const step::CopyChannels& step, const CompileContext& context);
 
-Compiled Compile(const step::Conv2d& step, const StepValues& context);
-Compiled Compile(const step::MlpConv& step, const StepValues& context);
-Compiled Compile(const step::Conv2dBackwardData& step, const StepValues& context);
-Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues& context);
+Compiled Compile(const step::Conv2d& step, const CompileContext& context);
+Compiled Compile(const step::MlpConv& step, const CompileContext& context);
+Compiled Compile(const step::Conv2dBackwardData& step, const CompileContext& context);
+Compiled Compile(const step::Conv2dBackwardWeights& step, const CompileContext& context);
 
-Compiled Compile(const step::MaxPool2d& step, const StepValues& context);
-Compiled Compile(const step::MaxPool2dBackward& step, const StepValues& context);
-Compiled Compile(const step::AvgPool2d& step, const StepValues& context);
-Compiled Compile(const step::AvgPool2dBackward& step, const StepValues& context);
-Compiled Compile(const step::GlobalAvgPool2d& step, const StepValues& context);
-Compiled Compile(const step::GlobalAvgPool2dBackward& step, const StepValues& context);
-Compiled Compile(const step::GlobalMaxPool2d& step, const StepValues& context);
-Compiled Compile(const step::GlobalMaxPool2dBackward& step, const StepValues& context);
+Compiled Compile(const step::MaxPool2d& step, const CompileContext& context);
+Compiled Compile(const step::MaxPool2dBackward& step, const CompileContext& context);
+Compiled Compile(const step::AvgPool2d& step, const CompileContext& context);
+Compiled Compile(const step::AvgPool2dBackward& step, const CompileContext& context);
+Compiled Compile(const step::GlobalAvgPool2d& step, const CompileContext& context);
+Compiled Compile(const step::GlobalAvgPool2dBackward& step, const CompileContext& context);
+Compiled Compile(const step::GlobalMaxPool2d& step, const CompileContext& context);
+Compiled Compile(const step::GlobalMaxPool2dBackward& step, const CompileContext& context);
 
-Compiled Compile(const step::FoldNorm& step, const StepValues& context);
-Compiled Compile(const step::ScaleShift& step, const StepValues& context);
-Compiled Compile(const step::BatchNorm& step, const StepValues& context);
-Compiled Compile(const step::BatchNormBackward& step, const StepValues& context);
+Compiled Compile(const step::FoldNorm& step, const CompileContext& context);
+Compiled Compile(const step::ScaleShift& step, const CompileContext& context);
+Compiled Compile(const step::BatchNorm& step, const CompileContext& context);
+Compiled Compile(const step::BatchNormBackward& step, const CompileContext& context);
 
-Compiled Compile(const step::ActivationForward& step, const StepValues& context);
-Compiled Compile(const step::ActivationBackward& step, const StepValues& context);
-Compiled Compile(const step::Dropout& step, const StepValues& context);
-Compiled Compile(const step::Add& step, const StepValues& context);
-Compiled Compile(const step::Softmax& step, const StepValues& context);
-Compiled Compile(const step::SoftmaxBackward& step, const StepValues& context);
-Compiled Compile(const step::SoftmaxCrossEntropy& step, const StepValues& context);
+Compiled Compile(const step::ActivationForward& step, const CompileContext& context);
+Compiled Compile(const step::ActivationBackward& step, const CompileContext& context);
+Compiled Compile(const step::Dropout& step, const CompileContext& context);
+Compiled Compile(const step::Add& step, const CompileContext& context);
+Compiled Compile(const step::Softmax& step, const CompileContext& context);
+Compiled Compile(const step::SoftmaxBackward& step, const CompileContext& context);
+Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& context);
 
-Compiled Compile(const step::SumOfSquares& step, const StepValues& context);
-Compiled Compile(const step::LimitGradients& step, const StepValues& context);
-Compiled Compile(const step::SgdUpdate& step, const StepValues& context);
-Compiled Compile(const step::AverageUpdate& step, const StepValues& context);
-Compiled Compile(const step::CopyUpdated& step, const StepValues& context);
+Compiled Compile(const step::SumOfSquares& step, const CompileContext& context);
+Compiled Compile(const step::LimitGradients& step, const CompileContext& context);
+Compiled Compile(const step::SgdUpdate& step, const CompileContext& context);
+Compiled Compile(const step::AverageUpdate& step, const CompileContext& context);
+Compiled Compile(const step::CopyUpdated& step, const CompileContext& context);
 
-// Fused steps that the GPU takes apart.
+// Fused steps that the GPU has no kernel for: fusion asks first and leaves the steps as they were.
 inline Compiled None() { return std::optional<Kernel>(); }
-inline Compiled Compile(const step::TrainingPool&, const StepValues&) { return None(); }
-inline Compiled Compile(const step::TrainingPoolBackward&, const StepValues&) { return None(); }
-inline Compiled Compile(const step::PointwiseBackward&, const StepValues&) { return None(); }
-inline Compiled Compile(const step::NormConv2d&, const StepValues&) { return None(); }
-inline Compiled Compile(const step::Normalize&, const StepValues&) { return None(); }
-inline Compiled Compile(const step::NormBackward&, const StepValues&) { return None(); }
+inline Compiled Compile(const step::TrainingPool&, const CompileContext&) { return None(); }
+inline Compiled Compile(const step::TrainingPoolBackward&, const CompileContext&) { return None(); }
+inline Compiled Compile(const step::PointwiseBackward&, const CompileContext&) { return None(); }
+inline Compiled Compile(const step::NormConv2d&, const CompileContext&) { return None(); }
+inline Compiled Compile(const step::Normalize&, const CompileContext&) { return None(); }
+inline Compiled Compile(const step::NormBackward&, const CompileContext&) { return None(); }
 
 // Never asked for: execute.cc makes its kernel of the Packing of the step that reads the weights.
-inline Compiled Compile(const step::PackWeights&, const StepValues&) { return None(); }
+inline Compiled Compile(const step::PackWeights&, const CompileContext&) { return None(); }
 
 }  // namespace ninc::cuda

@@ -1,3 +1,4 @@
+// Memory, streams and recordings of a GPU; steps are compiled by the functions of compile.h.
 #include "cuda/cuda_backend.h"
 
 #include <algorithm>
@@ -74,7 +75,7 @@ Status CudaBackend::RunRecorded(const RecordingKey& key, Status (*body)(void*), 
 
 Result<std::optional<Kernel>> CudaBackend::Compile(const StepOp& step,
                                                    std::span<const Value> values) const {
-  const StepValues context{values};
+  const CompileContext context{values};
   return std::visit([&](const auto& op) { return cuda::Compile(op, context); }, step);
 }
 

@@ -8,7 +8,7 @@
 
 #include "ninc/backend.h"
 
-namespace ninc::cpu {
+namespace ninc {
 
 inline constexpr int kPhiloxRounds = 10;
 inline constexpr uint32_t kPhiloxM0 = 0xD2511F53, kPhiloxM1 = 0xCD9E8D57;  // multipliers
@@ -58,4 +58,4 @@ inline uint64_t DropThreshold(float p) {
   return static_cast<uint64_t>(static_cast<double>(p) * 4294967296.0);
 }
 
-}  // namespace ninc::cpu
+}  // namespace ninc

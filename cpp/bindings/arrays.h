@@ -19,6 +19,9 @@ namespace ninc::python {
 
 namespace py = pybind11;
 
+using Nchw = std::array<int64_t, 4>;
+inline Shape ShapeOf(const Nchw& dims) { return {dims[0], dims[2], dims[3], dims[1]}; }
+
 // Which argument of which function, for messages: "conv2d: weight".
 struct Argument {
   const char* function;

@@ -12,9 +12,6 @@ namespace ninc::python {
 namespace {
 
 using Pair = std::array<int64_t, 2>;  // h, w
-using Nchw = std::array<int64_t, 4>;
-
-Shape ShapeOf(const Nchw& dims) { return {dims[0], dims[2], dims[3], dims[1]}; }
 
 Pool2dProblem ProblemOf(const char* function, const Shape& x, Pair kernel, Pair stride,
                         Pair padding, bool ceil_mode, bool count_include_pad) {

@@ -17,10 +17,6 @@
 namespace ninc::python {
 namespace {
 
-using Nchw = std::array<int64_t, 4>;
-
-Shape ShapeOf(const Nchw& shape) { return {shape[0], shape[2], shape[3], shape[1]}; }
-
 NodeId OutputNode(const Model& model, const std::optional<std::string>& name) {
   return name ? Unwrap(model.graph().Find(*name)) : -1;
 }

@@ -13,8 +13,8 @@ Status DeviceTensors::Fetch() {
   return {};
 }
 
-Status DeviceTensors::Prepare(const std::shared_ptr<Backend>& backend, const Backend* stream,
-                              const char* what) {
+Status DeviceTensors::MakeReady(const std::shared_ptr<Backend>& backend, const Backend* stream,
+                                const char* what) {
   if (backend_ != backend) {
     NINC_RETURN_IF_ERROR(Fetch());
     DeviceMemory memory;

@@ -32,8 +32,9 @@ class DeviceTensors {
 
   // Makes the arrays ready where `backend` computes, for calls of `stream`, which need not wait for
   // its own. `what` they are, for a message.
-  Status Prepare(const std::shared_ptr<Backend>& backend, const Backend* stream, const char* what);
-  // After Prepare: the array's memory there.
+  Status MakeReady(const std::shared_ptr<Backend>& backend, const Backend* stream,
+                   const char* what);
+  // After MakeReady: the array's memory there.
   float* data(size_t index) {
     return device_.empty() ? host_[index].data.data() : device_.as<float>(offsets_[index]);
   }

@@ -1,3 +1,4 @@
+// Compiling steps one by one, with what packs their weights, and running kernels one by one.
 #include "compile/execute.h"
 
 #include <string>
@@ -50,7 +51,9 @@ Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const Graph& gr
     Result<std::optional<Kernel>> compiled = backend.Compile(op, program->values);
     if (!compiled.ok()) return failed(steps[i], compiled.status());
     const std::vector<ValueId> packed = PackedWeightsOf(op);
-    // Fused steps are asked for before they are made, and kernels pack what their steps read.
+    // Every backend has a kernel for an MlpConv, and other fused steps were compiled on trial
+    // before they were made, so that none should be missing here. A kernel has one packing for each
+    // value of packed weights that its step reads.
     if (!*compiled || (*compiled)->packings.size() != packed.size()) {
       return failed(steps[i], DeviceFailure("no kernel of " + std::string(backend.name()) +
                                             " computes this step"));

@@ -84,8 +84,9 @@ struct ParameterValue {
   ValueId value;
 };
 
-// What a training step does with its gradients, by what a caller may leave out: as steps or as
-// their kernels.
+// What a training step does after its backward pass, in the lists that a trainer runs apart: one of
+// the two limits after every backward pass; then weights and statistics; averages where they are
+// kept. Part: a Step, or its Kernel.
 template <typename Part>
 struct Update {
   std::vector<Part> limit, clipped_limit;  // one of them: whether there will be an update

@@ -1,3 +1,4 @@
+// The steps of SGD, of running statistics and of averages, one for each parameter.
 #include "compile/update.h"
 
 #include <cstdint>
@@ -17,7 +18,7 @@ Update<Step> UpdateSteps(const Graph& graph, const PlanOptions& options, Program
   };
   Update<Step> update;
   for (const ParameterValue& gradient : program->gradients) {
-    program->values[gradient.value].keep = true;  // memory is planned for the steps before
+    program->values[gradient.value].keep = true;  // PlanMemory does not see the steps of the update
     const auto slot = static_cast<int32_t>(update.clipped_limit.size());
     update.clipped_limit.push_back({step::SumOfSquares{gradient.value, slot}, {}});
     update.weights.push_back({step::SgdUpdate{gradient.parameter, gradient.value,

@@ -36,7 +36,7 @@ class Cpu final : public Backend {
 
   Result<std::optional<Kernel>> Compile(const StepOp& step,
                                         std::span<const Value> values) const override {
-    const cpu::Context context{target_, values};
+    const cpu::CompileContext context{target_, values};
     return std::visit([&](const auto& op) { return cpu::Compile(op, context); }, step);
   }
 

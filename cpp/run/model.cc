@@ -1,3 +1,4 @@
+// A model: its parameters, its plans by shape, and runs of them from any number of threads.
 #include "ninc/model.h"
 
 #include <algorithm>
@@ -82,12 +83,13 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
   std::shared_ptr<const PreparedSet>& set = plan.prepared.set;
   if (set != nullptr && set->version == version) return set;
   {
-    // A trainer's stream, which Fetch waits for, is its own while it queues a step.
+    // Fetch waits for a trainer's stream, which one thread alone may use: wait until no step is
+    // being queued.
     std::unique_lock<std::mutex> writer_lock(writer_mutex, std::defer_lock);
     if (!place.backend->SharesMemory()) writer_lock.lock();
     const std::lock_guard lock(parameters_mutex);
     NINC_RETURN_IF_ERROR(parameters.Fetch());
-    NINC_RETURN_IF_ERROR(parameters.Prepare(place.backend, place.backend.get(), "parameters"));
+    NINC_RETURN_IF_ERROR(parameters.MakeReady(place.backend, place.backend.get(), "parameters"));
     NINC_ASSIGN_OR_RETURN(set,
                           place.prepared.Make(plan.program, parameters, version, *place.backend));
   }
@@ -289,7 +291,7 @@ Status Model::MoveTo(std::string_view device) {
     auto place = std::make_shared<Placement>(backend);
     const std::lock_guard writer_lock(impl_->writer_mutex);
     const std::lock_guard lock(impl_->parameters_mutex);
-    NINC_RETURN_IF_ERROR(impl_->parameters.Prepare(backend, backend.get(), "parameters"));
+    NINC_RETURN_IF_ERROR(impl_->parameters.MakeReady(backend, backend.get(), "parameters"));
     const std::lock_guard placement_lock(impl_->placement_mutex);
     impl_->current.swap(place);
     return {};

@@ -19,7 +19,7 @@ Result<std::unique_ptr<Trainer>> Trainer::Create(std::shared_ptr<Model> model,
   }
   return CatchOutOfMemory("trainer", [&]() -> Result<std::unique_ptr<Trainer>> {
     auto impl = std::make_shared<Impl>();
-    impl->inner = model->impl_.get();
+    impl->model_impl = model->impl_.get();
     impl->model = std::move(model);
     impl->label_smoothing = label_smoothing;
     impl->velocity = DeviceTensors(impl->LikeParameters());
@@ -29,8 +29,8 @@ Result<std::unique_ptr<Trainer>> Trainer::Create(std::shared_ptr<Model> model,
 
 Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
   return CatchOutOfMemory("set_frozen", [&]() -> Status {
-    const std::lock_guard lock(impl_->inner->writer_mutex);
-    const std::vector<ParameterSpec>& specs = impl_->inner->specs;
+    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    const std::vector<ParameterSpec>& specs = impl_->model_impl->specs;
     std::vector<bool> chosen(specs.size());
     for (size_t index : parameters) {
       if (index >= impl_->velocity.size()) {
@@ -38,8 +38,8 @@ Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
       }
       chosen[index] = true;
     }
-    // A layer's statistics stand still when all that it trains does.
-    std::vector<bool> trains(impl_->inner->graph->nodes().size());
+    // A layer whose parameters are all frozen keeps its statistics too.
+    std::vector<bool> trains(impl_->model_impl->graph->nodes().size());
     for (size_t i = 0; i < specs.size(); ++i) {
       if (specs[i].trainable && !chosen[i]) trains[specs[i].node] = true;
     }
@@ -57,7 +57,7 @@ Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
 Result<StepResult> Trainer::Step(const Shape& input, const StridedView& x, const int64_t* labels,
                                  const StepSettings& settings) {
   return CatchOutOfMemory("training step", [&]() -> Result<StepResult> {
-    const std::lock_guard lock(impl_->inner->writer_mutex);
+    const std::lock_guard lock(impl_->model_impl->writer_mutex);
     NINC_RETURN_IF_ERROR(impl_->Step(input, x, labels, settings));
     return impl_->ReadResult(impl_->state());
   });
@@ -68,8 +68,9 @@ Result<std::shared_ptr<PendingStep>> Trainer::Launch(const Shape& input, const S
                                                      const StepSettings& settings) {
   return CatchOutOfMemory("training step", [&]() -> Result<std::shared_ptr<PendingStep>> {
     auto outcome = std::make_shared<Outcome>(impl_);
-    const std::lock_guard lock(impl_->inner->writer_mutex);
-    if (impl_->next_outcome == 0) impl_->ResolveAll();  // before this step is in their way
+    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    if (impl_->next_outcome == 0)
+      impl_->ResolveAll();  // outcomes not yet read are about to be written over
     NINC_RETURN_IF_ERROR(impl_->Step(input, x, labels, settings));
     NINC_RETURN_IF_ERROR(impl_->Keep(outcome));
     return std::shared_ptr<PendingStep>(std::move(outcome));
@@ -80,12 +81,12 @@ Result<StepResult> Trainer::Gradients(const Shape& input, const StridedView& x,
                                       const int64_t* labels, uint64_t seed, uint64_t step,
                                       std::vector<Tensor>* gradients) {
   return CatchOutOfMemory("gradients", [&]() -> Result<StepResult> {
-    const std::lock_guard lock(impl_->inner->writer_mutex);
+    const std::lock_guard lock(impl_->model_impl->writer_mutex);
     NINC_ASSIGN_OR_RETURN(const RunArguments run,
-                          impl_->Prepare(input, x, labels, {.key = {seed, step}}));
+                          impl_->BeginStep(input, x, labels, {.key = {seed, step}}));
     NINC_RETURN_IF_ERROR(impl_->ForwardBackward(run, false));
     *gradients = impl_->LikeParameters();
-    for (const ParameterValue& gradient : impl_->Inner().program.gradients) {
+    for (const ParameterValue& gradient : impl_->plan_impl().program.gradients) {
       std::vector<float>& data = (*gradients)[gradient.parameter].data;
       NINC_RETURN_IF_ERROR(impl_->stream().Read(data.data(), impl_->ValueData(gradient.value),
                                                 data.size() * sizeof(float)));
@@ -97,10 +98,10 @@ Result<StepResult> Trainer::Gradients(const Shape& input, const StridedView& x,
 Result<std::string> Trainer::FindNonFinite(const Shape& input, const StridedView& x,
                                            const int64_t* labels, uint64_t seed, uint64_t step) {
   return CatchOutOfMemory("diagnosis", [&]() -> Result<std::string> {
-    const std::lock_guard lock(impl_->inner->writer_mutex);
+    const std::lock_guard lock(impl_->model_impl->writer_mutex);
     NINC_ASSIGN_OR_RETURN(const RunArguments run,
-                          impl_->Prepare(input, x, labels, {.key = {seed, step}}));
-    return ninc::FindNonFinite(impl_->Inner(), impl_->stream(), run);
+                          impl_->BeginStep(input, x, labels, {.key = {seed, step}}));
+    return ninc::FindNonFinite(impl_->plan_impl(), impl_->stream(), run);
   });
 }
 
@@ -109,42 +110,42 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
     if (!(momentum >= 0 && momentum <= 1)) {
       return InvalidArgument("momentum must be in [0, 1], got " + std::to_string(momentum));
     }
-    const std::lock_guard lock(impl_->inner->writer_mutex);
-    NINC_ASSIGN_OR_RETURN(RunArguments run, impl_->Prepare(input, x, nullptr, {.updated = 1}));
+    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(RunArguments run, impl_->BeginStep(input, x, nullptr, {.updated = 1}));
     run.dropout = false;
     run.norm_momentum = momentum;
-    const Plan::Impl& plan = impl_->Inner();
+    const Plan::Impl& plan = impl_->plan_impl();
     NINC_RETURN_IF_ERROR(
         Execute(std::span(plan.kernels).first(plan.program.forward_steps), impl_->RunOf(run)));
-    Model::Impl& inner = *impl_->inner;
-    const std::lock_guard parameters_lock(inner.parameters_mutex);
+    Model::Impl& model = *impl_->model_impl;
+    const std::lock_guard parameters_lock(model.parameters_mutex);
     NINC_RETURN_IF_ERROR(Execute(plan.update.statistics, impl_->RunOf(run)));
-    inner.parameters.DeviceChanged(impl_->arena.stream());
-    ++inner.version;
+    model.parameters.DeviceChanged(impl_->arena.stream());
+    ++model.version;
     return {};
   });
 }
 
 Result<const std::vector<Tensor>*> Trainer::velocity() const {
-  const std::lock_guard lock(impl_->inner->writer_mutex);
+  const std::lock_guard lock(impl_->model_impl->writer_mutex);
   NINC_RETURN_IF_ERROR(impl_->velocity.Fetch());
   return &impl_->velocity.host();
 }
 
 Status Trainer::SetVelocity(size_t index, const std::vector<float>& values) {
-  const std::lock_guard lock(impl_->inner->writer_mutex);
+  const std::lock_guard lock(impl_->model_impl->writer_mutex);
   return impl_->Replace(index, values, "velocity", &impl_->velocity);
 }
 
 Result<const std::vector<Tensor>*> Trainer::averages() const {
-  const std::lock_guard lock(impl_->inner->writer_mutex);
+  const std::lock_guard lock(impl_->model_impl->writer_mutex);
   NINC_RETURN_IF_ERROR(impl_->averages.Fetch());
   return &impl_->averages.host();
 }
 
 Status Trainer::SetAverage(size_t index, const std::vector<float>& values) {
   return CatchOutOfMemory("averages", [&]() -> Status {
-    const std::lock_guard lock(impl_->inner->writer_mutex);
+    const std::lock_guard lock(impl_->model_impl->writer_mutex);
     if (impl_->averages.empty()) impl_->averages = DeviceTensors(impl_->LikeParameters());
     return impl_->Replace(index, values, "average", &impl_->averages);
   });
@@ -152,20 +153,20 @@ Status Trainer::SetAverage(size_t index, const std::vector<float>& values) {
 
 Status Trainer::SwapAverages() {
   if (impl_->averages.empty()) return InvalidArgument("there are no averages yet");
-  Model::Impl& inner = *impl_->inner;
-  const std::lock_guard lock(inner.writer_mutex);
-  const std::lock_guard parameters_lock(inner.parameters_mutex);
+  Model::Impl& model = *impl_->model_impl;
+  const std::lock_guard lock(model.writer_mutex);
+  const std::lock_guard parameters_lock(model.parameters_mutex);
   NINC_RETURN_IF_ERROR(impl_->averages.Fetch());
-  NINC_RETURN_IF_ERROR(inner.parameters.Fetch());
+  NINC_RETURN_IF_ERROR(model.parameters.Fetch());
   // Element by element: views of the parameters that users hold stay where they are.
   for (size_t i = 0; i < impl_->averages.size(); ++i) {
     std::vector<float>& average = impl_->averages.mutable_host()[i].data;
     std::swap_ranges(average.begin(), average.end(),
-                     inner.parameters.mutable_host()[i].data.begin());
+                     model.parameters.mutable_host()[i].data.begin());
   }
   impl_->averages.HostChanged();
-  inner.parameters.HostChanged();
-  ++inner.version;
+  model.parameters.HostChanged();
+  ++model.version;
   return {};
 }
 

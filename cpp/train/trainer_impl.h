@@ -43,7 +43,7 @@ class Outcome final : public PendingStep {
 
 struct Trainer::Impl {
   std::shared_ptr<Model> model;
-  Model::Impl* inner = nullptr;
+  Model::Impl* model_impl = nullptr;
   float label_smoothing = 0;
   Target target = ChosenTarget();
   ParameterSet frozen;     // see PlanOptions
@@ -58,16 +58,16 @@ struct Trainer::Impl {
   std::vector<std::byte> settings_block;  // what WriteSettings copies from
   Arena arena;  // kept from step to step; a pool shared with inference might drop it
 
-  const Plan::Impl& Inner() const { return plan->impl(); }
+  const Plan::Impl& plan_impl() const { return plan->impl(); }
   Backend& stream() const { return *arena.stream(); }
   template <typename T>
   T* At(size_t offset) const {
     return reinterpret_cast<T*>(arena.data() + offset);
   }
-  float* ValueData(ValueId value) const { return At<float>(Inner().layout.offsets[value]); }
+  float* ValueData(ValueId value) const { return At<float>(plan_impl().layout.offsets[value]); }
   // The run as the plan's kernels see it.
   Run RunOf(const RunArguments& run) const {
-    return {Inner().program, Inner().layout, stream(), run};
+    return {plan_impl().program, plan_impl().layout, stream(), run};
   }
   StepState* state() const { return At<StepState>(layout.state); }
 
@@ -76,12 +76,14 @@ struct Trainer::Impl {
   StepLayout LayoutOf(const Plan::Impl& plan) const;
   // Makes `plan`, `arena` and the parameters ready for a batch and copies it to the device; the
   // caller adds what its run needs beside it. labels: null for a run without a loss.
-  Result<RunArguments> Prepare(const Shape& input, const StridedView& x, const int64_t* labels,
-                               const StepState& settings,
-                               const std::vector<ParameterUpdate>& updates = {});
-  Status WriteSettings(int64_t batch, const int64_t* labels, const StepState& settings,
+  Result<RunArguments> BeginStep(const Shape& input, const StridedView& x, const int64_t* labels,
+                                 const StepState& initial,
+                                 const std::vector<ParameterUpdate>& updates = {});
+  // Copies to the device what a step needs beside its pictures. initial: what its kernels find.
+  Status WriteSettings(int64_t batch, const int64_t* labels, const StepState& initial,
                        const std::vector<ParameterUpdate>& updates);
-  // Afterwards the arena holds the gradients and new statistics of `plan`.
+  // Afterwards the arena holds the gradients and new statistics of `plan`, and the state tells
+  // whether there is to be an update.
   Status ForwardBackward(const RunArguments& run, bool clip);
   Status Update(const RunArguments& run, bool average);
   // All of a step; what came of it is in state() once the stream has got there.

@@ -49,9 +49,9 @@ Status Trainer::Impl::CheckSettings(const StepSettings& settings) const {
   for (size_t i = 0; i < velocity.size(); ++i) {
     const ParameterUpdate& update = settings.updates[i];
     if (std::isfinite(update.lr) && std::isfinite(update.weight_decay)) continue;
-    return InvalidArgument(inner->specs[i].name + ": lr and weight_decay must be finite, got " +
-                           std::to_string(update.lr) + " and " +
-                           std::to_string(update.weight_decay));
+    return InvalidArgument(
+        model_impl->specs[i].name + ": lr and weight_decay must be finite, got " +
+        std::to_string(update.lr) + " and " + std::to_string(update.weight_decay));
   }
   return {};
 }
@@ -70,44 +70,44 @@ StepLayout Trainer::Impl::LayoutOf(const Plan::Impl& plan) const {
   return step;
 }
 
-Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedView& x,
-                                            const int64_t* labels, const StepState& settings,
-                                            const std::vector<ParameterUpdate>& updates) {
+Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedView& x,
+                                              const int64_t* labels, const StepState& initial,
+                                              const std::vector<ParameterUpdate>& updates) {
   if (input.n < 1) {
     return InvalidShape("training needs a batch of at least 1, got input shape " +
                         input.ToString());
   }
-  const std::shared_ptr<Placement> where = inner->placement();
+  const std::shared_ptr<Placement> where = model_impl->placement();
   const PlanOptions options{
       .mode = Mode::kTraining, .label_smoothing = label_smoothing, .frozen = frozen};
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
-                        inner->PlanFor(*where, input, options, target));
+                        model_impl->PlanFor(*where, input, options, target));
   if (labels != nullptr) NINC_RETURN_IF_ERROR(CheckLabels(*next, labels, input.n));
   // Threads may be set between two steps.
   if (next != plan || layout.run.threads != where->backend->Threads()) {
     ResolveAll();
     plan = std::move(next);
     place = where;
-    layout = LayoutOf(Inner());
+    layout = LayoutOf(plan_impl());
   }
   NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
   {
-    const std::lock_guard lock(inner->parameters_mutex);
-    NINC_RETURN_IF_ERROR(inner->parameters.Prepare(place->backend, &stream(), "parameters"));
+    const std::lock_guard lock(model_impl->parameters_mutex);
+    NINC_RETURN_IF_ERROR(model_impl->parameters.MakeReady(place->backend, &stream(), "parameters"));
   }
-  NINC_RETURN_IF_ERROR(velocity.Prepare(place->backend, &stream(), "velocities"));
-  NINC_RETURN_IF_ERROR(averages.Prepare(place->backend, &stream(), "averages"));
+  NINC_RETURN_IF_ERROR(velocity.MakeReady(place->backend, &stream(), "velocities"));
+  NINC_RETURN_IF_ERROR(averages.MakeReady(place->backend, &stream(), "averages"));
   RunArguments run{.x = x,
-                   .parameters = &inner->parameters,
+                   .parameters = &model_impl->parameters,
                    .arena = arena.data(),
-                   .workspace = Inner().WorkspaceIn(arena.data(), layout.run),
+                   .workspace = plan_impl().WorkspaceIn(arena.data(), layout.run),
                    .labels = At<int64_t>(layout.labels),
                    .state = state(),
                    .updates = At<ParameterUpdate>(layout.updates),
                    .sums = At<double>(layout.sums),
                    .velocity = &velocity,
                    .averages = &averages};
-  NINC_RETURN_IF_ERROR(WriteSettings(input.n, labels, settings, updates));
+  NINC_RETURN_IF_ERROR(WriteSettings(input.n, labels, initial, updates));
   if (!stream().SharesMemory()) {
     NINC_RETURN_IF_ERROR(WriteInput(stream(), input, x, arena.data() + layout.run.input, &run.x));
   }
@@ -115,40 +115,40 @@ Result<RunArguments> Trainer::Impl::Prepare(const Shape& input, const StridedVie
 }
 
 // One copy for all, since each would wait for the one before it.
-Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const StepState& settings,
+Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const StepState& initial,
                                     const std::vector<ParameterUpdate>& updates) {
   settings_block.resize(layout.sums - layout.labels);
   const auto put = [&](size_t offset, const void* from, size_t bytes) {
     if (bytes > 0) std::memcpy(settings_block.data() + offset - layout.labels, from, bytes);
   };
   put(layout.labels, labels, labels == nullptr ? 0 : batch * sizeof(int64_t));
-  put(layout.state, &settings, sizeof(settings));
+  put(layout.state, &initial, sizeof(initial));
   put(layout.updates, updates.data(), updates.size() * sizeof(ParameterUpdate));
   return stream().Write(At<std::byte>(layout.labels), settings_block.data(), settings_block.size());
 }
 
 Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
-  const RecordingKey key{Inner().id, kForwardBackward | (clip ? kClipped : 0)};
+  const RecordingKey key{plan_impl().id, kForwardBackward | (clip ? kClipped : 0)};
   return stream().Replay(key, [&]() -> Status {
-    NINC_RETURN_IF_ERROR(Execute(Inner().kernels, RunOf(run)));
+    NINC_RETURN_IF_ERROR(Execute(plan_impl().kernels, RunOf(run)));
     // A gradient's sum of squares is taken parameter by parameter in double, each with sums over
     // fixed blocks: the same for any threads.
-    return Execute(clip ? Inner().update.clipped_limit : Inner().update.limit, RunOf(run));
+    return Execute(clip ? plan_impl().update.clipped_limit : plan_impl().update.limit, RunOf(run));
   });
 }
 
 Status Trainer::Impl::Update(const RunArguments& run, bool average) {
-  const std::lock_guard lock(inner->parameters_mutex);
-  const RecordingKey key{Inner().id, kUpdate | (average ? kAveraged : 0)};
+  const std::lock_guard lock(model_impl->parameters_mutex);
+  const RecordingKey key{plan_impl().id, kUpdate | (average ? kAveraged : 0)};
   // First: a failure in the middle may have changed some of them.
-  inner->parameters.DeviceChanged(arena.stream());
+  model_impl->parameters.DeviceChanged(arena.stream());
   velocity.DeviceChanged(arena.stream());
   if (average) averages.DeviceChanged(arena.stream());
-  ++inner->version;
+  ++model_impl->version;
   return stream().Replay(key, [&]() -> Status {
-    NINC_RETURN_IF_ERROR(Execute(Inner().update.weights, RunOf(run)));
-    NINC_RETURN_IF_ERROR(Execute(Inner().update.statistics, RunOf(run)));
-    return average ? Execute(Inner().update.averages, RunOf(run)) : Status();
+    NINC_RETURN_IF_ERROR(Execute(plan_impl().update.weights, RunOf(run)));
+    NINC_RETURN_IF_ERROR(Execute(plan_impl().update.statistics, RunOf(run)));
+    return average ? Execute(plan_impl().update.averages, RunOf(run)) : Status();
   });
 }
 
@@ -159,15 +159,16 @@ Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64
   if (average && averages.empty()) {
     averages = DeviceTensors(LikeParameters());  // before anything changes: memory may run out
   }
-  NINC_ASSIGN_OR_RETURN(const RunArguments run, Prepare(input, x, labels,
-                                                        {.key = {settings.seed, settings.step},
-                                                         .momentum = settings.momentum,
-                                                         .nesterov = settings.nesterov,
-                                                         .clip_norm = settings.clip_norm,
-                                                         .average_rate = settings.average_rate},
-                                                        settings.updates));
+  NINC_ASSIGN_OR_RETURN(const RunArguments run, BeginStep(input, x, labels,
+                                                          {.key = {settings.seed, settings.step},
+                                                           .momentum = settings.momentum,
+                                                           .nesterov = settings.nesterov,
+                                                           .clip_norm = settings.clip_norm,
+                                                           .average_rate = settings.average_rate},
+                                                          settings.updates));
   NINC_RETURN_IF_ERROR(ForwardBackward(run, clip));
-  // Elsewhere it is not known yet whether the update will do anything; here nothing need change.
+  // On the processor the backward pass is over, so that an update which is refused can be left out.
+  // On a GPU it is queued all the same, and each of its kernels looks at the state first.
   if (stream().SharesMemory() && state()->updated == 0) return {};
   return Update(run, average);
 }
@@ -214,15 +215,15 @@ void Trainer::Impl::ResolveAll() {
 }
 
 Result<StepResult> Outcome::Wait() {
-  const std::lock_guard lock(trainer_->inner->writer_mutex);
+  const std::lock_guard lock(trainer_->model_impl->writer_mutex);
   trainer_->Resolve(this);
   return *known_;
 }
 
 std::vector<Tensor> Trainer::Impl::LikeParameters() const {
   std::vector<Tensor> tensors;
-  for (size_t i = 0; i < inner->specs.size() && inner->specs[i].trainable; ++i) {
-    const Tensor& parameter = inner->parameters.host()[i];
+  for (size_t i = 0; i < model_impl->specs.size() && model_impl->specs[i].trainable; ++i) {
+    const Tensor& parameter = model_impl->parameters.host()[i];
     tensors.push_back({parameter.dims, std::vector<float>(parameter.data.size())});
   }
   return tensors;
@@ -236,8 +237,9 @@ Status Trainer::Impl::Replace(size_t index, const std::vector<float>& values, co
   NINC_RETURN_IF_ERROR(tensors->Fetch());
   std::vector<float>& data = tensors->mutable_host()[index].data;
   if (values.size() != data.size()) {
-    return InvalidShape(inner->specs[index].name + ": expected " + std::to_string(data.size()) +
-                        " values of " + what + ", got " + std::to_string(values.size()));
+    return InvalidShape(model_impl->specs[index].name + ": expected " +
+                        std::to_string(data.size()) + " values of " + what + ", got " +
+                        std::to_string(values.size()));
   }
   std::copy(values.begin(), values.end(), data.begin());
   tensors->HostChanged();

@@ -3,11 +3,12 @@
 
 #include "cuda/conv2d/conv2d_compile.h"
 #include "cuda/conv2d/conv2d_groups.h"
+#include "cuda/conv2d/conv2d_narrow.h"
 
 namespace ninc::cuda {
 namespace {
 
-// By precision, then block tile.
+// By precision, then block tile; 64×16 is strict alone.
 constexpr KernelId kKernels[][kBlockTiles] = {
     {{"conv2d", "ninc_conv2d_strict_128x32"},
      {"conv2d", "ninc_conv2d_strict_128x64"},
@@ -115,7 +116,7 @@ Product MakeProduct(const Conv2dPass& conv, Activation activation) {
 }
 
 // y(n,p,q,k) = activation(bias(k) + sum_rsc x(n, p*stride + r*dil - pad, ..., c) * weight(k,c,r,s))
-Compiled Compile(const step::Conv2d& step, const StepValues&) {
+Compiled Compile(const step::Conv2d& step, const CompileContext&) {
   NINC_RETURN_IF_ERROR(CheckSize(step.problem));
   const Conv2dPass conv(step.problem, Pass::kForward);
   const Product product = MakeProduct(conv, step.activation);
@@ -131,7 +132,7 @@ Compiled Compile(const step::Conv2d& step, const StepValues&) {
 
 // dx(n,h,w,c) = the sum of dy(n,p,q,k) * weight(k,c,r,s) over all p, q, r, s, k that read it; with
 // x only where the activation that gave x passed on what it was given, else 0.
-Compiled Compile(const step::Conv2dBackwardData& step, const StepValues&) {
+Compiled Compile(const step::Conv2dBackwardData& step, const CompileContext&) {
   NINC_RETURN_IF_ERROR(CheckSize(step.problem));
   const Activation activation = step.x != kNoValue ? step.activation : Activation{};
   const Conv2dPass conv(step.problem, Pass::kBackwardData);

@@ -112,15 +112,15 @@ __device__ __forceinline__ void Convolve(const Conv2dArgs& args) {
 }
 
 // acc(n) += sum over half of a stage's e of gathered(row, e) * packed(e, n) for n < columns
-constexpr int kNarrow = 16;
-__device__ __forceinline__ void AddNarrow(uint32_t gathered, uint32_t packed, int row, int half,
-                                          int columns, float (&acc)[kNarrow]) {
+constexpr int kFewColumns = 16;
+__device__ __forceinline__ void AddFewColumns(uint32_t gathered, uint32_t packed, int row, int half,
+                                              int columns, float (&acc)[kFewColumns]) {
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const int chunk = 2 * half + i;
     const float4 pixel = Load4(gathered + SwizzledWord(row, chunk) * 4);
 #pragma unroll
-    for (int n = 0; n < kNarrow; n += 2) {
+    for (int n = 0; n < kFewColumns; n += 2) {
       if (n >= columns) break;
       const float4 first = Load4(packed + (2 * n + chunk) * 16);
       const float4 second = Load4(packed + (2 * kDepth + 2 * n + chunk) * 16);
@@ -157,7 +157,7 @@ NINC_CONVOLUTION(reduced_64x96, kReduced, 2, 3, 3)
 extern "C" __global__ void __launch_bounds__(128, 4)
     ninc_conv2d_strict_64x16(const __grid_constant__ Conv2dArgs args) {
   constexpr int kRows = 64, kThreads = 128;
-  using Memory = StageMemory<kRows, kNarrow>;
+  using Memory = StageMemory<kRows, kFewColumns>;
   __shared__ Memory memory;
   const int first_row = blockIdx.x * kRows;
   const int row = threadIdx.x % kRows, half = threadIdx.x / kRows;
@@ -166,9 +166,9 @@ extern "C" __global__ void __launch_bounds__(128, 4)
   const uint32_t packed = gathered + offsetof(Memory, packed);
   GatherAlongDepth<kRows, kThreads> gather(args.gather, first_row, memory.pixels,
                                            gathered + offsetof(Memory, pixels));
-  PackedCopier<kNarrow, kThreads> weights(args.packed, args.packed_columns, 0);
+  PackedCopier<kFewColumns, kThreads> weights(args.packed, args.packed_columns, 0);
 
-  float acc[kNarrow] = {};
+  float acc[kFewColumns] = {};
   int stage = 1, next = 0;
 #pragma unroll 1
   for (int turn = 1 - kStages; turn < args.stages; ++turn) {
@@ -180,8 +180,8 @@ extern "C" __global__ void __launch_bounds__(128, 4)
     }
     CommitCopies();
     if (turn >= 0) {
-      AddNarrow(gathered + stage * Memory::kGatheredBytes, packed + stage * Memory::kPackedBytes,
-                row, half, args.columns, acc);
+      AddFewColumns(gathered + stage * Memory::kGatheredBytes,
+                    packed + stage * Memory::kPackedBytes, row, half, args.columns, acc);
     }
     stage = stage + 1 == kStages ? 0 : stage + 1;
     next = next + 1 == kStages ? 0 : next + 1;
@@ -191,12 +191,12 @@ extern "C" __global__ void __launch_bounds__(128, 4)
   float* sums = memory.gathered[0];  // [channel][row]
   __syncthreads();
 #pragma unroll
-  for (int n = 0; n < kNarrow; ++n) {
+  for (int n = 0; n < kFewColumns; ++n) {
     if (half == 1) sums[n * kRows + row] = acc[n];
   }
   __syncthreads();
 #pragma unroll
-  for (int n = 0; n < kNarrow; ++n) {
+  for (int n = 0; n < kFewColumns; ++n) {
     if (half == 0) sums[n * kRows + row] += acc[n];
   }
   __syncthreads();

@@ -87,7 +87,7 @@ struct PackArgs {
   uint32_t staged;        // whether e is split into stages
 };
 
-struct Conv2dWeightsArgs {
+struct Conv2dWeightGradientArgs {
   Gather gather;    // of x, rows: the output's pixels
   const float* dy;  // rows × columns
   float* partial;   // chunks × (reduction + 1) × packed_columns; last row: sums of dy

@@ -5,13 +5,14 @@ namespace ninc::cuda {
 
 Packing PackingOf(const Conv2dPass& conv) {
   const ProductShape& shape = conv.shape;
-  const bool stages = conv.kernels == Conv2dPass::Kernels::kTiles;
-  const int64_t count = stages ? shape.packed_size() : shape.reduction() * shape.columns;
+  // conv2d.cu reads weights by stages, the other kernels one after the other.
+  const bool staged = conv.kernels == Conv2dPass::Kernels::kTiles;
+  const int64_t count = staged ? shape.packed_size() : shape.reduction() * shape.columns;
   PackArgs fixed{};
   fixed.count = static_cast<int32_t>(count);
   fixed.columns = static_cast<int32_t>(shape.columns);
-  fixed.staged = stages;
-  fixed.packed_columns = static_cast<int32_t>(stages ? shape.packed_columns() : shape.columns);
+  fixed.staged = staged;
+  fixed.packed_columns = static_cast<int32_t>(staged ? shape.packed_columns() : shape.columns);
   fixed.channels = static_cast<int32_t>(shape.channels);
   fixed.reduction = static_cast<int32_t>(shape.reduction());
   fixed.taps = static_cast<int32_t>(shape.taps);

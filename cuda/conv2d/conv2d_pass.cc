@@ -1,9 +1,21 @@
+// Which kernels compute a pass, on which tiles.
 #include "cuda/conv2d/conv2d_pass.h"
 
 #include <algorithm>
 
+#include "cuda/conv2d/conv2d_narrow.h"
+
 namespace ninc::cuda {
 namespace {
+
+// A warp of 32 threads for each of a block's warp tiles.
+static_assert([] {
+  for (int i = 0; i < kWarpTileBlocks; ++i) {
+    const BlockSize& size = kBlockSizes[i];
+    if (size.threads != size.rows * size.columns / kWarpTile) return false;
+  }
+  return true;
+}());
 
 const BlockSize& SizeOf(BlockTile tile) { return kBlockSizes[static_cast<int>(tile)]; }
 
@@ -30,7 +42,7 @@ Conv2dPass::Conv2dPass(const Conv2dProblem& p, Pass pass)
   } else if (pass != Pass::kForward && p.IsPointwise() && p.out_channels <= kNarrowOutputs) {
     kernels = Kernels::kNarrow;
   } else if (pass != Pass::kBackwardWeights && shape.columns <= SizeOf(BlockTile::k64x16).columns) {
-    tile = BlockTile::k64x16;
+    tile = BlockTile::k64x16;  // for weight gradients there is no such kernel
   } else {
     tile = ChooseWarpTiles(shape.columns);
     precision = PrecisionIndex(p.method);

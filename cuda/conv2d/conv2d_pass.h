@@ -1,13 +1,13 @@
 // A pass of a convolution with all that is chosen for it: which kernels compute it, on which tiles
 // and in which precision. The launch, the layout of packed weights and the name that a plan shows
-// follow from it.
+// follow from it. A forward pass in a chain may be computed by the chain's own kernel instead
+// (fused/mlpconv.cc), which reads weights in the same layout.
 #pragma once
 
 #include <cstdint>
 #include <iterator>
 #include <string>
 
-#include "cuda/conv2d/conv2d_narrow.h"
 #include "cuda/conv2d/conv2d_shape.h"
 #include "ninc/problem.h"
 
@@ -27,6 +27,7 @@ struct BlockSize {
 inline constexpr BlockSize kBlockSizes[] = {
     {128, 32, 128}, {128, 64, 256}, {64, 96, 192}, {64, 16, 128}};  // by BlockTile
 inline constexpr int kBlockTiles = std::size(kBlockSizes);
+inline constexpr int kWarpTileBlocks = 3;  // the first of them
 
 // Chosen once, where a step is compiled.
 struct Conv2dPass {

@@ -4,21 +4,22 @@
 #include "cuda/conv2d/conv2d.h"
 #include "cuda/conv2d/conv2d_compile.h"
 #include "cuda/conv2d/conv2d_groups.h"
+#include "cuda/conv2d/conv2d_narrow.h"
 
 namespace ninc::cuda {
 namespace {
 
 // By precision, then block tile.
-constexpr KernelId kKernels[][3] = {
-    {{"conv2d_weight_gradient", "ninc_conv2d_weights_strict_128x32"},
-     {"conv2d_weight_gradient", "ninc_conv2d_weights_strict_128x64"},
-     {"conv2d_weight_gradient", "ninc_conv2d_weights_strict_64x96"}},
-    {{"conv2d_weight_gradient", "ninc_conv2d_weights_split_128x32"},
-     {"conv2d_weight_gradient", "ninc_conv2d_weights_split_128x64"},
-     {"conv2d_weight_gradient", "ninc_conv2d_weights_split_64x96"}},
-    {{"conv2d_weight_gradient", "ninc_conv2d_weights_reduced_128x32"},
-     {"conv2d_weight_gradient", "ninc_conv2d_weights_reduced_128x64"},
-     {"conv2d_weight_gradient", "ninc_conv2d_weights_reduced_64x96"}},
+constexpr KernelId kKernels[][kWarpTileBlocks] = {
+    {{"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_strict_128x32"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_strict_128x64"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_strict_64x96"}},
+    {{"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_split_128x32"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_split_128x64"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_split_64x96"}},
+    {{"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_reduced_128x32"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_reduced_128x64"},
+     {"conv2d_weight_gradient", "ninc_conv2d_weight_gradient_reduced_64x96"}},
 };
 
 constexpr uint32_t kGroupThreads = 256;
@@ -61,7 +62,7 @@ using PartialSums =
     std::function<Status(Stream& stream, const float* x, const float* dy, float* partial)>;
 
 PartialSums OfTiles(const Conv2dPass& conv, const Schedule& schedule, bool bias) {
-  Conv2dWeightsArgs fixed{};
+  Conv2dWeightGradientArgs fixed{};
   fixed.gather = MakeGather(conv.problem, Pass::kBackwardWeights);
   fixed.columns = static_cast<int32_t>(schedule.shape.columns);
   fixed.packed_columns = static_cast<int32_t>(schedule.packed_columns);
@@ -72,7 +73,7 @@ PartialSums OfTiles(const Conv2dPass& conv, const Schedule& schedule, bool bias)
   const KernelId kernel = kKernels[conv.precision][static_cast<int>(conv.tile)];
   return [fixed, kernel, grid = schedule.grid()](Stream& stream, const float* x, const float* dy,
                                                  float* partial) {
-    Conv2dWeightsArgs args = fixed;
+    Conv2dWeightGradientArgs args = fixed;
     SetPicture(args.gather, x);
     args.dy = dy;
     args.partial = partial;
@@ -137,7 +138,7 @@ PartialSums MakePartialSums(const Conv2dPass& conv, const Schedule& schedule, bo
 
 // dweight(k,c,r,s) = sum_npq dy(n,p,q,k) * x(n, p*stride + r*dil - pad, ..., c); dbias(k) = sum_npq
 // dy(n,p,q,k), unless it is missing.
-Compiled Compile(const step::Conv2dBackwardWeights& step, const StepValues&) {
+Compiled Compile(const step::Conv2dBackwardWeights& step, const CompileContext&) {
   NINC_RETURN_IF_ERROR(CheckSize(step.problem));
   const Conv2dPass conv(step.problem, Pass::kBackwardWeights);
   const Schedule schedule(conv);

@@ -35,12 +35,12 @@ __device__ __forceinline__ void CopyAcross(uint32_t tile, Find find) {
 
 // Both operands: gathered pixels, whose kernel position and channel a thread keeps, and dy.
 template <int kRows, int kColumns, int kThreads>
-class WeightsCopier {
+class WeightGradientCopier {
  public:
   // origins: two times kDepth of shared memory, whose address is `at`. The block synchronises
   // before each Copy.
-  __device__ __forceinline__ WeightsCopier(const Conv2dWeightsArgs& args, int row, int column,
-                                           int4* origins, uint32_t at)
+  __device__ __forceinline__ WeightGradientCopier(const Conv2dWeightGradientArgs& args, int row,
+                                                  int column, int4* origins, uint32_t at)
       : args_(args),
         origins_(origins),
         at_(at),
@@ -121,7 +121,7 @@ class WeightsCopier {
     }
   }
 
-  const Conv2dWeightsArgs& args_;
+  const Conv2dWeightGradientArgs& args_;
   int4* origins_;
   uint32_t at_;
   int pixel_, end_;  // the next pixel to copy, and the last of the chunk
@@ -141,7 +141,7 @@ struct AcrossMemory {
 };
 
 template <Precision kPrecision, int kWarpRows, int kWarpColumns>
-__device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
+__device__ __forceinline__ void SumProducts(const Conv2dWeightGradientArgs& args) {
   constexpr int kRows = kWarpTile * kWarpRows, kColumns = kWarpTile * kWarpColumns;
   constexpr int kThreads = 32 * kWarpRows * kWarpColumns;
   constexpr int kPitchA = AcrossPitch(kRows), kPitchB = AcrossPitch(kColumns);
@@ -160,8 +160,8 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
 
   const uint32_t gathered = SharedAddress(&memory);
   const uint32_t dy = gathered + offsetof(Memory, dy);
-  WeightsCopier<kRows, kColumns, kThreads> copier(args, block_row, block_column, memory.origins,
-                                                  gathered + offsetof(Memory, origins));
+  WeightGradientCopier<kRows, kColumns, kThreads> copier(
+      args, block_row, block_column, memory.origins, gathered + offsetof(Memory, origins));
   const AcrossOffsets<kPrecision> lane(kPitchA, kPitchB);
   const uint32_t lane_gathered = Kept(lane.a + warp_row * 4);
   const uint32_t lane_dy = Kept(lane.b + warp_column * 4);
@@ -213,22 +213,22 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightsArgs& args) {
 }  // namespace
 
 // At most 128 registers a thread: 16 warps in flight.
-#define NINC_WEIGHTS(name, precision, warp_rows, warp_columns)                     \
-  extern "C" __global__ void __launch_bounds__(32 * warp_rows * warp_columns,      \
-                                               16 / (warp_rows * warp_columns))    \
-      ninc_conv2d_weights_##name(const __grid_constant__ Conv2dWeightsArgs args) { \
-    SumProducts<Precision::precision, warp_rows, warp_columns>(args);              \
+#define NINC_WEIGHT_GRADIENT(name, precision, warp_rows, warp_columns)                            \
+  extern "C" __global__ void __launch_bounds__(32 * warp_rows * warp_columns,                     \
+                                               16 / (warp_rows * warp_columns))                   \
+      ninc_conv2d_weight_gradient_##name(const __grid_constant__ Conv2dWeightGradientArgs args) { \
+    SumProducts<Precision::precision, warp_rows, warp_columns>(args);                             \
   }
 
-NINC_WEIGHTS(strict_128x32, kStrict, 4, 1)
-NINC_WEIGHTS(strict_128x64, kStrict, 4, 2)
-NINC_WEIGHTS(strict_64x96, kStrict, 2, 3)
-NINC_WEIGHTS(split_128x32, kSplit, 4, 1)
-NINC_WEIGHTS(split_128x64, kSplit, 4, 2)
-NINC_WEIGHTS(split_64x96, kSplit, 2, 3)
-NINC_WEIGHTS(reduced_128x32, kReduced, 4, 1)
-NINC_WEIGHTS(reduced_128x64, kReduced, 4, 2)
-NINC_WEIGHTS(reduced_64x96, kReduced, 2, 3)
+NINC_WEIGHT_GRADIENT(strict_128x32, kStrict, 4, 1)
+NINC_WEIGHT_GRADIENT(strict_128x64, kStrict, 4, 2)
+NINC_WEIGHT_GRADIENT(strict_64x96, kStrict, 2, 3)
+NINC_WEIGHT_GRADIENT(split_128x32, kSplit, 4, 1)
+NINC_WEIGHT_GRADIENT(split_128x64, kSplit, 4, 2)
+NINC_WEIGHT_GRADIENT(split_64x96, kSplit, 2, 3)
+NINC_WEIGHT_GRADIENT(reduced_128x32, kReduced, 4, 1)
+NINC_WEIGHT_GRADIENT(reduced_128x64, kReduced, 4, 2)
+NINC_WEIGHT_GRADIENT(reduced_64x96, kReduced, 2, 3)
 
 // A block adds up 32 weights of 32 output channels: neighbouring threads read neighbouring output
 // channels of a chunk's sums, and write neighbouring weights of one output channel.

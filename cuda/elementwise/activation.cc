@@ -5,7 +5,7 @@
 
 namespace ninc::cuda {
 
-Compiled Compile(const step::ActivationForward& step, const StepValues& context) {
+Compiled Compile(const step::ActivationForward& step, const CompileContext& context) {
   const int64_t count = context.shape(step.x).size();
   if (step.activation.kind == Activation::Kind::kNone) {
     return Kernel{[step, bytes = static_cast<size_t>(count) * sizeof(float)](const Run& run) {
@@ -24,7 +24,7 @@ Compiled Compile(const step::ActivationForward& step, const StepValues& context)
 
 // dx(row, c) = dy(row, c) where y(row, c) is at no limit, else 0; dbias(c) = sum over rows of
 // dx(row, c). Either may be missing.
-Compiled Compile(const step::ActivationBackward& step, const StepValues& context) {
+Compiled Compile(const step::ActivationBackward& step, const CompileContext& context) {
   const Shape shape = context.shape(step.dy);
   const RowSplits splits(shape.pixels(), shape.c, RowSplit::kMaxSums);
   return Kernel(ScratchOf(splits.MostRuns() * shape.c), [step, shape, splits](const Run& run) {

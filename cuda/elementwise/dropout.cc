@@ -11,12 +11,12 @@ namespace ninc::cuda {
 // The kernel reads a key as two words.
 static_assert(offsetof(DropoutKey, seed) == 0 && offsetof(DropoutKey, step) == sizeof(uint64_t));
 
-Compiled Compile(const step::Dropout& step, const StepValues& context) {
+Compiled Compile(const step::Dropout& step, const CompileContext& context) {
   return Kernel{[step, count = context.shape(step.x).size()](const Run& run) {
     const float* x = run.In(step.x);
     float* y = run.Out(step.y);
     const float p = run.arguments().dropout ? step.p : 0.0f;
-    const uint64_t threshold = cpu::DropThreshold(p);
+    const uint64_t threshold = DropThreshold(p);
     if (threshold >> 32 != 0) {  // p = 1 drops all, and 1 / (1 - p) is infinite
       return On(run).Zero(y, static_cast<size_t>(count) * sizeof(float));
     }

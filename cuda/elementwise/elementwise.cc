@@ -5,7 +5,7 @@
 
 namespace ninc::cuda {
 
-Compiled Compile(const step::Add& step, const StepValues& context) {
+Compiled Compile(const step::Add& step, const CompileContext& context) {
   return Kernel{[step, count = context.shape(step.y).size()](const Run& run) {
     const float *a = run.In(step.a), *b = run.In(step.b);
     float* y = run.Out(step.y);
@@ -14,7 +14,7 @@ Compiled Compile(const step::Add& step, const StepValues& context) {
   }};
 }
 
-Compiled Compile(const step::CopyChannels& step, const StepValues& context) {
+Compiled Compile(const step::CopyChannels& step, const CompileContext& context) {
   const int64_t x_stride = context.shape(step.x).c, y_stride = context.shape(step.y).c;
   const RowSplits splits(context.shape(step.x).pixels(), step.channels, RowSplit::kMaxRuns,
                          x_stride | y_stride);

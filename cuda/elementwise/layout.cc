@@ -64,7 +64,7 @@ Status FromPictures(Stream& stream, const Shape& shape, const Pictures& pictures
 }  // namespace
 
 // What the caller hands in is floats, N×C×H×W of any strides, or pictures, N×H×W×C bytes.
-Compiled Compile(const step::FromNchw& step, const StepValues& context) {
+Compiled Compile(const step::FromNchw& step, const CompileContext& context) {
   const Shape to = context.shape(step.y);
   if (context.values[step.x].kind != ValueKind::kInput) {
     const std::array<int64_t, 4> strides{to.c * to.h * to.w, to.h * to.w, to.w, 1};
@@ -80,7 +80,7 @@ Compiled Compile(const step::FromNchw& step, const StepValues& context) {
   }};
 }
 
-Compiled Compile(const step::ToNchw& step, const StepValues& context) {
+Compiled Compile(const step::ToNchw& step, const CompileContext& context) {
   const Shape from = context.shape(step.x);
   const int64_t pixels = from.h * from.w;
   if (pixels == 1 || from.c == 1) {  // the same bytes in both orders

@@ -1,3 +1,5 @@
+// The launches of the optimiser: norms and limits of gradients, updates of weights, averages and
+// statistics.
 #include "cuda/elementwise/sgd.h"
 
 #include "cuda/common/launch.h"
@@ -5,7 +7,7 @@
 
 namespace ninc::cuda {
 
-Compiled Compile(const step::SumOfSquares& step, const StepValues& context) {
+Compiled Compile(const step::SumOfSquares& step, const CompileContext& context) {
   const int64_t count = context.shape(step.x).size();
   // Follows from the count alone, so that the squares are added in the same order on every device.
   const Grid grid{.x = std::min(ElementGrid(count).x, kMaxSquareSums)};
@@ -20,7 +22,7 @@ Compiled Compile(const step::SumOfSquares& step, const StepValues& context) {
   });
 }
 
-Compiled Compile(const step::LimitGradients& step, const StepValues&) {
+Compiled Compile(const step::LimitGradients& step, const CompileContext&) {
   return Kernel{[step](const Run& run) {
     return On(run).Launch(
         {"sgd", "ninc_limit_gradients"}, Grid{.threads = 32},
@@ -28,7 +30,7 @@ Compiled Compile(const step::LimitGradients& step, const StepValues&) {
   }};
 }
 
-Compiled Compile(const step::SgdUpdate& step, const StepValues& context) {
+Compiled Compile(const step::SgdUpdate& step, const CompileContext& context) {
   return Kernel{[step, count = context.shape(step.weight).size()](const Run& run) {
     const float* gradient = run.In(step.gradient);
     float *velocity = run.Out(step.velocity), *weight = run.Out(step.weight);
@@ -43,7 +45,7 @@ Compiled Compile(const step::SgdUpdate& step, const StepValues& context) {
   }};
 }
 
-Compiled Compile(const step::AverageUpdate& step, const StepValues& context) {
+Compiled Compile(const step::AverageUpdate& step, const CompileContext& context) {
   return Kernel{[step, count = context.shape(step.weight).size()](const Run& run) {
     const float* weight = run.In(step.weight);
     float* average = run.Out(step.average);
@@ -53,7 +55,7 @@ Compiled Compile(const step::AverageUpdate& step, const StepValues& context) {
   }};
 }
 
-Compiled Compile(const step::CopyUpdated& step, const StepValues& context) {
+Compiled Compile(const step::CopyUpdated& step, const CompileContext& context) {
   return Kernel{[step, count = context.shape(step.y).size()](const Run& run) {
     const float* x = run.In(step.x);
     float* y = run.Out(step.y);

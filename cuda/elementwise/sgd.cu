@@ -1,3 +1,4 @@
+// SGD with momentum (Sutskever, Martens, Dahl, Hinton 2013), and what goes before and after it.
 #include "cuda/elementwise/sgd.h"
 
 #include "cuda/common/reduce.cuh"

@@ -155,7 +155,7 @@ Result<Pooling> TailOf(const MlpConvProblem& p) {
 }  // namespace
 
 // y = tail(activation_L(conv_L(... activation_1(conv_1(x)))))
-Compiled Compile(const step::MlpConv& step, const StepValues&) {
+Compiled Compile(const step::MlpConv& step, const CompileContext&) {
   const MlpConvProblem& p = step.problem;
   for (const Conv2dProblem& layer : p.layers) NINC_RETURN_IF_ERROR(CheckSize(layer));
   const bool empty = p.layers[0].output().size() == 0;

@@ -28,7 +28,7 @@ Status Zero(Stream& stream, int64_t channels, float* a, float* b) {
 
 }  // namespace
 
-Compiled Compile(const step::FoldNorm& step, const StepValues& context) {
+Compiled Compile(const step::FoldNorm& step, const CompileContext& context) {
   return Kernel{[step, channels = context.shape(step.scale).c](const Run& run) {
     const FoldNormArgs args{.channels = channels,
                             .weight = run.In(step.weight),
@@ -43,7 +43,7 @@ Compiled Compile(const step::FoldNorm& step, const StepValues& context) {
   }};
 }
 
-Compiled Compile(const step::ScaleShift& step, const StepValues& context) {
+Compiled Compile(const step::ScaleShift& step, const CompileContext& context) {
   const Shape shape = context.shape(step.x);
   const RowSplits splits(shape.pixels(), shape.c, RowSplit::kMaxRuns);
   return Kernel{[step, splits](const Run& run) {
@@ -56,7 +56,7 @@ Compiled Compile(const step::ScaleShift& step, const StepValues& context) {
 }
 
 // Mean and variance of runs of rows, then of all rows, then y.
-Compiled Compile(const step::BatchNorm& step, const StepValues& context) {
+Compiled Compile(const step::BatchNorm& step, const CompileContext& context) {
   const int64_t rows = context.shape(step.x).pixels(), channels = context.shape(step.x).c;
   const RowSplits sums(rows, channels, RowSplit::kMaxSums);
   const RowSplits all(rows, channels, RowSplit::kMaxRuns);
@@ -93,7 +93,7 @@ Compiled Compile(const step::BatchNorm& step, const StepValues& context) {
 }
 
 // Sums of gradients over runs of rows, then over all rows, then dx.
-Compiled Compile(const step::BatchNormBackward& step, const StepValues& context) {
+Compiled Compile(const step::BatchNormBackward& step, const CompileContext& context) {
   const int64_t rows = context.shape(step.x).pixels(), channels = context.shape(step.x).c;
   const RowSplits sums(rows, channels, RowSplit::kMaxSums);
   const RowSplits all(rows, channels, RowSplit::kMaxRuns);

@@ -13,14 +13,14 @@ Grid WarpGrid(int64_t rows) {
 
 }  // namespace
 
-Compiled Compile(const step::Softmax& step, const StepValues& context) {
+Compiled Compile(const step::Softmax& step, const CompileContext& context) {
   return Kernel{[step, x = context.shape(step.x)](const Run& run) {
     return On(run).Launch({"softmax", "ninc_softmax_forward"}, WarpGrid(x.pixels()),
                           SoftmaxForwardArgs{x.pixels(), x.c, run.In(step.x), run.Out(step.y)});
   }};
 }
 
-Compiled Compile(const step::SoftmaxBackward& step, const StepValues& context) {
+Compiled Compile(const step::SoftmaxBackward& step, const CompileContext& context) {
   return Kernel{[step, y = context.shape(step.y)](const Run& run) {
     return On(run).Launch(
         {"softmax", "ninc_softmax_backward"}, WarpGrid(y.pixels()),
@@ -28,7 +28,7 @@ Compiled Compile(const step::SoftmaxBackward& step, const StepValues& context) {
   }};
 }
 
-Compiled Compile(const step::SoftmaxCrossEntropy& step, const StepValues& context) {
+Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& context) {
   const int64_t rows = context.shape(step.logits).n, channels = context.shape(step.logits).c;
   return Kernel(ScratchOf<RowLoss>(rows), [step, rows, channels](const Run& run) {
     auto* const row_losses = run.scratch().shared<RowLoss>();

@@ -25,14 +25,14 @@ Pooling GlobalAvgPooling(const Shape& input) {
   return Make("ninc_global_avg_pool2d_forward", input);
 }
 
-Compiled Compile(const step::GlobalAvgPool2d& step, const StepValues& context) {
-  return KernelOf(GlobalAvgPooling(context.shape(step.x)), step.x, step.y);
+Compiled Compile(const step::GlobalAvgPool2d& step, const CompileContext& context) {
+  return PoolKernel(GlobalAvgPooling(context.shape(step.x)), step.x, step.y);
 }
 
 // dx(n, pixel, c) = dy(n, c) / pixels
-Compiled Compile(const step::GlobalAvgPool2dBackward& step, const StepValues& context) {
-  return KernelOf(Make("ninc_global_avg_pool2d_backward", context.shape(step.dx)), step.dy,
-                  step.dx);
+Compiled Compile(const step::GlobalAvgPool2dBackward& step, const CompileContext& context) {
+  return PoolKernel(Make("ninc_global_avg_pool2d_backward", context.shape(step.dx)), step.dy,
+                    step.dx);
 }
 
 }  // namespace ninc::cuda

@@ -10,10 +10,10 @@ namespace ninc::cuda {
 namespace {
 
 // Queues the kernel, forward without dy.
-using MaxPooling =
+using GlobalMaxPooling =
     std::function<Status(Stream& stream, const float* dy, const float* x, float* to)>;
 
-Result<MaxPooling> Make(const Shape& input) {
+Result<GlobalMaxPooling> Make(const Shape& input) {
   constexpr int64_t kMostPixels = 0x7FFFFFFF;  // so that 32 bits hold a number past the last
   const int64_t pixels = input.h * input.w;
   if (pixels > kMostPixels) {
@@ -22,7 +22,7 @@ Result<MaxPooling> Make(const Shape& input) {
                         input.ToString());
   }
   const RowSplits splits(pixels, input.c, 1);
-  return MaxPooling([=](Stream& stream, const float* dy, const float* x, float* to) {
+  return GlobalMaxPooling([=](Stream& stream, const float* dy, const float* x, float* to) {
     const RowSplit& split = splits.For(dy, x, to);
     const GlobalMaxPoolArgs args{split, x, dy, to, static_cast<uint32_t>(split.tiles())};
     const Grid grid{.x = Blocks(input.n * split.tiles()), .threads = RowSplit::kThreads};
@@ -33,16 +33,16 @@ Result<MaxPooling> Make(const Shape& input) {
 }  // namespace
 
 // y(n, c) = the largest x(n, pixel, c)
-Compiled Compile(const step::GlobalMaxPool2d& step, const StepValues& context) {
-  NINC_ASSIGN_OR_RETURN(const MaxPooling pooling, Make(context.shape(step.x)));
+Compiled Compile(const step::GlobalMaxPool2d& step, const CompileContext& context) {
+  NINC_ASSIGN_OR_RETURN(const GlobalMaxPooling pooling, Make(context.shape(step.x)));
   return Kernel{[step, pooling](const Run& run) {
     return pooling(On(run), nullptr, run.In(step.x), run.Out(step.y));
   }};
 }
 
 // dx(n, pixel, c) = dy(n, c) at the first pixel with the largest x, else 0
-Compiled Compile(const step::GlobalMaxPool2dBackward& step, const StepValues& context) {
-  NINC_ASSIGN_OR_RETURN(const MaxPooling pooling, Make(context.shape(step.dx)));
+Compiled Compile(const step::GlobalMaxPool2dBackward& step, const CompileContext& context) {
+  NINC_ASSIGN_OR_RETURN(const GlobalMaxPooling pooling, Make(context.shape(step.dx)));
   return Kernel{[step, pooling](const Run& run) {
     return pooling(On(run), run.In(step.dy), run.In(step.x), run.Out(step.dx));
   }};

@@ -76,17 +76,17 @@ Result<Pooling> AvgPooling(const Pool2dProblem& problem) {
   return Forward("ninc_avg_pool2d_forward", problem);
 }
 
-Compiled Compile(const step::MaxPool2d& step, const StepValues&) {
+Compiled Compile(const step::MaxPool2d& step, const CompileContext&) {
   NINC_ASSIGN_OR_RETURN(const Pooling pooling, MaxPooling(step.problem));
-  return KernelOf(pooling, step.x, step.y);
+  return PoolKernel(pooling, step.x, step.y);
 }
 
-Compiled Compile(const step::AvgPool2d& step, const StepValues&) {
+Compiled Compile(const step::AvgPool2d& step, const CompileContext&) {
   NINC_ASSIGN_OR_RETURN(const Pooling pooling, AvgPooling(step.problem));
-  return KernelOf(pooling, step.x, step.y);
+  return PoolKernel(pooling, step.x, step.y);
 }
 
-Compiled Compile(const step::AvgPool2dBackward& step, const StepValues&) {
+Compiled Compile(const step::AvgPool2dBackward& step, const CompileContext&) {
   NINC_ASSIGN_OR_RETURN(const Pool2dArgs shape, Arguments(step.problem));
   return Kernel{[step, shape](const Run& run) {
     Pool2dArgs args = shape;
@@ -96,7 +96,7 @@ Compiled Compile(const step::AvgPool2dBackward& step, const StepValues&) {
   }};
 }
 
-Compiled Compile(const step::MaxPool2dBackward& step, const StepValues&) {
+Compiled Compile(const step::MaxPool2dBackward& step, const CompileContext&) {
   NINC_ASSIGN_OR_RETURN(const Pool2dArgs shape, Arguments(step.problem));
   return Kernel{[step, shape](const Run& run) {
     MaxPool2dBackwardArgs args{};

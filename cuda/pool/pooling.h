@@ -14,7 +14,7 @@ Result<Pooling> MaxPooling(const Pool2dProblem& problem);
 Result<Pooling> AvgPooling(const Pool2dProblem& problem);
 Pooling GlobalAvgPooling(const Shape& input);
 
-inline Kernel KernelOf(Pooling pooling, ValueId from, ValueId to) {
+inline Kernel PoolKernel(Pooling pooling, ValueId from, ValueId to) {
   return [=](const Run& run) { return pooling(On(run), run.In(from), run.Out(to)); };
 }
 

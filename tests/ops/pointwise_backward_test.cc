@@ -137,19 +137,27 @@ TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
       });
 }
 
-// A backend that has no kernel for the step says so, and the layers stay unfused.
+// A backend that has no kernel for the step says so, and the layers stay unfused. It has one where
+// there are 16 chunks of 1024 pixels at the least, and a chunk's sums take 256 KiB at the most.
 TEST(PointwiseBackwardTest, IsCompiledWhereItIsWorthIt) {
-  const auto compiled = [](const ConvCase& c) {
-    const Result<std::optional<Kernel>> kernel =
-        Backends().front().backend->Compile(step::PointwiseBackward{.problems = {c.problem()}}, {});
-    ExpectOk(kernel.status());
-    return kernel.value().has_value();
-  };
-  const ConvCase many{.n = 128, .c = 96, .h = 16, .w = 16, .k = 96, .r = 1, .s = 1};
-  EXPECT_EQ(compiled(many), !OnGpu());
-  ConvCase few = many, wide = many, large = many, grouped = many;
-  few.n = 1, wide.c = wide.k = 1024, large.r = large.s = 3, grouped.groups = 2;
-  for (const ConvCase& c : {few, wide, large, grouped}) EXPECT_FALSE(compiled(c));
+  for (const TestedBackend& tested : Backends()) {
+    SCOPED_TRACE(tested.name);
+    const auto compiled = [&](const ConvCase& c) {
+      const Result<std::optional<Kernel>> kernel =
+          tested.backend->Compile(step::PointwiseBackward{.problems = {c.problem()}}, {});
+      ExpectOk(kernel.status());
+      return kernel.value().has_value();
+    };
+    // Sums of (255 + 1) * 256 floats; 256 columns fill the panels of every target.
+    const ConvCase most{.n = 16, .c = 255, .h = 32, .w = 32, .k = 256, .r = 1, .s = 1};
+    EXPECT_EQ(compiled(most), !OnGpu());
+    ConvCase few = most, wide = most, large = most, grouped = most;
+    few.n = 1, few.h = 16 * 1024 - 1, few.w = 1;
+    wide.c = 256;
+    large.r = large.s = 3, large.padding = Same(1);
+    grouped.c = 2, grouped.groups = 2;
+    for (const ConvCase& c : {few, wide, large, grouped}) EXPECT_FALSE(compiled(c));
+  }
 }
 
 }  // namespace

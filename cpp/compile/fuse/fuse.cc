@@ -1,5 +1,4 @@
-// Chains grow forward from a convolution along the steps that follow it, as long as each reads what
-// the one before wrote. Gradients are joined in place: the order of the steps stays.
+// What all fusions use.
 #include "compile/fuse/fuse.h"
 
 #include <utility>
@@ -23,147 +22,21 @@ std::optional<Kernel> KernelOf(const Backend& backend, const Program& program, c
   return kernel.ok() ? std::move(kernel).value() : std::nullopt;
 }
 
+void DropSteps(const std::vector<bool>& dropped, Program* program) {
+  std::vector<Step> kept;
+  for (size_t i = 0; i < program->steps.size(); ++i) {
+    if (!dropped[i]) kept.push_back(std::move(program->steps[i]));
+  }
+  program->steps = std::move(kept);
+  CountForwardSteps(program);
+}
+
 void CountForwardSteps(Program* program) {
   for (size_t i = 0; i < program->steps.size(); ++i) {
     if (std::holds_alternative<step::SoftmaxCrossEntropy>(program->steps[i].op)) {
       program->forward_steps = i;
     }
   }
-}
-
-namespace {
-
-class ChainFusion {
- public:
-  explicit ChainFusion(Program* program) : program_(*program), readers_(CountReaders(*program)) {}
-
-  void Run() {
-    std::vector<Step> fused;
-    for (next_ = 0; next_ < program_.steps.size();) {
-      Step step = std::move(program_.steps[next_++]);
-      const auto* conv = std::get_if<step::Conv2d>(&step.op);
-      if (conv != nullptr && conv->problem.groups == 1) step = Grow(std::move(step), &fused);
-      fused.push_back(std::move(step));
-    }
-    program_.steps = std::move(fused);
-    CountForwardSteps(&program_);
-  }
-
- private:
-  template <typename Op>
-  const Op* Next() const {
-    return next_ < program_.steps.size() ? std::get_if<Op>(&program_.steps[next_].op) : nullptr;
-  }
-
-  // Takes what can follow `first` from the steps not taken yet; `first` itself where that is
-  // nothing.
-  Step Grow(Step first, std::vector<Step>* fused) {
-    const step::Conv2d conv = std::get<step::Conv2d>(first.op);
-    step::MlpConv chain{.problem = {}, .x = conv.x, .layers = {}, .y = conv.y};
-    std::vector<NodeId> nodes = first.nodes;
-    Append(conv, &chain);
-    for (;;) {
-      // A training program packs a layer's weights right before it; they do not depend on the
-      // chain, so they may go first.
-      const size_t before = next_;
-      while (Next<step::PackWeights>() != nullptr) ++next_;
-      const auto* layer = Next<step::Conv2d>();
-      if (layer == nullptr || layer->x != chain.y || !layer->problem.IsPointwise() ||
-          layer->problem.groups != 1 || chain.problem.layers.size() == MlpConvProblem::kMaxLayers) {
-        next_ = before;
-        break;
-      }
-      for (size_t i = before; i < next_; ++i) fused->push_back(std::move(program_.steps[i]));
-      chain.layers.back().kept = readers_[chain.y] > 1;
-      Append(*layer, &chain);
-      TakeNodes(&nodes);
-    }
-    if (readers_[chain.y] == 1) TakePool(&chain, &nodes);
-    if (chain.layers.size() == 1 && chain.problem.tail == MlpConvProblem::Tail::kNone) return first;
-    return {std::move(chain), std::move(nodes)};
-  }
-
-  void TakePool(step::MlpConv* chain, std::vector<NodeId>* nodes) {
-    using Tail = MlpConvProblem::Tail;
-    const auto take = [&](Tail tail, const Pool2dProblem& pool, ValueId y) {
-      chain->problem.tail = tail;
-      chain->problem.pool = pool;
-      chain->y = y;
-      TakeNodes(nodes);
-    };
-    if (const auto* max = Next<step::MaxPool2d>(); max != nullptr && max->x == chain->y) {
-      take(Tail::kMaxPool, max->problem, max->y);
-    } else if (const auto* avg = Next<step::AvgPool2d>(); avg != nullptr && avg->x == chain->y) {
-      take(Tail::kAvgPool, avg->problem, avg->y);
-    } else if (const auto* gap = Next<step::GlobalAvgPool2d>();
-               gap != nullptr && gap->x == chain->y) {
-      take(Tail::kGlobalAvgPool, {}, gap->y);
-    } else if (const auto* pool = Next<step::TrainingPool>();
-               pool != nullptr && pool->x == chain->y) {
-      const bool max = pool->problem.kind == TrainingPoolProblem::Kind::kMax;
-      chain->training = pool->problem;
-      chain->trace = pool->trace;
-      take(max ? Tail::kMaxPool : Tail::kAvgPool, pool->problem.pool, pool->y);
-    }
-  }
-
-  static void Append(const step::Conv2d& conv, step::MlpConv* chain) {
-    chain->problem.layers.push_back(conv.problem);
-    chain->problem.activations.push_back(conv.activation);
-    chain->layers.push_back({conv.packed, conv.bias, conv.y, false});
-    chain->y = conv.y;
-  }
-
-  // The next step is taken: its layers are computed by the chain.
-  void TakeNodes(std::vector<NodeId>* nodes) {
-    const std::vector<NodeId>& more = program_.steps[next_++].nodes;
-    nodes->insert(nodes->end(), more.begin(), more.end());
-  }
-
-  Program& program_;
-  std::vector<int> readers_;  // by value
-  size_t next_ = 0;           // the first step not taken yet
-};
-
-}  // namespace
-
-void FuseMlpConvs(Program* program) { ChainFusion(program).Run(); }
-
-void FuseGradients(Program* program) {
-  const std::vector<int> readers = CountReaders(*program);
-  // By value: the data gradient that gives it, and the weight gradient that reads it as dy.
-  std::vector<step::Conv2dBackwardData*> data(program->values.size());
-  std::vector<step::Conv2dBackwardWeights*> weights(program->values.size());
-  for (Step& step : program->steps) {
-    if (auto* s = std::get_if<step::Conv2dBackwardData>(&step.op)) data[s->dx] = s;
-    if (auto* s = std::get_if<step::Conv2dBackwardWeights>(&step.op)) weights[s->dy] = s;
-  }
-  std::vector<bool> dropped(program->steps.size());
-  for (size_t i = 0; i < program->steps.size(); ++i) {
-    auto* s = std::get_if<step::ActivationBackward>(&program->steps[i].op);
-    if (s == nullptr) continue;
-    step::Conv2dBackwardData* source = data[s->dy];
-    if (s->dx != kNoValue && source != nullptr && readers[s->dy] == 1) {
-      source->x = s->y;
-      source->activation = s->activation;
-      source->dx = s->dx;
-      *s = {.activation = {}, .dy = s->dx, .y = kNoValue, .dx = kNoValue, .dbias = s->dbias};
-    }
-    if (s->dx != kNoValue) continue;
-    // What is left is the bias's gradient, or nothing. Where a sum hands its gradient to several
-    // convolutions, one weight gradient takes one bias's along; the other biases keep their steps.
-    step::Conv2dBackwardWeights* const taker = weights[s->dy];
-    if (s->dbias != kNoValue && taker != nullptr && taker->dbias == kNoValue) {
-      taker->dbias = s->dbias;
-      dropped[i] = true;
-    }
-    if (s->dbias == kNoValue) dropped[i] = true;
-  }
-  std::vector<Step> kept;
-  for (size_t i = 0; i < program->steps.size(); ++i) {
-    if (!dropped[i]) kept.push_back(std::move(program->steps[i]));
-  }
-  program->steps = std::move(kept);
 }
 
 }  // namespace ninc

@@ -1,7 +1,11 @@
-// Joins steps that are faster as one.
+// Joins steps that are faster as one. The order of fusions matters and is CompilePlan's: pools
+// first, as a chain ends with one; chains before gradients; pointwise gradients last, after the
+// batch norms that take part of theirs.
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "compile/kernel.h"
@@ -12,8 +16,18 @@ namespace ninc {
 // By value: how many steps read it, or the caller does.
 std::vector<int> CountReaders(const Program& program);
 
-// The kernel that the backend has for a step of the program's values, none where it has none.
+// The step of this number, where there is one and it is of this kind; else null.
+template <typename Op>
+const Op* StepAt(const Program& program, size_t index) {
+  return index < program.steps.size() ? std::get_if<Op>(&program.steps[index].op) : nullptr;
+}
+
+// The kernel that the backend has for a step of the program's values, none where it has none. Steps
+// that are compiled on trial like this may leave values out that their kernel does not look at.
 std::optional<Kernel> KernelOf(const Backend& backend, const Program& program, const StepOp& step);
+
+// Takes these steps, by number, out of the program.
+void DropSteps(const std::vector<bool>& dropped, Program* program);
 
 // Sets program->forward_steps, which end at the loss, after steps have been joined.
 void CountForwardSteps(Program* program);
@@ -25,7 +39,8 @@ void CountForwardSteps(Program* program);
 void FuseTrainingPools(const Backend& backend, Program* program);
 
 // A convolution, the 1×1 convolutions that follow it and, where nobody else reads their output, the
-// pool that follows those become one step::MlpConv. Results stay the same to the bit.
+// pool that follows those become one step::MlpConv, for which every backend has a kernel. Results
+// stay the same to the bit.
 void FuseMlpConvs(Program* program);
 
 // The gradient of an activation goes into the data gradient that it masks, a bias's into the weight

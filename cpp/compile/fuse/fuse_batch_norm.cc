@@ -20,12 +20,7 @@ class NormFusion {
     for (Site& site : sites_) FindReader(&site);
     dropped_.resize(program_.steps.size());
     for (const Site& site : sites_) Rewrite(site);
-    std::vector<Step> kept;
-    for (size_t i = 0; i < dropped_.size(); ++i) {
-      if (!dropped_[i]) kept.push_back(std::move(program_.steps[i]));
-    }
-    program_.steps = std::move(kept);
-    CountForwardSteps(&program_);
+    DropSteps(dropped_, &program_);
   }
 
  private:
@@ -36,34 +31,31 @@ class NormFusion {
     step::BatchNorm forward;
     step::BatchNormBackward backward;
     ValueId scale;
-    // With a source, the batch norm whose result the convolution alone reads: that one has no
-    // memory, and neither has the gradient between the convolution and this one.
+    // The batch norm in front of the convolution, where nobody else reads its result going forward.
+    // Then neither that result nor the gradient between the convolution and this batch norm has
+    // memory.
     const Site* source = nullptr;
     size_t weights_step = 0, data_step = 0;
-    bool read_alone = false;  // is somebody's source
+    bool read_alone = false;  // this batch norm is the source of another site
   };
-
-  template <typename Op>
-  const Op* At(size_t index) const {
-    return std::get_if<Op>(&program_.steps[index].op);
-  }
 
   void FindSites() {
     std::vector<std::optional<size_t>> convs(program_.values.size());     // by y
     std::vector<std::optional<size_t>> backward(program_.values.size());  // by save_mean
     for (size_t i = 0; i < program_.steps.size(); ++i) {
-      if (const auto* s = At<step::BatchNormBackward>(i)) backward[s->save_mean] = i;
+      if (const auto* s = StepAt<step::BatchNormBackward>(program_, i)) backward[s->save_mean] = i;
     }
     for (size_t i = 0; i < program_.steps.size(); ++i) {
-      const auto* conv = At<step::Conv2d>(i);
+      const auto* conv = StepAt<step::Conv2d>(program_, i);
       if (conv != nullptr && conv->activation == Activation{}) convs[conv->y] = i;
-      const auto* norm = At<step::BatchNorm>(i);
+      const auto* norm = StepAt<step::BatchNorm>(program_, i);
       if (norm == nullptr || !convs[norm->x] || !backward[norm->save_mean]) continue;
       const size_t c = *convs[norm->x], b = *backward[norm->save_mean];
-      const Conv2dProblem& problem = At<step::Conv2d>(c)->problem;
+      const Conv2dProblem& problem = StepAt<step::Conv2d>(program_, c)->problem;
       if (!KernelOf(backend_, program_, step::NormConv2d{.problem = problem})) continue;
       convs[norm->x].reset();  // one batch norm's statistics each
-      sites_.push_back({c, i, b, *At<step::Conv2d>(c), *norm, *At<step::BatchNormBackward>(b),
+      sites_.push_back({c, i, b, *StepAt<step::Conv2d>(program_, c), *norm,
+                        *StepAt<step::BatchNormBackward>(program_, b),
                         program_.AddArena(program_.values[norm->save_mean].shape)});
     }
   }
@@ -72,8 +64,9 @@ class NormFusion {
   // one walk.
   void FindReader(Site* site) {
     const ValueId y = site->forward.y;
-    if (readers_[y] != 3)
-      return;  // batch norm's backward pass, the convolution and its weight gradient
+    // The batch norm's own backward pass, the convolution and its weight gradient.
+    constexpr int kReaders = 3;
+    if (readers_[y] != kReaders) return;
     for (Site& reader : sites_) {
       const Conv2dProblem& problem = reader.conv.problem;
       const ValueId dz = reader.backward.dx;
@@ -83,9 +76,9 @@ class NormFusion {
       }
       std::optional<size_t> weights, data;
       for (size_t i = reader.backward_step; i < site->backward_step; ++i) {
-        const auto* w = At<step::Conv2dBackwardWeights>(i);
+        const auto* w = StepAt<step::Conv2dBackwardWeights>(program_, i);
         if (w != nullptr && w->dy == dz && w->x == y) weights = i;
-        const auto* d = At<step::Conv2dBackwardData>(i);
+        const auto* d = StepAt<step::Conv2dBackwardData>(program_, i);
         if (d != nullptr && d->dy == dz && d->dx == site->backward.dy && readers_[d->dx] == 1) {
           data = i;
         }
@@ -154,8 +147,8 @@ class NormFusion {
 
   // Both gradients of a convolution between two batch norms.
   void RewriteGradients(const Site& site) {
-    const auto weights = *At<step::Conv2dBackwardWeights>(site.weights_step);
-    const auto data = *At<step::Conv2dBackwardData>(site.data_step);
+    const auto weights = *StepAt<step::Conv2dBackwardWeights>(program_, site.weights_step);
+    const auto data = *StepAt<step::Conv2dBackwardData>(program_, site.data_step);
     step::PointwiseBackward walk{
         .problems = {site.conv.problem},
         .layers = {{site.source->forward.x, data.packed, site.source->forward.activation,

@@ -31,11 +31,11 @@ class PointwiseFusion {
   // Takes the next steps where they are a weight gradient, packing and a data gradient with which
   // `chain` goes on. Packing depends on nothing else and goes first.
   bool TakeLayer(step::PointwiseBackward* chain, std::vector<NodeId>* nodes) {
-    const auto* weights = At<step::Conv2dBackwardWeights>(next_);
+    const auto* weights = StepAt<step::Conv2dBackwardWeights>(program_, next_);
     if (weights == nullptr) return false;
     size_t end = next_ + 1;
-    while (At<step::PackWeights>(end) != nullptr) ++end;
-    const auto* data = At<step::Conv2dBackwardData>(end);
+    while (StepAt<step::PackWeights>(program_, end) != nullptr) ++end;
+    const auto* data = StepAt<step::Conv2dBackwardData>(program_, end);
     if (data == nullptr || data->dy != weights->dy || !(data->problem == weights->problem)) {
       return false;
     }
@@ -59,11 +59,6 @@ class PointwiseFusion {
     for (size_t i = next_ + 1; i < end; ++i) steps_.push_back(std::move(program_.steps[i]));
     next_ = end + 1;
     return true;
-  }
-
-  template <typename Op>
-  const Op* At(size_t index) const {
-    return index < program_.steps.size() ? std::get_if<Op>(&program_.steps[index].op) : nullptr;
   }
 
   const Backend& backend_;

@@ -18,18 +18,13 @@ class PoolFusion {
 
   void Run() {
     for (size_t i = 0; i < program_.forward_steps; ++i) {
-      if (const auto* max = At<step::MaxPool2d>(i)) {
+      if (const auto* max = StepAt<step::MaxPool2d>(program_, i)) {
         Fuse<step::MaxPool2dBackward>(i, *max, TrainingPoolProblem::Kind::kMax);
-      } else if (const auto* avg = At<step::AvgPool2d>(i)) {
+      } else if (const auto* avg = StepAt<step::AvgPool2d>(program_, i)) {
         Fuse<step::AvgPool2dBackward>(i, *avg, TrainingPoolProblem::Kind::kAvg);
       }
     }
-    std::vector<Step> kept;
-    for (size_t i = 0; i < program_.steps.size(); ++i) {
-      if (!dropped_[i]) kept.push_back(std::move(program_.steps[i]));
-    }
-    program_.steps = std::move(kept);
-    CountForwardSteps(&program_);
+    DropSteps(dropped_, &program_);
   }
 
  private:
@@ -99,15 +94,10 @@ class PoolFusion {
   template <typename Op, typename Matches>
   std::pair<size_t, const Op*> Find(Matches matches) const {
     for (size_t i = 0; i < program_.steps.size(); ++i) {
-      const Op* op = At<Op>(i);
+      const Op* op = StepAt<Op>(program_, i);
       if (op != nullptr && !dropped_[i] && matches(program_.steps[i], *op)) return {i, op};
     }
     return {0, nullptr};
-  }
-
-  template <typename Op>
-  const Op* At(size_t index) const {
-    return std::get_if<Op>(&program_.steps[index].op);
   }
 
   const Backend& backend_;

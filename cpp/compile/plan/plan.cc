@@ -18,7 +18,8 @@ namespace ninc {
 
 namespace {
 
-// About: what it runs holds a copy of its step, and its texts are short.
+// An estimate: the function that a kernel runs holds a copy of its step, and its texts are so short
+// that they need no memory of their own.
 size_t BytesOf(const std::vector<Kernel>& kernels) {
   constexpr size_t kCandidates = 3;  // of a choice
   size_t bytes = 0;
@@ -64,7 +65,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
                                                 std::shared_ptr<Backend> backend, Target target) {
   static std::atomic<uint64_t> next_id{1};
   auto impl = std::make_unique<Plan::Impl>();
-  // Kernels hold the target they are for: nothing else needs to know it.
+  // Kernels are made for the target and keep it.
   const Backend& compiler = backend->SharesMemory() ? CpuBackend(target) : *backend;
   NINC_ASSIGN_OR_RETURN(impl->program, Lower(*graph, input, options));
   Update<Step> update;

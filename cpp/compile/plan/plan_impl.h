@@ -28,7 +28,7 @@ struct Plan::Impl {
   uint64_t id = 0;  // no other plan of this process has it: names recordings
   PlanOptions options;
   Shape input;
-  Target target{};  // the one it was compiled for: tiles, and so scratch memory, depend on it
+  Target target{};  // what it was compiled for, for Describe; kernels keep it themselves
   Program program;
   std::vector<Kernel> kernels;  // by step
   Update<Kernel> update;        // training

@@ -1,4 +1,5 @@
-// Each call goes to the algorithm that the pass takes: depthwise, Winograd's or direct.
+// Each function goes on to the algorithm that was chosen for its pass: depthwise, Winograd's or
+// direct.
 #include "cpu/conv2d/conv2d.h"
 
 #include <algorithm>
@@ -152,7 +153,7 @@ void Conv2dBackwardWeights(const Conv2dPass& conv, const float* x, const float* 
                      dbias, workspace);
 }
 
-Compiled Compile(const step::Conv2d& step, const Context& context) {
+Compiled Compile(const step::Conv2d& step, const CompileContext& context) {
   const Conv2dPass conv(context.target, step.problem, Pass::kForward);
   return Single(conv, [step, conv](const Run& run) {
     Conv2dForward(conv, run.In(step.x), run.In(step.packed), run.In(step.bias), step.activation,
@@ -160,7 +161,7 @@ Compiled Compile(const step::Conv2d& step, const Context& context) {
   });
 }
 
-Compiled Compile(const step::Conv2dBackwardData& step, const Context& context) {
+Compiled Compile(const step::Conv2dBackwardData& step, const CompileContext& context) {
   const Conv2dPass conv(context.target, step.problem, Pass::kBackwardData);
   return Single(conv, [step, conv](const Run& run) {
     Conv2dBackwardData(conv, run.In(step.dy), run.In(step.packed), run.In(step.x), step.activation,
@@ -168,7 +169,7 @@ Compiled Compile(const step::Conv2dBackwardData& step, const Context& context) {
   });
 }
 
-Compiled Compile(const step::Conv2dBackwardWeights& step, const Context& context) {
+Compiled Compile(const step::Conv2dBackwardWeights& step, const CompileContext& context) {
   const Conv2dPass conv(context.target, step.problem, Pass::kBackwardWeights);
   return Single(conv, [step, conv](const Run& run) {
     Conv2dBackwardWeights(conv, run.In(step.x), run.In(step.dy), run.Out(step.dweight),

@@ -23,7 +23,8 @@ WorkspaceSize Conv2dWorkspace(const Conv2dPass& conv);
 // Tells the kernel that a pass is part of it: how it wants its weights, and for Plan::Describe what
 // was chosen and what was weighed. block: what the kernel takes at a time.
 void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv, std::string block);
-std::string Conv2dBlock(const Conv2dPass& conv);  // of the pass alone
+// What a kernel of this pass and no more takes at a time, "64 tiles".
+std::string Conv2dBlock(const Conv2dPass& conv);
 
 // y(n,p,q,k) = act(bias(k) + sum_rsc x(n, p*stride + r*dil - pad, ..., c) * weight(k,c,r,s))
 void Conv2dForward(const Conv2dPass& conv, const float* x, const float* packed, const float* bias,

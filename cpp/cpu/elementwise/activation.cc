@@ -5,7 +5,7 @@
 #include "cpu/elementwise/activation.h"
 
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise/activation.cc"
@@ -101,7 +101,7 @@ void ActivationBackward(Target target, int64_t rows, int64_t channels, Activatio
   }
 }
 
-Compiled Compile(const step::ActivationForward& step, const Context& context) {
+Compiled Compile(const step::ActivationForward& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, ActivationForward);
   return Kernel{[step, kernel, count = context.shape(step.x).size()](const Run& run) {
     if (step.activation == Activation{} && run.In(step.x) == run.Out(step.y)) return;
@@ -109,7 +109,7 @@ Compiled Compile(const step::ActivationForward& step, const Context& context) {
   }};
 }
 
-Compiled Compile(const step::ActivationBackward& step, const Context& context) {
+Compiled Compile(const step::ActivationBackward& step, const CompileContext& context) {
   const Target target = context.target;
   const Shape dy = context.shape(step.dy);
   return Kernel(ActivationBackwardWorkspace(dy.pixels(), dy.c), [step, target, dy](const Run& run) {

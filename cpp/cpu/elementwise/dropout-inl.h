@@ -1,11 +1,11 @@
 // Dropout over a stretch of positions, for the kernels that drop what they read or write anyway.
 //
 // Included once for each target, as simd-inl.h.
-#if defined(NINC_KERNELS_DROPOUT_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef NINC_KERNELS_DROPOUT_INL_H_
-#undef NINC_KERNELS_DROPOUT_INL_H_
+#if defined(NINC_CPU_DROPOUT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef NINC_CPU_DROPOUT_INL_H_
+#undef NINC_CPU_DROPOUT_INL_H_
 #else
-#define NINC_KERNELS_DROPOUT_INL_H_
+#define NINC_CPU_DROPOUT_INL_H_
 #endif
 
 #include <algorithm>

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise/dropout.cc"
@@ -39,7 +39,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-Compiled Compile(const step::Dropout& step, const Context& context) {
+Compiled Compile(const step::Dropout& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, DropAll);
   return Kernel{[step, kernel, count = context.shape(step.x).size()](const Run& run) {
     const float p = run.arguments().dropout ? step.p : 0.0f;

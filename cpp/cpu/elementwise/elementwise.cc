@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise/elementwise.cc"
@@ -37,7 +37,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-Compiled Compile(const step::Add& step, const Context& context) {
+Compiled Compile(const step::Add& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, Add);
   return Kernel{[step, kernel, count = context.shape(step.y).size()](const Run& run) {
     kernel(count, run.In(step.a), run.In(step.b), step.activation, run.Out(step.y), run.threads());
@@ -46,7 +46,7 @@ Compiled Compile(const step::Add& step, const Context& context) {
 
 // y(r, y_offset + c) = x(r, x_offset + c) for c < channels. One input of a concat forward, or of
 // its gradient backward.
-Compiled Compile(const step::CopyChannels& step, const Context& context) {
+Compiled Compile(const step::CopyChannels& step, const CompileContext& context) {
   const Shape shape = context.shape(step.x);
   const int64_t x_stride = shape.c, y_stride = context.shape(step.y).c;
   return Kernel{[step, rows = shape.pixels(), x_stride, y_stride](const Run& run) {

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 namespace ninc::cpu {
 namespace {
@@ -93,7 +93,7 @@ void FromUint8(const Shape& shape, const Pictures& pictures, float* y, int threa
 }  // namespace
 
 // What the caller hands in is floats of any strides, or pictures.
-Compiled Compile(const step::FromNchw& step, const Context& context) {
+Compiled Compile(const step::FromNchw& step, const CompileContext& context) {
   const Shape to = context.shape(step.y);
   if (context.values[step.x].kind != ValueKind::kInput) {
     const std::array<int64_t, 4> strides{to.c * to.h * to.w, to.h * to.w, to.w, 1};
@@ -111,7 +111,7 @@ Compiled Compile(const step::FromNchw& step, const Context& context) {
   }};
 }
 
-Compiled Compile(const step::ToNchw& step, const Context& context) {
+Compiled Compile(const step::ToNchw& step, const CompileContext& context) {
   return Kernel{[step, from = context.shape(step.x)](const Run& run) {
     ToNchw(from, run.In(step.x), run.Out(step.y), run.threads());
   }};

@@ -10,7 +10,7 @@
 
 #include "base/sgd_settings.h"
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise/sgd.cc"
@@ -94,13 +94,13 @@ double SumOfSquares(int64_t count, const float* x, int threads) {
 
 }  // namespace
 
-Compiled Compile(const step::SumOfSquares& step, const Context& context) {
+Compiled Compile(const step::SumOfSquares& step, const CompileContext& context) {
   return Kernel{[step, count = context.shape(step.x).size()](const Run& run) {
     run.arguments().sums[step.slot] = SumOfSquares(count, run.In(step.x), run.threads());
   }};
 }
 
-Compiled Compile(const step::LimitGradients& step, const Context&) {
+Compiled Compile(const step::LimitGradients& step, const CompileContext&) {
   return Kernel{[step](const Run& run) {
     StepState* const state = run.arguments().state;
     const double* const sums = run.arguments().sums;
@@ -112,7 +112,7 @@ Compiled Compile(const step::LimitGradients& step, const Context&) {
   }};
 }
 
-Compiled Compile(const step::SgdUpdate& step, const Context& context) {
+Compiled Compile(const step::SgdUpdate& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, SgdUpdate);
   return Kernel{[step, kernel, count = context.shape(step.weight).size()](const Run& run) {
     const StepState& state = *run.arguments().state;
@@ -125,7 +125,7 @@ Compiled Compile(const step::SgdUpdate& step, const Context& context) {
   }};
 }
 
-Compiled Compile(const step::AverageUpdate& step, const Context& context) {
+Compiled Compile(const step::AverageUpdate& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, AverageUpdate);
   return Kernel{[step, kernel, count = context.shape(step.weight).size()](const Run& run) {
     const StepState& state = *run.arguments().state;
@@ -140,7 +140,7 @@ Compiled Compile(const step::AverageUpdate& step, const Context& context) {
   }};
 }
 
-Compiled Compile(const step::CopyUpdated& step, const Context& context) {
+Compiled Compile(const step::CopyUpdated& step, const CompileContext& context) {
   return Kernel{[step, count = context.shape(step.y).size()](const Run& run) {
     if (run.arguments().state->updated != 0) std::copy_n(run.In(step.x), count, run.Out(step.y));
   }};

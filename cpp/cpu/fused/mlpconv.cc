@@ -183,7 +183,7 @@ void RunChain(const MlpConvPlan& plan, const float* x, const MlpConvLayer* layer
 
 // y = tail(activation_L(conv_L(... activation_1(conv_1(x))))): the same bits as the layers one
 // after another.
-Compiled Compile(const step::MlpConv& step, const Context& context) {
+Compiled Compile(const step::MlpConv& step, const CompileContext& context) {
   const MlpConvPlan plan(context.target, step.problem);
   Kernel kernel(ScratchOf(plan), [step, plan](const Run& run) {
     std::array<MlpConvLayer, MlpConvProblem::kMaxLayers> layers;

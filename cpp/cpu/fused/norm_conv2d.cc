@@ -1,12 +1,12 @@
 // A convolution between batch norms, in training: it normalises what it reads and takes the
 // statistics of what it writes, both while they are in cache.
 //
-// A block of outputs leaves its mean and its squared deviations right after it was
-// computed; blocks are cut by the shape alone and joined in their order, so the bits do not depend
-// on the threads. A 1×1 layer after a batch norm normalises a block of pixels into scratch memory
-// and multiplies that: what the batch norm gives never exists as a whole. One by one, a batch norm
-// reads its matrix twice and writes another: with it NIN-CIFAR's training step at batch 128 took
-// 104 ms more than without on two cores, and takes 38 ms more so.
+// A block of outputs leaves its mean and its squared deviations right after it was computed; blocks
+// are cut by the shape alone and joined in their order, so the bits do not depend on the threads. A
+// 1×1 layer after a batch norm normalises a block of pixels into scratch memory and multiplies
+// that: what the batch norm gives never exists as a whole. One by one, a batch norm reads its
+// matrix twice and writes another: with it NIN-CIFAR's training step at batch 128 took 104 ms more
+// than without on two cores, and takes 38 ms more so.
 //
 // Tried and lost: a first layer's weight gradient that makes the batch norm's input gradient
 // itself, a tile at a time, in place of a pass that writes it.
@@ -212,7 +212,7 @@ void RunBlocks(const Conv2dPass& conv, const float* x, const Normalization* sour
 
 }  // namespace
 
-Compiled Compile(const step::NormConv2d& step, const Context& context) {
+Compiled Compile(const step::NormConv2d& step, const CompileContext& context) {
   const Conv2dProblem& p = step.problem;
   if (p.groups > 1 || p.output().size() == 0) return std::optional<Kernel>();
   const Conv2dPass conv(context.target, p, Pass::kForward);

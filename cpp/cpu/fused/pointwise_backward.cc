@@ -89,8 +89,8 @@ struct Layer {
   Panels weight_panels, data_panels;
 };
 
-struct GradientChain {
-  explicit GradientChain(const PointwisePlan& plan)
+struct GradientWalk {
+  explicit GradientWalk(const PointwisePlan& plan)
       : plan(plan),
         target(plan.target),
         pixels(plan.weights[0].problem.output().pixels()),
@@ -122,18 +122,18 @@ struct GradientChain {
   int64_t columns_bytes = 0, halves_bytes = 0;
 };
 
-struct ChainScratch {
-  ChainScratch(const GradientChain& chain, Carver& carver) {
-    const int64_t rows = BlockRows(chain.target);
+struct WalkScratch {
+  WalkScratch(const GradientWalk& walk, Carver& carver) {
+    const int64_t rows = BlockRows(walk.target);
     x = carver.Take<const float*>(rows);
     dy = carver.Take<const float*>(rows);
     dx = carver.Take<float*>(rows);
-    packed = carver.Take(rows * std::max(Tiles(chain.target).shape.width(), SplitShape().width()));
-    columns = carver.Take<std::byte>(chain.columns_bytes);
-    halves = carver.Take<std::byte>(chain.halves_bytes);
-    for (float*& buffer : between) buffer = carver.Take(rows * chain.widest);
-    normal = carver.Take(rows * chain.widest);
-    gradient = carver.Take(rows * chain.layer(0).out);
+    packed = carver.Take(rows * std::max(Tiles(walk.target).shape.width(), SplitShape().width()));
+    columns = carver.Take<std::byte>(walk.columns_bytes);
+    halves = carver.Take<std::byte>(walk.halves_bytes);
+    for (float*& buffer : between) buffer = carver.Take(rows * walk.widest);
+    normal = carver.Take(rows * walk.widest);
+    gradient = carver.Take(rows * walk.layer(0).out);
   }
 
   const float** x;     // [BlockRows]: rows of a layer's x
@@ -148,17 +148,17 @@ struct ChainScratch {
 };
 
 // What all threads share.
-struct ChainSums {
-  ChainSums(const GradientChain& chain, Carver& carver) {
-    chunks = carver.Take(chain.chunks * chain.floats);
-    factors = carver.Take(2 * chain.layer(0).out);
+struct WalkSums {
+  WalkSums(const GradientWalk& walk, Carver& carver) {
+    chunks = carver.Take(walk.chunks * walk.floats);
+    factors = carver.Take(2 * walk.layer(0).out);
   }
   float* chunks;   // [chunk][floats]
   float* factors;  // [offset, slope][out of the first]
 };
 
 void AddSplitWeights(const Layer& layer, const float* dy, int64_t pixels, bool first, float* sums,
-                     Fetch* fetch, const ChainScratch& scratch) {
+                     Fetch* fetch, const WalkScratch& scratch) {
   const Panels& panels = layer.weight_panels;
   std::byte* const right = reinterpret_cast<std::byte*>(scratch.packed);
   const SplitTiles tiles;
@@ -174,7 +174,7 @@ void AddSplitWeights(const Layer& layer, const float* dy, int64_t pixels, bool f
 
 // sums(c, k) += sum over the block's pixels m of x(m, c) * dy(m, k), and the bias's.
 void AddWeights(Target target, const Layer& layer, const float* dy, int64_t pixels, bool first,
-                float* sums, Fetch* fetch, const ChainScratch& scratch) {
+                float* sums, Fetch* fetch, const WalkScratch& scratch) {
   const TileKernels& kernels = Tiles(target);
   const Panels& panels = layer.weight_panels;
   if (panels.shape().split) {
@@ -197,26 +197,25 @@ struct Norms {
   const float* slope;
 };
 
-void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
+void RunChunk(const GradientWalk& walk, int64_t chunk, const float* dy,
               const PointwiseGradient* layers, const Norms* norms, float* dx, float* sums,
-              const ChainScratch& scratch) {
-  const Target target = chain.target;
-  const int64_t blocks = CeilDiv(chain.pixels, BlockRows(target));
-  const int64_t block0 = blocks * chunk / chain.chunks,
-                block1 = blocks * (chunk + 1) / chain.chunks;
-  for (size_t i = 0; i < chain.size(); ++i) {
-    const Layer& layer = chain.layer(i);
-    std::fill_n(sums + chain.offsets[i] + layer.bias(), layer.sums() - layer.bias(), 0.0f);
+              const WalkScratch& scratch) {
+  const Target target = walk.target;
+  const int64_t blocks = CeilDiv(walk.pixels, BlockRows(target));
+  const int64_t block0 = blocks * chunk / walk.chunks, block1 = blocks * (chunk + 1) / walk.chunks;
+  for (size_t i = 0; i < walk.size(); ++i) {
+    const Layer& layer = walk.layer(i);
+    std::fill_n(sums + walk.offsets[i] + layer.bias(), layer.sums() - layer.bias(), 0.0f);
   }
-  std::fill(sums + chain.norm_sums, sums + chain.floats, 0.0f);
+  std::fill(sums + walk.norm_sums, sums + walk.floats, 0.0f);
   for (int64_t block = block0; block < block1; ++block) {
     const int64_t first = block * BlockRows(target);
-    const int64_t count = std::min(BlockRows(target), chain.pixels - first);
+    const int64_t count = std::min(BlockRows(target), walk.pixels - first);
     const int64_t next =
-        block + 1 < block1 ? std::min(BlockRows(target), chain.pixels - first - count) : 0;
-    const float* from = dy + first * chain.layer(0).out;
-    for (size_t i = 0; i < chain.size(); ++i) {
-      const Layer& layer = chain.layer(i);
+        block + 1 < block1 ? std::min(BlockRows(target), walk.pixels - first - count) : 0;
+    const float* from = dy + first * walk.layer(0).out;
+    for (size_t i = 0; i < walk.size(); ++i) {
+      const Layer& layer = walk.layer(i);
       const float* const z = layers[i].x + first * layer.in;
       const float* const g = from;
       const float* x = z;
@@ -230,7 +229,7 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
         from = scratch.gradient;
         x = scratch.normal;
       }
-      const bool last = i + 1 == chain.size();
+      const bool last = i + 1 == walk.size();
       float* to = last ? dx + first * layer.in : scratch.between[i % 2];
       for (int64_t m = 0; m < count; ++m) {
         scratch.x[m] = x + m * layer.in;
@@ -245,7 +244,7 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
                     next_normalised}},
                   layer.weight_panels.Tiles(0, layer.weight_panels.count(), layer.in),
                   layer.weight_panels.shape().split ? kAnyLines : BlockRows(target) / 2);
-      AddWeights(target, layer, from, count, block == block0, sums + chain.offsets[i], &fetch,
+      AddWeights(target, layer, from, count, block == block0, sums + walk.offsets[i], &fetch,
                  scratch);
       const bool masked = layers[i].activation != Activation{};
       MultiplyBlock(target, {scratch.dy, count, 1, layer.out, scratch.halves}, layer.data_panels, 0,
@@ -255,7 +254,7 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
       if (norms != nullptr) {
         Normalization unmasked = norms->around.before.norm;
         unmasked.activation = {};
-        AddGradientSums(target, unmasked, {count, layer.in, to, z}, sums + chain.norm_sums);
+        AddGradientSums(target, unmasked, {count, layer.in, to, z}, sums + walk.norm_sums);
       }
       from = to;
     }
@@ -263,19 +262,19 @@ void RunChunk(const GradientChain& chain, int64_t chunk, const float* dy,
 }
 
 // One panel of one layer: the chunks' sums to dweight(k, c).
-void StorePanel(const GradientChain& chain, size_t index, int64_t panel, const float* sums,
+void StorePanel(const GradientWalk& walk, size_t index, int64_t panel, const float* sums,
                 const PointwiseGradient& gradient) {
-  const Layer& layer = chain.layer(index);
+  const Layer& layer = walk.layer(index);
   const Panels& panels = layer.weight_panels;
   const int64_t width = panels.Width(panel), column = panels.Column(panel);
   float total[kMaxTileVectors * kMaxLanes];
   const auto add = [&](const float* from) {
     std::copy_n(from, width, total);
-    for (int64_t chunk = 1; chunk < chain.chunks; ++chunk) {
-      for (int64_t j = 0; j < width; ++j) total[j] += from[chunk * chain.floats + j];
+    for (int64_t chunk = 1; chunk < walk.chunks; ++chunk) {
+      for (int64_t j = 0; j < width; ++j) total[j] += from[chunk * walk.floats + j];
     }
   };
-  sums += chain.offsets[index];
+  sums += walk.offsets[index];
   for (int64_t c = 0; c < layer.in; ++c) {
     add(sums + layer.in * column + c * width);
     for (int64_t j = 0; j < panels.Columns(panel); ++j) {
@@ -294,46 +293,48 @@ bool IsWorthIt(const Layer& layer, const Conv2dProblem& p) {
          Chunks(p.output().pixels()) >= kFewestChunks;
 }
 
+// The weights' gradients may differ in the last digits from those of layers one by one. norms: null
+// but for one layer between two batch norms.
 void RunChunks(const PointwisePlan& plan, const float* dy, const PointwiseGradient* layers,
                const PointwiseNorms* norms, float* dx, const Workspace& workspace) {
-  const GradientChain chain(plan);
+  const GradientWalk walk(plan);
   Carver carver(workspace.shared());
-  const ChainSums sums(chain, carver);
+  const WalkSums sums(walk, carver);
   float* const offset = sums.factors;
-  float* const slope = offset + chain.layer(0).out;
+  float* const slope = offset + walk.layer(0).out;
   std::optional<Norms> around;
   if (norms != nullptr) {
     const NormGradient& after = norms->after;
-    InputGradientFactors(chain.pixels, chain.layer(0).out, after.inv_std, after.dweight,
-                         after.dbias, offset, slope);
+    InputGradientFactors(walk.pixels, walk.layer(0).out, after.inv_std, after.dweight, after.dbias,
+                         offset, slope);
     around.emplace(Norms{*norms, offset, slope});
   }
-  ParallelFor(workspace.threads(), chain.chunks, [&](int64_t chunk, int thread) {
+  ParallelFor(workspace.threads(), walk.chunks, [&](int64_t chunk, int thread) {
     Carver carver(workspace.thread(thread));
-    RunChunk(chain, chunk, dy, layers, around ? &*around : nullptr, dx,
-             sums.chunks + chunk * chain.floats, ChainScratch(chain, carver));
+    RunChunk(walk, chunk, dy, layers, around ? &*around : nullptr, dx,
+             sums.chunks + chunk * walk.floats, WalkScratch(walk, carver));
   });
-  for (size_t i = 0; i < chain.size(); ++i) {
-    ParallelFor(workspace.threads(), chain.layer(i).weight_panels.count(),
-                [&](int64_t panel, int) { StorePanel(chain, i, panel, sums.chunks, layers[i]); });
+  for (size_t i = 0; i < walk.size(); ++i) {
+    ParallelFor(workspace.threads(), walk.layer(i).weight_panels.count(),
+                [&](int64_t panel, int) { StorePanel(walk, i, panel, sums.chunks, layers[i]); });
   }
   if (norms == nullptr) return;
   const NormGradient& before = norms->before;
-  StoreGradientSums(chain.chunks, sums.chunks + chain.norm_sums, chain.floats,
-                    chain.layer(chain.size() - 1).in, before.inv_std, before.dweight, before.dbias);
+  StoreGradientSums(walk.chunks, sums.chunks + walk.norm_sums, walk.floats,
+                    walk.layer(walk.size() - 1).in, before.inv_std, before.dweight, before.dbias);
 }
 
 }  // namespace
 
-Compiled Compile(const step::PointwiseBackward& step, const Context& context) {
+Compiled Compile(const step::PointwiseBackward& step, const CompileContext& context) {
   const PointwisePlan plan(context.target, step.problems);
   for (size_t i = 0; i < plan.data.size(); ++i) {
     if (!IsWorthIt(Layer(plan.weights[i], plan.data[i]), step.problems[i])) {
       return std::optional<Kernel>();
     }
   }
-  const GradientChain chain(plan);
-  const WorkspaceSize scratch{BytesOf<ChainSums>(chain), BytesOf<ChainScratch>(chain)};
+  const GradientWalk walk(plan);
+  const WorkspaceSize scratch{BytesOf<WalkSums>(walk), BytesOf<WalkScratch>(walk)};
   Kernel kernel(scratch, [step, plan](const Run& run) {
     std::array<PointwiseGradient, MlpConvProblem::kMaxLayers> layers;
     for (size_t i = 0; i < step.layers.size(); ++i) {

@@ -14,7 +14,7 @@
 #include "base/thread_pool.h"
 #include "cpu/norm/norm_rows.h"
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/norm/batch_norm.cc"
@@ -171,7 +171,7 @@ NormGradient ArraysOf(const step::NormValues& values, const Run& run) {
 
 // scale(c) = weight(c) / sqrt(var(c) + eps);  shift(c) = bias(c) + (offset(c) - mean(c)) * scale(c)
 // in double: done once for many pixels, each of which would meet its errors.
-Compiled Compile(const step::FoldNorm& step, const Context& context) {
+Compiled Compile(const step::FoldNorm& step, const CompileContext& context) {
   return Kernel{[step, channels = context.shape(step.scale).c](const Run& run) {
     const float *weight = run.In(step.weight), *bias = run.In(step.bias);
     const float *mean = run.In(step.mean), *var = run.In(step.var), *offset = run.In(step.offset);
@@ -185,7 +185,7 @@ Compiled Compile(const step::FoldNorm& step, const Context& context) {
   }};
 }
 
-Compiled Compile(const step::ScaleShift& step, const Context& context) {
+Compiled Compile(const step::ScaleShift& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, ScaleShift);
   return Kernel{[step, kernel, x = context.shape(step.x)](const Run& run) {
     kernel(x.pixels(), x.c, run.In(step.x), run.In(step.scale), run.In(step.shift), step.activation,
@@ -198,7 +198,7 @@ Compiled Compile(const step::ScaleShift& step, const Context& context) {
 //     inv_std(c) = 1 / sqrt(var(c) + eps)
 // With no rows nothing is normalised, the running statistics stay as they are, save_mean and
 // save_inv_std become 0.
-Compiled Compile(const step::BatchNorm& step, const Context& context) {
+Compiled Compile(const step::BatchNorm& step, const CompileContext& context) {
   const Target target = context.target;
   const Shape shape = context.shape(step.x);
   return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
@@ -229,7 +229,7 @@ Compiled Compile(const step::BatchNorm& step, const Context& context) {
   });
 }
 
-Compiled Compile(const step::BatchNormBackward& step, const Context& context) {
+Compiled Compile(const step::BatchNormBackward& step, const CompileContext& context) {
   const Target target = context.target;
   const Shape shape = context.shape(step.x);
   return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
@@ -245,14 +245,14 @@ Compiled Compile(const step::BatchNormBackward& step, const Context& context) {
   });
 }
 
-Compiled Compile(const step::Normalize& step, const Context& context) {
+Compiled Compile(const step::Normalize& step, const CompileContext& context) {
   const Target target = context.target;
   return Kernel{[step, target, z = context.shape(step.z)](const Run& run) {
     Normalize(target, z, run.In(step.z), ArraysOf(step.norm, run), run.Out(step.y), run.threads());
   }};
 }
 
-Compiled Compile(const step::NormBackward& step, const Context& context) {
+Compiled Compile(const step::NormBackward& step, const CompileContext& context) {
   const Target target = context.target;
   const Shape z = context.shape(step.values.z);
   return Kernel(WorkspaceOf(z), [step, target, z](const Run& run) {

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/pool/global_avg_pool.cc"
@@ -85,14 +85,14 @@ void GlobalAvgPool2dForward(Target target, const Shape& input, const float* x, f
   NINC_DISPATCH(target, GlobalAvgPool2dForward)(input, x, y, threads);
 }
 
-Compiled Compile(const step::GlobalAvgPool2d& step, const Context& context) {
+Compiled Compile(const step::GlobalAvgPool2d& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, GlobalAvgPool2dForward);
   return Kernel{[step, kernel, from = context.shape(step.x)](const Run& run) {
     kernel(from, run.In(step.x), run.Out(step.y), run.threads());
   }};
 }
 
-Compiled Compile(const step::GlobalAvgPool2dBackward& step, const Context& context) {
+Compiled Compile(const step::GlobalAvgPool2dBackward& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, GlobalAvgPool2dBackward);
   return Kernel{[step, kernel, to = context.shape(step.dx)](const Run& run) {
     kernel(to, run.In(step.dy), run.Out(step.dx), run.threads());

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/pool/global_max_pool.cc"
@@ -87,14 +87,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ninc::cpu {
 
-Compiled Compile(const step::GlobalMaxPool2d& step, const Context& context) {
+Compiled Compile(const step::GlobalMaxPool2d& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, GlobalMaxPool2dForward);
   return Kernel{[step, kernel, from = context.shape(step.x)](const Run& run) {
     kernel(from, run.In(step.x), run.Out(step.y), run.threads());
   }};
 }
 
-Compiled Compile(const step::GlobalMaxPool2dBackward& step, const Context& context) {
+Compiled Compile(const step::GlobalMaxPool2dBackward& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, GlobalMaxPool2dBackward);
   return Kernel{[step, kernel, to = context.shape(step.dx)](const Run& run) {
     kernel(to, run.In(step.dy), run.In(step.x), run.Out(step.dx), run.threads());

@@ -1,11 +1,11 @@
 // What pooling kernels have in common: which value is the maximum, and an average.
 //
 // Included once for each target, as simd-inl.h.
-#if defined(NINC_KERNELS_POOL2D_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef NINC_KERNELS_POOL2D_INL_H_
-#undef NINC_KERNELS_POOL2D_INL_H_
+#if defined(NINC_CPU_POOL2D_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef NINC_CPU_POOL2D_INL_H_
+#undef NINC_CPU_POOL2D_INL_H_
 #else
-#define NINC_KERNELS_POOL2D_INL_H_
+#define NINC_CPU_POOL2D_INL_H_
 #endif
 
 #include "cpu/pool/pool2d_window.h"

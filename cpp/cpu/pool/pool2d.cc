@@ -7,7 +7,7 @@
 
 #include "cpu/pool/pool2d_window.h"
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/pool/pool2d.cc"
@@ -204,28 +204,28 @@ void AvgPool2dForward(Target target, const Pool2dProblem& problem, const float* 
   NINC_DISPATCH(target, AvgPool2dForward)(problem, x, y, threads);
 }
 
-Compiled Compile(const step::MaxPool2d& step, const Context& context) {
+Compiled Compile(const step::MaxPool2d& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, MaxPool2dForward);
   return Kernel{[step, kernel](const Run& run) {
     kernel(step.problem, run.In(step.x), run.Out(step.y), run.threads());
   }};
 }
 
-Compiled Compile(const step::MaxPool2dBackward& step, const Context& context) {
+Compiled Compile(const step::MaxPool2dBackward& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, MaxPool2dBackward);
   return Kernel{[step, kernel](const Run& run) {
     kernel(step.problem, run.In(step.dy), run.In(step.x), run.Out(step.dx), run.threads());
   }};
 }
 
-Compiled Compile(const step::AvgPool2d& step, const Context& context) {
+Compiled Compile(const step::AvgPool2d& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, AvgPool2dForward);
   return Kernel{[step, kernel](const Run& run) {
     kernel(step.problem, run.In(step.x), run.Out(step.y), run.threads());
   }};
 }
 
-Compiled Compile(const step::AvgPool2dBackward& step, const Context& context) {
+Compiled Compile(const step::AvgPool2dBackward& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, AvgPool2dBackward);
   return Kernel{[step, kernel](const Run& run) {
     kernel(step.problem, run.In(step.dy), run.Out(step.dx), run.threads());

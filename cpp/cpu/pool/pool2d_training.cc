@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/pool/pool2d_training.cc"
@@ -311,7 +311,7 @@ void TrainingPoolForward(Target target, const TrainingPoolProblem& problem, cons
   (problem, mask ? &*mask : nullptr, images, x, y, trace, threads);
 }
 
-Compiled Compile(const step::TrainingPool& step, const Context& context) {
+Compiled Compile(const step::TrainingPool& step, const CompileContext& context) {
   if (!IsWorthIt(step.problem)) return std::optional<Kernel>();
   const Target target = context.target;
   Kernel kernel{[step, target](const Run& run) {
@@ -322,7 +322,7 @@ Compiled Compile(const step::TrainingPool& step, const Context& context) {
   return kernel;
 }
 
-Compiled Compile(const step::TrainingPoolBackward& step, const Context& context) {
+Compiled Compile(const step::TrainingPoolBackward& step, const CompileContext& context) {
   const auto kernel = step.problem.kind == TrainingPoolProblem::Kind::kMax
                           ? NINC_DISPATCH(context.target, GatherFromMaxima)
                           : NINC_DISPATCH(context.target, GatherFromAverages);

@@ -3,7 +3,7 @@
 // Highway's own HWY_DYNAMIC_DISPATCH needs libhwy.so; a small table of our own keeps Highway
 // header-only. A kernel file looks like this:
 //
-//     #include "cpu/simd/context.h"
+//     #include "cpu/compile_context.h"
 //
 //     #undef HWY_TARGET_INCLUDE
 //     #define HWY_TARGET_INCLUDE "cpu/elementwise/relu.cc"
@@ -18,7 +18,7 @@
 //
 //     #if HWY_ONCE
 //     namespace ninc::cpu {
-//     Compiled Compile(const step::Relu& step, const Context& context) {
+//     Compiled Compile(const step::Relu& step, const CompileContext& context) {
 //       const auto kernel = NINC_DISPATCH(context.target, Relu);
 //       return Kernel{[step, kernel](const Run& run) { kernel(run.In(step.x), ...); }};
 //     }

@@ -7,11 +7,11 @@
 // differ by a type, not by an if.
 //
 // Included once for each target, hence the unusual guard.
-#if defined(NINC_KERNELS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef NINC_KERNELS_SIMD_INL_H_
-#undef NINC_KERNELS_SIMD_INL_H_
+#if defined(NINC_CPU_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef NINC_CPU_SIMD_INL_H_
+#undef NINC_CPU_SIMD_INL_H_
 #else
-#define NINC_KERNELS_SIMD_INL_H_
+#define NINC_CPU_SIMD_INL_H_
 #endif
 
 #include <hwy/highway.h>

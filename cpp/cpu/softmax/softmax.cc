@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "cpu/schedule/blocks.h"
-#include "cpu/simd/context.h"
+#include "cpu/compile_context.h"
 
 namespace ninc::cpu {
 namespace {
@@ -120,20 +120,20 @@ void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits, co
 
 }  // namespace
 
-Compiled Compile(const step::Softmax& step, const Context& context) {
+Compiled Compile(const step::Softmax& step, const CompileContext& context) {
   return Kernel{[step, x = context.shape(step.x)](const Run& run) {
     SoftmaxForward(x.pixels(), x.c, run.In(step.x), run.Out(step.y), run.threads());
   }};
 }
 
-Compiled Compile(const step::SoftmaxBackward& step, const Context& context) {
+Compiled Compile(const step::SoftmaxBackward& step, const CompileContext& context) {
   return Kernel{[step, y = context.shape(step.y)](const Run& run) {
     SoftmaxBackward(y.pixels(), y.c, run.In(step.dy), run.In(step.y), run.Out(step.dx),
                     run.threads());
   }};
 }
 
-Compiled Compile(const step::SoftmaxCrossEntropy& step, const Context& context) {
+Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& context) {
   const Shape logits = context.shape(step.logits);
   const auto bytes = static_cast<size_t>(CeilDiv(logits.n, kRowsPerTask)) * sizeof(Partial);
   return Kernel({.shared = bytes}, [step, logits](const Run& run) {

@@ -2,11 +2,11 @@
 // for as long as the function runs (NINC_UNROLL), and the step that adds one term to each.
 //
 // Included once for each target, hence the unusual guard.
-#if defined(NINC_KERNELS_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef NINC_KERNELS_TILE_INL_H_
-#undef NINC_KERNELS_TILE_INL_H_
+#if defined(NINC_CPU_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef NINC_CPU_TILE_INL_H_
+#undef NINC_CPU_TILE_INL_H_
 #else
-#define NINC_KERNELS_TILE_INL_H_
+#define NINC_CPU_TILE_INL_H_
 #endif
 
 #include "cpu/simd/simd-inl.h"

@@ -54,7 +54,8 @@ struct PlanOptions {
   Mode mode = Mode::kInference;
   NodeId output = -1;            // -1: the graph's output; Plan::options() has its number
   float label_smoothing = 0.0f;  // training only
-  Precision precision = Precision::kFloat32;  // Model::PlanFor: the model's own, whatever is asked
+  // Model::PlanFor takes Model::SetPrecision's instead.
+  Precision precision = Precision::kFloat32;
   // Training only: parameters that stay as they are. No gradient is taken of them or for their
   // sake. A batch norm whose running statistics are among them normalises by these; its weight and
   // bias must be among them too, as Trainer::SetFrozen sees to.

@@ -33,7 +33,8 @@ enum class Pass : uint8_t { kForward, kBackwardData, kBackwardWeights };
 // kDirect: plain sums of plain products, precise to the last digits of float32. The others name
 // Winograd's tile, for tests and benchmarks; where it does not fit the problem they mean kDirect.
 // kReduced: about three digits, where the device gains by it, else kAuto. kSplit: direct, by split
-// bfloat16 products, where the processor has units for them.
+// bfloat16 products, where the processor has units for them. On a GPU it says only how precise
+// products are: float32 for kDirect, tf32 for kReduced, split tf32 for all others.
 enum class ConvMethod : uint8_t {
   kAuto,
   kDirect,

@@ -9,6 +9,7 @@
 
 #include "counts.h"
 #include "cuda/compile.h"
+#include "cuda/conv2d/conv2d_narrow.h"
 #include "cuda/conv2d/conv2d_pass.h"
 #include "support/step_check.h"
 

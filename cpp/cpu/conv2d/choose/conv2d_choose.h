@@ -1,4 +1,6 @@
-// Which algorithm a convolution takes: direct, or Winograd on tiles of one size.
+// What a pass of a convolution takes: the depthwise algorithm, Winograd's on tiles of one size, or
+// the direct one, and which register tile multiplies. The constructor of Conv2dPass, in
+// conv2d_choose.cc, decides.
 //
 // An algorithm's time is estimated as a sum of counts (conv2d_direct_cost.cc, winograd_cost.cc)
 // times what one of each costs on a target (conv2d_speeds.cc). What all algorithms do alike, such

@@ -16,8 +16,8 @@ struct WinogradShape {
   bool operator==(const WinogradShape&) const = default;
 };
 
-// One pass of a convolution with all that is chosen for it: once, where a plan is compiled.
-// Packing, scratch memory and runs follow from it.
+// One pass of a convolution with all that is chosen for it: once, where a plan is compiled, by the
+// constructor (choose/conv2d_choose.cc). Packing, scratch memory and runs follow from it.
 struct Conv2dPass {
   Conv2dPass(Target target, const Conv2dProblem& problem, Pass pass);
 

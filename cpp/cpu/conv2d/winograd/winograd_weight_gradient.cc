@@ -281,18 +281,18 @@ void WinogradBackwardWeights(const Conv2dPass& conv, const float* x, const float
   const int64_t block = WinogradSumTiles(shape);
   const int64_t channel_blocks = CeilDiv(grid.src.c, cut.channels);
   for (int64_t panel0 = 0; panel0 < panels.count(); panel0 += sums.round) {
-    const int64_t end = std::min(panel0 + sums.round, panels.count());
+    const int64_t panel_end = std::min(panel0 + sums.round, panels.count());
     const auto sums_of = [&](int64_t panel) {
       return memory + (panels.Column(panel) - panels.Column(panel0)) * grid.src.c;
     };
     const int64_t group_blocks = cut.groups / cut.together;
-    const int64_t tasks = group_blocks * channel_blocks * CeilDiv(end - panel0, cut.panels);
+    const int64_t tasks = group_blocks * channel_blocks * CeilDiv(panel_end - panel0, cut.panels);
     ParallelFor(workspace.threads(), sums.chunks * tasks, [&](int64_t index, int thread) {
       const int64_t chunk = index / tasks, task = index % tasks;
       const int64_t first_group = task % group_blocks * cut.together;
       const int64_t channel0 = task / group_blocks % channel_blocks * cut.channels;
       const int64_t first_panel = panel0 + task / group_blocks / channel_blocks * cut.panels;
-      const int64_t last_panel = std::min(first_panel + cut.panels, end);
+      const int64_t last_panel = std::min(first_panel + cut.panels, panel_end);
       const int64_t column0 = panels.Column(first_panel);
       const int64_t channels = std::min(cut.channels, grid.src.c - channel0);
       const int64_t width = panels.Column(last_panel) - column0;
@@ -329,14 +329,14 @@ void WinogradBackwardWeights(const Conv2dPass& conv, const float* x, const float
         }
       }
     });
-    const int64_t columns = panels.Column(end) - panels.Column(panel0);
+    const int64_t columns = panels.Column(panel_end) - panels.Column(panel0);
     if (sums.chunks > 1) JoinChunks(sums, columns, memory, workspace.threads());
     if (dbias != nullptr) {
       const int64_t column0 = panels.Column(panel0);
       StoreTotals(sums, std::min(columns, grid.dst.c - column0), memory, dbias + column0);
     }
     const int64_t runs = CeilDiv(grid.src.c, kChannelsInTask);
-    ParallelFor(workspace.threads(), (end - panel0) * runs, [&](int64_t task, int) {
+    ParallelFor(workspace.threads(), (panel_end - panel0) * runs, [&](int64_t task, int) {
       const int64_t panel = panel0 + task / runs, first = task % runs * kChannelsInTask;
       StoreTaps(target, grid, sums, sums_of(panel), panel, first,
                 std::min(first + kChannelsInTask, grid.src.c), dweight);

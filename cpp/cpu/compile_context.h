@@ -10,7 +10,7 @@
 namespace ninc::cpu {
 
 // What compiling a step looks at beside it.
-struct Context {
+struct CompileContext {
   Target target;
   std::span<const Value> values;
   const Shape& shape(ValueId v) const { return values[v].shape; }
