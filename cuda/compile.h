@@ -73,7 +73,4 @@ inline Compiled Compile(const step::NormConv2d&, const CompileContext&) { return
 inline Compiled Compile(const step::Normalize&, const CompileContext&) { return None(); }
 inline Compiled Compile(const step::NormBackward&, const CompileContext&) { return None(); }
 
-// Never asked for: execute.cc makes its kernel of the Packing of the step that reads the weights.
-inline Compiled Compile(const step::PackWeights&, const CompileContext&) { return None(); }
-
 }  // namespace ninc::cuda

@@ -76,7 +76,7 @@ Status CudaBackend::RunRecorded(const RecordingKey& key, Status (*body)(void*), 
 Result<std::optional<Kernel>> CudaBackend::Compile(const StepOp& step,
                                                    std::span<const Value> values) const {
   const CompileContext context{values};
-  return std::visit([&](const auto& op) { return cuda::Compile(op, context); }, step);
+  return CompileEach(step, [&](const auto& op) { return cuda::Compile(op, context); });
 }
 
 }  // namespace ninc::cuda

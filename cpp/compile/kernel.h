@@ -1,7 +1,8 @@
 // What one step of a plan becomes on a device: chosen once, when the plan is compiled, and run any
 // number of times. Compiling fixes the algorithm, the layout of its arrays and the order of its
 // sums; a run may split work by the threads there are and look at how arrays are aligned, nothing
-// else.
+// else. One exception: on a GPU the sums over rows (bias gradients, batch norm) of arrays that are
+// not aligned to 16 bytes, which a plan's never are, take another order.
 //
 // A kernel works on memory of its backend alone, labels and results included. It has nothing to
 // check, since a plan is made of what was checked; its Status tells failures of the device. It
@@ -16,6 +17,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "compile/device_tensors.h"
@@ -130,5 +132,21 @@ class Compiled : public Result<std::optional<Kernel>> {
   using Result::Result;
   Compiled(Kernel kernel);  // NOLINT(google-explicit-constructor)
 };
+
+// What a backend's Compile hands its steps to: compile(step), which must take every kind of step
+// but PackWeights. The kernel of that one is the Packing of the step that reads the weights
+// (execute.cc).
+template <typename CompileStep>
+Compiled CompileEach(const StepOp& step, const CompileStep& compile) {
+  return std::visit(
+      [&]<typename Op>(const Op& op) -> Compiled {
+        if constexpr (std::is_same_v<Op, step::PackWeights>) {
+          return std::optional<Kernel>();
+        } else {
+          return compile(op);
+        }
+      },
+      step);
+}
 
 }  // namespace ninc

@@ -1,5 +1,5 @@
 // What a plan runs: a list of typed steps over values. lower.cc writes it, autodiff.cc appends to
-// it, fuse.cc joins steps, each step is compiled to a kernel (kernel.h), memory.cc gives values
+// it, fuse/ joins steps, each step is compiled to a kernel (kernel.h), memory.cc gives values
 // places, execute.cc runs the kernels, describe.cc prints them.
 //
 // Values are in static single assignment form: one step writes a value (a concat's: one copy for

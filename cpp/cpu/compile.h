@@ -3,7 +3,6 @@
 // file, in the room it stands under here.
 #pragma once
 
-#include "cpu/norm/batch_norm.h"
 #include "cpu/compile_context.h"
 
 namespace ninc::cpu {
@@ -54,10 +53,5 @@ Compiled Compile(const step::CopyUpdated& step, const CompileContext& context);
 Compiled Compile(const step::Softmax& step, const CompileContext& context);
 Compiled Compile(const step::SoftmaxBackward& step, const CompileContext& context);
 Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& context);
-
-// Never asked for: execute.cc makes its kernel of the Packing of the step that reads the weights.
-inline Compiled Compile(const step::PackWeights&, const CompileContext&) {
-  return std::optional<Kernel>();
-}
 
 }  // namespace ninc::cpu

@@ -23,7 +23,7 @@ class Cpu final : public Backend {
     return DeviceMemory(memory.Release(), size, &AlignedBuffer::FreeReleased);
   }
   Status Write(void* to, const void* from, size_t bytes) override {
-    std::memcpy(to, from, bytes);
+    if (bytes > 0) std::memcpy(to, from, bytes);  // an empty array may be null
     return {};
   }
   Status Read(void* to, const void* from, size_t bytes) override { return Write(to, from, bytes); }
@@ -37,7 +37,7 @@ class Cpu final : public Backend {
   Result<std::optional<Kernel>> Compile(const StepOp& step,
                                         std::span<const Value> values) const override {
     const cpu::CompileContext context{target_, values};
-    return std::visit([&](const auto& op) { return cpu::Compile(op, context); }, step);
+    return CompileEach(step, [&](const auto& op) { return cpu::Compile(op, context); });
   }
 
  private:

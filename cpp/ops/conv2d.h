@@ -35,7 +35,7 @@ struct Conv2d {  // y = activation(conv(x) + bias); bias: K values or none
 struct Conv2dBackwardData {
   Conv2dProblem problem;
   ValueId dy, packed, dx;
-  // With x, from fuse.cc: dx is 0 where the activation that gave x was at a limit.
+  // With x, from fuse_gradients.cc: dx is 0 where the activation that gave x was at a limit.
   ValueId x = kNoValue;
   Activation activation = {};
   Operands operands() const { return {{dy, packed, x}, {dx}}; }

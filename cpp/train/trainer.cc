@@ -69,8 +69,8 @@ Result<std::shared_ptr<PendingStep>> Trainer::Launch(const Shape& input, const S
   return CatchOutOfMemory("training step", [&]() -> Result<std::shared_ptr<PendingStep>> {
     auto outcome = std::make_shared<Outcome>(impl_);
     const std::lock_guard lock(impl_->model_impl->writer_mutex);
-    if (impl_->next_outcome == 0)
-      impl_->ResolveAll();  // outcomes not yet read are about to be written over
+    // The places of outcomes that nobody has read are about to be written over.
+    if (impl_->next_outcome == 0) impl_->ResolveAll();
     NINC_RETURN_IF_ERROR(impl_->Step(input, x, labels, settings));
     NINC_RETURN_IF_ERROR(impl_->Keep(outcome));
     return std::shared_ptr<PendingStep>(std::move(outcome));

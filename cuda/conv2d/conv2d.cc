@@ -94,9 +94,10 @@ Product OfTiles(const Conv2dPass& conv, Limits limits) {
 
 }  // namespace
 
-void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv) {
+void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv,
+                    const std::string& algorithm) {
   if (conv.pass != Pass::kBackwardWeights) kernel.packings.push_back(PackingOf(conv));
-  kernel.convolutions.push_back({layer, conv.pass, conv.problem.Flops(), conv.Name(), {}, {}});
+  kernel.convolutions.push_back({layer, conv.pass, conv.problem.Flops(), algorithm, {}, {}});
 }
 
 Product MakeProduct(const Conv2dPass& conv, Activation activation) {
@@ -126,7 +127,7 @@ Compiled Compile(const step::Conv2d& step, const CompileContext&) {
                              .bias = run.In(step.bias),
                              .y = run.Out(step.y)});
   }};
-  AddConvolution(kernel, 0, conv);
+  AddConvolution(kernel, 0, conv, conv.Name());
   return kernel;
 }
 
@@ -143,7 +144,7 @@ Compiled Compile(const step::Conv2dBackwardData& step, const CompileContext&) {
                              .mask = run.In(step.x),
                              .y = run.Out(step.dx)});
   }};
-  AddConvolution(kernel, 0, conv);
+  AddConvolution(kernel, 0, conv, conv.Name());
   return kernel;
 }
 

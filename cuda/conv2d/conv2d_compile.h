@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "cuda/compile.h"
 #include "cuda/conv2d/conv2d_pass.h"
@@ -11,8 +12,9 @@ namespace ninc::cuda {
 // How a forward pass or data gradient wants its weights.
 Packing PackingOf(const Conv2dPass& conv);
 
-// Tells the kernel of a convolution that it computes.
-void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv);
+// Tells the kernel of a convolution that it computes, and by which algorithm.
+void AddConvolution(Kernel& kernel, size_t layer, const Conv2dPass& conv,
+                    const std::string& algorithm);
 
 // What a forward pass or data gradient reads and writes, see Conv2dArgs.
 struct ProductArrays {

@@ -51,7 +51,6 @@ Conv2dPass::Conv2dPass(const Conv2dProblem& p, Pass pass)
 
 std::string Conv2dPass::Name() const {
   constexpr const char* kTileNames[] = {"128×32", "128×64", "64×96", "64×16"};
-  constexpr const char* kPrecisionNames[] = {"float32", "split tf32", "tf32"};
   switch (kernels) {
     case Kernels::kGroups:
       return "direct by groups, float32";
@@ -61,12 +60,17 @@ std::string Conv2dPass::Name() const {
       break;
   }
   return std::string("implicit gemm ") + kTileNames[static_cast<int>(tile)] + ", " +
-         kPrecisionNames[precision];
+         PrecisionName(precision);
 }
 
 int PrecisionIndex(ConvMethod method) {
   if (method == ConvMethod::kDirect) return 0;
   return method == ConvMethod::kReduced ? 2 : 1;
+}
+
+std::string PrecisionName(int index) {
+  constexpr const char* kNames[] = {"float32", "split tf32", "tf32"};
+  return kNames[index];
 }
 
 uint32_t NarrowThreads(int64_t channels) {

@@ -52,6 +52,7 @@ struct Conv2dPass {
 
 // 0 strict, 1 split, 2 reduced: the order of the kernels' tables.
 int PrecisionIndex(ConvMethod method);
+std::string PrecisionName(int index);  // "split tf32"
 
 // Threads of a block of conv2d_narrow.cu, one an input channel.
 uint32_t NarrowThreads(int64_t channels);

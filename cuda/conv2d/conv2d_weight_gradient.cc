@@ -161,7 +161,7 @@ Compiled Compile(const step::Conv2dBackwardWeights& step, const CompileContext&)
     NINC_RETURN_IF_ERROR(sums(On(run), run.In(step.x), run.In(step.dy), partial));
     return On(run).Launch({"conv2d_weight_gradient", "ninc_conv2d_sum"}, grid, args);
   });
-  AddConvolution(kernel, 0, conv);
+  AddConvolution(kernel, 0, conv, conv.Name());
   return kernel;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <string>
 
 #include "base/carver.h"
 #include "cuda/conv2d/conv2d_compile.h"
@@ -50,13 +51,19 @@ const ChainKernel* FindChainKernel(const MlpConvProblem& p) {
   return nullptr;
 }
 
+// "chain 32×192, split tf32"
+std::string NameOf(const ChainKernel& kernel, const MlpConvProblem& p) {
+  return "chain " + std::to_string(kernel.rows) + "×" + std::to_string(kernel.columns) + ", " +
+         PrecisionName(PrecisionIndex(p.layers[0].method));
+}
+
 using Tail = MlpConvProblem::Tail;
 
 // Maps that nobody keeps. Layer by layer they take turns in two places; one kernel writes the last
 // one alone, for the tail.
 struct Maps {
-  Maps(const MlpConvProblem& p, Carver& carver) {
-    if (FindChainKernel(p) != nullptr) {
+  Maps(const MlpConvProblem& p, bool in_one_kernel, Carver& carver) {
+    if (in_one_kernel) {
       last = carver.Take(p.tail == Tail::kNone ? 0 : p.layers.back().output().size());
       return;
     }
@@ -73,9 +80,9 @@ struct Maps {
 // Where each layer's output goes in a run.
 using Outputs = std::array<float*, kMaxChain>;
 
-Outputs OutputsOf(const step::MlpConv& step, const Run& run) {
+Outputs OutputsOf(const step::MlpConv& step, bool in_one_kernel, const Run& run) {
   Carver carver(run.scratch().shared());
-  const Maps maps(step.problem, carver);
+  const Maps maps(step.problem, in_one_kernel, carver);
   const size_t last = step.layers.size() - 1;
   Outputs outputs{};
   for (size_t i = 0; i <= last; ++i) {
@@ -159,17 +166,18 @@ Compiled Compile(const step::MlpConv& step, const CompileContext&) {
   const MlpConvProblem& p = step.problem;
   for (const Conv2dProblem& layer : p.layers) NINC_RETURN_IF_ERROR(CheckSize(layer));
   const bool empty = p.layers[0].output().size() == 0;
-  const ChainKernel* const kernel_of_all = empty ? nullptr : FindChainKernel(p);
-  const Chain chain =
-      kernel_of_all != nullptr ? InOneKernel(step, *kernel_of_all) : LayerByLayer(step);
+  const ChainKernel* const chain_kernel = empty ? nullptr : FindChainKernel(p);
+  const bool in_one_kernel = chain_kernel != nullptr;
+  const Chain chain = in_one_kernel ? InOneKernel(step, *chain_kernel) : LayerByLayer(step);
   NINC_ASSIGN_OR_RETURN(const Pooling tail, TailOf(p));
-  Kernel kernel({.shared = BytesOf<Maps>(p)}, [step, chain, tail](const Run& run) -> Status {
-    const Outputs outputs = OutputsOf(step, run);
+  Kernel kernel({.shared = BytesOf<Maps>(p, in_one_kernel)}, [=](const Run& run) -> Status {
+    const Outputs outputs = OutputsOf(step, in_one_kernel, run);
     NINC_RETURN_IF_ERROR(chain(run, outputs));
     return tail ? tail(On(run), outputs[step.layers.size() - 1], run.Out(step.y)) : Status();
   });
   for (size_t i = 0; i < p.layers.size(); ++i) {
-    AddConvolution(kernel, i, {p.layers[i], Pass::kForward});
+    const Conv2dPass conv(p.layers[i], Pass::kForward);
+    AddConvolution(kernel, i, conv, in_one_kernel ? NameOf(*chain_kernel, p) : conv.Name());
   }
   return kernel;
 }

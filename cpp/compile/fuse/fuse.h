@@ -1,6 +1,4 @@
-// Joins steps that are faster as one. The order of fusions matters and is CompilePlan's: pools
-// first, as a chain ends with one; chains before gradients; pointwise gradients last, after the
-// batch norms that take part of theirs.
+// Joins steps that are faster as one. The order of fusions matters, see plan/plan.cc.
 #pragma once
 
 #include <cstddef>

@@ -52,7 +52,11 @@ class NormFusion {
       if (norm == nullptr || !convs[norm->x] || !backward[norm->save_mean]) continue;
       const size_t c = *convs[norm->x], b = *backward[norm->save_mean];
       const Conv2dProblem& problem = StepAt<step::Conv2d>(program_, c)->problem;
-      if (!KernelOf(backend_, program_, step::NormConv2d{.problem = problem})) continue;
+      if (!KernelOf(backend_, program_, step::NormConv2d{.problem = problem}) ||
+          !KernelOf(backend_, program_, step::Normalize{}) ||
+          !KernelOf(backend_, program_, step::NormBackward{})) {
+        continue;
+      }
       convs[norm->x].reset();  // one batch norm's statistics each
       sites_.push_back({c, i, b, *StepAt<step::Conv2d>(program_, c), *norm,
                         *StepAt<step::BatchNormBackward>(program_, b),

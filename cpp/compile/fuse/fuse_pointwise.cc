@@ -1,5 +1,5 @@
 // Walks the backward steps in order: the two gradients of a 1×1 layer stand side by side, and the
-// layer in front of it follows. A chain ends where somebody else reads a gradient on its way.
+// layer in front of it follows. A walk ends where somebody else reads a gradient on its way.
 #include <utility>
 #include <vector>
 
@@ -15,13 +15,13 @@ class PointwiseFusion {
 
   void Run() {
     while (next_ < program_.steps.size()) {
-      step::PointwiseBackward chain{};
+      step::PointwiseBackward walk{};
       std::vector<NodeId> nodes;
-      while (TakeLayer(&chain, &nodes)) continue;
-      if (chain.layers.empty()) {
+      while (TakeLayer(&walk, &nodes)) continue;
+      if (walk.layers.empty()) {
         steps_.push_back(std::move(program_.steps[next_++]));
       } else {
-        steps_.push_back({std::move(chain), std::move(nodes)});
+        steps_.push_back({std::move(walk), std::move(nodes)});
       }
     }
     program_.steps = std::move(steps_);
@@ -29,8 +29,8 @@ class PointwiseFusion {
 
  private:
   // Takes the next steps where they are a weight gradient, packing and a data gradient with which
-  // `chain` goes on. Packing depends on nothing else and goes first.
-  bool TakeLayer(step::PointwiseBackward* chain, std::vector<NodeId>* nodes) {
+  // `walk` goes on. Packing depends on nothing else and goes first.
+  bool TakeLayer(step::PointwiseBackward* walk, std::vector<NodeId>* nodes) {
     const auto* weights = StepAt<step::Conv2dBackwardWeights>(program_, next_);
     if (weights == nullptr) return false;
     size_t end = next_ + 1;
@@ -40,19 +40,19 @@ class PointwiseFusion {
       return false;
     }
     if (data->x != kNoValue && data->x != weights->x) return false;
-    const bool first = chain->layers.empty();
+    const bool first = walk->layers.empty();
     // Nobody but these two may want what has no memory then.
-    if (!first && (weights->dy != chain->dx || readers_[chain->dx] != 2 ||
-                   chain->layers.size() == MlpConvProblem::kMaxLayers)) {
+    if (!first && (weights->dy != walk->dx || readers_[walk->dx] != 2 ||
+                   walk->layers.size() == MlpConvProblem::kMaxLayers)) {
       return false;
     }
     if (!KernelOf(backend_, program_, step::PointwiseBackward{.problems = {weights->problem}})) {
       return false;
     }
-    if (first) chain->dy = weights->dy;
-    chain->dx = data->dx;
-    chain->problems.push_back(weights->problem);
-    chain->layers.push_back(
+    if (first) walk->dy = weights->dy;
+    walk->dx = data->dx;
+    walk->problems.push_back(weights->problem);
+    walk->layers.push_back(
         {weights->x, data->packed, data->activation, weights->dweight, weights->dbias});
     const std::vector<NodeId>& more = program_.steps[next_].nodes;
     nodes->insert(nodes->end(), more.begin(), more.end());

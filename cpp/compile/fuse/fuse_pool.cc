@@ -64,7 +64,7 @@ class PoolFusion {
     }
     pool.problem = gradient.problem = problem;
     const std::optional<Kernel> kernel = KernelOf(backend_, program_, pool);
-    if (!kernel) return;
+    if (!kernel || !KernelOf(backend_, program_, gradient)) return;
     if (kernel->trace_bytes > 0) {
       pool.trace = gradient.trace = program_.AddValue({.bytes = kernel->trace_bytes});
     }

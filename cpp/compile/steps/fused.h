@@ -29,7 +29,8 @@ struct NormValues {
   Norm norm;
   ValueId z, inv_std, dweight, dbias;
 };
-struct MlpConv {  // Conv2d steps in a row and maybe a pool, see MlpConvProblem; made by fuse.cc
+struct MlpConv {  // Conv2d steps in a row and maybe a pool, see MlpConvProblem; made by
+                  // fuse_mlpconv.cc
   struct Layer {
     ValueId packed, bias, y;
     bool kept;  // y is read by other steps too; else it has no memory

@@ -20,6 +20,9 @@ constexpr int kSteps = 3;
 
 class TargetRaceTest : public testing::Test {
  protected:
+  void SetUp() override {
+    if (targets_.size() < 2) GTEST_SKIP() << "there is one target alone, nothing to flip";
+  }
   void TearDown() override { ASSERT_TRUE(SetTarget(TargetName(before_)).ok()); }
   static void Use(Target target) { ASSERT_TRUE(SetTarget(TargetName(target)).ok()); }
 

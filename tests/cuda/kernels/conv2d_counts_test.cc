@@ -62,6 +62,25 @@ TEST(CudaConv2dCountsTest, ChainsOfNetworksAreOneKernel) {
   }
 }
 
+TEST(CudaConv2dCountsTest, AChainSaysWhichKernelComputesItsLayers) {
+  MlpConvProblem p;
+  p.layers = {Convolution(1, ConvMethod::kAuto, 8, 160, 192, 3),
+              Convolution(1, ConvMethod::kAuto, 8, 192, 10, 1)};
+  p.activations.resize(2);
+  const step::MlpConv step{p, 0, std::vector<step::MlpConv::Layer>(2), 1};
+  const Compiled chain = Compile(step, {});
+  for (const ConvolutionChoice& choice : chain.value()->convolutions) {
+    EXPECT_EQ(choice.algorithm, "chain 32×192, split tf32");
+  }
+  p.layers[1].method = ConvMethod::kDirect;  // layers of two precisions run one by one
+  const step::MlpConv apart{p, 0, std::vector<step::MlpConv::Layer>(2), 1};
+  const Compiled layers = Compile(apart, {});
+  const std::vector<ConvolutionChoice>& choices = layers.value()->convolutions;
+  ASSERT_EQ(choices.size(), 2u);
+  EXPECT_EQ(choices[0].algorithm, "implicit gemm 64×96, split tf32");
+  EXPECT_EQ(choices[1].algorithm, "implicit gemm 64×16, float32");
+}
+
 TEST(CudaConv2dCountsTest, TheAlgorithmSaysItsTileAndPrecision) {
   Conv2dProblem p;
   p.input = {1, 8, 8, 192};

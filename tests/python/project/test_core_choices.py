@@ -108,6 +108,39 @@ def test_a_choice_of_compiling_is_not():
     assert not MAKING.search(text)
 
 
+# On a GPU: what chooses, and what follows from it.
+GPU_CHOOSING = re.compile(
+    r"\b(FindChainKernel|ChooseWarpTiles|SplitPixels|MakeGather|MakeProduct|PackingOf|ShapeOf)\("
+    r"|\b(Conv2dPass|Schedule)\b(?: \w+)?[({]"
+)
+# Lambdas and functions that run: they are given a run, or the stream of one.
+GPU_RUNS = re.compile(
+    r"^( *)(?! *(?:Compiled|Chain|Product|PartialSums) )"
+    r"[^\n;]*\([^;{}]*(?:const Run& run|Stream& stream\b)[^;{}]*\)[^;{}]*{$.*?^\1}",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def test_runs_on_a_gpu_do_not_choose():
+    files = [*(ROOT / "cuda").rglob("*.h"), *(ROOT / "cuda").rglob("*.cc")]
+    runs = 0
+    for path in files:
+        for run in GPU_RUNS.finditer(code(path)):
+            runs += 1
+            found = GPU_CHOOSING.search(run.group())
+            assert not found, f"{path.name}: {found.group()} in {run.group()[:200]}"
+    assert runs > 30
+
+
+def test_a_choice_in_a_run_on_a_gpu_is_found():
+    text = (
+        "Outputs OutputsOf(const step::MlpConv& step, const Run& run) {\n"
+        "  return FindChainKernel(step.problem);\n}\n"
+    )
+    (run,) = GPU_RUNS.finditer(text)
+    assert GPU_CHOOSING.search(run.group())
+
+
 def test_kernels_do_not_ask_for_the_target_in_use():
     allowed = {"target.cc", "cpu_backend.cc", "benchmark.cc"}
     for path in sources():

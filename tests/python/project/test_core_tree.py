@@ -31,7 +31,9 @@ KNOWS = {
 
 def sources(*rooms):
     files = [path for room in rooms or ("cpp", "cuda") for path in (ROOT / room).rglob("*.*")]
-    files = {path.relative_to(ROOT) for path in files if path.suffix in (".h", ".cc", ".cu")}
+    files = {
+        path.relative_to(ROOT) for path in files if path.suffix in (".h", ".cc", ".cu", ".cuh")
+    }
     assert len(files) > 100
     return files
 

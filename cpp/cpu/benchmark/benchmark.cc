@@ -11,7 +11,7 @@
 #include "cpu/conv2d/conv2d.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "cpu/benchmark.cc"
+#define HWY_TARGET_INCLUDE "cpu/benchmark/benchmark.cc"
 #include "cpu/simd/foreach_target.h"
 #include <hwy/highway.h>
 
