@@ -37,8 +37,9 @@ class FileDescriptor {
 
 // "cannot write model.safetensors: No space left on device"
 Status SystemFailure(const char* verb, const std::string& path, int error) {
-  return IoFailure(std::string("cannot ") + verb + " " + path + ": " +
-                   std::generic_category().message(error));
+  return IoFailure(
+      std::string("cannot ") + verb + " " + path + ": " + std::generic_category().message(error),
+      error, path);
 }
 
 // 0, or the errno of the call that failed.

@@ -38,6 +38,8 @@ ninc_status ToC(StatusCode code) {
       return NINC_IO;
     case StatusCode::kOutOfMemory:
       return NINC_OUT_OF_MEMORY;
+    case StatusCode::kCancelled:
+      return NINC_CANCELLED;
   }
   return NINC_INTERNAL;
 }

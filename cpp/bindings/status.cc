@@ -24,6 +24,7 @@ const char* ClassName(StatusCode code) {
       return "FileError";
     case StatusCode::kOutOfMemory:
       return "OutOfMemoryError";
+    case StatusCode::kCancelled:  // in Python a KeyboardInterrupt, which was raised before
     case StatusCode::kOk:
       break;
   }

@@ -25,7 +25,8 @@ typedef enum ninc_status {
   NINC_DEVICE = 4,
   NINC_IO = 5, /* the operating system refused to read the file */
   NINC_OUT_OF_MEMORY = 6,
-  NINC_INTERNAL = 7 /* a bug in ninc */
+  NINC_INTERNAL = 7, /* a bug in ninc */
+  NINC_CANCELLED = 8 /* another thread ended the call, see ninc_model_cancel */
 } ninc_status;
 
 typedef struct ninc_model ninc_model;

@@ -18,6 +18,7 @@ enum class StatusCode {
   kDevice,           // no such device or a failure on it
   kIo,               // the operating system refused a file operation
   kOutOfMemory,      // asked and available bytes are in the message
+  kCancelled,        // a Cancellation, or Ctrl-C in Python, ended the call (see cancel.h)
 };
 
 // The outcome of a call: a code and, unless ok, one sentence that names the layer or file, what it
@@ -26,19 +27,29 @@ class [[nodiscard]] Status {
  public:
   Status() = default;
   Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  // Of a file operation: with the system's errno and the file's path as it was given.
+  Status(StatusCode code, std::string message, int system_error, std::string path)
+      : code_(code),
+        system_error_(system_error),
+        message_(std::move(message)),
+        path_(std::move(path)) {}
 
   bool ok() const { return code_ == StatusCode::kOk; }
   StatusCode code() const { return code_; }
   const std::string& message() const { return message_; }
+  int system_error() const { return system_error_; }  // 0 where no system call failed
+  const std::string& path() const { return path_; }   // empty where it is about no file
 
   // The same error with "where: " in front, for a caller that knows the layer's name.
   Status At(const std::string& where) const {
-    return ok() ? *this : Status(code_, where + ": " + message_);
+    return ok() ? *this : Status(code_, where + ": " + message_, system_error_, path_);
   }
 
  private:
   StatusCode code_ = StatusCode::kOk;
+  int system_error_ = 0;
   std::string message_;
+  std::string path_;
 };
 
 inline Status InvalidShape(std::string message) {
@@ -53,7 +64,11 @@ inline Status InvalidModel(std::string message) {
 inline Status DeviceFailure(std::string message) {
   return {StatusCode::kDevice, std::move(message)};
 }
-inline Status IoFailure(std::string message) { return {StatusCode::kIo, std::move(message)}; }
+// system_error: the errno of what failed, and `path` the file it was about.
+inline Status IoFailure(std::string message, int system_error = 0, std::string path = {}) {
+  return {StatusCode::kIo, std::move(message), system_error, std::move(path)};
+}
+inline Status Cancelled() { return {StatusCode::kCancelled, "cancelled"}; }
 inline Status OutOfMemory(std::string message) {
   return {StatusCode::kOutOfMemory, std::move(message)};
 }
