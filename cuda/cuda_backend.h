@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "cuda/runtime/stream.h"
 #include "ninc/backend.h"
 
@@ -47,7 +48,7 @@ class CudaBackend final : public Backend {
   Status RunRecorded(const RecordingKey& key, Status (*body)(void*), void* context) override;
 
   const std::unique_ptr<Stream> stream_;
-  std::mutex memory_mutex_;
+  Mutex memory_mutex_;
   std::vector<Recorded> recordings_;  // the oldest first
 };
 

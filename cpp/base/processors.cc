@@ -8,7 +8,10 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cstdio>
+#include <limits>
 #include <thread>
 
 #include "base/cgroup.h"
@@ -54,27 +57,68 @@ std::optional<int> CgroupProcessors(std::string_view membership, const std::stri
   return least;
 }
 
-int AvailableProcessors() {
-  int processors = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)
-  // Fails on machines of more than 1,024 processors, where the affinity is not looked at.
-  cpu_set_t mask;
-  if (sched_getaffinity(0, sizeof(mask), &mask) == 0) processors = CPU_COUNT(&mask);
-  const std::optional<int> quota =
-      CgroupProcessors(ReadSystemFile("/proc/self/cgroup"), "/sys/fs/cgroup");
-  if (quota) processors = std::min(processors, *quota);
-#endif
-  return std::max(processors, 1);
+namespace {
+
+thread_local AffinityMask last_affinity = {};
+std::atomic<uint32_t> affinity_changes{0};
+
+// The C library's type is made for 1,024 processors; its functions take masks of any size.
+cpu_set_t* AsCpuSet(AffinityMask* mask) { return reinterpret_cast<cpu_set_t*>(mask); }
+
+}  // namespace
+
+int AffinityProcessors() {
+  AffinityMask mask = {};
+  if (sched_getaffinity(0, sizeof(mask), AsCpuSet(&mask)) != 0) {
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  if (mask != last_affinity) {
+    last_affinity = mask;
+    affinity_changes.fetch_add(1, std::memory_order_relaxed);
+  }
+  int processors = 0;
+  for (const uint64_t bits : mask) processors += std::popcount(bits);
+  return std::max(1, processors);
 }
 
-int64_t SecondLevelCacheBytes() {
-  static const int64_t bytes = [] {
-    int64_t told = 0;
-#if defined(_SC_LEVEL2_CACHE_SIZE)
-    told = sysconf(_SC_LEVEL2_CACHE_SIZE);
+const AffinityMask& LastAffinity() { return last_affinity; }
+uint32_t AffinityChanges() { return affinity_changes.load(std::memory_order_relaxed); }
+
+void FollowAffinity(const AffinityMask& mask) {
+  // A caller that never asked how many there are has no mask. One that is refused changes nothing.
+  if (mask == AffinityMask{}) return;
+  AffinityMask copy = mask;
+  (void)sched_setaffinity(0, sizeof(copy), AsCpuSet(&copy));
+}
+
+int QuotaProcessors() {
+  return CgroupProcessors(ReadSystemFile("/proc/self/cgroup"), "/sys/fs/cgroup")
+      .value_or(std::numeric_limits<int>::max());
+}
+#else
+int AffinityProcessors() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+const AffinityMask& LastAffinity() {
+  static constexpr AffinityMask kNone = {};
+  return kNone;
+}
+uint32_t AffinityChanges() { return 0; }
+void FollowAffinity(const AffinityMask&) {}
+int QuotaProcessors() { return std::numeric_limits<int>::max(); }
 #endif
-    return told > 0 ? std::clamp<int64_t>(told, 256 << 10, 4 << 20) : int64_t{1} << 20;
-  }();
+
+int64_t SecondLevelCacheBytes() {
+  // An atomic, where a local static's guard might be held by another thread while this one forks.
+  static constinit std::atomic<int64_t> known{0};
+  if (const int64_t bytes = known.load(std::memory_order_relaxed); bytes != 0) return bytes;
+  int64_t told = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  told = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+  const int64_t bytes = told > 0 ? std::clamp<int64_t>(told, 256 << 10, 4 << 20) : int64_t{1} << 20;
+  known.store(bytes, std::memory_order_relaxed);
   return bytes;
 }
 

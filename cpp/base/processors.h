@@ -1,6 +1,7 @@
 // How many processors this process may use, and how much memory is close to one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,8 +9,21 @@
 
 namespace ninc {
 
-// The affinity mask's size, or less where a cgroup limits the process's share; at least 1.
-int AvailableProcessors();
+// A bit for each processor that a thread may run on, as Linux counts them.
+using AffinityMask = std::array<uint64_t, 128>;
+
+// How many there are in the mask of the calling thread, which is looked at anew; at least 1.
+int AffinityProcessors();
+// The mask that this thread's last call found, and how often a call of any thread has found another
+// than the thread's call before.
+const AffinityMask& LastAffinity();
+uint32_t AffinityChanges();
+// Lets the calling thread run where another one may.
+void FollowAffinity(const AffinityMask& mask);
+
+// The whole processors that the process's cgroups leave it, at least 1; a large number where they
+// set no limit.
+int QuotaProcessors();
 
 // A core's second-level cache, for sizes of blocks (never for results); 1 MiB where the system does
 // not tell.

@@ -8,20 +8,16 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <new>
-#include <string>
 
+#include "base/cancel.h"
 #include "base/float_mode.h"
 #include "base/processors.h"
 
 namespace ninc {
 namespace {
 
-constexpr int kMaxThreads = 512;
 // How long a thread without work stays awake: a few times what being woken costs (35 to 55 µs on a
 // virtual machine), and longer than a thread waits for the last task of a step to end on another.
 // With 30 µs a network of some milliseconds lost a twentieth to threads that had just gone to
@@ -56,7 +52,7 @@ uint32_t AwaitChange(const std::atomic<uint32_t>& word, uint32_t value) {
 
 void RunInline(int64_t tasks, const Body& body) {
   const ScopedFloatMode mode;
-  for (int64_t task = 0; task < tasks; ++task) body(task, 0);
+  for (int64_t task = 0; task < tasks && !IsCancelled(); ++task) body(task, 0);
 }
 
 // One region at a time: whoever holds it publishes a body, wakes the workers it wants and works
@@ -71,6 +67,11 @@ class Pool {
     const int workers = Resize(threads - 1, std::max(threads, GetNumThreads()) - 1);
     threads_ = workers + 1;
     body_ = &body;
+    cancellation_ = CurrentCancellation();
+    if (const uint32_t changes = AffinityChanges(); changes != followed_changes_) {
+      followed_changes_ = changes;
+      affinity_ = LastAffinity();
+    }
     for (int i = 0; i < threads_; ++i) {
       shares_[i].next.store(tasks * i / threads_, std::memory_order_relaxed);
       shares_[i].end = tasks * (i + 1) / threads_;
@@ -95,6 +96,7 @@ class Pool {
     std::atomic<int> state{kStopped};
     int thread = 0;  // what the body gets
     Pool* pool = nullptr;
+    uint32_t followed_changes = 0;  // of the pool's, when the worker took over its affinity
   };
 
   // A run of consecutive tasks for each thread: from region to region it gets about the same part
@@ -118,6 +120,7 @@ class Pool {
       const int whose = thread + i;
       Share& share = shares_[whose < threads_ ? whose : whose - threads_];
       while (share.next.load(std::memory_order_relaxed) < share.end) {
+        if (IsCancelled()) return;
         const int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
         if (task >= share.end) break;
         (*body_)(task, thread);
@@ -149,8 +152,15 @@ class Pool {
       int retiring = kRetiring;
       if (worker.state.compare_exchange_strong(retiring, kStopped)) return nullptr;
       if (!worker.pool->Enter()) continue;
+      if (worker.followed_changes != worker.pool->followed_changes_) {
+        worker.followed_changes = worker.pool->followed_changes_;
+        FollowAffinity(worker.pool->affinity_);
+      }
       // A worker late for its region may enter the next one, which may want fewer threads.
-      if (worker.thread < worker.pool->threads_) worker.pool->TakeTasks(worker.thread);
+      if (worker.thread < worker.pool->threads_) {
+        const WorkUnder scope(worker.pool->cancellation_);
+        worker.pool->TakeTasks(worker.thread);
+      }
       worker.pool->Leave();
     }
   }
@@ -202,6 +212,10 @@ class Pool {
   // The region; written by the holder, read by workers inside the gate.
   int threads_ = 0;
   const Body* body_ = nullptr;
+  Cancellation* cancellation_ = nullptr;  // null where nothing can end the region early
+  // Where the callers' affinity was narrowed or widened, workers follow.
+  AffinityMask affinity_ = {};
+  uint32_t followed_changes_ = 0;
   std::array<Share, kMaxThreads> shares_;
   alignas(64) std::atomic<uint32_t> gate_{0};
   std::array<Worker, kMaxThreads - 1> workers_;
@@ -221,28 +235,9 @@ Pool* ThePool() {
   return pool;
 }
 
-// A fork copies the pool and none of its threads. The child makes its own when it needs one; the
-// copy is left alone, since the parent may have been in the middle of anything.
-[[maybe_unused]] const int registered =
-    pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_relaxed); });
-
-// The environment's NINC_NUM_THREADS; 0 where it is not set.
-Result<int> EnvironmentThreads() {
-  const char* text = std::getenv("NINC_NUM_THREADS");
-  if (text == nullptr || *text == '\0') return 0;
-  int threads = 0;
-  const char* end = text + std::strlen(text);
-  const auto [stop, error] = std::from_chars(text, end, threads);
-  if (error != std::errc() || stop != end || threads < 1) {
-    return InvalidArgument("NINC_NUM_THREADS: expected a number of at least 1, got '" +
-                           std::string(text) + "'");
-  }
-  return threads;
-}
-
-std::atomic<int> num_threads{0};  // 0: not decided yet
-
 }  // namespace
+
+void ForgetPool() { the_pool.store(nullptr, std::memory_order_relaxed); }
 
 void ParallelFor(int threads, int64_t tasks, Body body) {
   const int useful = static_cast<int>(std::min<int64_t>(std::min(threads, kMaxThreads), tasks));
@@ -253,22 +248,5 @@ void ParallelFor(int threads, int64_t tasks, Body body) {
   if (pool == nullptr || !pool->TryRun(useful, tasks, body)) RunInline(tasks, body);
   inside_region = false;
 }
-
-int GetNumThreads() {
-  const int threads = num_threads.load(std::memory_order_relaxed);
-  if (threads != 0) return threads;
-  const Result<int> wanted = EnvironmentThreads();
-  const int first = wanted.ok() && wanted.value() > 0 ? wanted.value() : AvailableProcessors();
-  int undecided = 0;  // a SetNumThreads on another thread goes first
-  num_threads.compare_exchange_strong(undecided, std::clamp(first, 1, kMaxThreads),
-                                      std::memory_order_relaxed);
-  return num_threads.load(std::memory_order_relaxed);
-}
-
-void SetNumThreads(int threads) {
-  num_threads.store(std::clamp(threads, 1, kMaxThreads), std::memory_order_relaxed);
-}
-
-Status NumThreadsEnvironmentStatus() { return EnvironmentThreads().status(); }
 
 }  // namespace ninc

@@ -4,6 +4,7 @@
 
 #include "base/thread_pool.h"
 #include "bindings/status.h"
+#include "bindings/without_gil.h"
 
 namespace ninc::python {
 namespace {
@@ -112,11 +113,7 @@ int Call::GetThreads() { return GetNumThreads(); }
 
 void Call::Run(const StepOp& step, const std::vector<StepArray>& arrays,
                const RunArguments& arguments) const {
-  const auto run = [&] {
-    const py::gil_scoped_release unlocked;
-    return RunStep(backend_, step, arrays, threads_, arguments);
-  };
-  Check(run());
+  Check(WithoutGil([&] { return RunStep(backend_, step, arrays, threads_, arguments); }));
 }
 
 Maps::Maps(const Shape& shape) : shape_(shape) {

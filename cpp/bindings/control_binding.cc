@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
+#include "bindings/without_gil.h"
 #include "ninc/backend.h"
 #include "ninc/benchmark.h"
 #include "ninc/target.h"
@@ -65,11 +66,8 @@ py::tuple TimeConvolution(std::array<int64_t, 4> input, int64_t out_channels,
                               .groups = groups,
                               .method = MethodNamed(method)};
   const Pass pass = PassNamed(which);
-  std::vector<double> seconds;
-  {
-    const py::gil_scoped_release unlocked;
-    seconds = Unwrap(TimeConv2d(problem, pass, repeats, threads));
-  }
+  const std::vector<double> seconds =
+      Unwrap(WithoutGil([&] { return TimeConv2d(problem, pass, repeats, threads); }));
   return py::make_tuple(problem.Flops(), seconds);
 }
 
@@ -119,10 +117,7 @@ void DefineControl(py::module_& module) {
       "set_target", [](const std::string& name) { Check(SetTarget(name)); }, arg("name"));
   module.def(
       "measure_peak_gflops",
-      [](int threads) {
-        const py::gil_scoped_release unlocked;
-        return MeasurePeakGflops(threads);
-      },
+      [](int threads) { return WithoutGil([&] { return MeasurePeakGflops(threads); }); },
       arg("threads"));
   module.def("time_conv2d", &TimeConvolution, arg("input_shape"), arg("out_channels"),
              arg("kernel_size"), arg("stride"), arg("padding"), arg("dilation"), arg("groups"),

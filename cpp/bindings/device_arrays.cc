@@ -6,6 +6,7 @@
 
 #include "bindings/dlpack.h"
 #include "bindings/status.h"
+#include "bindings/without_gil.h"
 
 namespace ninc::python {
 namespace {
@@ -157,9 +158,9 @@ py::tuple DeviceArray::DlPackDevice() const {
 py::array DeviceArray::ToNumpy() const {
   py::array_t<float> copy = NewArray(block_->dims);
   float* const to = copy.mutable_data();
-  const py::gil_scoped_release unlocked;
-  if (!block_->memory.empty()) {
-    Check(backend_->Read(to, block_->memory.data(), block_->memory.size()));
+  const DeviceMemory& memory = block_->memory;
+  if (!memory.empty()) {
+    Check(WithoutGil([&] { return backend_->Read(to, memory.data(), memory.size()); }));
   }
   return copy;
 }

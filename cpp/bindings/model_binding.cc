@@ -13,6 +13,7 @@
 #include "bindings/device_arrays.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
+#include "bindings/without_gil.h"
 
 namespace ninc::python {
 namespace {
@@ -21,25 +22,35 @@ NodeId OutputNode(const Model& model, const std::optional<std::string>& name) {
   return name ? Unwrap(model.graph().Find(*name)) : -1;
 }
 
-// A read-only array over a tensor's own memory, whose owner lives as long as the array does.
-template <typename Owner>
-py::array View(const std::shared_ptr<Owner>& kept, const Tensor& tensor) {
-  const py::capsule owner(new std::shared_ptr<Owner>(kept), [](void* pointer) {
-    delete static_cast<std::shared_ptr<Owner>*>(pointer);
-  });
-  py::array_t<float> array(std::vector<py::ssize_t>(tensor.dims.begin(), tensor.dims.end()),
-                           tensor.data.data(), owner);
+// A read-only array over a tensor's own memory, which lives as long as the array does.
+py::array View(const std::shared_ptr<const Tensor>& tensor) {
+  using Owner = std::shared_ptr<const Tensor>;
+  const py::capsule owner(new Owner(tensor),
+                          [](void* pointer) { delete static_cast<Owner*>(pointer); });
+  py::array_t<float> array(std::vector<py::ssize_t>(tensor->dims.begin(), tensor->dims.end()),
+                           tensor->data.data(), owner);
   array.attr("flags").attr("writeable") = false;
   return array;
 }
 
-py::array Parameter(const std::shared_ptr<Model>& model, const std::string& name) {
-  const size_t number = Unwrap(model->FindParameter(name));
-  {
-    const py::gil_scoped_release unlocked;
-    Check(model->FetchParameters());
+py::dict ExtrasOf(const Extras& extras) {
+  py::dict named;
+  for (const auto& [name, tensor] : extras) named[py::str(name)] = View(tensor);
+  return named;
+}
+
+py::dict ByName(const Model& model, const SharedTensors& parameters) {
+  py::dict named;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    named[py::str(model.specs()[i].name)] = View(parameters[i]);
   }
-  return View(model, model->parameter(number));
+  return named;
+}
+
+// -> parameters by name, metadata, extras: all of one moment
+py::tuple State(const Model& model) {
+  const ModelState state = Unwrap(WithoutGil([&] { return model.State(); }));
+  return py::make_tuple(ByName(model, state.parameters), state.metadata, ExtrasOf(state.extras));
 }
 
 Tensor CopyOf(const py::handle& object, const std::string& name) {
@@ -47,21 +58,25 @@ Tensor CopyOf(const py::handle& object, const std::string& name) {
   return {Dims(array), std::vector<float>(Data(array), Data(array) + array.size())};
 }
 
-py::dict ExtrasOf(const Model& model) {
-  py::dict extras;
-  for (const auto& [name, tensor] : model.extras()) extras[py::str(name)] = View(tensor, *tensor);
+// By name; None gives null.
+Extras ToExtras(const py::dict& arrays) {
+  Extras extras;
+  for (const auto& [key, value] : arrays) {
+    const std::string name = py::str(key);
+    extras[name] = value.is_none() ? nullptr : std::make_shared<const Tensor>(CopyOf(value, name));
+  }
   return extras;
 }
 
 void SaveModel(const Model& model, const std::string& path,
                std::map<std::string, std::string> more_metadata, const py::dict& more_extras) {
-  Additions more{std::move(more_metadata), {}};
-  for (const auto& [key, value] : more_extras) {
-    const std::string name = py::str(key);
-    more.extras[name] = std::make_shared<const Tensor>(CopyOf(value, name));
-  }
-  const py::gil_scoped_release unlocked;
-  Check(Save(model, path, more));
+  const Additions more{std::move(more_metadata), ToExtras(more_extras)};
+  Check(WithoutGil([&] { return Save(model, path, more); }));
+}
+
+void Change(Model& model, std::map<std::string, std::optional<std::string>> metadata,
+            const py::dict& extras) {
+  Check(model.Change({std::move(metadata), ToExtras(extras)}));
 }
 
 void SetParameters(Model& model, const py::dict& values) {
@@ -76,19 +91,30 @@ void SetParameters(Model& model, const py::dict& values) {
     }
     list.emplace_back(name, std::vector<float>(Data(array), Data(array) + array.size()));
   }
-  const py::gil_scoped_release unlocked;
-  Check(model.SetParameters(list));
+  Check(WithoutGil([&] { return model.SetParameters(std::move(list)); }));
 }
 
-py::array Run(Model& model, const py::object& x_object, const std::optional<std::string>& output) {
+py::array RunFor(Model& model, const py::object& x_object, const std::optional<std::string>& output,
+                 ModelState* used) {
   const ImageArray x(x_object, {"network", "x"});
   const NodeId node = OutputNode(model, output);
   const Shape shape = Unwrap(model.OutputShape(x.shape, node));
   py::array_t<float> y = NewArray({shape.n, shape.c, shape.h, shape.w});
   float* to = y.mutable_data();
-  const py::gil_scoped_release unlocked;
-  Check(model.Run(x.shape, x.view, to, node));
+  Check(WithoutGil([&] { return model.Run(x.shape, x.view, to, node, used); }));
   return y;
+}
+
+py::array Run(Model& model, const py::object& x, const std::optional<std::string>& output) {
+  return RunFor(model, x, output, nullptr);
+}
+
+// -> y, and by name the parameters it was computed with
+py::tuple RunWithParameters(Model& model, const py::object& x,
+                            const std::optional<std::string>& output) {
+  ModelState used;
+  const py::array y = RunFor(model, x, output, &used);
+  return py::make_tuple(y, ByName(model, used.parameters));
 }
 
 py::array RunPictures(Model& model, const py::object& object, const py::object& scale_object,
@@ -104,8 +130,7 @@ py::array RunPictures(Model& model, const py::object& object, const py::object& 
   py::array_t<float> y = NewArray({shape.n, shape.c, shape.h, shape.w});
   float* to = y.mutable_data();
   const Pictures view{pictures.data(), Data(scale), Data(shift)};
-  const py::gil_scoped_release unlocked;
-  Check(model.RunPictures(input, view, to));
+  Check(WithoutGil([&] { return model.RunPictures(input, view, to); }));
   return y;
 }
 
@@ -115,8 +140,7 @@ DeviceArray RunOnDevice(Model& model, const py::object& x_object) {
   const Shape shape = Unwrap(model.OutputShape(x.shape));
   std::vector<int64_t> dims{shape.n, shape.c};
   if (shape.h != 1 || shape.w != 1) dims.insert(dims.end(), {shape.h, shape.w});
-  const py::gil_scoped_release unlocked;
-  DeviceResult y = Unwrap(model.RunOnDevice(x.shape, x.view, x.stream));
+  DeviceResult y = Unwrap(WithoutGil([&] { return model.RunOnDevice(x.shape, x.view, x.stream); }));
   return DeviceArray(std::move(y.backend), std::move(y.memory), std::move(dims));
 }
 
@@ -127,10 +151,9 @@ py::tuple OutputShape(Model& model, const Nchw& input, const std::optional<std::
 
 std::shared_ptr<const Plan> PlanFor(Model& model, const Nchw& input, bool training,
                                     float label_smoothing) {
-  const py::gil_scoped_release unlocked;
-  return Unwrap(model.PlanFor(
-      ShapeOf(input),
-      {.mode = training ? Mode::kTraining : Mode::kInference, .label_smoothing = label_smoothing}));
+  const PlanOptions options{.mode = training ? Mode::kTraining : Mode::kInference,
+                            .label_smoothing = label_smoothing};
+  return Unwrap(WithoutGil([&] { return model.PlanFor(ShapeOf(input), options); }));
 }
 
 void SetPrecision(Model& model, const std::string& name) {
@@ -151,16 +174,13 @@ void DefineModel(py::module_& module) {
            arg("graph_json"))
       .def_static(
           "load",
-          [](const std::string& path) {
-            const py::gil_scoped_release unlocked;
-            return Unwrap(Load(path));
-          },
+          [](const std::string& path) { return Unwrap(WithoutGil([&] { return Load(path); })); },
           arg("path"))
       .def_static(
           "load_memory",
           [](const py::bytes& data, const std::string& name) {
             const std::string_view bytes = data;
-            return Unwrap(LoadMemory(bytes.data(), bytes.size(), name));
+            return Unwrap(WithoutGil([&] { return LoadMemory(bytes.data(), bytes.size(), name); }));
           },
           arg("data"), arg("name"))
       .def("save", &SaveModel, arg("path"),
@@ -176,28 +196,18 @@ void DefineModel(py::module_& module) {
              }
              return list;
            })
-      .def("parameter", &Parameter, arg("name"))
+      .def("state", &State)
+      .def("parameters", [](const Model& model) -> py::dict { return State(model)[0]; })
       .def("set_parameters", &SetParameters, arg("values"))
       .def_property_readonly("version", &Model::version)
-      .def("metadata",
-           [](const Model& model) { return std::map<std::string, std::string>(model.metadata()); })
-      .def(
-          "set_metadata",
-          [](Model& model, std::map<std::string, std::string> metadata) {
-            model.metadata() = std::move(metadata);
-          },
-          arg("metadata"))
-      .def("extras", &ExtrasOf)
-      .def(
-          "set_extra",
-          [](Model& model, const std::string& name, const py::object& array) {
-            Check(model.SetExtra(name, CopyOf(array, name)));
-          },
-          arg("name"), arg("array"))
-      .def("remove_extra", &Model::RemoveExtra, arg("name"))
+      .def("metadata", &Model::metadata)
+      .def("extras", [](const Model& model) { return ExtrasOf(model.extras()); })
+      .def("change", &Change, arg("metadata") = std::map<std::string, std::optional<std::string>>(),
+           arg("extras") = py::dict())
       .def("run_on_device", &RunOnDevice, arg("x"))
       .def("run_pictures", &RunPictures, arg("pictures"), arg("scale"), arg("shift"))
       .def("run", &Run, arg("x"), arg("output") = py::none())
+      .def("run_with_parameters", &RunWithParameters, arg("x"), arg("output") = py::none())
       .def("output_shape", &OutputShape, arg("input_shape"), arg("output") = py::none())
       .def(
           "describe",
@@ -219,8 +229,7 @@ void DefineModel(py::module_& module) {
       .def(
           "move_to",
           [](Model& model, const std::string& device) {
-            const py::gil_scoped_release unlocked;
-            Check(model.MoveTo(device));
+            Check(WithoutGil([&] { return model.MoveTo(device); }));
           },
           arg("device"))
       .def_property_readonly("device",

@@ -8,6 +8,7 @@
 #include "bindings/arrays.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
+#include "bindings/without_gil.h"
 #include "ninc/model.h"
 
 namespace ninc::python {
@@ -50,8 +51,7 @@ auto WithArguments(PyTrainer& self, const py::object& x_object, const py::object
   const py::array decay = Vector(decay_object, {"step", "weight_decay"}, count);
   for (int64_t i = 0; i < count; ++i) settings.updates.push_back({Data(lr)[i], Data(decay)[i]});
   const int64_t* label_data = labels.data();
-  const py::gil_scoped_release unlocked;
-  return Unwrap(step(x.shape, x.view, label_data, settings));
+  return Unwrap(WithoutGil([&] { return step(x.shape, x.view, label_data, settings); }));
 }
 
 StepSettings Settings(float momentum, bool nesterov, uint64_t seed, uint64_t step, float clip_norm,
@@ -87,12 +87,10 @@ py::tuple Gradients(PyTrainer& self, const py::object& x_object, const py::objec
   const ImageArray x(x_object, {"gradients", "x"});
   const py::array_t<int64_t> labels = Labels(labels_object, {"gradients", "labels"}, x.shape.n);
   std::vector<Tensor> gradients;
-  StepResult result;
-  {
-    const int64_t* label_data = labels.data();
-    const py::gil_scoped_release unlocked;
-    result = Unwrap(self.trainer->Gradients(x.shape, x.view, label_data, seed, step, &gradients));
-  }
+  const int64_t* label_data = labels.data();
+  const StepResult result = Unwrap(WithoutGil([&] {
+    return self.trainer->Gradients(x.shape, x.view, label_data, seed, step, &gradients);
+  }));
   py::dict named;
   for (size_t i = 0; i < gradients.size(); ++i) named[self.name(i).c_str()] = CopyOf(gradients[i]);
   return py::make_tuple(result.loss, result.correct, named);
@@ -104,20 +102,19 @@ std::string FindNonFinite(PyTrainer& self, const py::object& x_object,
   const py::array_t<int64_t> labels =
       Labels(labels_object, {"find_non_finite", "labels"}, x.shape.n);
   const int64_t* label_data = labels.data();
-  const py::gil_scoped_release unlocked;
-  return Unwrap(self.trainer->FindNonFinite(x.shape, x.view, label_data, seed, step));
+  return Unwrap(WithoutGil(
+      [&] { return self.trainer->FindNonFinite(x.shape, x.view, label_data, seed, step); }));
 }
 
 void EstimateStatistics(PyTrainer& self, const py::object& x_object, float momentum) {
   const ImageArray x(x_object, {"estimate_statistics", "x"});
-  const py::gil_scoped_release unlocked;
-  Check(self.trainer->EstimateStatistics(x.shape, x.view, momentum));
+  Check(WithoutGil([&] { return self.trainer->EstimateStatistics(x.shape, x.view, momentum); }));
 }
 
 // Copies of velocities or averages by the parameters' names; empty where there are none yet.
-py::dict Named(const PyTrainer& self, const std::vector<Tensor>& tensors) {
+py::dict Named(const PyTrainer& self, const SharedTensors& tensors) {
   py::dict named;
-  for (size_t i = 0; i < tensors.size(); ++i) named[self.name(i).c_str()] = CopyOf(tensors[i]);
+  for (size_t i = 0; i < tensors.size(); ++i) named[self.name(i).c_str()] = CopyOf(*tensors[i]);
   return named;
 }
 
@@ -134,8 +131,7 @@ size_t NumberOf(const PyTrainer& self, const char* function, const std::string& 
 void SetFrozen(PyTrainer& self, const std::vector<std::string>& names) {
   std::vector<size_t> numbers;
   for (const std::string& name : names) numbers.push_back(NumberOf(self, "set_frozen", name));
-  const py::gil_scoped_release unlocked;
-  Check(self.trainer->SetFrozen(numbers));
+  Check(WithoutGil([&] { return self.trainer->SetFrozen(numbers); }));
 }
 
 // Hands each array to set(number, values).
@@ -170,12 +166,7 @@ void DefineTrainer(py::module_& module) {
   using py::arg;
   py::class_<PendingStep, std::shared_ptr<PendingStep>>(module, "PendingStep")
       .def("wait", [](PendingStep& self) {
-        StepResult result;
-        {
-          const py::gil_scoped_release unlocked;
-          result = Unwrap(self.Wait());
-        }
-        return ToTuple(result);
+        return ToTuple(Unwrap(WithoutGil([&] { return self.Wait(); })));
       });
   py::class_<PyTrainer>(module, "Trainer")
       .def(py::init<std::shared_ptr<Model>, float>(), arg("model"), arg("label_smoothing") = 0.0f)
@@ -190,16 +181,17 @@ void DefineTrainer(py::module_& module) {
       .def("estimate_statistics", &EstimateStatistics, arg("x"), arg("momentum"))
       .def("set_frozen", &SetFrozen, arg("names"))
       .def("velocity",
-           [](const PyTrainer& self) { return Named(self, *Unwrap(self.trainer->velocity())); })
+           [](const PyTrainer& self) {
+             return Named(self, Unwrap(WithoutGil([&] { return self.trainer->velocity(); })));
+           })
       .def("set_velocity", &SetVelocity, arg("values"))
       .def("averages",
-           [](const PyTrainer& self) { return Named(self, *Unwrap(self.trainer->averages())); })
+           [](const PyTrainer& self) {
+             return Named(self, Unwrap(WithoutGil([&] { return self.trainer->averages(); })));
+           })
       .def("set_averages", &SetAverages, arg("values"))
       .def("swap_averages",
-           [](PyTrainer& self) {
-             const py::gil_scoped_release unlocked;
-             Check(self.trainer->SwapAverages());
-           })
+           [](PyTrainer& self) { Check(WithoutGil([&] { return self.trainer->SwapAverages(); })); })
       .def("describe", [](const PyTrainer& self) -> std::string {
         const auto plan = self.trainer->plan();
         return plan == nullptr ? "" : plan->Describe();

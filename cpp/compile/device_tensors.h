@@ -1,6 +1,9 @@
 // Named arrays that the user sees in the process's memory and a backend computes on in its own: a
 // network's parameters, a trainer's velocities and averages. Where the backend shares the process's
 // memory there is one copy; else there are two, and this class knows which of them is newer.
+//
+// Readers share the process's copy: what Share gave out is never written to again. Who writes next
+// makes a copy for itself, once, so that a reader costs no copy where nobody writes.
 #pragma once
 
 #include <cstddef>
@@ -17,26 +20,31 @@ namespace ninc {
 class DeviceTensors {
  public:
   DeviceTensors() = default;
-  explicit DeviceTensors(std::vector<Tensor> tensors) : host_(std::move(tensors)) {}
+  explicit DeviceTensors(std::vector<Tensor> tensors);
 
   size_t size() const { return host_.size(); }
   bool empty() const { return host_.empty(); }
 
-  // What the user sees, as last fetched. The tensors' memory stays where it is.
-  const std::vector<Tensor>& host() const { return host_; }
-  std::vector<Tensor>& mutable_host() { return host_; }
-  // Brings host() up to date.
+  // What the user sees, as last fetched.
+  const Tensor& host(size_t index) const { return *host_[index]; }
+  SharedTensors Share();
+  // Brings the host's copies up to date.
   Status Fetch();
-  // host() was written to, after Fetch where not all of it was.
-  void HostChanged() { device_stale_ = true; }
+  // Puts values in the place of an array's, after Fetch where not all arrays are replaced.
+  void Replace(size_t index, std::vector<float> values);
+  // Exchanges the first arrays of `a` with those of `b`, of which there are no more; both fetched.
+  static void Swap(DeviceTensors* a, DeviceTensors* b);
 
   // Makes the arrays ready where `backend` computes, for calls of `stream`, which need not wait for
   // its own. `what` they are, for a message.
   Status MakeReady(const std::shared_ptr<Backend>& backend, const Backend* stream,
                    const char* what);
+  // Before data() is written to. Where that is the process's memory, takes a copy for the writer
+  // where readers hold it.
+  void Unshare();
   // After MakeReady: the array's memory there.
   float* data(size_t index) {
-    return device_.empty() ? host_[index].data.data() : device_.as<float>(offsets_[index]);
+    return device_.empty() ? host_[index]->data.data() : device_.as<float>(offsets_[index]);
   }
   const float* data(size_t index) const { return const_cast<DeviceTensors*>(this)->data(index); }
   // `stream` was told to write to data().
@@ -45,7 +53,8 @@ class DeviceTensors {
  private:
   Status Upload(Backend& backend);
 
-  std::vector<Tensor> host_;
+  std::vector<std::shared_ptr<Tensor>> host_;
+  std::vector<bool> shared_;  // by array: whether readers may hold it
   std::shared_ptr<Backend> backend_;
   DeviceMemory device_;          // empty where the backend shares the process's memory
   std::vector<size_t> offsets_;  // by array, in bytes

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "base/cancel.h"
+
 namespace ninc {
 namespace {
 
@@ -82,7 +84,11 @@ WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels) {
 }
 
 Status Execute(std::span<const Kernel> kernels, const Run& run) {
-  for (const Kernel& kernel : kernels) NINC_RETURN_IF_ERROR(kernel.run(run));
+  for (const Kernel& kernel : kernels) {
+    NINC_RETURN_IF_ERROR(kernel.run(run));
+    // After each kernel, since the last one may have been cut short as well.
+    if (IsCancelled()) return Cancelled();
+  }
   return {};
 }
 

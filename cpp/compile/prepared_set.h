@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "ninc/backend.h"
 
 namespace ninc {
@@ -44,7 +45,7 @@ struct PreparedSet {
 
 // Where a plan keeps its set between runs.
 struct PreparedSlot {
-  std::mutex mutex;
+  Mutex mutex;
   std::shared_ptr<const PreparedSet> set;
 };
 

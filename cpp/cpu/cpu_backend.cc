@@ -1,7 +1,6 @@
 // The processor as a Backend: the process's own memory, and the kernels of one instruction set.
-#include <array>
 #include <cstring>
-#include <utility>
+#include <iterator>
 
 #include "base/memory_limit.h"
 #include "base/thread_pool.h"
@@ -14,7 +13,7 @@ namespace {
 
 class Cpu final : public Backend {
  public:
-  explicit Cpu(Target target) : target_(target) {}
+  constexpr explicit Cpu(Target target) : target_(target) {}
   std::string_view name() const override { return "cpu"; }
 
   Result<DeviceMemory> Allocate(const char* what, size_t bytes) override {
@@ -48,17 +47,21 @@ class Cpu final : public Backend {
   const Target target_;
 };
 
-template <size_t... kTarget>
-std::array<Cpu, kTargets> OfTargets(std::index_sequence<kTarget...>) {
-  return {Cpu(static_cast<Target>(kTarget))...};
-}
+// Never destroyed: a thread may still compute while the process ends.
+union Immortal {
+  constexpr explicit Immortal(Target target) : backend(target) {}
+  ~Immortal() {}
+  Cpu backend;
+};
+
+constinit Immortal backends[] = {Immortal(Target::kScalar), Immortal(Target::kNeon),
+                                 Immortal(Target::kAvx2), Immortal(Target::kAvx512),
+                                 Immortal(Target::kAmx)};
+static_assert(std::size(backends) == kTargets);
 
 }  // namespace
 
-Backend& CpuBackend(Target target) {
-  static std::array backends = OfTargets(std::make_index_sequence<kTargets>());
-  return backends[static_cast<size_t>(target)];
-}
+Backend& CpuBackend(Target target) { return backends[static_cast<size_t>(target)].backend; }
 
 Backend& CpuBackend() { return CpuBackend(ChosenTarget()); }
 

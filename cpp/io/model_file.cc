@@ -125,7 +125,7 @@ Result<std::shared_ptr<Model>> Build(std::string_view file) {
     const Status status = model->SetExtra(name, {entry.dims, entry.Values()});
     if (!status.ok()) return InvalidModel(status.message());
   }
-  model->metadata() = std::move(contents.metadata);
+  for (auto& [key, text] : contents.metadata) model->SetMetadata(key, std::move(text));
   return model;
 }
 
@@ -148,9 +148,9 @@ std::map<std::string, Value> Merged(const std::map<std::string, Value>& own,
 }
 
 Status Write(const Model& model, const std::string& path, const Additions& more) {
-  NINC_RETURN_IF_ERROR(model.FetchParameters());
-  std::map<std::string, std::string> metadata = Merged(model.metadata(), more.metadata);
-  const Extras extras = Merged(model.extras(), more.extras);
+  NINC_ASSIGN_OR_RETURN(const ModelState state, model.State());
+  std::map<std::string, std::string> metadata = Merged(state.metadata, more.metadata);
+  const Extras extras = Merged(state.extras, more.extras);
   const Status texts = CheckStoredTexts(metadata);  // what is written must be read again
   if (!texts.ok()) return InvalidArgument(texts.message());
   for (const char* key : {kFormatKey, kVersionKey, kGraphKey}) {
@@ -166,7 +166,7 @@ Status Write(const Model& model, const std::string& path, const Additions& more)
   std::vector<std::string_view> pieces(1);  // the header, once it is known
   for (size_t i = 0; i < model.specs().size(); ++i) {
     entries.push_back({model.specs()[i].name, model.specs()[i].dims, {}});
-    pieces.push_back(Bytes(model.parameter(i)));
+    pieces.push_back(Bytes(*state.parameters[i]));
   }
   for (const auto& [name, values] : extras) {
     if (values == nullptr) return InvalidArgument("extra '" + name + "' has no array");

@@ -1,11 +1,12 @@
 #include "io/stored_texts.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <vector>
 
 #include "base/text.h"
 
@@ -16,31 +17,30 @@ constexpr char kPreprocessing[] = "preprocessing";
 
 enum Kind : unsigned { kNumber = 1, kNumbers = 2, kText = 4, kNull = 8 };
 
+constexpr size_t kMaxChoices = 3;
+
 struct Field {
   std::string_view name;
-  unsigned kinds;                         // of its value
-  std::vector<std::string_view> choices;  // of its text
-  bool is_framing = false;                // came with format version 3
+  unsigned kinds;                                     // of its value
+  std::array<std::string_view, kMaxChoices> choices;  // of its text
+  bool is_framing = false;                            // came with format version 3
 };
 
 // As python/ninc/preprocess/settings.py writes them; "crop" stands in older files.
-const std::vector<Field>& Fields() {
-  static const std::vector<Field> fields = {
-      {"size", kNumbers | kNull, {}},
-      {"channels", kNumber, {}},
-      {"scale", kNumber, {}},
-      {"mean", kNumbers, {}},
-      {"std", kNumbers, {}},
-      {"contrast", kNumber, {}},
-      {"epsilon", kNumber, {}},
-      {"kind", kText, {"normalize", "gcn_zca"}},
-      {"resize", kNumber | kText, {"bilinear"}},
-      {"crop", kText, {"center"}},
-      {"fit", kText, {"crop", "pad", "squash"}, true},
-      {"ground", kNumbers, {}, true},
-  };
-  return fields;
-}
+constexpr Field kFields[] = {
+    {"size", kNumbers | kNull, {}},
+    {"channels", kNumber, {}},
+    {"scale", kNumber, {}},
+    {"mean", kNumbers, {}},
+    {"std", kNumbers, {}},
+    {"contrast", kNumber, {}},
+    {"epsilon", kNumber, {}},
+    {"kind", kText, {"normalize", "gcn_zca"}},
+    {"resize", kNumber | kText, {"bilinear"}},
+    {"crop", kText, {"center"}},
+    {"fit", kText, {"crop", "pad", "squash"}, true},
+    {"ground", kNumbers, {}, true},
+};
 
 // Looks at the fields of the outermost object and what their values are. Recurses nowhere.
 class FieldReader : public nlohmann::json_sax<nlohmann::json> {
@@ -57,10 +57,10 @@ class FieldReader : public nlohmann::json_sax<nlohmann::json> {
   bool end_array() override { return Leave(); }
   bool key(std::string& name) override {
     if (!in_object_ || depth_ != 1) return true;
-    const auto found = std::find_if(Fields().begin(), Fields().end(),
+    const auto found = std::find_if(std::begin(kFields), std::end(kFields),
                                     [&](const Field& field) { return field.name == name; });
-    if (found == Fields().end()) return Fail("entry '" + Excerpt(name) + "' is not known");
-    field_ = &*found;
+    if (found == std::end(kFields)) return Fail("entry '" + Excerpt(name) + "' is not known");
+    field_ = found;
     has_framing_ |= field_->is_framing;
     return true;
   }
@@ -68,7 +68,8 @@ class FieldReader : public nlohmann::json_sax<nlohmann::json> {
     if (!Value(kText)) return false;
     if (field_ == nullptr || depth_ != 1) return true;
     const auto& choices = field_->choices;
-    if (std::find(choices.begin(), choices.end(), text) != choices.end()) return true;
+    if (!text.empty() && std::find(choices.begin(), choices.end(), text) != choices.end())
+      return true;
     return Fail(std::string(field_->name) + " '" + Excerpt(text) + "' is not known");
   }
   bool number_unsigned(uint64_t) override { return Value(kNumber); }

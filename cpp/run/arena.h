@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "ninc/backend.h"
 #include "ninc/status.h"
 
@@ -63,7 +64,7 @@ class ArenaPool {
   void GiveBack(Arena arena);
 
   const std::shared_ptr<Backend> backend_;
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::vector<Arena> idle_;  // sorted by size
   size_t idle_bytes_ = 0;
   size_t lent_ = 0;

@@ -1,6 +1,7 @@
 // The devices by their names.
 #include "cuda/runtime/devices.h"
 
+#include "base/thread_pool.h"
 #include "ninc/backend.h"
 #include "ninc/target.h"
 
@@ -38,6 +39,9 @@ std::string CudaTargets() { return cuda::CompiledFor(); }
 
 Result<std::shared_ptr<Backend>> OpenDevice(std::string_view name) {
   if (name == "cpu") {  // shared by all, owned by none
+    // Every network begins on the processor: here a wrong environment is told to each of them.
+    NINC_RETURN_IF_ERROR(TargetEnvironmentStatus());
+    NINC_RETURN_IF_ERROR(NumThreadsEnvironmentStatus());
     return std::shared_ptr<Backend>(std::shared_ptr<void>(), &CpuBackend());
   }
   if (name == "cuda") return cuda::OpenBackend();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/cancel.h"
 #include "base/memory_limit.h"
 #include "compile/plan/plan_impl.h"
 #include "run/model_impl.h"
@@ -78,23 +79,42 @@ Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(Placement& place, const
 }
 
 Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& place,
-                                                                    const Plan::Impl& plan) {
-  const std::lock_guard slot_lock(plan.prepared.mutex);
-  std::shared_ptr<const PreparedSet>& set = plan.prepared.set;
-  if (set != nullptr && set->version == version) return set;
+                                                                    const Plan::Impl& plan,
+                                                                    ModelState* used) {
+  PreparedSlot& slot = plan.prepared;
+  if (used == nullptr) {
+    const std::lock_guard slot_lock(slot.mutex);
+    if (slot.set != nullptr && slot.set->version == version) return slot.set;
+  }
+  // What is packed in part would be taken for whole later.
+  const CancellationScope whole(nullptr);
+  std::shared_ptr<const PreparedSet> set;
   {
-    // Fetch waits for a trainer's stream, which one thread alone may use: wait until no step is
-    // being queued.
-    std::unique_lock<std::mutex> writer_lock(writer_mutex, std::defer_lock);
-    if (!place.backend->SharesMemory()) writer_lock.lock();
-    const std::lock_guard lock(parameters_mutex);
-    NINC_RETURN_IF_ERROR(parameters.Fetch());
-    NINC_RETURN_IF_ERROR(parameters.MakeReady(place.backend, place.backend.get(), "parameters"));
-    NINC_ASSIGN_OR_RETURN(set,
-                          place.prepared.Make(plan.program, parameters, version, *place.backend));
+    NINC_ASSIGN_OR_RETURN(const auto lock, LockFetchedState(*place.backend));
+    // Another thread may have made it meanwhile.
+    const std::lock_guard slot_lock(slot.mutex);
+    if (slot.set == nullptr || slot.set->version != version) {
+      NINC_RETURN_IF_ERROR(parameters.MakeReady(place.backend, place.backend.get(), "parameters"));
+      NINC_ASSIGN_OR_RETURN(slot.set,
+                            place.prepared.Make(plan.program, parameters, version, *place.backend));
+    }
+    set = slot.set;
+    if (used != nullptr) *used = StateNow();
   }
   place.Trim(cache_limit);
   return set;
+}
+
+ModelState Model::Impl::StateNow() { return {version, parameters.Share(), metadata, extras}; }
+
+Result<std::unique_lock<Mutex>> Model::Impl::LockFetchedState(const Backend& backend) {
+  // Fetch waits for a trainer's stream, which one thread alone may use: wait until no step is being
+  // queued. On a processor nothing has to be fetched, and a step under way need not be waited for.
+  std::unique_lock<LongMutex> writer_lock(writer_mutex, std::defer_lock);
+  if (!backend.SharesMemory()) writer_lock.lock();
+  std::unique_lock lock(state_mutex);
+  NINC_RETURN_IF_ERROR(parameters.Fetch());
+  return lock;
 }
 
 Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
@@ -119,6 +139,7 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
     NINC_RETURN_IF_ERROR(WriteInput(stream, plan.input, x, arena.data() + layout.input, &run.x));
   }
   run.y = reinterpret_cast<float*>(arena.data() + layout.output);
+  if (IsCancelled()) return Cancelled();  // what a device has recorded asks nobody
   NINC_RETURN_IF_ERROR(stream.Replay({plan.id, variant}, [&] {
     return Execute(plan.kernels, {plan.program, plan.layout, stream, run});
   }));
@@ -127,13 +148,14 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
 }
 
 Status Model::Impl::PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures,
-                               float* y, NodeId output) {
+                               float* y, NodeId output, ModelState* used) {
   const std::shared_ptr<Placement> place = placement();
   NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
                         PlanFor(*place, input, {.output = output}, ChosenTarget()));
-  if (plan->output_shape().size() == 0) return {};
+  if (plan->output_shape().size() == 0 && used == nullptr) return {};
   NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> set,
-                        PreparedFor(*place, plan->impl()));
+                        PreparedFor(*place, plan->impl(), used));
+  if (plan->output_shape().size() == 0) return {};
   NINC_RETURN_IF_ERROR(Run(*place, plan->impl(), *set, x, pictures, y));
   place->Trim(cache_limit);
   return {};
@@ -149,8 +171,10 @@ Status Model::Impl::RunThere(Placement& place, const Plan::Impl& plan, const Pre
                          .arena = arena.data(),
                          .workspace = plan.WorkspaceIn(arena.data(), layout),
                          .y = y};
-  NINC_RETURN_IF_ERROR(Execute(plan.kernels, {plan.program, plan.layout, arena.stream(), run}));
-  return arena.stream().Synchronize();
+  const Status run_status = Execute(plan.kernels, {plan.program, plan.layout, arena.stream(), run});
+  // After an error, too: what was queued before it still writes to y.
+  NINC_RETURN_IF_ERROR(arena.stream().Synchronize());
+  return run_status;
 }
 
 // ---- The public face ----------------------------------------------------------------------------
@@ -186,22 +210,78 @@ Result<std::shared_ptr<Model>> Model::Create(Graph graph) {
 
 const Graph& Model::graph() const { return *impl_->graph; }
 const std::vector<ParameterSpec>& Model::specs() const { return impl_->specs; }
-const Tensor& Model::parameter(size_t index) const { return impl_->parameters.host()[index]; }
 uint64_t Model::version() const { return impl_->version; }
-std::map<std::string, std::string>& Model::metadata() { return impl_->metadata; }
-const std::map<std::string, std::string>& Model::metadata() const { return impl_->metadata; }
 
-const Extras& Model::extras() const { return impl_->extras; }
-
-Status Model::SetExtra(const std::string& name, Tensor values) {
-  NINC_RETURN_IF_ERROR(CheckExtra(name, values));
-  return CatchOutOfMemory("extra", [&]() -> Status {
-    impl_->extras[name] = std::make_shared<const Tensor>(std::move(values));
-    return {};
+Result<ModelState> Model::State() const {
+  return CatchOutOfMemory("state", [&]() -> Result<ModelState> {
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->LockFetchedState(*backend()));
+    return impl_->StateNow();
   });
 }
 
-bool Model::RemoveExtra(const std::string& name) { return impl_->extras.erase(name) != 0; }
+Tensor Model::parameter(size_t index) const {
+  if (index >= impl_->specs.size()) return {};
+  const Result<Tensor> copy = CatchOutOfMemory("parameter", [&]() -> Result<Tensor> {
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->LockFetchedState(*backend()));
+    return Tensor(impl_->parameters.host(index));
+  });
+  return copy.ok() ? *copy : Tensor();
+}
+
+std::map<std::string, std::string> Model::metadata() const {
+  const std::lock_guard lock(impl_->state_mutex);
+  return impl_->metadata;
+}
+
+void Model::SetMetadata(const std::string& key, std::string text) {
+  const std::lock_guard lock(impl_->state_mutex);
+  impl_->metadata[key] = std::move(text);
+}
+
+Extras Model::extras() const {
+  const std::lock_guard lock(impl_->state_mutex);
+  return impl_->extras;
+}
+
+Status Model::SetExtra(const std::string& name, Tensor values) {
+  return CatchOutOfMemory("extra", [&] {
+    return Change({{}, {{name, std::make_shared<const Tensor>(std::move(values))}}});
+  });
+}
+
+bool Model::RemoveExtra(const std::string& name) {
+  const std::lock_guard lock(impl_->state_mutex);
+  return impl_->extras.erase(name) != 0;
+}
+
+Status Model::Change(const StoredChanges& changes) {
+  for (const auto& [name, values] : changes.extras) {
+    if (values != nullptr) NINC_RETURN_IF_ERROR(CheckExtra(name, *values));
+  }
+  return CatchOutOfMemory("metadata", [&]() -> Status {
+    const std::lock_guard lock(impl_->state_mutex);
+    // Copies are changed and then exchanged, since memory may run out in between.
+    std::map<std::string, std::string> metadata = impl_->metadata;
+    Extras extras = impl_->extras;
+    for (const auto& [key, text] : changes.metadata) {
+      if (text) {
+        metadata[key] = *text;
+      } else {
+        metadata.erase(key);
+      }
+    }
+    for (const auto& [name, values] : changes.extras) {
+      if (values != nullptr) {
+        extras[name] = values;
+      } else {
+        extras.erase(name);
+      }
+    }
+    impl_->metadata.swap(metadata);
+    impl_->extras.swap(extras);
+    return {};
+  });
+}
 
 Result<size_t> Model::FindParameter(std::string_view name) const {
   const auto found = impl_->numbers.find(name);
@@ -209,28 +289,27 @@ Result<size_t> Model::FindParameter(std::string_view name) const {
   return InvalidArgument("the network has no parameter '" + std::string(name) + "'");
 }
 
-Status Model::SetParameters(const std::vector<std::pair<std::string, std::vector<float>>>& values) {
+Status Model::SetParameters(std::vector<std::pair<std::string, std::vector<float>>> values) {
   std::vector<size_t> numbers;
   for (const auto& [name, data] : values) {
     NINC_ASSIGN_OR_RETURN(const size_t number, FindParameter(name));
-    const Tensor& parameter = impl_->parameters.host()[number];
-    if (data.size() != parameter.data.size()) {
-      return InvalidShape(name + ": expected " + std::to_string(parameter.data.size()) +
-                          " values (" + DimsToString(parameter.dims) + "), got " +
-                          std::to_string(data.size()));
+    const std::vector<int64_t>& dims = impl_->specs[number].dims;
+    if (data.size() != static_cast<size_t>(Size(dims))) {
+      return InvalidShape(name + ": expected " + std::to_string(Size(dims)) + " values (" +
+                          DimsToString(dims) + "), got " + std::to_string(data.size()));
     }
     numbers.push_back(number);
   }
-  const std::lock_guard writer_lock(impl_->writer_mutex);
-  const std::lock_guard lock(impl_->parameters_mutex);
-  NINC_RETURN_IF_ERROR(impl_->parameters.Fetch());
-  for (size_t i = 0; i < values.size(); ++i) {
-    std::copy(values[i].second.begin(), values[i].second.end(),
-              impl_->parameters.mutable_host()[numbers[i]].data.begin());
-  }
-  impl_->parameters.HostChanged();
-  ++impl_->version;
-  return {};
+  return CatchOutOfMemory("parameters", [&]() -> Status {
+    const std::lock_guard writer_lock(impl_->writer_mutex);
+    const std::lock_guard lock(impl_->state_mutex);
+    NINC_RETURN_IF_ERROR(impl_->parameters.Fetch());
+    for (size_t i = 0; i < values.size(); ++i) {
+      impl_->parameters.Replace(numbers[i], std::move(values[i].second));
+    }
+    ++impl_->version;
+    return {};
+  });
 }
 
 Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
@@ -244,8 +323,9 @@ Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
   });
 }
 
-Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId output) {
-  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, x, {}, y, output); });
+Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId output,
+                  ModelState* used) {
+  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, x, {}, y, output, used); });
 }
 
 Status Model::RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output) {
@@ -276,21 +356,13 @@ Result<std::shared_ptr<const Plan>> Model::PlanFor(const Shape& input, const Pla
       "plan", [&] { return impl_->PlanFor(*impl_->placement(), input, options, ChosenTarget()); });
 }
 
-Status Model::FetchParameters() const {
-  // A step under way need not be waited for where there is nothing to fetch.
-  if (impl_->placement()->backend->SharesMemory()) return {};
-  const std::lock_guard writer_lock(impl_->writer_mutex);
-  const std::lock_guard lock(impl_->parameters_mutex);
-  return impl_->parameters.Fetch();
-}
-
 Status Model::MoveTo(std::string_view device) {
   return CatchOutOfMemory("device", [&]() -> Status {
     if (device == impl_->placement()->backend->name()) return {};
     NINC_ASSIGN_OR_RETURN(std::shared_ptr<Backend> backend, OpenDevice(device));
     auto place = std::make_shared<Placement>(backend);
     const std::lock_guard writer_lock(impl_->writer_mutex);
-    const std::lock_guard lock(impl_->parameters_mutex);
+    const std::lock_guard lock(impl_->state_mutex);
     NINC_RETURN_IF_ERROR(impl_->parameters.MakeReady(backend, backend.get(), "parameters"));
     const std::lock_guard placement_lock(impl_->placement_mutex);
     impl_->current.swap(place);

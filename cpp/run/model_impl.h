@@ -7,10 +7,10 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "compile/device_tensors.h"
 #include "compile/execute.h"
 #include "ninc/model.h"
@@ -22,15 +22,16 @@ struct Model::Impl {
   std::shared_ptr<const Graph> graph;
   std::vector<ParameterSpec> specs;
   std::map<std::string, size_t, std::less<>> numbers;  // by name
+
+  // Held by a writer for as long as it works (a training step: forward, backward and update).
+  LongMutex writer_mutex;
+  // Held while what follows changes or is read; by a writer of parameters besides the lock above,
+  // so that a training step may read them with that one alone.
+  mutable Mutex state_mutex;
   DeviceTensors parameters;
   std::map<std::string, std::string> metadata;
   Extras extras;
-
-  // Held by a writer for as long as it works (a training step: forward, backward and update).
-  std::mutex writer_mutex;
-  // Held while parameters change, and while they are read to be packed for inference.
-  std::mutex parameters_mutex;
-  std::atomic<uint64_t> version{1};
+  std::atomic<uint64_t> version{1};  // of the parameters; read without the lock, too
 
   std::atomic<Precision> precision{Precision::kFloat32};
   std::atomic<size_t> cache_limit{size_t{512} << 20};
@@ -40,7 +41,7 @@ struct Model::Impl {
     const std::lock_guard lock(placement_mutex);
     return current;
   }
-  mutable std::mutex placement_mutex;
+  mutable Mutex placement_mutex;
   std::shared_ptr<Placement> current;
 
   PlanOptions Resolve(PlanOptions options) const {
@@ -51,14 +52,19 @@ struct Model::Impl {
   }
   Result<std::shared_ptr<const Plan>> PlanFor(Placement& place, const Shape& input,
                                               const PlanOptions& options, Target target);
-  // An inference plan's weights, as of now.
-  Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan);
+  // The state's lock, with the parameters fetched from `backend`, where they are.
+  Result<std::unique_lock<Mutex>> LockFetchedState(const Backend& backend);
+  // An inference plan's weights, as of now. used: where not null, gets the state they are of.
+  Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan,
+                                                         ModelState* used = nullptr);
   // x, or pictures where they are not null, and y in the caller's memory.
   Status Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
              const StridedView& x, const Pictures& pictures, float* y);
   // Finds plan and weights, then Run.
   Status PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures, float* y,
-                    NodeId output);
+                    NodeId output, ModelState* used = nullptr);
+  // With the state's lock held.
+  ModelState StateNow();
   // x and y in the device's memory.
   Status RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
                   const StridedView& x, float* y);

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/mutex.h"
 #include "compile/plan/plan_impl.h"
 
 namespace ninc {
@@ -39,7 +40,7 @@ class PlanCache {
   };
   std::shared_ptr<const Plan> FindLocked(const PlanKey& key);
 
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::list<Entry> entries_;  // the last used first
   std::unordered_map<PlanKey, std::list<Entry>::iterator, Hash> places_;
   size_t bytes_ = 0;

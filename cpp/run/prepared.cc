@@ -50,7 +50,7 @@ Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
                                   {row, data(prepared.bias)}},
                                  backend.Threads()));
   } else if (prepared.bias >= 0) {
-    const std::vector<float>& bias = parameters.host()[prepared.bias].data;
+    const std::vector<float>& bias = parameters.host(prepared.bias).data;
     NINC_RETURN_IF_ERROR(backend.Write(second, bias.data(), row_bytes));
   }
   if (prepared.convolution) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "compile/execute.h"
 
 namespace ninc {
@@ -41,7 +42,8 @@ Status RunStep(Backend& backend, const StepOp& step, const std::vector<StepArray
                         allocate("scratch memory", kernel->scratch.Total(threads)));
   arguments.workspace = Workspace(scratch, kernel->scratch, threads);
   NINC_RETURN_IF_ERROR(kernel->run({program, layout, backend, arguments}));
-  return backend.Synchronize();  // before the memory goes
+  NINC_RETURN_IF_ERROR(backend.Synchronize());  // before the memory goes
+  return IsCancelled() ? Cancelled() : Status();
 }
 
 }  // namespace ninc

@@ -47,7 +47,7 @@ class Diagnosis {
       if (v == kNoValue || program_.values[v].kind != ValueKind::kParameter) continue;
       const int32_t number = program_.values[v].index;
       NINC_ASSIGN_OR_RETURN(const bool finite, Finite(run_.parameters->data(number),
-                                                      run_.parameters->host()[number].size()));
+                                                      run_.parameters->host(number).size()));
       if (finite) continue;
       return specs_[number].name + " of " + plan_.graph->Label(specs_[number].node);
     }

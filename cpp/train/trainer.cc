@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "ninc/cancel.h"
 #include "train/diagnose.h"
 #include "train/trainer_impl.h"
 
@@ -49,7 +50,9 @@ Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
         numbers.push_back(static_cast<int32_t>(i));
       }
     }
-    impl_->frozen = ParameterSet(std::move(numbers));
+    ParameterSet frozen(std::move(numbers));
+    const std::lock_guard state_lock(impl_->model_impl->state_mutex);
+    impl_->frozen = std::move(frozen);
     return {};
   });
 }
@@ -118,7 +121,9 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
     NINC_RETURN_IF_ERROR(
         Execute(std::span(plan.kernels).first(plan.program.forward_steps), impl_->RunOf(run)));
     Model::Impl& model = *impl_->model_impl;
-    const std::lock_guard parameters_lock(model.parameters_mutex);
+    const CancellationScope whole(nullptr);
+    const std::lock_guard state_lock(model.state_mutex);
+    model.parameters.Unshare();
     NINC_RETURN_IF_ERROR(Execute(plan.update.statistics, impl_->RunOf(run)));
     model.parameters.DeviceChanged(impl_->arena.stream());
     ++model.version;
@@ -126,50 +131,42 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
   });
 }
 
-Result<const std::vector<Tensor>*> Trainer::velocity() const {
-  const std::lock_guard lock(impl_->model_impl->writer_mutex);
-  NINC_RETURN_IF_ERROR(impl_->velocity.Fetch());
-  return &impl_->velocity.host();
-}
+Result<SharedTensors> Trainer::velocity() const { return impl_->Share(&impl_->velocity); }
 
 Status Trainer::SetVelocity(size_t index, const std::vector<float>& values) {
-  const std::lock_guard lock(impl_->model_impl->writer_mutex);
-  return impl_->Replace(index, values, "velocity", &impl_->velocity);
+  return CatchOutOfMemory("velocity", [&] {
+    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    return impl_->Replace(index, values, "velocity", &impl_->velocity);
+  });
 }
 
-Result<const std::vector<Tensor>*> Trainer::averages() const {
-  const std::lock_guard lock(impl_->model_impl->writer_mutex);
-  NINC_RETURN_IF_ERROR(impl_->averages.Fetch());
-  return &impl_->averages.host();
-}
+Result<SharedTensors> Trainer::averages() const { return impl_->Share(&impl_->averages); }
 
 Status Trainer::SetAverage(size_t index, const std::vector<float>& values) {
   return CatchOutOfMemory("averages", [&]() -> Status {
     const std::lock_guard lock(impl_->model_impl->writer_mutex);
-    if (impl_->averages.empty()) impl_->averages = DeviceTensors(impl_->LikeParameters());
+    impl_->MakeAverages();
     return impl_->Replace(index, values, "average", &impl_->averages);
   });
 }
 
 Status Trainer::SwapAverages() {
-  if (impl_->averages.empty()) return InvalidArgument("there are no averages yet");
-  Model::Impl& model = *impl_->model_impl;
-  const std::lock_guard lock(model.writer_mutex);
-  const std::lock_guard parameters_lock(model.parameters_mutex);
-  NINC_RETURN_IF_ERROR(impl_->averages.Fetch());
-  NINC_RETURN_IF_ERROR(model.parameters.Fetch());
-  // Element by element: views of the parameters that users hold stay where they are.
-  for (size_t i = 0; i < impl_->averages.size(); ++i) {
-    std::vector<float>& average = impl_->averages.mutable_host()[i].data;
-    std::swap_ranges(average.begin(), average.end(),
-                     model.parameters.mutable_host()[i].data.begin());
-  }
-  impl_->averages.HostChanged();
-  model.parameters.HostChanged();
-  ++model.version;
-  return {};
+  return CatchOutOfMemory("averages", [&]() -> Status {
+    Model::Impl& model = *impl_->model_impl;
+    const std::lock_guard lock(model.writer_mutex);
+    if (impl_->averages.empty()) return InvalidArgument("there are no averages yet");
+    const std::lock_guard state_lock(model.state_mutex);
+    NINC_RETURN_IF_ERROR(impl_->averages.Fetch());
+    NINC_RETURN_IF_ERROR(model.parameters.Fetch());
+    DeviceTensors::Swap(&model.parameters, &impl_->averages);
+    ++model.version;
+    return {};
+  });
 }
 
-std::shared_ptr<const Plan> Trainer::plan() const { return impl_->plan; }
+std::shared_ptr<const Plan> Trainer::plan() const {
+  const std::lock_guard lock(impl_->model_impl->state_mutex);
+  return impl_->plan;
+}
 
 }  // namespace ninc

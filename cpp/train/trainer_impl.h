@@ -41,6 +41,8 @@ class Outcome final : public PendingStep {
   std::optional<Result<StepResult>> known_;  // guarded by the model's writer_mutex
 };
 
+// Guarded by the model's writer_mutex. What a fork has to find whole changes inside its state_mutex
+// besides.
 struct Trainer::Impl {
   std::shared_ptr<Model> model;
   Model::Impl* model_impl = nullptr;
@@ -96,6 +98,8 @@ struct Trainer::Impl {
   // Before the memory that outcomes lie in goes, or is laid out anew.
   void ResolveAll();
   std::vector<Tensor> LikeParameters() const;  // zeros, one tensor for each trainable parameter
+  void MakeAverages();                         // where there are none
+  Result<SharedTensors> Share(DeviceTensors* tensors) const;
   // Copies `values` into (*tensors)[index], where they fit.
   Status Replace(size_t index, const std::vector<float>& values, const char* what,
                  DeviceTensors* tensors) const;

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
+#include "base/cancel.h"
 #include "run/staging.h"
 #include "train/trainer_impl.h"
 
@@ -86,17 +88,21 @@ Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedV
   // Threads may be set between two steps.
   if (next != plan || layout.run.threads != where->backend->Threads()) {
     ResolveAll();
+    // The state's lock, for the child of a fork: it has to find these whole, and would not wait for
+    // the writer's.
+    const std::lock_guard lock(model_impl->state_mutex);
     plan = std::move(next);
     place = where;
     layout = LayoutOf(plan_impl());
   }
-  NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
   {
-    const std::lock_guard lock(model_impl->parameters_mutex);
+    const std::lock_guard lock(model_impl->state_mutex);
+    NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
     NINC_RETURN_IF_ERROR(model_impl->parameters.MakeReady(place->backend, &stream(), "parameters"));
+    NINC_RETURN_IF_ERROR(velocity.MakeReady(place->backend, &stream(), "velocities"));
+    NINC_RETURN_IF_ERROR(averages.MakeReady(place->backend, &stream(), "averages"));
+    settings_block.resize(layout.sums - layout.labels);
   }
-  NINC_RETURN_IF_ERROR(velocity.MakeReady(place->backend, &stream(), "velocities"));
-  NINC_RETURN_IF_ERROR(averages.MakeReady(place->backend, &stream(), "averages"));
   RunArguments run{.x = x,
                    .parameters = &model_impl->parameters,
                    .arena = arena.data(),
@@ -117,7 +123,6 @@ Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedV
 // One copy for all, since each would wait for the one before it.
 Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const StepState& initial,
                                     const std::vector<ParameterUpdate>& updates) {
-  settings_block.resize(layout.sums - layout.labels);
   const auto put = [&](size_t offset, const void* from, size_t bytes) {
     if (bytes > 0) std::memcpy(settings_block.data() + offset - layout.labels, from, bytes);
   };
@@ -128,6 +133,7 @@ Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const 
 }
 
 Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
+  if (IsCancelled()) return Cancelled();  // what a device has recorded asks nobody
   const RecordingKey key{plan_impl().id, kForwardBackward | (clip ? kClipped : 0)};
   return stream().Replay(key, [&]() -> Status {
     NINC_RETURN_IF_ERROR(Execute(plan_impl().kernels, RunOf(run)));
@@ -138,8 +144,12 @@ Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
 }
 
 Status Trainer::Impl::Update(const RunArguments& run, bool average) {
-  const std::lock_guard lock(model_impl->parameters_mutex);
+  const CancellationScope whole(nullptr);
+  const std::lock_guard lock(model_impl->state_mutex);
   const RecordingKey key{plan_impl().id, kUpdate | (average ? kAveraged : 0)};
+  model_impl->parameters.Unshare();
+  velocity.Unshare();
+  if (average) averages.Unshare();
   // First: a failure in the middle may have changed some of them.
   model_impl->parameters.DeviceChanged(arena.stream());
   velocity.DeviceChanged(arena.stream());
@@ -156,9 +166,7 @@ Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64
                            const StepSettings& settings) {
   NINC_RETURN_IF_ERROR(CheckSettings(settings));
   const bool average = settings.average_rate > 0, clip = settings.clip_norm > 0;
-  if (average && averages.empty()) {
-    averages = DeviceTensors(LikeParameters());  // before anything changes: memory may run out
-  }
+  if (average) MakeAverages();  // before anything changes: memory may run out
   NINC_ASSIGN_OR_RETURN(const RunArguments run, BeginStep(input, x, labels,
                                                           {.key = {settings.seed, settings.step},
                                                            .momentum = settings.momentum,
@@ -223,10 +231,27 @@ Result<StepResult> Outcome::Wait() {
 std::vector<Tensor> Trainer::Impl::LikeParameters() const {
   std::vector<Tensor> tensors;
   for (size_t i = 0; i < model_impl->specs.size() && model_impl->specs[i].trainable; ++i) {
-    const Tensor& parameter = model_impl->parameters.host()[i];
-    tensors.push_back({parameter.dims, std::vector<float>(parameter.data.size())});
+    Tensor zeros{model_impl->specs[i].dims, {}};
+    zeros.data.resize(static_cast<size_t>(zeros.size()));
+    tensors.push_back(std::move(zeros));
   }
   return tensors;
+}
+
+void Trainer::Impl::MakeAverages() {
+  if (!averages.empty()) return;
+  DeviceTensors made(LikeParameters());
+  const std::lock_guard lock(model_impl->state_mutex);
+  averages = std::move(made);
+}
+
+Result<SharedTensors> Trainer::Impl::Share(DeviceTensors* tensors) const {
+  return CatchOutOfMemory("trainer", [&]() -> Result<SharedTensors> {
+    const std::lock_guard lock(model_impl->writer_mutex);
+    const std::lock_guard state_lock(model_impl->state_mutex);
+    NINC_RETURN_IF_ERROR(tensors->Fetch());
+    return tensors->Share();
+  });
 }
 
 Status Trainer::Impl::Replace(size_t index, const std::vector<float>& values, const char* what,
@@ -234,15 +259,15 @@ Status Trainer::Impl::Replace(size_t index, const std::vector<float>& values, co
   if (index >= tensors->size()) {
     return InvalidArgument("there is no trainable parameter " + std::to_string(index));
   }
-  NINC_RETURN_IF_ERROR(tensors->Fetch());
-  std::vector<float>& data = tensors->mutable_host()[index].data;
-  if (values.size() != data.size()) {
-    return InvalidShape(model_impl->specs[index].name + ": expected " +
-                        std::to_string(data.size()) + " values of " + what + ", got " +
-                        std::to_string(values.size()));
+  const size_t size = tensors->host(index).data.size();
+  if (values.size() != size) {
+    return InvalidShape(model_impl->specs[index].name + ": expected " + std::to_string(size) +
+                        " values of " + what + ", got " + std::to_string(values.size()));
   }
-  std::copy(values.begin(), values.end(), data.begin());
-  tensors->HostChanged();
+  std::vector<float> copy = values;
+  const std::lock_guard lock(model_impl->state_mutex);
+  NINC_RETURN_IF_ERROR(tensors->Fetch());
+  tensors->Replace(index, std::move(copy));
   return {};
 }
 

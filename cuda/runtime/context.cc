@@ -5,6 +5,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/mutex.h"
 #include "cuda/runtime/current.h"
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/stream.h"
@@ -23,22 +24,22 @@ std::atomic<Context*> process_context{nullptr};
 struct Context::State {
   KernelCache kernels;
 
-  std::mutex memory_mutex;
+  Mutex memory_mutex;
   std::unordered_map<DevicePointer, size_t> blocks;  // address and size
   MemoryUse use;
 
-  std::mutex failure_mutex;
+  Mutex failure_mutex;
   std::string failure;  // of the device that is lost
   std::atomic<bool> lost{false};
   std::atomic<bool> closed{false};
 };
 
 Result<Context*> Context::Get() {
-  static std::mutex mutex;
+  static constinit Mutex mutex;
   NINC_RETURN_IF_ERROR(CheckNotForked());
   Context* context = process_context;
   if (context == nullptr) {
-    const std::lock_guard<std::mutex> lock(mutex);
+    const std::lock_guard lock(mutex);
     context = process_context;
     if (context == nullptr) {
       NINC_ASSIGN_OR_RETURN(const Driver* driver, Driver::Get());
@@ -87,7 +88,7 @@ Status Context::Check(abi::Result code, const std::string& what) {
   if (code == abi::kSuccess) return {};
   std::string message = what + ": " + driver_.Describe(code);
   if (!IsLost(code)) return DeviceFailure(std::move(message));
-  const std::lock_guard<std::mutex> lock(state_->failure_mutex);
+  const std::lock_guard lock(state_->failure_mutex);
   if (!state_->lost) {
     state_->failure = std::move(message) +
                       "; the device is lost to this process, which must start again to use it";
@@ -100,7 +101,7 @@ Status Context::CheckUsable() const {
   NINC_RETURN_IF_ERROR(CheckNotForked());
   if (state_->closed) return DeviceFailure("cuda: the process is ending");
   if (!state_->lost) return {};
-  const std::lock_guard<std::mutex> lock(state_->failure_mutex);
+  const std::lock_guard lock(state_->failure_mutex);
   return DeviceFailure(state_->failure);
 }
 
@@ -118,7 +119,7 @@ Result<DevicePointer> Context::Allocate(const char* what, size_t bytes) {
                          MiB(memory().bytes) + ")");
   }
   NINC_RETURN_IF_ERROR(Check(code, std::string("cuda: memory for ") + what));
-  const std::lock_guard<std::mutex> lock(state_->memory_mutex);
+  const std::lock_guard lock(state_->memory_mutex);
   state_->blocks.emplace(pointer, asked);
   MemoryUse& use = state_->use;
   use.bytes += asked;
@@ -128,10 +129,10 @@ Result<DevicePointer> Context::Allocate(const char* what, size_t bytes) {
 }
 
 void Context::Free(DevicePointer pointer) {
-  // A child of fork has a copy of the books and no device; its lock may be held for ever.
+  // A child of fork has a copy of the books and no device.
   if (pointer == 0 || !CheckNotForked().ok()) return;
   {
-    const std::lock_guard<std::mutex> lock(state_->memory_mutex);
+    const std::lock_guard lock(state_->memory_mutex);
     const auto found = state_->blocks.find(pointer);
     if (found != state_->blocks.end()) {
       state_->use.bytes -= found->second;
@@ -183,7 +184,7 @@ Status Context::WaitForForeignStream(uint64_t stream) {
 }
 
 MemoryUse Context::memory() const {
-  const std::lock_guard<std::mutex> lock(state_->memory_mutex);
+  const std::lock_guard lock(state_->memory_mutex);
   return state_->use;
 }
 

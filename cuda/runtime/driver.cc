@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "base/mutex.h"
 #include "base/text.h"
 
 namespace ninc::cuda {
@@ -91,12 +92,12 @@ Status Initialise(const Driver& driver) {
 }  // namespace
 
 Result<const Driver*> Driver::Get() {
-  static std::mutex mutex;
-  static Driver driver;
+  static constinit Mutex mutex;
+  static constinit Driver driver;
   static bool loaded = false;
   static bool ready = false;
   NINC_RETURN_IF_ERROR(CheckNotForked());
-  const std::lock_guard<std::mutex> lock(mutex);
+  const std::lock_guard lock(mutex);
   if (ready) return &driver;
   if (!loaded) {
     NINC_RETURN_IF_ERROR(Load(&driver));

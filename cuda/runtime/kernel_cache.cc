@@ -1,6 +1,7 @@
 #include "cuda/runtime/kernel_cache.h"
 
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 
 #include "cuda/runtime/context.h"
@@ -15,14 +16,14 @@ Result<abi::Function> KernelCache::Find(Context& context, const KernelId& id, si
   };
   const Key key(id.module, id.name);
   {
-    const std::shared_lock<std::shared_mutex> lock(mutex_);
+    const std::shared_lock lock(mutex_);
     const auto found = kernels_.find(key);
     if (found != kernels_.end() && fits(found->second) &&
         shared_bytes <= found->second.shared_bytes) {
       return found->second.function;
     }
   }
-  const std::unique_lock<std::shared_mutex> lock(mutex_);
+  const std::unique_lock lock(mutex_);
   NINC_ASSIGN_OR_RETURN(Kernel * kernel, Load(context, id));
   if (!fits(*kernel)) {
     return DeviceFailure("cuda: " + std::string(id.name) + " takes " +
@@ -36,7 +37,7 @@ Result<abi::Function> KernelCache::Find(Context& context, const KernelId& id, si
 }
 
 void KernelCache::Clear(const Driver& driver) {
-  const std::unique_lock<std::shared_mutex> lock(mutex_);
+  const std::unique_lock lock(mutex_);
   for (const auto& [name, module] : modules_) driver.ModuleUnload(module);
   modules_.clear();
   kernels_.clear();

@@ -3,10 +3,10 @@
 
 #include <cstddef>
 #include <map>
-#include <shared_mutex>
 #include <string_view>
 #include <utility>
 
+#include "base/mutex.h"
 #include "cuda/runtime/driver.h"
 #include "ninc/status.h"
 
@@ -44,7 +44,7 @@ class KernelCache {
   Result<abi::Module> LoadModule(Context& context, const char* name);
   static Status Allow(Context& context, const KernelId& id, Kernel* kernel, size_t shared_bytes);
 
-  std::shared_mutex mutex_;  // launches of kernels already loaded do not wait for each other
+  SharedMutex mutex_;  // launches of kernels already loaded do not wait for each other
   std::map<std::string_view, abi::Module> modules_;
   std::map<Key, Kernel> kernels_;
 };

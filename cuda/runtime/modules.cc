@@ -21,15 +21,13 @@
 
 namespace ninc::cuda {
 
-const std::vector<EmbeddedModule>& EmbeddedModules() {
-#define NINC_CUDA_MODULE(name, file) \
-  {#name, ninc_cuda_##name##_begin,  \
-   static_cast<size_t>(ninc_cuda_##name##_end - ninc_cuda_##name##_begin)},
-  static const std::vector<EmbeddedModule> modules = {
+std::span<const EmbeddedModule> EmbeddedModules() {
+#define NINC_CUDA_MODULE(name, file) {#name, ninc_cuda_##name##_begin},
+  static constexpr EmbeddedModule kModules[] = {
 #include "cuda_modules.inc"
   };
 #undef NINC_CUDA_MODULE
-  return modules;
+  return kModules;
 }
 
 const EmbeddedModule* FindModule(std::string_view name) {

@@ -5,11 +5,14 @@
 
 #include "base/thread_pool.h"
 #include "cuda/runtime/current.h"
+#include "ninc/cancel.h"
 
 namespace ninc::cuda {
 namespace {
 
 void CopyOnThreads(std::byte* to, const std::byte* from, size_t bytes) {
+  // Half a copy of weights would pass for all of them later.
+  const CancellationScope whole(nullptr);
   const auto tasks = static_cast<int64_t>((bytes + Staging::kTaskBytes - 1) / Staging::kTaskBytes);
   ParallelFor(GetNumThreads(), tasks, [&](int64_t task, int) {
     const size_t begin = static_cast<size_t>(task) * Staging::kTaskBytes;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -30,8 +31,9 @@ PRECISIONS = ("float32", "strict", "fast")
 class Network:
     """A network with its weights. Made by `nn.Sequential`, `nn.Graph`, `ninc.models` and `load`.
 
-    Several threads may run one network at once. Weights change through `load_state_dict` and a
-    `Trainer` alone.
+    Several threads may use one network at once, and so may the child of a fork. Weights change
+    through `load_state_dict` and a `Trainer` alone; whoever runs, saves, pickles or copies the
+    network meanwhile has all of them from before a change or all from after it.
     """
 
     def __init__(self, model: _core.Model | None) -> None:
@@ -49,21 +51,20 @@ class Network:
     def state_dict(self) -> dict[str, np.ndarray]:
         """Name -> float32 array: parameters in order of appearance, then batch norm's buffers.
 
-        Arrays are read-only views of the weights and change with them; copy what is to stay. With
-        the network on a GPU they are the weights as of this call.
+        Arrays are read-only and stay as they are: what trains or loads weights afterwards makes
+        new ones. All are of one moment, whatever other threads do meanwhile.
         """
-        return {name: self.core.parameter(name) for name, _, _ in self.core.specs()}
+        return self.core.parameters()
 
     def parameters(self) -> dict[str, np.ndarray]:
         """The trainable part of `state_dict`."""
-        return {
-            name: self.core.parameter(name) for name, _, trained in self.core.specs() if trained
-        }
+        values = self.core.parameters()
+        return {name: values[name] for name, _, trained in self.core.specs() if trained}
 
     @property
     def num_parameters(self) -> int:
         """How many numbers are trained: weights, biases, batch norm's scales and shifts."""
-        return sum(value.size for value in self.parameters().values())
+        return sum(math.prod(dims) for _, dims, trained in self.core.specs() if trained)
 
     def load_state_dict(
         self, values: Mapping[str, np.ndarray], strict: bool = True
@@ -280,12 +281,13 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         model = self.core  # first: a graph makes it now if it has not yet
+        parameters, metadata, extras = model.state()
         state = dict(self.__dict__)
         state["_core_model"] = {
             "graph": model.graph_json(),
-            "parameters": self.state_dict(),
-            "metadata": model.metadata(),
-            "extras": model.extras(),
+            "parameters": parameters,
+            "metadata": metadata,
+            "extras": extras,
         }
         return state
 
@@ -294,9 +296,7 @@ class Network:
         saved = state["_core_model"]
         self._core_model = _core.Model(saved["graph"])
         self._core_model.set_parameters(saved["parameters"])
-        self._core_model.set_metadata(saved["metadata"])
-        for name, array in saved.get("extras", {}).items():  # older pickles have none
-            self._core_model.set_extra(name, array)
+        self._core_model.change(saved["metadata"], saved.get("extras", {}))  # older ones have none
         self._core_model.set_precision(self._precision)
 
     def __repr__(self) -> str:

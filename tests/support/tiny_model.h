@@ -27,7 +27,7 @@ inline std::shared_ptr<Model> TinyModel() {
   std::iota(weight.begin(), weight.end(), 0.5f);
   EXPECT_TRUE(
       model->SetParameters({{"conv1.weight", weight}, {"conv1.bias", {0.25f, -1000, 2, -3}}}).ok());
-  model->metadata()["classes"] = R"(["cat", "dog", "ship", "Käse"])";
+  model->SetMetadata("classes", R"(["cat", "dog", "ship", "Käse"])");
   return model;
 }
 

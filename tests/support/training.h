@@ -32,7 +32,7 @@ struct Problem {
   StepSettings Settings(float lr, float momentum = 0, float decay = 0) const {
     StepSettings settings;
     settings.momentum = momentum;
-    settings.updates.assign(trainer->velocity().value()->size(), {lr, decay});
+    settings.updates.assign(trainer->velocity().value().size(), {lr, decay});
     settings.seed = kSeed;
     settings.step = kStep;
     return settings;

@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "base/cancel.h"
 #include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/compile.h"
@@ -41,6 +42,7 @@ void RunUnit(const MlpConvChain& chain, int64_t unit, const float* x, const MlpC
   if (!chain.HasTail()) return chain.Run(places, x, layers, {y, 0}, memory);
   float* const map = chain.UnitMap(memory);
   chain.Run(places, x, layers, {map, chain.UnitPixels(unit).begin}, memory);
+  if (IsCancelled()) return;  // a unit may be a large picture
   chain.RunTail(images, map, y, 1);
 }
 

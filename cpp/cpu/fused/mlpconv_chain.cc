@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cancel.h"
 #include "base/carver.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/direct/conv2d_split.h"
@@ -152,7 +153,7 @@ void MlpConvChain::Run(Span places, const float* x, const MlpConvLayer* layers,
   Carver carver(memory);
   const Scratch scratch(*this, carver);
   const int64_t step = EvenBlock(places.end - places.begin, block_places());
-  for (int64_t first = places.begin; first < places.end; first += step) {
+  for (int64_t first = places.begin; first < places.end && !IsCancelled(); first += step) {
     const int64_t count = std::min(step, places.end - first);
     if (winograd_) {
       RunTiles(first, count, x, layers, last_map, scratch);

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/compile.h"
@@ -208,7 +209,7 @@ void RunChunk(const GradientWalk& walk, int64_t chunk, const float* dy,
     std::fill_n(sums + walk.offsets[i] + layer.bias(), layer.sums() - layer.bias(), 0.0f);
   }
   std::fill(sums + walk.norm_sums, sums + walk.floats, 0.0f);
-  for (int64_t block = block0; block < block1; ++block) {
+  for (int64_t block = block0; block < block1 && !IsCancelled(); ++block) {
     const int64_t first = block * BlockRows(target);
     const int64_t count = std::min(BlockRows(target), walk.pixels - first);
     const int64_t next =

@@ -120,7 +120,7 @@ void SplitOuter(const SplitOuterArgs& args) {
 
 void SetUpTiles() {
   // Not a local variable: gcc thinks that the instruction reads eight bytes of it.
-  static const TileConfiguration configuration;
+  static constexpr TileConfiguration configuration;
   _tile_loadconfig(&configuration);
 }
 void ReleaseTiles() { _tile_release(); }

@@ -157,13 +157,13 @@ void PackRows(const float* from, int64_t stride, int64_t rows, int64_t columns, 
 
 // Fills table[r - 1][v - 1] for every v and each r that its registers allow.
 template <int kV, int... kR>
-void FillRows(TileKernels& table, std::integer_sequence<int, kR...>) {
+constexpr void FillRows(TileKernels& table, std::integer_sequence<int, kR...>) {
   ((table.tile[kR][kV - 1] = &Tile<kR + 1, kV>, table.outer[kR][kV - 1] = &OuterTile<kR + 1, kV>),
    ...);
   table.pack[kV - 1] = &PackRows<kV>;
 }
 template <int... kV>
-TileKernels MakeTable(std::integer_sequence<int, kV...>) {
+constexpr TileKernels MakeTable(std::integer_sequence<int, kV...>) {
   TileKernels table = {};
   table.shape = kShape;
   (FillRows<kV + 1>(table, std::make_integer_sequence<int, kShape.RowsOf(kV + 1)>()), ...);
@@ -171,7 +171,7 @@ TileKernels MakeTable(std::integer_sequence<int, kV...>) {
 }
 
 const TileKernels& Tiles() {
-  static const TileKernels table = MakeTable(std::make_integer_sequence<int, kShape.vectors>());
+  static constexpr TileKernels table = MakeTable(std::make_integer_sequence<int, kShape.vectors>());
   return table;
 }
 

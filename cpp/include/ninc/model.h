@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "ninc/backend.h"
+#include "ninc/cancel.h"
 #include "ninc/export.h"
 #include "ninc/graph.h"
 #include "ninc/plan.h"
@@ -23,16 +25,30 @@ namespace ninc {
 // changed, only replaced, so that copies share it.
 using Extras = std::map<std::string, std::shared_ptr<const Tensor>>;
 
+// All that a model holds beside its graph, as it was at one moment.
+struct ModelState {
+  uint64_t version = 0;      // of the parameters
+  SharedTensors parameters;  // parameters, then buffers, as specs() lists them
+  std::map<std::string, std::string> metadata;
+  Extras extras;
+};
+
+// What is to change among metadata and extras: a value is set, nothing (nullopt, null) removes.
+struct StoredChanges {
+  std::map<std::string, std::optional<std::string>> metadata;
+  Extras extras;
+};
+
 // A result that stays on the device that computed it.
 struct DeviceResult {
   std::shared_ptr<Backend> backend;
   DeviceMemory memory;
 };
 
-// Thread safety: several threads may Run one model at once. What writes parameters (SetParameters,
-// Trainer::Step) waits for its turn; a Run beside it computes with all of the weights from before a
-// write or all from after it, never with a mixture. What parameter() returns may change under a
-// reader who does not keep writers away, and metadata() and extras() are not guarded at all.
+// Thread safety: any member may be called by any thread at any time, and by the child of a fork,
+// whatever other threads of the parent were doing. What writes parameters (SetParameters,
+// Trainer::Step) waits for its turn. Whoever reads beside it, a Run, State() or Save, sees all of
+// the weights from before a write or all from after it, never a mixture.
 class NINC_API Model {
  public:
   // All parameters zero (batch norm: weight and running_var one).
@@ -43,31 +59,38 @@ class NINC_API Model {
 
   // Parameters, then buffers; the graph's ParameterSpecs order.
   const std::vector<ParameterSpec>& specs() const;
-  // parameter(): as last set or fetched; the two differ only after training on another device.
-  const Tensor& parameter(size_t index) const;
-  Status FetchParameters() const;
+  // All parameters, metadata and extras of one moment. Their arrays are shared with the model until
+  // it changes them, so that this copies none.
+  Result<ModelState> State() const;
+  // A copy of one of them; without values where there is no such parameter, or no memory for it.
+  Tensor parameter(size_t index) const;
   Result<size_t> FindParameter(std::string_view name) const;
   // Replaces values; every name must exist and every size fit, else nothing is changed.
-  Status SetParameters(const std::vector<std::pair<std::string, std::vector<float>>>& values);
+  Status SetParameters(std::vector<std::pair<std::string, std::vector<float>>> values);
   // Rises with every write to parameters; packed copies carry the version they were made from.
   uint64_t version() const;
 
   // Free text beside the network, stored in the file: "preprocessing", "classes", ... (JSON).
-  std::map<std::string, std::string>& metadata();
-  const std::map<std::string, std::string>& metadata() const;
+  std::map<std::string, std::string> metadata() const;
+  void SetMetadata(const std::string& key, std::string text);
 
   // Arrays stored in the file beside the parameters. A name has 1 to 1024 bytes of UTF-8 without
   // '/', '\\' and control characters, and may be a parameter's too (files tell them apart); an
   // array has at most 8 dimensions. SetExtra replaces what was there; RemoveExtra is false for no
   // such name.
-  const Extras& extras() const;
+  Extras extras() const;
   Status SetExtra(const std::string& name, Tensor values);
   bool RemoveExtra(const std::string& name);
+  // Several changes of metadata and extras at once, or none of them.
+  Status Change(const StoredChanges& changes);
 
+  // Runs end early where a CancellationScope says so (cancel.h).
   // y = the value of node `output` (default: the graph's output) for x: N×C×H×W of any strides.
   // y holds OutputShape(...).size() floats, contiguous N×C×H×W.
+  // used: where not null, gets the state that the run computed with.
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
-  Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1);
+  Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1,
+             ModelState* used = nullptr);
   // The same for pictures, which become floats where the network runs.
   Status RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output = -1);
   // The same for x in the memory of the device the network runs on, written by another library
@@ -161,11 +184,12 @@ class NINC_API Trainer {
   // over their batches.
   Status EstimateStatistics(const Shape& input, const StridedView& x, float momentum);
 
-  // SGD's velocities, one for each trainable parameter, for checkpoints.
-  Result<const std::vector<Tensor>*> velocity() const;
+  // SGD's velocities, one for each trainable parameter, for checkpoints. As of now: later steps do
+  // not change them.
+  Result<SharedTensors> velocity() const;
   Status SetVelocity(size_t index, const std::vector<float>& values);
   // The averages of the trainable parameters; none before a step had an average_rate.
-  Result<const std::vector<Tensor>*> averages() const;
+  Result<SharedTensors> averages() const;
   Status SetAverage(size_t index, const std::vector<float>& values);
   // Exchanges weights and averages: to evaluate or save the averages, and back to train on.
   Status SwapAverages();

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,9 @@ struct Tensor {
     return product;
   }
 };
+
+// Arrays that several share, since none of them is ever written to.
+using SharedTensors = std::vector<std::shared_ptr<const Tensor>>;
 
 // "192×96×5×5"
 inline std::string DimsToString(const std::vector<int64_t>& dims) {

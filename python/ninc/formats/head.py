@@ -42,11 +42,13 @@ def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> 
     graph = json.loads(old.graph_json())
     fresh = _widen(graph, count, metadata.stored_classes(old))
     model = _core.Model(json.dumps(graph))
-    kept = {name: old.parameter(name) for name, _, _ in old.specs() if _node(name) not in fresh}
-    model.set_parameters(kept)
+    parameters, *stored = old.state()
+    model.set_parameters(
+        {name: array for name, array in parameters.items() if _node(name) not in fresh}
+    )
     specs = [spec for spec in model.specs() if _node(spec[0]) in fresh]
     model.set_parameters(dict(first_weights(specs, dict.fromkeys(fresh), seed)))
-    metadata.copy_stored(old, model)
+    model.change(*stored)
     metadata.store_held_out(model, None)  # it was chosen among the old classes' pictures
     metadata.store_classes(model, names)
     return model

@@ -20,7 +20,10 @@ from .held_out import HeldOut
 
 def entry(model: _core.Model, key: str, kind: type) -> Any:
     """The entry, which is of this kind, or None where there is none."""
-    text = model.metadata().get(key)
+    return _parsed(key, model.metadata().get(key), kind)
+
+
+def _parsed(key: str, text: str | None, kind: type) -> Any:
     if text is None:
         return None
     try:
@@ -35,27 +38,27 @@ def entry(model: _core.Model, key: str, kind: type) -> Any:
 
 
 def _store(model: _core.Model, key: str, value: Any) -> None:
-    metadata = model.metadata()
-    metadata.pop(key, None)
-    if value is not None:
-        metadata[key] = json.dumps(value)
-    model.set_metadata(metadata)
+    model.change({key: _written(value)})
+
+
+def _written(value: Any) -> str | None:
+    return None if value is None else json.dumps(value)
 
 
 def copy_stored(old: _core.Model, new: _core.Model) -> None:
-    """Lets a model say of itself all that another says, with the arrays beside it."""
-    new.set_metadata(old.metadata())
-    for name, array in old.extras().items():
-        new.set_extra(name, array)
+    """Lets a new model say of itself all that another says, with the arrays beside it."""
+    _, texts, arrays = old.state()
+    new.change(texts, arrays)
 
 
 def stored_preprocessing(model: _core.Model) -> Preprocessing | None:
     """What is done to pictures first, with its arrays, or None."""
-    settings = entry(model, "preprocessing", dict)
+    _, texts, arrays = model.state()  # of one moment, since the arrays belong to the entry
+    settings = _parsed("preprocessing", texts.get("preprocessing"), dict)
     if settings is None:
         return None
     try:
-        return Preprocessing.from_dict(settings, model.extras())
+        return Preprocessing.from_dict(settings, arrays)
     except ArgumentError as error:
         raise ModelError(f"the network's stored {error}") from error
 
@@ -77,13 +80,10 @@ def store_preprocessing(
     """See `Network.preprocessing`."""
     if settings is not None and not isinstance(settings, Preprocessing):
         settings = Preprocessing.from_dict(settings, model.extras())
-    arrays = {} if settings is None else settings.arrays()
-    for name in WHITENING_ARRAYS:
-        if name in arrays:
-            model.set_extra(name, arrays[name])
-        else:
-            model.remove_extra(name)
-    _store(model, "preprocessing", None if settings is None else settings.to_dict())
+    arrays = dict.fromkeys(WHITENING_ARRAYS)
+    if settings is not None:
+        arrays.update(settings.arrays())
+    model.change({"preprocessing": _written(settings and settings.to_dict())}, arrays)
 
 
 def stored_classes(model: _core.Model) -> list[str] | None:

@@ -21,10 +21,7 @@ def load_model(path: str) -> _core.Model:
 
 def forget_training(model: _core.Model) -> None:
     """Takes out of a checkpoint's model what is not the network; changes no other model."""
-    metadata = model.metadata()
-    if metadata.pop(TRAINING, None) is None:
+    if TRAINING not in model.metadata():
         return
-    model.set_metadata(metadata)
-    for name in model.extras():
-        if name.startswith((VELOCITY, AVERAGE)):
-            model.remove_extra(name)
+    arrays = [name for name in model.extras() if name.startswith((VELOCITY, AVERAGE))]
+    model.change({TRAINING: None}, dict.fromkeys(arrays))

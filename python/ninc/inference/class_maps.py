@@ -26,14 +26,14 @@ _AT_THE_END = ("Softmax", *_BETWEEN)
 def class_maps(model: _core.Model, x: np.ndarray) -> np.ndarray:
     """N×classes×H'×W' float32; see `Network.class_maps`."""
     node, linear = pooled_node(graph_of(model))
-    maps = model.run(x, node)
     if linear is None:
-        return maps
-    weight, bias = model.parameter(f"{linear}.weight"), f"{linear}.bias"
+        return model.run(x, node)
+    maps, parameters = model.run_with_parameters(x, node)
+    weight, bias = parameters[f"{linear}.weight"], parameters.get(f"{linear}.bias")
     # weight: classes×K, maps: N×K×H'×W'
     mixed = np.einsum("ck,nkhw->nchw", weight, maps, dtype=np.float32, optimize=True)
-    if any(name == bias for name, _, _ in model.specs()):
-        mixed += model.parameter(bias)[:, None, None]
+    if bias is not None:
+        mixed += bias[:, None, None]
     return np.ascontiguousarray(mixed)
 
 

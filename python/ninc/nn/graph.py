@@ -86,7 +86,7 @@ class Graph(Network):
         model.set_precision(self._precision)
         old = self._core_model
         if old is not None:
-            model.set_parameters({name: old.parameter(name) for name, _, _ in old.specs()})
+            model.set_parameters(old.parameters())
             model.set_plan_cache_bytes(old.plan_cache_limit)
             copy_stored(old, model)
         return model

@@ -80,7 +80,9 @@ def averaged(
     batches: gives training batches, of which the first `norm_batches` are used. check: called
     before each of them; what it raises ends the work and leaves all as it was before.
     """
-    statistics = {n: model.parameter(n).copy() for n, _, trained in model.specs() if not trained}
+    buffers = [name for name, _, trained in model.specs() if not trained]
+    parameters = model.parameters()
+    statistics = {name: parameters[name] for name in buffers}
     core.swap_averages()
     try:
         if statistics:

@@ -120,8 +120,7 @@ def stored_best(file: Path, epoch: int) -> dict[str, np.ndarray]:
             f"{file}: missing, but epoch {epoch} was the best so far and early stopping ends with "
             "its weights"
         )
-    model = _core.Model.load(os.fsencode(file))
-    return {name: model.parameter(name) for name, _, _ in model.specs()}
+    return _core.Model.load(os.fsencode(file)).parameters()
 
 
 def copies(network: Network) -> dict[str, np.ndarray]:

@@ -163,7 +163,7 @@ TEST(ModelFileTest, PreprocessingThatIsNotKnownIsRefusedByName) {
 TEST(ModelFileTest, NothingIsWrittenThatWouldNotBeRead) {
   const TemporaryFolder folder;
   const std::shared_ptr<Model> model = TinyModel();
-  model->metadata()["preprocessing"] = R"({"gamma": 2.2})";
+  model->SetMetadata("preprocessing", R"({"gamma": 2.2})");
   const Status status = Save(*model, folder.File("m"));
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_NE(status.message().find("entry 'gamma' is not known"), std::string::npos);
@@ -174,7 +174,7 @@ TEST(ModelFileTest, OlderReadersRefuseFilesWhoseFramingTheyWouldPassOver) {
   const TemporaryFolder folder;
   const auto version = [&](const char* preprocessing) {
     const std::shared_ptr<Model> model = TinyModel();
-    model->metadata()["preprocessing"] = preprocessing;
+    model->SetMetadata("preprocessing", preprocessing);
     EXPECT_TRUE(Save(*model, folder.File("m")).ok());
     EXPECT_TRUE(Load(folder.File("m")).ok());
     return safetensors::Parse(Slurp(folder.File("m"))).value().metadata.at("format_version");
@@ -229,11 +229,11 @@ TEST(ModelFileTest, OurOwnKeysAreReserved) {
   const TemporaryFolder folder;
   for (const char* key : {"format", "format_version", "graph"}) {
     const std::shared_ptr<Model> model = TinyModel();
-    model->metadata()[key] = "mine";
+    model->SetMetadata(key, "mine");
     EXPECT_EQ(Save(*model, folder.File("m")).code(), StatusCode::kInvalidArgument);
   }
   const std::shared_ptr<Model> model = TinyModel();
-  model->metadata()["classes"] = "\xff";
+  model->SetMetadata("classes", "\xff");
   EXPECT_EQ(Save(*model, folder.File("m")).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(folder.Count(), 0u);
 }

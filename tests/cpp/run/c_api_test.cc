@@ -50,7 +50,7 @@ TEST_F(CApiTest, DescribesTheModel) {
 TEST_F(CApiTest, RefusesAFileWithAnEntryItCannotHonour) {
   // Written of a preprocessing that is known, whose field is then another of as many letters.
   const std::shared_ptr<Model> model = TinyModel();
-  model->metadata()["preprocessing"] = R"({"contrast": 55})";
+  model->SetMetadata("preprocessing", R"({"contrast": 55})");
   ASSERT_TRUE(Save(*model, folder_.File("newer")).ok());
   std::string file = Slurp(folder_.File("newer"));
   file.replace(file.find("contrast"), 8, "saturate");

@@ -96,7 +96,7 @@ TEST(ModelExtrasTest, AdditionsAreWrittenAndNotKept) {
   const std::shared_ptr<Model> model = TinyModel();
   ASSERT_TRUE(model->SetExtra("mine", {{1}, {1}}).ok());
   ASSERT_TRUE(model->SetExtra("both", {{1}, {2}}).ok());
-  model->metadata()["text"] = "model's";
+  model->SetMetadata("text", "model's");
   Additions more;
   more.metadata = {{"text", "trainer's"}, {"training", "{}"}};
   more.extras["both"] = std::make_shared<const Tensor>(Tensor{{2}, {3, 4}});

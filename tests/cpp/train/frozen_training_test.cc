@@ -31,7 +31,7 @@ struct FrozenProblem : Problem {
     }
     EXPECT_TRUE(trainer->SetFrozen(numbers).ok());
   }
-  size_t trainable() const { return trainer->velocity().value()->size(); }
+  size_t trainable() const { return trainer->velocity().value().size(); }
   // Of batch norms: whether both parameters are frozen.
   bool IsStill(const std::string& layer) const {
     for (size_t i = 0; i < trainable(); ++i) {
@@ -134,7 +134,7 @@ TEST(FrozenTraining, WhatIsFrozenKeepsItsBits) {
       settings.average_rate = 0.25f;
       for (int step = 0; step < 2; ++step) ASSERT_TRUE(problem.Step(settings).value().updated);
       const auto after = problem.Parameters();
-      const std::vector<Tensor>& averages = *problem.trainer->averages().value();
+      const SharedTensors averages = problem.trainer->averages().value();
       for (size_t i = 0; i < after.size(); ++i) {
         const ParameterSpec& spec = problem.model->specs()[i];
         const bool still = spec.trainable
@@ -142,7 +142,7 @@ TEST(FrozenTraining, WhatIsFrozenKeepsItsBits) {
                                : problem.IsStill(problem.model->graph().node(spec.node).name);
         EXPECT_EQ(SameBits(after[i], before[i]), still) << spec.name;
         if (spec.trainable) {
-          EXPECT_EQ(SameBits(averages[i].data, after[i]), still) << spec.name;
+          EXPECT_EQ(SameBits(averages[i]->data, after[i]), still) << spec.name;
         }
       }
     }

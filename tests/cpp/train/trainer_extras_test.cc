@@ -49,25 +49,25 @@ TEST(TrainerExtras, ClipsByTheNormOfAllGradients) {
 
 TEST(TrainerExtras, AveragesFollowTheWeights) {
   Problem problem(Networks()[0]);
-  EXPECT_TRUE(problem.trainer->averages().value()->empty());
+  EXPECT_TRUE(problem.trainer->averages().value().empty());
   EXPECT_EQ(problem.trainer->SwapAverages().message(), "there are no averages yet");
   std::vector<std::vector<double>> want;
   for (float rate : {1.0f, 0.0f, 0.5f, 0.125f}) {
     StepSettings settings = problem.Settings(0.1f, 0.9f);
     settings.average_rate = rate;
     ASSERT_TRUE(problem.Step(settings).ok());
-    const std::vector<Tensor>& averages = *problem.trainer->averages().value();
-    ASSERT_EQ(averages.size(), problem.trainer->velocity().value()->size());
+    const SharedTensors averages = problem.trainer->averages().value();
+    ASSERT_EQ(averages.size(), problem.trainer->velocity().value().size());
     want.resize(averages.size());
     for (size_t i = 0; i < averages.size(); ++i) {
       const std::vector<float>& weight = problem.model->parameter(i).data;
       want[i].resize(weight.size());
       for (size_t j = 0; j < weight.size(); ++j) {
         want[i][j] += static_cast<double>(rate) * (weight[j] - want[i][j]);
-        ASSERT_NEAR(averages[i].data[j], want[i][j], 1e-6);
+        ASSERT_NEAR(averages[i]->data[j], want[i][j], 1e-6);
       }
       if (rate == 1) {
-        EXPECT_TRUE(SameBits(averages[i].data, weight));
+        EXPECT_TRUE(SameBits(averages[i]->data, weight));
       }
     }
   }
@@ -79,24 +79,22 @@ TEST(TrainerExtras, SwapsWeightsAndAverages) {
   settings.average_rate = 0.5f;
   ASSERT_TRUE(problem.Step(settings).ok());
   const auto weights = problem.Parameters();
-  const std::vector<Tensor> averages = *problem.trainer->averages().value();
-  const float* view = problem.model->parameter(0).data.data();
+  const SharedTensors averages = problem.trainer->averages().value();
   const std::vector<float> y = RunModel(*problem.model, problem.input, problem.x);
 
   ASSERT_TRUE(problem.trainer->SwapAverages().ok());
-  EXPECT_EQ(problem.model->parameter(0).data.data(), view);
   for (size_t i = 0; i < averages.size(); ++i) {
-    EXPECT_TRUE(SameBits(problem.model->parameter(i).data, averages[i].data));
-    EXPECT_TRUE(SameBits((*problem.trainer->averages().value())[i].data, weights[i]));
+    EXPECT_TRUE(SameBits(problem.model->parameter(i).data, averages[i]->data));
+    EXPECT_TRUE(SameBits(problem.trainer->averages().value()[i]->data, weights[i]));
   }
   EXPECT_FALSE(SameBits(RunModel(*problem.model, problem.input, problem.x), y));
   ASSERT_TRUE(problem.trainer->SwapAverages().ok());
   EXPECT_EQ(problem.Parameters(), weights);
   EXPECT_TRUE(SameBits(RunModel(*problem.model, problem.input, problem.x), y));
 
-  ASSERT_TRUE(problem.trainer->SetAverage(0, std::vector<float>(averages[0].data.size())).ok());
-  EXPECT_EQ((*problem.trainer->averages().value())[0].data,
-            std::vector<float>(averages[0].data.size()));
+  ASSERT_TRUE(problem.trainer->SetAverage(0, std::vector<float>(averages[0]->data.size())).ok());
+  EXPECT_EQ(problem.trainer->averages().value()[0]->data,
+            std::vector<float>(averages[0]->data.size()));
   EXPECT_EQ(problem.trainer->SetAverage(0, {1.0f}).code(), StatusCode::kInvalidShape);
   EXPECT_EQ(problem.trainer->SetAverage(99, {1.0f}).code(), StatusCode::kInvalidArgument);
 }
@@ -135,7 +133,7 @@ TEST(TrainerExtras, EstimatesStatistics) {
     EXPECT_NEAR(problem.model->parameter(mean_at).data[c], mean[c], 1e-5);
     EXPECT_NEAR(problem.model->parameter(var_at).data[c], variance[c], 1e-5);
   }
-  for (size_t i = 0; i < problem.trainer->velocity().value()->size(); ++i) {
+  for (size_t i = 0; i < problem.trainer->velocity().value().size(); ++i) {
     EXPECT_TRUE(SameBits(problem.model->parameter(i).data, before[i]));
   }
   EXPECT_EQ(problem.trainer->EstimateStatistics(problem.input, View(problem.input, problem.x), 2.0f)
@@ -185,8 +183,8 @@ TEST(TrainerExtras, ANumberThatIsNotFiniteUpdatesNothing) {
       problem.x[0] = kNan;
     }
     const auto before = problem.Parameters();
-    const std::vector<Tensor> velocity = *problem.trainer->velocity().value();
-    const std::vector<Tensor> averages = *problem.trainer->averages().value();
+    const SharedTensors velocity = problem.trainer->velocity().value();
+    const SharedTensors averages = problem.trainer->averages().value();
     const uint64_t version = problem.model->version();
     const Result<StepResult> result = problem.Step(settings);
     ASSERT_TRUE(result.ok());
@@ -197,8 +195,8 @@ TEST(TrainerExtras, ANumberThatIsNotFiniteUpdatesNothing) {
       EXPECT_TRUE(SameBits(problem.model->parameter(i).data, before[i]));
     }
     for (size_t i = 0; i < velocity.size(); ++i) {
-      EXPECT_TRUE(SameBits((*problem.trainer->velocity().value())[i].data, velocity[i].data));
-      EXPECT_TRUE(SameBits((*problem.trainer->averages().value())[i].data, averages[i].data));
+      EXPECT_TRUE(SameBits(problem.trainer->velocity().value()[i]->data, velocity[i]->data));
+      EXPECT_TRUE(SameBits(problem.trainer->averages().value()[i]->data, averages[i]->data));
     }
   }
 }

@@ -122,8 +122,8 @@ TEST(Trainer, StepsAsSgdDoes) {
   StepSettings settings = problem.Settings(0.1f, 0.9f, 0.01f);
   settings.updates[1] = {0.2f, 0.0f};  // conv1's bias has its own
   std::vector<std::vector<double>> velocity;
-  for (const Tensor& v : *problem.trainer->velocity().value())
-    velocity.emplace_back(v.data.size(), 0.0);
+  const SharedTensors zeros = problem.trainer->velocity().value();
+  for (const auto& v : zeros) velocity.emplace_back(v->data.size(), 0.0);
 
   for (int step = 0; step < 3; ++step) {
     std::vector<Tensor> gradients;

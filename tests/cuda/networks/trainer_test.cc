@@ -89,20 +89,19 @@ TEST(CudaTrainer, TwentyStepsFollowTheProcessor) {
         ASSERT_NEAR(got.gradient_norm, want.gradient_norm, 10 * bound * want.gradient_norm);
         ASSERT_TRUE(got.updated);
       }
-      EXPECT_OK(pair.there.model->FetchParameters());
       for (size_t i = 0; i < pair.here.model->specs().size(); ++i) {
         EXPECT_LT(
             Difference(pair.there.model->parameter(i).data, pair.here.model->parameter(i).data),
             2e-4)
             << pair.here.model->specs()[i].name;
       }
-      const std::vector<Tensor>& velocity = *cuda::Value(pair.there.trainer->velocity());
-      const std::vector<Tensor>& averages = *cuda::Value(pair.there.trainer->averages());
+      const SharedTensors velocity = cuda::Value(pair.there.trainer->velocity());
+      const SharedTensors averages = cuda::Value(pair.there.trainer->averages());
       for (size_t i = 0; i < velocity.size(); ++i) {
         EXPECT_LT(
-            Difference(averages[i].data, (*cuda::Value(pair.here.trainer->averages()))[i].data),
+            Difference(averages[i]->data, cuda::Value(pair.here.trainer->averages())[i]->data),
             2e-4);
-        EXPECT_EQ(velocity[i].dims, (*cuda::Value(pair.here.trainer->velocity()))[i].dims);
+        EXPECT_EQ(velocity[i]->dims, cuda::Value(pair.here.trainer->velocity())[i]->dims);
       }
     }
   });
@@ -128,7 +127,6 @@ TEST(CudaTrainer, FrozenStepsFollowTheProcessor) {
         for (Problem* problem : {&pair.here, &pair.there}) {
           EXPECT_OK(problem->trainer->SetFrozen(now));
         }
-        EXPECT_OK(pair.there.model->FetchParameters());
         const auto before = pair.there.Parameters();
         for (uint64_t step = 0; step < 10; ++step) {
           settings.step = step;
@@ -137,7 +135,6 @@ TEST(CudaTrainer, FrozenStepsFollowTheProcessor) {
           ASSERT_NEAR(got.loss, want.loss, 3e-5 * std::max(1.0f, want.loss)) << "step " << step;
           ASSERT_NEAR(got.gradient_norm, want.gradient_norm, 3e-4 * want.gradient_norm);
         }
-        EXPECT_OK(pair.there.model->FetchParameters());
         const auto after = pair.there.Parameters(), want = pair.here.Parameters();
         for (size_t i = 0; i < after.size(); ++i) {
           EXPECT_EQ(SameBits(after[i], before[i]), still[i] && !now.empty()) << specs[i].name;
@@ -156,7 +153,6 @@ TEST(CudaTrainer, TheSameStepsGiveTheSameBits) {
       EXPECT_OK(problem.model->MoveTo("cuda"));
       const StepSettings settings = problem.Settings(0.1f, 0.9f, 1e-4f);
       for (int step = 0; step < 5; ++step) cuda::Value(problem.Step(settings));
-      EXPECT_OK(problem.model->FetchParameters());
       if (run == 0) first = problem.Parameters();
       for (size_t i = 0; i < first.size(); ++i) {
         EXPECT_TRUE(SameBits(problem.Parameters()[i], first[i]));
@@ -253,20 +249,18 @@ TEST(CudaTrainer, NumbersThatAreNotFiniteUpdateNothing) {
       StepSettings settings = pair.there.Settings(0.1f, 0.9f);
       settings.average_rate = 0.5f;
       cuda::Value(pair.there.Step(settings));
-      EXPECT_OK(pair.there.model->FetchParameters());
       const auto before = pair.there.Parameters();
-      const std::vector<Tensor> velocity = *cuda::Value(pair.there.trainer->velocity());
+      const SharedTensors velocity = cuda::Value(pair.there.trainer->velocity());
       pair.there.x[5] = std::numeric_limits<float>::infinity();
       const StepResult result = cuda::Value(pair.there.Step(settings));
       EXPECT_FALSE(std::isfinite(result.loss));
       EXPECT_FALSE(result.updated);
-      EXPECT_OK(pair.there.model->FetchParameters());
       for (size_t i = 0; i < before.size(); ++i) {
         EXPECT_TRUE(SameBits(pair.there.Parameters()[i], before[i]));
       }
-      const std::vector<Tensor>& after = *cuda::Value(pair.there.trainer->velocity());
+      const SharedTensors after = cuda::Value(pair.there.trainer->velocity());
       for (size_t i = 0; i < after.size(); ++i) {
-        EXPECT_TRUE(SameBits(after[i].data, velocity[i].data));
+        EXPECT_TRUE(SameBits(after[i]->data, velocity[i]->data));
       }
       const Result<std::string> where =
           pair.there.trainer->FindNonFinite(pair.there.input, View(pair.there.input, pair.there.x),
@@ -287,7 +281,6 @@ TEST(CudaTrainer, EstimatesStatisticsAndSwapsAverages) {
       EXPECT_OK(problem->trainer->SwapAverages());
       EXPECT_OK(problem->trainer->EstimateStatistics(problem->input,
                                                      View(problem->input, problem->x), 1.0f));
-      EXPECT_OK(problem->model->FetchParameters());
     }
     for (size_t i = 0; i < pair.here.Parameters().size(); ++i) {
       EXPECT_LT(Difference(pair.there.Parameters()[i], pair.here.Parameters()[i]), 1e-4)

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 
+#include "base/cancel.h"
 #include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
@@ -212,7 +213,7 @@ void SumShare(const Conv2dPass& conv, const TapLattice& lattice, const Share& sh
     std::fill_n(sums.BiasOf(share.chunk, share.group, panel), panels.Width(panel), 0.0f);
   }
   std::fill_n(scratch.zeros, sums.rows.channels, 0.0f);
-  for (int64_t block = share.block0; block < share.block1; ++block) {
+  for (int64_t block = share.block0; block < share.block1 && !IsCancelled(); ++block) {
     const bool begins = block == share.block0;
     const int64_t first = block * kBlockPixels;
     const int64_t count = std::min(kBlockPixels, lattice.rows() - first);

@@ -108,28 +108,28 @@ void Few(const FewArgs& args) {
 }
 
 template <int... kC>
-void FillFew(ProductKernels& table, std::integer_sequence<int, kC...>) {
+constexpr void FillFew(ProductKernels& table, std::integer_sequence<int, kC...>) {
   ((table.few[kC][0] = &Few<kC + 1, 1>, table.few[kC][1] = &Few<kC + 1, 2>), ...);
 }
 template <int kV, int... kR>
-void FillRows(ProductKernels& table, std::integer_sequence<int, kR...>) {
+constexpr void FillRows(ProductKernels& table, std::integer_sequence<int, kR...>) {
   ((table.first[kR][kV - 1] = &Product<kR + 1, kV, FetchAhead<kV>>,
     table.next[kR][kV - 1] = &Product<kR + 1, kV, FetchNothing>,
     table.sum[kR][kV - 1] = &Sum<kR + 1, kV>),
    ...);
 }
 template <int kR, int kV, int... kLines>
-void FillLines(ProductKernels& table, std::integer_sequence<int, kLines...>) {
+constexpr void FillLines(ProductKernels& table, std::integer_sequence<int, kLines...>) {
   ((table.far[kR - 1][kV - 1][kLines] = &Product<kR, kV, FetchFar<kLines>>), ...);
 }
 template <int kV, int... kR>
-void FillFarRows(ProductKernels& table, std::integer_sequence<int, kR...>) {
+constexpr void FillFarRows(ProductKernels& table, std::integer_sequence<int, kR...>) {
   // A panel has that many lines a term, rounded up.
   constexpr int kMost = static_cast<int>((kV * kLanes + kLineFloats - 1) / kLineFloats);
   (FillLines<kR + 1, kV>(table, std::make_integer_sequence<int, kMost + 1>()), ...);
 }
 template <int... kV>
-ProductKernels MakeTable(std::integer_sequence<int, kV...>) {
+constexpr ProductKernels MakeTable(std::integer_sequence<int, kV...>) {
   ProductKernels table = {};
   table.shape = kShape;
   table.far_rows = kFarRows;
@@ -140,7 +140,8 @@ ProductKernels MakeTable(std::integer_sequence<int, kV...>) {
 }
 
 const ProductKernels& Products() {
-  static const ProductKernels table = MakeTable(std::make_integer_sequence<int, kShape.vectors>());
+  static constexpr ProductKernels table =
+      MakeTable(std::make_integer_sequence<int, kShape.vectors>());
   return table;
 }
 

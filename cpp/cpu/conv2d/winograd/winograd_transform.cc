@@ -217,13 +217,13 @@ void FromFrequencies(const float* in, int64_t stride, int64_t channels, const fl
 }
 
 template <int kN, int kM, int... kG>
-void FillRows(WinogradTransforms& transforms, std::integer_sequence<int, kG...>) {
+constexpr void FillRows(WinogradTransforms& transforms, std::integer_sequence<int, kG...>) {
   ((transforms.data_rows[kG] = &ToTwoRows<Data, kN, kN, kG - 1>,
     transforms.gradient_rows[kG] = &ToTwoRows<Values, kN, kM, kG - 1>),
    ...);
 }
 template <int kN, int kR>
-WinogradTransforms MakeTransforms() {
+constexpr WinogradTransforms MakeTransforms() {
   constexpr int kM = kN - kR + 1;
   WinogradTransforms transforms = {.data = &ToFrequencies<Data, kN, kN, false>,
                                    .weights = &ToFrequencies<Values, kN, kR, true>,
@@ -236,9 +236,9 @@ WinogradTransforms MakeTransforms() {
 }
 
 const WinogradTransforms& Transforms(const WinogradShape& shape) {
-  static const WinogradTransforms three[] = {MakeTransforms<4, 3>(), MakeTransforms<6, 3>(),
-                                             MakeTransforms<8, 3>()};
-  static const WinogradTransforms five[] = {MakeTransforms<6, 5>(), MakeTransforms<8, 5>()};
+  static constexpr WinogradTransforms three[] = {MakeTransforms<4, 3>(), MakeTransforms<6, 3>(),
+                                                 MakeTransforms<8, 3>()};
+  static constexpr WinogradTransforms five[] = {MakeTransforms<6, 5>(), MakeTransforms<8, 5>()};
   return shape.kernel == 3 ? three[shape.tile / 2 - 2] : five[shape.tile / 2 - 3];
 }
 

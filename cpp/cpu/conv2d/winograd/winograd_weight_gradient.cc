@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/cancel.h"
 #include "base/carver.h"
 #include "base/processors.h"
 #include "base/thread_pool.h"
@@ -317,7 +318,7 @@ void WinogradBackwardWeights(const Conv2dPass& conv, const float* x, const float
       float* const totals = sums.Totals(memory, chunk) + column0 - panels.Column(panel0);
       const int64_t begin = sums.blocks * chunk / sums.chunks * block;
       const int64_t end = std::min(grid.count(), sums.blocks * (chunk + 1) / sums.chunks * block);
-      for (int64_t first = begin; first < end; first += block) {
+      for (int64_t first = begin; first < end && !IsCancelled(); first += block) {
         const int64_t tiles = std::min(block, end - first);
         for (int64_t group = share.first_group; group < share.last_group; ++group) {
           TransformBlock(target, grid, share, group, first, tiles, x, dy, scratch);

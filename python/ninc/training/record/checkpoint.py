@@ -78,7 +78,7 @@ class Checkpoint:
     def restore(self, network: _core.Model, core: _core.Trainer) -> None:
         """Puts weights, velocities, averages and what is known of the pictures in place."""
         model, extras = self.model, dict(self.model.extras())
-        network.set_parameters({name: model.parameter(name) for name, _, _ in model.specs()})
+        network.set_parameters(model.parameters())
         core.set_velocity(_with_prefix(extras, VELOCITY))
         core.set_averages(_with_prefix(extras, AVERAGE))
         forget_training(model)
@@ -104,8 +104,7 @@ def save(
     """
     arrays = {f"{VELOCITY}{name}": array for name, array in core.velocity().items()}
     arrays |= {f"{AVERAGE}{name}": array for name, array in core.averages().items()}
-    weights = {name: model.parameter(name) for name, _, _ in model.specs()}
-    check_finite({**weights, **arrays}, state)
+    check_finite({**model.parameters(), **arrays}, state)
     entry = {
         "format": _FORMAT,
         "ninc": _core.__version__,

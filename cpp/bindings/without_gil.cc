@@ -1,0 +1,53 @@
+#include "bindings/without_gil.h"
+
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+
+namespace ninc::python {
+namespace {
+
+// Python looks at signals on its main thread alone, which is the process's but where a program
+// embeds Python elsewhere; there a call is not interrupted. Where the system cannot say, every
+// thread asks, at the cost of taking the lock now and then.
+bool MayBeMainThread() {
+#if defined(__linux__)
+  return syscall(SYS_gettid) == getpid();
+#else
+  return true;
+#endif
+}
+
+// A daemon thread may want the lock back when the interpreter is gone. Before version 3.14 Python
+// then ends the thread by pthread_exit, which unwinds the stack as an exception that may be caught
+// but not kept from ending the thread. In a destructor it would end the process. So the thread
+// stops here, as it does from 3.14 on: nothing of it is needed any more.
+void TakeLockBack(PyThreadState* state) {
+  try {
+    PyEval_RestoreThread(state);
+  } catch (...) {
+    for (;;) pause();
+  }
+}
+
+}  // namespace
+
+Unlocked::Unlocked(bool* raised) : raised_(raised), state_(PyEval_SaveThread()) {
+  if (MayBeMainThread()) scope_.emplace(static_cast<Cancellation*>(this));
+}
+
+Unlocked::~Unlocked() {
+  scope_.reset();
+  TakeLockBack(state_);
+}
+
+void Unlocked::Poll() {
+  TakeLockBack(state_);
+  *raised_ = *raised_ || PyErr_CheckSignals() != 0;
+  state_ = PyEval_SaveThread();
+  if (*raised_) Cancel();
+}
+
+}  // namespace ninc::python
