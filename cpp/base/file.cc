@@ -42,6 +42,15 @@ Status SystemFailure(const char* verb, const std::string& path, int error) {
       error, path);
 }
 
+// A name with a NUL in it: the system would take what stands before the NUL for the whole name, and
+// read or replace another file than the one that was meant.
+Status CheckName(const char* verb, const std::string& path) {
+  const size_t nul = path.find('\0');
+  if (nul == std::string::npos) return {};
+  return InvalidArgument(std::string("cannot ") + verb +
+                         " a file whose name has a NUL in it, after '" + path.substr(0, nul) + "'");
+}
+
 // 0, or the errno of the call that failed.
 int WriteAll(int fd, const std::vector<std::string_view>& pieces) {
   constexpr size_t kMaxWrite = size_t{1} << 30;  // Linux takes at most 2 GiB a call
@@ -106,6 +115,7 @@ int FillAndRename(int fd, const std::string& temporary, const std::string& targe
 }  // namespace
 
 Result<std::string> ReadFile(const std::string& path, size_t limit) {
+  NINC_RETURN_IF_ERROR(CheckName("read", path));
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return SystemFailure("read", path, errno);
   struct stat info {};
@@ -123,19 +133,27 @@ Result<std::string> ReadFile(const std::string& path, size_t limit) {
     if (got < 0) return SystemFailure("read", path, errno);
     size += static_cast<size_t>(got);
     if (size > limit) {
-      return IoFailure("cannot read " + path + ": it is larger than " + std::to_string(limit) +
-                       " bytes");
+      return IoFailure(
+          "cannot read " + path + ": it is larger than " + std::to_string(limit) + " bytes", 0,
+          path);
     }
     if (got == 0) {
       contents.resize(size);
       return contents;
     }
-    if (size == contents.size()) contents.resize(std::min(2 * size, limit + 1));
+    if (size == contents.size()) {
+      // A pipe says nothing of its length and may have no end. The old block lives on until its
+      // bytes are in the new one, so that the whole new one is needed besides.
+      const size_t next = std::min(2 * size, limit + 1);
+      NINC_RETURN_IF_ERROR(CheckMemory("cannot read " + path, next));
+      contents.resize(next);
+    }
   }
 }
 
 Status WriteFileAtomically(const std::string& path, const std::vector<std::string_view>& pieces) {
-  if (path.empty()) return IoFailure("cannot write: the path is empty");
+  if (path.empty()) return IoFailure("cannot write: the path is empty", ENOENT);
+  NINC_RETURN_IF_ERROR(CheckName("write", path));
   struct stat old {};
   const bool exists = stat(path.c_str(), &old) == 0;
   if (exists && S_ISDIR(old.st_mode)) return SystemFailure("write", path, EISDIR);

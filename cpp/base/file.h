@@ -1,4 +1,5 @@
-// Whole files in and out. Every error names the path and gives the system's own reason.
+// Whole files in and out. Every error names the path and gives the system's own reason. A path with
+// a NUL in it is an InvalidArgument.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,9 @@
 namespace ninc {
 
 // The whole file, or an error where it holds more than `limit` bytes. Reads until the end rather
-// than trusting the size the system gives: pipes and /proc give none. Read, not mapped: a file that
-// someone truncates under a mapping kills the process.
+// than trusting the size the system gives: pipes and /proc give none. OutOfMemory as soon as there
+// is no room for more. Read, not mapped: a file that someone truncates under a mapping kills the
+// process.
 Result<std::string> ReadFile(const std::string& path, size_t limit);
 
 // Writes `pieces` one after the other so that a reader sees the old file or the new one and never
