@@ -31,12 +31,31 @@ const char* ClassName(StatusCode code) {
   return "Error";
 }
 
+py::object ErrorClass(const char* name) { return py::module_::import("ninc.errors").attr(name); }
+
+// Names of files may be no UTF-8: better a question mark in a message than no message.
+py::object Text(const char* message) {
+  PyObject* const text =
+      PyUnicode_DecodeUTF8(message, static_cast<py::ssize_t>(std::strlen(message)), "replace");
+  if (text == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(text);
+}
+
 void Raise(const char* class_name, const char* message) {
-  const py::object type = py::module_::import("ninc.errors").attr(class_name);
-  // Names of files may be no UTF-8: better a question mark in a message than no message.
-  const py::object text = py::reinterpret_steal<py::object>(
-      PyUnicode_DecodeUTF8(message, static_cast<py::ssize_t>(std::strlen(message)), "replace"));
-  if (text) PyErr_SetObject(type.ptr(), text.ptr());
+  PyErr_SetObject(ErrorClass(class_name).ptr(), Text(message).ptr());
+}
+
+// The errno chooses the class, FileNotFoundError among others; the path becomes a text that open()
+// takes for the same file, whatever its bytes are.
+void RaiseFileError(const Status& status) {
+  const int code = status.system_error();
+  const std::string& path = status.path();
+  py::object number = py::none(), name = py::none();
+  if (code != 0) number = py::int_(code);
+  if (!path.empty()) name = py::module_::import("os").attr("fsdecode")(py::bytes(path));
+  const py::object type = ErrorClass("FileError");
+  const py::object error = type(Text(status.message().c_str()), number, name);
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
 }
 
 }  // namespace
@@ -47,6 +66,7 @@ void RegisterErrors() {
     try {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const StatusError& error) {
+      if (error.status().code() == StatusCode::kIo) return RaiseFileError(error.status());
       Raise(ClassName(error.status().code()), error.what());
     } catch (const DTypeError& error) {
       Raise("DTypeError", error.what());

@@ -3,8 +3,13 @@
 What is worth knowing but no error is a `Remark`, one of Python's warnings.
 """
 
+from __future__ import annotations
+
+import errno as codes
+import os
 import sys
 import warnings
+from typing import Any
 
 
 class Error(Exception):
@@ -32,7 +37,72 @@ class DeviceError(Error):
 
 
 class FileError(Error, OSError):
-    """A file that cannot be found, read or written."""
+    """A file that cannot be found, read or written.
+
+    Its text is one whole sentence. `errno`, `strerror` and `filename` are set as Python's own
+    errors have them where the system gave a reason; where what the file holds is at fault, `errno`
+    is None. For the reasons that programs look for the error is also of Python's class, so that
+    `except FileNotFoundError` works as around `open`: FileNotFoundError, PermissionError,
+    IsADirectoryError, NotADirectoryError and FileExistsError.
+    """
+
+    def __new__(
+        cls, message: str = "", errno: int | None = None, filename: Any = None
+    ) -> FileError:
+        # As OSError does: who raises names the reason, and the reason chooses the class.
+        kind = _OF_ERRNO.get(errno, cls) if cls is FileError else cls
+        return super().__new__(kind, message)
+
+    def __init__(self, message: str = "", errno: int | None = None, filename: Any = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+        self.strerror = None if errno is None else os.strerror(errno)
+        self.filename = os.fspath(filename) if isinstance(filename, os.PathLike) else filename
+
+    @classmethod
+    def of(cls, cause: BaseException, message: str, filename: Any) -> FileError:
+        """What `cause` said about a file, in other words: with its errno where it has one.
+
+        Libraries raise many classes for one fault, and those that are no OSError have no errno.
+        """
+        return cls(message, getattr(cause, "errno", None), filename)
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # OSError's would put "[Errno 2]" and the words of C there
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # OSError's would make the copy of errno and strerror, without the message.
+        return type(self), (*self.args[:1], self.errno, self.filename), self.__dict__ or None
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """No such file or folder."""
+
+
+class ForbiddenFileError(FileError, PermissionError):
+    """A file that this user may not read, write or make."""
+
+
+class FolderFileError(FileError, IsADirectoryError):
+    """A folder where a file is needed."""
+
+
+class NoFolderFileError(FileError, NotADirectoryError):
+    """A path that goes on behind a file, or a file where a folder is needed."""
+
+
+class ExistingFileError(FileError, FileExistsError):
+    """Something is there where something new was to be made."""
+
+
+_OF_ERRNO = {
+    codes.ENOENT: MissingFileError,
+    codes.EACCES: ForbiddenFileError,
+    codes.EPERM: ForbiddenFileError,
+    codes.EISDIR: FolderFileError,
+    codes.ENOTDIR: NoFolderFileError,
+    codes.EEXIST: ExistingFileError,
+}
 
 
 class DivergedError(Error):
@@ -45,6 +115,13 @@ class OutOfMemoryError(Error, MemoryError):
 
 class Remark(UserWarning):
     """Something worth knowing that is no error, such as labels that were renumbered."""
+
+
+def reworded(error: Error, message: str) -> Error:
+    """An error of the same kind with other words, and all else that programs read in it."""
+    if isinstance(error, FileError):
+        return type(error)(message, error.errno, error.filename)
+    return type(error)(message)
 
 
 def remark(message: str) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import Error, FileError
+from ..errors import ArgumentError, Error, FileError
 
 
 def user_path(path: Any) -> Any:
     """Puts the user's home folder in the place of the "~" that a path begins with, as shells do.
 
-    Anything else, and a path that exists as it is written, is returned untouched.
+    Anything else, and a path that exists as it is written, is returned untouched. A path with a NUL
+    in it is an ArgumentError: to the system the name would end there, and be another file's.
     """
     if isinstance(path, (str, os.PathLike)):
         text = os.fspath(path)
+        if ("\0" if isinstance(text, str) else b"\0") in text:
+            raise ArgumentError(f"{text!r}: a file name cannot have a NUL in it")
         if text[:1] in ("~", b"~") and not os.path.exists(text):
             return os.path.expanduser(text)
     return path
@@ -27,9 +31,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Raises FileError unless a file can be made at `path`; leaves no trace of the attempt."""
     place = _place(path)
     if place.is_dir():
-        raise FileError(f"{place}: is a folder, a file name is needed")
+        raise FileError(f"{place}: is a folder, a file name is needed", errno.EISDIR, place)
     if os.fsdecode(path).endswith(os.sep):
-        raise FileError(f"{os.fsdecode(path)}: names a folder, a file name is needed")
+        raise FileError(
+            f"{os.fsdecode(path)}: names a folder, a file name is needed", errno.EISDIR, path
+        )
     _check_permission(place)
     if _is_special(place):
         return
@@ -39,7 +45,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             pass
         probe.unlink()
     except OSError as error:
-        raise FileError(f"{place}: cannot write there ({reason(error)})") from error
+        message = f"{place}: cannot write there ({reason(error)})"
+        raise FileError.of(error, message, place) from error
 
 
 def check_none_of(path: str | os.PathLike[str], sources: Iterable[str], what: str) -> None:
@@ -47,7 +54,9 @@ def check_none_of(path: str | os.PathLike[str], sources: Iterable[str], what: st
     place = _place(path)
     for source in map(user_path, sources):
         if os.path.isfile(place) and os.path.exists(source) and os.path.samefile(place, source):
-            raise FileError(f"{place}: is {what}, and would be overwritten; give another name")
+            raise FileError(
+                f"{place}: is {what}, and would be overwritten; give another name", filename=place
+            )
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
@@ -56,7 +65,8 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{place}: cannot make this folder ({reason(error)})") from error
+        message = f"{place}: cannot make this folder ({reason(error)})"
+        raise FileError.of(error, message, place) from error
     return place
 
 
@@ -95,7 +105,8 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         # The caller's own errors pass unchanged: those about another file, and a reader that has
         # gone.
         if isinstance(error, OSError) and not isinstance(error, (Error, BrokenPipeError)):
-            raise FileError(f"{place}: cannot write ({reason(error)})") from error
+            message = f"{place}: cannot write ({reason(error)})"
+            raise FileError.of(error, message, place) from error
         raise
 
 
@@ -107,7 +118,8 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot write ({reason(error)})") from error
+        message = f"{os.fspath(path)}: cannot write ({reason(error)})"
+        raise FileError.of(error, message, path) from error
 
 
 @contextlib.contextmanager
@@ -119,13 +131,16 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except OSError as error:
         name = error.filename or os.fspath(path)
-        raise FileError(f"{name}: cannot read ({reason(error)})") from error
+        message = f"{name}: cannot read ({reason(error)})"
+        raise FileError.of(error, message, name) from error
 
 
 def _place(path: str | os.PathLike[str]) -> Path:
     place = Path(os.fsdecode(user_path(path)))
     if not place.name:  # "", ".", "/"
-        raise FileError(f"{os.fsdecode(path)!r}: a file name is needed")
+        # The system's word for a name that is empty, and for one that can only be a folder's.
+        code = errno.EISDIR if os.fsdecode(path) else errno.ENOENT
+        raise FileError(f"{os.fsdecode(path)!r}: a file name is needed", code, path)
     return place
 
 
@@ -143,7 +158,7 @@ def _followed(place: Path) -> Path:
 def _check_permission(place: Path) -> None:
     """Raises FileError for a read-only file: renaming, which asks the folder, would replace it."""
     if os.path.exists(place) and not os.access(place, os.W_OK):
-        raise FileError(f"{place}: cannot write (permission denied)")
+        raise FileError(f"{place}: cannot write (permission denied)", errno.EACCES, place)
 
 
 def _keep_permissions(file: BinaryIO, target: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._base.files import user_path
 from ..errors import ArgumentError, FileError
 from .numbers import not_negative, positive, share
 from .terminal import say
@@ -76,12 +78,13 @@ def load_network(path: str) -> Network:
     from ..data.listing import has_picture_ending
 
     # A missing file is found here to say so in the plainest words; the core finds all other faults.
-    if not os.path.exists(path):
-        raise FileError(f"{path}: no such model file")
+    if not _exists(path):
+        raise FileError(f"{path}: no such model file", errno.ENOENT, path)
     if os.path.isdir(path):
-        raise FileError(f"{path}: is a folder, a model file is needed")
+        raise FileError(f"{path}: is a folder, a model file is needed", errno.EISDIR, path)
     if has_picture_ending(path):
-        raise FileError(f"{path}: is named as a picture; MODEL comes first, then the pictures")
+        message = f"{path}: is named as a picture; MODEL comes first, then the pictures"
+        raise FileError(message, filename=path)
     return ninc.load(path)
 
 
@@ -91,9 +94,21 @@ def file_or_named_network(name: str) -> Network:
 
     if name in INPUTS:
         return ninc.models.create(name)
-    if not os.path.exists(name):
-        raise FileError(f"{name}: no such model file, and not one of {', '.join(INPUTS)}")
+    if not _exists(name):
+        message = f"{name}: no such model file, and not one of {', '.join(INPUTS)}"
+        raise FileError(message, errno.ENOENT, name)
     return load_network(name)
+
+
+def _exists(path: str) -> bool:
+    """Whether the system finds something there, or will not say, which whoever opens it tells."""
+    try:
+        os.stat(user_path(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def usual_input(network: Network, name: str) -> tuple[int, int, int]:

@@ -32,7 +32,8 @@ def _read(path: Path) -> Dataset:
     try:
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8, ndmin=2)
     except (OSError, EOFError, ValueError) as error:
-        raise FileError(f"{path}: cannot read the digits ({error})") from error
+        message = f"{path}: cannot read the digits ({error})"
+        raise FileError.of(error, message, path) from error
     if table.shape[1] != 28 * 28 + 1:
         raise FileError(f"{path}: rows of {table.shape[1]} numbers, expected 785")
     return Dataset(table[:, :-1].reshape(-1, 28, 28, 1), table[:, -1], [str(d) for d in range(10)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -35,7 +36,7 @@ def locate(path: Path) -> tuple[Any, Path]:
     several.
     """
     if not path.exists():
-        raise FileError(f"{path}: no such file or folder")
+        raise FileError(f"{path}: no such file or folder", errno.ENOENT, path)
     is_folder = path.is_dir()
     if not is_folder and not path.is_file():
         raise FileError(f"{path}: neither a folder nor a file but a pipe or a device")

@@ -60,5 +60,6 @@ def save_image(path: str | os.PathLike[str], image: Any) -> None:
     try:
         image.save(content, format=name, **options)
     except (OSError, ValueError) as error:
-        raise FileError(f"{os.fsdecode(path)}: cannot write {name} ({error})") from error
+        message = f"{os.fsdecode(path)}: cannot write {name} ({error})"
+        raise FileError.of(error, message, path) from error
     write_whole(path, content.getvalue())

@@ -8,6 +8,7 @@ any.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -118,7 +119,9 @@ def stored_best(file: Path, epoch: int) -> dict[str, np.ndarray]:
     if not file.exists():
         raise FileError(
             f"{file}: missing, but epoch {epoch} was the best so far and early stopping ends with "
-            "its weights"
+            "its weights",
+            errno.ENOENT,
+            file,
         )
     return _core.Model.load(os.fsencode(file)).parameters()
 

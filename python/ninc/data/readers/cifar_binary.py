@@ -7,6 +7,7 @@ pixels as C×H×W (https://www.cs.toronto.edu/~kriz/cifar.html). Class names com
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,8 @@ def batch_files(path: Path, suffix: str) -> list[Path]:
     found = {int(file.stem[11:]) for file in path.glob(f"data_batch_[1-9]{suffix}")}
     for number in range(1, max(found)):
         if number not in found:
-            raise FileError(f"{path / f'data_batch_{number}{suffix}'}: missing, the next is there")
+            file = path / f"data_batch_{number}{suffix}"
+            raise FileError(f"{file}: missing, the next is there", errno.ENOENT, file)
     return [path / f"data_batch_{number}{suffix}" for number in sorted(found)]
 
 

@@ -136,7 +136,8 @@ def load(path: Path) -> Checkpoint | None:
     except (Error, ValueError, KeyError, TypeError) as error:
         reason = "it is no checkpoint" if isinstance(error, (KeyError, TypeError)) else str(error)
         others = "best.safetensors beside it is another file and may be whole"
-        raise FileError(f"{path}: damaged checkpoint ({reason}); {others}") from error
+        message = f"{path}: damaged checkpoint ({reason}); {others}"
+        raise FileError.of(error, message, path) from error
     why = "whose epochs left out the pictures that did not fill a batch" if written == 1 else ""
     raise FileError(
         f"{path}: cannot resume: ninc {version} began this run{why and ', ' + why} (checkpoint "

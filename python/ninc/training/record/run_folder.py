@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ... import _core
-from ..._base.files import append_line, check_writable, make_folder, write_whole
+from ..._base.files import append_line, check_writable, make_folder, reading, write_whole
 from ..._base.plain_json import json_text
 from ...errors import FileError
 from .history import WALL_CLOCK, History, in_order
@@ -53,12 +53,14 @@ class RunFolder:
 
     def _locked(self) -> int | None:
         """Locks the folder itself; the system releases the lock however the process ends."""
-        folder = os.open(self.path, os.O_RDONLY)
+        with reading(self.path):
+            folder = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BlockingIOError as error:
             os.close(folder)
-            raise FileError(f"{self.path}: another training run is using this folder") from None
+            message = f"{self.path}: another training run is using this folder"
+            raise FileError.of(error, message, self.path) from None
         except OSError:  # this file system cannot lock
             os.close(folder)
             return None
