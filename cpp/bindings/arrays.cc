@@ -9,16 +9,14 @@
 namespace ninc::python {
 namespace {
 
-std::string TypeName(const py::handle& object) {
-  return py::str(py::type::of(object).attr("__name__"));
-}
-
+// Numpy's own array as it is; all else, also classes derived from it, as Python's side takes it,
+// where other libraries' objects are known.
 py::array AnyArray(const py::handle& object, Argument argument, const char* wanted) {
-  if (!py::isinstance<py::array>(object)) {
-    throw DTypeError(argument.ToString() + ": expected a numpy array of " + wanted + ", got " +
-                     TypeName(object));
+  if (Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_) {
+    return py::reinterpret_borrow<py::array>(object);
   }
-  return py::reinterpret_borrow<py::array>(object);
+  return py::module_::import("ninc._base.arrays")
+      .attr("as_numpy")(argument.ToString(), object, wanted);
 }
 
 bool IsNative(const py::dtype& dtype) {

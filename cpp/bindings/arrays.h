@@ -1,6 +1,8 @@
-// Numpy arrays in and out. Arrays of any strides come in as views; what cannot be read in place
-// (misaligned, strides that are no multiple of four bytes) is copied, never misread. Wrong types,
-// byte orders and numbers of dimensions are errors that name the function and the argument.
+// Numpy arrays in and out, and in also arrays of other libraries in the processor's memory, as
+// python/ninc/_base/arrays.py takes them. Arrays of any strides come in as views; what cannot be
+// read in place (misaligned, strides that are no multiple of four bytes) is copied, never misread.
+// Wrong types, byte orders and numbers of dimensions are errors that name the function and the
+// argument.
 #pragma once
 
 #include <pybind11/numpy.h>

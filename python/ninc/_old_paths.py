@@ -19,6 +19,7 @@ _ROOMS = {
 }
 # Old path -> new, of what lay elsewhere or was called otherwise.
 _RENAMED = {
+    "data.memory": "_base.memory",
     "data.parallel": "_base.parallel",
     "evaluate": "inference.evaluation",
     "loss": "training.pending_loss",

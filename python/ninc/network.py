@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from . import _core
-from ._base.arguments import input_told, integer, on_gpu, one_of, shown
+from ._base.arguments import input_told, integer, one_of, shown
 from ._base.arguments import path as file_path
+from ._base.arrays import on_gpu
 from .errors import ArgumentError, ShapeError
 from .formats import metadata
 from .formats.head import with_new_head
@@ -275,7 +276,9 @@ class Network:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a safetensors file with graph, weights, preprocessing and class names.
 
-        The file appears whole or not at all. Raises FileError where it cannot be written.
+        The file appears whole or not at all. Raises FileError where it cannot be written, which is
+        also Python's FileNotFoundError, PermissionError or IsADirectoryError where it is one of
+        these.
         """
         self.core.save(os.fsencode(file_path("save", "path", path)))
 
@@ -304,9 +307,17 @@ class Network:
         return f"<Network of {layers} layers, {self.num_parameters:,} parameters>"
 
 
-def load(path: str | os.PathLike[str]) -> Network:
+def load(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> Network:
     """The network in a file that `Network.save` wrote, or in a trainer's checkpoint.
 
-    Raises FileError where it cannot be read and ModelError where it holds no whole network.
+    path: the file's name; or the file's content, as bytes, bytearray or memoryview; or a file
+        object that is open for reading bytes, such as a member of a zip archive, a pipe or
+        `io.BytesIO`, which is read from where it stands to its end and is not closed.
+
+    Raises FileError where it cannot be read, which is also Python's FileNotFoundError,
+    PermissionError or IsADirectoryError where it is one of these; ModelError where it holds no
+    whole network; OutOfMemoryError where there is no memory for it, also where a pipe does not end;
+    ArgumentError for what is no path, no bytes and no file object open for bytes. What a file
+    object's own `read` raises is passed on.
     """
-    return Network(load_model(file_path("load", "path", path)))
+    return Network(load_model(path))

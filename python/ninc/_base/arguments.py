@@ -17,6 +17,7 @@ from typing import Any, Union
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
+from .arrays import check_unmasked, made
 from .files import user_path
 
 Pair = Union[int, Sequence[int]]
@@ -27,8 +28,6 @@ LARGEST = 2**63 - 1
 LARGEST_SEED = 2**64 - 1
 
 _MOST_NAMES = 8  # a message shows so many of a list
-
-_DLPACK_CUDA = (2, 13)  # DLPack's numbers for memory of an NVIDIA GPU, and for managed memory
 
 
 def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = LARGEST) -> int:
@@ -175,6 +174,7 @@ def listed(where: str, name: str, value: Iterable, what: str) -> list:
     A text is one thing, a mapping's keys are not what its owner means, and a set has another order
     in each run; all three are refused.
     """
+    check_unmasked(f"{where}: {name}", value)
     single = isinstance(value, (str, bytes, bytearray, memoryview, Mapping))
     if single or isinstance(value, (set, frozenset)) or not is_iterable(value):
         raise ArgumentError(f"{where}: {name} must be {what}, got {shown(value)}")
@@ -212,11 +212,8 @@ def path(where: str, name: str, value: str | os.PathLike[str]) -> str:
 
 
 def array(where: str, name: str, value: Any) -> np.ndarray:
-    """The value as an array, where numpy can make one of it."""
-    try:
-        return np.asarray(value)
-    except Exception as error:  # an object's own conversion may raise anything
-        raise DTypeError(f"{where}: {name} cannot be made an array ({error})") from error
+    """The value as an array, where numpy can make one of it; see `arrays.made`."""
+    return made(f"{where}: {name}", value)
 
 
 def function(where: str, name: str, value: Any, what: str) -> Any:
@@ -248,12 +245,3 @@ def quoted(names: Sequence[str]) -> str:
 def few(names: Sequence[str]) -> str:
     """The first ten names, for a message, with dots after them where there are more."""
     return f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
-
-
-def on_gpu(x: Any) -> bool:
-    """Whether `x` is an array of another library in a GPU's memory."""
-    if isinstance(x, np.ndarray):
-        return False
-    if hasattr(x, "__dlpack_device__"):
-        return x.__dlpack_device__()[0] in _DLPACK_CUDA
-    return hasattr(x, "__cuda_array_interface__")

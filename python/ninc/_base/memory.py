@@ -28,6 +28,20 @@ def check_room(file: str | os.PathLike[str], count: int, advice: str) -> None:
         )
 
 
+def check_free(what: str, count: int) -> None:
+    """Raises OutOfMemoryError, in words that begin with `what`, unless `count` bytes are free.
+
+    As the core does, it does not look below a MiB, so that small things cost nothing.
+    """
+    if count < 1 << 20:
+        return
+    free = available_memory()
+    if count > free:
+        raise OutOfMemoryError(
+            f"{what}: {size_text(count)} more are needed, and {size_text(free)} of memory are free"
+        )
+
+
 def size_text(count: float) -> str:
     """ "1.5 GB", "320 MB", "12 kB"."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..errors import Error
 from ..preprocess import Preprocessing
 from .dataset import Dataset
 from .stream import Batch, BatchStream
@@ -131,7 +132,7 @@ def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
     thread.start()
     try:
         while True:
-            item, error = _awaited(ready, check)
+            item, error = _awaited(ready, thread, check)
             if error is not None:
                 raise error
             if item is _END:
@@ -149,10 +150,16 @@ def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
                     check()
 
 
-def _awaited(ready: Queue[Item], check: Check | None) -> Item:
+def _awaited(ready: Queue[Item], thread: threading.Thread, check: Check | None) -> Item:
     while True:
+        alive = thread.is_alive()  # asked first: what ends puts its last item there before
         with contextlib.suppress(Empty):
             return ready.get(timeout=_LOOK_SECONDS)
+        if not alive:
+            raise Error(
+                "the thread that makes batches ready is not in this process, which was forked from "
+                "the one that began to iterate; begin anew here"
+            )
         if check is not None:
             check()
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._base.arguments import LARGEST_SEED, array, few, listed, share_between, shown, whole
+from .._base.arrays import as_numpy, is_in_memory
 from ..errors import ArgumentError, DTypeError, ShapeError, remark
 from ..preprocess import Framing
 from .labels import Labels, listed_classes
@@ -22,7 +23,8 @@ class Dataset:
         batch by batch; or N×C×H×W float32 arrays, which it takes as they are. An array, or anything
         that has shape, dtype and a length and gives arrays when indexed by a slice or a rising
         array of whole numbers, such as an HDF5 data set or a zarr array: such data are read batch
-        by batch.
+        by batch. Other libraries' arrays in the CPU's memory are taken without a copy; masked
+        values are a DTypeError.
     labels: N or N×1 whole numbers, the classes' indices; N words, the classes' names; or N×K rows
         of one 1 (one-hot, which is remarked on). `data.labels` are N int64, places in `classes`.
     classes: the classes' names, in the order of the labels. Where none are given they are the
@@ -36,7 +38,9 @@ class Dataset:
     def __init__(
         self, images: Any, labels: np.ndarray, classes: Sequence[str] | None = None
     ) -> None:
-        if not _is_array_like(images):
+        if isinstance(images, np.ndarray) or is_in_memory(images):
+            images = as_numpy("Dataset: images", images)
+        elif not _is_array_like(images):
             images = array("Dataset", "images", images)
         if images.dtype == np.uint8 and len(images.shape) == 3:
             in_memory = isinstance(images, np.ndarray)

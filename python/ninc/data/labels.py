@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .._base.arguments import few, listed
+from .._base.arrays import plain
 from ..errors import ArgumentError, DTypeError, ShapeError
 
 # No data set has so many classes; a label beyond this is a mistake.
@@ -49,6 +50,7 @@ class Labels:
         self.where, self.note = os.fspath(where), ""
         # How many classes one-hot rows have.
         self._columns: int | None = None
+        labels = plain(f"{self.where}: labels", labels)
         missing = _missing(labels)
         if missing is not None:
             raise DTypeError(f"{self.where}: image {missing} has {labels[missing]} for its label")

@@ -17,13 +17,13 @@ import numpy as np
 from .._base.arguments import LARGEST_SEED, flag, one_of, share_between, whole
 from .._base.arguments import path as file_path
 from .._base.files import reading
+from .._base.memory import available_memory, size_text
 from .._base.progress import Counter
 from ..errors import ArgumentError, FileError, OutOfMemoryError, remark
 from ..preprocess import RGB, WHITE, Framing
 from ..preprocess.pictures import check_ground
 from .dataset import Dataset, first_of_each, held_out
 from .locate import locate
-from .memory import available_memory, size_text
 from .part import PARTS, LoadOptions, Part
 from .pictures import FittedPictures
 from .source import Failed, Joined, Source

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import threading
 from collections.abc import Sequence
 
 import numpy as np
 
 from .._base.arguments import flag, listed, path, shown, whole
+from .._base.locks import ForkSafeLock
 from .._base.parallel import in_parallel
 from ..errors import ArgumentError, FileError, ShapeError
 from ..preprocess import Framing, open_picture, picture_size
@@ -33,7 +33,7 @@ class DecodedSource(Source):
         self._slots = np.full(len(self), -1, np.int64)
         self._kept = np.empty((0, *self.shape[1:]), np.uint8)
         self._used = 0
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def decode(self, index: int) -> np.ndarray:
         """H×W×C uint8 of one picture."""
@@ -172,7 +172,7 @@ class PictureFiles(DecodedSource):
                 beginning = opened.read(_IDENTIFYING_BYTES)
                 size = os.fstat(opened.fileno()).st_size
         except OSError as error:
-            raise FileError(f"{file}: cannot be found any more") from error
+            raise FileError.of(error, f"{file}: cannot be found any more", file) from error
         mark = hashlib.blake2b(beginning, digest_size=8).digest()
         self._sizes[index], self._marks[index] = size, int.from_bytes(mark, "little")
 

@@ -6,12 +6,13 @@ which images; where the pixels come from is told in `pictures` and `records`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from .._base.arrays import made
+from .._base.locks import ForkSafeLock
 from ..errors import FileError
 from ..preprocess import Framing
 
@@ -162,12 +163,12 @@ class ArraySource(Source):
         )
         if consecutive:  # a view, and for a file one read
             first = int(indices[0])
-            pixels = np.asarray(self._array[first : first + len(indices)])
+            pixels = _pixels(self._array[first : first + len(indices)])
         elif isinstance(self._array, np.ndarray):
-            pixels = np.asarray(self._array[indices])
+            pixels = _pixels(self._array[indices])
         elif len(indices):
             rising, places = np.unique(indices, return_inverse=True)
-            pixels = np.asarray(self._array[rising])[places]
+            pixels = _pixels(self._array[rising])[places]
         else:
             pixels = np.empty((0, *self.shape[1:]), self.dtype)
         if advance is not None:
@@ -175,7 +176,7 @@ class ArraySource(Source):
         return pixels
 
     def read_all(self, advance=None, failed=None):
-        return np.asarray(self._array[:])
+        return _pixels(self._array[:])
 
 
 class WholeSource(Source):
@@ -185,7 +186,7 @@ class WholeSource(Source):
         super().__init__(shape, dtype)
         self._load = load
         self._array: np.ndarray | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def read(self, indices, advance=None, failed=None):
         return ArraySource(self.read_all()).read(indices, advance)
@@ -309,6 +310,11 @@ class Joined(Source):
 def as_source(images: Any) -> Source:
     """`images` as a source, whatever kind of array they are."""
     return images if isinstance(images, Source) else ArraySource(images)
+
+
+def _pixels(block: Any) -> np.ndarray:
+    """What an array gave when it was indexed; netCDF's variables give masked arrays."""
+    return made("Dataset: images", block)
 
 
 def _indices(chosen: Any, count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._base.arguments import few
 from .._base.arguments import path as file_path
+from .._base.arrays import is_array
 from ..errors import ArgumentError, ModelError
 from ..formats.metadata import class_names, needed_preprocessing
 from ..inference.class_maps import pooled_node
@@ -101,7 +102,7 @@ def explain(
         raise ArgumentError(f"explain: a network is needed first, got {type(network).__name__}")
     preprocessing = needed_preprocessing(network.core, "explain")
     framing = preprocessing.framing
-    if isinstance(picture, np.ndarray):
+    if is_array(picture):
         own, source = check_pixels(picture), ""
     else:
         source = picture_name(picture) if isinstance(picture, (str, os.PathLike)) else ""

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import flag
+from .._base.arrays import plain
 from ..errors import DTypeError, ModelError, ShapeError, remark
 
 
@@ -81,7 +82,8 @@ def load_weights(
             "load_state_dict: nothing was taken: no array has both the name and the shape of one "
             f"of the network's ({', '.join(list(specs)[:4])}, ...)"
         )
-    model.set_parameters({name: values[name] for name in loaded.taken})
+    arrays = {name: plain(f"load_state_dict: {name}", values[name]) for name in loaded.taken}
+    model.set_parameters(arrays)
     return loaded
 
 

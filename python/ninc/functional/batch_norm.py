@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import flag, real, shown
+from .._base.arrays import as_numpy, plain
 from ..errors import ArgumentError, DTypeError
 
 Array = np.ndarray
@@ -35,15 +36,10 @@ def batch_norm2d(
     momentum, eps = real("batch_norm2d", "momentum", momentum), real("batch_norm2d", "eps", eps)
     if not flag("batch_norm2d", "training", training):
         return _core.batch_norm2d(x, mean, var, weight, bias, eps)
+    x, weight = plain("batch_norm2d: x", x), plain("batch_norm2d: weight", weight)
     running = mean is not None or var is not None
     if running:
-        for name, array in (("mean", mean), ("var", var)):
-            if not isinstance(array, np.ndarray):
-                raise DTypeError(
-                    f"batch_norm2d: {name}: expected a numpy array, got {shown(array)}"
-                )
-            if not array.flags.writeable:
-                raise ArgumentError(f"batch_norm2d: {name} is read-only; training updates it")
+        mean, var = _updated("mean", mean), _updated("var", var)
     else:
         mean, var = _neutral_statistics(weight)
     if _is_empty(x):
@@ -73,6 +69,7 @@ def batch_norm2d_backward(
     moves the batch's statistics, which are computed once more.
     """
     eps = real("batch_norm2d_backward", "eps", eps)
+    x, weight = plain("batch_norm2d_backward: x", x), plain("batch_norm2d_backward: weight", weight)
     if flag("batch_norm2d_backward", "training", training):
         mean, var = _neutral_statistics(weight)
     if not training or _is_empty(x):
@@ -81,6 +78,17 @@ def batch_norm2d_backward(
         x, mean, var, weight, mean, 0.0, eps
     )
     return _core.batch_norm2d_training_backward(dy, x, weight, batch_mean, batch_inv_std)
+
+
+def _updated(name: str, value: Array) -> Array:
+    """Running statistics as an array that shares their memory, which training writes to."""
+    # Others' `__array__` may be a copy, which would take the update and be lost.
+    if not isinstance(value, np.ndarray) and not hasattr(value, "__dlpack__"):
+        raise DTypeError(f"batch_norm2d: {name}: expected a numpy array, got {shown(value)}")
+    array = as_numpy(f"batch_norm2d: {name}", value, "float32")
+    if not array.flags.writeable:
+        raise ArgumentError(f"batch_norm2d: {name} is read-only; training updates it")
+    return array
 
 
 def _is_empty(x: Array) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import Padding, Pair, integer, pair, shown, sides
+from .._base.arrays import plain
 from ..errors import ArgumentError, ShapeError
 from .activation import relu, relu_backward
 
@@ -42,6 +43,7 @@ def conv2d(
     By the algorithm expected to be the fastest, within 2e-5 of y's largest magnitude; a Network of
     precision "strict" computes without Winograd and split products (docs/numerics.md).
     """
+    weight = plain("conv2d: weight", weight)
     settings = _conv2d_settings("conv2d", weight, stride, padding, dilation, groups)
     return _core.conv2d(x, weight, bias, *settings)
 
@@ -57,6 +59,7 @@ def conv2d_backward(
     groups: int = 1,
 ) -> tuple[Array, Array, Array]:
     """(dx, dweight, dbias) of `conv2d`; dy: N×K×P×Q."""
+    weight = plain("conv2d_backward: weight", weight)
     settings = _conv2d_settings("conv2d_backward", weight, stride, padding, dilation, groups)
     return _core.conv2d_backward(dy, x, weight, *settings)
 
@@ -94,7 +97,7 @@ def _mlpconv_values(x: Array, layers: Layers, stride: Pair, padding: Padding) ->
     for index, layer in enumerate(layers):
         if not isinstance(layer, (tuple, list)) or len(layer) != 2:
             raise ArgumentError(f"mlpconv: layer {index} must be a pair (weight, bias)")
-        weight, bias = layer
+        weight, bias = plain(f"mlpconv: the weight of layer {index}", layer[0]), layer[1]
         if index > 0 and _shape(weight)[2:] != (1, 1):
             raise ShapeError(
                 f"mlpconv: the weight of layer {index} must be K×C×1×1, got {_shape(weight)}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import Pair, flag, integer, pair, shown
+from .._base.arrays import plain
 from ..errors import ShapeError
 
 Array = np.ndarray
@@ -129,6 +130,7 @@ def _pool2d_settings(
 
 def _image_shape(where: str, x: Array | Sequence[int]) -> tuple[int, ...]:
     """(N, C, H, W) of an array or of its shape."""
+    x = plain(f"{where}: x", x)
     if isinstance(x, np.ndarray) and x.ndim != 1:
         shape = x.shape
     elif isinstance(x, (Sequence, np.ndarray)):

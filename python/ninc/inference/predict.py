@@ -12,12 +12,13 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import is_iterable, one_of, whole
+from .._base.arrays import as_numpy, is_array, is_in_memory
 from .._base.parallel import in_parallel
 from ..data import Dataset
 from ..data.batches import ahead
 from ..data.listing import picture_files, remark_ignored
 from ..data.source import Source
-from ..errors import ArgumentError, Error, FileError, ShapeError, remark
+from ..errors import ArgumentError, DTypeError, Error, FileError, ShapeError, remark, reworded
 from ..formats.metadata import needed_preprocessing
 from ..functional import softmax
 from ..preprocess import Preprocessing
@@ -40,6 +41,7 @@ class Answer(NamedTuple):
 
 def predict(model: _core.Model, images: Any, batch_size: int) -> np.ndarray:
     """N×classes float32; see `Network.predict`."""
+    images = _in_memory(images, "predict")
     rows = [row for _, row in predict_each(model, images, batch_size, "raise", "predict")]
     if rows:
         return np.stack(rows)
@@ -86,8 +88,7 @@ def answers(
 
 def _pictures(images: Any, where: str) -> Iterator[Any]:
     """Single pictures or paths of all that `Network.predict` takes; no iterator is made a list."""
-    if isinstance(images, Dataset):
-        images = images.images
+    images = images.images if isinstance(images, Dataset) else _in_memory(images, where)
     is_source = isinstance(images, Source)
     if is_source or (isinstance(images, np.ndarray) and images.dtype.kind not in "OU"):
         if images.dtype != np.uint8 or images.ndim not in (2, 3, 4):
@@ -99,6 +100,13 @@ def _pictures(images: Any, where: str) -> Iterator[Any]:
     if _is_one(images):
         return _expanded([images])
     return _expanded(iter(images))
+
+
+def _in_memory(images: Any, where: str) -> Any:
+    """An array in memory, of any library, as numpy's; all else as it is."""
+    if isinstance(images, np.ndarray) or is_in_memory(images):
+        return as_numpy(f"{where}: pictures", images)
+    return images
 
 
 def _is_one(images: Any) -> bool:
@@ -118,7 +126,12 @@ def _expanded(pictures: Iterable[Any]) -> Iterator[Any]:
     for picture in pictures:
         if isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture):
             yield from folder_pictures(picture)
-        elif isinstance(picture, np.ndarray) and picture.dtype == np.uint8:
+            continue
+        if is_array(picture):
+            # What cannot be taken is told, with its place among the others, when it is read.
+            with contextlib.suppress(DTypeError):
+                picture = as_numpy("picture", picture)
+        if isinstance(picture, np.ndarray) and picture.dtype == np.uint8:
             yield from _single_pictures(picture)
         else:
             yield picture
@@ -248,10 +261,10 @@ def _named(error: Error, picture: Any, number: int, where: str) -> Error:
     """The error with the picture's file or number in its message."""
     words = str(error)
     if isinstance(picture, (str, os.PathLike)):
-        name = os.fspath(picture)
-        named = type(error)(words if name in words else f"{name}: {words}")
+        name = os.fsdecode(picture)
+        named = reworded(error, words if name in words else f"{name}: {words}")
     else:
-        named = type(error)(f"{where}: images[{number}]: {words}")
+        named = reworded(error, f"{where}: images[{number}]: {words}")
     named.__cause__ = error
     return named
 

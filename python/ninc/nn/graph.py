@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from .. import _core
 from .._base.arguments import integer, shown
+from .._base.locks import ForkSafeLock
 from ..errors import ArgumentError, ModelError
 from ..formats.metadata import copy_stored
 from ..network import Network
@@ -13,7 +12,7 @@ from .description import INPUT, Description, make_model
 from .layers import Layer
 
 # Held while any graph's model is made: two threads may use a new network first at the same time.
-_making = threading.Lock()
+_making = ForkSafeLock()
 
 
 class Value:

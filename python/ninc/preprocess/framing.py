@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._base.arguments import integer, listed, one_of, real, shown
+from .._base.arrays import is_array
 from ..errors import ArgumentError
 from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture, pillow
 
@@ -69,7 +70,7 @@ class Framing:
         An array that has the size already is returned untouched and needs no Pillow, whatever
         `resize` says: it is taken for one that was brought to size before.
         """
-        if isinstance(picture, np.ndarray):
+        if is_array(picture):
             pixels = check_pixels(picture)
             if pixels.shape[2] == self.channels and self.size in (None, pixels.shape[:2]):
                 return pixels

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from .._base.arrays import as_numpy, is_array
 from .._base.files import user_path
 from ..errors import ArgumentError, FileError, ShapeError
 from .colour_profile import to_srgb
@@ -54,8 +55,9 @@ _TO_8_BITS = {"L;2": lambda v: 85 * v, "L;4": lambda v: 17 * v, "RGB;16B": lambd
 _OVERSHOOT = 1e-3
 
 
-def check_pixels(pixels: np.ndarray) -> np.ndarray:
+def check_pixels(pixels: Any) -> np.ndarray:
     """H×W×C uint8 of an array that is a picture; an array of H×W gains its one channel."""
+    pixels = as_numpy("picture", pixels)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.ndim != 3 or pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3):
@@ -110,7 +112,7 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
     ShapeError for an array of another kind and ArgumentError for anything else.
     """
     Image = pillow()
-    if isinstance(picture, np.ndarray):
+    if is_array(picture):
         pixels = check_pixels(picture)
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     source = picture = user_path(picture)
@@ -129,7 +131,7 @@ def open_picture(picture: Any, ground: RGB = WHITE) -> Any:
     # Pillow's own DecompressionBombError and others. All mean the same to the caller.
     except Exception as error:
         name = picture_name(picture)
-        raise FileError(f"{name}: {_trouble(error, name)}") from error
+        raise FileError.of(error, f"{name}: {_trouble(error, name)}", _file(picture)) from error
 
 
 def _trouble(error: Exception, name: str) -> str:
@@ -148,6 +150,11 @@ def _trouble(error: Exception, name: str) -> str:
             "PIL.Image.MAX_IMAGE_PIXELS higher"
         )
     return f"cannot read this picture ({error})"
+
+
+def _file(picture: Any) -> Any:
+    """The file that a picture is in, for an error's `filename`; None for what is in memory."""
+    return picture if isinstance(picture, (str, os.PathLike)) else None
 
 
 def picture_name(picture: Any) -> str:
@@ -173,6 +180,7 @@ def picture_size(picture: Any) -> tuple[int, int]:
     Raises FileError as `open_picture` does, but does not find damage after the header.
     """
     Image = pillow()
+    picture = user_path(picture)
     try:
         with Image.open(picture) as image:
             sideways = _orientation(image) > 4
@@ -180,7 +188,8 @@ def picture_size(picture: Any) -> tuple[int, int]:
                 sideways &= image.size == (image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT])
             return (image.width, image.height) if sideways else (image.height, image.width)
     except Exception as error:
-        raise FileError(f"{picture_name(picture)}: cannot read this picture ({error})") from error
+        message = f"{picture_name(picture)}: cannot read this picture ({error})"
+        raise FileError.of(error, message, _file(picture)) from error
 
 
 def _plain(image: Any, ground: RGB) -> Any:

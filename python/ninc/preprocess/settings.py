@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .._base.arguments import array, listed, one_of, real, shown
+from .._base.arrays import is_in_memory
 from ..errors import ArgumentError, ShapeError
 from .framing import FITS, Framing
 from .pictures import RGB, WHITE
@@ -144,7 +145,7 @@ class Preprocessing:
             raise ArgumentError(
                 f"Preprocessing.fit: framing must be a Framing, got {shown(framing)}"
             )
-        if not hasattr(images, "dtype"):
+        if not hasattr(images, "dtype") or isinstance(images, np.ndarray) or is_in_memory(images):
             images = array("Preprocessing.fit", "images", images)
         if len(images.shape) != 4 or images.dtype != np.uint8 or 0 in images.shape:
             raise ShapeError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._base.arrays import made
 from ..errors import remark
 
 # How many pictures are looked at in one go, and how many bytes; float64 takes eight times as many.
@@ -23,10 +24,10 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     total = np.zeros(channels)
     squares = np.zeros(channels)
     flat, black, same = 0, 0, True
-    first = np.asarray(images[:1])
+    first = made("Preprocessing.fit: images", images[:1])
     count = max(1, min(_BLOCK, _BLOCK_BYTES // first.nbytes))
     for start in range(0, len(images), count):
-        block = np.asarray(images[start : start + count])
+        block = made("Preprocessing.fit: images", images[start : start + count])
         pixels = block.reshape(-1, channels).astype(np.float64)
         total += pixels.sum(axis=0)
         squares += np.einsum("pc,pc->c", pixels, pixels)

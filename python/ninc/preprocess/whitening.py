@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import positive, shown
+from .._base.arrays import is_array, made
 from .._base.progress import Counter, LiveLine
 from ..errors import ArgumentError, ShapeError
 
@@ -46,8 +47,10 @@ class Whitening:
 
     def __post_init__(self) -> None:
         for name, array, dimensions in (("mean", self.mean, 1), ("matrix", self.matrix, 2)):
-            if not isinstance(array, np.ndarray):
+            if not is_array(array):
                 raise ArgumentError(f"whitening: {name} must be an array, got {shown(array)}")
+            array = made(f"whitening: {name}", array)
+            object.__setattr__(self, name, array)
             if array.dtype != np.float32 or array.ndim != dimensions:
                 raise ArgumentError(
                     f"whitening: {name} must be float32 of {dimensions} dimensions, got "
@@ -134,7 +137,7 @@ class Whitening:
 
 def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(images), _BLOCK):
-        yield np.asarray(images[start : start + _BLOCK])
+        yield made("whitening: images", images[start : start + _BLOCK])
 
 
 def _normalised(images: np.ndarray, scale: float, dtype: type) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._base.arguments import share, shown, whole
+from .._base.arrays import plain
 from ..errors import ArgumentError, ShapeError
 
 __all__ = ["Augmentation", "Compose", "Flip", "PadCrop"]
@@ -31,7 +32,7 @@ class PadCrop:
         self.pixels = whole("PadCrop", "pixels", pixels)
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        _check("PadCrop", batch, rng)
+        batch = _checked("PadCrop", batch, rng)
         count, _, height, width = batch.shape
         pad = self.pixels
         y, x = rng.integers(0, 2 * pad + 1, size=(2, count)) - pad
@@ -62,7 +63,7 @@ class Flip:
         self.p = share("Flip", "p", p)
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        _check("Flip", batch, rng)
+        batch = _checked("Flip", batch, rng)
         chosen = rng.random(len(batch)) < self.p
         return np.where(chosen[:, None, None, None], batch[..., ::-1], batch)
 
@@ -82,7 +83,7 @@ class Compose:
         self.steps = steps
 
     def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        _check("Compose", batch, rng)
+        batch = _checked("Compose", batch, rng)
         for step in self.steps:
             batch = step(batch, rng)
         return batch
@@ -91,10 +92,15 @@ class Compose:
         return f"Compose({', '.join(map(repr, self.steps))})"
 
 
-def _check(where: str, batch: np.ndarray, rng: np.random.Generator) -> None:
-    """Raises ShapeError unless `batch` is N×C×H×W, ArgumentError unless `rng` draws numbers."""
+def _checked(where: str, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The batch as an array.
+
+    Raises ShapeError unless it is N×C×H×W, ArgumentError unless `rng` draws numbers.
+    """
+    batch = plain(f"{where}: batch", batch)
     if not isinstance(batch, np.ndarray) or batch.ndim != 4:
         got = batch.shape if isinstance(batch, np.ndarray) else shown(batch)
         raise ShapeError(f"{where}: a batch must be an array N×C×H×W, got {got}")
     if not isinstance(rng, np.random.Generator):
         raise ArgumentError(f"{where}: rng must be a numpy.random.Generator, got {shown(rng)}")
+    return batch

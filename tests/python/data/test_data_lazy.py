@@ -11,10 +11,10 @@ import pytest
 
 import ninc
 from ninc import nn
+from ninc._base.memory import available_memory, size_text
 from ninc.augment import Compose, Flip, PadCrop
 from ninc.data import Dataset, PictureFiles, load
 from ninc.data.batches import batches_in_order, training_batches
-from ninc.data.memory import available_memory, size_text
 from ninc.data.source import ArraySource, Source
 from ninc.errors import ArgumentError, FileError, OutOfMemoryError, ShapeError
 from ninc.preprocess import Preprocessing
@@ -271,7 +271,7 @@ def test_what_must_be_unpacked_needs_room(tmp_path, monkeypatch):
         writer(root, data_files.pictures(60, shape, classes))
         data = load(root, in_memory=False)
         with monkeypatch.context() as patched:
-            patched.setattr("ninc.data.memory.available_memory", lambda: 40_000)
+            patched.setattr("ninc._base.memory.available_memory", lambda: 40_000)
             with pytest.raises(OutOfMemoryError, match=f"{file}: unpacked it takes .* 40 kB"):
                 data.images[:2]
         assert len(data.images[:2]) == 2

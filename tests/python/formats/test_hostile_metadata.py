@@ -1,6 +1,7 @@
 """What strangers may write into a model file's texts: an error in one sentence, or harmless."""
 
 import json
+import os
 import struct
 
 import numpy as np
@@ -117,8 +118,9 @@ def test_names_that_cannot_be_stored(network):
 
 
 def test_file_names_that_are_no_text(network, tmp_path):
-    odd = str(tmp_path).encode() + b"/\xff\xfe.safetensors"
+    odd = os.fsdecode(str(tmp_path).encode() + b"/\xff\xfe.safetensors")
     network.save(odd)
     np.testing.assert_array_equal(ninc.load(odd).predict(PICTURES), network.predict(PICTURES))
-    with pytest.raises(FileError, match="No such file"):
-        ninc.load(odd + b"\xff")
+    with pytest.raises(FileError, match="No such file") as missing:
+        ninc.load(odd + "\udcff")
+    assert missing.value.filename == odd + "\udcff"

@@ -16,6 +16,7 @@ A plain file is read as it goes; a gzipped one is unpacked into memory.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import math
 import re
@@ -27,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from ..._base.files import reading
+from ..._base.memory import check_room
 from ...errors import FileError
 from ..labels import Classes, Labels
-from ..memory import check_room
 from ..part import PARTS, LoadOptions, Part, as_file_errors, part_called, read_bytes
 from ..source import Source, Transposed, WholeSource
 from .records import RecordFile
@@ -127,7 +128,8 @@ def _read_labels(found: dict[tuple[str, str], Path], part: str, count: int | Non
     if (part, "labels") not in found:
         images = found[part, "images"]
         missing = images.name.replace("images", "labels").replace("idx3", "idx1")
-        raise FileError(f"{images.parent / missing}: no such file; images need their labels")
+        file = images.parent / missing
+        raise FileError(f"{file}: no such file; images need their labels", errno.ENOENT, file)
     file = _IdxFile(found[part, "labels"])
     return Labels(file.path, file.read(), file.shape[0] if count is None else count)
 
@@ -169,7 +171,8 @@ class _IdxFile:
         try:
             return file.read(count)
         except (OSError, EOFError, zlib.error) as error:
-            raise FileError(f"{self.path}: not whole gzip data ({error})") from error
+            message = f"{self.path}: not whole gzip data ({error})"
+            raise FileError.of(error, message, self.path) from error
 
     def _check_size(self) -> None:
         there = self.path.stat().st_size

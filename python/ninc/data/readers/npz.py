@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..._base.memory import check_room
 from ...errors import FileError
 from ..labels import Classes, Labels, as_text
 from ..listing import files_in, some_names
-from ..memory import check_room
 from ..part import PARTS, WORDS, LoadOptions, Part, as_file_errors
 from ..source import Source, WholeSource
 from .records import RecordFile
@@ -94,7 +94,7 @@ def _arrays(file: Path) -> list[str]:
         with zipfile.ZipFile(file) as archive:
             return [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
     except Exception as error:
-        raise FileError(f"{file}: not a whole .npz file ({error})") from error
+        raise FileError.of(error, f"{file}: not a whole .npz file ({error})", file) from error
 
 
 def _spellings(part: str, what: str) -> list[str]:
@@ -133,7 +133,8 @@ def _load(file: Path, name: str) -> np.ndarray:
                 raise ValueError("it is no array")
             return array
     except Exception as error:
-        raise FileError(f"{file}: cannot read array {name!r} ({error})") from error
+        message = f"{file}: cannot read array {name!r} ({error})"
+        raise FileError.of(error, message, file) from error
 
 
 def _images(file: Path, name: str) -> Source:
@@ -148,7 +149,8 @@ def _images(file: Path, name: str) -> Source:
             data = member.tell()
             info = archive.getinfo(f"{name}.npy")
     except Exception as error:
-        raise FileError(f"{file}: cannot read array {name!r} ({error})") from error
+        message = f"{file}: cannot read array {name!r} ({error})"
+        raise FileError.of(error, message, file) from error
     _check(file, name, shape, dtype)
     if info.file_size != data + math.prod(shape) * dtype.itemsize:
         raise FileError(f"{file}: array {name!r} is not as long as its header says")

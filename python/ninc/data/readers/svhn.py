@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..._base.memory import check_room
 from ...errors import ArgumentError, FileError
 from ..labels import Labels
-from ..memory import check_room
 from ..part import LoadOptions, Part, as_file_errors
 from ..source import WholeSource
 
@@ -79,8 +79,9 @@ def _call(function: str, file: Path, **options: Any) -> Any:
     try:
         return getattr(scipy.io, function)(file, **options)
     except FileNotFoundError as error:
-        raise FileError(f"{file}: no such file") from error
+        raise FileError.of(error, f"{file}: no such file", file) from error
     # Over damaged bytes scipy's parser raises errors of many kinds; it cannot read MATLAB 7.3's
     # files.
     except Exception as error:
-        raise FileError(f"{file}: cannot read this .mat file ({error})") from error
+        message = f"{file}: cannot read this .mat file ({error})"
+        raise FileError.of(error, message, file) from error
