@@ -42,15 +42,6 @@ Status SystemFailure(const char* verb, const std::string& path, int error) {
       error, path);
 }
 
-// A name with a NUL in it: the system would take what stands before the NUL for the whole name, and
-// read or replace another file than the one that was meant.
-Status CheckName(const char* verb, const std::string& path) {
-  const size_t nul = path.find('\0');
-  if (nul == std::string::npos) return {};
-  return InvalidArgument(std::string("cannot ") + verb +
-                         " a file whose name has a NUL in it, after '" + path.substr(0, nul) + "'");
-}
-
 // 0, or the errno of the call that failed.
 int WriteAll(int fd, const std::vector<std::string_view>& pieces) {
   constexpr size_t kMaxWrite = size_t{1} << 30;  // Linux takes at most 2 GiB a call
@@ -114,8 +105,15 @@ int FillAndRename(int fd, const std::string& temporary, const std::string& targe
 
 }  // namespace
 
+Status CheckFileName(const char* verb, const std::string& path) {
+  const size_t nul = path.find('\0');
+  if (nul == std::string::npos) return {};
+  return InvalidArgument(std::string("cannot ") + verb +
+                         " a file whose name has a NUL in it, after '" + path.substr(0, nul) + "'");
+}
+
 Result<std::string> ReadFile(const std::string& path, size_t limit) {
-  NINC_RETURN_IF_ERROR(CheckName("read", path));
+  NINC_RETURN_IF_ERROR(CheckFileName("read", path));
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return SystemFailure("read", path, errno);
   struct stat info {};
@@ -153,7 +151,7 @@ Result<std::string> ReadFile(const std::string& path, size_t limit) {
 
 Status WriteFileAtomically(const std::string& path, const std::vector<std::string_view>& pieces) {
   if (path.empty()) return IoFailure("cannot write: the path is empty", ENOENT);
-  NINC_RETURN_IF_ERROR(CheckName("write", path));
+  NINC_RETURN_IF_ERROR(CheckFileName("write", path));
   struct stat old {};
   const bool exists = stat(path.c_str(), &old) == 0;
   if (exists && S_ISDIR(old.st_mode)) return SystemFailure("write", path, EISDIR);

@@ -1,5 +1,4 @@
-// Whole files in and out. Every error names the path and gives the system's own reason. A path with
-// a NUL in it is an InvalidArgument.
+// Whole files in and out. Every error names the path and gives the system's own reason.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +9,11 @@
 #include "ninc/status.h"
 
 namespace ninc {
+
+// InvalidArgument for a path with a NUL in it: the system would take what stands before the NUL for
+// the whole name, and read or replace another file than the one that was meant. ReadFile and
+// WriteFileAtomically look themselves. verb: "read" or "write", for the message.
+Status CheckFileName(const char* verb, const std::string& path);
 
 // The whole file, or an error where it holds more than `limit` bytes. Reads until the end rather
 // than trusting the size the system gives: pipes and /proc give none. OutOfMemory as soon as there

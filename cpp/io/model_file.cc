@@ -208,6 +208,7 @@ Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size, const s
 }
 
 Status Save(const Model& model, const std::string& path, const Additions& more) {
+  NINC_RETURN_IF_ERROR(CheckFileName("write", path));  // before others' messages begin with it
   return CatchNoMemory(path, [&] {
     const Status status = Write(model, path, more);
     // System errors name the path already.

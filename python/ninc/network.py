@@ -108,6 +108,10 @@ class Network:
         N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError with the
         name of the layer that x does not fit.
 
+        An array of another library in the CPU's memory, such as a torch tensor, is read there, too,
+        by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked values are a
+        DTypeError.
+
         An array in a GPU's memory, of any library that offers `__cuda_array_interface__` or
         DLPack, is read there; the result, a `DeviceArray` with both, stays there too. It needs the
         network on "cuda"; DeviceError otherwise.

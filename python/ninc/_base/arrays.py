@@ -39,6 +39,11 @@ def as_numpy(what: str, value: Any, wanted: str = "numbers") -> np.ndarray:
         except Exception as error:
             if not hasattr(value, "__array__"):
                 raise _refused(what, value, error) from error
+    if not hasattr(value, "__array__"):
+        raise DTypeError(
+            f"{what}: this {type(value).__name__} offers DLPack alone, which numpy reads from 1.23 "
+            f"on; this is numpy {np.__version__}"
+        )
     try:
         return unmasked(what, np.asanyarray(value))
     except DTypeError:

@@ -262,7 +262,8 @@ def _named(error: Error, picture: Any, number: int, where: str) -> Error:
     words = str(error)
     if isinstance(picture, (str, os.PathLike)):
         name = os.fsdecode(picture)
-        named = reworded(error, words if name in words else f"{name}: {words}")
+        is_named = name in words or repr(name) in words
+        named = reworded(error, words if is_named else f"{name}: {words}")
     else:
         named = reworded(error, f"{where}: images[{number}]: {words}")
     named.__cause__ = error

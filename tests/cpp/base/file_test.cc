@@ -5,8 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <string>
+#include <thread>
 
 #include "base/aligned.h"
 #include "support/sanitized.h"
@@ -70,6 +74,64 @@ TEST(FileTest, WriteErrorsNamePathAndReasonAndLeaveNothing) {
   ExpectIoError(WriteFileAtomically(below, {"x"}), below, "Not a directory");
   ExpectIoError(WriteFileAtomically("", {"x"}), "cannot write", "empty");
   EXPECT_EQ(folder.Count(), 1u);
+}
+
+TEST(FileTest, TheErrorTellsErrnoAndPath) {
+  const TemporaryFolder folder;
+  const Status missing = ReadFile(folder.File("no"), 1).status();
+  EXPECT_EQ(missing.system_error(), ENOENT);
+  EXPECT_EQ(missing.path(), folder.File("no"));
+  EXPECT_EQ(missing.At("load").system_error(), ENOENT);
+  const Status directory = WriteFileAtomically(folder.path(), {"x"});
+  EXPECT_EQ(directory.system_error(), EISDIR);
+  EXPECT_EQ(directory.path(), folder.path());
+  Spit(folder.File("f"), "xx");
+  const Status large = ReadFile(folder.File("f"), 1).status();
+  EXPECT_EQ(large.system_error(), 0);
+  EXPECT_EQ(large.path(), folder.File("f"));
+}
+
+TEST(FileTest, ANameWithANulIsNoOtherFilesName) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("model");
+  Spit(path, "old");
+  for (const std::string& tail : {std::string(1, '\0'), std::string("\0.tmp", 5)}) {
+    const Status read = ReadFile(path + tail, 100).status();
+    const Status written = WriteFileAtomically(path + tail, {"new"});
+    for (const Status& status : {read, written}) {
+      EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+      EXPECT_NE(status.message().find(path + "'"), std::string::npos) << status.message();
+      EXPECT_EQ(status.message().find('\0'), std::string::npos);
+    }
+  }
+  EXPECT_EQ(Slurp(path), "old");
+  EXPECT_EQ(folder.Count(), 1u);
+}
+
+TEST(FileTest, APipeIsReadAsLongAsThereIsMemory) {
+#if defined(__linux__)
+  const TemporaryFolder folder;
+  const std::string path = folder.File("pipe");
+  const std::string whole(size_t{3} << 20, 'x');
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  {
+    std::thread writer([&] { Spit(path, whole); });
+    EXPECT_EQ(ReadFile(path, size_t{1} << 30).value(), whole);
+    writer.join();
+  }
+  // Less than this process holds: there is room for nothing that is looked at.
+  ASSERT_EQ(setenv("NINC_MEMORY_LIMIT", "1", 1), 0);
+  const auto handler = std::signal(SIGPIPE, SIG_IGN);
+  {
+    std::thread writer([&] { Spit(path, whole); });
+    const Status status = ReadFile(path, size_t{1} << 30).status();
+    EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
+    EXPECT_NE(status.message().find("cannot read " + path), std::string::npos) << status.message();
+    writer.join();
+  }
+  std::signal(SIGPIPE, handler);
+  unsetenv("NINC_MEMORY_LIMIT");
+#endif
 }
 
 TEST(FileTest, NoPermission) {

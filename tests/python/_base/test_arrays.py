@@ -96,6 +96,17 @@ def test_masked_values_in_lists(kind):
     assert made("f: x", kind(masked(np.arange(4), 0))).tolist() == [0, 1, 2, 3]
 
 
+def test_a_numpy_without_dlpack(monkeypatch):
+    monkeypatch.delattr(np, "from_dlpack", raising=False)
+    with pytest.raises(DTypeError, match=r"this ByDLPack offers DLPack alone, .* 1\.23 on"):
+        as_numpy("f: x", ByDLPack(X))
+
+    class ByBoth(ByDLPack, ByArray):
+        pass
+
+    assert np.shares_memory(as_numpy("f: x", ByBoth(X)), X)
+
+
 def test_torch():
     torch = pytest.importorskip("torch")
     tensor = torch.arange(6, dtype=torch.float32).reshape(2, 3)
