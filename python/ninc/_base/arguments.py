@@ -94,7 +94,8 @@ def sides(
 
 def input_told(error: ShapeError, x: Any) -> ShapeError:
     """The network's error about x, and what helps where x holds pictures as libraries keep them."""
-    if getattr(x, "dtype", None) != np.uint8:
+    # Other libraries have types of their own: "torch.uint8".
+    if str(getattr(x, "dtype", "")).rpartition(".")[2] != "uint8":
         return layout_told(error, getattr(x, "shape", ()))
     told = str(error).partition("; ")[0]  # the core would only propose to convert x
     return DTypeError(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._base.files import reading
-from ..errors import Error, FileError
+from ..errors import Error, FileError, OutOfMemoryError
 from ..preprocess import RGB, Framing
 from .source import Source
 
@@ -77,7 +77,7 @@ def as_file_errors() -> Iterator[None]:
     """Turns what `Labels` raises about a file's labels into FileErrors."""
     try:
         yield
-    except FileError:
+    except (FileError, OutOfMemoryError):
         raise
     except Error as error:
         raise FileError(str(error)) from error

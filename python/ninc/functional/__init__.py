@@ -1,7 +1,8 @@
 """Operations on arrays, forward and backward.
 
 Arrays are N×C×H×W float32 in native byte order, of any strides; N may be 0. float64 is an error
-rather than a silent copy: use x.astype(np.float32). Results are new arrays.
+rather than a silent copy: use x.astype(np.float32). Other libraries' arrays in the CPU's memory are
+taken, too, by DLPack or `__array__`; masked values are a DTypeError. Results are new numpy arrays.
 
 dy is the gradient of some number L by an operation's result y; its backward function gives the
 gradients of L by its arguments, dx = dL/dx and so on. Nothing is remembered between calls: a

@@ -1,10 +1,12 @@
 """Errors about files are Python's own, too; and a NUL in a path is told at every door."""
 
+import contextlib
 import copy
 import errno
 import multiprocessing
 import os
 import pickle
+import tempfile
 
 import pytest
 
@@ -126,15 +128,36 @@ def test_folders_and_files_in_each_others_place(tmp_path):
         make_folder(tmp_path / "file")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
-def test_what_may_not_be_read_or_written(tmp_path):
-    network, file = picture_network(), tmp_path / "m"
-    network.save(file)
-    file.chmod(0)
-    for call in (lambda: ninc.load(file), lambda: network.save(file)):
-        with pytest.raises(PermissionError) as told:
-            call()
-        assert (told.value.errno, told.value.filename) == (errno.EACCES, str(file))
+@contextlib.contextmanager
+def nobody():
+    """Root may read and write everything, so root becomes nobody for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_what_may_not_be_read_or_written():
+    network = picture_network()
+    with nobody(), tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "m")
+        network.save(file)
+        os.chmod(file, 0)
+        for call in (lambda: ninc.load(file), lambda: network.save(file)):
+            with pytest.raises(PermissionError) as told:
+                call()
+            assert isinstance(told.value, FileError)
+            assert (told.value.errno, told.value.filename) == (errno.EACCES, file)
+        locked = os.path.join(folder, "locked")
+        os.mkdir(locked, 0)
+        with pytest.raises(PermissionError, match="cannot read") as told:
+            ninc.data.load(locked)
+        assert (told.value.errno, told.value.filename) == (errno.EACCES, locked)
+        os.chmod(locked, 0o700)
 
 
 def test_a_damaged_file_is_no_missing_one(tmp_path):

@@ -20,7 +20,7 @@ import numpy as np
 
 from ... import _core
 from ..._base.arguments import whole
-from ...errors import ArgumentError, DivergedError, Error, FileError
+from ...errors import ArgumentError, DivergedError, Error, FileError, OutOfMemoryError
 from ...formats.metadata import copy_stored
 from ...formats.model_file import AVERAGE, TRAINING, VELOCITY, forget_training
 
@@ -133,6 +133,8 @@ def load(path: Path) -> Checkpoint | None:
             _check(all(isinstance(text, str) for pair in settings.items() for text in pair))
             return Checkpoint(path, model, state, settings, entry["target"], entry["ninc"])
         version = entry["ninc"]
+    except OutOfMemoryError:
+        raise  # the file may be whole
     except (Error, ValueError, KeyError, TypeError) as error:
         reason = "it is no checkpoint" if isinstance(error, (KeyError, TypeError)) else str(error)
         others = "best.safetensors beside it is another file and may be whole"
