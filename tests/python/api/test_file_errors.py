@@ -156,7 +156,7 @@ def test_what_may_not_be_read_or_written():
         os.mkdir(locked, 0)
         with pytest.raises(PermissionError, match="cannot read") as told:
             ninc.data.load(locked)
-        assert (told.value.errno, told.value.filename) == (errno.EACCES, locked)
+        assert told.value.errno == errno.EACCES and told.value.filename.startswith(locked)
         os.chmod(locked, 0o700)
 
 
