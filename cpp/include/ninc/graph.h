@@ -111,6 +111,13 @@ class NINC_API Graph {
   // "conv2 (Conv2d): expected 96 input channels, got 3 (input shape 1×3×32×32)".
   // With `output`, of the nodes that it needs alone; the others' shapes are empty.
   Result<std::vector<Shape>> InferShapes(const Shape& input, NodeId output = -1) const;
+  // How many channels the network takes: what its Input says, else what the first layers that read
+  // the input take. InvalidArgument where any number will do, as for pools alone, or where only a
+  // flattened map tells, whose features are channels × height × width.
+  Result<int64_t> InputChannels() const;
+  // How many channels the output has, a classifier's classes; InvalidArgument where that depends on
+  // the input.
+  Result<int64_t> OutputChannels() const;
 
   // {"nodes": [{"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, ...}],
   //  "output": "gap"}. Nodes stand after their inputs; "output" may be left out, as may any field

@@ -1,0 +1,153 @@
+// How many channels a network takes and gives, from its layers alone.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ninc/graph.h"
+
+namespace ninc {
+namespace {
+
+// Adds operations one after another, each to the last, from an input of any number of channels.
+class Chain {
+ public:
+  Chain() { last = graph.Add("x", op::Input{.channels = 0}, {}).value(); }
+  NodeId Add(Op op, std::vector<NodeId> inputs) {
+    const std::string name = "n" + std::to_string(graph.nodes().size());
+    last = graph.Add(name, std::move(op), std::move(inputs)).value();
+    return last;
+  }
+  NodeId Add(Op op) { return Add(std::move(op), {last}); }
+
+  Graph graph;
+  NodeId last;
+};
+
+op::Conv2d Conv(int64_t in, int64_t out) {
+  return {.in_channels = in, .out_channels = out, .padding = {}};
+}
+
+void ExpectOpen(const Result<int64_t>& channels, const std::string& part) {
+  ASSERT_FALSE(channels.ok()) << *channels;
+  EXPECT_EQ(channels.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(channels.status().message().find(part), std::string::npos)
+      << channels.status().message();
+}
+
+TEST(ChannelsTest, TheInputsOwnNumberComesFirst) {
+  Graph graph;
+  const NodeId x = graph.Add("x", op::Input{.channels = 5}, {}).value();
+  ASSERT_TRUE(graph.Add("relu", op::Relu{}, {x}).ok());
+  EXPECT_EQ(*graph.InputChannels(), 5);
+  EXPECT_EQ(*graph.OutputChannels(), 5);
+}
+
+TEST(ChannelsTest, LayersThatReadTheInputSayIt) {
+  const std::pair<Op, int64_t> layers[] = {
+      {Conv(7, 4), 7}, {op::BatchNorm2d{.channels = 6}, 6}, {op::Linear{.in_features = 9}, 9}};
+  for (const auto& [layer, channels] : layers) {
+    Chain chain;
+    chain.Add(layer);
+    EXPECT_EQ(*chain.graph.InputChannels(), channels) << OpName(layer);
+  }
+}
+
+TEST(ChannelsTest, WhatKeepsChannelsIsPassed) {
+  Chain chain;
+  for (const Op& op : {Op(op::Relu{}), Op(op::Relu6{}), Op(op::MaxPool2d{}), Op(op::AvgPool2d{}),
+                       Op(op::Dropout{}), Op(op::Softmax{})}) {
+    chain.Add(op);
+  }
+  chain.Add(Conv(3, 8));
+  EXPECT_EQ(*chain.graph.InputChannels(), 3);
+  EXPECT_EQ(*chain.graph.OutputChannels(), 8);
+}
+
+TEST(ChannelsTest, AFlattenedPixelKeepsItsChannels) {
+  for (const Op& pool : {Op(op::GlobalAvgPool2d{}), Op(op::GlobalMaxPool2d{})}) {
+    Chain chain;
+    chain.Add(pool);
+    chain.Add(op::Flatten{});
+    EXPECT_EQ(chain.graph.OutputChannels().status().code(), StatusCode::kInvalidArgument);
+    chain.Add(op::Linear{.in_features = 4, .out_features = 2});
+    EXPECT_EQ(*chain.graph.InputChannels(), 4) << OpName(pool);
+    EXPECT_EQ(*chain.graph.OutputChannels(), 2) << OpName(pool);
+  }
+}
+
+TEST(ChannelsTest, AFlattenedMapLeavesThemOpen) {
+  Chain chain;
+  chain.Add(op::Flatten{});
+  ExpectOpen(chain.graph.OutputChannels(), "depend on the input's height and width");
+  chain.Add(op::Linear{.in_features = 3072, .out_features = 10});
+  ExpectOpen(chain.graph.InputChannels(), "n2 (Linear) takes a flattened map, channels × height");
+  EXPECT_EQ(*chain.graph.OutputChannels(), 10);
+}
+
+TEST(ChannelsTest, PoolsAloneTakeAnyNumber) {
+  Chain chain;
+  chain.Add(op::MaxPool2d{});
+  chain.Add(op::GlobalAvgPool2d{});
+  ExpectOpen(chain.graph.InputChannels(), "no layer that reads the input needs a certain one");
+  ExpectOpen(chain.graph.OutputChannels(), "no layer that reads the input");
+}
+
+TEST(ChannelsTest, SumsAndConcatenationsAreSolved) {
+  Chain doubled;  // 2 C = 6
+  doubled.Add(op::Concat{}, {0, 0});
+  EXPECT_EQ(doubled.graph.InputChannels().status().code(), StatusCode::kInvalidArgument);
+  doubled.Add(Conv(6, 5));
+  EXPECT_EQ(*doubled.graph.InputChannels(), 3);
+
+  Chain residual;  // C of the sum is that of its other operand
+  const NodeId conv = residual.Add(Conv(8, 8));
+  residual.Add(op::Add{}, {conv, 0});
+  EXPECT_EQ(*residual.graph.InputChannels(), 8);
+  EXPECT_EQ(*residual.graph.OutputChannels(), 8);
+}
+
+TEST(ChannelsTest, ASumTellsWhatItsOperandsMustHave) {
+  // A flattened map leaves x open; that its features are added to the means of x does not.
+  Chain chain;
+  chain.Add(op::Flatten{});
+  const NodeId features = chain.Add(op::Linear{.in_features = 48, .out_features = 4});
+  const NodeId means = chain.Add(op::GlobalAvgPool2d{}, {0});
+  chain.Add(op::Add{}, {features, means});
+  EXPECT_EQ(*chain.graph.InputChannels(), 4);
+  EXPECT_EQ(*chain.graph.OutputChannels(), 4);
+}
+
+TEST(ChannelsTest, WhatNoInputFitsIsAModelsFault) {
+  Chain chain;
+  chain.Add(op::Concat{}, {0, 0});
+  chain.Add(Conv(5, 4));  // no half channels
+  EXPECT_EQ(chain.graph.InputChannels().status().code(), StatusCode::kInvalidModel);
+  EXPECT_EQ(chain.graph.InputChannels().status().message(),
+            "n2 (Conv2d) fits no number of input channels");
+  EXPECT_EQ(*chain.graph.OutputChannels(), 4);
+}
+
+TEST(ChannelsTest, LayersThatTheOutputDoesNotNeedSayNothing) {
+  Chain chain;
+  chain.Add(Conv(7, 4));
+  const NodeId needed = chain.Add(Conv(3, 2), {0});
+  chain.Add(Conv(2, 9));
+  ASSERT_TRUE(chain.graph.SetOutput(needed).ok());
+  EXPECT_EQ(*chain.graph.InputChannels(), 3);
+  EXPECT_EQ(*chain.graph.OutputChannels(), 2);
+}
+
+TEST(ChannelsTest, ChannelsBeyondAllNumbersAreUnknown) {
+  Chain chain;
+  for (int i = 0; i < 100; ++i) chain.Add(op::Concat{}, {chain.last, chain.last});
+  ExpectOpen(chain.graph.OutputChannels(), "n100 (Concat)");
+  chain.Add(Conv(3, 2));
+  EXPECT_FALSE(chain.graph.InputChannels().ok());
+  EXPECT_FALSE(Graph().InputChannels().ok());
+  EXPECT_FALSE(Graph().OutputChannels().ok());
+}
+
+}  // namespace
+}  // namespace ninc
