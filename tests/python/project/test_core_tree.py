@@ -25,6 +25,7 @@ KNOWS = {
     "cpp/run": {"cpp/base", "cpp/graph", "cpp/compile", "cuda"},
     "cpp/train": {"cpp/base", "cpp/ops", "cpp/graph", "cpp/compile", "cpp/run"},
     "cpp/io": {"cpp/base", "cpp/graph", "cpp/run"},
+    "cpp/preprocess": {"cpp/base", "cpp/compile", "cpp/run", "cpp/io"},
     "cpp/bindings": {"cpp/base", "cpp/graph", "cpp/run", "cpp/train", "cpp/io"},
 }
 
