@@ -1,26 +1,37 @@
-#include <exception>
-#include <memory>
-#include <new>
+// The C interface: models loaded, run and saved. Pictures and classes are in c_api_classes.cc.
+#include "bindings/c_api.h"
+
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "base/thread_pool.h"
-#include "ninc/model.h"
-#include "ninc/ninc.h"
+#include "ninc/preprocess.h"
 
-struct ninc_model {
-  std::shared_ptr<ninc::Model> model;
-};
-
+namespace ninc::c_api {
 namespace {
 
-using ninc::InvalidArgument;
-using ninc::Result;
-using ninc::Shape;
-using ninc::Status;
-using ninc::StatusCode;
-
 thread_local std::string last_error;
+
+Status Adopt(Result<std::shared_ptr<Model>> loaded, ninc_model** model) {
+  NINC_ASSIGN_OR_RETURN(std::shared_ptr<Model> value, std::move(loaded));
+  // Names that make no sense are told to those who ask for them: the model may still be run.
+  Result<std::vector<std::string>> names = ClassNames(*value);
+  *model = new ninc_model{value, std::as_const(*value).metadata(), std::move(names)};
+  return {};
+}
+
+Result<Precision> PrecisionOf(std::string_view name) {
+  if (name == "float32") return Precision::kFloat32;
+  if (name == "strict") return Precision::kStrict;
+  if (name == "fast") return Precision::kFast;
+  return InvalidArgument(
+      "ninc_model_set_precision: precision: expected float32, strict or fast, got '" +
+      Excerpt(name) + "'");
+}
+
+}  // namespace
 
 ninc_status ToC(StatusCode code) {
   switch (code) {
@@ -53,35 +64,38 @@ ninc_status Remember(ninc_status status, const char* message) noexcept {
   return status;
 }
 
-// Runs `function` (which returns a Status), keeps its message and lets no exception into C.
-template <typename Function>
-ninc_status Guard(Function function) noexcept {
-  try {
-    const Status status = function();
-    return status.ok() ? NINC_OK : Remember(ToC(status.code()), status.message().c_str());
-  } catch (const std::bad_alloc&) {
-    return Remember(NINC_OUT_OF_MEMORY, "not enough memory");
-  } catch (const std::exception& error) {
-    return Remember(NINC_INTERNAL, error.what());
-  } catch (...) {
-    return Remember(NINC_INTERNAL, "unknown exception");
-  }
-}
-
 Status NotNull(const void* pointer, const char* function, const char* argument) {
   if (pointer != nullptr) return {};
   return InvalidArgument(std::string(function) + ": " + argument + " is NULL");
 }
 
-Status Adopt(Result<std::shared_ptr<ninc::Model>> loaded, ninc_model** model) {
-  NINC_ASSIGN_OR_RETURN(std::shared_ptr<ninc::Model> value, std::move(loaded));
-  *model = new ninc_model{std::move(value)};
-  return {};
+void ToC(const Shape& shape, int64_t to[4]) {
+  to[0] = shape.n;
+  to[1] = shape.c;
+  to[2] = shape.h;
+  to[3] = shape.w;
 }
 
-Shape FromC(const int64_t shape[4]) { return {shape[0], shape[2], shape[3], shape[1]}; }
+StridedView Contiguous(const Shape& shape, const float* x) {
+  const int64_t plane = shape.h * shape.w;
+  return {x, {shape.c * plane, plane, shape.w, 1}};
+}
 
-}  // namespace
+Status CheckCapacity(const char* function, const char* argument, const Shape& shape,
+                     size_t capacity) {
+  if (capacity >= static_cast<size_t>(shape.size())) return {};
+  return InvalidArgument(std::string(function) + ": " + argument + " needs room for " +
+                         std::to_string(shape.size()) + " floats (" + shape.ToString() + "), got " +
+                         std::to_string(capacity));
+}
+
+}  // namespace ninc::c_api
+
+using namespace ninc::c_api;  // NOLINT(google-build-using-namespace): all below is their caller
+using ninc::InvalidArgument;
+using ninc::Result;
+using ninc::Shape;
+using ninc::Status;
 
 extern "C" {
 
@@ -118,6 +132,14 @@ ninc_status ninc_model_load_memory(const void* data, size_t size, ninc_model** m
   });
 }
 
+ninc_status ninc_model_save(const ninc_model* model, const char* path) {
+  return Guard([&]() -> Status {
+    NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_save", "model"));
+    NINC_RETURN_IF_ERROR(NotNull(path, "ninc_model_save", "path"));
+    return ninc::Save(*model->model, path);
+  });
+}
+
 ninc_status ninc_model_set_device(ninc_model* model, const char* device) {
   return Guard([&]() -> Status {
     NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_set_device", "model"));
@@ -126,17 +148,39 @@ ninc_status ninc_model_set_device(ninc_model* model, const char* device) {
   });
 }
 
+ninc_status ninc_model_set_precision(ninc_model* model, const char* precision) {
+  return Guard([&]() -> Status {
+    NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_set_precision", "model"));
+    NINC_RETURN_IF_ERROR(NotNull(precision, "ninc_model_set_precision", "precision"));
+    NINC_ASSIGN_OR_RETURN(const ninc::Precision value, PrecisionOf(precision));
+    model->model->SetPrecision(value);
+    return {};
+  });
+}
+
+ninc_status ninc_model_set_plan_cache_bytes(ninc_model* model, size_t bytes) {
+  return Guard([&]() -> Status {
+    NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_set_plan_cache_bytes", "model"));
+    model->model->SetPlanCacheBytes(bytes);
+    return {};
+  });
+}
+
+ninc_status ninc_model_plan_cache_bytes(const ninc_model* model, size_t* bytes) {
+  return Guard([&]() -> Status {
+    NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_plan_cache_bytes", "model"));
+    NINC_RETURN_IF_ERROR(NotNull(bytes, "ninc_model_plan_cache_bytes", "bytes"));
+    *bytes = model->model->PlanCacheBytes();
+    return {};
+  });
+}
+
 ninc_status ninc_model_input_channels(const ninc_model* model, int64_t* channels) {
   return Guard([&]() -> Status {
     NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_input_channels", "model"));
     NINC_RETURN_IF_ERROR(NotNull(channels, "ninc_model_input_channels", "channels"));
-    for (const ninc::Node& node : model->model->graph().nodes()) {
-      if (const auto* input = std::get_if<ninc::op::Input>(&node.op)) {
-        *channels = input->channels;
-        return {};
-      }
-    }
-    return ninc::InvalidModel("ninc_model_input_channels: the network has no input");
+    NINC_ASSIGN_OR_RETURN(*channels, ninc::InputChannels(*model->model));
+    return {};
   });
 }
 
@@ -147,10 +191,7 @@ ninc_status ninc_model_output_shape(ninc_model* model, const int64_t input_shape
     NINC_RETURN_IF_ERROR(NotNull(input_shape, "ninc_model_output_shape", "input_shape"));
     NINC_RETURN_IF_ERROR(NotNull(output_shape, "ninc_model_output_shape", "output_shape"));
     NINC_ASSIGN_OR_RETURN(const Shape output, model->model->OutputShape(FromC(input_shape)));
-    output_shape[0] = output.n;
-    output_shape[1] = output.c;
-    output_shape[2] = output.h;
-    output_shape[3] = output.w;
+    ToC(output, output_shape);
     return {};
   });
 }
@@ -165,13 +206,8 @@ ninc_status ninc_model_run(ninc_model* model, const int64_t input_shape[4], cons
     if (output.size() == 0) return {};  // an empty batch: x and y are never looked at
     NINC_RETURN_IF_ERROR(NotNull(x, "ninc_model_run", "x"));
     NINC_RETURN_IF_ERROR(NotNull(y, "ninc_model_run", "y"));
-    if (capacity < static_cast<size_t>(output.size())) {
-      return InvalidArgument("ninc_model_run: y needs room for " + std::to_string(output.size()) +
-                             " floats (" + output.ToString() + "), got " +
-                             std::to_string(capacity));
-    }
-    const int64_t plane = input.h * input.w;
-    return model->model->Run(input, {x, {input.c * plane, plane, input.w, 1}}, y);
+    NINC_RETURN_IF_ERROR(CheckCapacity("ninc_model_run", "y", output, capacity));
+    return model->model->Run(input, Contiguous(input, x), y);
   });
 }
 
@@ -180,9 +216,8 @@ ninc_status ninc_model_metadata(const ninc_model* model, const char* key, const 
     NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_metadata", "model"));
     NINC_RETURN_IF_ERROR(NotNull(key, "ninc_model_metadata", "key"));
     NINC_RETURN_IF_ERROR(NotNull(text, "ninc_model_metadata", "text"));
-    const ninc::Model& constant = *model->model;
-    const auto found = constant.metadata().find(key);
-    *text = found == constant.metadata().end() ? nullptr : found->second.c_str();
+    const auto found = model->metadata.find(key);
+    *text = found == model->metadata.end() ? nullptr : found->second.c_str();
     return {};
   });
 }

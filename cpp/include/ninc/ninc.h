@@ -48,12 +48,27 @@ NINC_API ninc_status ninc_model_load(const char* path, ninc_model** model);
 /* The same from `size` bytes in memory, which may be freed afterwards. */
 NINC_API ninc_status ninc_model_load_memory(const void* data, size_t size, ninc_model** model);
 
+/* Writes the model, with all that was stored in its file, to `path`: whole, or not at all. */
+NINC_API ninc_status ninc_model_save(const ninc_model* model, const char* path);
+
 /* Where the model runs from now on, "cpu" (at first) or "cuda"; arrays go in and come out as
  * before. NINC_DEVICE, with the reason, where there is no such device: the model then runs where it
  * did. */
 NINC_API ninc_status ninc_model_set_device(ninc_model* model, const char* device);
 
-/* C of the N×C×H×W input. */
+/* How precise runs are from now on: "float32" (at first); "strict", plain sums of plain products;
+ * "fast", about three digits where the device gains by it. */
+NINC_API ninc_status ninc_model_set_precision(ninc_model* model, const char* precision);
+
+/* Bounds what the model keeps from one run to the next (plans, packed weights, idle memory) to so
+ * many bytes; at first 512 MiB. What the last run used stays even where it is larger. */
+NINC_API ninc_status ninc_model_set_plan_cache_bytes(ninc_model* model, size_t bytes);
+
+/* What is kept so now, in bytes. */
+NINC_API ninc_status ninc_model_plan_cache_bytes(const ninc_model* model, size_t* bytes);
+
+/* C of the N×C×H×W input: what the layers that read it take, or the stored preprocessing says.
+ * NINC_INVALID_ARGUMENT where neither does, as with pools alone, which take any number. */
 NINC_API ninc_status ninc_model_input_channels(const ninc_model* model, int64_t* channels);
 
 /* The output's N, C, H, W for an input of N, C, H, W: 1×10×1×1 for a classifier of ten classes. */
@@ -70,6 +85,38 @@ NINC_API ninc_status ninc_model_run(ninc_model* model, const int64_t input_shape
  * names), "preprocessing" (JSON). Valid as long as the model. */
 NINC_API ninc_status ninc_model_metadata(const ninc_model* model, const char* key,
                                          const char** text);
+
+/* How many classes a classifier tells apart: C of the output, whatever the input's size. */
+NINC_API ninc_status ninc_model_num_classes(const ninc_model* model, int64_t* classes);
+
+/* The stored name of class `index`, counted from 0; NULL where the file has none for it. Valid as
+ * long as the model. */
+NINC_API ninc_status ninc_model_class_name(const ninc_model* model, int64_t index,
+                                           const char** name);
+
+/* The `top` likeliest classes of each picture and their probabilities, likeliest first and of
+ * equals the one of the lower index. The model must have its preprocessing stored, as a trained one
+ * has: pictures of any size are cut, padded or squashed to the network's, grey becomes RGB or RGB
+ * grey, and values are normalised as in training.
+ *   pixels: count×height×width×channels bytes, RGB (channels 3) or grey (1)
+ *   top: from 1 to the number of classes
+ *   classes, probabilities: count×top, picture after picture */
+NINC_API ninc_status ninc_model_classify(ninc_model* model, const uint8_t* pixels, int64_t count,
+                                         int64_t height, int64_t width, int64_t channels,
+                                         int64_t top, int64_t* classes, float* probabilities);
+
+/* The class maps' N, C, H, W for an input of N, C, H, W: 1×10×8×8 where a classifier of ten classes
+ * averages 8×8 places. See ninc_model_class_maps. */
+NINC_API ninc_status ninc_model_class_maps_shape(ninc_model* model, const int64_t input_shape[4],
+                                                 int64_t maps_shape[4]);
+
+/* One map a class, whose mean is the class's score: where in the picture the network sees it.
+ *   x: as for ninc_model_run
+ *   maps: room for `capacity` floats, at least the maps' shape's product, written N×C×H×W
+ * NINC_INVALID_ARGUMENT unless the scores come from global average pooling, or from one linear
+ * layer after it. */
+NINC_API ninc_status ninc_model_class_maps(ninc_model* model, const int64_t input_shape[4],
+                                           const float* x, float* maps, size_t capacity);
 
 /* NULL is allowed. The model must not be running. */
 NINC_API ninc_status ninc_model_free(ninc_model* model);

@@ -1,0 +1,59 @@
+// What the files of the C interface share: the handle, and how a Status becomes a ninc_status.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "ninc/model.h"
+#include "ninc/ninc.h"
+#include "ninc/status.h"
+
+struct ninc_model {
+  std::shared_ptr<ninc::Model> model;
+  // As loaded: what ninc_model_metadata and ninc_model_class_name give has to live as long as the
+  // handle. Nothing in the C interface changes them.
+  std::map<std::string, std::string> metadata;
+  ninc::Result<std::vector<std::string>> class_names;
+};
+
+namespace ninc::c_api {
+
+ninc_status ToC(StatusCode code);
+
+// Keeps the message for ninc_last_error.
+ninc_status Remember(ninc_status status, const char* message) noexcept;
+
+// Runs `function` (which returns a Status), keeps its message and lets no exception into C.
+template <typename Function>
+ninc_status Guard(Function function) noexcept {
+  try {
+    const Status status = function();
+    return status.ok() ? NINC_OK : Remember(ToC(status.code()), status.message().c_str());
+  } catch (const std::bad_alloc&) {
+    return Remember(NINC_OUT_OF_MEMORY, "not enough memory");
+  } catch (const std::exception& error) {
+    return Remember(NINC_INTERNAL, error.what());
+  } catch (...) {
+    return Remember(NINC_INTERNAL, "unknown exception");
+  }
+}
+
+Status NotNull(const void* pointer, const char* function, const char* argument);
+
+// N, C, H, W in the users' order, and back.
+inline Shape FromC(const int64_t shape[4]) { return {shape[0], shape[2], shape[3], shape[1]}; }
+void ToC(const Shape& shape, int64_t to[4]);
+
+// An N×C×H×W array of floats, contiguous.
+StridedView Contiguous(const Shape& shape, const float* x);
+
+// InvalidArgument where an output array of `capacity` floats is too small for the shape.
+Status CheckCapacity(const char* function, const char* argument, const Shape& shape,
+                     size_t capacity);
+
+}  // namespace ninc::c_api

@@ -1,0 +1,109 @@
+#include "ninc/class_maps.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/memory_limit.h"
+#include "run/model_impl.h"
+
+namespace ninc {
+namespace {
+
+// What is averaged, and the linear layer after the average, if any.
+struct MapSource {
+  NodeId maps = -1;
+  NodeId linear = -1;
+};
+
+// The first node on the way back from `node` that is none of these operations.
+NodeId Before(const Graph& graph, NodeId node, std::initializer_list<std::string_view> passed) {
+  const auto is_passed = [&](NodeId id) {
+    return std::find(passed.begin(), passed.end(), OpName(graph.node(id).op)) != passed.end();
+  };
+  while (is_passed(node)) node = graph.node(node).inputs[0];
+  return node;
+}
+
+Result<MapSource> FindMaps(const Graph& graph) {
+  const NodeId scores = Before(graph, graph.output(), {"Softmax", "Dropout", "Flatten"});
+  const bool has_linear = std::holds_alternative<op::Linear>(graph.node(scores).op);
+  const NodeId pool =
+      has_linear ? Before(graph, graph.node(scores).inputs[0], {"Dropout", "Flatten"}) : scores;
+  if (!std::holds_alternative<op::GlobalAvgPool2d>(graph.node(pool).op)) {
+    return InvalidArgument(
+        "class maps: scores must come from global average pooling, with one linear layer after it "
+        "at most, but the output is " +
+        graph.Label(scores) + (has_linear ? " fed by " + graph.Label(pool) : ""));
+  }
+  return MapSource{graph.node(pool).inputs[0], has_linear ? scores : -1};
+}
+
+Result<Shape> ShapeOf(Model& model, const MapSource& source, const Shape& input) {
+  // The whole network's too: a linear layer may not fit what is averaged.
+  NINC_RETURN_IF_ERROR(model.OutputShape(input).status());
+  NINC_ASSIGN_OR_RETURN(Shape shape, model.OutputShape(input, source.maps));
+  if (source.linear >= 0) {
+    shape.c = std::get<op::Linear>(model.graph().node(source.linear).op).out_features;
+  }
+  return shape;
+}
+
+// y(n, c, p) = bias(c) + sum_k weight(c, k) * x(n, k, p) for the `pixels` places of a map.
+void Mix(const Tensor& weight, const float* bias, const float* x, int64_t count, int64_t pixels,
+         float* y) {
+  const int64_t classes = weight.dims[0], features = weight.dims[1];
+  for (int64_t n = 0; n < count; ++n) {
+    for (int64_t c = 0; c < classes; ++c) {
+      float* const map = y + (n * classes + c) * pixels;
+      std::fill_n(map, pixels, bias == nullptr ? 0.0f : bias[c]);
+      for (int64_t k = 0; k < features; ++k) {
+        const float factor = weight.data[static_cast<size_t>(c * features + k)];
+        const float* const from = x + (n * features + k) * pixels;
+        for (int64_t p = 0; p < pixels; ++p) map[p] += factor * from[p];
+      }
+    }
+  }
+}
+
+Status RunAndMix(Model& model, const MapSource& source, const Shape& input, const StridedView& x,
+                 float* maps) {
+  const Node& linear = model.graph().node(source.linear);
+  NINC_ASSIGN_OR_RETURN(const size_t weight, model.FindParameter(linear.name + ".weight"));
+  NINC_RETURN_IF_ERROR(model.FetchParameters());
+  const float* bias = nullptr;
+  if (std::get<op::Linear>(linear.op).bias) {
+    NINC_ASSIGN_OR_RETURN(const size_t number, model.FindParameter(linear.name + ".bias"));
+    bias = model.parameter(number).data.data();
+  }
+  NINC_ASSIGN_OR_RETURN(const Shape shape, model.OutputShape(input, source.maps));
+  NINC_ASSIGN_OR_RETURN(const AlignedBuffer features,
+                        Allocate("maps", static_cast<size_t>(shape.size()) * sizeof(float)));
+  NINC_RETURN_IF_ERROR(model.Run(input, x, features.as<float>(), source.maps));
+  Mix(model.parameter(weight), bias, features.as<float>(), shape.n, shape.h * shape.w, maps);
+  return {};
+}
+
+}  // namespace
+
+Result<Shape> ClassMapsShape(Model& model, const Shape& input) {
+  return CatchOutOfMemory("class maps", [&]() -> Result<Shape> {
+    NINC_ASSIGN_OR_RETURN(const MapSource source, FindMaps(model.graph()));
+    return ShapeOf(model, source, input);
+  });
+}
+
+Status ClassMaps(Model& model, const Shape& input, const StridedView& x, float* maps) {
+  return CatchOutOfMemory("class maps", [&]() -> Status {
+    NINC_ASSIGN_OR_RETURN(const MapSource source, FindMaps(model.graph()));
+    NINC_ASSIGN_OR_RETURN(const Shape shape, ShapeOf(model, source, input));
+    if (shape.size() == 0) return {};
+    if (source.linear < 0) return model.Run(input, x, maps, source.maps);
+    return RunAndMix(model, source, input, x, maps);
+  });
+}
+
+}  // namespace ninc
