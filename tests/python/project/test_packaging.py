@@ -147,12 +147,6 @@ def test_headers_and_cmake_files_are_where_python_says():
     assert (Path(ninc.get_cmake_dir()) / "nincConfig.cmake").is_file()
 
 
-def test_examples_build_against_the_wheel(tmp_path):
-    cmake = require("cmake")
-    run(cmake, "-S", ROOT / "examples", "-B", tmp_path, f"-Dninc_DIR={ninc.get_cmake_dir()}")
-    run(cmake, "--build", tmp_path)
-
-
 def test_pkg_config_finds_the_wheel(tmp_path):
     environment = {**os.environ, "PKG_CONFIG_PATH": str(PKGCONFIG)}
     flags = run(require("pkg-config"), "--cflags", "--libs", "ninc", env=environment).split()
