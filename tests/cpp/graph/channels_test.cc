@@ -30,7 +30,7 @@ op::Conv2d Conv(int64_t in, int64_t out) {
 }
 
 void ExpectOpen(const Result<int64_t>& channels, const std::string& part) {
-  ASSERT_FALSE(channels.ok()) << *channels;
+  ASSERT_FALSE(channels.ok()) << channels.value();
   EXPECT_EQ(channels.status().code(), StatusCode::kInvalidArgument);
   EXPECT_NE(channels.status().message().find(part), std::string::npos)
       << channels.status().message();

@@ -47,6 +47,80 @@ TEST_F(CApiTest, DescribesTheModel) {
   EXPECT_EQ(std::count(version.begin(), version.end(), '.'), 2) << version;
 }
 
+TEST_F(CApiTest, TellsInputChannelsThatLayersNeed) {
+  // As networks made in Python have it, the input takes any number.
+  Graph graph;
+  const NodeId x = graph.Add("x", op::Input{.channels = 0}, {}).value();
+  const NodeId pool = graph.Add("pool", op::MaxPool2d{}, {x}).value();
+  const auto channels_of = [&](int64_t* channels) {
+    EXPECT_TRUE(Save(*Model::Create(graph).value(), folder_.File("any")).ok());
+    ninc_model* model = nullptr;
+    EXPECT_EQ(ninc_model_load(folder_.File("any").c_str(), &model), NINC_OK);
+    const ninc_status status = ninc_model_input_channels(model, channels);
+    ninc_model_free(model);
+    return status;
+  };
+  int64_t channels = -1;
+  EXPECT_EQ(channels_of(&channels), NINC_INVALID_ARGUMENT);
+  ExpectLastError("the number of input channels is open");
+  EXPECT_EQ(channels, -1);
+  const op::Conv2d conv{.in_channels = 6, .out_channels = 4, .padding = {}};
+  ASSERT_TRUE(graph.Add("conv", conv, {pool}).ok());
+  EXPECT_EQ(channels_of(&channels), NINC_OK);
+  EXPECT_EQ(channels, 6);
+}
+
+TEST_F(CApiTest, SavesWhatItLoaded) {
+  const std::string copy = folder_.File("copy");
+  ASSERT_EQ(ninc_model_save(model_, copy.c_str()), NINC_OK) << ninc_last_error();
+  EXPECT_EQ(Slurp(copy), Slurp(folder_.File("tiny")));
+  const std::string nowhere = folder_.File("no/such/folder");
+  EXPECT_EQ(ninc_model_save(model_, nowhere.c_str()), NINC_IO);
+  ExpectLastError(nowhere);
+  EXPECT_EQ(ninc_model_save(model_, ""), NINC_IO);
+}
+
+TEST_F(CApiTest, PrecisionsByName) {
+  for (const char* name : {"strict", "fast", "float32"}) {
+    EXPECT_EQ(ninc_model_set_precision(model_, name), NINC_OK) << name;
+  }
+  for (const char* name : {"", "double", "Float32", "strict "}) {
+    EXPECT_EQ(ninc_model_set_precision(model_, name), NINC_INVALID_ARGUMENT);
+    ExpectLastError(std::string("expected float32, strict or fast, got '") + name + "'");
+  }
+  // Another precision is another plan.
+  const int64_t input[4] = {1, 3, 8, 8};
+  const std::vector<float> x(3 * 64, 0.25f);
+  float y[4];
+  size_t one = 0, two = 0;
+  ASSERT_EQ(ninc_model_run(model_, input, x.data(), y, 4), NINC_OK);
+  ASSERT_EQ(ninc_model_plan_cache_bytes(model_, &one), NINC_OK);
+  ASSERT_EQ(ninc_model_set_precision(model_, "strict"), NINC_OK);
+  ASSERT_EQ(ninc_model_run(model_, input, x.data(), y, 4), NINC_OK);
+  ASSERT_EQ(ninc_model_plan_cache_bytes(model_, &two), NINC_OK);
+  EXPECT_GT(two, one);
+}
+
+TEST_F(CApiTest, TheCacheIsBounded) {
+  size_t bytes = 1;
+  EXPECT_EQ(ninc_model_plan_cache_bytes(model_, &bytes), NINC_OK);
+  EXPECT_EQ(bytes, 0u);
+  const std::vector<float> x(3 * 16 * 16, 0.25f);
+  float y[4];
+  size_t most = 0;
+  for (const int64_t side : {16, 8, 4}) {
+    const int64_t input[4] = {1, 3, side, side};
+    ASSERT_EQ(ninc_model_run(model_, input, x.data(), y, 4), NINC_OK);
+    ASSERT_EQ(ninc_model_plan_cache_bytes(model_, &bytes), NINC_OK);
+    EXPECT_GT(bytes, most);
+    most = bytes;
+  }
+  EXPECT_EQ(ninc_model_set_plan_cache_bytes(model_, 1), NINC_OK);
+  EXPECT_EQ(ninc_model_plan_cache_bytes(model_, &bytes), NINC_OK);
+  EXPECT_LT(bytes, most);
+  EXPECT_EQ(ninc_model_set_plan_cache_bytes(model_, std::numeric_limits<size_t>::max()), NINC_OK);
+}
+
 TEST_F(CApiTest, RefusesAFileWithAnEntryItCannotHonour) {
   // Written of a preprocessing that is known, whose field is then another of as many letters.
   const std::shared_ptr<Model> model = TinyModel();
@@ -129,6 +203,17 @@ TEST_F(CApiTest, NullPointersAreErrors) {
   EXPECT_EQ(ninc_model_run(model_, shape, x, nullptr, 4), NINC_INVALID_ARGUMENT);
   ExpectLastError("ninc_model_run: y is NULL");
   EXPECT_EQ(ninc_model_metadata(model_, nullptr, &text), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_metadata(nullptr, "classes", &text), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_metadata(model_, "classes", nullptr), NINC_INVALID_ARGUMENT);
+  size_t bytes = 0;
+  EXPECT_EQ(ninc_model_save(nullptr, "x"), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_save(model_, nullptr), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_set_precision(nullptr, "fast"), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_set_precision(model_, nullptr), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_set_plan_cache_bytes(nullptr, 1), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_plan_cache_bytes(nullptr, &bytes), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(ninc_model_plan_cache_bytes(model_, nullptr), NINC_INVALID_ARGUMENT);
+  ExpectLastError("ninc_model_plan_cache_bytes: bytes is NULL");
   EXPECT_EQ(ninc_model_free(nullptr), NINC_OK);
 }
 
