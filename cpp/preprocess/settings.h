@@ -20,7 +20,7 @@ struct PictureSettings {
 };
 
 // As Preprocessing.from_dict in python/ninc/preprocess/settings.py reads it, which takes and
-// refuses the same. InvalidModel names the entry.
+// refuses the same but for 16.0 where 16 is meant. InvalidModel names the entry.
 Result<PictureSettings> ReadPictureSettings(const std::string& text);
 
 }  // namespace ninc
