@@ -68,6 +68,12 @@ Extras ToExtras(const py::dict& arrays) {
   return extras;
 }
 
+// -> metadata, extras: of one moment
+py::tuple Stored(const Model& model) {
+  const StoredState stored = Unwrap(model.Stored());
+  return py::make_tuple(stored.metadata, ExtrasOf(stored.extras));
+}
+
 void SaveModel(const Model& model, const std::string& path,
                std::map<std::string, std::string> more_metadata, const py::dict& more_extras) {
   const Additions more{std::move(more_metadata), ToExtras(more_extras)};
@@ -197,6 +203,7 @@ void DefineModel(py::module_& module) {
              return list;
            })
       .def("state", &State)
+      .def("stored", &Stored)
       .def("parameters", [](const Model& model) -> py::dict { return State(model)[0]; })
       .def("set_parameters", &SetParameters, arg("values"))
       .def_property_readonly("version", &Model::version)

@@ -55,9 +55,9 @@ Preprocessing::Preprocessing(std::shared_ptr<const Impl> impl) : impl_(std::move
 
 Result<Preprocessing> Preprocessing::Of(const Model& model) {
   return CatchOutOfMemory("preprocessing", [&]() -> Result<Preprocessing> {
-    const std::map<std::string, std::string> metadata = model.metadata();
-    const auto text = metadata.find("preprocessing");
-    if (text == metadata.end()) {
+    NINC_ASSIGN_OR_RETURN(const StoredState stored, model.Stored());
+    const auto text = stored.metadata.find("preprocessing");
+    if (text == stored.metadata.end()) {
       return InvalidArgument(
           "the network has no preprocessing for pictures stored; train it on pictures, or run it "
           "on N×C×H×W floats");
@@ -74,7 +74,7 @@ Result<Preprocessing> Preprocessing::Of(const Model& model) {
       const Framing& framing = settings.framing;
       const int64_t values = framing.height * framing.width * framing.channels;
       NINC_ASSIGN_OR_RETURN(impl->whitening,
-                            Whitening::Of(model.extras(), settings.contrast, values));
+                            Whitening::Of(stored.extras, settings.contrast, values));
     }
     return Preprocessing(std::move(impl));
   });

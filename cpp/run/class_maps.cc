@@ -73,17 +73,17 @@ Status RunAndMix(Model& model, const MapSource& source, const Shape& input, cons
                  float* maps) {
   const Node& linear = model.graph().node(source.linear);
   NINC_ASSIGN_OR_RETURN(const size_t weight, model.FindParameter(linear.name + ".weight"));
-  NINC_RETURN_IF_ERROR(model.FetchParameters());
-  const float* bias = nullptr;
-  if (std::get<op::Linear>(linear.op).bias) {
-    NINC_ASSIGN_OR_RETURN(const size_t number, model.FindParameter(linear.name + ".bias"));
-    bias = model.parameter(number).data.data();
-  }
   NINC_ASSIGN_OR_RETURN(const Shape shape, model.OutputShape(input, source.maps));
   NINC_ASSIGN_OR_RETURN(const AlignedBuffer features,
                         Allocate("maps", static_cast<size_t>(shape.size()) * sizeof(float)));
-  NINC_RETURN_IF_ERROR(model.Run(input, x, features.as<float>(), source.maps));
-  Mix(model.parameter(weight), bias, features.as<float>(), shape.n, shape.h * shape.w, maps);
+  ModelState used;
+  NINC_RETURN_IF_ERROR(model.Run(input, x, features.as<float>(), source.maps, &used));
+  const float* bias = nullptr;
+  if (std::get<op::Linear>(linear.op).bias) {
+    NINC_ASSIGN_OR_RETURN(const size_t number, model.FindParameter(linear.name + ".bias"));
+    bias = used.parameters[number]->data.data();
+  }
+  Mix(*used.parameters[weight], bias, features.as<float>(), shape.n, shape.h * shape.w, maps);
   return {};
 }
 

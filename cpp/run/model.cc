@@ -105,7 +105,7 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
   return set;
 }
 
-ModelState Model::Impl::StateNow() { return {version, parameters.Share(), metadata, extras}; }
+ModelState Model::Impl::StateNow() { return {{metadata, extras}, version, parameters.Share()}; }
 
 Result<std::unique_lock<Mutex>> Model::Impl::LockFetchedState(const Backend& backend) {
   // Fetch waits for a trainer's stream, which one thread alone may use: wait until no step is being
@@ -216,6 +216,13 @@ Result<ModelState> Model::State() const {
   return CatchOutOfMemory("state", [&]() -> Result<ModelState> {
     NINC_ASSIGN_OR_RETURN(const auto lock, impl_->LockFetchedState(*backend()));
     return impl_->StateNow();
+  });
+}
+
+Result<StoredState> Model::Stored() const {
+  return CatchOutOfMemory("state", [&]() -> Result<StoredState> {
+    const std::lock_guard lock(impl_->state_mutex);
+    return StoredState{impl_->metadata, impl_->extras};
   });
 }
 

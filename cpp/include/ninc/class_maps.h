@@ -19,8 +19,7 @@ namespace ninc {
 // N×classes×H'×W' for an input of this shape.
 NINC_API Result<Shape> ClassMapsShape(Model& model, const Shape& input);
 
-// maps: ClassMapsShape(...).size() floats, contiguous N×classes×H'×W'. x: as for Model::Run. With a
-// linear layer no thread may train the model meanwhile.
+// maps: ClassMapsShape(...).size() floats, contiguous N×classes×H'×W'. x: as for Model::Run.
 NINC_API Status ClassMaps(Model& model, const Shape& input, const StridedView& x, float* maps);
 
 }  // namespace ninc

@@ -25,12 +25,16 @@ namespace ninc {
 // changed, only replaced, so that copies share it.
 using Extras = std::map<std::string, std::shared_ptr<const Tensor>>;
 
-// All that a model holds beside its graph, as it was at one moment.
-struct ModelState {
-  uint64_t version = 0;      // of the parameters
-  SharedTensors parameters;  // parameters, then buffers, as specs() lists them
+// What a model holds beside its graph and its parameters, as it was at one moment.
+struct StoredState {
   std::map<std::string, std::string> metadata;
   Extras extras;
+};
+
+// All that it holds beside its graph.
+struct ModelState : StoredState {
+  uint64_t version = 0;      // of the parameters
+  SharedTensors parameters;  // parameters, then buffers, as specs() lists them
 };
 
 // What is to change among metadata and extras: a value is set, nothing (nullopt, null) removes.
@@ -62,6 +66,7 @@ class NINC_API Model {
   // All parameters, metadata and extras of one moment. Their arrays are shared with the model until
   // it changes them, so that this copies none.
   Result<ModelState> State() const;
+  Result<StoredState> Stored() const;  // the part of it that is no parameters
   // A copy of one of them; without values where there is no such parameter, or no memory for it.
   Tensor parameter(size_t index) const;
   Result<size_t> FindParameter(std::string_view name) const;

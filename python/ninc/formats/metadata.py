@@ -47,13 +47,12 @@ def _written(value: Any) -> str | None:
 
 def copy_stored(old: _core.Model, new: _core.Model) -> None:
     """Lets a new model say of itself all that another says, with the arrays beside it."""
-    _, texts, arrays = old.state()
-    new.change(texts, arrays)
+    new.change(*old.stored())
 
 
 def stored_preprocessing(model: _core.Model) -> Preprocessing | None:
     """What is done to pictures first, with its arrays, or None."""
-    _, texts, arrays = model.state()  # of one moment, since the arrays belong to the entry
+    texts, arrays = model.stored()  # of one moment, since the arrays belong to the entry
     settings = _parsed("preprocessing", texts.get("preprocessing"), dict)
     if settings is None:
         return None

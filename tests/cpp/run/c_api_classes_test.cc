@@ -36,7 +36,7 @@ class CApiClassesTest : public testing::Test {
  protected:
   void SetUp() override {
     const std::shared_ptr<Model> model = TinyModel();
-    model->metadata()["preprocessing"] = kAsTheyAre;
+    model->SetMetadata("preprocessing", kAsTheyAre);
     model_ = Loaded(*model);
     ASSERT_NE(model_, nullptr);
   }
@@ -78,7 +78,7 @@ TEST_F(CApiClassesTest, NamesThatMakeNoSense) {
   for (const char* text : {"", "{}", "[1]", R"(["a", ["b"]])", R"(["a\nb"])", R"(["a\u0085"])",
                            R"(["a\u0000"])", R"(["a")", R"("a")", R"(["a"] "b")"}) {
     const std::shared_ptr<Model> model = TinyModel();
-    model->metadata()["classes"] = text;
+    model->SetMetadata("classes", text);
     ninc_model* loaded = Loaded(*model);
     const char* name = nullptr;
     EXPECT_EQ(ninc_model_class_name(loaded, 0, &name), NINC_INVALID_MODEL) << text;
@@ -160,7 +160,7 @@ TEST_F(CApiClassesTest, WhatANetworkNeedsToClassify) {
   ExpectLastError("has no preprocessing for pictures stored");
   EXPECT_EQ(ninc_model_free(loaded), NINC_OK);
 
-  model->metadata()["preprocessing"] = R"({"size": [1, 2]})";
+  model->SetMetadata("preprocessing", R"({"size": [1, 2]})");
   loaded = Loaded(*model);
   EXPECT_EQ(ninc_model_classify(loaded, pixels_.data(), 1, 1, 1, 3, 1, classes_, probabilities_),
             NINC_INVALID_MODEL);
@@ -171,8 +171,8 @@ TEST_F(CApiClassesTest, WhatANetworkNeedsToClassify) {
   const NodeId x = graph.Add("x", op::Input{.channels = 3}, {}).value();
   ASSERT_TRUE(graph.Add("pool", op::MaxPool2d{}, {x}).ok());
   const std::shared_ptr<Model> maps = Model::Create(std::move(graph)).value();
-  maps->metadata()["preprocessing"] =
-      R"({"size": [4, 4], "channels": 3, "mean": [0, 0, 0], "std": [1, 1, 1]})";
+  maps->SetMetadata("preprocessing",
+                    R"({"size": [4, 4], "channels": 3, "mean": [0, 0, 0], "std": [1, 1, 1]})");
   loaded = Loaded(*maps);
   EXPECT_EQ(ninc_model_classify(loaded, pixels_.data(), 1, 1, 1, 3, 1, classes_, probabilities_),
             NINC_INVALID_SHAPE);
@@ -182,9 +182,10 @@ TEST_F(CApiClassesTest, WhatANetworkNeedsToClassify) {
 
 TEST_F(CApiClassesTest, AWhiteningNeedsItsArrays) {
   const std::shared_ptr<Model> model = TinyModel();
-  model->metadata()["preprocessing"] =
+  model->SetMetadata(
+      "preprocessing",
       R"({"size": [1, 1], "channels": 3, "scale": 1, "mean": [0, 0, 0], "std": [1, 1, 1],
-          "kind": "gcn_zca", "contrast": 2, "epsilon": 0.1})";
+          "kind": "gcn_zca", "contrast": 2, "epsilon": 0.1})");
   const auto classify = [&] {
     ninc_model* loaded = Loaded(*model);
     const ninc_status status =

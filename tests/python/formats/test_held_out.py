@@ -145,6 +145,6 @@ def test_a_stored_record_that_makes_no_sense():
     texts = ["[]", "{}", "7", "[" * 100_000, '{"share": NaN}', json.dumps({"share": 0.1})]
     texts += [json.dumps({**good.to_dict(), **change}) for change in changes]
     for text in texts:
-        network.core.set_metadata({"held_out": text})
+        network.core.change({"held_out": text})
         with pytest.raises(ModelError, match="the network's stored held_out"):
             network.held_out  # noqa: B018

@@ -242,7 +242,7 @@ def test_wrong_preprocessing_and_classes_are_told_and_not_stored(network):
 
 @pytest.mark.parametrize("text", ["{", "[]", '"cat"'])
 def test_damaged_metadata_is_told(network, text):
-    network.core.set_metadata({"preprocessing": text})
+    network.core.change({"preprocessing": text})
     with pytest.raises(ModelError, match="preprocessing"):
         network.preprocessing  # noqa: B018
 

@@ -233,7 +233,7 @@ def test_another_preprocessing_takes_its_place(network):
 
 
 def test_a_file_that_lost_its_matrix(network):
-    network.core.remove_extra("preprocessing.matrix")
+    network.core.change(extras={"preprocessing.matrix": None})
     with pytest.raises(ModelError, match="stored preprocessing: .* 'preprocessing.matrix'"):
         network.predict(pictures(1, 8, 8))
 

@@ -76,10 +76,10 @@ def test_an_interrupt_leaves_the_averages(tmp_path, monkeypatch):
     for name, value in trainer.network.parameters().items():
         # One rounding of values below 2 a step.
         np.testing.assert_allclose(value, average[name], atol=8 * 2**-23, err_msg=name)
-        assert not np.array_equal(value, raw.parameter(name))
+        assert not np.array_equal(value, raw.parameters()[name])
     statistics = [name for name, _, trained in raw.specs() if not trained]
     for name in statistics:  # estimated for the averages, not those of the last weights
-        assert not np.array_equal(trainer.network.state_dict()[name], raw.parameter(name)), name
+        assert not np.array_equal(trainer.network.state_dict()[name], raw.parameters()[name]), name
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def of_other_kinds(**entries):
         training = json.loads(metadata["training"])
         where = training if "settings" in entries else training["state"]
         where.update(entries)
-        model.set_metadata({**metadata, "training": json.dumps(training)})
+        model.change({"training": json.dumps(training)})
         model.save(os.fsencode(path))
 
     return damage
