@@ -64,7 +64,9 @@ struct WorkspaceSize {
             per_thread > other.per_thread ? per_thread : other.per_thread};
   }
   // Rounded so that each part starts on its own cache line.
-  size_t Total(int threads) const { return Aligned(shared) + Aligned(per_thread) * threads; }
+  size_t Total(int threads) const {
+    return Aligned(shared) + Aligned(per_thread) * static_cast<size_t>(threads);
+  }
   static size_t Aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 };
 
@@ -83,7 +85,8 @@ class Workspace {
   template <typename T = float>
   T* thread(int index) const {
     return reinterpret_cast<T*>(base_ + WorkspaceSize::Aligned(size_.shared) +
-                                WorkspaceSize::Aligned(size_.per_thread) * index);
+                                WorkspaceSize::Aligned(size_.per_thread) *
+                                    static_cast<size_t>(index));
   }
 
  private:

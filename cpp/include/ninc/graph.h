@@ -97,7 +97,7 @@ class NINC_API Graph {
   Status SetOutput(NodeId node);
 
   const std::vector<Node>& nodes() const { return nodes_; }
-  const Node& node(NodeId id) const { return nodes_[id]; }
+  const Node& node(NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
   NodeId output() const { return output_; }
   Result<NodeId> Find(std::string_view name) const;
   // "conv2 (Conv2d)", as messages name it.

@@ -73,7 +73,9 @@ struct NINC_API Conv2dProblem {
   int64_t group_out() const { return out_channels / groups; }
   int64_t weight_size() const { return out_channels * group_in() * kernel_h * kernel_w; }
   // Multiply-adds count two; counted as direct convolution, padding included.
-  double Flops() const { return 2.0 * static_cast<double>(output().pixels()) * weight_size(); }
+  double Flops() const {
+    return 2.0 * static_cast<double>(output().pixels()) * static_cast<double>(weight_size());
+  }
   // A matrix product over pixels: 1×1, stride 1, no padding.
   bool IsPointwise() const {
     return kernel_h == 1 && kernel_w == 1 && stride_h == 1 && stride_w == 1 && padding == Padding{};

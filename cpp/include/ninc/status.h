@@ -2,6 +2,10 @@
 // the core throws and nothing reachable from outside aborts the process.
 #pragma once
 
+#if __cplusplus < 201709L
+#error "ninc's C++ headers need C++20, for example -std=c++20; ninc/ninc.h is for C and any C++"
+#endif
+
 #include <string>
 #include <utility>
 #include <variant>
