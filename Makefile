@@ -28,7 +28,7 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: all demo test build-cpp test-cpp test-long test-python asan tsan fuzz check-all gpu-check bench
+.PHONY: all demo test build-cpp test-cpp test-long test-python test-embedding asan tsan fuzz check-all gpu-check bench
 .PHONY: cuda-report lint format wheel clean
 all: $(VENV)/.installed
 
@@ -92,6 +92,10 @@ test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
 	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then $(PIP) install torch==2.13.0; fi
 	@$(BIN)/python -m pytest
 
+# What others build with ninc, built: a shared library and a static one, of every kernel.
+test-embedding: $(VENV)/.installed $(VENV)/.test-tools
+	@NINC_TEST_EMBEDDING=1 $(BIN)/python -m pytest tests/python/project/test_embedding.py
+
 asan tsan: %san: $(VENV)/.test-tools
 	@$(BIN)/cmake --preset $@ --log-level=WARNING
 	@$(BIN)/cmake --build --preset $@
@@ -124,6 +128,7 @@ check-all:
 	@$(MAKE) lint
 	@$(MAKE) test NINC_TEST_TORCH=1
 	@$(MAKE) test-long
+	@$(MAKE) test-embedding
 	@$(MAKE) tsan
 	@$(MAKE) asan
 	@$(MAKE) fuzz

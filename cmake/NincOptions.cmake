@@ -1,31 +1,50 @@
 # What a builder may choose, and the compiler flags every target of ours has.
 
-option(NINC_BUILD_TESTS "Build the C++ tests (needs GoogleTest)" OFF)
-set(NINC_BUILD_PYTHON_DEFAULT OFF)
-if(SKBUILD)  # set by scikit-build-core
-  set(NINC_BUILD_PYTHON_DEFAULT ON)
+# scikit-build-core sets SKBUILD. In another project's build it is that project's wheel, not ours.
+set(NINC_WHEEL OFF)
+if(PROJECT_IS_TOP_LEVEL AND SKBUILD)
+  set(NINC_WHEEL ON)
 endif()
-option(NINC_BUILD_PYTHON "Build the Python module _core" ${NINC_BUILD_PYTHON_DEFAULT})
+# Whoever builds ninc as a part of something else gets a static library, which needs no installing
+# of its own, unless all of that project's libraries are shared.
+set(NINC_SHARED_DEFAULT ${PROJECT_IS_TOP_LEVEL})
+if(DEFINED BUILD_SHARED_LIBS)
+  set(NINC_SHARED_DEFAULT ${BUILD_SHARED_LIBS})
+endif()
+
+option(NINC_SHARED "Build libninc as a shared library, OFF as a static one" ${NINC_SHARED_DEFAULT})
+option(NINC_INSTALL "Install the library, its headers and the files that find it"
+       ${PROJECT_IS_TOP_LEVEL})
+option(NINC_FETCH "Download the headers of Highway and nlohmann-json where they are missing" ON)
+option(NINC_BUILD_TESTS "Build the C++ tests (needs GoogleTest)" OFF)
+option(NINC_BUILD_PYTHON "Build the Python module _core" ${NINC_WHEEL})
 option(NINC_FUZZ "Build the fuzzers of tests/fuzz (needs clang)" OFF)
 option(NINC_WERROR "Make compiler warnings errors" OFF)
 set(NINC_SANITIZE "" CACHE STRING "Sanitizers: empty, address,undefined or thread")
 
-if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
-  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
-endif()
-
+# These variables say how the targets of this folder and those below begin; a project that adds this
+# folder to its own does not see them.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# Highway includes a kernel file once more for each instruction set, which works for one file at a
+# time, and several files have helpers of the same name: none can be merged with another.
+set(CMAKE_UNITY_BUILD OFF)
 
-# Kernel files are compiled once for each instruction set: a cache makes the second build quick.
-find_program(NINC_CCACHE ccache)
-if(NINC_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${NINC_CCACHE})
+# What the whole build is like is the outermost project's to say.
+if(PROJECT_IS_TOP_LEVEL)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+  endif()
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  # Kernel files are compiled once for each instruction set: a cache makes the second build quick.
+  find_program(NINC_CCACHE ccache)
+  if(NINC_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${NINC_CCACHE})
+  endif()
 endif()
 
 add_library(ninc_flags INTERFACE)
@@ -42,6 +61,15 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 if(NINC_WERROR)
   target_compile_options(ninc_flags INTERFACE -Werror)
+elseif(NOT PROJECT_IS_TOP_LEVEL)
+  # Another project may be strict about warnings that it asks for and we do not.
+  target_compile_options(ninc_flags INTERFACE -Wno-error)
+endif()
+if(NOT CMAKE_CXX_FLAGS MATCHES "-O")
+  # A project without a build type asks for no optimisation. Kernels are made of small functions
+  # that have to be inlined: without, they are slower than plain loops.
+  target_compile_options(ninc_flags INTERFACE $<$<STREQUAL:$<CONFIG>,>:-O3>)
+  target_compile_definitions(ninc_flags INTERFACE $<$<STREQUAL:$<CONFIG>,>:NDEBUG>)
 endif()
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   target_link_options(ninc_flags INTERFACE LINKER:--gc-sections)

@@ -69,7 +69,9 @@ class Build:
             "-DNINC_CUDA_COMPRESS=OFF", "-DNINC_CUDA_ARCHITECTURES=",
             f"-DPython_EXECUTABLE={sys.executable}",
         )  # fmt: skip
-        self._make("_core")
+        # Older commits call the target as they do the file.
+        own_name = "pybind11_add_module(_core" in (self.source / "CMakeLists.txt").read_text()
+        self._make("_core" if own_name else "ninc_python")
         package = self.python / "ninc"
         (package / "lib").mkdir(exist_ok=True)
         for module in self.binaries.glob("_core*.so"):
