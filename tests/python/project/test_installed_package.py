@@ -152,7 +152,7 @@ def other_copy(tmp_path_factory):
     return library
 
 
-# The network trains and predicts: allocation, threads, virtual functions, files.
+# The network trains, is stored, and runs.
 TRAINING = """
 import ctypes, sys, numpy as np
 order, other, file = sys.argv[1:]
@@ -164,10 +164,10 @@ ninc.set_num_threads(3)
 if order == "after":
     ctypes.CDLL(other, ctypes.RTLD_GLOBAL)
 net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool2d())
-x, y = np.zeros((8, 3, 8, 8), np.uint8), np.arange(8) % 4
+x, y = np.zeros((8, 3, 8, 8), np.float32), np.arange(8) % 4
 ninc.Trainer(net, ninc.SGD(0.1)).fit((x, y), epochs=1, batch_size=4)
 net.save(file)
-print(ninc.get_num_threads(), ninc.load(file).predict(x).shape)
+print(ninc.get_num_threads(), ninc.load(file)(x).shape)
 """
 
 
