@@ -1,8 +1,7 @@
 """Whole builds of what others embed: a shared library that is installed, and a static one that a
 merging host builds within its own tree and installs with itself.
 
-Each builds every kernel, so they are for `make test-embedding`, which keeps the builds in
-build/embedding/.
+Each builds every kernel, so they are for `make test-embedding`, which keeps the builds in build/.
 """
 
 import os
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import nn
 from support import ROOT
 from support.building import configure, require, run
 from support.processes import python
@@ -21,7 +19,8 @@ pytestmark = pytest.mark.skipif(
     "NINC_TEST_EMBEDDING" not in os.environ, reason="whole builds: make test-embedding"
 )
 
-BUILDS = ROOT / "build" / "embedding"
+# As far below the repository as the wheel's build, whose objects ccache then takes.
+BUILDS = {name: ROOT / "build" / f"embedding-{name}" for name in ("shared", "static")}
 
 HOST = f"""
 cmake_minimum_required(VERSION 3.21)
@@ -35,6 +34,13 @@ extern "C" __attribute__((visibility("default"))) const char* plugin() {{ return
 ]=])
 add_library(plugin SHARED ${{CMAKE_BINARY_DIR}}/plugin.cc)
 target_link_libraries(plugin PRIVATE ninc::ninc)
+"""
+
+NETWORK = """
+{"nodes": [{"name": "x", "op": "Input", "inputs": [], "channels": 3},
+           {"name": "conv", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 4,
+            "kernel_size": [3, 3]},
+           {"name": "pool", "op": "GlobalAvgPool2d", "inputs": ["conv"]}]}
 """
 
 # A program's own subclass of an exported class, and the library's seen through its base.
@@ -68,7 +74,7 @@ int main(int, char** words) {
 
 def installed(name, source, **variables):
     """Where the library is installed, built from `source`."""
-    build, prefix = BUILDS / name, BUILDS / f"{name}-installed"
+    build, prefix = BUILDS[name], BUILDS[name] / "installed"
     variables = {"CMAKE_BUILD_TYPE": "Release", "CMAKE_INSTALL_PREFIX": prefix, **variables}
     status, output = configure(source, build, **variables)
     assert status == 0, output
@@ -84,7 +90,7 @@ def shared():
 
 @pytest.fixture(scope="module")
 def static():
-    host = BUILDS / "host"
+    host = BUILDS["static"] / "host"
     host.mkdir(parents=True, exist_ok=True)
     if not (host / "CMakeLists.txt").exists() or (host / "CMakeLists.txt").read_text() != HOST:
         (host / "CMakeLists.txt").write_text(HOST)
@@ -99,7 +105,7 @@ def prefix(request):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "net.safetensors"
-    nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool2d()).save(path)
+    ninc._core.Model(NETWORK).save(os.fsencode(path))
     return path
 
 
@@ -154,7 +160,7 @@ def test_subclass_of_an_exported_class(tmp_path, prefix, model, position):
 
 
 def test_library_that_holds_a_static_ninc_does_not_show_it(static):
-    shown = run(require("nm"), "-D", "--defined-only", BUILDS / "static" / "libplugin.so")
+    shown = run(require("nm"), "-D", "--defined-only", BUILDS["static"] / "libplugin.so")
     assert "plugin" in shown
     assert "ninc" not in shown
 
