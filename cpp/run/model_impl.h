@@ -18,7 +18,7 @@
 
 namespace ninc {
 
-struct Model::Impl {
+struct NINC_LOCAL Model::Impl {
   std::shared_ptr<const Graph> graph;
   std::vector<ParameterSpec> specs;
   std::map<std::string, size_t, std::less<>> numbers;  // by name

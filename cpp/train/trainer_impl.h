@@ -43,7 +43,7 @@ class Outcome final : public PendingStep {
 
 // Guarded by the model's writer_mutex. What a fork has to find whole changes inside its state_mutex
 // besides.
-struct Trainer::Impl {
+struct NINC_LOCAL Trainer::Impl {
   std::shared_ptr<Model> model;
   Model::Impl* model_impl = nullptr;
   float label_smoothing = 0;

@@ -22,7 +22,7 @@ struct RunLayout {
   int threads = 1;
 };
 
-struct Plan::Impl {
+struct NINC_LOCAL Plan::Impl {
   std::shared_ptr<const Graph> graph;
   std::shared_ptr<Backend> backend;
   uint64_t id = 0;  // no other plan of this process has it: names recordings
