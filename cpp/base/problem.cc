@@ -85,6 +85,10 @@ Status Conv2dProblem::Validate() const {
     return OutOfRange("out_channels", 1, std::to_string(out_channels));
   }
   if (!InRange(1, {groups})) return OutOfRange("groups", 1, std::to_string(groups));
+  if (method > ConvMethod::kReduced) {
+    return InvalidArgument("method must be one of ConvMethod, got " +
+                           std::to_string(static_cast<int>(method)));
+  }
   if (input.c % groups != 0 || out_channels % groups != 0) {
     return InvalidShape("input and output channels must be multiples of groups " +
                         std::to_string(groups) + ", got " + std::to_string(input.c) + " and " +

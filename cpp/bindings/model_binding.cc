@@ -206,6 +206,13 @@ void DefineModel(py::module_& module) {
       .def("stored", &Stored)
       .def("parameters", [](const Model& model) -> py::dict { return State(model)[0]; })
       .def("set_parameters", &SetParameters, arg("values"))
+      .def(
+          "initialize",
+          [](Model& model, uint64_t seed, const std::map<std::string, float>& stds) {
+            const py::gil_scoped_release unlocked;
+            Check(model.InitializeParameters(seed, stds));
+          },
+          arg("seed"), arg("stds") = std::map<std::string, float>())
       .def_property_readonly("version", &Model::version)
       .def("metadata", &Model::metadata)
       .def("extras", [](const Model& model) { return ExtrasOf(model.extras()); })

@@ -1,11 +1,14 @@
 // The processor as a Backend: the process's own memory, and the kernels of one instruction set.
+#include <atomic>
 #include <cstring>
 #include <iterator>
+#include <string>
 
 #include "base/memory_limit.h"
 #include "base/thread_pool.h"
 #include "compile/kernel.h"
 #include "cpu/compile.h"
+#include "cpu/simd/usable_target.h"
 #include "ninc/backend.h"
 
 namespace ninc {
@@ -17,12 +20,18 @@ class Cpu final : public Backend {
   std::string_view name() const override { return "cpu"; }
 
   Result<DeviceMemory> Allocate(const char* what, size_t bytes) override {
+    if (what == nullptr) what = "memory";
     NINC_ASSIGN_OR_RETURN(AlignedBuffer memory, ninc::Allocate(what, bytes));
     const size_t size = memory.size();
     return DeviceMemory(memory.Release(), size, &AlignedBuffer::FreeReleased);
   }
   Status Write(void* to, const void* from, size_t bytes) override {
-    if (bytes > 0) std::memcpy(to, from, bytes);  // an empty array may be null
+    if (bytes == 0) return {};  // an empty array may be null
+    if (to == nullptr || from == nullptr) {
+      return InvalidArgument("cpu: a copy of " + std::to_string(bytes) +
+                             " bytes got a null pointer");
+    }
+    std::memcpy(to, from, bytes);
     return {};
   }
   Status Read(void* to, const void* from, size_t bytes) override { return Write(to, from, bytes); }
@@ -35,6 +44,12 @@ class Cpu final : public Backend {
 
   Result<std::optional<Kernel>> Compile(const StepOp& step,
                                         std::span<const Value> values) const override {
+    // Here and not where the backend is made: nobody is to be given the registers of matrix units
+    // who asked for no kernel that uses them.
+    if (!usable_.load(std::memory_order_relaxed)) {
+      NINC_RETURN_IF_ERROR(cpu::CheckTarget(target_));
+      usable_.store(true, std::memory_order_relaxed);
+    }
     const cpu::CompileContext context{target_, values};
     return CompileEach(step, [&](const auto& op) { return cpu::Compile(op, context); });
   }
@@ -45,6 +60,7 @@ class Cpu final : public Backend {
   }
 
   const Target target_;
+  mutable std::atomic<bool> usable_{false};  // as far as is known
 };
 
 // Never destroyed: a thread may still compute while the process ends.
@@ -61,7 +77,10 @@ static_assert(std::size(backends) == kTargets);
 
 }  // namespace
 
-Backend& CpuBackend(Target target) { return backends[static_cast<size_t>(target)].backend; }
+Backend& CpuBackend(Target target) {
+  const auto index = static_cast<size_t>(target);
+  return backends[index < kTargets ? index : static_cast<size_t>(ChosenTarget())].backend;
+}
 
 Backend& CpuBackend() { return CpuBackend(ChosenTarget()); }
 

@@ -107,7 +107,7 @@ Result<NodeId> Graph::Add(std::string name, Op op, std::vector<NodeId> inputs) {
                                : "a network has one Input, its first node");
   }
   for (NodeId input : inputs) {
-    if (input < 0 || input >= static_cast<NodeId>(nodes_.size())) {
+    if (!Has(input)) {
       return fail("input " + std::to_string(input) + " is no earlier node");
     }
   }
@@ -121,8 +121,13 @@ Result<NodeId> Graph::Add(std::string name, Op op, std::vector<NodeId> inputs) {
   return id;
 }
 
+const Node& Graph::node(NodeId id) const {
+  static const Node kNone{};
+  return Has(id) ? nodes_[id] : kNone;
+}
+
 Status Graph::SetOutput(NodeId node) {
-  if (node < 0 || node >= static_cast<NodeId>(nodes_.size())) {
+  if (!Has(node)) {
     return InvalidArgument("output " + std::to_string(node) + " is no node of the network");
   }
   output_ = node;
@@ -137,6 +142,7 @@ Result<NodeId> Graph::Find(std::string_view name) const {
 }
 
 std::string Graph::Label(NodeId id) const {
+  if (!Has(id)) return "node " + std::to_string(id);
   return nodes_[id].name + " (" + std::string(OpName(nodes_[id].op)) + ")";
 }
 
@@ -158,6 +164,7 @@ std::vector<ParameterSpec> Graph::ParameterSpecs() const {
 
 std::vector<bool> Graph::NeededFor(NodeId output) const {
   std::vector<bool> needed(nodes_.size());
+  if (!Has(output)) return needed;
   needed[output] = true;
   for (NodeId id = output; id >= 0; --id) {  // inputs stand before their consumers
     if (!needed[id]) continue;
@@ -168,6 +175,11 @@ std::vector<bool> Graph::NeededFor(NodeId output) const {
 
 Result<std::vector<Shape>> Graph::InferShapes(const Shape& input, NodeId output) const {
   if (nodes_.empty()) return InvalidModel("the network has no nodes");
+  if (output != -1 && !Has(output)) {
+    return InvalidArgument("output " + std::to_string(output) +
+                           " is no node of the network, whose nodes are 0 to " +
+                           std::to_string(nodes_.size() - 1) + " (-1: all of them)");
+  }
   const std::vector<bool> needed =
       output < 0 ? std::vector<bool>(nodes_.size(), true) : NeededFor(output);
   std::vector<Shape> shapes(nodes_.size());

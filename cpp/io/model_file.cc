@@ -199,6 +199,10 @@ Result<std::shared_ptr<Model>> Load(const std::string& path) {
 }
 
 Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size, const std::string& name) {
+  if (data == nullptr) {
+    return InvalidArgument(name + ": data is a null pointer; it must point to the file's " +
+                           std::to_string(size) + " bytes");
+  }
   return CatchNoMemory(name, [&]() -> Result<std::shared_ptr<Model>> {
     Result<std::shared_ptr<Model>> model =
         Build(std::string_view(static_cast<const char*>(data), size));

@@ -19,7 +19,7 @@ std::string Describe(const cuda::DeviceInfo& device) {
 }  // namespace
 
 Status Backend::Borrow(const char* what, const void*, uint64_t) {
-  return DeviceFailure(std::string(what) + " is in a GPU's memory, but the network is on " +
+  return DeviceFailure(std::string(what == nullptr ? "the memory" : what) + " is in a GPU's memory, but the network is on " +
                        std::string(name()) + ": move one of them to where the other is");
 }
 

@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/memory_limit.h"
 #include "compile/plan/plan_impl.h"
+#include "run/check_arguments.h"
 #include "run/model_impl.h"
 #include "run/staging.h"
 
@@ -63,11 +64,8 @@ Status CheckExtra(const std::string& name, const Tensor& values) {
 
 Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(Placement& place, const Shape& input,
                                                          const PlanOptions& wanted, Target target) {
+  NINC_RETURN_IF_ERROR(CheckPlanOptions(*graph, wanted));
   const PlanOptions options = Resolve(wanted);
-  if (options.output >= static_cast<NodeId>(graph->nodes().size())) {
-    return InvalidArgument("output " + std::to_string(options.output) +
-                           " is no node of the network");
-  }
   const PlanKey key = KeyOf(place, input, options, target);
   if (std::shared_ptr<const Plan> plan = place.plans.Find(key)) return plan;
   // Compiled outside of any lock: other threads' runs go on.
@@ -298,8 +296,11 @@ Result<size_t> Model::FindParameter(std::string_view name) const {
 
 Status Model::SetParameters(std::vector<std::pair<std::string, std::vector<float>>> values) {
   std::vector<size_t> numbers;
+  std::vector<bool> given(impl_->specs.size());
   for (const auto& [name, data] : values) {
     NINC_ASSIGN_OR_RETURN(const size_t number, FindParameter(name));
+    if (given[number]) return InvalidArgument(name + " is given twice; it can have one value");
+    given[number] = true;
     const std::vector<int64_t>& dims = impl_->specs[number].dims;
     if (data.size() != static_cast<size_t>(Size(dims))) {
       return InvalidShape(name + ": expected " + std::to_string(Size(dims)) + " values (" +
@@ -321,6 +322,7 @@ Status Model::SetParameters(std::vector<std::pair<std::string, std::vector<float
 
 Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
   return CatchOutOfMemory("shapes", [&]() -> Result<Shape> {
+    NINC_RETURN_IF_ERROR(CheckOutput(*impl_->graph, output));
     const NodeId node = output < 0 ? impl_->graph->output() : output;
     const std::shared_ptr<Placement> place = impl_->placement();
     const PlanKey key = KeyOf(*place, input, impl_->Resolve({.output = node}), ChosenTarget());
@@ -332,16 +334,25 @@ Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
 
 Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId output,
                   ModelState* used) {
-  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, x, {}, y, output, used); });
+  return CatchOutOfMemory("run", [&]() -> Status {
+    NINC_RETURN_IF_ERROR(CheckInput(input, x));
+    NINC_RETURN_IF_ERROR(CheckResult(input, y));
+    return impl_->PlanAndRun(input, x, {}, y, output, used);
+  });
 }
 
 Status Model::RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output) {
-  return CatchOutOfMemory("run", [&] { return impl_->PlanAndRun(input, {}, pictures, y, output); });
+  return CatchOutOfMemory("run", [&]() -> Status {
+    NINC_RETURN_IF_ERROR(CheckPictures(input, pictures));
+    NINC_RETURN_IF_ERROR(CheckResult(input, y));
+    return impl_->PlanAndRun(input, {}, pictures, y, output);
+  });
 }
 
 Result<DeviceResult> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
                                         NodeId output) {
   return CatchOutOfMemory("run", [&]() -> Result<DeviceResult> {
+    NINC_RETURN_IF_ERROR(CheckInput(input, x));
     const std::shared_ptr<Placement> place = impl_->placement();
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
                           impl_->PlanFor(*place, input, {.output = output}, ChosenTarget()));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ninc/cancel.h"
+#include "run/check_arguments.h"
 #include "train/diagnose.h"
 #include "train/trainer_impl.h"
 
@@ -14,6 +15,7 @@ Trainer::~Trainer() = default;
 
 Result<std::unique_ptr<Trainer>> Trainer::Create(std::shared_ptr<Model> model,
                                                  float label_smoothing) {
+  if (model == nullptr) return InvalidArgument("model is a null pointer; a trainer needs one");
   if (!(label_smoothing >= 0 && label_smoothing < 1)) {
     return InvalidArgument("label_smoothing must be in [0, 1), got " +
                            std::to_string(label_smoothing));
@@ -60,6 +62,7 @@ Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
 Result<StepResult> Trainer::Step(const Shape& input, const StridedView& x, const int64_t* labels,
                                  const StepSettings& settings) {
   return CatchOutOfMemory("training step", [&]() -> Result<StepResult> {
+    NINC_RETURN_IF_ERROR(CheckBatch(input, x, labels));
     const std::lock_guard lock(impl_->model_impl->writer_mutex);
     NINC_RETURN_IF_ERROR(impl_->Step(input, x, labels, settings));
     return impl_->ReadResult(impl_->state());
@@ -70,6 +73,7 @@ Result<std::shared_ptr<PendingStep>> Trainer::Launch(const Shape& input, const S
                                                      const int64_t* labels,
                                                      const StepSettings& settings) {
   return CatchOutOfMemory("training step", [&]() -> Result<std::shared_ptr<PendingStep>> {
+    NINC_RETURN_IF_ERROR(CheckBatch(input, x, labels));
     auto outcome = std::make_shared<Outcome>(impl_);
     const std::lock_guard lock(impl_->model_impl->writer_mutex);
     // The places of outcomes that nobody has read are about to be written over.
@@ -84,6 +88,10 @@ Result<StepResult> Trainer::Gradients(const Shape& input, const StridedView& x,
                                       const int64_t* labels, uint64_t seed, uint64_t step,
                                       std::vector<Tensor>* gradients) {
   return CatchOutOfMemory("gradients", [&]() -> Result<StepResult> {
+    NINC_RETURN_IF_ERROR(CheckBatch(input, x, labels));
+    if (gradients == nullptr) {
+      return InvalidArgument("gradients is a null pointer; it must point to a vector of tensors");
+    }
     const std::lock_guard lock(impl_->model_impl->writer_mutex);
     NINC_ASSIGN_OR_RETURN(const RunArguments run,
                           impl_->BeginStep(input, x, labels, {.key = {seed, step}}));
@@ -101,6 +109,7 @@ Result<StepResult> Trainer::Gradients(const Shape& input, const StridedView& x,
 Result<std::string> Trainer::FindNonFinite(const Shape& input, const StridedView& x,
                                            const int64_t* labels, uint64_t seed, uint64_t step) {
   return CatchOutOfMemory("diagnosis", [&]() -> Result<std::string> {
+    NINC_RETURN_IF_ERROR(CheckBatch(input, x, labels));
     const std::lock_guard lock(impl_->model_impl->writer_mutex);
     NINC_ASSIGN_OR_RETURN(const RunArguments run,
                           impl_->BeginStep(input, x, labels, {.key = {seed, step}}));
@@ -110,6 +119,7 @@ Result<std::string> Trainer::FindNonFinite(const Shape& input, const StridedView
 
 Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, float momentum) {
   return CatchOutOfMemory("statistics", [&]() -> Status {
+    NINC_RETURN_IF_ERROR(CheckInput(input, x));
     if (!(momentum >= 0 && momentum <= 1)) {
       return InvalidArgument("momentum must be in [0, 1], got " + std::to_string(momentum));
     }

@@ -64,9 +64,25 @@ AlignedBuffer RandomFloats(size_t count) {
   return buffer;
 }
 
+Status CheckTiming(Pass pass, int repeats, int threads) {
+  constexpr int kMostRepeats = 1'000'000;
+  if (pass > Pass::kBackwardWeights) {
+    return InvalidArgument("pass must be one of the three passes, got " +
+                           std::to_string(static_cast<int>(pass)));
+  }
+  if (repeats < 0 || repeats > kMostRepeats) {
+    return InvalidArgument("repeats must be 0 to " + std::to_string(kMostRepeats) + ", got " +
+                           std::to_string(repeats));
+  }
+  if (threads >= 1 && threads <= kMostThreads) return {};
+  return InvalidArgument("threads must be 1 to " + std::to_string(kMostThreads) + ", got " +
+                         std::to_string(threads));
+}
+
 }  // namespace
 
 double MeasurePeakGflops(int threads) {
+  threads = std::clamp(threads, 1, kMostThreads);
   constexpr int64_t kRounds = 2'000'000;
   constexpr int kRuns = 10;
   const Target target = ChosenTarget();
@@ -87,6 +103,7 @@ double MeasurePeakGflops(int threads) {
 Result<std::vector<double>> TimeConv2d(const Conv2dProblem& problem, Pass pass, int repeats,
                                        int threads) {
   NINC_RETURN_IF_ERROR(problem.Validate());
+  NINC_RETURN_IF_ERROR(CheckTiming(pass, repeats, threads));
   const Target target = ChosenTarget();
   const bool data = pass == Pass::kBackwardData;
   const Pass packing = data ? pass : Pass::kForward;

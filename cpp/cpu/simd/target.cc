@@ -16,6 +16,7 @@
 #include <string>
 
 #include "cpu/simd/built_targets.h"
+#include "cpu/simd/usable_target.h"
 
 namespace ninc {
 namespace {
@@ -115,14 +116,9 @@ Result<Target> FindTarget(std::string_view name) {
     return InvalidArgument("unknown target '" + std::string(name) +
                            "'; this build on this processor runs: " + SupportedNames());
   }
-  if (!IsSupported(*row)) {
-    return InvalidArgument("this build on this processor does not run target '" +
-                           std::string(name) + "'; it runs: " + SupportedNames());
-  }
   const auto target = static_cast<Target>(row - kRows);
-  if (MayUse(target)) return target;
-  return InvalidArgument("the operating system refuses this process the registers of target '" +
-                         std::string(name) + "'");
+  NINC_RETURN_IF_ERROR(cpu::CheckTarget(target));
+  return target;
 }
 
 Target Fastest() {
@@ -149,7 +145,21 @@ Target ChooseFirstTime() {
 
 }  // namespace
 
-std::string_view TargetName(Target target) { return kRows[static_cast<size_t>(target)].name; }
+Status cpu::CheckTarget(Target target) {
+  const TargetRow& row = kRows[static_cast<size_t>(target)];
+  if (!IsSupported(row)) {
+    return InvalidArgument("this build on this processor does not run target '" +
+                           std::string(row.name) + "'; it runs: " + SupportedNames());
+  }
+  if (MayUse(target)) return {};
+  return InvalidArgument("the operating system refuses this process the registers of target '" +
+                         std::string(row.name) + "'");
+}
+
+std::string_view TargetName(Target target) {
+  const auto index = static_cast<size_t>(target);
+  return index < kTargets ? kRows[index].name : "unknown";
+}
 
 std::vector<Target> SupportedTargets() {
   std::vector<Target> targets;

@@ -38,7 +38,7 @@ class DeviceMemory {
     return *this;
   }
   ~DeviceMemory() {
-    if (data_ != nullptr) free_(data_);
+    if (data_ != nullptr && free_ != nullptr) free_(data_);
   }
 
   size_t size() const { return size_; }  // bytes
@@ -181,8 +181,9 @@ class NINC_API Backend {
 };
 
 // The processor with the kernels of one instruction set, that in use where none is named; lives as
-// long as the process. The target must be one that SetTarget has taken or ChosenTarget gave before:
-// that is where the operating system is asked for the registers of matrix units.
+// long as the process. Where this process cannot run the target, Compile says why and gives no
+// kernel; a number that names no target stands for the one in use. The first Compile of a target
+// asks the operating system for the registers of matrix units, where it has them.
 NINC_API Backend& CpuBackend(Target target);
 NINC_API Backend& CpuBackend();
 

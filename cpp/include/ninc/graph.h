@@ -97,19 +97,20 @@ class NINC_API Graph {
   Status SetOutput(NodeId node);
 
   const std::vector<Node>& nodes() const { return nodes_; }
-  const Node& node(NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
-  NodeId output() const { return output_; }
+  const Node& node(NodeId id) const;         // one without a name for a number that is no node's
+  NodeId output() const { return output_; }  // -1 where there are no nodes
   Result<NodeId> Find(std::string_view name) const;
-  // "conv2 (Conv2d)", as messages name it.
+  // "conv2 (Conv2d)", as messages name it; "node 99" for a number that is no node's.
   std::string Label(NodeId id) const;
 
   // Parameters in order of appearance, then buffers likewise.
   std::vector<ParameterSpec> ParameterSpecs() const;
-  // For each node, whether the value of `output` depends on it (or is it).
+  // For each node, whether the value of `output` depends on it (or is it); false for all where
+  // `output` is no node.
   std::vector<bool> NeededFor(NodeId output) const;
   // Output shapes for one input shape, or which layer it does not fit:
   // "conv2 (Conv2d): expected 96 input channels, got 3 (input shape 1×3×32×32)".
-  // With `output`, of the nodes that it needs alone; the others' shapes are empty.
+  // With `output`, of the nodes that it needs alone; the others' shapes are empty. -1: of all.
   Result<std::vector<Shape>> InferShapes(const Shape& input, NodeId output = -1) const;
   // How many channels the network takes: what its Input says, else what the first layers that read
   // the input take. InvalidArgument where any number will do, as for pools alone, or where only a
@@ -130,6 +131,8 @@ class NINC_API Graph {
   static Result<Graph> FromJson(std::string_view text);
 
  private:
+  bool Has(NodeId id) const { return id >= 0 && static_cast<size_t>(id) < nodes_.size(); }
+
   std::vector<Node> nodes_;
   std::map<std::string, NodeId, std::less<>> ids_;
   NodeId output_ = -1;

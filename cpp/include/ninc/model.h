@@ -55,7 +55,8 @@ struct DeviceResult {
 // the weights from before a write or all from after it, never a mixture.
 class NINC_API Model {
  public:
-  // All parameters zero (batch norm: weight and running_var one).
+  // All parameters zero (batch norm: weight and running_var one); InitializeParameters draws
+  // weights to train from.
   static Result<std::shared_ptr<Model>> Create(Graph graph);
   ~Model();
 
@@ -70,8 +71,13 @@ class NINC_API Model {
   // A copy of one of them; without values where there is no such parameter, or no memory for it.
   Tensor parameter(size_t index) const;
   Result<size_t> FindParameter(std::string_view name) const;
-  // Replaces values; every name must exist and every size fit, else nothing is changed.
+  // Replaces values; every name must exist, once, and every size fit, else nothing is changed.
   Status SetParameters(std::vector<std::pair<std::string, std::vector<float>>> values);
+  // Begins anew: weights of convolutions and linear layers are drawn from N(0, std), all else is as
+  // Create makes it. stds: by the layer's name; of a layer that is not among them sqrt(2 / fan_in)
+  // (He, Zhang, Ren, Sun 2015, equation 10). A weight depends on the seed, its parameter's name and
+  // its place in it, not on other layers, and is the one that ninc.nn gives in Python.
+  Status InitializeParameters(uint64_t seed, const std::map<std::string, float>& stds = {});
   // Rises with every write to parameters; packed copies carry the version they were made from.
   uint64_t version() const;
 

@@ -1,6 +1,7 @@
 // The problems the kernels solve: the shape of one convolution or one pooling, and everything that
 // follows from it (output size, FLOPs, validity). Names as in the literature: input N×H×W×C, output
-// N×P×Q×K where P and Q are out_h and out_w, kernel R×S.
+// N×P×Q×K where P and Q are out_h and out_w, kernel R×S. What follows from a problem that Validate
+// refuses means nothing, but asking for it harms nobody: sizes are 0 where a divisor is below 1.
 #pragma once
 
 #include <cstdint>
@@ -61,16 +62,14 @@ struct NINC_API Conv2dProblem {
   ConvMethod method = ConvMethod::kAuto;
 
   int64_t out_h() const {  // P
-    return (input.h + padding.top + padding.bottom - dilation_h * (kernel_h - 1) - 1) / stride_h +
-           1;
+    return OutSize(input.h + padding.top + padding.bottom, kernel_h, dilation_h, stride_h);
   }
   int64_t out_w() const {  // Q
-    return (input.w + padding.left + padding.right - dilation_w * (kernel_w - 1) - 1) / stride_w +
-           1;
+    return OutSize(input.w + padding.left + padding.right, kernel_w, dilation_w, stride_w);
   }
   Shape output() const { return {input.n, out_h(), out_w(), out_channels}; }
-  int64_t group_in() const { return input.c / groups; }
-  int64_t group_out() const { return out_channels / groups; }
+  int64_t group_in() const { return groups < 1 ? 0 : input.c / groups; }
+  int64_t group_out() const { return groups < 1 ? 0 : out_channels / groups; }
   int64_t weight_size() const { return out_channels * group_in() * kernel_h * kernel_w; }
   // Multiply-adds count two; counted as direct convolution, padding included.
   double Flops() const {
@@ -84,6 +83,11 @@ struct NINC_API Conv2dProblem {
   Status Validate() const;
   std::string ToString() const;  // "1×96×16×16 -> 192, 5×5, stride 1, padding 2"
   bool operator==(const Conv2dProblem&) const = default;
+
+ private:
+  static int64_t OutSize(int64_t padded, int64_t kernel, int64_t dilation, int64_t stride) {
+    return stride < 1 ? 0 : (padded - dilation * (kernel - 1) - 1) / stride + 1;
+  }
 };
 
 // Pooling windows as PyTorch defines them: with ceil_mode a last window may hang over the lower or
@@ -107,6 +111,7 @@ struct NINC_API Pool2dProblem {
 
  private:
   int64_t OutSize(int64_t in, int64_t kernel, int64_t stride, int64_t padding) const {
+    if (stride < 1) return 0;
     const int64_t span = in + 2 * padding - kernel;
     int64_t out = (ceil_mode ? (span + stride - 1) / stride : span / stride) + 1;
     // PyTorch's rule: the last window starts inside the picture or its left padding.
@@ -138,6 +143,7 @@ struct MlpConvProblem {
   Pool2dProblem pool = {};  // of kMaxPool and kAvgPool
 
   Shape output() const {
+    if (layers.empty()) return {};
     const Shape map = layers.back().output();
     if (tail == Tail::kNone) return map;
     return tail == Tail::kGlobalAvgPool ? Shape{map.n, 1, 1, map.c} : pool.output();

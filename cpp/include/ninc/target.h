@@ -15,7 +15,8 @@ namespace ninc {
 enum class Target { kScalar, kNeon, kAvx2, kAvx512, kAmx };
 inline constexpr size_t kTargets = static_cast<size_t>(Target::kAmx) + 1;
 
-NINC_API std::string_view TargetName(Target target);  // "scalar", "neon", "avx2", ...
+// "scalar", "neon", "avx2", ...; "unknown" for a number that is no target's.
+NINC_API std::string_view TargetName(Target target);
 // Those this build has and this processor runs, the fastest first.
 NINC_API std::vector<Target> SupportedTargets();
 // The one in use: the fastest supported, or what NINC_TARGET or SetTarget asked for.

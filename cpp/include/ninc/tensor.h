@@ -35,6 +35,11 @@ struct StridedView {
   std::array<int64_t, 4> strides{};  // N, C, H, W
 };
 
+// A whole array that lies in memory as it is written, N×C×H×W, W the fastest.
+inline StridedView Contiguous(const float* data, const Shape& shape) {
+  return {data, {shape.c * shape.h * shape.w, shape.h * shape.w, shape.w, 1}};
+}
+
 // Pictures as they come out of files, N×H×W×C bytes, contiguous, and what they mean to a network:
 // pixel * scale(c) + shift(c), with one scale and one shift a channel.
 struct Pictures {

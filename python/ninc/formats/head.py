@@ -12,7 +12,6 @@ from .. import _core
 from .._base.arguments import is_iterable
 from ..errors import ArgumentError, ModelError
 from . import metadata
-from .weights import first_weights
 
 Node = dict[str, Any]  # a node of the core's JSON
 
@@ -42,12 +41,11 @@ def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> 
     graph = json.loads(old.graph_json())
     fresh = _widen(graph, count, metadata.stored_classes(old))
     model = _core.Model(json.dumps(graph))
+    model.initialize(seed)
     parameters, *stored = old.state()
     model.set_parameters(
         {name: array for name, array in parameters.items() if _node(name) not in fresh}
     )
-    specs = [spec for spec in model.specs() if _node(spec[0]) in fresh]
-    model.set_parameters(dict(first_weights(specs, dict.fromkeys(fresh), seed)))
     model.change(*stored)
     metadata.store_held_out(model, None)  # it was chosen among the old classes' pictures
     metadata.store_classes(model, names)

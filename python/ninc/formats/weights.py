@@ -1,11 +1,9 @@
-"""Makes a network's first weights, and takes over from a dictionary the weights that fit."""
+"""Takes over from a dictionary the weights that fit a network."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,25 +11,6 @@ from .. import _core
 from .._base.arguments import flag
 from .._base.arrays import plain
 from ..errors import DTypeError, ModelError, ShapeError, remark
-
-
-def first_weights(
-    specs: Iterable[tuple[str, tuple[int, ...], bool]], stds: Mapping[str, float | None], seed: int
-) -> Iterable[tuple[str, np.ndarray]]:
-    """N(0, std) for the weights of convolutions and linear layers.
-
-    stds: of each layer by its name; None: sqrt(2 / fan_in) (He, Zhang, Ren, Sun 2015, equation 10).
-    All else is left as the core makes it: biases 0, batch norm the identity.
-    """
-    for name, dims, _ in specs:
-        if len(dims) < 2:  # a bias, or a parameter of batch norm
-            continue
-        std = stds[name.rpartition(".")[0]]
-        if std is None:
-            std = math.sqrt(2.0 / math.prod(dims[1:]))  # O×I×R×S or O×I
-        # The key has the layer's name in it, so that its weights do not depend on other layers.
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        yield name, rng.standard_normal(dims, np.float32) * np.float32(std)
 
 
 @dataclasses.dataclass(frozen=True)

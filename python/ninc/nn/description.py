@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from .. import _core
 from .._base.arguments import shown
 from ..errors import ArgumentError
-from ..formats.weights import first_weights
 from .layers import Layer
 
 # One of these is the rule in a network, so the first goes without a number: "gap", then "gap2".
@@ -107,6 +106,6 @@ class Description:
 def make_model(description: Description, seed: int) -> _core.Model:
     """The core's model of a description, with first weights. ModelError where it makes no sense."""
     model = _core.Model(description.to_json())
-    stds = {node.name: node.layer.std for node in description.nodes if node.layer is not None}
-    model.set_parameters(dict(first_weights(model.specs(), stds, seed)))
+    layers = {node.name: node.layer for node in description.nodes if node.layer is not None}
+    model.initialize(seed, {name: one.std for name, one in layers.items() if one.std is not None})
     return model

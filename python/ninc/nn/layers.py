@@ -32,7 +32,7 @@ class Layer:
 
     stem: what its nodes are called, with a number after it: "conv" -> conv1, conv2.
     op: the operation's name in the core's description of networks (cpp/include/ninc/graph.h).
-    std: deviation its weights are drawn with; None for He's (see `formats.weights`).
+    std: deviation its weights are drawn with; None for He's sqrt(2 / fan_in).
     settings: the attributes that the core's JSON has under the same names.
     """
 

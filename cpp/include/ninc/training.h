@@ -1,0 +1,108 @@
+// What a training loop needs beside Trainer: batches of arrays in random order, the settings of a
+// step for a whole network, averaged weights at the end, accuracy. examples/train.cpp puts them
+// together; ninc/schedule.h has learning rates, ninc/networks.h networks to train.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ninc/export.h"
+#include "ninc/model.h"
+#include "ninc/schedule.h"
+#include "ninc/status.h"
+#include "ninc/tensor.h"
+
+namespace ninc {
+
+// Pictures with their classes, in memory that outlives whatever is made of them.
+struct LabelledPictures {
+  Shape shape;                      // of all of them; N at least 1
+  const float* pictures = nullptr;  // N×C×H×W, contiguous
+  const int64_t* labels = nullptr;  // N classes, each 0 or more
+};
+
+// A batch: what Trainer::Step takes.
+struct Batch {
+  Shape shape;
+  StridedView x;
+  const int64_t* labels = nullptr;
+};
+
+// The order of an epoch: 0 to count - 1, shuffled (Fisher and Yates; Knuth, The Art of Computer
+// Programming 2, 3.4.2, algorithm P) by random numbers that depend on seed and epoch alone. It is
+// not the order that ninc.Trainer in Python gives the same seed, which is numpy's.
+NINC_API Result<std::vector<int64_t>> ShuffledOrder(int64_t count, uint64_t seed, uint64_t epoch);
+
+// One epoch's batches: each picture once, in the order of ShuffledOrder, in ceil(N / batch_size)
+// batches whose sizes differ by one picture at most, the larger ones first.
+class NINC_API ShuffledBatches {
+ public:
+  static Result<ShuffledBatches> Create(const LabelledPictures& data, int64_t batch_size,
+                                        uint64_t seed, uint64_t epoch);
+
+  int64_t count() const { return count_; }
+  // The next batch, null after the last; it is valid until the call after it.
+  const Batch* Next();
+  // The share of the epoch that lies before the batch that Next gave: epoch + progress() is a
+  // schedule's place.
+  double progress() const;
+
+ private:
+  ShuffledBatches() = default;
+
+  LabelledPictures data_;
+  std::vector<int64_t> order_;
+  int64_t count_ = 0, given_ = 0;
+  std::vector<float> pictures_;
+  std::vector<int64_t> labels_;
+  Batch batch_;
+};
+
+// Stochastic gradient descent for a whole network, as ninc.SGD in Python. For each parameter w with
+// gradient g:
+//     g' = g + weight_decay * w,  v = momentum * v + g'
+//     w  = w - lr * (g' + momentum * v)   with nesterov,   w - lr * v   without
+// A group's settings are for parameters whose names match its pattern, in which * stands for any
+// characters and ? for one: lr_mult multiplies the rate, weight_decay replaces it. Of several that
+// match, a later one overrides an earlier one, setting by setting.
+struct Sgd {
+  struct Group {
+    std::string pattern;  // "*.bias"
+    std::optional<double> lr_mult = {}, weight_decay = {};
+  };
+
+  double lr = 0.1;
+  double momentum = 0.0;
+  bool nesterov = false;
+  double weight_decay = 0.0;
+  double clip_norm = 0.0;  // 0: no limit
+  std::vector<Group> groups = {};
+};
+
+// The settings of a step with the rates multiplied by `lr_factor`; seed, step and average_rate are
+// the caller's to set. An error where a group's pattern matches none of the parameters.
+NINC_API Result<StepSettings> MakeStepSettings(const Model& model, const Sgd& sgd,
+                                               double lr_factor = 1.0);
+
+// Ends a training with its averages: the model's weights become the averages, and the trainer's
+// averages the weights they were. Statistics of batch norms belong to the weights of their step, so
+// they are estimated anew: each is the mean over the first `norm_batches` of `batches`. `trainer`
+// is one of `model`. After an error the model has what it had before.
+NINC_API Status TakeAverages(Model& model, Trainer& trainer, ShuffledBatches batches,
+                             int64_t norm_batches = 50);
+
+struct Evaluation {
+  double loss =
+      0.0;  // mean softmax cross entropy; a Softmax that ends the network is not taken twice
+  int64_t correct = 0;  // pictures whose largest output is the label's
+  int64_t count = 0;
+  double accuracy() const { return count == 0 ? 0.0 : static_cast<double>(correct) / count; }
+};
+
+// Runs all pictures through the network, `batch_size` at a time, in inference mode.
+NINC_API Result<Evaluation> Evaluate(Model& model, const LabelledPictures& data,
+                                     int64_t batch_size = 128);
+
+}  // namespace ninc

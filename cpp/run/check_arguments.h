@@ -1,0 +1,33 @@
+// What the public calls of a model and its trainer ask of their arguments before they touch them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ninc/graph.h"
+#include "ninc/plan.h"
+#include "ninc/status.h"
+#include "ninc/tensor.h"
+
+namespace ninc {
+
+// `output` names a node of the graph, or is -1, which stands for the graph's own output.
+Status CheckOutput(const Graph& graph, NodeId output);
+
+// What a caller may ask of a plan.
+Status CheckPlanOptions(const Graph& graph, const PlanOptions& options);
+
+// `pointer`, the argument `name`, leads to `what`; it may be null only where the batch is empty.
+Status CheckPointer(const char* name, const void* pointer, const Shape& input,
+                    const std::string& what);
+
+// The values of x.
+Status CheckInput(const Shape& input, const StridedView& x);
+// Pictures, and a scale and a shift for each of their channels.
+Status CheckPictures(const Shape& input, const Pictures& pictures);
+// What the caller gives room for.
+Status CheckResult(const Shape& input, const float* y);
+// A batch of a training: pictures and a label for each of them.
+Status CheckBatch(const Shape& input, const StridedView& x, const int64_t* labels);
+
+}  // namespace ninc
