@@ -19,8 +19,9 @@ std::string Describe(const cuda::DeviceInfo& device) {
 }  // namespace
 
 Status Backend::Borrow(const char* what, const void*, uint64_t) {
-  return DeviceFailure(std::string(what == nullptr ? "the memory" : what) + " is in a GPU's memory, but the network is on " +
-                       std::string(name()) + ": move one of them to where the other is");
+  return DeviceFailure(std::string(what == nullptr ? "the memory" : what) +
+                       " is in a GPU's memory, but the network is on " + std::string(name()) +
+                       ": move one of them to where the other is");
 }
 
 std::vector<DeviceInfo> Devices() {

@@ -97,7 +97,7 @@ class NINC_API Model {
 
   // Runs end early where a CancellationScope says so (cancel.h).
   // y = the value of node `output` (default: the graph's output) for x: N×C×H×W of any strides.
-  // y holds OutputShape(...).size() floats, contiguous N×C×H×W.
+  // y holds OutputShape(...).size() floats, contiguous N×C×H×W. x and y may be null where N is 0.
   // used: where not null, gets the state that the run computed with.
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
   Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1,

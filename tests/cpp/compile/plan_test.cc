@@ -179,9 +179,9 @@ TEST(Plan, NamesTheLayerThatDoesNotFit) {
             "relu1 (Relu): training needs an output of N×classes×1×1, got 1×6×8×8");
 
   plan = model->PlanFor({1, 8, 8, 3}, {.output = 99});
-  EXPECT_EQ(plan.status().message(),
-            "output 99 is no node of the network, whose nodes are 0 to " +
-                std::to_string(model->graph().nodes().size() - 1) + " (-1: its output)");
+  EXPECT_EQ(plan.status().message(), "output 99 is no node of the network, whose nodes are 0 to " +
+                                         std::to_string(model->graph().nodes().size() - 1) +
+                                         " (-1: its output)");
 
   plan = RandomModel(Networks()[1])->PlanFor({1, 6, 7, 3}, {Mode::kTraining});
   EXPECT_EQ(plan.status().message(),

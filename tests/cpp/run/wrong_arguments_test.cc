@@ -61,6 +61,7 @@ TEST_F(Wrong, GraphsWithoutNodes) {
   EXPECT_EQ(graph.ParameterSpecs().size(), 0u);
   EXPECT_EQ(graph.NeededFor(0).size(), 0u);
   ExpectError(Graph::FromJson(graph.ToJson()), kModel, "a list of nodes");
+  ExpectError(Graph::FromJson({}), kModel, "JSON");
 }
 
 TEST_F(Wrong, SizesOfAnInput) {

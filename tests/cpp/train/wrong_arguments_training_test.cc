@@ -69,7 +69,7 @@ TEST_F(WrongTraining, SizesOfABatch) {
   ExpectRefused(wrong, x, labels, kShape, "is too large");
   wrong = input;
   wrong.c += 1;
-  ExpectRefused(wrong, x, labels, kShape, "x (Input): expected");
+  ExpectRefused(wrong, x, labels, kShape, "bn0 (BatchNorm2d): expected");
   wrong = input;
   wrong.h = -1;
   ExpectRefused(wrong, x, labels, kShape, "x (Input): expected");

@@ -90,12 +90,20 @@ def fit(data, held_out=None, epochs=8, lr=0.05, **options):
     return told
 
 
-def shuffled(data, seed=7):
-    return Dataset(data.images, np.random.default_rng(seed).permutation(data.labels), data.classes)
+def mislabelled(data):
+    """Every second picture of each of two classes has the other's label: nothing can be learned.
+
+    Labels shuffled at random agree with the true ones a little more or less often by chance, which
+    some first weights pick up.
+    """
+    labels = data.labels.copy()
+    for label in (0, 1):
+        labels[np.flatnonzero(data.labels == label)[::2]] = 1 - label
+    return Dataset(data.images, labels, data.classes)
 
 
 def test_labels_that_belong_to_other_pictures_are_noticed():
-    (words,) = fit(shuffled(bars(160)), bars(200, seed=1), epochs=2)
+    (words,) = fit(mislabelled(bars(640)), bars(200, seed=1), epochs=2)
     assert "learned nothing that holds: held-out loss" in words
     assert fit(bars(160), bars(200, seed=1)) == []
 
