@@ -199,7 +199,7 @@ Result<std::shared_ptr<Model>> Load(const std::string& path) {
 }
 
 Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size, const std::string& name) {
-  if (data == nullptr) {
+  if (data == nullptr && size > 0) {
     return InvalidArgument(name + ": data is a null pointer; it must point to the file's " +
                            std::to_string(size) + " bytes");
   }

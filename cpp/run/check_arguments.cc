@@ -1,5 +1,7 @@
 #include "run/check_arguments.h"
 
+#include <utility>
+
 namespace ninc {
 
 Status CheckOutput(const Graph& graph, NodeId output) {
@@ -21,31 +23,40 @@ Status CheckPlanOptions(const Graph& graph, const PlanOptions& options) {
                          std::to_string(options.label_smoothing));
 }
 
-Status CheckPointer(const char* name, const void* pointer, const Shape& input,
-                    const std::string& what) {
-  if (pointer != nullptr || input.n == 0) return {};
+bool IsMissing(const void* pointer, const Shape& input) {
+  return pointer == nullptr && input.n != 0;
+}
+
+Status NullPointer(const char* name, const std::string& what) {
   return InvalidArgument(std::string(name) + " is a null pointer; it must point to " + what);
 }
 
 Status CheckInput(const Shape& input, const StridedView& x) {
-  return CheckPointer("x", x.data, input, "the input's " + input.ToString() + " values");
+  if (!IsMissing(x.data, input)) return {};
+  return NullPointer("x", "the input's " + input.ToString() + " values");
 }
 
 Status CheckPictures(const Shape& input, const Pictures& pictures) {
-  NINC_RETURN_IF_ERROR(CheckPointer("pictures.data", pictures.data, input,
-                                    "the input's " + input.ToString() + " bytes"));
-  const std::string row = std::to_string(input.c) + " numbers, one a channel";
-  NINC_RETURN_IF_ERROR(CheckPointer("pictures.scale", pictures.scale, input, row));
-  return CheckPointer("pictures.shift", pictures.shift, input, row);
+  if (IsMissing(pictures.data, input)) {
+    return NullPointer("pictures.data", "the input's " + input.ToString() + " bytes");
+  }
+  for (const auto& [name, pointer] :
+       {std::pair("pictures.scale", pictures.scale), std::pair("pictures.shift", pictures.shift)}) {
+    if (!IsMissing(pointer, input)) continue;
+    return NullPointer(name, std::to_string(input.c) + " numbers, one a channel");
+  }
+  return {};
 }
 
 Status CheckResult(const Shape& input, const float* y) {
-  return CheckPointer("y", y, input, "room for the output's values, see OutputShape");
+  if (!IsMissing(y, input)) return {};
+  return NullPointer("y", "room for the output's values, see OutputShape");
 }
 
 Status CheckBatch(const Shape& input, const StridedView& x, const int64_t* labels) {
   NINC_RETURN_IF_ERROR(CheckInput(input, x));
-  return CheckPointer("labels", labels, input, std::to_string(input.n) + " labels, one a picture");
+  if (!IsMissing(labels, input)) return {};
+  return NullPointer("labels", std::to_string(input.n) + " labels, one a picture");
 }
 
 }  // namespace ninc

@@ -17,9 +17,11 @@ Status CheckOutput(const Graph& graph, NodeId output);
 // What a caller may ask of a plan.
 Status CheckPlanOptions(const Graph& graph, const PlanOptions& options);
 
-// `pointer`, the argument `name`, leads to `what`; it may be null only where the batch is empty.
-Status CheckPointer(const char* name, const void* pointer, const Shape& input,
-                    const std::string& what);
+// A pointer may be null only where the batch is empty. What it has to lead to is put into words
+// once it is known to be missing: a run allocates nothing.
+bool IsMissing(const void* pointer, const Shape& input);
+// The argument `name` is missing; it has to point to `what`.
+Status NullPointer(const char* name, const std::string& what);
 
 // The values of x.
 Status CheckInput(const Shape& input, const StridedView& x);

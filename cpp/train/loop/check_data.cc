@@ -27,10 +27,12 @@ Status CheckShape(const Shape& shape) {
 
 Status CheckData(const LabelledPictures& data, int64_t batch_size) {
   NINC_RETURN_IF_ERROR(CheckShape(data.shape));
-  NINC_RETURN_IF_ERROR(
-      CheckPointer("data.pictures", data.pictures, data.shape, data.shape.ToString() + " values"));
-  NINC_RETURN_IF_ERROR(CheckPointer("data.labels", data.labels, data.shape,
-                                    std::to_string(data.shape.n) + " labels, one a picture"));
+  if (data.pictures == nullptr) {
+    return NullPointer("data.pictures", data.shape.ToString() + " values");
+  }
+  if (data.labels == nullptr) {
+    return NullPointer("data.labels", std::to_string(data.shape.n) + " labels, one a picture");
+  }
   if (batch_size >= 1) return {};
   return InvalidArgument("batch_size must be at least 1, got " + std::to_string(batch_size));
 }

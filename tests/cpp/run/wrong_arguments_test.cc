@@ -213,7 +213,7 @@ TEST_F(Wrong, FirstWeights) {
 
 TEST_F(Wrong, Files) {
   ExpectError(LoadMemory(nullptr, 10, "here"), kArgument, "here: data is a null pointer");
-  ExpectError(LoadMemory(nullptr, 0, "here"), kArgument, "here: data is a null pointer");
+  ExpectError(LoadMemory(nullptr, 0, "here"), kModel, "here: ");
   ExpectError(LoadMemory("", 0, "here"), kModel, "here: ");
   ExpectError(Load(""), StatusCode::kIo, "cannot read");
   ExpectError(Save(*model, ""), StatusCode::kIo, "the path is empty");
