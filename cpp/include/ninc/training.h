@@ -94,8 +94,8 @@ NINC_API Status TakeAverages(Model& model, Trainer& trainer, ShuffledBatches bat
                              int64_t norm_batches = 50);
 
 struct Evaluation {
-  double loss =
-      0.0;  // mean softmax cross entropy; a Softmax that ends the network is not taken twice
+  // Mean softmax cross entropy; a Softmax that ends the network is not taken twice.
+  double loss = 0.0;
   int64_t correct = 0;  // pictures whose largest output is the label's
   int64_t count = 0;
   double accuracy() const { return count == 0 ? 0.0 : static_cast<double>(correct) / count; }
