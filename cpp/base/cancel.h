@@ -1,5 +1,5 @@
-// What the innermost CancellationScope asks for, on the thread that opened it and on those that work
-// for it.
+// What the innermost CancellationScope asks for, on the thread that opened it and on those that
+// work for it.
 #pragma once
 
 #include "ninc/cancel.h"
@@ -9,8 +9,8 @@ namespace ninc {
 // That of this thread; null where nothing can end what it computes.
 Cancellation* CurrentCancellation();
 
-// Whether this thread is to end what it computes. ParallelFor asks before each task; a task that may
-// take longer than some milliseconds asks in its own loop, and leaves its results undefined.
+// Whether this thread is to end what it computes. ParallelFor asks before each task; a task that
+// may take longer than some milliseconds asks in its own loop, and leaves its results undefined.
 bool IsCancelled();
 
 // While it lives, this thread works for another one's scope: it asks, but leaves Poll to that one.

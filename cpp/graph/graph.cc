@@ -87,6 +87,8 @@ Status CheckSize(const Shape& shape) {
   return {};
 }
 
+const Node kNone{};  // what stands for a node that there is not
+
 }  // namespace
 
 std::string_view OpName(const Op& op) { return FaceOf(op).name; }
@@ -121,10 +123,7 @@ Result<NodeId> Graph::Add(std::string name, Op op, std::vector<NodeId> inputs) {
   return id;
 }
 
-const Node& Graph::node(NodeId id) const {
-  static const Node kNone{};
-  return Has(id) ? nodes_[id] : kNone;
-}
+const Node& Graph::node(NodeId id) const { return Has(id) ? nodes_[id] : kNone; }
 
 Status Graph::SetOutput(NodeId node) {
   if (!Has(node)) {

@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "base/cancel.h"
 #include "base/memory_limit.h"
+#include "base/mutex.h"
 #include "base/thread_pool.h"
 #include "ninc/preprocess.h"
 #include "preprocess/settings.h"
@@ -94,7 +96,7 @@ Result<Shape> Preprocessing::FramedShape(const Shape& pictures) const {
 Status Preprocessing::Frame(const Shape& pictures, const uint8_t* pixels, uint8_t* framed) const {
   NINC_ASSIGN_OR_RETURN(const Shape shape, FramedShape(pictures));
   const int64_t from = pictures.h * pictures.w * pictures.c, to = shape.h * shape.w * shape.c;
-  std::mutex mutex;
+  Mutex mutex;
   Status status;
   ParallelFor(GetNumThreads(), pictures.n, [&](int64_t i, int /*thread*/) {
     const Picture picture{pixels + i * from, pictures.h, pictures.w, pictures.c};
@@ -104,7 +106,7 @@ Status Preprocessing::Frame(const Shape& pictures, const uint8_t* pixels, uint8_
     const std::lock_guard lock(mutex);
     if (status.ok()) status = one;
   });
-  return status;
+  return IsCancelled() ? Cancelled() : status;
 }
 
 Status Preprocessing::Run(Model& model, const Shape& framed_shape, const uint8_t* framed,

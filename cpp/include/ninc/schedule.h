@@ -3,8 +3,8 @@
 //
 // A schedule is called before each step as schedule(epoch, epochs): `epoch` is the place in the
 // run, 2.5 where half of the third epoch is done, `epochs` the run's length, and what it gives
-// multiplies the learning rate. Nothing is checked here: a factor that is no finite number makes the
-// step an error, which names the first parameter's rate.
+// multiplies the learning rate. Nothing is checked here: a factor that is no finite number makes
+// the step an error, which names the first parameter's rate.
 #pragma once
 
 #include <algorithm>

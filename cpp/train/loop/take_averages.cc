@@ -10,11 +10,11 @@ namespace {
 using Values = std::vector<std::pair<std::string, std::vector<float>>>;
 
 Result<Values> Statistics(const Model& model) {
-  NINC_RETURN_IF_ERROR(model.FetchParameters());
+  NINC_ASSIGN_OR_RETURN(const ModelState state, model.State());
   Values values;
   for (size_t i = 0; i < model.specs().size(); ++i) {
     if (model.specs()[i].trainable) continue;
-    values.emplace_back(model.specs()[i].name, model.parameter(i).data);
+    values.emplace_back(model.specs()[i].name, state.parameters[i]->data);
   }
   return values;
 }

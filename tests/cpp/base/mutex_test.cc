@@ -115,7 +115,8 @@ TEST(LongMutex, IsFreeInTheChildWithoutBeingWaitedFor) {
   while (!held) std::this_thread::yield();
   for (int i = 0; i < Rounds(); ++i) {
     EXPECT_TRUE(HoldsInChild([&] {
-      // Twice: the child's own lock counts there, and its grandchild has nothing to wait for either.
+      // Twice: the child's own lock counts there, and its grandchild has nothing to wait for
+      // either.
       for (int k = 0; k < 2; ++k) const std::lock_guard lock(mutex);
       const std::lock_guard lock(mutex);
       return HoldsInChild([&] {
@@ -181,7 +182,8 @@ TEST(Fork, InsideALockLeavesItHeldAndTheChildCanGoOn) {
 TEST(Fork, CountsGenerations) {
   const uint32_t here = ForkGeneration();
   EXPECT_TRUE(HoldsInChild([&] {
-    return ForkGeneration() == here + 1 && HoldsInChild([&] { return ForkGeneration() == here + 2; });
+    return ForkGeneration() == here + 1 &&
+           HoldsInChild([&] { return ForkGeneration() == here + 2; });
   }));
   EXPECT_EQ(ForkGeneration(), here);
 }

@@ -1,4 +1,5 @@
-// A run or a step that is cancelled says so, changes nothing, and harms nothing that comes after it.
+// A run or a step that is cancelled says so, changes nothing, and harms nothing that comes after
+// it.
 #include "ninc/cancel.h"
 
 #include <gtest/gtest.h>
@@ -111,9 +112,10 @@ TEST(Cancel, AStepLeavesWeightsStatisticsVelocitiesAndAverages) {
       std::vector<Tensor> gradients;
       EXPECT_EQ(problem.Step(settings).status().code(), StatusCode::kCancelled);
       EXPECT_EQ(problem.Gradients(&gradients).status().code(), StatusCode::kCancelled);
-      EXPECT_EQ(
-          problem.trainer->Launch(problem.input, x, problem.labels.data(), settings).status().code(),
-          StatusCode::kCancelled);
+      EXPECT_EQ(problem.trainer->Launch(problem.input, x, problem.labels.data(), settings)
+                    .status()
+                    .code(),
+                StatusCode::kCancelled);
       EXPECT_EQ(problem.trainer->EstimateStatistics(problem.input, x, 0.5f).code(),
                 StatusCode::kCancelled);
     }

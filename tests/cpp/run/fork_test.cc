@@ -89,8 +89,9 @@ TEST_F(ForkTest, TheChildGoesOnWithTheNetworkAndItsTrainer) {
       if (!Runs(model, problem.input) || !Runs(model, {1, 11, 13 + i % 7, 3})) return false;
       if (!problem.Step(settings).ok() || !problem.trainer->SwapAverages().ok()) return false;
       const auto fresh = Trainer::Create(problem.model, 0.0f).value();
-      if (!fresh->Step(problem.input, View(problem.input, problem.x), problem.labels.data(),
-                       settings)
+      if (!fresh
+               ->Step(problem.input, View(problem.input, problem.x), problem.labels.data(),
+                      settings)
                .ok()) {
         return false;
       }

@@ -11,7 +11,7 @@
 namespace ninc::test {
 namespace {
 
-const Tensor& Parameter(const Model& model, const char* name) {
+Tensor Parameter(const Model& model, const char* name) {
   return model.parameter(model.FindParameter(name).value());
 }
 

@@ -24,7 +24,7 @@ class SideBySide {
   template <typename Body>
   void Add(Body body) {
     ++unfinished_;
-    threads_.emplace_back([this, body] {
+    threads_.emplace_back([this, body]() mutable {
       for (int i = 0; unfinished_ > 0; ++i) {
         body();
         if (i + 1 == least_) --unfinished_;

@@ -104,7 +104,7 @@ TEST_F(WrongTraining, Settings) {
 }
 
 TEST_F(WrongTraining, NumbersOfParameters) {
-  const size_t count = trainer.velocity().value()->size();
+  const size_t count = trainer.velocity().value().size();
   for (size_t index : {count, std::numeric_limits<size_t>::max()}) {
     const std::string words = "no trainable parameter " + std::to_string(index);
     ExpectError(trainer.SetFrozen({index}), kArgument, words);
