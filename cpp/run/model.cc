@@ -225,12 +225,13 @@ Result<StoredState> Model::Stored() const {
 }
 
 Tensor Model::parameter(size_t index) const {
-  if (index >= impl_->specs.size()) return {};
+  Tensor none{{0}, {}};
+  if (index >= impl_->specs.size()) return none;
   const Result<Tensor> copy = CatchOutOfMemory("parameter", [&]() -> Result<Tensor> {
     NINC_ASSIGN_OR_RETURN(const auto lock, impl_->LockFetchedState(*backend()));
     return Tensor(impl_->parameters.host(index));
   });
-  return copy.ok() ? *copy : Tensor();
+  return copy.ok() ? *copy : none;
 }
 
 std::map<std::string, std::string> Model::metadata() const {

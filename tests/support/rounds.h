@@ -4,7 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <thread>
+#include <vector>
 
 namespace ninc::test {
 
@@ -13,6 +16,30 @@ inline int Rounds() {
   const char* text = std::getenv("NINC_TEST_ROUNDS");
   return text == nullptr ? 20 : std::atoi(text);
 }
+
+// Threads that do the same over and over for as long as this object lives.
+class Busy {
+ public:
+  Busy() = default;
+  template <typename Body>
+  Busy(int count, Body body) {
+    for (int i = 0; i < count; ++i) Add(body);
+  }
+  ~Busy() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+  }
+  template <typename Body>
+  void Add(Body body) {
+    threads_.emplace_back([this, body] {
+      while (!stop_) body();
+    });
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> threads_;
+};
 
 // Runs body() in the child of a fork; whether it gave true within the time. A child that hangs is
 // ended by its alarm.

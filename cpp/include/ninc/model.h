@@ -68,7 +68,7 @@ class NINC_API Model {
   // it changes them, so that this copies none.
   Result<ModelState> State() const;
   Result<StoredState> Stored() const;  // the part of it that is no parameters
-  // A copy of one of them; without values where there is no such parameter, or no memory for it.
+  // A copy of one of them; of no elements where there is no such parameter, or no memory for it.
   Tensor parameter(size_t index) const;
   Result<size_t> FindParameter(std::string_view name) const;
   // Replaces values; every name must exist, once, and every size fit, else nothing is changed.

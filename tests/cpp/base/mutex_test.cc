@@ -16,29 +16,9 @@
 namespace ninc {
 namespace {
 
+using test::Busy;
 using test::HoldsInChild;
 using test::Rounds;
-
-// Threads that do the same over and over until they are told to stop.
-class Busy {
- public:
-  template <typename Body>
-  Busy(int count, Body body) {
-    for (int i = 0; i < count; ++i) {
-      threads_.emplace_back([this, body] {
-        while (!stop_) body();
-      });
-    }
-  }
-  ~Busy() {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-  }
-
- private:
-  std::atomic<bool> stop_{false};
-  std::vector<std::thread> threads_;
-};
 
 // Two numbers that are equal whenever nobody is inside the lock.
 struct Pair {

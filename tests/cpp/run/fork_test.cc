@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cmath>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -55,22 +54,10 @@ bool Runs(Model& model, const Shape& input) {
 class ForkTest : public testing::Test {
  protected:
   void SetUp() override { SetNumThreads(3); }
-  void TearDown() override {
-    stop_ = true;
-    for (std::thread& thread : threads_) thread.join();
-    SetNumThreads(before_);
-  }
-  template <typename Body>
-  void Repeat(Body body) {
-    threads_.emplace_back([this, body] {
-      while (!stop_) body();
-    });
-  }
+  void TearDown() override { SetNumThreads(before_); }
 
  private:
   const int before_ = GetNumThreads();
-  std::atomic<bool> stop_{false};
-  std::vector<std::thread> threads_;
 };
 
 TEST_F(ForkTest, TheChildGoesOnWithTheNetworkAndItsTrainer) {
@@ -79,10 +66,11 @@ TEST_F(ForkTest, TheChildGoesOnWithTheNetworkAndItsTrainer) {
   Model& model = *problem.model;
   StepSettings settings = problem.Settings(1e-4f, 0.9f);
   settings.average_rate = 0.1f;
-  Repeat([&] { EXPECT_TRUE(problem.Step(settings).ok()); });
-  Repeat([&] { EXPECT_TRUE(Runs(model, problem.input)); });
-  Repeat([&] { EXPECT_TRUE(Save(model, folder.File("parent")).ok()); });
-  Repeat([&] { EXPECT_TRUE(problem.trainer->velocity().ok()); });
+  Busy busy;
+  busy.Add([&] { EXPECT_TRUE(problem.Step(settings).ok()); });
+  busy.Add([&] { EXPECT_TRUE(Runs(model, problem.input)); });
+  busy.Add([&] { EXPECT_TRUE(Save(model, folder.File("parent")).ok()); });
+  busy.Add([&] { EXPECT_TRUE(problem.trainer->velocity().ok()); });
   for (int i = 0; i < Rounds(); ++i) {
     EXPECT_TRUE(HoldsInChild([&] {
       if (!Finite(model.State().value().parameters)) return false;
@@ -106,11 +94,12 @@ TEST_F(ForkTest, TheChildHasAllWeightsOfOneMoment) {
   const Values ones = Constant(*model, 1.0f), twos = Constant(*model, 2.0f);
   ASSERT_TRUE(model->SetParameters(ones).ok());
   const Shape input = Networks()[0].input;
-  Repeat([&] {
+  Busy busy;
+  busy.Add([&] {
     EXPECT_TRUE(model->SetParameters(twos).ok());
     EXPECT_TRUE(model->SetParameters(ones).ok());
   });
-  Repeat([&] { EXPECT_TRUE(Runs(*model, input)); });
+  busy.Add([&] { EXPECT_TRUE(Runs(*model, input)); });
   for (int i = 0; i < Rounds(); ++i) {
     EXPECT_TRUE(HoldsInChild([&] {
       return OneNumber(model->State().value().parameters) && Runs(*model, input) &&
@@ -121,7 +110,8 @@ TEST_F(ForkTest, TheChildHasAllWeightsOfOneMoment) {
 
 TEST_F(ForkTest, TheChildMakesItsOwnPool) {
   std::atomic<int64_t> sum{0};
-  Repeat([&] { ParallelFor(3, 1'000, [&](int64_t task, int) { sum += task; }); });
+  Busy busy;
+  busy.Add([&] { ParallelFor(3, 1'000, [&](int64_t task, int) { sum += task; }); });
   for (int i = 0; i < Rounds(); ++i) {
     EXPECT_TRUE(HoldsInChild([] {
       std::atomic<int64_t> own{0};

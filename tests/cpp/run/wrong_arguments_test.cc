@@ -218,8 +218,8 @@ TEST_F(Wrong, Files) {
   ExpectError(Load(""), StatusCode::kIo, "cannot read");
   ExpectError(Save(*model, ""), StatusCode::kIo, "the path is empty");
   const std::string cut("ab\0cd", 5);
-  ExpectError(Load(cut), kArgument, "no zero byte, got one after 'ab'");
-  ExpectError(Save(*model, cut), kArgument, "no zero byte, got one after 'ab'");
+  ExpectError(Load(cut), kArgument, "whose name has a NUL in it, after 'ab'");
+  ExpectError(Save(*model, cut), kArgument, "whose name has a NUL in it, after 'ab'");
   ExpectError(Save(*model, "never", {.metadata = {}, .extras = {{"e", nullptr}}}), kArgument,
               "extra 'e' has no array");
 }
