@@ -28,8 +28,8 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: all demo test build-cpp test-cpp test-long test-python test-embedding asan tsan fuzz check-all gpu-check bench
-.PHONY: cuda-report lint format wheel clean
+.PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
+.PHONY: fuzz check-all gpu-check bench cuda-report lint format wheel clean
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -87,6 +87,13 @@ test-cpp: build-cpp
 test-long: build-cpp
 	@$(CTEST) --preset long
 
+# What goes wrong with threads and forks goes wrong now and then: the tests of both, many times over.
+test-rounds: export NINC_TEST_ROUNDS := 1000
+test-rounds: build-cpp $(VENV)/.installed $(VENV)/.test-tools
+	@$(CTEST) --preset release -R '^(mutex|fork|six_threads|cancel)_test$$'
+	@$(BIN)/python -m pytest -q tests/python/machine/test_exit.py \
+	  tests/python/machine/test_forks.py tests/python/machine/test_one_state.py
+
 # NINC_TEST_TORCH=1 brings torch, the second opinion some tests ask for where it is installed.
 test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
 	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then $(PIP) install torch==2.13.0; fi
@@ -128,6 +135,7 @@ check-all:
 	@$(MAKE) lint
 	@$(MAKE) test NINC_TEST_TORCH=1
 	@$(MAKE) test-long
+	@$(MAKE) test-rounds
 	@$(MAKE) test-embedding
 	@$(MAKE) tsan
 	@$(MAKE) asan

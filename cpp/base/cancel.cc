@@ -4,10 +4,14 @@
 
 #include <cstdint>
 
+#include "base/float_mode.h"
+
 namespace ninc {
 namespace {
 
-constexpr int64_t kBetweenPolls = 50'000'000;  // ns
+// In ns. A poll may have to wait for a lock of the host program's (Python's for some milliseconds),
+// so it comes no more often than an answer within a fifth of a second takes.
+constexpr int64_t kBetweenPolls = 100'000'000;
 
 thread_local Cancellation* current = nullptr;
 thread_local bool polls = false;
@@ -50,7 +54,13 @@ Cancellation* CurrentCancellation() { return current; }
 bool IsCancelled() {
   if (current == nullptr) return false;
   if (polls && Now() >= next_poll) {
-    current->Poll();
+    Cancellation* const asked = current;
+    {
+      // It runs the host program's code, which may call us again.
+      const ScopedHostFloatMode mode;
+      const CancellationScope none(nullptr);
+      asked->Poll();
+    }
     next_poll = Now() + kBetweenPolls;
   }
   return current->cancelled();

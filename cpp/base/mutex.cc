@@ -19,7 +19,8 @@ thread_local uint32_t depth = 0;  // of this thread's sections, one inside the o
 std::mutex one_fork_at_a_time;
 
 void CountOut() {
-  if (inside.fetch_sub(1) == 1 && forking.load() != 0) inside.notify_all();
+  inside.fetch_sub(1);
+  if (forking.load() != 0) inside.notify_all();
 }
 
 void BeforeFork() {
@@ -71,9 +72,16 @@ void LongMutex::lock() {
     state_.wait(mine, std::memory_order_relaxed);
     seen = kFree;
   }
+  holder_.store(&depth, std::memory_order_relaxed);
+}
+
+bool LongMutex::HeldByThisThread() const {
+  return holder_.load(std::memory_order_relaxed) == &depth &&
+         state_.load(std::memory_order_relaxed) == 1 + ForkGeneration();
 }
 
 void LongMutex::unlock() {
+  holder_.store(nullptr, std::memory_order_relaxed);
   state_.store(kFree, std::memory_order_release);
   state_.notify_one();
 }

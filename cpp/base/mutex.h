@@ -12,7 +12,8 @@
 //
 // A thread inside a Mutex may take another Mutex, but no LongMutex: its holder may be waiting for
 // the fork, which waits for that thread. It may not wait for another thread's work in any other
-// way, but for ParallelFor, whose bodies take no locks.
+// way, but for a ParallelFor whose bodies take no locks. And nobody waits for a LongMutex with
+// Python's global lock in hand: its holder may want that to look at signals.
 #pragma once
 
 #include <atomic>
@@ -71,12 +72,16 @@ class LongMutex {
  public:
   void lock();
   void unlock();
+  // A signal's handler may run in the middle of what its thread does under the lock, which it would
+  // wait for without end.
+  bool HeldByThisThread() const;
 
  private:
   static constexpr uint32_t kFree = 0;
   // Else 1 + the generation of the process in which it was locked: in a child the parent's locks
   // are those of threads that the child does not have.
   std::atomic<uint32_t> state_{kFree};
+  std::atomic<const void*> holder_{nullptr};  // a thread, by the address of a variable of its own
 };
 
 }  // namespace ninc

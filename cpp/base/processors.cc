@@ -61,7 +61,6 @@ std::optional<int> CgroupProcessors(std::string_view membership, const std::stri
 namespace {
 
 thread_local AffinityMask last_affinity = {};
-std::atomic<uint32_t> affinity_changes{0};
 
 // The C library's type is made for 1,024 processors; its functions take masks of any size.
 cpu_set_t* AsCpuSet(AffinityMask* mask) { return reinterpret_cast<cpu_set_t*>(mask); }
@@ -73,17 +72,13 @@ int AffinityProcessors() {
   if (sched_getaffinity(0, sizeof(mask), AsCpuSet(&mask)) != 0) {
     return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
-  if (mask != last_affinity) {
-    last_affinity = mask;
-    affinity_changes.fetch_add(1, std::memory_order_relaxed);
-  }
+  last_affinity = mask;
   int processors = 0;
   for (const uint64_t bits : mask) processors += std::popcount(bits);
   return std::max(1, processors);
 }
 
 const AffinityMask& LastAffinity() { return last_affinity; }
-uint32_t AffinityChanges() { return affinity_changes.load(std::memory_order_relaxed); }
 
 void FollowAffinity(const AffinityMask& mask) {
   // A caller that never asked how many there are has no mask. One that is refused changes nothing.
@@ -104,7 +99,6 @@ const AffinityMask& LastAffinity() {
   static constexpr AffinityMask kNone = {};
   return kNone;
 }
-uint32_t AffinityChanges() { return 0; }
 void FollowAffinity(const AffinityMask&) {}
 int QuotaProcessors() { return std::numeric_limits<int>::max(); }
 #endif

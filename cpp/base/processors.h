@@ -14,10 +14,8 @@ using AffinityMask = std::array<uint64_t, 128>;
 
 // How many there are in the mask of the calling thread, which is looked at anew; at least 1.
 int AffinityProcessors();
-// The mask that this thread's last call found, and how often a call of any thread has found another
-// than the thread's call before.
+// The mask that this thread's last call found; empty before the first.
 const AffinityMask& LastAffinity();
-uint32_t AffinityChanges();
 // Lets the calling thread run where another one may.
 void FollowAffinity(const AffinityMask& mask);
 

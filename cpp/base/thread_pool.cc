@@ -64,13 +64,13 @@ class Pool {
   // False where another region holds the pool; nothing has run then.
   bool TryRun(int threads, int64_t tasks, const Body& body) {
     if (held_.exchange(true, std::memory_order_acquire)) return false;
-    const int workers = Resize(threads - 1, std::max(threads, GetNumThreads()) - 1);
+    const int workers = Resize(threads - 1);
     threads_ = workers + 1;
     body_ = &body;
     cancellation_ = CurrentCancellation();
-    if (const uint32_t changes = AffinityChanges(); changes != followed_changes_) {
-      followed_changes_ = changes;
+    if (affinity_ != LastAffinity()) {
       affinity_ = LastAffinity();
+      ++affinity_changes_;
     }
     for (int i = 0; i < threads_; ++i) {
       shares_[i].next.store(tasks * i / threads_, std::memory_order_relaxed);
@@ -152,8 +152,8 @@ class Pool {
       int retiring = kRetiring;
       if (worker.state.compare_exchange_strong(retiring, kStopped)) return nullptr;
       if (!worker.pool->Enter()) continue;
-      if (worker.followed_changes != worker.pool->followed_changes_) {
-        worker.followed_changes = worker.pool->followed_changes_;
+      if (worker.followed_changes != worker.pool->affinity_changes_) {
+        worker.followed_changes = worker.pool->affinity_changes_;
         FollowAffinity(worker.pool->affinity_);
       }
       // A worker late for its region may enter the next one, which may want fewer threads.
@@ -189,9 +189,9 @@ class Pool {
     return true;
   }
 
-  // Starts workers until there are `wanted`, retires those above `kept`. Returns how many of the
-  // wanted there are: fewer where the system gives no more threads.
-  int Resize(int wanted, int kept) {
+  // Starts workers until there are `wanted`; retires those that no run may want any more. Returns
+  // how many of the wanted there are: fewer where the system gives no more threads.
+  int Resize(int wanted) {
     while (count_ < wanted) {
       int retiring = kRetiring;
       if (!workers_[count_].state.compare_exchange_strong(retiring, kRunning) && !Start(count_)) {
@@ -199,12 +199,18 @@ class Pool {
       }
       ++count_;
     }
+    // Looked up only where some are too many: that asks the system.
+    if (count_ > wanted) Retire(std::max(wanted, GetNumThreads() - 1));
+    return std::min(count_, wanted);
+  }
+
+  // All but the first `kept`.
+  void Retire(int kept) {
     while (count_ > kept) {
       Worker& worker = workers_[--count_];
       worker.state.store(kRetiring);
       Wake(&worker);
     }
-    return std::min(count_, wanted);
   }
 
   alignas(64) std::atomic<bool> held_{false};
@@ -215,7 +221,7 @@ class Pool {
   Cancellation* cancellation_ = nullptr;  // null where nothing can end the region early
   // Where the callers' affinity was narrowed or widened, workers follow.
   AffinityMask affinity_ = {};
-  uint32_t followed_changes_ = 0;
+  uint32_t affinity_changes_ = 0;
   std::array<Share, kMaxThreads> shares_;
   alignas(64) std::atomic<uint32_t> gate_{0};
   std::array<Worker, kMaxThreads - 1> workers_;

@@ -196,6 +196,14 @@ ninc_status ninc_model_output_shape(ninc_model* model, const int64_t input_shape
   });
 }
 
+ninc_status ninc_model_cancel(ninc_model* model) {
+  return Guard([&]() -> Status {
+    NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_cancel", "model"));
+    model->CancelRuns();
+    return {};
+  });
+}
+
 ninc_status ninc_model_run(ninc_model* model, const int64_t input_shape[4], const float* x,
                            float* y, size_t capacity) {
   return Guard([&]() -> Status {
@@ -207,7 +215,7 @@ ninc_status ninc_model_run(ninc_model* model, const int64_t input_shape[4], cons
     NINC_RETURN_IF_ERROR(NotNull(x, "ninc_model_run", "x"));
     NINC_RETURN_IF_ERROR(NotNull(y, "ninc_model_run", "y"));
     NINC_RETURN_IF_ERROR(CheckCapacity("ninc_model_run", "y", output, capacity));
-    return model->model->Run(input, Contiguous(input, x), y);
+    return UntilCancelled(model, [&] { return model->model->Run(input, Contiguous(input, x), y); });
   });
 }
 

@@ -5,10 +5,14 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/mutex.h"
+#include "ninc/cancel.h"
 #include "ninc/model.h"
 #include "ninc/ninc.h"
 #include "ninc/status.h"
@@ -19,6 +23,22 @@ struct ninc_model {
   // handle. Nothing in the C interface changes them.
   std::map<std::string, std::string> metadata;
   ninc::Result<std::vector<std::string>> class_names;
+
+  // What calls that begin now run under.
+  std::shared_ptr<ninc::Cancellation> CurrentRuns() {
+    const std::lock_guard lock(mutex);
+    return runs;
+  }
+  // Cancels those that have begun.
+  void CancelRuns() {
+    auto later = std::make_shared<ninc::Cancellation>();
+    const std::lock_guard lock(mutex);
+    runs->Cancel();
+    runs = std::move(later);
+  }
+
+  ninc::Mutex mutex = {};
+  std::shared_ptr<ninc::Cancellation> runs = std::make_shared<ninc::Cancellation>();
 };
 
 namespace ninc::c_api {
@@ -41,6 +61,14 @@ ninc_status Guard(Function function) noexcept {
   } catch (...) {
     return Remember(NINC_INTERNAL, "unknown exception");
   }
+}
+
+// Runs `function` (which returns a Status) so that ninc_model_cancel may end it.
+template <typename Function>
+Status UntilCancelled(ninc_model* model, Function function) {
+  const std::shared_ptr<Cancellation> runs = model->CurrentRuns();
+  const CancellationScope scope(runs.get());
+  return function();
 }
 
 Status NotNull(const void* pointer, const char* function, const char* argument);

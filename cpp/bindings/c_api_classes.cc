@@ -52,13 +52,14 @@ ninc_status ninc_model_classify(ninc_model* model, const uint8_t* pixels, int64_
       NINC_RETURN_IF_ERROR(NotNull(probabilities, "ninc_model_classify", "probabilities"));
     }
     const Shape pictures{count, height, width, channels};
-    const auto best = ninc::Classify(*model->model, pictures, pixels, top);
-    if (!best.ok()) return best.status();
-    for (const ninc::TopClass& one : best.value()) {
-      *classes++ = one.index;
-      *probabilities++ = one.probability;
-    }
-    return {};
+    return UntilCancelled(model, [&]() -> Status {
+      NINC_ASSIGN_OR_RETURN(const auto best, ninc::Classify(*model->model, pictures, pixels, top));
+      for (const ninc::TopClass& one : best) {
+        *classes++ = one.index;
+        *probabilities++ = one.probability;
+      }
+      return {};
+    });
   });
 }
 
@@ -86,7 +87,8 @@ ninc_status ninc_model_class_maps(ninc_model* model, const int64_t input_shape[4
     NINC_RETURN_IF_ERROR(NotNull(x, "ninc_model_class_maps", "x"));
     NINC_RETURN_IF_ERROR(NotNull(maps, "ninc_model_class_maps", "maps"));
     NINC_RETURN_IF_ERROR(CheckCapacity("ninc_model_class_maps", "maps", shape, capacity));
-    return ninc::ClassMaps(*model->model, input, Contiguous(input, x), maps);
+    return UntilCancelled(
+        model, [&] { return ninc::ClassMaps(*model->model, input, Contiguous(input, x), maps); });
   });
 }
 

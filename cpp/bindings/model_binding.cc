@@ -209,8 +209,7 @@ void DefineModel(py::module_& module) {
       .def(
           "initialize",
           [](Model& model, uint64_t seed, const std::map<std::string, float>& stds) {
-            const py::gil_scoped_release unlocked;
-            Check(model.InitializeParameters(seed, stds));
+            Check(WithoutGil([&] { return model.InitializeParameters(seed, stds); }));
           },
           arg("seed"), arg("stds") = std::map<std::string, float>())
       .def_property_readonly("version", &Model::version)

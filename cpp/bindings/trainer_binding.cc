@@ -134,9 +134,11 @@ void SetFrozen(PyTrainer& self, const std::vector<std::string>& names) {
   Check(WithoutGil([&] { return self.trainer->SetFrozen(numbers); }));
 }
 
-// Hands each array to set(number, values).
-template <typename Set>
-void SetNamed(const PyTrainer& self, const char* function, const py::dict& values, Set set) {
+using Numbered = std::vector<std::pair<size_t, std::vector<float>>>;
+
+// Arrays by the parameters' names as values by their numbers.
+Numbered ByNumber(const PyTrainer& self, const char* function, const py::dict& values) {
+  Numbered numbered;
   for (const auto& [key, value] : values) {
     const std::string name = py::str(key);
     const size_t i = NumberOf(self, function, name);
@@ -146,18 +148,28 @@ void SetNamed(const PyTrainer& self, const char* function, const py::dict& value
       Check(InvalidShape(std::string(function) + ": " + name + ": expected shape " +
                          DimsToString(wanted) + ", got " + DimsToString(Dims(array))));
     }
-    Check(set(i, std::vector<float>(Data(array), Data(array) + array.size())));
+    numbered.emplace_back(i, std::vector<float>(Data(array), Data(array) + array.size()));
   }
+  return numbered;
+}
+
+// Calls set(number, values) for each, without the GIL.
+template <typename Set>
+void SetEach(const Numbered& numbered, Set set) {
+  Check(WithoutGil([&]() -> Status {
+    for (const auto& [number, values] : numbered) NINC_RETURN_IF_ERROR(set(number, values));
+    return {};
+  }));
 }
 
 void SetVelocity(PyTrainer& self, const py::dict& values) {
-  SetNamed(self, "set_velocity", values,
-           [&](size_t i, const auto& data) { return self.trainer->SetVelocity(i, data); });
+  SetEach(ByNumber(self, "set_velocity", values),
+          [&](size_t i, const auto& data) { return self.trainer->SetVelocity(i, data); });
 }
 
 void SetAverages(PyTrainer& self, const py::dict& values) {
-  SetNamed(self, "set_averages", values,
-           [&](size_t i, const auto& data) { return self.trainer->SetAverage(i, data); });
+  SetEach(ByNumber(self, "set_averages", values),
+          [&](size_t i, const auto& data) { return self.trainer->SetAverage(i, data); });
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #if defined(__linux__)
 #include <sys/syscall.h>
+#elif defined(__APPLE__)
+#include <pthread.h>
 #endif
 
 namespace ninc::python {
@@ -15,6 +17,8 @@ namespace {
 bool MayBeMainThread() {
 #if defined(__linux__)
   return syscall(SYS_gettid) == getpid();
+#elif defined(__APPLE__)
+  return pthread_main_np() != 0;
 #else
   return true;
 #endif

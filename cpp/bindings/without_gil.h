@@ -32,8 +32,14 @@ template <typename Function>
 auto WithoutGil(Function function) {
   bool raised = false;
   const auto run = [&] {
-    const Unlocked unlocked(&raised);
-    return function();
+    try {
+      const Unlocked unlocked(&raised);
+      return function();
+    } catch (...) {
+      // No memory, say, after a handler raised: Python has room for one exception.
+      if (raised) throw pybind11::error_already_set();
+      throw;
+    }
   };
   if constexpr (std::is_void_v<decltype(function())>) {
     run();

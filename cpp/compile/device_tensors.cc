@@ -12,6 +12,7 @@ SharedTensors DeviceTensors::Share() {
 }
 
 void DeviceTensors::Unshare() {
+  if (OnDevice()) return;  // what is written to is the device's copy
   for (size_t i = 0; i < host_.size(); ++i) {
     if (!shared_[i]) continue;
     host_[i] = std::make_shared<Tensor>(*host_[i]);
@@ -37,8 +38,12 @@ void DeviceTensors::Swap(DeviceTensors* a, DeviceTensors* b) {
 
 Status DeviceTensors::Fetch() {
   if (pending_ != nullptr && !device_.empty()) {
-    Unshare();
     for (size_t i = 0; i < host_.size(); ++i) {
+      if (shared_[i]) {  // readers keep what they have
+        host_[i] = std::make_shared<Tensor>(
+            Tensor{host_[i]->dims, std::vector<float>(host_[i]->data.size())});
+        shared_[i] = false;
+      }
       std::vector<float>& data = host_[i]->data;
       NINC_RETURN_IF_ERROR(pending_->Read(data.data(), this->data(i), data.size() * sizeof(float)));
     }

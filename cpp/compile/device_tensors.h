@@ -42,6 +42,8 @@ class DeviceTensors {
   // Before data() is written to. Where that is the process's memory, takes a copy for the writer
   // where readers hold it.
   void Unshare();
+  // Whether data() lies in memory that is not the process's.
+  bool OnDevice() const { return !device_.empty(); }
   // After MakeReady: the array's memory there.
   float* data(size_t index) {
     return device_.empty() ? host_[index]->data.data() : device_.as<float>(offsets_[index]);

@@ -1,6 +1,8 @@
 // The devices by their names.
 #include "cuda/runtime/devices.h"
 
+#include <atomic>
+
 #include "base/thread_pool.h"
 #include "ninc/backend.h"
 #include "ninc/target.h"
@@ -40,9 +42,14 @@ std::string CudaTargets() { return cuda::CompiledFor(); }
 
 Result<std::shared_ptr<Backend>> OpenDevice(std::string_view name) {
   if (name == "cpu") {  // shared by all, owned by none
-    // Every network begins on the processor: here a wrong environment is told to each of them.
-    NINC_RETURN_IF_ERROR(TargetEnvironmentStatus());
-    NINC_RETURN_IF_ERROR(NumThreadsEnvironmentStatus());
+    // Every network begins on the processor: here a wrong environment is told to each of them. One
+    // that was right is not read again, since reading races with a thread that sets variables.
+    static constinit std::atomic<bool> right{false};
+    if (!right.load(std::memory_order_relaxed)) {
+      NINC_RETURN_IF_ERROR(TargetEnvironmentStatus());
+      NINC_RETURN_IF_ERROR(NumThreadsEnvironmentStatus());
+      right.store(true, std::memory_order_relaxed);
+    }
     return std::shared_ptr<Backend>(std::shared_ptr<void>(), &CpuBackend());
   }
   if (name == "cuda") return cuda::OpenBackend();

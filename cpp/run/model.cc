@@ -28,38 +28,6 @@ PlanKey KeyOf(const Placement& place, const Shape& input, const PlanOptions& opt
 
 }  // namespace
 
-Status CheckExtra(const std::string& name, const Tensor& values) {
-  constexpr size_t kMaxName = 1024, kMaxRank = 8;  // what readers of files take
-  const auto forbidden = [](unsigned char c) {
-    return c < 0x20 || c == 0x7F || c == '/' || c == '\\';
-  };
-  if (name.empty() || name.size() > kMaxName) {
-    return InvalidArgument("an extra's name must have 1 to " + std::to_string(kMaxName) +
-                           " bytes, got " + std::to_string(name.size()));
-  }
-  if (std::any_of(name.begin(), name.end(), forbidden)) {
-    return InvalidArgument("an extra's name must have no '/', '\\' and control characters");
-  }
-  const std::string label = "extra '" + name + "': ";
-  if (values.dims.size() > kMaxRank) {
-    return InvalidShape(label + "expected at most " + std::to_string(kMaxRank) +
-                        " dimensions, got " + std::to_string(values.dims.size()));
-  }
-  int64_t size = 1, product = sizeof(float);
-  bool fits = true;
-  for (int64_t dim : values.dims) {
-    // An empty array's other extents must have a product too, as in files.
-    fits =
-        fits && dim >= 0 && !__builtin_mul_overflow(product, std::max<int64_t>(dim, 1), &product);
-    if (fits) size *= dim;
-  }
-  if (!fits || values.data.size() != static_cast<size_t>(size)) {
-    return InvalidShape(label + "shape " + DimsToString(values.dims) + " does not fit " +
-                        std::to_string(values.data.size()) + " values");
-  }
-  return {};
-}
-
 // ---- Plans --------------------------------------------------------------------------------------
 
 Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(Placement& place, const Shape& input,
@@ -88,7 +56,7 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
   const CancellationScope whole(nullptr);
   std::shared_ptr<const PreparedSet> set;
   {
-    NINC_ASSIGN_OR_RETURN(const auto lock, LockFetchedState(*place.backend));
+    NINC_ASSIGN_OR_RETURN(const auto lock, LockFetchedState());
     // Another thread may have made it meanwhile.
     const std::lock_guard slot_lock(slot.mutex);
     if (slot.set == nullptr || slot.set->version != version) {
@@ -101,18 +69,6 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
   }
   place.Trim(cache_limit);
   return set;
-}
-
-ModelState Model::Impl::StateNow() { return {{metadata, extras}, version, parameters.Share()}; }
-
-Result<std::unique_lock<Mutex>> Model::Impl::LockFetchedState(const Backend& backend) {
-  // Fetch waits for a trainer's stream, which one thread alone may use: wait until no step is being
-  // queued. On a processor nothing has to be fetched, and a step under way need not be waited for.
-  std::unique_lock<LongMutex> writer_lock(writer_mutex, std::defer_lock);
-  if (!backend.SharesMemory()) writer_lock.lock();
-  std::unique_lock lock(state_mutex);
-  NINC_RETURN_IF_ERROR(parameters.Fetch());
-  return lock;
 }
 
 Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
@@ -210,85 +166,6 @@ const Graph& Model::graph() const { return *impl_->graph; }
 const std::vector<ParameterSpec>& Model::specs() const { return impl_->specs; }
 uint64_t Model::version() const { return impl_->version; }
 
-Result<ModelState> Model::State() const {
-  return CatchOutOfMemory("state", [&]() -> Result<ModelState> {
-    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->LockFetchedState(*backend()));
-    return impl_->StateNow();
-  });
-}
-
-Result<StoredState> Model::Stored() const {
-  return CatchOutOfMemory("state", [&]() -> Result<StoredState> {
-    const std::lock_guard lock(impl_->state_mutex);
-    return StoredState{impl_->metadata, impl_->extras};
-  });
-}
-
-Tensor Model::parameter(size_t index) const {
-  Tensor none{{0}, {}};
-  if (index >= impl_->specs.size()) return none;
-  const Result<Tensor> copy = CatchOutOfMemory("parameter", [&]() -> Result<Tensor> {
-    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->LockFetchedState(*backend()));
-    return Tensor(impl_->parameters.host(index));
-  });
-  return copy.ok() ? *copy : none;
-}
-
-std::map<std::string, std::string> Model::metadata() const {
-  const std::lock_guard lock(impl_->state_mutex);
-  return impl_->metadata;
-}
-
-void Model::SetMetadata(const std::string& key, std::string text) {
-  const std::lock_guard lock(impl_->state_mutex);
-  impl_->metadata[key] = std::move(text);
-}
-
-Extras Model::extras() const {
-  const std::lock_guard lock(impl_->state_mutex);
-  return impl_->extras;
-}
-
-Status Model::SetExtra(const std::string& name, Tensor values) {
-  return CatchOutOfMemory("extra", [&] {
-    return Change({{}, {{name, std::make_shared<const Tensor>(std::move(values))}}});
-  });
-}
-
-bool Model::RemoveExtra(const std::string& name) {
-  const std::lock_guard lock(impl_->state_mutex);
-  return impl_->extras.erase(name) != 0;
-}
-
-Status Model::Change(const StoredChanges& changes) {
-  for (const auto& [name, values] : changes.extras) {
-    if (values != nullptr) NINC_RETURN_IF_ERROR(CheckExtra(name, *values));
-  }
-  return CatchOutOfMemory("metadata", [&]() -> Status {
-    const std::lock_guard lock(impl_->state_mutex);
-    // Copies are changed and then exchanged, since memory may run out in between.
-    std::map<std::string, std::string> metadata = impl_->metadata;
-    Extras extras = impl_->extras;
-    for (const auto& [key, text] : changes.metadata) {
-      if (text) {
-        metadata[key] = *text;
-      } else {
-        metadata.erase(key);
-      }
-    }
-    for (const auto& [name, values] : changes.extras) {
-      if (values != nullptr) {
-        extras[name] = values;
-      } else {
-        extras.erase(name);
-      }
-    }
-    impl_->metadata.swap(metadata);
-    impl_->extras.swap(extras);
-    return {};
-  });
-}
-
 Result<size_t> Model::FindParameter(std::string_view name) const {
   const auto found = impl_->numbers.find(name);
   if (found != impl_->numbers.end()) return found->second;
@@ -310,7 +187,7 @@ Status Model::SetParameters(std::vector<std::pair<std::string, std::vector<float
     numbers.push_back(number);
   }
   return CatchOutOfMemory("parameters", [&]() -> Status {
-    const std::lock_guard writer_lock(impl_->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto writer_lock, impl_->LockWriter());
     const std::lock_guard lock(impl_->state_mutex);
     NINC_RETURN_IF_ERROR(impl_->parameters.Fetch());
     for (size_t i = 0; i < values.size(); ++i) {
@@ -380,7 +257,7 @@ Status Model::MoveTo(std::string_view device) {
     if (device == impl_->placement()->backend->name()) return {};
     NINC_ASSIGN_OR_RETURN(std::shared_ptr<Backend> backend, OpenDevice(device));
     auto place = std::make_shared<Placement>(backend);
-    const std::lock_guard writer_lock(impl_->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto writer_lock, impl_->LockWriter());
     const std::lock_guard lock(impl_->state_mutex);
     NINC_RETURN_IF_ERROR(impl_->parameters.MakeReady(backend, backend.get(), "parameters"));
     const std::lock_guard placement_lock(impl_->placement_mutex);

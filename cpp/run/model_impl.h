@@ -52,8 +52,17 @@ struct NINC_LOCAL Model::Impl {
   }
   Result<std::shared_ptr<const Plan>> PlanFor(Placement& place, const Shape& input,
                                               const PlanOptions& options, Target target);
-  // The state's lock, with the parameters fetched from `backend`, where they are.
-  Result<std::unique_lock<Mutex>> LockFetchedState(const Backend& backend);
+  // The writer's lock; an error where this thread holds it, in a handler of signals that runs in
+  // the middle of its own training step.
+  Result<std::unique_lock<LongMutex>> LockWriter();
+  // The locks of a reader, with the parameters fetched to the process's memory: the state's, and
+  // while the parameters are on a device of its own memory, whose stream a trainer may be using,
+  // the writer's as well.
+  struct ReaderLock {
+    std::unique_lock<LongMutex> writer;
+    std::unique_lock<Mutex> state;
+  };
+  Result<ReaderLock> LockFetchedState();
   // An inference plan's weights, as of now. used: where not null, gets the state they are of.
   Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan,
                                                          ModelState* used = nullptr);

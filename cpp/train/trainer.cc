@@ -32,7 +32,7 @@ Result<std::unique_ptr<Trainer>> Trainer::Create(std::shared_ptr<Model> model,
 
 Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
   return CatchOutOfMemory("set_frozen", [&]() -> Status {
-    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
     const std::vector<ParameterSpec>& specs = impl_->model_impl->specs;
     std::vector<bool> chosen(specs.size());
     for (size_t index : parameters) {
@@ -63,7 +63,7 @@ Result<StepResult> Trainer::Step(const Shape& input, const StridedView& x, const
                                  const StepSettings& settings) {
   return CatchOutOfMemory("training step", [&]() -> Result<StepResult> {
     NINC_RETURN_IF_ERROR(CheckBatch(input, x, labels));
-    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
     NINC_RETURN_IF_ERROR(impl_->Step(input, x, labels, settings));
     return impl_->ReadResult(impl_->state());
   });
@@ -75,7 +75,7 @@ Result<std::shared_ptr<PendingStep>> Trainer::Launch(const Shape& input, const S
   return CatchOutOfMemory("training step", [&]() -> Result<std::shared_ptr<PendingStep>> {
     NINC_RETURN_IF_ERROR(CheckBatch(input, x, labels));
     auto outcome = std::make_shared<Outcome>(impl_);
-    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
     // The places of outcomes that nobody has read are about to be written over.
     if (impl_->next_outcome == 0) impl_->ResolveAll();
     NINC_RETURN_IF_ERROR(impl_->Step(input, x, labels, settings));
@@ -92,7 +92,7 @@ Result<StepResult> Trainer::Gradients(const Shape& input, const StridedView& x,
     if (gradients == nullptr) {
       return InvalidArgument("gradients is a null pointer; it must point to a vector of tensors");
     }
-    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
     NINC_ASSIGN_OR_RETURN(const RunArguments run,
                           impl_->BeginStep(input, x, labels, {.key = {seed, step}}));
     NINC_RETURN_IF_ERROR(impl_->ForwardBackward(run, false));
@@ -110,7 +110,7 @@ Result<std::string> Trainer::FindNonFinite(const Shape& input, const StridedView
                                            const int64_t* labels, uint64_t seed, uint64_t step) {
   return CatchOutOfMemory("diagnosis", [&]() -> Result<std::string> {
     NINC_RETURN_IF_ERROR(CheckBatch(input, x, labels));
-    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
     NINC_ASSIGN_OR_RETURN(const RunArguments run,
                           impl_->BeginStep(input, x, labels, {.key = {seed, step}}));
     return ninc::FindNonFinite(impl_->plan_impl(), impl_->stream(), run);
@@ -123,7 +123,7 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
     if (!(momentum >= 0 && momentum <= 1)) {
       return InvalidArgument("momentum must be in [0, 1], got " + std::to_string(momentum));
     }
-    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
     NINC_ASSIGN_OR_RETURN(RunArguments run, impl_->BeginStep(input, x, nullptr, {.updated = 1}));
     run.dropout = false;
     run.norm_momentum = momentum;
@@ -134,18 +134,17 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
     const CancellationScope whole(nullptr);
     const std::lock_guard state_lock(model.state_mutex);
     model.parameters.Unshare();
-    NINC_RETURN_IF_ERROR(Execute(plan.update.statistics, impl_->RunOf(run)));
     model.parameters.DeviceChanged(impl_->arena.stream());
     ++model.version;
-    return {};
+    return Execute(plan.update.statistics, impl_->RunOf(run));
   });
 }
 
 Result<SharedTensors> Trainer::velocity() const { return impl_->Share(&impl_->velocity); }
 
 Status Trainer::SetVelocity(size_t index, const std::vector<float>& values) {
-  return CatchOutOfMemory("velocity", [&] {
-    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+  return CatchOutOfMemory("velocity", [&]() -> Status {
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
     return impl_->Replace(index, values, "velocity", &impl_->velocity);
   });
 }
@@ -154,7 +153,7 @@ Result<SharedTensors> Trainer::averages() const { return impl_->Share(&impl_->av
 
 Status Trainer::SetAverage(size_t index, const std::vector<float>& values) {
   return CatchOutOfMemory("averages", [&]() -> Status {
-    const std::lock_guard lock(impl_->model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
     impl_->MakeAverages();
     return impl_->Replace(index, values, "average", &impl_->averages);
   });
@@ -163,7 +162,7 @@ Status Trainer::SetAverage(size_t index, const std::vector<float>& values) {
 Status Trainer::SwapAverages() {
   return CatchOutOfMemory("averages", [&]() -> Status {
     Model::Impl& model = *impl_->model_impl;
-    const std::lock_guard lock(model.writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, model.LockWriter());
     if (impl_->averages.empty()) return InvalidArgument("there are no averages yet");
     const std::lock_guard state_lock(model.state_mutex);
     NINC_RETURN_IF_ERROR(impl_->averages.Fetch());

@@ -223,7 +223,7 @@ void Trainer::Impl::ResolveAll() {
 }
 
 Result<StepResult> Outcome::Wait() {
-  const std::lock_guard lock(trainer_->model_impl->writer_mutex);
+  NINC_ASSIGN_OR_RETURN(const auto lock, trainer_->model_impl->LockWriter());
   trainer_->Resolve(this);
   return *known_;
 }
@@ -247,7 +247,7 @@ void Trainer::Impl::MakeAverages() {
 
 Result<SharedTensors> Trainer::Impl::Share(DeviceTensors* tensors) const {
   return CatchOutOfMemory("trainer", [&]() -> Result<SharedTensors> {
-    const std::lock_guard lock(model_impl->writer_mutex);
+    NINC_ASSIGN_OR_RETURN(const auto lock, model_impl->LockWriter());
     const std::lock_guard state_lock(model_impl->state_mutex);
     NINC_RETURN_IF_ERROR(tensors->Fetch());
     return tensors->Share();

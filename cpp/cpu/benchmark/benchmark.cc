@@ -6,6 +6,7 @@
 #include <chrono>
 #include <random>
 
+#include "base/cancel.h"
 #include "base/aligned.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/conv2d.h"
@@ -140,6 +141,7 @@ Result<std::vector<double>> TimeConv2d(const Conv2dProblem& problem, Pass pass, 
     const double start = Seconds();
     run();
     seconds.push_back(Seconds() - start);
+    if (IsCancelled()) return Cancelled();
   }
   return seconds;
 }

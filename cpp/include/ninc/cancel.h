@@ -22,8 +22,8 @@ class NINC_API Cancellation {
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }  // from any thread
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
-  // Called now and then, after 50 ms at the earliest, by the thread that opened the scope, while it
-  // computes. May call Cancel.
+  // Called now and then, after 100 ms at the earliest, by the thread that opened the scope, while
+  // it computes. May call Cancel.
   virtual void Poll() {}
 
  private:

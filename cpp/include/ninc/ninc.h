@@ -81,6 +81,11 @@ NINC_API ninc_status ninc_model_output_shape(ninc_model* model, const int64_t in
 NINC_API ninc_status ninc_model_run(ninc_model* model, const int64_t input_shape[4], const float* x,
                                     float* y, size_t capacity);
 
+/* Ends the calls of this model that compute now, on other threads: they return NINC_CANCELLED
+ * within some milliseconds, and what they were to write is undefined. Later calls are not
+ * concerned. */
+NINC_API ninc_status ninc_model_cancel(ninc_model* model);
+
 /* The text stored in the file under `key`, NULL where there is none: "classes" (a JSON list of
  * names), "preprocessing" (JSON). Valid as long as the model. */
 NINC_API ninc_status ninc_model_metadata(const ninc_model* model, const char* key,

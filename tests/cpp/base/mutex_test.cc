@@ -127,6 +127,18 @@ TEST(LongMutex, KeepsThreadsApart) {
   EXPECT_EQ(count, kThreads * kTimes);
 }
 
+TEST(LongMutex, KnowsWhetherThisThreadHoldsIt) {
+  LongMutex mutex;
+  EXPECT_FALSE(mutex.HeldByThisThread());
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_TRUE(mutex.HeldByThisThread());
+    std::thread([&] { EXPECT_FALSE(mutex.HeldByThisThread()); }).join();
+    EXPECT_TRUE(HoldsInChild([&] { return !mutex.HeldByThisThread(); }));
+  }
+  EXPECT_FALSE(mutex.HeldByThisThread());
+}
+
 TEST(Fork, SeveralThreadsMayForkAtOnce) {
   Mutex mutex;
   Pair pair;
@@ -157,6 +169,22 @@ TEST(Fork, InsideALockLeavesItHeldAndTheChildCanGoOn) {
     const std::lock_guard inner(other);
     return HoldsInChild([] { return true; });
   }));
+}
+
+TEST(Fork, InsideALockWaitsForOtherThreadsToo) {
+  Mutex mutex, other;
+  Pair pair;
+  const Busy busy(2, [&] {
+    const std::lock_guard lock(other);
+    pair.Change();
+  });
+  const std::lock_guard lock(mutex);
+  for (int i = 0; i < Rounds(); ++i) {
+    EXPECT_TRUE(HoldsInChild([&] {
+      const std::lock_guard inner(other);
+      return pair.whole();
+    }));
+  }
 }
 
 TEST(Fork, CountsGenerations) {

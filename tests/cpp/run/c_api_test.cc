@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <string>
 #include <thread>
@@ -264,6 +265,24 @@ TEST_F(CApiTest, SeveralThreadsRunOneModel) {
   }
   for (std::thread& thread : threads) thread.join();
   for (const std::vector<float>& y : results) EXPECT_EQ(y, results[0]);
+}
+
+TEST_F(CApiTest, CancelsWhatRunsNowAndNothingLater) {
+  const int64_t input[4] = {16, 3, 64, 64};
+  const std::vector<float> x(16 * 3 * 64 * 64, 0.5f);
+  std::vector<float> y(16 * 4);
+  std::atomic<bool> ended{false};
+  ninc_status status = NINC_OK;
+  std::thread runner([&] {
+    while (status == NINC_OK) status = ninc_model_run(model_, input, x.data(), y.data(), y.size());
+    ended = true;
+  });
+  while (!ended) EXPECT_EQ(ninc_model_cancel(model_), NINC_OK);
+  runner.join();
+  EXPECT_EQ(status, NINC_CANCELLED);
+  EXPECT_EQ(ninc_model_run(model_, input, x.data(), y.data(), y.size()), NINC_OK);
+  EXPECT_EQ(ninc_model_cancel(nullptr), NINC_INVALID_ARGUMENT);
+  ExpectLastError("model is NULL");
 }
 
 }  // namespace

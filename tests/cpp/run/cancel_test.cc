@@ -134,6 +134,37 @@ TEST(Cancel, AStepLeavesWeightsStatisticsVelocitiesAndAverages) {
   }
 }
 
+// What a handler of signals may do in the middle of a step: all that does not change the network.
+class UsesTheNetwork : public Cancellation {
+ public:
+  explicit UsesTheNetwork(Problem* problem) : problem_(problem) {}
+  int polls = 0;
+
+ private:
+  void Poll() override {
+    ++polls;
+    EXPECT_EQ(1e-310 * polls > 0, true) << "denormals are the host program's here";
+    EXPECT_TRUE(problem_->model->State().ok());
+    RunModel(*problem_->model, problem_->input, problem_->x);
+    EXPECT_EQ(problem_->model->SetParameters({}).code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(problem_->trainer->SwapAverages().code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(problem_->trainer->velocity().status().code(), StatusCode::kInvalidArgument);
+    Cancel();
+  }
+  Problem* const problem_;
+};
+
+TEST(Cancel, APollInTheMiddleOfAStepMayRunTheNetworkButNotTrainIt) {
+  Problem problem(Networks()[1]);
+  const StepSettings settings = problem.Settings(1e-4f, 0.9f);
+  UsesTheNetwork cancellation(&problem);
+  const CancellationScope scope(&cancellation);
+  Status status;
+  while (status.ok()) status = problem.Step(settings).status();
+  EXPECT_EQ(status.code(), StatusCode::kCancelled);
+  EXPECT_EQ(cancellation.polls, 1);
+}
+
 TEST(Cancel, FromAnotherThread) {
   const std::shared_ptr<Model> model = RandomModel(Networks()[0]);
   const Shape input{64, 64, 64, 3};

@@ -14,7 +14,8 @@ from ninc import functional as F, nn
 net = nn.Sequential(nn.MlpConv(3, (24, 24), 3, padding=1), nn.GlobalAvgPool2d())
 x = np.ones((4, 3, 48, 48), np.float32)
 pictures = np.zeros((4, 48, 48, 3), np.uint8)
-net.preprocessing = ninc.preprocess.Preprocessing.fit(np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3))
+some = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
+net.preprocessing = ninc.preprocess.Preprocessing.fit(some)
 trainer = ninc.Trainer(net, ninc.SGD(1e-3))
 labels = np.zeros(4, np.int64)
 weights = net.state_dict()
@@ -26,6 +27,7 @@ WORK = {
     "save": lambda: net.save("/dev/null"),
     "operation": lambda: F.conv2d_backward(x, x, np.ones((3, 3, 1, 1), np.float32)),
     "plan": lambda: net.plan((1, 3, 8, 8)).describe(),
+    "make": lambda: nn.Conv2d(3, 64, 5) and nn.Sequential(nn.Conv2d(3, 64, 5)),
 }
 
 def serve(work):
@@ -37,7 +39,7 @@ for name in names:
         threading.Thread(target=serve, args=(WORK[name],), daemon=True).start()
 time.sleep(0.02)
 """
-ALL = ("run", "predict", "train", "load", "save", "operation", "plan")
+ALL = ("run", "predict", "train", "load", "save", "operation", "plan", "make")
 
 
 @pytest.mark.parametrize("names", [*((name,) for name in ALL), ALL], ids="+".join)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/cancel.h"
 #include "base/carver.h"
 #include "base/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
@@ -162,7 +163,7 @@ void DepthwiseBackwardWeights(const Conv2dPass& conv, const float* x, const floa
     std::fill_n(zeros, channels, 0.0f);
     const int64_t channel0 = task * kChannelBlock;
     const int64_t count = std::min(kChannelBlock, channels - channel0);
-    for (int64_t first = 0; first < pixels; first += kBlockPixels) {
+    for (int64_t first = 0; first < pixels && !IsCancelled(); first += kBlockPixels) {
       const int64_t block = std::min(kBlockPixels, pixels - first);
       TapRows(lattice, x, zeros, 0, first, block, 0, lattice.h.taps, kBlockPixels, rows);
       for (int64_t t = 0; t < taps; ++t) {
