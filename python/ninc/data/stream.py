@@ -40,8 +40,10 @@ class BatchStream:
             )
         self._batches = batches
         self.classes = None if classes is None else listed_classes("BatchStream", classes)
-        # An iterator under way and its first batch, fetched before the epoch that it belongs to.
-        self._opened: tuple[Batch, Iterator[Any]] | None = None
+        # Iterators under way with their first batches, fetched before the epochs that they belong
+        # to: one, but where several threads ask first at the same time. A list, since no two of
+        # them can take the same out of it.
+        self._opened: list[tuple[Batch, Iterator[Any]]] = []
         self._used_up = False
         # Table from labels as given to labels as `classes` counts them, where the two differ.
         self._table: np.ndarray | None = None
@@ -77,22 +79,30 @@ class BatchStream:
 
     def first(self) -> Batch:
         """The next epoch's first batch, (x, y), which that epoch will give again."""
-        if self._opened is None:
-            iterator = self._open()
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                raise ArgumentError("BatchStream: there are no batches") from None
-            self._opened = self._checked(batch, 1), iterator
-        return self._opened[0]
+        try:
+            return self._opened[-1][0]
+        except IndexError:
+            opened = self._begin()
+            self._opened.append(opened)
+            return opened[0]
 
     def epoch(self) -> Iterator[Batch]:
         """All batches of one epoch, checked."""
-        first = self.first()
-        iterator = self._opened[1]
-        self._opened = None
+        try:
+            first, iterator = self._opened.pop()
+        except IndexError:
+            first, iterator = self._begin()
         rest = (self._checked(batch, number) for number, batch in enumerate(iterator, start=2))
         return chain([first], rest)
+
+    def _begin(self) -> tuple[Batch, Iterator[Any]]:
+        """An epoch's first batch, and an iterator of the rest."""
+        iterator = self._open()
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            raise ArgumentError("BatchStream: there are no batches") from None
+        return self._checked(batch, 1), iterator
 
     def _open(self) -> Iterator[Any]:
         if callable(self._batches):
@@ -164,7 +174,5 @@ def relabelled(stream: BatchStream, table: np.ndarray, classes: Sequence[str]) -
     """
     other = copy.copy(stream)
     other._table, other.classes = table, list(classes)
-    if stream._opened is not None:
-        (x, y), rest = stream._opened
-        other._opened = (x, table[y]), rest
+    other._opened = [((x, table[y]), rest) for (x, y), rest in stream._opened]
     return other

@@ -130,16 +130,18 @@ class Rates:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
-        self._key: Any = None
-        self._vectors: tuple[np.ndarray, np.ndarray] | None = None
+        # What `rates_key` gave and the vectors it belongs to, exchanged as one: a thread that sets
+        # a trainer's optimizer comes here beside the one that trains.
+        self._known: tuple[Any, tuple[np.ndarray, np.ndarray] | None] = None, None
 
     def of(self, optimizer: SGD) -> tuple[np.ndarray, np.ndarray]:
         """(lr, weight_decay) as `SGD.vectors` gives them now; the arrays are not to be changed."""
         key = optimizer.rates_key()
-        if self._vectors is None or key is None or key != self._key:
-            self._vectors = optimizer.vectors(self.names)
-            self._key = key
-        return self._vectors
+        known, vectors = self._known
+        if vectors is None or key is None or key != known:
+            vectors = optimizer.vectors(self.names)
+            self._known = key, vectors
+        return vectors
 
 
 def _norm_or_none(where: str, name: str, value: float | None) -> float | None:

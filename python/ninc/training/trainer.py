@@ -51,6 +51,8 @@ class Trainer(Settings):
     average: the averaged weights that `fit` validates and ends with in place of the last ones; see
         `ninc.averages`.
 
+    A trainer is one thread's at a time; others may meanwhile use its network.
+
         trainer = ninc.Trainer(net, ninc.SGD(0.1, momentum=0.9), schedule=OneCycle())
         history = trainer.fit(train, test, epochs=10)
     """
