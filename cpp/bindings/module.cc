@@ -4,7 +4,9 @@
 
 #include "bindings/status.h"
 
-PYBIND11_MODULE(_core, module) {
+// Python without its global lock leaves it out here, too: the core has locks of its own, and these
+// functions keep nothing between calls.
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   module.doc() = "The C++ core of ninc; use the functions and classes of ninc instead.";
   ninc::python::RegisterErrors();
   ninc::python::DefineControl(module);
