@@ -13,6 +13,7 @@ from . import _core
 from ._base.arguments import input_told, integer, one_of, shown
 from ._base.arguments import path as file_path
 from ._base.arrays import on_gpu
+from ._base.locks import fork_safe_lock
 from .errors import ArgumentError, ShapeError
 from .formats import metadata
 from .formats.head import with_new_head
@@ -27,6 +28,10 @@ from .inference.summary import summary
 from .preprocess import Preprocessing
 
 PRECISIONS = ("float32", "strict", "fast")
+
+# Held while a network's model is made, or set to what the network notes besides: two threads may
+# use or set the same network at the same time.
+making = fork_safe_lock()
 
 
 class Network:
@@ -251,9 +256,10 @@ class Network:
         self._set_precision(one_of("network", "precision", name, PRECISIONS))
 
     def _set_precision(self, name: str) -> None:
-        self._precision = name
-        if self._core_model is not None:  # a graph makes its model when first used
-            self._core_model.set_precision(name)
+        with making:
+            self._precision = name
+            if self._core_model is not None:  # a graph makes its model when first used
+                self._core_model.set_precision(name)
 
     @property
     def plan_cache_limit(self) -> int:

@@ -1,4 +1,4 @@
-"""A lock that a process made by fork finds free, whichever thread held it at that moment.
+"""Locks that a process made by fork finds free, whichever thread held them at that moment.
 
 Of all threads the child has the one alone that forked: a lock that another held stays locked there
 for ever. What our locks guard is whole at every moment, or made anew by who finds it half made.
@@ -9,39 +9,33 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from typing import Any
 
 
-class ForkSafeLock:
-    """A lock for `with`, free in the child of a fork unless the thread that forked holds it."""
+def fork_safe_lock() -> Any:
+    """A lock for `with`, free in the child of a fork unless the thread that forked holds it.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner: int | None = None
-        _all.add(self)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._owner = threading.get_ident()
-
-    def __exit__(self, *_: object) -> None:
-        self._owner = None
-        self._lock.release()
-
-    def renew(self) -> None:
-        """Makes the lock as it should be in a child, which has this thread alone."""
-        self._lock = threading.Lock()
-        if self._owner == threading.get_ident():
-            self._lock.acquire()
-        else:
-            self._owner = None
+    It is Python's own RLock, which has no Python code: a signal's handler that raises comes before
+    the lock is taken, or within the block that gives it back. The thread that holds it may take it
+    again, as a signal's handler does that uses what the interrupted code was at.
+    """
+    lock = threading.RLock()
+    _all.add(lock)
+    return lock
 
 
-_all: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
+# Threads add to it and the collector takes away from it by single operations, which are whole with
+# Python's global lock and without. It is iterated over in the child of a fork alone, by its only
+# thread; without the global lock Python stops all threads for a fork, none of them amid such an
+# operation.
+_all: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _renew_all() -> None:
     for lock in list(_all):
-        lock.renew()
+        # Private, but what Python's own modules, logging among them, do to their locks.
+        if not lock._is_owned():
+            lock._at_fork_reinit()
 
 
 if hasattr(os, "register_at_fork"):  # where there is no fork, nothing is to be done

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._base.arguments import flag, listed, path, shown, whole
-from .._base.locks import ForkSafeLock
+from .._base.locks import fork_safe_lock
 from .._base.parallel import in_parallel
 from ..errors import ArgumentError, FileError, ShapeError
 from ..preprocess import Framing, open_picture, picture_size
@@ -18,6 +18,18 @@ from .source import Digest, Source
 
 # So many bytes of each file count in a fingerprint; 60,000 small pictures then take about a second.
 _IDENTIFYING_BYTES = 4096
+
+
+class _Room:
+    """Memory for `count` pictures of some that are decoded."""
+
+    def __init__(self, shape: Sequence[int], count: int) -> None:
+        # The place of each picture in `pixels`, or -1. A kept picture is never given up for
+        # another: an epoch visits each once, so that as many are found whichever are kept.
+        self.slots = np.full(shape[0], -1, np.int64)
+        # The system gives the memory only as pictures come in.
+        self.pixels = np.empty((count, *shape[1:]), np.uint8)
+        self.used = 0
 
 
 class DecodedSource(Source):
@@ -28,12 +40,12 @@ class DecodedSource(Source):
     def __init__(self, shape: Sequence[int], threads: int | None = None) -> None:
         super().__init__(shape)
         self.threads = threads  # None means as many as ninc uses at the time
-        # The place of each picture in `_kept`, or -1. A kept picture is never given up for another:
-        # an epoch visits each once, so that as many are found whichever are kept.
-        self._slots = np.full(len(self), -1, np.int64)
-        self._kept = np.empty((0, *self.shape[1:]), np.uint8)
-        self._used = 0
-        self._lock = ForkSafeLock()
+        # Exchanged as one, and taken up once by who reads: `keep` may be called meanwhile.
+        self._room = _Room(self.shape, 0)
+        # Held while numbers of the room, or of its pictures, are read or written. Not while pixels
+        # are: those of a slot that `slots` tells do not change, and who has seen it there under the
+        # lock sees them, too.
+        self._lock = fork_safe_lock()
 
     def decode(self, index: int) -> np.ndarray:
         """H×W×C uint8 of one picture."""
@@ -42,17 +54,15 @@ class DecodedSource(Source):
     def keep(self, limit: int) -> None:
         each = int(np.prod(self.shape[1:], dtype=np.int64))
         count = min(len(self), limit // max(1, each))
-        with self._lock:
-            self._slots[:] = -1
-            self._used = 0
-            # The system gives the memory only as pictures come in.
-            self._kept = np.empty((count, *self.shape[1:]), np.uint8)
+        self._room = _Room(self.shape, count)
 
     def read(self, indices, advance=None, failed=None):
         pixels = np.empty((len(indices), *self.shape[1:]), np.uint8)
-        slots = self._slots[indices]
+        room = self._room
+        with self._lock:
+            slots = room.slots[indices]
         there = np.flatnonzero(slots >= 0)
-        pixels[there] = self._kept[slots[there]]
+        pixels[there] = room.pixels[slots[there]]
         if advance is not None and there.size:
             advance(len(there))
         missing = np.flatnonzero(slots < 0)
@@ -71,14 +81,15 @@ class DecodedSource(Source):
 
     def _decode_and_keep(self, index: int) -> np.ndarray:
         pixels = self.decode(index)
-        if self._used < len(self._kept):
-            with self._lock:
-                slot = self._used
-                if slot == len(self._kept):
-                    return pixels
-                self._used += 1
-            self._kept[slot] = pixels
-            self._slots[index] = slot  # others see the place only now, when the pixels are there
+        room = self._room
+        with self._lock:
+            slot = room.used
+            if slot == len(room.pixels):
+                return pixels
+            room.used += 1
+        room.pixels[slot] = pixels
+        with self._lock:
+            room.slots[index] = slot  # others see the place only now, when the pixels are there
         return pixels
 
 
@@ -158,13 +169,14 @@ class PictureFiles(DecodedSource):
         for index in indices:
             file = self.files[index]
             name = os.path.relpath(file, self.root) if self.root else os.path.basename(file)
-            if self._sizes[index] < 0:
-                self._note(index)
-            size, mark = self._sizes[index], self._marks[index]
+            with self._lock:  # the two belong together
+                size, mark = int(self._sizes[index]), int(self._marks[index])
+            if size < 0:
+                size, mark = self._note(index)
             words = f"{name.replace(os.sep, '/')}\0{size}\0{mark}\0"
             digest.update(words.encode(errors="surrogateescape"))
 
-    def _note(self, index: int) -> None:
+    def _note(self, index: int) -> tuple[int, int]:
         """Notes size and a digest of the first bytes, which tell another picture of this size."""
         file = self.files[index]
         try:
@@ -173,8 +185,10 @@ class PictureFiles(DecodedSource):
                 size = os.fstat(opened.fileno()).st_size
         except OSError as error:
             raise FileError.of(error, f"{file}: cannot be found any more", file) from error
-        mark = hashlib.blake2b(beginning, digest_size=8).digest()
-        self._sizes[index], self._marks[index] = size, int.from_bytes(mark, "little")
+        mark = int.from_bytes(hashlib.blake2b(beginning, digest_size=8).digest(), "little")
+        with self._lock:
+            self._sizes[index], self._marks[index] = size, mark
+        return size, mark
 
 
 class FittedPictures(DecodedSource):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .._base.arrays import made
-from .._base.locks import ForkSafeLock
+from .._base.locks import fork_safe_lock
 from ..errors import FileError
 from ..preprocess import Framing
 
@@ -186,7 +186,7 @@ class WholeSource(Source):
         super().__init__(shape, dtype)
         self._load = load
         self._array: np.ndarray | None = None
-        self._lock = ForkSafeLock()
+        self._lock = fork_safe_lock()
 
     def read(self, indices, advance=None, failed=None):
         return ArraySource(self.read_all()).read(indices, advance)

@@ -38,6 +38,7 @@ class Description:
     """The nodes of a network in order; every node stands after its inputs."""
 
     def __init__(self) -> None:
+        # Never changed in place: other threads and copies may be looking at the list.
         self.nodes: list[Node] = []
         self.output: str | None = None  # None: the last node
         self._counts: dict[str, int] = {}
@@ -49,7 +50,7 @@ class Description:
         if self.nodes:
             raise ArgumentError("a network has one input, and it is the first to be added")
         self._check_name(name)
-        self.nodes.append(Node(name, "Input", (), None))
+        self.nodes = [Node(name, "Input", (), None)]
         return name
 
     def add(self, layer: Layer, inputs: Sequence[str], name: str | None = None) -> str:
@@ -77,7 +78,7 @@ class Description:
             self._check_name(label)
             added.append(Node(label, operation.op, tuple(inputs), operation))
             inputs = (label,)
-        self.nodes += added
+        self.nodes = self.nodes + added
         self._counts = counts
         return added[-1].name
 

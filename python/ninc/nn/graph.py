@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 from .. import _core
 from .._base.arguments import integer, shown
-from .._base.locks import ForkSafeLock
 from ..errors import ArgumentError, ModelError
 from ..formats.metadata import copy_stored
-from ..network import Network
+from ..network import Network, making
 from .description import INPUT, Description, make_model
 from .layers import Layer
-
-# Held while any graph's model is made: two threads may use a new network first at the same time.
-_making = ForkSafeLock()
 
 
 class Value:
@@ -37,20 +36,27 @@ class Graph(Network):
 
     The network returns the value of the layer added last, unless `set_output` chose another. It
     may be run at any point and added to afterwards: weights, preprocessing and class names stay. A
-    trainer made before still trains the network as it was then.
+    trainer made before still trains the network as it was then. Several threads may add to one
+    graph, and use it meanwhile.
 
     seed: of the initial weights, which depend on it and on the layer's name alone.
     """
 
+    # How many changes the description has seen, and how many of them are in the core's model: two
+    # numbers, since a change may come while the model is made. A pickle from before they were
+    # counted has neither, and a model that is as described.
+    _changes = _made = 0
+
     def __init__(self, seed: int = 0) -> None:
         self._seed = integer("Graph", "seed", seed, 0)
         self._description = Description()
-        self._changed = True
+        self._changes = 1  # from no network to an empty one
         super().__init__(None)
 
     def input(self, name: str = INPUT) -> Value:
         """The network's one input, N×C×H×W."""
-        return Value(self, self._description.add_input(name))
+        with making:
+            return Value(self, self._description.add_input(name))
 
     def add(self, layer: Layer, *inputs: Value | str, name: str | None = None) -> Value:
         """Adds a layer after values of this graph, or after layers given by their names.
@@ -59,23 +65,28 @@ class Graph(Network):
         """
         if not inputs:
             raise ArgumentError(f"{layer!r}: needs an input to be added behind")
-        names = tuple(self._name_of(value) for value in inputs)
-        last = self._description.add(layer, names, name)
-        self._changed = True
+        with making:
+            names = tuple(self._name_of(value) for value in inputs)
+            last = self._description.add(layer, names, name)
+            self._changes += 1
         return Value(self, last)
 
     def set_output(self, value: Value | str) -> None:
         """Makes the network return this value."""
-        self._description.output = self._name_of(value)
-        self._changed = True
+        with making:
+            self._description.output = self._name_of(value)
+            self._changes += 1
 
     @property
     def core(self) -> _core.Model:
-        if self._changed:
-            with _making:
-                if self._changed:  # no other thread has made it meanwhile
-                    self._core_model = self._make_model()
-                    self._changed = False
+        if self._made != self._changes:
+            with making:
+                changes = self._changes
+                if self._made != changes:  # no other thread has made it meanwhile
+                    model = self._make_model()
+                    if self._made < changes:  # nor a signal's handler amid the making
+                        self._core_model = model  # first: who finds the count right takes the model
+                        self._made = changes
         return self._core_model
 
     def _make_model(self) -> _core.Model:
@@ -89,6 +100,13 @@ class Graph(Network):
             model.set_plan_cache_bytes(old.plan_cache_limit)
             copy_stored(old, model)
         return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        with making:
+            state = super().__getstate__()
+            # A copy has a description of its own, which is the one its model was made of.
+            state["_description"] = copy.copy(self._description)
+        return state
 
     def _name_of(self, value: Value | str) -> str:
         if isinstance(value, Value):

@@ -8,13 +8,12 @@ import threading
 import numpy as np
 import pytest
 
-from ninc import nn
-from ninc._base.locks import ForkSafeLock
+from ninc import network, nn
+from ninc._base.locks import fork_safe_lock
 from ninc.data.batches import ahead
 from ninc.data.pictures import DecodedSource
 from ninc.data.source import WholeSource
 from ninc.errors import Error
-from ninc.nn import graph
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
@@ -68,7 +67,7 @@ def locked(lock):
 
 
 def test_the_child_finds_it_free_and_the_parent_keeps_it():
-    lock = ForkSafeLock()
+    lock = fork_safe_lock()
 
     def use():
         for _ in range(2):
@@ -83,7 +82,7 @@ def test_the_child_finds_it_free_and_the_parent_keeps_it():
 
 
 def test_the_thread_that_forks_keeps_what_it_holds():
-    lock = ForkSafeLock()
+    lock = fork_safe_lock()
     inside = []
 
     def use():
@@ -103,7 +102,7 @@ def test_the_thread_that_forks_keeps_what_it_holds():
 
 
 def test_errors_let_it_go():
-    lock = ForkSafeLock()
+    lock = fork_safe_lock()
     with pytest.raises(KeyError), lock:
         raise KeyError
     assert not locked(lock)
@@ -112,7 +111,7 @@ def test_errors_let_it_go():
 def test_a_graph_is_made_in_the_child():
     made = nn.Graph()
     made.add(nn.GlobalAvgPool2d(), made.add(nn.Conv2d(1, 2, 1), made.input()))
-    with held_elsewhere(graph._making):
+    with held_elsewhere(network.making):
         assert in_child(lambda: len(made.core.specs()) == 2)
     assert len(made.core.specs()) == 2
 

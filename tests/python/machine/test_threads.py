@@ -1,6 +1,8 @@
 """Threads, Python's and the core's: the same bits from any number, at the same time, after fork."""
 
+import copy
 import multiprocessing
+import pickle
 import sys
 import threading
 
@@ -10,6 +12,7 @@ import pytest
 import ninc
 from ninc import functional as F
 from ninc import nn
+from ninc.nn.description import make_model
 
 
 def network():
@@ -97,6 +100,130 @@ def test_two_threads_may_be_the_first_to_use_a_graph():
         for worker in workers:
             worker.join()
         assert models[0] is models[1]
+
+
+def started(work):
+    """A thread that has begun `work`, and has had time to do it unless it has to wait."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(0.3)
+    return thread
+
+
+def amid_making(monkeypatch, then):
+    """Lets `then()` come while a graph's model, the next to be made, is complete but not taken."""
+    real, come = make_model, []
+
+    def make(description, seed):
+        model = real(description, seed)
+        if not come:
+            come.append(True)
+            then()
+        return model
+
+    monkeypatch.setattr("ninc.nn.graph.make_model", make)
+
+
+def one_layer():
+    graph = nn.Graph()
+    return graph, graph.add(nn.Conv2d(3, 4, 3), graph.input())
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_layer_added_while_the_model_is_made(monkeypatch, elsewhere):
+    """By another thread, or by a signal's handler on the same one."""
+    graph, last = one_layer()
+    adding = []
+
+    def add():
+        graph.add(nn.Conv2d(4, 2, 1), last)
+
+    amid_making(monkeypatch, (lambda: adding.append(started(add))) if elsewhere else add)
+    assert len(graph.core.specs()) == 2
+    for thread in adding:
+        thread.join(10)
+    assert [name for name, _, _ in graph.core.specs()][2:] == ["conv2.weight", "conv2.bias"]
+    assert graph(np.zeros((1, 3, 5, 5), np.float32)).shape == (1, 2, 3, 3)
+
+
+def test_a_handler_that_uses_the_graph_while_its_model_is_made(monkeypatch):
+    """What it loads into the model stays: the one that was under way is not put in its place."""
+    graph, _ = one_layer()
+    ones = {"conv1.weight": np.ones((4, 3, 3, 3), np.float32), "conv1.bias": np.ones(4, np.float32)}
+    amid_making(monkeypatch, lambda: graph.load_state_dict(ones))
+    used = threading.Thread(target=lambda: graph.core, daemon=True)
+    used.start()
+    used.join(10)
+    assert not used.is_alive()
+    assert (graph.state_dict()["conv1.weight"] == 1).all()
+
+
+def test_a_model_that_could_not_be_made_is_made_later(monkeypatch):
+    graph, _ = one_layer()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    amid_making(monkeypatch, stop)
+    with pytest.raises(KeyboardInterrupt):
+        graph.core  # noqa: B018
+    assert len(graph.core.specs()) == 2
+
+
+def test_a_copy_of_a_graph_is_added_to_alone():
+    graph, last = one_layer()
+    for other in (copy.copy(graph), copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))):
+        other.add(nn.Conv2d(4, 2, 1), last.name)
+        assert len(other.core.specs()) == 4
+        assert len(graph.core.specs()) == 2 and "conv2" not in repr(graph)
+
+
+def test_a_layer_added_while_the_graph_is_pickled():
+    """The description in a pickle is the one that the model in it was made of."""
+    graph, last = one_layer()
+    state = graph.__getstate__()
+    graph.add(nn.Conv2d(4, 2, 1), last)
+    other = nn.Graph()
+    other.__setstate__(state)
+    assert "conv2" not in repr(other) and len(other.core.specs()) == 2
+
+
+def test_a_graph_from_a_pickle_of_before_changes_were_counted():
+    graph, _ = one_layer()
+    state = graph.__getstate__()
+    for name in ("_changes", "_made"):
+        del state[name]
+    other = nn.Graph.__new__(nn.Graph)
+    other.__setstate__({**state, "_changed": False})
+    assert len(other.core.specs()) == 2
+    other.add(nn.Conv2d(4, 2, 1), "conv1")
+    assert len(other.core.specs()) == 4
+
+
+class CoreThatWaits:
+    """Takes a precision as the core's model does, and "strict" only after `meanwhile()`."""
+
+    def __init__(self, meanwhile):
+        self.meanwhile, self.precision = meanwhile, None
+
+    def set_precision(self, name):
+        if name == "strict":
+            self.meanwhile()
+        self.precision = name
+
+
+def test_two_threads_set_the_precision():
+    """What the network says and what its core does are of the same thread."""
+    others = []
+
+    def set_fast():
+        net.precision = "fast"
+
+    core = CoreThatWaits(lambda: others.append(started(set_fast)))
+    net = ninc.Network(core)
+    net.precision = "strict"
+    others[0].join(10)
+    assert net.precision == core.precision == "fast"
 
 
 def test_python_runs_on_while_the_core_works(threads):
