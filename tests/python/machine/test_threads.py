@@ -3,7 +3,9 @@
 import copy
 import multiprocessing
 import pickle
+import subprocess
 import sys
+import sysconfig
 import threading
 
 import numpy as np
@@ -256,6 +258,16 @@ def test_python_runs_on_while_the_core_works(threads):
         sys.setswitchinterval(interval)
         worker.join()
     assert counts[0] > 100
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has its global lock"
+)
+def test_a_python_without_its_global_lock_stays_so():
+    """The core's module does not bring it back, of which Python would warn."""
+    code = "import ninc, ninc._core, sys; print(sys._is_gil_enabled())"
+    command = [sys.executable, "-W", "error", "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def run_in_child(x, connection):
