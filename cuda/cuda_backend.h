@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 #include "cuda/runtime/stream.h"
 #include "ninc/backend.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "bindings/status.h"
 #include "bindings/without_gil.h"
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "ninc/preprocess.h"
 
 namespace ninc::c_api {

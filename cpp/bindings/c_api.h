@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 #include "ninc/cancel.h"
 #include "ninc/model.h"
 #include "ninc/ninc.h"

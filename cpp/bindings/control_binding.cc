@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/memory_limit.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
 #include "bindings/without_gil.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 
 namespace ninc {
 namespace {

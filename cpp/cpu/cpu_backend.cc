@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/memory_limit.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "compile/kernel.h"
 #include "cpu/compile.h"
 #include "cpu/simd/usable_target.h"

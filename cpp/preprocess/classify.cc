@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/memory_limit.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "compile/steps/steps.h"
 #include "ninc/preprocess.h"
 #include "run/model_impl.h"

@@ -6,10 +6,10 @@
 #include <string>
 #include <utility>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "base/memory_limit.h"
-#include "base/mutex.h"
-#include "base/thread_pool.h"
+#include "base/threads/mutex.h"
+#include "base/threads/thread_pool.h"
 #include "ninc/preprocess.h"
 #include "preprocess/settings.h"
 #include "preprocess/whitening.h"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/memory_limit.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "compile/steps/steps.h"
 #include "run/step_run.h"
 

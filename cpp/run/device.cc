@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "ninc/backend.h"
 #include "ninc/target.h"
 

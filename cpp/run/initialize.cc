@@ -10,7 +10,7 @@
 
 #include "base/memory_limit.h"
 #include "base/philox.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "ninc/cancel.h"
 #include "run/model_impl.h"
 

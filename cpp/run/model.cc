@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "base/memory_limit.h"
 #include "compile/plan/plan_impl.h"
 #include "run/check_arguments.h"

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 #include "compile/device_tensors.h"
 #include "compile/execute.h"
 #include "ninc/model.h"

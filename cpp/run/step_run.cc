@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "compile/execute.h"
 
 namespace ninc {

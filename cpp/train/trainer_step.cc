@@ -7,7 +7,7 @@
 #include <mutex>
 #include <utility>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "run/staging.h"
 #include "train/trainer_impl.h"
 

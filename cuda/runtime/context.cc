@@ -5,7 +5,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 #include "cuda/runtime/current.h"
 #include "cuda/runtime/devices.h"
 #include "cuda/runtime/stream.h"

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <mutex>
 
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 #include "base/text.h"
 
 namespace ninc::cuda {

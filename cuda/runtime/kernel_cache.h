@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 #include "cuda/runtime/driver.h"
 #include "ninc/status.h"
 

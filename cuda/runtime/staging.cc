@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cuda/runtime/current.h"
 #include "ninc/cancel.h"
 

@@ -6,9 +6,9 @@
 #include <chrono>
 #include <random>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "base/aligned.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/conv2d/conv2d.h"
 
 #undef HWY_TARGET_INCLUDE

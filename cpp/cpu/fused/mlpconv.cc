@@ -14,9 +14,9 @@
 #include <string>
 #include <utility>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "base/carver.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/compile.h"
 #include "cpu/conv2d/conv2d.h"
 #include "cpu/conv2d/direct/conv2d_block.h"

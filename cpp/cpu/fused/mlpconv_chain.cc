@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "base/carver.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/direct/conv2d_split.h"

@@ -15,7 +15,7 @@
 #include <string>
 
 #include "base/carver.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/compile.h"
 #include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/conv2d.h"

@@ -11,7 +11,7 @@
 #include <cmath>
 
 #include "base/carver.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/norm/norm_rows.h"
 #include "cpu/schedule/blocks.h"
 #include "cpu/compile_context.h"

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 
 namespace ninc::cpu {
 

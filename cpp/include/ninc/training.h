@@ -98,7 +98,9 @@ struct Evaluation {
   double loss = 0.0;
   int64_t correct = 0;  // pictures whose largest output is the label's
   int64_t count = 0;
-  double accuracy() const { return count == 0 ? 0.0 : static_cast<double>(correct) / count; }
+  double accuracy() const {
+    return count == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(count);
+  }
 };
 
 // Runs all pictures through the network, `batch_size` at a time, in inference mode.

@@ -1,6 +1,6 @@
 // Locks and forks: whatever other threads hold, the child finds every lock free, and what a short
 // one guards whole.
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <thread>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "compile/lower.h"
 #include "compile/plan/plan_impl.h"
 #include "support/interpreter.h"

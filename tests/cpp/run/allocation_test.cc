@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "support/networks.h"
 
 namespace {

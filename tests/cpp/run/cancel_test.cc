@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/cancel.h"
-#include "base/thread_pool.h"
+#include "base/threads/cancel.h"
+#include "base/threads/thread_pool.h"
 #include "support/networks.h"
 #include "support/training.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "support/networks.h"
 #include "support/rounds.h"
 #include "support/temporary_folder.h"

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "ninc/networks.h"
 #include "support/values.h"
 

@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "compile/plan/plan_impl.h"
 #include "run/arena.h"
 #include "support/interpreter.h"

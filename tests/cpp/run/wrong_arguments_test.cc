@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "compile/execute.h"
 #include "compile/lower.h"
 #include "ninc/benchmark.h"

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <functional>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "compile/plan/plan_impl.h"
 #include "support/training.h"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "compile/plan/plan_impl.h"
 #include "support/training.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "support/training.h"
 
 namespace ninc::test {

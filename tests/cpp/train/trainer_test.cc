@@ -6,7 +6,7 @@
 #include <limits>
 #include <thread>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "support/training.h"
 
 namespace ninc::test {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/tile/split_tile.h"
 

@@ -16,9 +16,9 @@
 
 #include <algorithm>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "base/carver.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
 #include "cpu/schedule/blocks.h"

@@ -15,7 +15,7 @@
 
 #include "base/carver.h"
 #include "base/processors.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
 #include "cpu/conv2d/winograd/winograd_tiles.h"
 #include "cpu/conv2d/winograd/winograd_transform.h"

@@ -2,7 +2,7 @@
 // gathered from K×C×R×S into rows of columns, over which the transform's vectors run.
 #include "cpu/conv2d/winograd/winograd_pack.h"
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
 #include "cpu/conv2d/winograd/winograd_transform.h"
 #include "cpu/schedule/blocks.h"

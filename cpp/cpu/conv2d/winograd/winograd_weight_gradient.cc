@@ -19,10 +19,10 @@
 #include <algorithm>
 #include <limits>
 
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 #include "base/carver.h"
 #include "base/processors.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/conv2d/winograd/winograd_product.h"
 #include "cpu/conv2d/winograd/winograd_tiles.h"

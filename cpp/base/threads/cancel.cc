@@ -1,10 +1,10 @@
-#include "base/cancel.h"
+#include "base/threads/cancel.h"
 
 #include <time.h>
 
 #include <cstdint>
 
-#include "base/float_mode.h"
+#include "base/threads/float_mode.h"
 
 namespace ninc {
 namespace {

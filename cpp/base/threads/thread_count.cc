@@ -8,9 +8,9 @@
 #include <limits>
 #include <string>
 
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 #include "base/processors.h"
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 
 namespace ninc {
 namespace {

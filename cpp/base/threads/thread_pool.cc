@@ -1,6 +1,6 @@
 // Own threads instead of OpenMP: a region must begin within microseconds, survive a fork, share a
 // process with other libraries' pools, and leave no thread spinning when a run is over.
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 #include <chrono>
 #include <new>
 
-#include "base/cancel.h"
-#include "base/float_mode.h"
+#include "base/threads/cancel.h"
+#include "base/threads/float_mode.h"
 #include "base/processors.h"
 
 namespace ninc {

@@ -1,8 +1,8 @@
-#include "base/mutex.h"
+#include "base/threads/mutex.h"
 
 #include <pthread.h>
 
-#include "base/thread_pool.h"
+#include "base/threads/thread_pool.h"
 
 namespace ninc {
 namespace {
