@@ -23,7 +23,12 @@ MOST_FILES = 20  # in one room; a room of more is two things
 BUILT = {".pyc", ".so"}  # files that no one writes
 
 # Names with an underscore that Python's own modules have no other way to.
-PYTHONS_OWN = {"sys._getframe", "pickle._Unpickler"}
+PYTHONS_OWN = {
+    "sys._getframe",
+    "pickle._Unpickler",
+    "lock._is_owned",
+    "lock._at_fork_reinit",
+}
 
 
 def module_name(path):
