@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "bindings/arrays.h"
@@ -20,6 +21,14 @@ namespace {
 
 NodeId OutputNode(const Model& model, const std::optional<std::string>& name) {
   return name ? Unwrap(model.graph().Find(*name)) : -1;
+}
+
+// The layer whose value a Softmax at the network's end takes; none where it ends in another way.
+std::optional<std::string> BeforeSoftmax(const Model& model) {
+  const Graph& graph = model.graph();
+  const Node& output = graph.node(graph.output());
+  if (!std::holds_alternative<op::Softmax>(output.op)) return std::nullopt;
+  return graph.node(output.inputs[0]).name;
 }
 
 // A read-only array over a tensor's own memory, which lives as long as the array does.
@@ -193,6 +202,7 @@ void DefineModel(py::module_& module) {
            arg("more_metadata") = std::map<std::string, std::string>(),
            arg("more_extras") = py::dict())
       .def("graph_json", [](const Model& model) { return model.graph().ToJson(); })
+      .def("before_softmax", &BeforeSoftmax)
       .def("specs",
            [](const Model& model) {
              py::list list;

@@ -15,7 +15,6 @@ from ..data import Dataset, as_dataset
 from ..data.batches import batches_in_order
 from ..errors import ArgumentError
 from ..formats.metadata import needed_preprocessing
-from .graph import before_softmax
 from .matching import count_outputs, matched
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def evaluate(
     data = matched(model, data, "evaluate", min(batch_size, len(data)))
     classes = count_outputs(model, data)
     # The trainer's loss leaves out a Softmax at the end, too, and trains these numbers.
-    logits_of = before_softmax(model)
+    logits_of = model.before_softmax()
     confusion = np.zeros((classes, classes), np.int64)
     loss = 0.0
     counter = Counter("testing", len(data), shown=progress)

@@ -13,10 +13,3 @@ Graph = dict[str, Any]  # the core's JSON
 def graph_of(model: _core.Model) -> Graph:
     """The network's graph: nodes with name, operation, inputs and the operation's settings."""
     return json.loads(model.graph_json())
-
-
-def before_softmax(model: _core.Model) -> str | None:
-    """The layer whose value a Softmax at the network's end takes; None where there is none."""
-    graph = graph_of(model)
-    output = next(node for node in graph["nodes"] if node["name"] == graph["output"])
-    return output["inputs"][0] if output["op"] == "Softmax" else None

@@ -22,7 +22,6 @@ from ..errors import ArgumentError, DTypeError, Error, FileError, ShapeError, re
 from ..formats.metadata import needed_preprocessing
 from ..functional import softmax
 from ..preprocess import Preprocessing
-from .graph import before_softmax
 
 # A Dataset that reads pictures as they are needed is asked for so many at once.
 _READ_AT_A_TIME = 64
@@ -46,7 +45,7 @@ def predict(model: _core.Model, images: Any, batch_size: int) -> np.ndarray:
     if rows:
         return np.stack(rows)
     x = np.zeros(_empty_shape(images, needed_preprocessing(model, "predict")), np.float32)
-    return _probabilities(squeezed(model.run(x)), before_softmax(model) is not None)
+    return _probabilities(squeezed(model.run(x)), model.before_softmax() is not None)
 
 
 def predict_each(
@@ -188,7 +187,7 @@ def _answers(
     batches = _decoded(preprocessing, chain(first, pictures), batch_size)
     batches = ahead(batches) if several else batches
     del first  # its pictures would else stay in memory to the end
-    has_softmax = before_softmax(model) is not None
+    has_softmax = model.before_softmax() is not None
     number = 0
     with contextlib.closing(batches):
         for batch, pixels in batches:
