@@ -1,0 +1,182 @@
+"""A web service that names what is on a picture: an ASGI application in one file.
+
+    pip install ninc uvicorn pillow
+    SERVICE_MODEL=nin.safetensors uvicorn --factory service:app --workers 2
+    curl --data-binary @cat.jpg -H 'Content-Type: image/jpeg' localhost:8000
+
+POST /        a picture: the bytes of its file; or, as application/octet-stream, its pixels alone,
+              height × width × channels bytes of the network's size. The answer is JSON:
+              {"classes": [{"name": "cat", "probability": 0.93}, ...]}
+GET /health   200 once the network is loaded; which process answers, and how often its weights were
+              renewed since.
+
+The model file is looked at every second. When it has changed, its weights take the place of the old
+ones while requests go on; each is answered with the old weights or with the new.
+docs/serving.md tells why it is written as it is, and how fast it runs.
+"""
+
+import asyncio
+import concurrent.futures
+import functools
+import json
+import logging
+import os
+import threading
+
+import numpy as np
+
+import ninc
+
+THREADS = 4  # predictions under way at a time in each process; more requests wait
+TOP = 3  # classes in an answer
+LONGEST_BODY = 16 << 20  # bytes
+TIMEOUT = 30.0  # seconds that a request may wait and compute
+
+log = logging.getLogger("uvicorn.error")
+
+
+class Service:
+    """The application. It loads its network at once, and begins threads when its server starts.
+
+    So a server that forks may make it before, and its children share the network's memory.
+    """
+
+    def __init__(self, path, look_every=1.0):
+        self.path = path
+        self.look_every = look_every
+        self.renewals = 0
+        # Requests keep all processors busy by themselves: a prediction that used several threads
+        # would but wait for processors that others use.
+        ninc.set_num_threads(1)
+        self._seen = self._signature()
+        self.network = self.load()
+
+    # ---- What another engine would do in another way ---------------------------------------------
+
+    def load(self):
+        return ninc.load(self.path)
+
+    def renew(self):
+        """Takes the file's weights over. Plans, arenas and all that is loaded stay as they are."""
+        self.network.load_state_dict(self.load().state_dict())
+
+    def probabilities(self, picture):
+        """Of a picture's file, as bytes, or of its pixels, H×W×C uint8; one number a class."""
+        return self.network.predict(picture)[0]
+
+    # ---- Answers ---------------------------------------------------------------------------------
+
+    def answer(self, body, is_pixels):
+        """(status, JSON); runs on a thread of the pool, so that the event loop goes on."""
+        try:
+            picture = self.pixels(body) if is_pixels else body
+            probabilities = self.probabilities(picture)
+        except ninc.Error as error:  # its text is a sentence that says what is wrong
+            return 400, {"error": str(error)}
+        best = np.argsort(-probabilities, kind="stable")[:TOP]
+        return 200, {
+            "classes": [
+                {"name": self.classes[index], "probability": float(probabilities[index])}
+                for index in best
+            ]
+        }
+
+    def pixels(self, body):
+        shape = self.shape
+        if len(body) != np.prod(shape):
+            raise ninc.ShapeError(f"expected {'×'.join(map(str, shape))} bytes, got {len(body)}")
+        return np.frombuffer(body, np.uint8).reshape(shape)
+
+    @functools.cached_property
+    def shape(self):
+        settings = self.network.preprocessing
+        return (*settings["size"], settings["channels"])
+
+    @functools.cached_property
+    def classes(self):
+        return self.network.classes
+
+    # ---- New weights -----------------------------------------------------------------------------
+
+    def _signature(self):
+        """What is another one when the file is. `Network.save` puts a whole new file in place."""
+        status = os.stat(self.path)
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _watch(self):
+        while not self._stopping.wait(self.look_every):
+            try:
+                found = self._signature()
+                if found == self._seen:
+                    continue
+                self._seen = found
+                self.renew()
+                self.renewals += 1
+            except (ninc.Error, OSError) as error:
+                # The service goes on with the weights it has: a bad file stops nobody.
+                log.error("%s was not taken over: %s", self.path, error)
+
+    # ---- The server's side -----------------------------------------------------------------------
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            status, content = await self._respond(scope, receive)
+            await _send(send, status, content)
+
+    async def _respond(self, scope, receive):
+        request = scope["method"], scope["path"]
+        if request == ("GET", "/health"):
+            return 200, {"process": os.getpid(), "renewals": self.renewals}
+        if request != ("POST", "/"):
+            return 404, {"error": "POST a picture to /"}
+        body = await _body(receive)
+        if body is None:
+            return 413, {"error": f"a picture has at most {LONGEST_BODY} bytes"}
+        is_pixels = (b"content-type", b"application/octet-stream") in scope["headers"]
+        waiting = asyncio.get_running_loop().run_in_executor(
+            self._pool, self.answer, body, is_pixels
+        )
+        try:
+            return await asyncio.wait_for(waiting, TIMEOUT)
+        except asyncio.TimeoutError:  # one that waits for a thread never begins
+            return 503, {"error": "too many requests at the moment"}
+
+    async def _lifespan(self, receive, send):
+        await receive()  # lifespan.startup
+        self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, "predict")
+        self._stopping = threading.Event()
+        watcher = threading.Thread(target=self._watch, name="weights")
+        watcher.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # lifespan.shutdown, once the last request is answered
+        self._stopping.set()
+        watcher.join()
+        self._pool.shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _body(receive):
+    """All of a request's body; None where it is too long."""
+    parts, length, more = [], 0, True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        length += len(parts[-1])
+        if length > LONGEST_BODY:
+            return None
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def _send(send, status, content):
+    body = json.dumps(content).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def app():
+    """The application, for a server that calls this in each of its processes."""
+    return Service(os.environ["SERVICE_MODEL"])
