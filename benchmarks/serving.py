@@ -31,19 +31,28 @@ from ninc.cli.numbers import positive
 from ninc.preprocess import Preprocessing
 
 from .service import apps
-from .service.engine import RIGHT, Engine, Settings, alike
+from .service.engine import RIGHT, TOLERANCE, Engine, Settings, alike
 
 GOAL = 1.2  # times the peer's requests a second
 _PEER = next(engine for engine in peers.INFERENCE if engine.name == peers.ONNX_RUNTIME)
 _TRIAL = 1500  # requests with which a variant of the peer is tried
 _PICTURES = 32
 _SIDE = 32
+_SPREAD = 300.0  # how much larger the last layer's weights are
 
 
 def networks() -> list[ninc.Network]:
-    """An untrained NIN-CIFAR, with its first weights and with its second."""
+    """An untrained NIN-CIFAR, with its first weights and with its second.
+
+    Its last layer is made larger: else all classes are as likely as another to three digits, and
+    answers of different weights hard to tell apart.
+    """
     made = [ninc.models.nin_cifar10(seed=seed) for seed in range(len(RIGHT))]
     for network in made:
+        name, weight = [
+            item for item in network.state_dict().items() if item[0].endswith(".weight")
+        ][-1]
+        network.load_state_dict({name: _SPREAD * weight}, strict=False)
         network.preprocessing = Preprocessing((_SIDE, _SIDE), 3, (0.5,) * 3, (0.25,) * 3)
         network.classes = [f"class {number}" for number in range(10)]
     return made
@@ -58,8 +67,9 @@ def own_engine(folder: Path, settings: Settings) -> Engine:
     versions = [folder / f"{number}.safetensors" for number in range(len(RIGHT))]
     for network, path in zip(networks(), versions):
         network.save(path)
-    make = apps.service.Service
-    return Engine(peers.NINC, "benchmarks.service.apps:ninc", versions, pictures(), make, settings)
+    application = "benchmarks.service.apps:ninc"
+    make = apps.own_service
+    return Engine(peers.NINC, application, versions, pictures(), make, settings)
 
 
 def peer_engine(folder: Path, settings: Settings, variant: dict) -> Engine:
@@ -70,9 +80,8 @@ def peer_engine(folder: Path, settings: Settings, variant: dict) -> Engine:
         apps.save_settings(network, path)
     apps.save_settings(network, folder / "served.onnx")
     application = "benchmarks.service.apps:onnxruntime"
-    return Engine(
-        _PEER.name, application, versions, pictures(), apps.OnnxService, settings, variant
-    )
+    make = apps.onnx_service
+    return Engine(_PEER.name, application, versions, pictures(), make, settings, variant, TOLERANCE)
 
 
 def best_variant(folder: Path, settings: Settings, progress) -> tuple[dict, dict[str, float]]:

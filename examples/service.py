@@ -17,9 +17,9 @@ docs/serving.md tells why it is written as it is, and how fast it runs.
 
 import asyncio
 import concurrent.futures
-import functools
 import json
 import logging
+import math
 import os
 import threading
 
@@ -41,36 +41,27 @@ class Service:
     So a server that forks may make it before, and its children share the network's memory.
     """
 
-    def __init__(self, path, look_every=1.0):
+    def __init__(self, path, look_every=1.0, load=ninc.load):
         self.path = path
         self.look_every = look_every
+        self.load = load
         self.renewals = 0
-        # Requests keep all processors busy by themselves: a prediction that used several threads
-        # would but wait for processors that others use.
+        # Requests keep all processors busy by themselves: a prediction on several threads would
+        # only wait for processors that other predictions use.
         ninc.set_num_threads(1)
         self._seen = self._signature()
-        self.network = self.load()
-
-    # ---- What another engine would do in another way ---------------------------------------------
-
-    def load(self):
-        return ninc.load(self.path)
-
-    def renew(self):
-        """Takes the file's weights over. Plans, arenas and all that is loaded stay as they are."""
-        self.network.load_state_dict(self.load().state_dict())
-
-    def probabilities(self, picture):
-        """Of a picture's file, as bytes, or of its pixels, H×W×C uint8; one number a class."""
-        return self.network.predict(picture)[0]
+        self.network = load(path)
+        self.classes = self.network.classes
+        settings = self.network.preprocessing
+        self.shape = (*settings["size"], settings["channels"])
 
     # ---- Answers ---------------------------------------------------------------------------------
 
     def answer(self, body, is_pixels):
         """(status, JSON); runs on a thread of the pool, so that the event loop goes on."""
         try:
-            picture = self.pixels(body) if is_pixels else body
-            probabilities = self.probabilities(picture)
+            picture = self._pixels(body) if is_pixels else body
+            (probabilities,) = self.network.predict(picture)
         except ninc.Error as error:  # its text is a sentence that says what is wrong
             return 400, {"error": str(error)}
         best = np.argsort(-probabilities, kind="stable")[:TOP]
@@ -81,20 +72,11 @@ class Service:
             ]
         }
 
-    def pixels(self, body):
-        shape = self.shape
-        if len(body) != np.prod(shape):
-            raise ninc.ShapeError(f"expected {'×'.join(map(str, shape))} bytes, got {len(body)}")
-        return np.frombuffer(body, np.uint8).reshape(shape)
-
-    @functools.cached_property
-    def shape(self):
-        settings = self.network.preprocessing
-        return (*settings["size"], settings["channels"])
-
-    @functools.cached_property
-    def classes(self):
-        return self.network.classes
+    def _pixels(self, body):
+        if len(body) != math.prod(self.shape):
+            shape = "×".join(map(str, self.shape))
+            raise ninc.ShapeError(f"{shape} bytes are needed, got {len(body)}")
+        return np.frombuffer(body, np.uint8).reshape(self.shape)
 
     # ---- New weights -----------------------------------------------------------------------------
 
@@ -110,7 +92,8 @@ class Service:
                 if found == self._seen:
                     continue
                 self._seen = found
-                self.renew()
+                # Plans and memory stay as they are; only the weights are taken from the new file.
+                self.network.load_state_dict(self.load(self.path).state_dict())
                 self.renewals += 1
             except (ninc.Error, OSError) as error:
                 # The service goes on with the weights it has: a bad file stops nobody.

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
-import io
 import json
 import os
 from pathlib import Path
@@ -30,54 +30,57 @@ ONE_THREAD = {"threads": 1, "spinning": True}
 VARIANTS = (ONE_THREAD, {"threads": 2, "spinning": True}, {"threads": 2, "spinning": False})
 
 
-class OnnxService(service.Service):
-    """All but the network is the example's. Beside the model lies a file of what is done to
-    pictures and of the classes' names, which an ONNX file has no place for."""
+class OnnxNetwork:
+    """What the example asks of a network, computed by ONNX Runtime.
 
-    def __init__(self, path, look_every=1.0, variant=ONE_THREAD):
+    Beside the model lies a file of what is done to pictures and of the classes' names, which an
+    ONNX file has no place for.
+    """
+
+    def __init__(self, path, variant=ONE_THREAD):
         settings = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
-        self.shape, self.classes = tuple(settings["shape"]), settings["classes"]
-        self.factor, self.shift = (
+        self.classes, self.preprocessing = settings["classes"], settings["preprocessing"]
+        self._factor, self._shift = (
             np.array(settings[name], np.float32)[:, None, None] for name in ("factor", "shift")
         )
-        self.variant = variant
-        super().__init__(path, look_every)
+        self._session = _session(path, variant)
 
-    def load(self):
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.variant["threads"]
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", str(int(self.variant["spinning"]))
-        )
-        return onnxruntime.InferenceSession(
-            os.fspath(self.path), options, providers=["CPUExecutionProvider"]
-        )
-
-    def renew(self):
-        """A session's weights are fixed, so a new one takes its place for the next requests."""
-        self.network = self.load()
-
-    def probabilities(self, picture):
-        if isinstance(picture, bytes):
-            from PIL import Image
-
-            picture = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
-        x = picture.transpose(2, 0, 1) * self.factor + self.shift
-        (logits,) = self.network.run(None, {"x": x[None]})[0]
+    def predict(self, picture):
+        """1×classes of H×W×C pixels."""
+        x = picture.transpose(2, 0, 1) * self._factor + self._shift
+        logits = self._session.run(None, {"x": x[None]})[0]
         exponentials = np.exp(logits - logits.max())
         return exponentials / exponentials.sum()
 
+    def state_dict(self):
+        """A session's weights are fixed: it stands for them."""
+        return self._session
+
+    def load_state_dict(self, session):
+        """The next predictions are by another session; those under way keep the one they have."""
+        self._session = session
+
+
+def _session(path, variant):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = variant["threads"]
+    options.inter_op_num_threads = 1
+    spinning = str(int(variant["spinning"]))
+    options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    return onnxruntime.InferenceSession(
+        os.fspath(path), options, providers=["CPUExecutionProvider"]
+    )
+
 
 def save_settings(network, path) -> None:
-    """Writes what `OnnxService` needs of a ninc network beside the ONNX file at `path`."""
+    """Writes what `OnnxNetwork` needs of a ninc network beside the ONNX file at `path`."""
     preprocessing = network.preprocessing
     std, mean = (np.array(preprocessing[name], np.float64) for name in ("std", "mean"))
     settings = {
-        "shape": [*preprocessing["size"], preprocessing["channels"]],
         "classes": network.classes,
+        "preprocessing": preprocessing,
         "factor": (1.0 / (preprocessing["scale"] * std)).tolist(),
         "shift": (-mean / std).tolist(),
     }
@@ -89,10 +92,17 @@ def environment(path, look_every: float, variant=ONE_THREAD) -> dict[str, str]:
     return {"SERVICE_SETTINGS": json.dumps([os.fspath(path), look_every, variant])}
 
 
-def ninc():
-    path, look_every, _ = json.loads(os.environ["SERVICE_SETTINGS"])
+def own_service(path, look_every=1.0, _=None):
     return service.Service(path, look_every)
 
 
+def onnx_service(path, look_every=1.0, variant=ONE_THREAD):
+    return service.Service(path, look_every, functools.partial(OnnxNetwork, variant=variant))
+
+
+def ninc():
+    return own_service(*json.loads(os.environ["SERVICE_SETTINGS"]))
+
+
 def onnxruntime():
-    return OnnxService(*json.loads(os.environ["SERVICE_SETTINGS"]))
+    return onnx_service(*json.loads(os.environ["SERVICE_SETTINGS"]))

@@ -16,7 +16,7 @@ import numpy as np
 from . import apps, client, server
 
 RIGHT = ("first weights", "second weights")
-_TOLERANCE = 1e-4  # of a probability, where an answer's bytes are not those expected
+TOLERANCE = 1e-4  # of a probability, where two engines compute it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Settings:
 class Engine:
     """A service; `versions` are its model files with the first and the second weights.
 
-    make: the service of a file, as the server's processes make it from `environment`.
+    make: the service of a file, as the server's processes make it from `apps.environment`.
+    tolerance: of a probability, where an answer's bytes are not those expected; 0 allows no others.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Engine:
         make: Callable[[Path], apps.service.Service],
         settings: Settings,
         variant: dict = apps.ONE_THREAD,
+        tolerance: float = 0.0,
     ) -> None:
+        self._tolerance = tolerance
         self.name, self._application, self._settings = name, application, settings
         self._versions, self._variant = versions, variant
         # What is served is a link that takes the old one's place, as a deployment does it.
@@ -115,7 +118,7 @@ class Engine:
             "renewals": client.health(self._server.port)["renewals"],
         }
 
-    # ---- Weights that change -------------------------------------------------------------------
+    # ---- Weights that change ---------------------------------------------------------------------
 
     def _put_next(self) -> None:
         new = self._served.with_stem("new")
@@ -142,7 +145,7 @@ class Engine:
             stop.set()
             thread.join()
 
-    # ---- Answers -------------------------------------------------------------------------------
+    # ---- Answers ---------------------------------------------------------------------------------
 
     def _check(self, picture: int, status: int, body: bytes) -> str:
         """Which weights the answer is of, or what is wrong with it."""
@@ -155,16 +158,16 @@ class Engine:
 
     def _judged(self, picture: int, found: dict) -> str:
         for right, answers in zip(RIGHT, self.expected):
-            if alike(found, answers[picture]):
+            if alike(found, answers[picture], self._tolerance):
                 return right
         return "wrong answer"
 
 
-def alike(first: dict, second: dict) -> bool:
-    """Whether two answers name the same class, with the same probabilities but for rounding."""
+def alike(first: dict, second: dict, tolerance: float = TOLERANCE) -> bool:
+    """Whether two answers name the same class, and have the same probabilities."""
     first, second = first["classes"], second["classes"]
     return first[0]["name"] == second[0]["name"] and all(
-        abs(a["probability"] - b["probability"]) <= _TOLERANCE for a, b in zip(first, second)
+        abs(a["probability"] - b["probability"]) <= tolerance for a, b in zip(first, second)
     )
 
 
