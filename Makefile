@@ -64,7 +64,7 @@ $(VENV)/.digits: $(VENV)/.tools
 
 $(VENV)/.test-tools: $(VENV)/.tools
 	@tools/bootstrap.sh test
-	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13'
+	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn
 	@touch $@
 
 # ---- Goals ---------------------------------------------------------------------------------------
