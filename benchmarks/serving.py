@@ -10,14 +10,16 @@ weights whenever the model file changes, which it does twice a second here. One 
 processors, keeps 16 connections busy. The two take turns in rounds; both servers are up meanwhile.
 
 Every answer is compared with what the network says with the first or with the second weights: one
-of a mixture would be neither. Memory is what the worker processes hold after each round. ONNX
-Runtime is first tried with one thread a run and with two, and is measured with what serves most.
+of a mixture would be neither. Requests a second and their ratio are medians of the rounds. Memory
+is what the worker processes hold after each round. ONNX Runtime is first tried with one thread a
+run and with two, and is measured with what serves most.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -119,12 +121,13 @@ def measure(requests: int, rounds: int, settings: Settings, with_peer: bool, pro
             engine.round(_TRIAL)  # compiles, packs, allocates
         others = []
         for turn in range(rounds):
-            progress(f"round {turn + 1} of {rounds}")
             count = requests * (turn + 1) // rounds - requests * turn // rounds
             for engine in engines[:: 1 if turn % 2 == 0 else -1]:
                 with timing.Disturbance() as disturbance:
                     results = engine.round(count)
                 engine.keep(results)
+                rate = count / results.seconds
+                progress(f"round {turn + 1} of {rounds}: {engine.name} {rate:.0f} requests/s")
                 if disturbance.cores is not None:
                     own = results.server_cpu_seconds / results.seconds
                     others.append(max(0.0, disturbance.cores - own))
@@ -160,8 +163,9 @@ def lines(results: dict) -> list[str]:
         f"{'worst':>9}   CPU a request: server, client"
     )
     for one in results["engines"]:
+        rate = statistics.median(one["rates"])
         found.append(
-            f"{one['name']:14} {one['requests']:9,} {one['errors']:7} {one['rate']:11.0f} "
+            f"{one['name']:14} {one['requests']:9,} {one['errors']:7} {rate:11.0f} "
             f"{one['median_ms']:6.1f} ms {one['p99_ms']:6.1f} ms {one['worst_ms']:6.1f} ms   "
             f"{one['server_cpu_ms']:.2f} ms, {one['client_cpu_ms']:.2f} ms"
         )
@@ -175,11 +179,13 @@ def lines(results: dict) -> list[str]:
         )
     if len(results["engines"]) == 2:
         own, peer = results["engines"]
-        ratio = own["rate"] / peer["rate"]
+        ratios = [one / other for one, other in zip(own["rates"], peer["rates"])]
+        ratio = statistics.median(ratios)
         reached = "reached" if ratio >= GOAL else "not reached"
         found.append(
-            f"{own['name']} serves {ratio:.2f} times as many requests a second, its p99 is "
-            f"{own['p99_ms'] / peer['p99_ms']:.2f} of the peer's; goal {GOAL} times: {reached}"
+            f"{own['name']} serves {ratio:.2f} times as many requests a second ({min(ratios):.2f} "
+            f"to {max(ratios):.2f} in a round), its p99 is {own['p99_ms'] / peer['p99_ms']:.2f} of "
+            f"the peer's; goal {GOAL} times: {reached}"
         )
     if report.disturbance(results):
         found.append(report.disturbance(results))

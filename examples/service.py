@@ -117,7 +117,8 @@ class Service:
         body = await _body(receive)
         if body is None:
             return 413, {"error": f"a picture has at most {LONGEST_BODY} bytes"}
-        is_pixels = (b"content-type", b"application/octet-stream") in scope["headers"]
+        kind = dict(scope["headers"]).get(b"content-type")
+        is_pixels = kind == b"application/octet-stream"
         waiting = asyncio.get_running_loop().run_in_executor(
             self._pool, self.answer, body, is_pixels
         )

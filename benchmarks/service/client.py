@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 # (picture's number, status, the answer's body) -> what it is counted as.
 Check = Callable[[int, int, bytes], str]
 
-_PATIENCE = 60.0  # seconds for an answer before all is given up
+_LOOK_EVERY = 5.0  # seconds
+_PATIENCE = 12  # looks without a single answer before all is given up
 _HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -69,17 +70,41 @@ async def _run(port, requests, total, connections, workers, check):
         for number in numbers:
             picture = number % len(requests)
             start = time.perf_counter()
-            status, body = await connection.ask(requests[picture])
+            try:
+                status, body = await connection.ask(requests[picture])
+            except ConnectionError:
+                results.counts["no answer"] += 1
+                connection = await _open(port)
+            else:
+                results.counts[check(picture, status, body)] += 1
             results.latencies.append(time.perf_counter() - start)
-            results.counts[check(picture, status, body)] += 1
+        connection.transport.close()
 
     start, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*map(send_all, opened))
+    sending = asyncio.gather(*map(send_all, opened))
+    watching = asyncio.ensure_future(_watch(results, sending))
+    try:
+        await sending
+    except asyncio.CancelledError:
+        raise RuntimeError("the server answers no more") from None
+    finally:
+        watching.cancel()
     results.seconds = time.perf_counter() - start
     results.cpu_seconds = time.process_time() - cpu
-    for connection in opened:
-        connection.transport.close()
     return results
+
+
+async def _watch(results, sending):
+    """Gives up where nothing is answered any more.
+
+    Looks are counted, and not seconds: a measurement that was stopped for a while goes on.
+    """
+    before, looks = -1, 0
+    while looks < _PATIENCE:
+        looks = looks + 1 if len(results.latencies) == before else 0
+        before = len(results.latencies)
+        await asyncio.sleep(_LOOK_EVERY)
+    sending.cancel()
 
 
 async def _shared_out(port, connections, workers):
@@ -116,11 +141,7 @@ class _Connection(asyncio.Protocol):
         """(status, body) of the answer."""
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)
-        timer = asyncio.get_running_loop().call_later(_PATIENCE, self.transport.abort)
-        try:
-            return await self._answer
-        finally:
-            timer.cancel()
+        return await self._answer
 
     def data_received(self, data):
         self._received += data

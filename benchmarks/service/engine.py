@@ -99,16 +99,13 @@ class Engine:
         rounds = self._rounds
         latencies = np.sort(np.concatenate([one.latencies for one in rounds])) * 1e3
         counts = sum((one.counts for one in rounds), Counter())
-        seconds = sum(one.seconds for one in rounds)
         return {
             "name": self.name,
             "variant": self._variant,
             "requests": len(latencies),
             "counts": dict(counts),
             "errors": sum(count for what, count in counts.items() if what not in RIGHT),
-            "seconds": seconds,
             "rates": [len(one.latencies) / one.seconds for one in rounds],
-            "rate": len(latencies) / seconds,
             "median_ms": float(np.median(latencies)),
             "p99_ms": float(np.percentile(latencies, 99)),
             "worst_ms": float(latencies[-1]),

@@ -56,19 +56,27 @@ def running(
             env={**os.environ, **environment, "PYTHONPATH": path},
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the measurement, which then ends the server
         )
     try:
         _wait_for(port, log, process)
         yield Server(process, port)
-        process.send_signal(signal.SIGTERM)
-        status = process.wait(_PATIENCE)
     finally:
-        process.kill()
-        process.wait()
+        status = _ended(process)
     # uvicorn ends its workers, and then itself by the signal that it got.
     if status not in (0, -signal.SIGTERM):
         words = log.read_text(errors="replace")
         raise RuntimeError(f"{application} ended with status {status}:\n{words}")
+
+
+def _ended(process: subprocess.Popen) -> int:
+    """The status of a server that was asked to end, with its workers, or was killed with them."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
 
 
 def _wait_for(port: int, log: Path, process: subprocess.Popen) -> None:

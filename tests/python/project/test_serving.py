@@ -286,7 +286,7 @@ def measured(name, rate, p99, errors=0, memory=(100.0, 101.0)):
         "requests": 1000,
         "counts": {"first weights": 1000 - errors, "wrong answer": errors},
         "errors": errors,
-        "rate": rate,
+        "rates": [rate, 3 * rate, rate / 2],
         "median_ms": 10.0,
         "p99_ms": p99,
         "worst_ms": 50.0,
@@ -310,10 +310,10 @@ def test_what_is_printed(monkeypatch):
     assert text[3].split()[:5] == ["ninc", "1,000", "0", "900", "10.0"]
     assert "memory 100.0 MB after the first round, 101.0 MB after the last" in text[5]
     assert text[-1] == (
-        "ninc serves 1.50 times as many requests a second, its p99 is 0.50 of the peer's; "
-        "goal 1.2 times: reached"
+        "ninc serves 1.50 times as many requests a second (1.50 to 1.50 in a round), its p99 is "
+        "0.50 of the peer's; goal 1.2 times: reached"
     )
-    results["engines"][0]["rate"] = 700.0
+    results["engines"][0]["rates"] = [700.0, 9000.0, 330.0]
     results["others_cores"] = 0.5
     text = serving.lines(results)
     assert text[-2].endswith("goal 1.2 times: not reached")
