@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "ninc/cancel.h"
 #include "support/cuda_device.h"
 #include "support/networks.h"
 
@@ -107,6 +108,28 @@ TEST(CudaModel, FollowsNewWeights) {
     }
     EXPECT_OK(there->MoveTo("cpu"));
     EXPECT_TRUE(SameBits(RunModel(*there, network.input, x), RunModel(*here, network.input, x)));
+  });
+}
+
+// Also where the device has recorded the run.
+TEST(CudaModel, ACancelledRunSaysSoAndTheNextOneIsRight) {
+  InOwnProcess([] {
+    const Network network = Networks()[1];
+    const std::shared_ptr<Model> model = RandomModel(network);
+    EXPECT_OK(model->MoveTo("cuda"));
+    const std::vector<float> x = Random(network.input.size(), 3);
+    const std::vector<float> want = RunModel(*model, network.input, x);
+    Cancellation cancellation;
+    cancellation.Cancel();
+    for (int run = 0; run < 4; ++run) {
+      {
+        const CancellationScope scope(&cancellation);
+        std::vector<float> y(want.size());
+        EXPECT_EQ(model->Run(network.input, View(network.input, x), y.data()).code(),
+                  StatusCode::kCancelled);
+      }
+      EXPECT_TRUE(SameBits(RunModel(*model, network.input, x), want));
+    }
   });
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "ninc/cancel.h"
 #include "support/cuda_device.h"
 #include "support/training.h"
 
@@ -266,6 +267,22 @@ TEST(CudaTrainer, NumbersThatAreNotFiniteUpdateNothing) {
           pair.there.trainer->FindNonFinite(pair.there.input, View(pair.there.input, pair.there.x),
                                             pair.there.labels.data(), kSeed, kStep);
       EXPECT_EQ(cuda::Value(where).rfind("the output of ", 0), 0u);
+    }
+  });
+}
+
+TEST(CudaTrainer, ACancelledStepUpdatesNothing) {
+  InOwnProcess([] {
+    Pair pair(Networks()[1]);
+    const StepSettings settings = pair.there.Settings(0.1f, 0.9f);
+    Cancellation cancellation;
+    cancellation.Cancel();
+    for (int step = 0; step < 3; ++step) {  // recorded from the second on
+      cuda::Value(pair.there.Step(settings));
+      const auto before = pair.there.Parameters();
+      const CancellationScope scope(&cancellation);
+      EXPECT_EQ(pair.there.Step(settings).status().code(), StatusCode::kCancelled);
+      EXPECT_EQ(pair.there.Parameters(), before);
     }
   });
 }

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from ninc import nn
+from support.c_library import LIBRARY
 from support.processes import python
 
 SHOW = "import ninc, json; print(json.dumps(ninc.get_num_threads()))"
@@ -103,3 +105,22 @@ def test_workers_follow_the_mask():
     )
     mask, masks = shown(program)
     assert masks and all(one == mask for one in masks)
+
+
+IN_C = """
+import ctypes, sys
+lib = ctypes.CDLL(sys.argv[1])
+lib.ninc_last_error.restype = ctypes.c_char_p
+handle = ctypes.c_void_p()
+status = lib.ninc_model_load(sys.argv[2].encode(), ctypes.byref(handle))
+print(status, lib.ninc_last_error().decode())
+"""
+
+
+@pytest.mark.parametrize("variable, value", [("NINC_NUM_THREADS", "many"), ("NINC_TARGET", "mmx")])
+def test_a_wrong_environment_is_an_error_in_c_too(variable, value, tmp_path):
+    nn.Sequential(nn.Conv2d(1, 1, 1)).save(tmp_path / "net.safetensors")
+    words = ("-c", IN_C, LIBRARY, tmp_path / "net.safetensors")
+    assert python(*words).stdout.startswith("0 ")
+    told = python(*words, **{variable: value}).stdout
+    assert told.startswith("2 ") and variable in told and value in told  # NINC_INVALID_ARGUMENT
