@@ -51,9 +51,12 @@ class Service:
         ninc.set_num_threads(1)
         self._seen = self._signature()
         self.network = load(path)
-        self.classes = self.network.classes
+        self.classes = self.network.classes or []
         settings = self.network.preprocessing
-        self.shape = (*settings["size"], settings["channels"])
+        if settings is None:
+            raise ninc.ArgumentError(f"{path}: has no preprocessing stored; train it on pictures")
+        # What pixels alone must be; None where the network takes pictures of any size.
+        self.shape = settings["size"] and (*settings["size"], settings["channels"])
 
     # ---- Answers ---------------------------------------------------------------------------------
 
@@ -62,17 +65,24 @@ class Service:
         try:
             picture = self._pixels(body) if is_pixels else body
             (probabilities,) = self.network.predict(picture)
+        except (ninc.OutOfMemoryError, ninc.DeviceError) as error:
+            return 503, {"error": str(error)}
         except ninc.Error as error:  # its text is a sentence that says what is wrong
             return 400, {"error": str(error)}
         best = np.argsort(-probabilities, kind="stable")[:TOP]
         return 200, {
             "classes": [
-                {"name": self.classes[index], "probability": float(probabilities[index])}
+                {"name": self._name(index), "probability": float(probabilities[index])}
                 for index in best
             ]
         }
 
+    def _name(self, index):
+        return self.classes[index] if index < len(self.classes) else str(index)
+
     def _pixels(self, body):
+        if self.shape is None:
+            raise ninc.ShapeError("pixels alone have no size; send a picture's file")
         if len(body) != math.prod(self.shape):
             shape = "×".join(map(str, self.shape))
             raise ninc.ShapeError(f"{shape} bytes are needed, got {len(body)}")
@@ -91,13 +101,16 @@ class Service:
                 found = self._signature()
                 if found == self._seen:
                     continue
-                self._seen = found
                 # Plans and memory stay as they are; only the weights are taken from the new file.
                 self.network.load_state_dict(self.load(self.path).state_dict())
                 self.renewals += 1
-            except (ninc.Error, OSError) as error:
-                # The service goes on with the weights it has: a bad file stops nobody.
+            except Exception as error:
+                # The service goes on with the weights it has: a bad file stops nobody. What may
+                # have been a moment's lack is tried again.
                 log.error("%s was not taken over: %s", self.path, error)
+                if not isinstance(error, ninc.ModelError):
+                    continue
+            self._seen = found
 
     # ---- The server's side -----------------------------------------------------------------------
 
@@ -105,7 +118,10 @@ class Service:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            status, content = await self._respond(scope, receive)
+            try:
+                status, content = await self._respond(scope, receive)
+            except ConnectionAbortedError:
+                return  # nobody waits for an answer
             await _send(send, status, content)
 
     async def _respond(self, scope, receive):
@@ -117,8 +133,8 @@ class Service:
         body = await _body(receive)
         if body is None:
             return 413, {"error": f"a picture has at most {LONGEST_BODY} bytes"}
-        kind = dict(scope["headers"]).get(b"content-type")
-        is_pixels = kind == b"application/octet-stream"
+        kind = dict(scope["headers"]).get(b"content-type", b"")
+        is_pixels = kind.partition(b";")[0].strip().lower() == b"application/octet-stream"
         waiting = asyncio.get_running_loop().run_in_executor(
             self._pool, self.answer, body, is_pixels
         )
@@ -146,6 +162,8 @@ async def _body(receive):
     parts, length, more = [], 0, True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionAbortedError("the client left in the middle of its request")
         parts.append(message.get("body", b""))
         length += len(parts[-1])
         if length > LONGEST_BODY:

@@ -77,14 +77,15 @@ ninc::Status Train(const Data& data, int epochs, const std::string& path) {
   const ninc::Sgd sgd{.lr = 0.05, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4};
   const ninc::schedule::Cosine schedule;
   const ninc::average::Ema average{.decay = 0.99};
-  int64_t steps = 0;
+  int64_t steps = 0, averaged = 0;
   for (int epoch = 0; epoch < epochs; ++epoch) {
     NINC_ASSIGN_OR_RETURN(auto batches, ninc::ShuffledBatches::Create(train, batch_size, 0, epoch));
     double loss = 0.0, factor = 1.0;
     while (const ninc::Batch* batch = batches.Next()) {
       factor = schedule(epoch + batches.progress(), epochs);
       NINC_ASSIGN_OR_RETURN(auto settings, ninc::MakeStepSettings(*model, sgd, factor));
-      settings.average_rate = average((epoch + batches.progress()) / epochs, steps);
+      settings.average_rate = average((epoch + batches.progress()) / epochs, averaged);
+      averaged += settings.average_rate > 0;
       settings.step = static_cast<uint64_t>(steps++);
       NINC_ASSIGN_OR_RETURN(const auto result,
                             trainer->Step(batch->shape, batch->x, batch->labels, settings));

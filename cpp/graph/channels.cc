@@ -78,7 +78,8 @@ class ChannelWalk {
   }
   Channels Of(const op::Conv2d& op) {
     Takes(op.in_channels);
-    return {.plus = op.out_channels};
+    const bool keeps_size = op.kernel_h == 1 && op.kernel_w == 1 && op.padding == Padding();
+    return {.plus = op.out_channels, .is_pixel = keeps_size && In().is_pixel};
   }
   Channels Of(const op::BatchNorm2d& op) {
     Takes(op.channels);

@@ -11,6 +11,7 @@
 #include "base/threads/thread_pool.h"
 #include "compile/steps/steps.h"
 #include "ninc/preprocess.h"
+#include "run/check_arguments.h"
 #include "run/model_impl.h"
 #include "run/step_run.h"
 
@@ -74,6 +75,7 @@ Result<std::vector<TopClass>> ClassifyPictures(Model& model, const Shape& pictur
   NINC_ASSIGN_OR_RETURN(Shape scores, ScoresOf(model, framed, top));
   std::vector<TopClass> best;
   if (pictures.n == 0) return best;
+  if (pixels == nullptr) return NullPointer("pixels", "the pictures' bytes");
   uint64_t bytes = 0;
   if (__builtin_mul_overflow(static_cast<uint64_t>(pictures.n) * sizeof(TopClass),
                              static_cast<uint64_t>(top), &bytes)) {

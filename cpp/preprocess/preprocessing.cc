@@ -13,6 +13,7 @@
 #include "ninc/preprocess.h"
 #include "preprocess/settings.h"
 #include "preprocess/whitening.h"
+#include "run/check_arguments.h"
 #include "run/model_impl.h"
 
 namespace ninc {
@@ -95,6 +96,8 @@ Result<Shape> Preprocessing::FramedShape(const Shape& pictures) const {
 
 Status Preprocessing::Frame(const Shape& pictures, const uint8_t* pixels, uint8_t* framed) const {
   NINC_ASSIGN_OR_RETURN(const Shape shape, FramedShape(pictures));
+  if (IsMissing(pixels, pictures)) return NullPointer("pixels", "the pictures' bytes");
+  if (IsMissing(framed, pictures)) return NullPointer("framed", "room for the framed pictures");
   const int64_t from = pictures.h * pictures.w * pictures.c, to = shape.h * shape.w * shape.c;
   Mutex mutex;
   Status status;
@@ -119,6 +122,7 @@ Status Preprocessing::Run(Model& model, const Shape& framed_shape, const uint8_t
     return InvalidShape("preprocessing: pictures must be framed first, got " +
                         framed_shape.ToString());
   }
+  if (IsMissing(framed, framed_shape)) return NullPointer("framed", "the framed pictures' bytes");
   const Whitening& whitening = impl_->whitening;
   if (whitening.matrix == nullptr) {
     const Pictures view{framed, impl_->factor.data(), impl_->shift.data()};

@@ -6,9 +6,13 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/memory_limit.h"
+#include "base/threads/thread_pool.h"
+#include "run/check_arguments.h"
 #include "run/model_impl.h"
+#include "run/step_run.h"
 
 namespace ninc {
 namespace {
@@ -52,21 +56,31 @@ Result<Shape> ShapeOf(Model& model, const MapSource& source, const Shape& input)
   return shape;
 }
 
-// y(n, c, p) = bias(c) + sum_k weight(c, k) * x(n, k, p) for the `pixels` places of a map.
-void Mix(const Tensor& weight, const float* bias, const float* x, int64_t count, int64_t pixels,
-         float* y) {
-  const int64_t classes = weight.dims[0], features = weight.dims[1];
-  for (int64_t n = 0; n < count; ++n) {
-    for (int64_t c = 0; c < classes; ++c) {
-      float* const map = y + (n * classes + c) * pixels;
-      std::fill_n(map, pixels, bias == nullptr ? 0.0f : bias[c]);
-      for (int64_t k = 0; k < features; ++k) {
-        const float factor = weight.data[static_cast<size_t>(c * features + k)];
-        const float* const from = x + (n * features + k) * pixels;
-        for (int64_t p = 0; p < pixels; ++p) map[p] += factor * from[p];
-      }
-    }
+// A linear layer at every place of a map, which is a convolution of 1×1.
+// y(n, c, p) = bias(c) + sum_k weight(c, k) * x(n, k, p).  x: N×K×H×W, y: N×classes×H×W
+Status Mix(const Tensor& weight, const Tensor* bias, const Shape& shape, const float* x, float* y) {
+  const Conv2dProblem problem{.input = shape, .out_channels = weight.dims[0]};
+  NINC_RETURN_IF_ERROR(problem.Validate().At("class maps"));
+  const auto room = [](const Shape& values) {
+    return Allocate("class maps", static_cast<size_t>(values.size()) * sizeof(float));
+  };
+  NINC_ASSIGN_OR_RETURN(const AlignedBuffer rows, room(problem.input));
+  NINC_ASSIGN_OR_RETURN(const AlignedBuffer mixed, room(problem.output()));
+  Backend& cpu = CpuBackend();
+  const int threads = GetNumThreads();
+  NINC_RETURN_IF_ERROR(RunStep(cpu, step::FromNchw{0, 1}, {{shape}, {shape, rows.as<float>()}},
+                               threads, {.x = Contiguous(x, shape)}));
+  step::Conv2d convolution{.problem = problem, .x = 0, .packed = 1, .y = 2};
+  std::vector<StepArray> arrays{{problem.input, rows.as<float>()},
+                                {{1, 1, 1, weight.size()}, weight.data.data()},
+                                {problem.output(), mixed.as<float>()}};
+  if (bias != nullptr) {
+    convolution.bias = 3;
+    arrays.push_back({{1, 1, 1, bias->size()}, bias->data.data()});
   }
+  NINC_RETURN_IF_ERROR(RunStep(cpu, convolution, arrays, threads));
+  return RunStep(cpu, step::ToNchw{0, 1},
+                 {{problem.output(), mixed.as<float>()}, {problem.output(), y}}, threads);
 }
 
 Status RunAndMix(Model& model, const MapSource& source, const Shape& input, const StridedView& x,
@@ -78,13 +92,12 @@ Status RunAndMix(Model& model, const MapSource& source, const Shape& input, cons
                         Allocate("maps", static_cast<size_t>(shape.size()) * sizeof(float)));
   ModelState used;
   NINC_RETURN_IF_ERROR(model.Run(input, x, features.as<float>(), source.maps, &used));
-  const float* bias = nullptr;
+  const Tensor* bias = nullptr;
   if (std::get<op::Linear>(linear.op).bias) {
     NINC_ASSIGN_OR_RETURN(const size_t number, model.FindParameter(linear.name + ".bias"));
-    bias = used.parameters[number]->data.data();
+    bias = used.parameters[number].get();
   }
-  Mix(*used.parameters[weight], bias, features.as<float>(), shape.n, shape.h * shape.w, maps);
-  return {};
+  return Mix(*used.parameters[weight], bias, shape, features.as<float>(), maps);
 }
 
 }  // namespace
@@ -101,6 +114,7 @@ Status ClassMaps(Model& model, const Shape& input, const StridedView& x, float* 
     NINC_ASSIGN_OR_RETURN(const MapSource source, FindMaps(model.graph()));
     NINC_ASSIGN_OR_RETURN(const Shape shape, ShapeOf(model, source, input));
     if (shape.size() == 0) return {};
+    if (maps == nullptr) return NullPointer("maps", "room for " + shape.ToString() + " floats");
     if (source.linear < 0) return model.Run(input, x, maps, source.maps);
     return RunAndMix(model, source, input, x, maps);
   });

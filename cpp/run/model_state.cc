@@ -48,8 +48,7 @@ Result<std::unique_lock<LongMutex>> Model::Impl::LockWriter() {
   if (writer_mutex.HeldByThisThread()) {
     return InvalidArgument(
         "this thread is in the middle of training the network: a handler of signals may run it, "
-        "but "
-        "not train or change it before the step ends");
+        "but not train or change it before the step ends");
   }
   return std::unique_lock(writer_mutex);
 }

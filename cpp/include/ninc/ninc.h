@@ -4,7 +4,8 @@
  *     if (ninc_model_load("nin.safetensors", &model) != NINC_OK) puts(ninc_last_error());
  *
  * Every call that can fail returns a ninc_status; what went wrong is one sentence from
- * ninc_last_error(). Several threads may run one model at once. */
+ * ninc_last_error(). Several threads may use one model at once: any
+ * call but ninc_model_free may be made beside those that run. */
 #ifndef NINC_NINC_H_
 #define NINC_NINC_H_
 

@@ -89,7 +89,9 @@ struct Warmup {
 
 // gamma^k, k = how often the run has stopped improving: Observe is given a number after each epoch,
 // and after `patience` epochs in a row in which it was not better than the best so far by more than
-// min_delta, the rate falls. The factor does not fall below `floor`. Keep one object for a run.
+// min_delta, the rate falls. The factor does not fall below `floor`. Keep one object for a run, and
+// hand it on as std::ref(plateau): a Schedule, or a Warmup, would otherwise hold a copy that
+// observes nothing.
 struct Plateau {
   double gamma = 0.1;
   int patience = 3;

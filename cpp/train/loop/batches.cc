@@ -64,7 +64,7 @@ Result<ShuffledBatches> ShuffledBatches::Create(const LabelledPictures& data, in
 }
 
 const Batch* ShuffledBatches::Next() {
-  if (given_ >= count_) return nullptr;
+  if (given_ >= count_ || order_.empty()) return nullptr;  // none are left in what was moved from
   const int64_t size = data_.shape.n / count_, larger = data_.shape.n % count_;
   const int64_t begin = given_ * size + std::min(given_, larger);
   Shape shape = data_.shape;

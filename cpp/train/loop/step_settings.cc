@@ -43,10 +43,32 @@ Status ApplyGroup(const std::vector<ParameterSpec>& specs, const Sgd& sgd, const
                          (specs.empty() ? "" : " (" + specs[0].name + ", ...)"));
 }
 
+// As ninc.SGD in Python asks.
+Status CheckSgd(const Sgd& sgd) {
+  const auto refuse = [](const char* name, double value) {
+    return InvalidArgument(std::string("sgd: ") + name + " must be 0 or more, got " +
+                           std::to_string(value));
+  };
+  if (!(sgd.lr >= 0)) return refuse("lr", sgd.lr);
+  if (!(sgd.momentum >= 0)) return refuse("momentum", sgd.momentum);
+  if (!(sgd.weight_decay >= 0)) return refuse("weight_decay", sgd.weight_decay);
+  if (sgd.nesterov && sgd.momentum == 0) {
+    return InvalidArgument("sgd: nesterov needs a momentum above 0");
+  }
+  for (const Sgd::Group& group : sgd.groups) {
+    if (group.lr_mult && !(*group.lr_mult >= 0)) return refuse("lr_mult", *group.lr_mult);
+    if (group.weight_decay && !(*group.weight_decay >= 0)) {
+      return refuse("weight_decay", *group.weight_decay);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<StepSettings> MakeStepSettings(const Model& model, const Sgd& sgd, double lr_factor) {
   return CatchOutOfMemory("a step's settings", [&]() -> Result<StepSettings> {
+    NINC_RETURN_IF_ERROR(CheckSgd(sgd));
     StepSettings settings;
     settings.momentum = static_cast<float>(sgd.momentum);
     settings.nesterov = sgd.nesterov;

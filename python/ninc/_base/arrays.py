@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError
+from ..errors import DTypeError, OutOfMemoryError
 
 # DLPack's numbers for memory that a processor reads: its own, and what is pinned there for a GPU of
 # NVIDIA's or AMD's. And those for memory of an NVIDIA GPU, and for managed memory.
@@ -48,6 +48,8 @@ def as_numpy(what: str, value: Any, wanted: str = "numbers") -> np.ndarray:
         return unmasked(what, np.asanyarray(value))
     except DTypeError:
         raise
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{what}: no memory for a copy of this array") from error
     except Exception as error:  # an object's own conversion may raise anything
         raise _refused(what, value, error) from error
 

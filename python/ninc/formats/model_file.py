@@ -74,7 +74,12 @@ def _read(file: Any, name: str) -> bytes:
         count = min(max(size, _FIRST_READ), _LARGEST_READ)
         # The block that is read, and the room that what was gathered grows into.
         check_free(f"load: {name}", 2 * count)
-        block = file.read(count)
+        try:
+            block = file.read(count)
+        except io.UnsupportedOperation as error:
+            raise ArgumentError(
+                f"load: {name} was not opened to be read ({error}); open(path, 'rb') does that"
+            ) from error
         if isinstance(block, str):
             raise ArgumentError(
                 f"load: {name} was opened as text; open it for bytes, as open(path, 'rb') does"

@@ -77,6 +77,16 @@ TEST(ChannelsTest, AFlattenedPixelKeepsItsChannels) {
   }
 }
 
+// As many classifiers end: a convolution in the place of a linear layer.
+TEST(ChannelsTest, AConvolutionOfAPixelGivesAPixel) {
+  Chain chain;
+  chain.Add(Conv(3, 8));
+  chain.Add(op::GlobalAvgPool2d{});
+  chain.Add(Conv(8, 5));
+  chain.Add(op::Flatten{});
+  EXPECT_EQ(*chain.graph.OutputChannels(), 5);
+}
+
 TEST(ChannelsTest, AFlattenedMapLeavesThemOpen) {
   Chain chain;
   chain.Add(op::Flatten{});

@@ -12,6 +12,7 @@
 #include "base/threads/cancel.h"
 #include "base/threads/thread_pool.h"
 #include "support/networks.h"
+#include "support/rounds.h"
 #include "support/training.h"
 
 namespace ninc::test {
@@ -170,15 +171,18 @@ TEST(Cancel, FromAnotherThread) {
   const Shape input{64, 64, 64, 3};
   const std::vector<float> x(static_cast<size_t>(input.size()), 1.0f);
   std::vector<float> y(static_cast<size_t>(model->OutputShape(input)->size()));
-  Cancellation cancellation;
-  Status status;
-  std::thread runner([&] {
-    const CancellationScope scope(&cancellation);
-    while (status.ok()) status = model->Run(input, View(input, x), y.data());
-  });
-  cancellation.Cancel();
-  runner.join();
-  EXPECT_EQ(status.code(), StatusCode::kCancelled);
+  for (int i = 0; i < Rounds(); ++i) {
+    Cancellation cancellation;
+    Status status;
+    std::thread runner([&] {
+      const CancellationScope scope(&cancellation);
+      while (status.ok()) status = model->Run(input, View(input, x), y.data());
+    });
+    std::this_thread::sleep_for(std::chrono::microseconds(100 * (i % 32)));
+    cancellation.Cancel();
+    runner.join();
+    EXPECT_EQ(status.code(), StatusCode::kCancelled);
+  }
 }
 
 }  // namespace

@@ -11,7 +11,9 @@
 #include "compile/execute.h"
 #include "compile/lower.h"
 #include "ninc/benchmark.h"
+#include "ninc/class_maps.h"
 #include "ninc/networks.h"
+#include "ninc/preprocess.h"
 #include "support/status_check.h"
 #include "support/tiny_model.h"
 
@@ -328,6 +330,19 @@ TEST(WrongNumbers, Timings) {
   ExpectError(TimeConv2d({.input = {1, 0, 8, 4}, .padding = {}}, Pass::kForward, 0, 1), kShape,
               "input sizes must be positive");
   EXPECT_GT(MeasurePeakGflops(-3), 0.0);  // as for one thread
+}
+
+TEST_F(Wrong, PicturesAndMaps) {
+  const Shape picture{1, 4, 4, 3};
+  model->SetMetadata("preprocessing",
+                     R"({"size": [4, 4], "channels": 3, "mean": [0, 0, 0], "std": [1, 1, 1]})");
+  const Preprocessing preprocessing = Preprocessing::Of(*model).value();
+  ExpectError(Classify(*model, picture, nullptr, 1).status(), kArgument, "pixels");
+  ExpectError(preprocessing.Frame(picture, nullptr, bytes.data()), kArgument, "pixels");
+  ExpectError(preprocessing.Frame(picture, bytes.data(), nullptr), kArgument, "framed");
+  ExpectError(preprocessing.Run(*model, picture, nullptr, y.data()), kArgument, "framed");
+  ExpectError(ClassMaps(*model, kInput, view, nullptr), kArgument, "maps");
+  EXPECT_TRUE(Classify(*model, {0, 4, 4, 3}, nullptr, 1).ok());
 }
 
 }  // namespace

@@ -103,6 +103,19 @@ TEST_F(WrongTraining, Settings) {
   ExpectError(trainer.EstimateStatistics(input, x, kNan), kArgument, "momentum must be in [0, 1]");
 }
 
+TEST_F(WrongTraining, SettingsOfAnOptimiser) {
+  const auto refused = [&](const Sgd& sgd, const char* words) {
+    ExpectError(MakeStepSettings(*problem.model, sgd).status(), kArgument, words);
+  };
+  refused({.lr = -1}, "lr must be 0 or more");
+  refused({.lr = std::numeric_limits<double>::quiet_NaN()}, "lr must be 0 or more");
+  refused({.momentum = -0.5}, "momentum must be 0 or more");
+  refused({.weight_decay = -1}, "weight_decay must be 0 or more");
+  refused({.nesterov = true}, "nesterov needs a momentum");
+  refused({.groups = {{.pattern = "*", .lr_mult = -1}}}, "lr_mult must be 0 or more");
+  refused({.groups = {{.pattern = "*", .weight_decay = -1}}}, "weight_decay must be 0 or more");
+}
+
 TEST_F(WrongTraining, NumbersOfParameters) {
   const size_t count = trainer.velocity().value().size();
   for (size_t index : {count, std::numeric_limits<size_t>::max()}) {

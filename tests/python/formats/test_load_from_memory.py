@@ -279,3 +279,9 @@ def test_an_endless_pipe_ends_where_memory_does(load, name):
     words, peak = done.stdout.splitlines()
     assert name in words and "are needed, and" in words
     assert 100 << 20 < int(peak) << 10 < limit
+
+
+def test_a_file_opened_to_be_written_is_told_so(tmp_path):
+    with open(tmp_path / "m", "wb") as file:
+        with pytest.raises(ArgumentError, match="m was not opened to be read"):
+            ninc.load(file)
