@@ -108,7 +108,7 @@ class Service:
                 # The service goes on with the weights it has: a bad file stops nobody. What may
                 # have been a moment's lack is tried again.
                 log.error("%s was not taken over: %s", self.path, error)
-                if not isinstance(error, ninc.ModelError):
+                if not isinstance(error, (ninc.ModelError, ninc.ShapeError)):
                     continue
             self._seen = found
 
