@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import ninc
+from ninc import nn
+from ninc.preprocess import Preprocessing
 from support import ROOT
 from support.building import configure, require, run
 from support.processes import python
@@ -34,13 +36,6 @@ extern "C" __attribute__((visibility("default"))) const char* plugin() {{ return
 ]=])
 add_library(plugin SHARED ${{CMAKE_BINARY_DIR}}/plugin.cc)
 target_link_libraries(plugin PRIVATE ninc::ninc)
-"""
-
-NETWORK = """
-{"nodes": [{"name": "x", "op": "Input", "inputs": [], "channels": 3},
-           {"name": "conv", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 4,
-            "kernel_size": [3, 3]},
-           {"name": "pool", "op": "GlobalAvgPool2d", "inputs": ["conv"]}]}
 """
 
 # A program's own subclass of an exported class, and the library's seen through its base.
@@ -105,7 +100,9 @@ def prefix(request):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "net.safetensors"
-    ninc._core.Model(NETWORK).save(os.fsencode(path))
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool2d())
+    network.preprocessing = Preprocessing((8, 8), 3, (0.5,) * 3, (0.25,) * 3)
+    network.save(path)
     return path
 
 
@@ -120,7 +117,7 @@ def test_examples_by_find_package(tmp_path, prefix, model, picture):
     status, output = configure(ROOT / "examples", tmp_path, CMAKE_PREFIX_PATH=prefix)
     assert status == 0, output
     run("cmake", "--build", tmp_path)
-    assert "class" in run(tmp_path / "predict", model)
+    assert "class" in run(tmp_path / "predict", model, picture)
     assert "class" in run(tmp_path / "classify", model, picture)
 
 
@@ -132,11 +129,11 @@ def test_examples_by_pkg_config(tmp_path, prefix, model, picture):
     run(
         "g++", "-std=c++20", ROOT / "examples" / "classify.cpp", "-o", tmp_path / "classify", *flags
     )
-    assert "class" in run(tmp_path / "predict", model)
+    assert "class" in run(tmp_path / "predict", model, picture)
     assert "class" in run(tmp_path / "classify", model, picture)
 
 
-def test_project_in_c_alone(tmp_path, prefix, model):
+def test_project_in_c_alone(tmp_path, prefix, model, picture):
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.21)\nproject(user LANGUAGES C)\n"
         "find_package(ninc REQUIRED)\n"
@@ -146,7 +143,7 @@ def test_project_in_c_alone(tmp_path, prefix, model):
     status, output = configure(tmp_path, tmp_path / "build", CMAKE_PREFIX_PATH=prefix)
     assert status == 0, output
     run("cmake", "--build", tmp_path / "build")
-    assert "class" in run(tmp_path / "build" / "predict", model)
+    assert "class" in run(tmp_path / "build" / "predict", model, picture)
 
 
 @pytest.mark.parametrize("position", ["-fPIE -pie", "-fno-PIE -no-pie"])
