@@ -15,7 +15,7 @@ namespace {
 // on one stream is a program that changes its input's shape all the time and gains little by them.
 constexpr size_t kMaxRecordings = 64;
 
-void FreeMemory(std::byte* memory) {
+void FreeMemory(std::byte* memory, size_t) {
   const Result<Context*> context = Context::Get();
   if (context.ok()) context.value()->Free(reinterpret_cast<DevicePointer>(memory));
 }

@@ -9,16 +9,28 @@
 #include <cstdint>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <string>
 #include <vector>
 
 namespace {
 
+// The next number of a picture's head, after spaces and comments; 0 where there is none.
+int64_t NextNumber(std::istream& file) {
+  while ((file >> std::ws).peek() == '#') {
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  int64_t number = 0;
+  return file >> number ? number : 0;
+}
+
 bool ReadPpm(const char* path, ninc::Shape* shape, std::vector<uint8_t>* pixels) {
   std::ifstream file(path, std::ios::binary);
   std::string magic;
-  int largest = 0;
-  file >> magic >> shape->w >> shape->h >> largest;
+  file >> magic;
+  shape->w = NextNumber(file);
+  shape->h = NextNumber(file);
+  const int64_t largest = NextNumber(file);
   file.get();  // the one white space before the pixels
   constexpr int64_t kMaxSide = 1 << 14;
   if (!file || magic != "P6" || largest != 255) return false;

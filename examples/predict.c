@@ -6,6 +6,7 @@
  * A picture is brought to the network's size and normalised as the model file says. The made-up one
  * shows what a program does that has numbers of its own: they go into the network as they are.
  */
+#include <ctype.h>
 #include <ninc/ninc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,16 +19,33 @@ typedef struct picture {
   unsigned char* pixels; /* height×width×channels */
 } picture;
 
+/* The next number of a picture's head, after spaces and comments; 0 where there is none. */
+static long next_number(FILE* file) {
+  long number = 0;
+  int next = fgetc(file);
+  while (next == '#' || isspace(next)) {
+    if (next == '#') {
+      while (next != '\n' && next != EOF) next = fgetc(file);
+    }
+    next = fgetc(file);
+  }
+  ungetc(next, file);
+  return fscanf(file, "%ld", &number) == 1 ? number : 0;
+}
+
 /* 1 for a picture that was read, whose pixels are to be freed. */
 static int read_picture(const char* path, picture* to) {
   FILE* file = fopen(path, "rb");
   size_t size = 0;
-  char kind = 0;
-  int largest = 0;
+  int is_picture = 0, kind = 0;
   if (file == NULL) return 0;
-  if (fscanf(file, "P%c %ld %ld %d", &kind, &to->width, &to->height, &largest) == 4 &&
-      (kind == '5' || kind == '6') && largest == 255 && fgetc(file) != EOF && to->height > 0 &&
-      to->height <= 16384 && to->width > 0 && to->width <= 16384) {
+  is_picture = fgetc(file) == 'P';
+  kind = fgetc(file); /* '5': grey, '6': colours */
+  to->width = next_number(file);
+  to->height = next_number(file);
+  if (is_picture && (kind == '5' || kind == '6') && next_number(file) == 255 &&
+      fgetc(file) != EOF && to->height > 0 && to->height <= 16384 && to->width > 0 &&
+      to->width <= 16384) {
     to->channels = kind == '6' ? 3 : 1;
     size = (size_t)to->height * (size_t)to->width * (size_t)to->channels;
     to->pixels = malloc(size);

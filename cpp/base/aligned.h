@@ -48,7 +48,7 @@ class AlignedBuffer {
     size_ = 0;
     return memory_.release();
   }
-  static void FreeReleased(std::byte* memory) { std::free(memory); }
+  static void FreeReleased(std::byte* memory, size_t) { std::free(memory); }
 
   size_t size() const { return size_; }  // bytes
   bool empty() const { return size_ == 0; }

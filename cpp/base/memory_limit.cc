@@ -116,12 +116,14 @@ Status CheckMemory(const std::string& what, uint64_t bytes) {
                      " MiB are free (limit: " + free->limit + ")");
 }
 
+Status NoMemory(const std::string& what, uint64_t bytes) {
+  return OutOfMemory(what + ": no memory for " + std::to_string(bytes) + " bytes");
+}
+
 Result<AlignedBuffer> Allocate(const std::string& what, size_t bytes) {
   NINC_RETURN_IF_ERROR(CheckMemory(what, bytes));
   AlignedBuffer memory(bytes);
-  if (memory.empty() && bytes > 0) {
-    return OutOfMemory(what + ": no memory for " + std::to_string(bytes) + " bytes");
-  }
+  if (memory.empty() && bytes > 0) return NoMemory(what, bytes);
   return memory;
 }
 

@@ -35,6 +35,9 @@ NINC_API Result<std::optional<FreeMemory>> FreeForThisProcess();
 // Below a MiB it does not look, so that small things cost nothing.
 Status CheckMemory(const std::string& what, uint64_t bytes);
 
+// OutOfMemory where the system gave none in spite of that.
+Status NoMemory(const std::string& what, uint64_t bytes);
+
 // `bytes` of memory for `what`, if CheckMemory has no objection and the system none either.
 Result<AlignedBuffer> Allocate(const std::string& what, size_t bytes);
 

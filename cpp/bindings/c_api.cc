@@ -221,11 +221,12 @@ ninc_status ninc_model_run(ninc_model* model, const int64_t input_shape[4], cons
 
 ninc_status ninc_model_metadata(const ninc_model* model, const char* key, const char** text) {
   return Guard([&]() -> Status {
+    NINC_RETURN_IF_ERROR(NotNull(text, "ninc_model_metadata", "text"));
+    *text = nullptr;
     NINC_RETURN_IF_ERROR(NotNull(model, "ninc_model_metadata", "model"));
     NINC_RETURN_IF_ERROR(NotNull(key, "ninc_model_metadata", "key"));
-    NINC_RETURN_IF_ERROR(NotNull(text, "ninc_model_metadata", "text"));
     const auto found = model->metadata.find(key);
-    *text = found == model->metadata.end() ? nullptr : found->second.c_str();
+    if (found != model->metadata.end()) *text = found->second.c_str();
     return {};
   });
 }

@@ -20,8 +20,8 @@ void DeviceTensors::Unshare() {
   }
 }
 
-void DeviceTensors::Replace(size_t index, std::vector<float> values) {
-  host_[index] = std::make_shared<Tensor>(Tensor{host_[index]->dims, std::move(values)});
+void DeviceTensors::Replace(size_t index, std::shared_ptr<Tensor> values) {
+  host_[index].swap(values);
   shared_[index] = false;
   device_stale_ = true;
 }

@@ -30,8 +30,8 @@ class DeviceTensors {
   SharedTensors Share();
   // Brings the host's copies up to date.
   Status Fetch();
-  // Puts values in the place of an array's, after Fetch where not all arrays are replaced.
-  void Replace(size_t index, std::vector<float> values);
+  // Puts an array of the same shape in another's place, after Fetch where not all are replaced.
+  void Replace(size_t index, std::shared_ptr<Tensor> values);
   // Exchanges the first arrays of `a` with those of `b`, of which there are no more; both fetched.
   static void Swap(DeviceTensors* a, DeviceTensors* b);
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/memory_limit.h"
+#include "base/pages.h"
 #include "base/threads/thread_pool.h"
 #include "compile/kernel.h"
 #include "cpu/compile.h"
@@ -14,14 +15,24 @@
 namespace ninc {
 namespace {
 
+constexpr size_t kPagesFrom = 1 << 20;  // bytes; smaller blocks are found again by malloc
+
+const char* Named(const char* what) { return what == nullptr ? "memory" : what; }
+
 class Cpu final : public Backend {
  public:
   constexpr explicit Cpu(Target target) : target_(target) {}
   std::string_view name() const override { return "cpu"; }
 
   Result<DeviceMemory> Allocate(const char* what, size_t bytes) override {
-    if (what == nullptr) what = "memory";
-    NINC_ASSIGN_OR_RETURN(AlignedBuffer memory, ninc::Allocate(what, bytes));
+    if (bytes < kPagesFrom) return AllocateTemporary(what, bytes);
+    NINC_RETURN_IF_ERROR(CheckMemory(Named(what), bytes));
+    std::byte* const memory = MapPages(bytes);
+    if (memory == nullptr) return NoMemory(Named(what), bytes);
+    return DeviceMemory(memory, bytes, &UnmapPages);
+  }
+  Result<DeviceMemory> AllocateTemporary(const char* what, size_t bytes) override {
+    NINC_ASSIGN_OR_RETURN(AlignedBuffer memory, ninc::Allocate(Named(what), bytes));
     const size_t size = memory.size();
     return DeviceMemory(memory.Release(), size, &AlignedBuffer::FreeReleased);
   }

@@ -69,9 +69,8 @@ Result<Preprocessing> Preprocessing::Of(const Model& model) {
     auto impl = std::make_shared<Impl>();
     impl->framing = settings.framing;
     for (size_t c = 0; c < settings.mean.size(); ++c) {
-      const double std = settings.std[c];
-      impl->factor.push_back(static_cast<float>(1.0 / (settings.scale * std)));
-      impl->shift.push_back(static_cast<float>(-settings.mean[c] / std));
+      impl->factor.push_back(settings.Factor(c));
+      impl->shift.push_back(settings.Shift(c));
     }
     if (settings.whitens) {
       const Framing& framing = settings.framing;

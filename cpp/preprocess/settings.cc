@@ -143,6 +143,12 @@ void CheckNumbers(const PictureSettings& settings, Entries* entries) {
   const bool positive = std::all_of(settings.std.begin(), settings.std.end(),
                                     [](double number) { return number > 0.0; });
   if (!positive || !(settings.scale > 0.0)) entries->Fail("std and scale must be positive");
+  for (size_t c = 0; c < settings.std.size() && c < settings.mean.size(); ++c) {
+    const float white = 255.0f * settings.Factor(c), black = settings.Shift(c);
+    if (!std::isfinite(white) || !std::isfinite(black) || !std::isfinite(white + black)) {
+      entries->Fail("mean, std and scale give numbers that float32 cannot hold");
+    }
+  }
   if (!settings.whitens) return;
   if (!(settings.contrast > 0.0)) entries->Fail("contrast must be positive");
   if (settings.framing.TakesAnySize()) entries->Fail("a whitening needs a size");

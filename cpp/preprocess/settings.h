@@ -17,6 +17,10 @@ struct PictureSettings {
   // In place of that the paper's contrast normalisation to this length, and whitening.
   bool whitens = false;
   double contrast = 0.0;
+
+  // Normalising gives x * Factor(c) + Shift(c).
+  float Factor(size_t c) const { return static_cast<float>(1.0 / (scale * std[c])); }
+  float Shift(size_t c) const { return static_cast<float>(-mean[c] / std[c]); }
 };
 
 // As Preprocessing.from_dict in python/ninc/preprocess/settings.py reads it, which takes and

@@ -2,6 +2,8 @@
 #include "ninc/model.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <utility>
 
 #include "base/threads/cancel.h"
@@ -173,26 +175,25 @@ Result<size_t> Model::FindParameter(std::string_view name) const {
 }
 
 Status Model::SetParameters(std::vector<std::pair<std::string, std::vector<float>>> values) {
-  std::vector<size_t> numbers;
-  std::vector<bool> given(impl_->specs.size());
-  for (const auto& [name, data] : values) {
-    NINC_ASSIGN_OR_RETURN(const size_t number, FindParameter(name));
-    if (given[number]) return InvalidArgument(name + " is given twice; it can have one value");
-    given[number] = true;
-    const std::vector<int64_t>& dims = impl_->specs[number].dims;
-    if (data.size() != static_cast<size_t>(Size(dims))) {
-      return InvalidShape(name + ": expected " + std::to_string(Size(dims)) + " values (" +
-                          DimsToString(dims) + "), got " + std::to_string(data.size()));
-    }
-    numbers.push_back(number);
-  }
   return CatchOutOfMemory("parameters", [&]() -> Status {
+    // All that takes memory is done before the first array is replaced.
+    std::map<size_t, std::shared_ptr<Tensor>> arrays;
+    for (auto& [name, data] : values) {
+      NINC_ASSIGN_OR_RETURN(const size_t number, FindParameter(name));
+      if (arrays.contains(number)) {
+        return InvalidArgument(name + " is given twice; it can have one value");
+      }
+      const std::vector<int64_t>& dims = impl_->specs[number].dims;
+      if (data.size() != static_cast<size_t>(Size(dims))) {
+        return InvalidShape(name + ": expected " + std::to_string(Size(dims)) + " values (" +
+                            DimsToString(dims) + "), got " + std::to_string(data.size()));
+      }
+      arrays[number] = std::make_shared<Tensor>(Tensor{dims, std::move(data)});
+    }
     NINC_ASSIGN_OR_RETURN(const auto writer_lock, impl_->LockWriter());
     const std::lock_guard lock(impl_->state_mutex);
     NINC_RETURN_IF_ERROR(impl_->parameters.Fetch());
-    for (size_t i = 0; i < values.size(); ++i) {
-      impl_->parameters.Replace(numbers[i], std::move(values[i].second));
-    }
+    for (auto& [number, array] : arrays) impl_->parameters.Replace(number, std::move(array));
     ++impl_->version;
     return {};
   });
@@ -237,7 +238,7 @@ Result<DeviceResult> Model::RunOnDevice(const Shape& input, const StridedView& x
     const auto bytes = static_cast<size_t>(plan->output_shape().size()) * sizeof(float);
     if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
     DeviceResult y{place->backend, {}};
-    NINC_ASSIGN_OR_RETURN(y.memory, place->backend->Allocate("output", bytes));
+    NINC_ASSIGN_OR_RETURN(y.memory, place->backend->AllocateTemporary("output", bytes));
     if (bytes == 0) return y;
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
                           impl_->PreparedFor(*place, plan->impl()));

@@ -24,7 +24,7 @@ Status RunStep(Backend& backend, const StepOp& step, const std::vector<StepArray
   if (!kernel) return InvalidArgument(std::string(backend.name()) + " has no kernel for this step");
   std::vector<DeviceMemory> memory;
   const auto allocate = [&](const char* what, size_t bytes) -> Result<std::byte*> {
-    NINC_ASSIGN_OR_RETURN(DeviceMemory block, backend.Allocate(what, bytes));
+    NINC_ASSIGN_OR_RETURN(DeviceMemory block, backend.AllocateTemporary(what, bytes));
     memory.push_back(std::move(block));
     return memory.back().data();
   };

@@ -259,15 +259,16 @@ Status Trainer::Impl::Replace(size_t index, const std::vector<float>& values, co
   if (index >= tensors->size()) {
     return InvalidArgument("there is no trainable parameter " + std::to_string(index));
   }
-  const size_t size = tensors->host(index).data.size();
-  if (values.size() != size) {
-    return InvalidShape(model_impl->specs[index].name + ": expected " + std::to_string(size) +
-                        " values of " + what + ", got " + std::to_string(values.size()));
+  const Tensor& old = tensors->host(index);
+  if (values.size() != old.data.size()) {
+    return InvalidShape(model_impl->specs[index].name + ": expected " +
+                        std::to_string(old.data.size()) + " values of " + what + ", got " +
+                        std::to_string(values.size()));
   }
-  std::vector<float> copy = values;
+  auto array = std::make_shared<Tensor>(Tensor{old.dims, values});
   const std::lock_guard lock(model_impl->state_mutex);
   NINC_RETURN_IF_ERROR(tensors->Fetch());
-  tensors->Replace(index, std::move(copy));
+  tensors->Replace(index, std::move(array));
   return {};
 }
 

@@ -74,7 +74,7 @@ class GuardedProcessor final : public Backend {
     return std::all_of(guard, guard + kGuard,
                        [&](std::byte b) { return b == static_cast<std::byte>(value); });
   }
-  static void Free(std::byte* data) {
+  static void Free(std::byte* data, size_t) {
     std::byte* const base = data - kFront;
     size_t bytes;
     std::memcpy(&bytes, base, sizeof(bytes));

@@ -27,7 +27,7 @@ struct Kernel;  // compile/kernel.h
 // A block of a backend's memory, given back when it goes out of scope.
 class DeviceMemory {
  public:
-  using Free = void (*)(std::byte*);
+  using Free = void (*)(std::byte* data, size_t size);
   DeviceMemory() = default;
   DeviceMemory(std::byte* data, size_t size, Free free) : data_(data), size_(size), free_(free) {}
   DeviceMemory(DeviceMemory&& other) noexcept { *this = std::move(other); }
@@ -38,7 +38,7 @@ class DeviceMemory {
     return *this;
   }
   ~DeviceMemory() {
-    if (data_ != nullptr && free_ != nullptr) free_(data_);
+    if (data_ != nullptr && free_ != nullptr) free_(data_, size_);
   }
 
   size_t size() const { return size_; }  // bytes
@@ -142,6 +142,10 @@ class NINC_API Backend {
   // Memory. Calls of one backend take effect in order; those of another stream of the same device
   // are in no order to them but for Synchronize.
   virtual Result<DeviceMemory> Allocate(const char* what, size_t bytes) = 0;
+  // The same for what is soon freed again: the quickest to have. Allocate is for what stays.
+  virtual Result<DeviceMemory> AllocateTemporary(const char* what, size_t bytes) {
+    return Allocate(what, bytes);
+  }
   // From and to the caller's memory, which may be used again when they return; Read waits for what
   // was called before.
   virtual Status Write(void* to, const void* from, size_t bytes) = 0;

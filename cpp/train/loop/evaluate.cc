@@ -56,9 +56,11 @@ Result<Evaluation> Evaluate(Model& model, const LabelledPictures& data, int64_t 
         const float* row = y.data() + i * scores.c;
         const int64_t label = data.labels[begin + i];
         result.loss += CrossEntropy(row, scores.c, label);
-        // Of a row that is not a number nothing is the largest.
+        // Where one score is not a number, none is the largest.
+        const bool numbers =
+            std::none_of(row, row + scores.c, [](float z) { return std::isnan(z); });
         const bool right = std::max_element(row, row + scores.c) - row == label;
-        result.correct += right && !std::isnan(row[label]) ? 1 : 0;
+        result.correct += numbers && right ? 1 : 0;
       }
     }
     result.count = data.shape.n;

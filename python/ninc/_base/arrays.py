@@ -126,12 +126,18 @@ def unmasked(what: str, value: Any) -> Any:
 
 
 def check_unmasked(what: str, value: Any) -> None:
-    """Raises DTypeError for an array with masked values, or a list or tuple that has one in it.
+    """Raises DTypeError for an array with masked values, or lists or tuples that have one in them.
 
     A list made of a masked array holds numpy's `masked` in the place of each masked value.
     """
-    for one in value if isinstance(value, (list, tuple)) else (value,):
-        unmasked(what, one)
+    waiting, lists = [value], set()  # a list may hold itself
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, (list, tuple)):
+            unmasked(what, one)
+        elif id(one) not in lists:
+            lists.add(id(one))
+            waiting.extend(one)
 
 
 def _device(value: Any) -> int | None:

@@ -98,6 +98,7 @@ class Graph(Network):
         if old is not None:
             model.set_parameters(old.parameters())
             model.set_plan_cache_bytes(old.plan_cache_limit)
+            model.move_to(old.device)
             copy_stored(old, model)
         return model
 

@@ -91,6 +91,13 @@ class Preprocessing:
             raise ArgumentError("preprocessing: mean, std and scale must be finite")
         if min(self.std) <= 0 or self.scale <= 0:
             raise ArgumentError("preprocessing: std and scale must be positive")
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            factor, shift = self.factors()
+            extremes = [255 * factor, shift, 255 * factor + shift]
+        if not np.isfinite(extremes).all():
+            raise ArgumentError(
+                "preprocessing: mean, std and scale give numbers that float32 cannot hold"
+            )
         whitening = self.whitening
         if whitening is None:
             return

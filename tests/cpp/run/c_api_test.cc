@@ -203,8 +203,12 @@ TEST_F(CApiTest, NullPointersAreErrors) {
   EXPECT_EQ(ninc_model_run(model_, shape, nullptr, y, 4), NINC_INVALID_ARGUMENT);
   EXPECT_EQ(ninc_model_run(model_, shape, x, nullptr, 4), NINC_INVALID_ARGUMENT);
   ExpectLastError("ninc_model_run: y is NULL");
+  text = "left over";
   EXPECT_EQ(ninc_model_metadata(model_, nullptr, &text), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(text, nullptr);
+  text = "left over";
   EXPECT_EQ(ninc_model_metadata(nullptr, "classes", &text), NINC_INVALID_ARGUMENT);
+  EXPECT_EQ(text, nullptr);
   EXPECT_EQ(ninc_model_metadata(model_, "classes", nullptr), NINC_INVALID_ARGUMENT);
   size_t bytes = 0;
   EXPECT_EQ(ninc_model_save(nullptr, "x"), NINC_INVALID_ARGUMENT);

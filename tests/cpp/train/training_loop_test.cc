@@ -214,5 +214,19 @@ TEST(EvaluateTest, CountsRightAnswersAndTakesTheLoss) {
   EXPECT_TRUE(std::isnan(nothing.loss));
 }
 
+// Neither the label's score nor the largest number beside a NaN makes an answer right.
+TEST(EvaluateTest, WhereOneScoreIsNoNumberNoneIsTheLargest) {
+  Sequential layers;
+  layers.Add(op::Linear{.in_features = 1, .out_features = 3, .bias = false});
+  const std::shared_ptr<Model> model = layers.Build().value();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  ASSERT_TRUE(model->SetParameters({{"linear1.weight", {1.0f, nan, 2.0f}}}).ok());
+  const std::vector<float> x{1.0f, 1.0f, 1.0f};
+  const std::vector<int64_t> labels{0, 1, 2};
+  const Evaluation result = Evaluate(*model, {{3, 1, 1, 1}, x.data(), labels.data()}).value();
+  EXPECT_EQ(result.correct, 0);
+  EXPECT_TRUE(std::isnan(result.loss));
+}
+
 }  // namespace
 }  // namespace ninc::test

@@ -89,11 +89,20 @@ def test_masked_values(take):
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_masked_values_in_lists(kind):
     values = kind(masked(np.arange(4), 1))  # holds numpy's `masked` itself
-    for value in (values, kind([np.arange(4), masked(np.arange(4), 2)])):
+    nested = [[[1, 2], kind([3, np.ma.masked])], [[1, 2], kind([3, 4])]]
+    for value in (values, kind([np.arange(4), masked(np.arange(4), 2)]), nested, kind(nested)):
         for take in (plain, made):
             with pytest.raises(DTypeError, match="masked value"):
                 take("f: x", value)
     assert made("f: x", kind(masked(np.arange(4), 0))).tolist() == [0, 1, 2, 3]
+    assert made("f: x", kind([[1, 2], [3, 4]])).tolist() == [[1, 2], [3, 4]]
+
+
+def test_a_list_that_holds_itself():
+    values = [1]
+    values.append(values)
+    with pytest.raises(DTypeError, match="f: x cannot be made an array"):
+        made("f: x", values)
 
 
 def test_a_numpy_without_dlpack(monkeypatch):

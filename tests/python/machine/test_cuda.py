@@ -74,6 +74,18 @@ assert (net.to("cpu")(x) == want).all()
 """)
 
 
+def test_a_graph_that_grows_stays_there():
+    run("""
+graph = nn.Graph(seed=1)
+value = graph.add(nn.Conv2d(3, 5, 3), graph.input())
+graph.to("cuda")
+graph.add(nn.GlobalAvgPool2d(), value)
+assert graph.device == "cuda"
+got = graph(x)
+assert np.abs(got - graph.to("cpu")(x)).max() <= 2e-5 * np.abs(got).max()
+""")
+
+
 def test_copies_and_files_of_a_network_on_the_gpu_are_on_the_cpu(tmp_path):
     run(f"""
 import copy, pickle

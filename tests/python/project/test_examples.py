@@ -104,6 +104,25 @@ def test_classes_and_probabilities_are_those_of_predict(programs, network, progr
         assert [p for p, _, _ in found] == pytest.approx(expected[order].tolist(), abs=6e-7)
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_comments_in_a_picture(programs, network, program, tmp_path):
+    """GIMP writes one after the kind; the format allows them before each number."""
+    network.save(tmp_path / "n.safetensors")
+    picture = write_pnm(tmp_path / "picture.ppm", random_bytes(37, 50, 3, seed=7))
+    pixels = picture.read_bytes().partition(b"\n255\n")[2]
+    expected = printed(run(programs / program, tmp_path / "n.safetensors", picture))
+    for head in (
+        b"P6\n# Created by GIMP\n50 37\n255\n",
+        b"P6 # 1\n#\n # 7 7\n50\t#\n37\n# 255\n\n255\n",
+    ):
+        picture.write_bytes(head + pixels)
+        assert printed(run(programs / program, tmp_path / "n.safetensors", picture)) == expected
+    for head in (b"P6\n# 50 37 255", b"P6\n50 # 37\n255\n", b"P6\nx 50 37\n255\n"):
+        picture.write_bytes(head + pixels)
+        done = run(programs / program, tmp_path / "n.safetensors", picture)
+        assert done.returncode == 1 and "picture.ppm is no binary" in done.stderr
+
+
 def test_numbers_go_straight_into_every_network(programs, network, tmp_path):
     """Also where no preprocessing says how many channels there are."""
     channels, (height, width) = network.preprocessing["channels"], network.preprocessing["size"]
