@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -95,7 +96,8 @@ void Change(Model& model, std::map<std::string, std::optional<std::string>> meta
 }
 
 void SetParameters(Model& model, const py::dict& values) {
-  std::vector<std::pair<std::string, std::vector<float>>> list;
+  std::vector<py::array> arrays;  // holds what is copied below, where other threads may run
+  std::vector<std::pair<std::string, std::span<const float>>> given;
   for (const auto& [key, value] : values) {
     const std::string name = py::str(key);
     const std::vector<int64_t>& wanted = model.specs()[Unwrap(model.FindParameter(name))].dims;
@@ -104,9 +106,16 @@ void SetParameters(Model& model, const py::dict& values) {
       Check(InvalidShape("parameter " + name + ": expected shape " + DimsToString(wanted) +
                          ", got " + DimsToString(Dims(array))));
     }
-    list.emplace_back(name, std::vector<float>(Data(array), Data(array) + array.size()));
+    arrays.push_back(array);
+    given.emplace_back(name, std::span(Data(array), static_cast<size_t>(array.size())));
   }
-  Check(WithoutGil([&] { return model.SetParameters(std::move(list)); }));
+  Check(WithoutGil([&] {
+    std::vector<std::pair<std::string, std::vector<float>>> list;
+    for (const auto& [name, floats] : given) {
+      list.emplace_back(name, std::vector<float>(floats.begin(), floats.end()));
+    }
+    return model.SetParameters(std::move(list));
+  }));
 }
 
 py::array RunFor(Model& model, const py::object& x_object, const std::optional<std::string>& output,

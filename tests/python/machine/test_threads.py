@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -258,6 +259,36 @@ def test_python_runs_on_while_the_core_works(threads):
         sys.setswitchinterval(interval)
         worker.join()
     assert counts[0] > 100
+
+
+def test_python_runs_on_while_weights_are_loaded():
+    """Their copies are made without the GIL.
+
+    Where a loop holds it all the time but for moments, those who wait are woken at each and come
+    too late: this thread waited for thousands of loads.
+    """
+    net = nn.Sequential(nn.Conv2d(64, 256, 5), nn.Conv2d(256, 512, 5), nn.GlobalAvgPool2d())
+    state = net.state_dict()
+    loads, done = [], threading.Event()
+
+    def load():
+        while not done.is_set():
+            net.load_state_dict(state)
+            loads.append(1)
+
+    worker = threading.Thread(target=load)
+    worker.start()
+    try:
+        while len(loads) < 5:
+            time.sleep(0.001)
+        before = len(loads)
+        for _ in range(100):
+            time.sleep(0)  # gives the GIL away and takes it again
+        waited_for = len(loads) - before
+    finally:
+        done.set()
+        worker.join()
+    assert waited_for < 1000
 
 
 @pytest.mark.skipif(
