@@ -2,10 +2,10 @@
 # Sees to the system packages a goal needs: as root on Debian or Ubuntu installs what is missing,
 # otherwise says in one line what that is.
 #
-#   tools/bootstrap.sh build|test|fuzz|shells
+#   tools/bootstrap.sh build|test|fuzz|shells|wheels
 set -euo pipefail
 
-goal=${1:?usage: tools/bootstrap.sh build|test|fuzz|shells}
+goal=${1:?usage: tools/bootstrap.sh build|test|fuzz|shells|wheels}
 python=${PYTHON:-python3}
 missing=()
 
@@ -44,6 +44,11 @@ fi
 if [[ $goal == fuzz ]]; then
   need clang command -v clang++
   need libclang-rt-14-dev has_fuzzer
+fi
+if [[ $goal == wheels ]]; then  # roots of other releases, and 64-bit Arm
+  need mmdebstrap command -v mmdebstrap
+  need g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
+  need qemu-user command -v qemu-aarch64
 fi
 if [[ $goal == shells ]]; then  # whose completion is tested where they are
   need zsh command -v zsh
