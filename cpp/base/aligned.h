@@ -3,13 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <utility>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "base/platform.h"
 
 namespace ninc {
 
@@ -26,14 +23,11 @@ class AlignedBuffer {
     // Large arenas on huge pages: a tile's rows lie kilobytes apart, and walking page tables for
     // them costs 5 % of a 1×1 layer.
     const size_t alignment = size >= 2 * kHugePage ? kHugePage : kAlignment;
-    // aligned_alloc wants a multiple of the alignment.
     const size_t rounded = (size + alignment - 1) / alignment * alignment;
-    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, rounded)));
+    memory_.reset(platform::AllocateAligned(alignment, rounded));
     if (!memory_) return;
     size_ = size;
-#if defined(__linux__)
-    if (alignment == kHugePage) madvise(data(), rounded, MADV_HUGEPAGE);  // a hint: may be refused
-#endif
+    if (alignment == kHugePage) platform::PreferHugePages(data(), rounded);
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : memory_(std::move(other.memory_)), size_(std::exchange(other.size_, 0)) {}
@@ -48,7 +42,7 @@ class AlignedBuffer {
     size_ = 0;
     return memory_.release();
   }
-  static void FreeReleased(std::byte* memory, size_t) { std::free(memory); }
+  static void FreeReleased(std::byte* memory, size_t) { platform::FreeAligned(memory); }
 
   size_t size() const { return size_; }  // bytes
   bool empty() const { return size_ == 0; }
@@ -60,7 +54,7 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
+    void operator()(std::byte* memory) const { platform::FreeAligned(memory); }
   };
   std::unique_ptr<std::byte, Free> memory_;
   size_t size_ = 0;

@@ -1,21 +1,18 @@
 #include "base/file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
-#include <memory>
 #include <system_error>
 #include <utility>
 
 #include "base/memory_limit.h"
+#include "base/platform.h"
 
 namespace ninc {
 namespace {
+
+using platform::FileKind;
 
 class FileDescriptor {
  public:
@@ -28,7 +25,7 @@ class FileDescriptor {
   // Network file systems report a failed write only here.
   bool Close() {
     const int fd = std::exchange(fd_, -1);
-    return fd < 0 || close(fd) == 0;
+    return fd < 0 || platform::Close(fd);
   }
 
  private:
@@ -44,11 +41,9 @@ Status SystemFailure(const char* verb, const std::string& path, int error) {
 
 // 0, or the errno of the call that failed.
 int WriteAll(int fd, const std::vector<std::string_view>& pieces) {
-  constexpr size_t kMaxWrite = size_t{1} << 30;  // Linux takes at most 2 GiB a call
   for (std::string_view piece : pieces) {
     while (!piece.empty()) {
-      const ssize_t written = write(fd, piece.data(), std::min(piece.size(), kMaxWrite));
-      if (written < 0 && errno == EINTR) continue;
+      const int64_t written = platform::Write(fd, piece.data(), piece.size());
       if (written < 0) return errno;
       piece.remove_prefix(static_cast<size_t>(written));
     }
@@ -62,29 +57,22 @@ int CreateTemporary(const std::string& directory, std::string* path) {
   static std::atomic<unsigned> counter{0};
   constexpr int kAttempts = 100;  // names left by a killed process of the same id
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    *path = directory + "/.ninc-" + std::to_string(getpid()) + "-" +
+    *path = directory + "/.ninc-" + std::to_string(platform::ProcessId()) + "-" +
             std::to_string(counter.fetch_add(1)) + ".tmp";
-    const int fd = open(path->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int fd = platform::CreateNew(*path);
     if (fd >= 0 || errno != EEXIST) return fd;
   }
   return -1;
 }
 
 std::string ParentDirectory(const std::string& path) {
-  const size_t slash = path.rfind('/');
+  const size_t slash = path.find_last_of(platform::kPathSeparators);
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// The file a symbolic link leads to, so that renaming replaces that and not the link.
-std::string ResolveLink(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
-                                                         &std::free);
-  return real ? std::string(real.get()) : path;
-}
-
 Status WriteDirectly(const std::string& path, const std::vector<std::string_view>& pieces) {
-  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  FileDescriptor file(platform::OpenToWrite(path));
   if (!file.valid()) return SystemFailure("write", path, errno);
   if (int error = WriteAll(file.get(), pieces); error != 0) {
     return SystemFailure("write", path, error);
@@ -94,13 +82,14 @@ Status WriteDirectly(const std::string& path, const std::vector<std::string_view
 
 // 0, or the errno of the step that failed; the caller removes the temporary file.
 int FillAndRename(int fd, const std::string& temporary, const std::string& target,
-                  const std::vector<std::string_view>& pieces, const struct stat* old) {
+                  const std::vector<std::string_view>& pieces, const platform::FileInfo& old) {
   FileDescriptor file(fd);
   if (int error = WriteAll(fd, pieces); error != 0) return error;
   // A replaced file keeps its permissions; failing to is no reason to lose the contents.
-  if (old != nullptr && fchmod(fd, old->st_mode & 07777) != 0) errno = 0;
-  if (fsync(fd) != 0 || !file.Close()) return errno;
-  return rename(temporary.c_str(), target.c_str()) == 0 ? 0 : errno;
+  const bool replaces = old.kind != FileKind::kNone;
+  if (replaces && !platform::SetPermissions(fd, old.permissions)) errno = 0;
+  if (!platform::Flush(fd) || !file.Close()) return errno;
+  return platform::Rename(temporary, target) ? 0 : errno;
 }
 
 }  // namespace
@@ -114,20 +103,18 @@ Status CheckFileName(const char* verb, const std::string& path) {
 
 Result<std::string> ReadFile(const std::string& path, size_t limit) {
   NINC_RETURN_IF_ERROR(CheckFileName("read", path));
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor file(platform::OpenToRead(path));
   if (!file.valid()) return SystemFailure("read", path, errno);
-  struct stat info {};
-  if (fstat(file.get(), &info) != 0) return SystemFailure("read", path, errno);
+  const int64_t told = platform::SizeOf(file.get());
+  if (told < 0) return SystemFailure("read", path, errno);
 
   // One byte more than the file is said to have, so that its end is seen without a second round.
   constexpr size_t kLeast = 4096;
-  const size_t expected = info.st_size > 0 ? static_cast<size_t>(info.st_size) : 0;
-  const size_t first = std::min(std::max(expected, kLeast), limit) + 1;
+  const size_t first = std::min(std::max(static_cast<size_t>(told), kLeast), limit) + 1;
   NINC_RETURN_IF_ERROR(CheckMemory("cannot read " + path, first));
   std::string contents(first, '\0');
   for (size_t size = 0;;) {
-    const ssize_t got = read(file.get(), contents.data() + size, contents.size() - size);
-    if (got < 0 && errno == EINTR) continue;
+    const int64_t got = platform::Read(file.get(), contents.data() + size, contents.size() - size);
     if (got < 0) return SystemFailure("read", path, errno);
     size += static_cast<size_t>(got);
     if (size > limit) {
@@ -152,31 +139,28 @@ Result<std::string> ReadFile(const std::string& path, size_t limit) {
 Status WriteFileAtomically(const std::string& path, const std::vector<std::string_view>& pieces) {
   if (path.empty()) return IoFailure("cannot write: the path is empty", ENOENT);
   NINC_RETURN_IF_ERROR(CheckFileName("write", path));
-  struct stat old {};
-  const bool exists = stat(path.c_str(), &old) == 0;
-  if (exists && S_ISDIR(old.st_mode)) return SystemFailure("write", path, EISDIR);
+  const platform::FileInfo old = platform::Inspect(path);
+  const bool exists = old.kind != FileKind::kNone;
+  if (old.kind == FileKind::kDirectory) return SystemFailure("write", path, EISDIR);
   // Renaming over /dev/null would replace it.
-  if (exists && !S_ISREG(old.st_mode)) return WriteDirectly(path, pieces);
+  if (old.kind == FileKind::kOther) return WriteDirectly(path, pieces);
 
   // A rename asks the directory alone; a file that its owner made read-only stays as it is.
-  if (exists && faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
-    return SystemFailure("write", path, errno);
-  }
+  if (exists && !platform::MayWrite(path)) return SystemFailure("write", path, errno);
 
-  const std::string target = exists ? ResolveLink(path) : path;
+  // The file a symbolic link leads to, so that renaming replaces that and not the link.
+  const std::string target = exists ? platform::ResolveLinks(path) : path;
   const std::string directory = ParentDirectory(target);
   std::string temporary;
   const int fd = CreateTemporary(directory, &temporary);
   if (fd < 0) return SystemFailure("write", path, errno);
-  if (int error = FillAndRename(fd, temporary, target, pieces, exists ? &old : nullptr);
-      error != 0) {
-    unlink(temporary.c_str());
+  if (int error = FillAndRename(fd, temporary, target, pieces, old); error != 0) {
+    platform::Remove(temporary);
     return SystemFailure("write", path, error);
   }
   // The rename itself reaches the disk with the directory. The file is in place, so a file system
   // that cannot flush a directory is no failure.
-  const FileDescriptor parent(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.valid() && fsync(parent.get()) != 0) errno = 0;
+  platform::FlushDirectory(directory);
   return {};
 }
 

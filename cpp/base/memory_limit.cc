@@ -1,12 +1,11 @@
 #include "base/memory_limit.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
 #include "base/cgroup.h"
+#include "base/platform.h"
 
 namespace ninc {
 namespace {
@@ -58,15 +57,6 @@ void KeepLeast(std::optional<FreeMemory> candidate, std::optional<FreeMemory>* l
   if (candidate && (!*least || candidate->bytes < (*least)->bytes)) *least = std::move(candidate);
 }
 
-// The bytes this process holds in memory now.
-uint64_t ResidentBytes() {
-  const std::string statm = ReadSystemFile("/proc/self/statm");  // pages: all, resident, ...
-  const size_t space = statm.find(' ');
-  if (space == std::string::npos) return 0;
-  return Number(std::string_view(statm).substr(space)).value_or(0) *
-         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
 Result<std::optional<FreeMemory>> FreeByVariable() {
   const char* text = std::getenv(kLimitVariable);
   if (text == nullptr || *text == '\0') return std::optional<FreeMemory>();
@@ -77,7 +67,7 @@ Result<std::optional<FreeMemory>> FreeByVariable() {
     return InvalidArgument(std::string(kLimitVariable) + ": expected a number of bytes, got '" +
                            text + "'");
   }
-  return std::optional<FreeMemory>({Less(limit, ResidentBytes()), kLimitVariable});
+  return std::optional<FreeMemory>({Less(limit, platform::ResidentBytes()), kLimitVariable});
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 #include "base/pages.h"
 
-#include <sys/mman.h>
-
 #include <cstdint>
 
 #include "base/aligned.h"
+#include "base/platform.h"
 
 namespace ninc {
 namespace {
@@ -22,22 +21,13 @@ std::byte* MapPages(size_t size) {
   if (size == 0 || size > SIZE_MAX - 2 * kHugePage) return nullptr;
   const size_t page = PageFor(size);
   const size_t used = RoundUp(size, page);
-  const size_t spare = page == kHugePage ? kHugePage : 0;  // so that a huge page begins in it
-  void* const mapped =
-      mmap(nullptr, used + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) return nullptr;
-  auto* memory = static_cast<std::byte*>(mapped);
-  if (spare == 0) return memory;
-  const size_t before = -reinterpret_cast<uintptr_t>(memory) % kHugePage;
-  if (before > 0) munmap(memory, before);
-  memory += before;
-  munmap(memory + used, spare - before);
-#if defined(__linux__)
-  madvise(memory, used, MADV_HUGEPAGE);  // a hint: may be refused
-#endif
+  std::byte* const memory = platform::Map(page, used);
+  if (memory != nullptr && page == kHugePage) platform::PreferHugePages(memory, used);
   return memory;
 }
 
-void UnmapPages(std::byte* memory, size_t size) { munmap(memory, RoundUp(size, PageFor(size))); }
+void UnmapPages(std::byte* memory, size_t size) {
+  platform::Unmap(memory, RoundUp(size, PageFor(size)));
+}
 
 }  // namespace ninc

@@ -1,7 +1,6 @@
 #include "base/threads/mutex.h"
 
-#include <pthread.h>
-
+#include "base/platform.h"
 #include "base/threads/thread_pool.h"
 
 namespace ninc {
@@ -43,7 +42,8 @@ void AfterForkInChild() {
   LetEnter();
 }
 
-[[maybe_unused]] const int registered = pthread_atfork(&BeforeFork, &LetEnter, &AfterForkInChild);
+[[maybe_unused]] const bool registered =
+    (platform::AtFork(&BeforeFork, &LetEnter, &AfterForkInChild), true);
 
 }  // namespace
 

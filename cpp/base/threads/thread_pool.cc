@@ -2,9 +2,6 @@
 // process with other libraries' pools, and leave no thread spinning when a run is over.
 #include "base/threads/thread_pool.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -13,6 +10,7 @@
 
 #include "base/threads/cancel.h"
 #include "base/threads/float_mode.h"
+#include "base/platform.h"
 #include "base/processors.h"
 
 namespace ninc {
@@ -171,21 +169,10 @@ class Pool {
     worker.thread = index + 1;
     worker.pool = this;
     worker.state.store(kRunning, std::memory_order_relaxed);
-    // Signals are the host program's: Ctrl-C must interrupt its threads, not ours.
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    pthread_t thread;
-    const int error = pthread_create(&thread, nullptr, &WorkerMain, &worker);
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
-    if (error != 0) {
+    if (!platform::StartThread(&WorkerMain, &worker)) {
       worker.state.store(kStopped, std::memory_order_relaxed);
       return false;
     }
-#if defined(__linux__)
-    pthread_setname_np(thread, "ninc");
-#endif
-    pthread_detach(thread);
     return true;
   }
 
