@@ -29,7 +29,7 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
-.PHONY: fuzz check-all gpu-check bench cuda-report lint format wheel clean
+.PHONY: fuzz check-all gpu-check bench cuda-report lint format wheel packages clean
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -74,6 +74,12 @@ demo: $(VENV)/.installed $(VENV)/.digits
 wheel: $(VENV)/.wheel
 	@ls -l dist/*.whl
 
+# dist/libninc-dev_*.deb and dist/ninc-*-Linux-*.tar.gz, for programs in C and C++.
+packages: $(VENV)/.tools
+	@tools/bootstrap.sh packages
+	@tools/packages.sh
+	@ls -l dist/*.deb dist/ninc-*-*-*.tar.gz
+
 test: test-cpp test-python
 
 build-cpp: $(VENV)/.test-tools
@@ -99,9 +105,12 @@ test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
 	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then $(PIP) install torch==2.13.0; fi
 	@$(BIN)/python -m pytest
 
-# What others build with ninc, built: a shared library and a static one, of every kernel.
+# What others build with ninc, built: a shared library and a static one, of every kernel, and the
+# packages with the programs made from them.
 test-embedding: $(VENV)/.installed $(VENV)/.test-tools
-	@NINC_TEST_EMBEDDING=1 $(BIN)/python -m pytest tests/python/project/test_embedding.py
+	@tools/bootstrap.sh packages
+	@NINC_TEST_EMBEDDING=1 $(BIN)/python -m pytest tests/python/project/test_embedding.py \
+	  tests/python/project/test_packages.py
 
 asan tsan: %san: $(VENV)/.test-tools
 	@$(BIN)/cmake --preset $@ --log-level=WARNING

@@ -2,10 +2,10 @@
 # Sees to the system packages a goal needs: as root on Debian or Ubuntu installs what is missing,
 # otherwise says in one line what that is.
 #
-#   tools/bootstrap.sh build|test|fuzz|shells|wheels
+#   tools/bootstrap.sh build|test|fuzz|shells|wheels|packages
 set -euo pipefail
 
-goal=${1:?usage: tools/bootstrap.sh build|test|fuzz|shells|wheels}
+goal=${1:?usage: tools/bootstrap.sh build|test|fuzz|shells|wheels|packages}
 python=${PYTHON:-python3}
 missing=()
 
@@ -49,6 +49,9 @@ if [[ $goal == wheels ]]; then  # roots of other releases, and 64-bit Arm
   need mmdebstrap command -v mmdebstrap
   need g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
   need qemu-user command -v qemu-aarch64
+fi
+if [[ $goal == packages ]]; then  # what computes a .deb's dependencies
+  need dpkg-dev command -v dpkg-shlibdeps
 fi
 if [[ $goal == shells ]]; then  # whose completion is tested where they are
   need zsh command -v zsh
