@@ -30,6 +30,7 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
 .PHONY: fuzz check-all gpu-check bench cuda-report lint format wheel packages clean
+.PHONY: check-targets release-check
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -112,6 +113,21 @@ test-embedding: $(VENV)/.installed $(VENV)/.test-tools
 	@NINC_TEST_EMBEDDING=1 $(BIN)/python -m pytest tests/python/project/test_embedding.py \
 	  tests/python/project/test_packages.py
 
+# Whether every file of the core compiles for Windows and macOS, by zig, which is a compiler with their
+# headers.
+$(VENV)/.zig: $(VENV)/.tools
+	@$(PIP) install ziglang==0.17.1
+	@touch $@
+
+check-targets: $(VENV)/.zig
+	@$(BIN)/python tools/check_targets.py
+
+# Before a release: the sdist and what builds from it, twice, and every wheel that is uploaded.
+release-check: $(VENV)/.test-tools
+	@$(PIP) install build twine
+	@$(MAKE) wheels
+	@PYTHON=$(BIN)/python tools/release_check.sh
+
 asan tsan: %san: $(VENV)/.test-tools
 	@$(BIN)/cmake --preset $@ --log-level=WARNING
 	@$(BIN)/cmake --build --preset $@
@@ -146,6 +162,7 @@ check-all:
 	@$(MAKE) test-long
 	@$(MAKE) test-rounds
 	@$(MAKE) test-embedding
+	@$(MAKE) check-targets
 	@$(MAKE) tsan
 	@$(MAKE) asan
 	@$(MAKE) fuzz

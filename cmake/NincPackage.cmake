@@ -30,10 +30,10 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
     OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 
-# ---- The tarball: ninc-0.1.0-Linux-x86_64.tar.gz -------------------------------------------------
+# ---- The tarball: ninc-VERSION-Linux-x86_64.tar.gz -----------------------------------------------
 set(CPACK_SYSTEM_NAME ${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR})
 
-# ---- The .deb: libninc-dev_0.1.0_amd64.deb -------------------------------------------------------
+# ---- The .deb: libninc-dev_VERSION_amd64.deb -----------------------------------------------------
 set(CPACK_DEBIAN_PACKAGE_NAME ${NINC_DEB})
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)

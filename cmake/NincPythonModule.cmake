@@ -19,7 +19,10 @@ function(ninc_make_module target)
   # Every file includes them, and they take longer than what is ours.
   target_precompile_headers(${target} PRIVATE <pybind11/pybind11.h> <pybind11/numpy.h>
                                               <pybind11/stl.h>)
-  set_target_properties(${target} PROPERTIES OUTPUT_NAME _core INSTALL_RPATH "$ORIGIN/lib")
+  # Linked as it is installed. CMake would write the installed path over that of the build's folder,
+  # whose length then stays in the file, and two builds of one source would differ.
+  set_target_properties(${target} PROPERTIES
+      OUTPUT_NAME _core INSTALL_RPATH "$ORIGIN/lib" BUILD_WITH_INSTALL_RPATH ON)
   if(NOT NINC_SANITIZE AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
     # As RPATH, which the loader reads before LD_LIBRARY_PATH: that may name the folder of an
     # installed ninc, and this module works with its own copy alone.
@@ -40,6 +43,6 @@ foreach(python IN LISTS NINC_PYTHONS)
   target_include_directories(ninc_python_${tag} SYSTEM PRIVATE ${python})
   ninc_make_module(ninc_python_${tag})
   set_target_properties(ninc_python_${tag} PROPERTIES
-      PREFIX "" SUFFIX ${suffix} BUILD_WITH_INSTALL_RPATH ON
+      PREFIX "" SUFFIX ${suffix}
       LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/python/${tag})
 endforeach()
