@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-work=build/release
+work=build/release-check
 fail() {
   echo "release: $1" >&2
   exit 1

@@ -95,3 +95,16 @@ def test_rooms_are_small():
     for path in sources("cpp", "cuda", "tests"):
         counts[path.parent] += 1
     assert {str(room): count for room, count in counts.items() if count > MOST_FILES} == {}
+
+
+# Headers that Windows does not have, or whose functions it has under other names.
+POSIX = re.compile(
+    r"#include <((?:sys|linux|mach)/\w+|unistd|fcntl|pthread|sched|signal|dlfcn)\.h>"
+)
+
+
+def test_the_operating_system_is_asked_in_one_place():
+    found = {path.name for path in sources() if POSIX.search((ROOT / path).read_text())}
+    platform = {"platform.h", "platform_posix.cc", "platform_windows.cc"}
+    # Under Linux alone, which each of them says; the last is left out elsewhere.
+    assert found - platform == {"processors.cc", "processor.cc", "without_gil.cc", "driver.cc"}
