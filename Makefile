@@ -123,7 +123,7 @@ check-targets: $(VENV)/.zig
 	@$(BIN)/python tools/check_targets.py
 
 # Before a release: the sdist and what builds from it, twice, and every wheel that is uploaded.
-release-check: $(VENV)/.test-tools
+release-check: $(VENV)/.tools
 	@$(PIP) install build twine
 	@$(MAKE) wheels
 	@PYTHON=$(BIN)/python tools/release_check.sh

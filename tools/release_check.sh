@@ -13,11 +13,17 @@ fail() {
 }
 
 # A builder's network is none of the build's business. Not every machine lets us take it away.
-offline=(env)
-if unshare --user --map-root-user --net true 2>/dev/null; then
-  offline=(unshare --user --map-root-user --net)
-else
+offline=()
+for options in "--user --map-root-user --net" "--net"; do
+  # shellcheck disable=SC2086
+  if unshare $options true 2>/dev/null; then
+    offline=(unshare $options)
+    break
+  fi
+done
+if ((${#offline[@]} == 0)); then
   echo "the builds may use the network: unshare is refused here"
+  offline=(env)
 fi
 
 version=$(sed -n 's/^project(ninc VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
