@@ -25,9 +25,12 @@ def batch_norm2d(
 ) -> Array:
     """y[n, c] = weight[c] * (x[n, c] - m[c]) / sqrt(v[c] + eps) + bias[c] (Ioffe, Szegedy 2015).
 
-    x: N×C×H×W; mean, var, weight, bias: C. In inference m and v are mean and var. In training they
-    are the batch's, over N, H and W, v with divisor N * H * W, and mean and var are running ones,
-    updated IN PLACE as in PyTorch, var with divisor N * H * W - 1; None leaves that out:
+    x: N×C×H×W
+    mean, var, weight, bias: C
+
+    In inference m and v are mean and var. In training they are the batch's, over N, H and W, v with
+    divisor N * H * W, and mean and var are running ones, updated IN PLACE as in PyTorch, var with
+    divisor N * H * W - 1; None leaves that out:
 
         mean = (1 - momentum) * mean + momentum * m
 

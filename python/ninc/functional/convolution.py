@@ -33,15 +33,20 @@ def conv2d(
         x[n, c, p * stride_h + r * dilation_h - top, q * stride_w + s * dilation_w - left]
         * weight[k, c, r, s],   x being 0 outside.
 
-    x: N×C×H×W; weight: K×(C/groups)×R×S; bias: K or None. Returns N×K×P×Q with
-    P = (H + top + bottom - dilation_h * (R - 1) - 1) // stride_h + 1, and Q likewise.
-
-    padding: an int, (h, w), (top, left, bottom, right), or "same", which keeps H and W at stride 1.
+    x: N×C×H×W
+    weight: K×(C/groups)×R×S
+    bias: K or None
+    stride, dilation: an int or (h, w)
+    padding: an int, (h, w), (top, left, bottom, right), or "same", which keeps H and W at stride 1
     groups: output channels of one part see the input channels of that part alone; C of them make a
-    depthwise convolution.
+        depthwise convolution
 
-    By the algorithm expected to be the fastest, within 2e-5 of y's largest magnitude; a Network of
-    precision "strict" computes without Winograd and split products (docs/numerics.md).
+    Returns N×K×P×Q with P = (H + top + bottom - dilation_h * (R - 1) - 1) // stride_h + 1, and Q
+    likewise.
+
+    It is computed by the algorithm expected to be the fastest, within 2e-5 of y's largest
+    magnitude; a `Network` of precision "strict" does without Winograd and split products
+    (docs/numerics.md).
     """
     weight = plain("conv2d: weight", weight)
     settings = _conv2d_settings("conv2d", weight, stride, padding, dilation, groups)
@@ -67,8 +72,11 @@ def conv2d_backward(
 def mlpconv(x: Array, layers: Layers, *, stride: Pair = 1, padding: Padding = 0) -> Array:
     """A multilayer perceptron slid over x (Lin, Chen, Yan 2013, section 3.1, equation 2).
 
-    conv -> ReLU for each (weight, bias) of layers. The first may have any kernel and takes stride
-    and padding; the others, the authors' cccp, are 1×1: weight K×C×1×1. bias: K or None.
+    A convolution and a ReLU for each (weight, bias) of layers. The first may have any kernel and
+    takes stride and padding; the others, the authors' cccp, are 1×1.
+
+    x: N×C×H×W
+    layers: [(weight, bias), ...], of the first K×C×R×S, of the others K×C×1×1; bias K or None
     """
     return _mlpconv_values(x, layers, stride, padding)[-1]
 
@@ -108,7 +116,12 @@ def _mlpconv_values(x: Array, layers: Layers, stride: Pair, padding: Padding) ->
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """y = x weight^T + bias.   x: N×I; weight: O×I; bias: O or None. Returns N×O."""
+    """y = x weight^T + bias: N×O.
+
+    x: N×I
+    weight: O×I
+    bias: O or None
+    """
     return _core.linear(x, weight, bias)
 
 

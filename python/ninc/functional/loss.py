@@ -28,8 +28,12 @@ def softmax_cross_entropy(
 ) -> tuple[float, Array]:
     """(loss, dlogits): loss = -mean over n of sum over c of t[n, c] * log softmax(logits)[n, c].
 
-    logits: N×C; labels: N integers in [0, C). t is 1 - e + e/C at the label and e/C elsewhere, for
-    e = label_smoothing in [0, 1) (Szegedy et al. 2016, section 7). dlogits = (softmax - t) / N.
+    logits: N×C
+    labels: N integers in [0, C)
+    label_smoothing: e in [0, 1); t is 1 - e + e/C at the label and e/C elsewhere (Szegedy et al.
+        2016, section 7)
+
+    dlogits = (softmax - t) / N.
 
     Raises ArgumentError for a label out of range.
     """

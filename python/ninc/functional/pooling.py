@@ -24,10 +24,12 @@ def max_pool2d(
 ) -> Array:
     """y[n, c, p, q] = the largest x[n, c, i, j] in a window; NaN where one is among them.
 
-    x: N×C×H×W. Windows are kernel_size wide and stride apart (None: kernel_size); those of the
-    padding hold nothing. ceil_mode: rounds the number of windows up, not down, so that the last
-    may hang over the edge; one that would begin in the padding behind x is left out, as in PyTorch
-    and Caffe.
+    x: N×C×H×W
+    kernel_size: how large a window is, an int or (h, w)
+    stride: how far apart windows are; None for kernel_size
+    padding: places around x, which hold nothing
+    ceil_mode: rounds the number of windows up, not down, so that the last may hang over the edge;
+        one that would begin in the padding behind x is left out, as in PyTorch and Caffe
     """
     return _core.max_pool2d(
         x, *_pool2d_settings("max_pool2d", kernel_size, stride, padding, ceil_mode)

@@ -36,10 +36,12 @@ class Evaluation:
 
     @property
     def count(self) -> int:
+        """How many images were looked at."""
         return int(self.confusion.sum())
 
     @property
     def correct(self) -> int:
+        """How many of the answers are right."""
         return int(np.trace(self.confusion))
 
     @property

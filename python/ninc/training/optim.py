@@ -29,12 +29,17 @@ Groups = Sequence[tuple[str, Mapping[str, float]]]
 
 @dataclasses.dataclass(repr=False, eq=False)
 class SGD:
-    """Stochastic gradient descent with momentum.
+    """Stochastic gradient descent with momentum, as PyTorch defines it.
 
+        g = gradient + weight_decay * w
+        v = momentum * v + g
+        w = w - lr * v,   with nesterov   w - lr * (g + momentum * v)
+
+    lr: the learning rate, which the trainer's schedule multiplies
     clip_norm: the largest norm of all gradients together; None for no limit.
     groups: ``[(pattern, settings), ...]`` for parameters whose names match a shell-style pattern;
-    settings hold ``lr_mult`` (multiplies the rate) and ``weight_decay`` (replaces it). Of several
-    groups that match, a later one overrides an earlier one, setting by setting.
+        settings hold ``lr_mult`` (multiplies the rate) and ``weight_decay`` (replaces it). Of
+        several groups that match, a later one overrides an earlier one, setting by setting.
 
         SGD(0.1, momentum=0.9, weight_decay=1e-4, groups=[("*.bias", dict(weight_decay=0))])
 

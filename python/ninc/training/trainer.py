@@ -87,7 +87,10 @@ class Trainer(Settings):
         return self._network
 
     def step(self, x: np.ndarray, labels: np.ndarray) -> float | PendingLoss:
-        """One update. x: N×C×H×W float32, N at least 1; labels: N whole numbers.
+        """One update of the weights.
+
+        x: N×C×H×W float32, N at least 1
+        labels: N whole numbers
 
         Returns the batch's mean loss, as it was before the update; with the network on a GPU a
         number that is waited for only when it is looked at. Where the loss, or with
@@ -133,7 +136,7 @@ class Trainer(Settings):
             out, of each class, by the trainer's seed.
         batch_size: images a step, at most: an epoch sees every image, in ceil(N / batch_size)
             batches that differ by one image at most. A stream has batches of its own.
-        checkpoint_dir: a folder of this run's own (see `record.run_folder`) with history, the
+        checkpoint_dir: a folder of this run's own with history, the
             best network and, written at each epoch's end, what it takes to go on.
         resume: go on from there; the result is byte for byte that of a run never interrupted. A run
             that has not begun begins. With more epochs than it was begun with a run is extended,
