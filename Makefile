@@ -23,7 +23,7 @@ export CXX
 # ON makes a warning in the wheel's build an error, as in that of the tests.
 WERROR ?= OFF
 
-SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda python \
+SOURCES := $(shell find CMakeLists.txt pyproject.toml cmake cpp cuda python \
              -type f -not -name '*.pyc' -not -name '.*')
 
 FUZZ_SECONDS ?= 60
