@@ -29,7 +29,7 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml cmake cpp cuda python \
 FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
-.PHONY: fuzz check-all gpu-check bench cuda-report lint format wheel clean
+.PHONY: fuzz check-all docs gpu-check bench cuda-report lint format wheel clean
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -64,7 +64,7 @@ $(VENV)/.digits: $(VENV)/.tools
 
 $(VENV)/.test-tools: $(VENV)/.tools
 	@tools/bootstrap.sh test
-	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn
+	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn markdown-it-py
 	@touch $@
 
 # ---- Goals ---------------------------------------------------------------------------------------
@@ -133,6 +133,7 @@ fuzz: $(VENV)/.fuzz-tools
 # runs where.
 check-all:
 	@$(MAKE) lint
+	@$(MAKE) docs
 	@$(MAKE) test NINC_TEST_TORCH=1
 	@$(MAKE) test-long
 	@$(MAKE) test-rounds
@@ -140,6 +141,15 @@ check-all:
 	@$(MAKE) tsan
 	@$(MAKE) asan
 	@$(MAKE) fuzz
+
+# The documents as a site, with the interface from docstrings: build/docs/index.html.
+$(VENV)/.docs-tools: $(VENV)/.tools
+	@$(PIP) install sphinx furo myst-parser sphinx-copybutton
+	@touch $@
+
+docs: $(VENV)/.installed $(VENV)/.docs-tools
+	@$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees docs build/docs
+	@echo build/docs/index.html
 
 # For a machine with a GPU. The binary needs a driver and nothing else, so that it may be built
 # elsewhere, copied and run by itself; the comparison with torch needs a torch for CUDA in $(VENV).

@@ -107,7 +107,7 @@ def settings(block, where):
 
 
 def meaning(body, where):
-    """The text of a setting; lines that hang below it, with lines that hang below them, are a list."""
+    """The text of a setting; where lines hang below it, and others below these, they are a list."""
     if not any(line.startswith(" " * 8) for line in body[1:]):
         return [inline(" ".join(line.strip() for line in body), where)]
     entries = []
