@@ -26,15 +26,23 @@ class NincCommand(Directive):
 
         parser = build_parser().commands[self.arguments[0]]
         about, _, example = (parser.epilog or "").partition("examples:\n")
-        usage = parser.format_usage().removeprefix("usage: ")
+        usage = parser.format_usage().replace("\n       ", "\n").removeprefix("usage: ")
         content = [nodes.paragraph(text=f"{parser.description}."), literal(usage)]
-        content += [nodes.paragraph(text=part) for part in about.strip().split("\n\n") if part]
+        content += [paragraph(part) for part in about.strip().split("\n\n") if part]
         for group in parser._action_groups:
             content += options(parser, group)
         if example:
             lines = [line.strip() for line in example.splitlines()]
             content += [nodes.paragraph(text="Examples:"), literal("\n".join(lines), "sh")]
         return content
+
+
+def paragraph(text):
+    """Text with what stands between backticks as code."""
+    result = nodes.paragraph()
+    for index, part in enumerate(text.split("`")):
+        result += nodes.literal(text=part) if index % 2 else nodes.Text(part)
+    return result
 
 
 def literal(text, language="text"):
@@ -55,7 +63,7 @@ def options(parser, group):
         entries += nodes.definition_list_item(
             "",
             nodes.term("", "", nodes.literal(text=names)),
-            nodes.definition("", nodes.paragraph(text=text)),
+            nodes.definition("", paragraph(text)),
         )
     if not entries.children:
         return []

@@ -14,6 +14,7 @@ All else is prose, in which no character has a meaning of its own.
 import ast
 import inspect
 import re
+import textwrap
 
 import ninc
 from ninc import augment, averages, data, functional, models, nn, preprocess, schedules
@@ -24,7 +25,7 @@ MODULES = {
     "ninc.preprocess": preprocess, "ninc.schedules": schedules,
 }  # fmt: skip
 
-SETTING = re.compile(r"(\w+(?:, \w+)*): +(\S.*)")
+SETTING = re.compile(r"([a-z_]\w*(?:, \w+)*): +(\S.*)")
 CODE = re.compile(r"(``[^`]+``|`[^`]+`)")
 WORD = re.compile(r"(?<![\w.])(?=\w*[a-z])[A-Z]\w*[A-Z]\w+\b")  # of two capitals or more
 
@@ -55,10 +56,12 @@ def converted(text, where):
     """The lines of reStructuredText for a docstring; `where` is whose it is."""
     result = []
     for block in blocks(text):
-        if block[0].startswith("    "):
-            result += shown_as_it_is(inspect.cleandoc("\n".join(block)).splitlines())
-        elif all(SETTING.fullmatch(line) for line in block if not line.startswith(" ")):
+        hangs = block[0].startswith("    ")
+        block = textwrap.dedent("\n".join(block)).splitlines()
+        if all(SETTING.fullmatch(line) for line in block if not line.startswith(" ")):
             result += settings(block, where)
+        elif hangs:
+            result += shown_as_it_is(block)
         elif any(line.startswith(" ") for line in block):
             result += shown_as_it_is(block)
         else:

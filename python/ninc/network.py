@@ -109,9 +109,10 @@ class Network:
     def __call__(self, x: Any) -> Any:
         """The network's output in inference mode.
 
-        x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too. Returns
-        N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError with the
-        name of the layer that x does not fit.
+        x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too.
+
+        Returns N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError
+        with the name of the layer that x does not fit.
 
         An array of another library in the CPU's memory, such as a torch tensor, is read there, too,
         by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked values are a
@@ -155,8 +156,8 @@ class Network:
                 print(path, net.classes[probabilities.argmax()])
 
         images, batch_size: as of `predict`; of a folder, each picture is its file's path. However
-        many there are, no more than a few batches are in memory; the next are decoded while the
-        network computes.
+            many there are, no more than a few batches are in memory; the next are decoded while the
+            network computes.
         on_error: what to do about a picture that cannot be read, or whose size the network cannot
             take: "raise", after the results before it; or "skip", which leaves it out with a
             `ninc.Remark`, a warning, that names it.
@@ -166,8 +167,10 @@ class Network:
     def class_maps(self, x: np.ndarray) -> np.ndarray:
         """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
 
-        x: N×C×H×W float32. Raises ArgumentError unless global average pooling gives the network's
-        output, or is followed by one linear layer, whose sums are then taken at every place.
+        x: N×C×H×W float32.
+
+        Raises ArgumentError unless global average pooling gives the network's output, or is
+        followed by one linear layer, whose sums are then taken at every place.
         """
         try:
             return class_maps(self.core, x)

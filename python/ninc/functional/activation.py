@@ -33,9 +33,10 @@ def relu6_backward(dy: Array, y: Array) -> Array:
 def dropout(x: Array, p: float, *, seed: int, step: int, layer: int = 0) -> Array:
     """y[i] = x[i] / (1 - p) with probability 1 - p, else 0 (Srivastava et al. 2014, inverted).
 
-    x: any number of dimensions. The choice for the i-th element in C order is a function of (seed,
-    step, layer, i) alone, by the counter-based generator Philox (Salmon et al. 2011): the same
-    arguments drop the same elements.
+    x: any number of dimensions.
+
+    The choice for the i-th element in C order is a function of (seed, step, layer, i) alone, by the
+    counter-based generator Philox (Salmon et al. 2011): the same arguments drop the same elements.
     """
     return _core.dropout(x, *_dropout_settings("dropout", p, seed, step, layer))
 

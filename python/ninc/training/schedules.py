@@ -41,7 +41,7 @@ class Step:
     """factor = gamma^k, k = how many of the milestones lie at or before this epoch.
 
     milestones: epochs; or, with `relative`, fractions of the run, so that a shorter run falls in
-    proportion.
+        proportion.
     """
 
     def __init__(
