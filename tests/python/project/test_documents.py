@@ -22,6 +22,7 @@ from support.public_names import MODULES
 from support.small_pictures import save
 
 pytest.importorskip("markdown_it", reason="markdown-it-py reads the documents")
+pytest.importorskip("PIL", reason="the documents' programs read pictures")
 from support import documents  # noqa: E402
 
 # Blocks that no test runs, by the reason in the comment before them. A new one belongs here.
@@ -123,7 +124,6 @@ def run_page(world, commands, tmp_path):
 
 @pytest.mark.parametrize("name", WITH_CODE)
 def test_the_code_of_a_page_runs(run_page, name):
-    pytest.importorskip("PIL", reason="pages read pictures")
     languages = {block.language for block in documents.blocks(WITH_CODE[name]) if not block.not_run}
     missing = [TOOLS[each] for each in languages & TOOLS.keys() if not shutil.which(TOOLS[each])]
     if missing:

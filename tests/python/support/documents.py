@@ -77,13 +77,11 @@ def blocks(path):
             if not language.startswith("{"):
                 reason = re.search(r"<!-- not run: (.+) -->", comment)
                 status = re.search(r"<!-- exit status (\d+) -->", comment)
-                first = token.map[0] + (2 if token.type == "fence" else 1)
-                found.append(
-                    Block(
-                        str(path), first, language, token.content,
-                        reason[1] if reason else "", int(status[1]) if status else 0,
-                    )
-                )  # fmt: skip
+                line = token.map[0] + (2 if token.type == "fence" else 1)
+                block = Block(str(path), line, language, token.content)
+                block.not_run = reason[1] if reason else ""
+                block.status = int(status[1]) if status else 0
+                found.append(block)
         comment = token.content if token.type == "html_block" else ""
     return found
 
@@ -142,14 +140,9 @@ def _type(block):
 
 def _of_the_repository(commands):
     """Whether all of these are commands that one gives in a clone; each must be there."""
-    lines = shlex_lines(commands)
-    return all([_is_there(words) for words in lines])
-
-
-def shlex_lines(commands):
-    """The words of each line that is a command, without comments."""
     lines = commands.replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return all([_is_there(each) for each in words if each])
 
 
 def _is_there(words):
@@ -192,7 +185,8 @@ def anchors(path):
     """What may stand behind a # in a link to a page: its headings as GitHub and MyST spell them."""
     text = path.read_text(encoding="utf-8")
     found = set()
-    for level, words in zip(tokens := _tokens(path), tokens[1:]):
+    tokens = _tokens(path)
+    for level, words in zip(tokens, tokens[1:]):
         if level.type == "heading_open":
             plain = "".join(part.content for part in words.children)
             found.add(re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-"))
