@@ -26,7 +26,6 @@ nitpicky = True
 smartquotes = False  # in docstrings a quoted word is a value that users type
 
 # ---- Pages ---------------------------------------------------------------------------------------
-myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 # Commands are copied without the prompt and without what they printed.
 copybutton_prompt_text = r"\$ |>>> "

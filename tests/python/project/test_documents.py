@@ -27,7 +27,7 @@ from support import documents  # noqa: E402
 
 # Blocks that no test runs, by the reason in the comment before them. A new one belongs here.
 NOT_RUN = {
-    "installs packages": 6,
+    "installs packages": 7,
     "installs packages and serves until it is stopped": 1,
     "needs a GPU": 1,
     "builds ninc from source": 2,
