@@ -169,8 +169,8 @@ def targets():
     for prefix, module in MODULES.items():
         for name in module.__all__:
             value = getattr(module, name)
-            if inspect.ismodule(value):
-                continue
+            if not (inspect.isclass(value) or inspect.isroutine(value)):
+                continue  # modules, constants and types made of others have no entry
             home = f"ninc.{name}" if name in ninc.__all__ else f"{prefix}.{name}"
             short = prefix.rpartition(".")[2]
             for spelt in {name, f"{prefix}.{name}", f"{short}.{name}"}:

@@ -4,6 +4,7 @@ How a page is run stands in support/documents.py. Its blocks find the files that
 of small pictures, and models. `ninc train` is cut to one epoch; what it prints is not compared.
 """
 
+import importlib
 import inspect
 import os
 import re
@@ -260,3 +261,57 @@ def test_every_command_has_a_section():
 
     page = (ROOT / "docs" / "api" / "command-line.md").read_text()
     assert re.findall(r"^\.\. ninc-command:: (\w+)", page, re.MULTILINE) == list(COMMANDS)
+
+
+# ---- Docstrings ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def docstrings(monkeypatch):
+    """The module that turns docstrings into what Sphinx reads."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "extensions"))
+    return importlib.import_module("docstrings")
+
+
+def test_docstrings_become_prose_lists_code_and_links(docstrings):
+    text = """Makes *y* of x, as `conv2d` does, with ArgumentError.
+
+    x, y: N×C, and
+        more of it.
+
+    Raises `ValueError`.
+
+        print(x)
+    """
+    assert docstrings.converted(inspect.cleandoc(text), "ninc.functional.relu") == [
+        "Makes \\*y\\* of x, as :py:obj:`conv2d <ninc.functional.conv2d>` does, with "
+        ":py:obj:`ArgumentError <ninc.ArgumentError>`.",
+        "",
+        "``x``, ``y``",
+        "    N×C, and more of it.",
+        "",
+        "Raises ``ValueError``.",
+        "",
+        ".. code-block:: python",
+        "",
+        "    print(x)",
+        "",
+    ]
+
+
+def test_settings_in_docstrings_stand_one_a_line(docstrings):
+    """What is meant for a list and has a line that does not hang would be shown as prose."""
+    wrong = []
+    for target in sorted(set(docstrings.TARGETS.values())):
+        value = ninc
+        for part in target.split(".")[1:]:
+            value = getattr(value, part)
+        is_error = inspect.isclass(value) and issubclass(value, BaseException)
+        has_parameters = callable(value) and not is_error
+        parameters = inspect.signature(value).parameters if has_parameters else ()
+        for block in docstrings.blocks(inspect.getdoc(value) or ""):
+            lines = [line for line in block if not line.startswith(" ")]
+            found = [docstrings.SETTING.fullmatch(line) for line in lines]
+            if not all(found) and any(each and each[1] in parameters for each in found):
+                wrong.append(f"{target}: {lines[0]}")
+    assert wrong == []
