@@ -88,7 +88,9 @@ def train(pictures: str, folder: str) -> None:
 def main() -> None:
     out, examples, *pictures = sys.argv[1:]
     info = ninc.build_info()
-    print(f"ninc {ninc.__version__}, Python {sys.version.split()[0]}, numpy {np.__version__}, {info}")
+    print(
+        f"ninc {ninc.__version__}, Python {sys.version.split()[0]}, numpy {np.__version__}, {info}"
+    )
     if os.uname().machine == "x86_64":
         check_targets()
     np.savez(out, **results())
