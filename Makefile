@@ -29,7 +29,8 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
-.PHONY: fuzz check-all gpu-check bench cuda-report lint format wheel clean
+.PHONY: aarch64 aarch64-slice fuzz check-all gpu-check bench cuda-report lint format clean
+.PHONY: wheel wheels try-wheels
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -74,6 +75,14 @@ demo: $(VENV)/.installed $(VENV)/.digits
 wheel: $(VENV)/.wheel
 	@ls -l dist/*.whl
 
+# For every platform and Python, in dist/wheels; then each installed and run, with a small training
+# on PICTURES, a folder with a folder of pictures for each class.
+wheels:
+	@$(PYTHON) tools/wheels build
+
+try-wheels:
+	@$(PYTHON) tools/wheels try $(if $(PICTURES),--pictures $(PICTURES))
+
 test: test-cpp test-python
 
 build-cpp: $(VENV)/.test-tools
@@ -108,6 +117,21 @@ asan tsan: %san: $(VENV)/.test-tools
 	@$(BIN)/cmake --build --preset $@
 	@$(CTEST) --preset $@
 
+# 64-bit Arm, whose programs run emulated: all tests, and the few that touch every kernel idea.
+$(VENV)/.aarch64-tools: $(VENV)/.test-tools
+	@tools/bootstrap.sh aarch64
+	@touch $@
+
+AARCH64_SLICE := conv2d_test mlpconv_test pool2d_test trainer_test
+aarch64 aarch64-slice: $(VENV)/.aarch64-tools
+	@$(BIN)/cmake --preset aarch64 --log-level=WARNING
+aarch64:
+	@$(BIN)/cmake --build --preset aarch64
+	@$(CTEST) --preset aarch64
+aarch64-slice:
+	@$(BIN)/cmake --build --preset aarch64 --target $(AARCH64_SLICE)
+	@$(CTEST) --preset aarch64 -R '^($(subst $() $(),|,$(AARCH64_SLICE)))$$'
+
 $(VENV)/.fuzz-tools: $(VENV)/.tools
 	@tools/bootstrap.sh fuzz
 	@touch $@
@@ -139,6 +163,7 @@ check-all:
 	@$(MAKE) test-embedding
 	@$(MAKE) tsan
 	@$(MAKE) asan
+	@$(MAKE) aarch64
 	@$(MAKE) fuzz
 
 # For a machine with a GPU. The binary needs a driver and nothing else, so that it may be built
