@@ -29,7 +29,7 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda p
 FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
-.PHONY: aarch64 aarch64-slice fuzz check-all gpu-check bench cuda-report lint format clean
+.PHONY: aarch64 aarch64-slice configure-aarch64 fuzz check-all gpu-check bench cuda-report lint format clean
 .PHONY: wheel wheels try-wheels
 all: $(VENV)/.installed
 
@@ -123,12 +123,12 @@ $(VENV)/.aarch64-tools: $(VENV)/.test-tools
 	@touch $@
 
 AARCH64_SLICE := conv2d_test mlpconv_test pool2d_test trainer_test
-aarch64 aarch64-slice: $(VENV)/.aarch64-tools
+configure-aarch64: $(VENV)/.aarch64-tools
 	@$(BIN)/cmake --preset aarch64 --log-level=WARNING
-aarch64:
+aarch64: configure-aarch64
 	@$(BIN)/cmake --build --preset aarch64
 	@$(CTEST) --preset aarch64
-aarch64-slice:
+aarch64-slice: configure-aarch64
 	@$(BIN)/cmake --build --preset aarch64 --target $(AARCH64_SLICE)
 	@$(CTEST) --preset aarch64 -R '^($(subst $() $(),|,$(AARCH64_SLICE)))$$'
 
