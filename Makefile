@@ -30,7 +30,7 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
 .PHONY: aarch64 aarch64-slice configure-aarch64 fuzz check-all gpu-check bench cuda-report lint format clean
-.PHONY: wheel wheels try-wheels
+.PHONY: types wheel wheels try-wheels
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -157,6 +157,7 @@ fuzz: $(VENV)/.fuzz-tools
 # runs where.
 check-all:
 	@$(MAKE) lint
+	@$(MAKE) types
 	@$(MAKE) test NINC_TEST_TORCH=1
 	@$(MAKE) test-long
 	@$(MAKE) test-rounds
@@ -198,6 +199,19 @@ lint: $(VENV)/.lint-tools
 	@$(BIN)/ruff format --check .
 	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' '*.cu' '*.cuh' | xargs $(BIN)/clang-format --dry-run -Werror
 	@tools/check_lengths.sh
+
+$(VENV)/.type-tools: $(VENV)/.tools
+	@$(PIP) install mypy 'pyright[nodejs]'
+	@touch $@
+
+# The stub of the core beside the module; the package; then users' programs as strict users check
+# theirs, against what is installed and without this project's settings.
+types: $(VENV)/.installed $(VENV)/.type-tools
+	@$(BIN)/python tools/core_stub.py
+	@$(BIN)/python tools/typed_programs.py build/types
+	@$(BIN)/mypy --cache-dir build/types/cache python/ninc
+	@$(BIN)/mypy --config-file= --strict --cache-dir build/types/cache build/types/*.py examples/*.py
+	@$(BIN)/pyright --pythonpath $(BIN)/python build/types examples
 
 format: $(VENV)/.lint-tools
 	@$(BIN)/ruff check --fix .
