@@ -129,6 +129,19 @@ def test_a_right_use_is_not_told_and_results_have_exact_types(told):
     assert told["right"] == []
 
 
+def test_programs_have_the_documents_lines_at_their_numbers(tmp_path):
+    done = python(ROOT / "tools" / "typed_programs.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = (ROOT / "README.md").read_text().splitlines()
+    program = (tmp_path / "README.py").read_text().splitlines()
+    assert len(program) == len(document)
+    code = [(line, there) for line, there in zip(program, document) if line]
+    assert len(code) > 20
+    assert all(line == there for line, there in code)
+    # Blocks of other languages, and text, are left out.
+    assert not any("ninc_model_load" in line or line.startswith("#") for line, _ in code)
+
+
 # ---- The stub beside the module ------------------------------------------------------------------
 
 # What the stub says, what another one says in its place, and words of what stubtest says of that.
