@@ -75,9 +75,9 @@ def test_wheel_has_every_public_header_and_no_other(names):
 
 
 def test_wheel_has_every_python_module(names):
-    shipped = {name for name in names if name.endswith((".py", ".pyi", "py.typed"))}
-    sources = [*(ROOT / "python").rglob("*.py*")]
-    sources = [source for source in sources if source.suffix in (".py", ".pyi", ".typed")]
+    endings = (".py", ".pyi", "py.typed")
+    shipped = {name for name in names if name.endswith(endings)}
+    sources = [path for path in (ROOT / "python").rglob("*") if path.name.endswith(endings)]
     assert {"ninc/_core.pyi", "ninc/py.typed"} <= shipped
     assert shipped == {source.relative_to(ROOT / "python").as_posix() for source in sources}
 
