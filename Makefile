@@ -29,7 +29,8 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml cmake cpp cuda python \
 FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
-.PHONY: fuzz check-all docs gpu-check bench cuda-report lint format wheel clean
+.PHONY: aarch64 aarch64-slice configure-aarch64 fuzz check-all docs gpu-check bench cuda-report lint
+.PHONY: format clean types wheel wheels try-wheels
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -74,6 +75,14 @@ demo: $(VENV)/.installed $(VENV)/.digits
 wheel: $(VENV)/.wheel
 	@ls -l dist/*.whl
 
+# For every platform and Python, in dist/wheels; then each installed and run, with a small training
+# on PICTURES, a folder with a folder of pictures for each class.
+wheels:
+	@$(PYTHON) tools/wheels build
+
+try-wheels:
+	@$(PYTHON) tools/wheels try $(if $(PICTURES),--pictures $(PICTURES))
+
 test: test-cpp test-python
 
 build-cpp: $(VENV)/.test-tools
@@ -108,6 +117,21 @@ asan tsan: %san: $(VENV)/.test-tools
 	@$(BIN)/cmake --build --preset $@
 	@$(CTEST) --preset $@
 
+# 64-bit Arm, whose programs run emulated: all tests, and the few that touch every kernel idea.
+$(VENV)/.aarch64-tools: $(VENV)/.test-tools
+	@tools/bootstrap.sh aarch64
+	@touch $@
+
+AARCH64_SLICE := conv2d_test mlpconv_test pool2d_test trainer_test
+configure-aarch64: $(VENV)/.aarch64-tools
+	@$(BIN)/cmake --preset aarch64 --log-level=WARNING
+aarch64: configure-aarch64
+	@$(BIN)/cmake --build --preset aarch64
+	@$(CTEST) --preset aarch64
+aarch64-slice: configure-aarch64
+	@$(BIN)/cmake --build --preset aarch64 --target $(AARCH64_SLICE)
+	@$(CTEST) --preset aarch64 -R '^($(subst $() $(),|,$(AARCH64_SLICE)))$$'
+
 $(VENV)/.fuzz-tools: $(VENV)/.tools
 	@tools/bootstrap.sh fuzz
 	@touch $@
@@ -133,6 +157,7 @@ fuzz: $(VENV)/.fuzz-tools
 # runs where.
 check-all:
 	@$(MAKE) lint
+	@$(MAKE) types
 	@$(MAKE) docs
 	@$(MAKE) test NINC_TEST_TORCH=1
 	@$(MAKE) test-long
@@ -140,6 +165,7 @@ check-all:
 	@$(MAKE) test-embedding
 	@$(MAKE) tsan
 	@$(MAKE) asan
+	@$(MAKE) aarch64
 	@$(MAKE) fuzz
 
 # The documents as a site, with the interface from docstrings: build/docs/index.html.
@@ -183,6 +209,22 @@ lint: $(VENV)/.lint-tools
 	@$(BIN)/ruff format --check .
 	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' '*.cu' '*.cuh' | xargs $(BIN)/clang-format --dry-run -Werror
 	@tools/check_lengths.sh
+
+$(VENV)/.type-tools: $(VENV)/.tools
+	@$(PIP) install mypy 'pyright[nodejs]'
+	@touch $@
+
+# The stub of the core beside the module; the package; then users' programs as strict users check
+# theirs, against what is installed and without this project's settings. Functions that documents
+# define may go without types.
+types: $(VENV)/.installed $(VENV)/.type-tools
+	@$(BIN)/python tools/core_stub.py
+	@$(BIN)/python tools/typed_programs.py build/types
+	@$(BIN)/mypy --cache-dir build/types/cache python/ninc
+	@$(BIN)/mypy --config-file= --strict --cache-dir build/types/cache examples/*.py
+	@$(BIN)/mypy --config-file= --strict --allow-untyped-defs --allow-untyped-calls \
+	  --cache-dir build/types/cache build/types/*.py
+	@$(BIN)/pyright --pythonpath $(BIN)/python build/types examples
 
 format: $(VENV)/.lint-tools
 	@$(BIN)/ruff check --fix .

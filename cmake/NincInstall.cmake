@@ -57,6 +57,6 @@ endif()
 configure_file(cmake/ninc.pc.in ${PROJECT_BINARY_DIR}/ninc.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/ninc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-if(NINC_WHEEL)
+if(NINC_WHEEL AND NINC_BUILD_PYTHON)
   install(TARGETS ninc_python LIBRARY DESTINATION .)
 endif()

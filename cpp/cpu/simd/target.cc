@@ -1,13 +1,5 @@
 #include "ninc/target.h"
 
-#if defined(__x86_64__) || defined(__i386__)
-#include <cpuid.h>
-#endif
-#if defined(__x86_64__) && defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -16,6 +8,7 @@
 #include <string>
 
 #include "cpu/simd/built_targets.h"
+#include "cpu/simd/processor.h"
 #include "cpu/simd/usable_target.h"
 
 namespace ninc {
@@ -24,61 +17,6 @@ namespace {
 constexpr int kUndecided = -1;
 // Constant-initialised, so that a kernel called from another file's static initialiser works too.
 std::atomic<int> chosen{kUndecided};
-
-#if defined(__x86_64__) || defined(__i386__)
-// clang 14 knows no "f16c" in __builtin_cpu_supports.
-bool HasF16c() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
-}
-
-// All that Highway's AVX2 target lets the compiler use, not AVX2 alone: a processor or an emulator
-// may have one without the others. __builtin_cpu_supports also asks whether the operating system
-// saves the wide registers.
-bool HasAvx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && HasF16c() &&
-         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
-}
-
-bool HasAvx512() {  // Skylake's: F, CD, BW, DQ and VL
-  return HasAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
-         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
-}
-#else
-bool HasAvx2() { return false; }
-bool HasAvx512() { return false; }
-#endif
-
-#if defined(__x86_64__) && defined(__linux__)
-constexpr long kTileData = 18;  // the registers' state component
-
-// Matrix units with bfloat16, in a processor and an operating system that saves their registers.
-bool HasAmx() {
-  if (!HasAvx512()) return false;
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kAvx512Bf16 = 1u << 5;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-  if ((edx & kBf16) == 0 || (edx & kTile) == 0) return false;
-  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) == 0) return false;
-  if ((eax & kAvx512Bf16) == 0) return false;
-  constexpr long kGetSupported = 0x1021;  // ARCH_GET_XCOMP_SUPP
-  uint64_t supported = 0;
-  return syscall(SYS_arch_prctl, kGetSupported, &supported) == 0 &&
-         (supported >> kTileData & 1) != 0;
-}
-
-// The operating system gives their registers to a process that asks: its signal frames grow by
-// 8 KiB, which an alternate signal stack may be too small for.
-bool MayUse(Target target) {
-  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
-  return target != Target::kAmx || syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-#else
-bool HasAmx() { return false; }
-bool MayUse(Target) { return true; }
-#endif
 
 bool HasAlways() { return true; }  // what was built is the least that its processors have
 
@@ -91,11 +29,13 @@ struct TargetRow {
 constexpr TargetRow kRows[] = {
     {"scalar", (HWY_TARGETS & (HWY_SCALAR | HWY_EMU128)) != 0, HasAlways},
     {"neon", HWY_STATIC_TARGET == HWY_NEON, HasAlways},
-    {"avx2", (HWY_TARGETS & HWY_AVX2) != 0, HasAvx2},
-    {"avx512", (HWY_TARGETS & HWY_AVX3) != 0, HasAvx512},
-    {"amx", (HWY_TARGETS & HWY_AVX3) != 0, HasAmx},
+    {"avx2", (HWY_TARGETS & HWY_AVX2) != 0, cpu::HasAvx2},
+    {"avx512", (HWY_TARGETS & HWY_AVX3) != 0, cpu::HasAvx512},
+    {"amx", (HWY_TARGETS & HWY_AVX3) != 0, cpu::HasAmx},
 };
 static_assert(std::size(kRows) == kTargets);
+
+bool MayUse(Target target) { return target != Target::kAmx || cpu::MayUseAmx(); }
 
 bool IsSupported(const TargetRow& row) { return row.built && row.has(); }
 

@@ -38,7 +38,7 @@ class Layer:
 
     stem = ""
     op = ""
-    std: float | None = None
+    std: float | Sequence[float] | None = None
     settings: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
@@ -162,7 +162,8 @@ class MlpConv(Layer):
         self.batch_norm = flag(where, "batch_norm", batch_norm)
         self.logits = flag(where, "logits", logits)
         self.std = tuple(std) if isinstance(std, (tuple, list)) else std
-        deviations = self.std if isinstance(self.std, tuple) else [std] * len(self.widths)
+        given: Any = self.std
+        deviations = given if isinstance(given, tuple) else [given] * len(self.widths)
         if len(deviations) != len(self.widths):
             raise ArgumentError(
                 f"{where}: {len(self.widths)} convolutions need as many std, got {len(deviations)}"

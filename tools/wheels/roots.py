@@ -1,0 +1,93 @@
+"""Roots of Debian with a Python and its headers: to compile for it, and to try a wheel in it.
+
+They are unpacked, not installed, which takes seconds and works for any architecture. Programs of
+this machine's architecture run in a root by chroot, as root; those of 64-bit Arm by qemu-aarch64.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from platforms import WORK, Platform, Python
+
+# Where a root's programs find the network's names and certificates.
+_FROM_HERE = ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt")
+
+
+def root_of(suite: str, architecture: str, python: str) -> Path:
+    """The root of a release of Debian with its Python, made where it is missing.
+
+    python: "3.13".
+    """
+    path = WORK / "roots" / f"{suite}-{architecture}"
+    if (path / "usr" / "bin" / f"python{python}").exists():
+        return path
+    print(f"unpacking Debian {suite} for {architecture} with Python {python}", flush=True)
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packages = [f"python{python}-venv", f"libpython{python}-dev", "gcc", "libc6-dev"]
+    command = ["mmdebstrap", "-q", "--variant=extract", f"--architectures={architecture}"]
+    command += [f"--include={','.join(packages)}"]
+    if suite == "sid":  # a mirror that lags behind has lists that the archive calls out of date
+        command += ["--aptopt=Acquire::Check-Valid-Until false"]
+    subprocess.run([*command, suite, str(path), "http://deb.debian.org/debian"], check=True)
+    for folder in ("bin", "lib", "lib64", "sbin"):  # since Debian 12 they are links into /usr
+        if not (path / folder).exists() and (path / "usr" / folder).exists():
+            (path / folder).symlink_to(f"usr/{folder}")
+    for name in _FROM_HERE:
+        if os.path.exists(f"/{name}"):
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(f"/{name}", path / name)
+    return path
+
+
+def headers_of(platform: Platform, python: Python) -> list[Path] | None:
+    """Folders with this Python's headers; None where it is to be had nowhere."""
+    if python.suite is None:
+        interpreter = interpreter_here(python)
+        if interpreter is None or platform.debian != "amd64":
+            return None
+        script = "import sysconfig; print(sysconfig.get_path('include'))"
+        return [Path(_output(interpreter, "-c", script))]
+    include = root_of(python.suite, platform.debian, python.version) / "usr" / "include"
+    # Only Python's of them: the rest of the root is of another C library.
+    own = WORK / "headers" / f"{python.tag}-{platform.debian}"
+    name = f"python{python.version}"
+    if not own.exists():
+        for folder in (include / name, *include.glob(f"*-linux-gnu*/{name}")):
+            shutil.copytree(folder, own / folder.relative_to(include))
+        # Python 3.9 includes it, and zig has none. No module of ours calls anything of it.
+        (own / "crypt.h").touch()
+    return [own, own / name]
+
+
+def interpreter_here(python: Python) -> str | None:
+    """A Python of this version on this machine's path, or where pyenv keeps them."""
+    name = f"python{python.version}"
+    here = [Path(shutil.which(name) or "/")]
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for path in [*here, *sorted(versions.glob(f"{python.version}.*/bin/{name}"))]:
+        if not path.is_file():
+            continue
+        done = subprocess.run([path, "-c", "import sys, venv"], capture_output=True)
+        if done.returncode == 0:
+            return str(path)
+    return None
+
+
+def command_in(root: Path, architecture: str, words: Sequence[str]) -> list[str]:
+    """The command that runs a root's program; the first word is its path in the root."""
+    if architecture == "amd64":
+        return ["chroot", str(root), *words]
+    if architecture == "arm64":
+        return ["qemu-aarch64", "-L", str(root), str(root) + words[0], *words[1:]]
+    sys.exit(f"wheels: nothing here runs programs for {architecture}")
+
+
+def _output(*words: str) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,106 @@
+"""Run by a wheel's own Python beside the installed wheel: computes, trains, tells what it is.
+
+    python trial_program.py RESULTS.npz EXAMPLES [PICTURES]
+
+EXAMPLES: the repository's examples; the one in C is compiled and run where there is a compiler.
+PICTURES: a folder with a folder of pictures a class, to train on. Prints a line for each thing it
+tried, and ends with a status other than 0 where one failed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+import ninc
+from ninc import nn
+
+
+def results() -> dict[str, np.ndarray]:
+    """By instruction set: what a network gives, and its weights after a training step."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4, 3, 16, 16)).astype(np.float32)
+    labels = np.arange(4) % 3
+    found = {}
+    for target in ninc.targets():
+        ninc.set_target(target)
+        net = nn.Sequential(
+            nn.MlpConv(3, (24, 16), 5, padding=2, batch_norm=True),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            nn.MlpConv(16, (12, 3), 3, padding=1, logits=True),
+            nn.GlobalAvgPool2d(),
+            seed=1,
+        )
+        found[f"{target}.y"] = net(x)
+        ninc.Trainer(net, ninc.SGD(lr=0.1, momentum=0.9)).step(x, labels)
+        for name, value in net.state_dict().items():
+            found[f"{target}.{name}"] = value
+    ninc.set_target(ninc.targets()[0])
+    return found
+
+
+def check_targets() -> None:
+    """The instruction sets are those that the processor has, as the system tells them."""
+    with open("/proc/cpuinfo") as file:
+        flags = set(file.read().split())
+    for target, flag in (("avx2", "avx2"), ("avx512", "avx512vl"), ("amx", "amx_tile")):
+        if (flag in flags) != (target in ninc.targets()):
+            sys.exit(f"{flag} in the processor's flags, but targets are {ninc.targets()}")
+    print(f"targets: {', '.join(ninc.targets())}")
+
+
+def compile_and_run(examples: str, model: str) -> None:
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        print("C program: no compiler here")
+        return
+    include = ninc.get_include()
+    library = os.path.join(os.path.dirname(include), "lib")
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "predict")
+        source = os.path.join(examples, "predict.c")
+        where = [f"-I{include}", f"-L{library}", f"-Wl,-rpath,{library}"]
+        subprocess.run([compiler, source, *where, "-lninc", "-o", program], check=True)
+        done = subprocess.run(
+            [program, model, "16", "16"], check=True, capture_output=True, text=True
+        )
+    print(f"C program: {done.stdout.strip()}")
+
+
+def train(pictures: str, folder: str) -> None:
+    data = ninc.data.load(pictures)
+    net = ninc.models.nin_cifar10(num_classes=len(data.classes), batch_norm=True)
+    trainer = ninc.Trainer(net, ninc.SGD(lr=0.05, momentum=0.9))
+    history = trainer.fit(data, epochs=2, batch_size=16, progress=False)
+    path = os.path.join(folder, "trained.safetensors")
+    net.save(path)
+    net = ninc.load(path)
+    probabilities = net.predict([data.images[0]])
+    assert probabilities.shape == (1, len(data.classes)), probabilities.shape
+    print(f"training on {len(data)} pictures of {len(data.classes)} classes: {history}")
+
+
+def main() -> None:
+    out, examples, *pictures = sys.argv[1:]
+    info = ninc.build_info()
+    print(
+        f"ninc {ninc.__version__}, Python {sys.version.split()[0]}, numpy {np.__version__}, {info}"
+    )
+    if os.uname().machine == "x86_64":
+        check_targets()
+    np.savez(out, **results())
+    print("network and training step: computed")
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, "net.safetensors")
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.GlobalAvgPool2d()).save(model)
+        compile_and_run(examples, model)
+        if pictures:
+            train(pictures[0], folder)
+
+
+main()
