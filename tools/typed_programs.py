@@ -4,8 +4,8 @@
 
 Writes FOLDER/README.py of README.md, and so on. A document's blocks are one program, since later
 ones use the names of earlier ones; one that begins with the name of its file, such as `# pool.py`,
-is a program of its own, FOLDER/threads_pool.py of docs/threads.md. Every line stands where it stands
-in the document, so that what a checker says of a line holds for the document's.
+is a program of its own, FOLDER/threads_pool.py of docs/threads.md. Every line stands where it
+stands in the document, so that what a checker says of a line holds for the document's.
 """
 
 import re
