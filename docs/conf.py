@@ -1,5 +1,6 @@
 """How Sphinx builds the site: `make docs` calls it, and a warning is an error."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -37,6 +38,11 @@ autodoc_class_signature = "mixed"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+# Signatures have the short names that api/types.md explains, not what they stand for.
+types_page = Path(__file__).parent / "api" / "types.md"
+autodoc_type_aliases = {
+    name: name for name in re.findall(r"\.\. py:type:: (\w+)", types_page.read_text())
+}
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 90

@@ -32,6 +32,7 @@ WORD = re.compile(r"(?<![\w.])(?=\w*[a-z])[A-Z]\w*[A-Z]\w+\b")  # of two capital
 
 def setup(app):
     app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-process-signature", name_types)
     app.connect("missing-reference", leave_types_alone)
     return {"parallel_read_safe": True}
 
@@ -39,6 +40,12 @@ def setup(app):
 def process(app, what, name, obj, options, lines):
     """Replaces the lines of one docstring."""
     lines[:] = converted("\n".join(lines), name)
+
+
+def name_types(app, what, name, obj, options, signature, returned):
+    """Short names of types within others, which Sphinx 9.0 shows as it holds them."""
+    held = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+    return tuple(text and held.sub(r"\1", text) for text in (signature, returned))
 
 
 def leave_types_alone(app, env, node, content):
