@@ -17,10 +17,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import builder
 import platforms
 import trial
-
-import build
 
 
 def main() -> int:
@@ -35,10 +34,10 @@ def main() -> int:
     subprocess.run([platforms.ROOT / "tools" / "bootstrap.sh", "wheels"], check=True)
     if options.what == "build":
         for platform in chosen:
-            build.build(platform)
+            builder.build(platform)
         return 0
     trials = [one for platform in chosen for one in trial.tried(platform, options.pictures)]
-    trial.write(trials, build.DIST / "trials.json")
+    trial.write(trials, builder.DIST / "trials.json")
     return 0
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import compilers
 import roots
+from builder import DIST
 from platforms import PLATFORMS, ROOT, WORK, Platform, Python
-
-from build import DIST
 
 # What float32 promises (docs/numerics.md): of the largest magnitude of an array.
 _TOLERANCE = 2e-5

@@ -19,7 +19,7 @@ PROJECT = (ROOT / "pyproject.toml").read_text()
 @pytest.fixture(scope="module")
 def wheels():
     """By name its modules, which are on no path but their own."""
-    names = ("platforms", "compilers", "roots", "build", "trial")
+    names = ("platforms", "compilers", "roots", "builder", "trial")
     sys.path.insert(0, str(TOOLS))
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -66,14 +66,14 @@ def test_a_wrong_platform_is_told():
 @pytest.fixture
 def packed(wheels, tmp_path, monkeypatch):
     """Packs this environment's ninc as a wheel of a platform; its path."""
-    build, platforms = wheels["build"], wheels["platforms"]
+    builder, platforms = wheels["builder"], wheels["platforms"]
     pytest.importorskip("wheel")
     package = Path(ninc.__file__).parent
     (module,) = package.glob("_core.*.so")
     python = platforms.Python(f"cp{sys.version_info[0]}{sys.version_info[1]}", None)
     platform = platforms.Platform("here", "manylinux_2_34_x86_64", "amd64", "none", (python.tag,))
     monkeypatch.setattr(platforms, "WORK", tmp_path)
-    monkeypatch.setattr(build, "DIST", tmp_path / "dist")
+    monkeypatch.setattr(builder, "DIST", tmp_path / "dist")
     built = tmp_path / "here" / "build" / "python" / python.tag
     built.mkdir(parents=True)
     (built / f"_core{python.suffix('none')}").write_bytes(module.read_bytes())
@@ -84,7 +84,7 @@ def packed(wheels, tmp_path, monkeypatch):
     dist_info.mkdir()
     metadata = f"Metadata-Version: 2.1\nName: ninc\nVersion: {ninc.__version__}\n"
     (dist_info / "METADATA").write_text(metadata)
-    return lambda: build._pack(platform, python, dist_info, Path(sys.executable))
+    return lambda: builder._pack(platform, python, dist_info, Path(sys.executable))
 
 
 def test_a_wheel_says_what_it_is_and_is_the_same_each_time(packed):
