@@ -48,7 +48,7 @@ def check_targets() -> None:
     """The instruction sets are those that the processor has, as the system tells them."""
     with open("/proc/cpuinfo") as file:
         flags = set(file.read().split())
-    for target, flag in (("avx2", "avx2"), ("avx512", "avx512vl"), ("amx", "amx_tile")):
+    for target, flag in (("avx2", "avx2"), ("avx512", "avx512vl"), ("amx", "amx_bf16")):
         if (flag in flags) != (target in ninc.targets()):
             sys.exit(f"{flag} in the processor's flags, but targets are {ninc.targets()}")
     print(f"targets: {', '.join(ninc.targets())}")
