@@ -23,14 +23,14 @@ export CXX
 # ON makes a warning in the wheel's build an error, as in that of the tests.
 WERROR ?= OFF
 
-SOURCES := $(shell find CMakeLists.txt pyproject.toml README.md cmake cpp cuda python \
+SOURCES := $(shell find CMakeLists.txt pyproject.toml cmake cpp cuda python \
              -type f -not -name '*.pyc' -not -name '.*')
 
 FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
-.PHONY: fuzz check-all gpu-check bench cuda-report lint format wheel packages clean
-.PHONY: check-targets release-check
+.PHONY: aarch64 aarch64-slice configure-aarch64 fuzz check-all docs gpu-check bench cuda-report lint
+.PHONY: format clean types wheel wheels try-wheels packages check-targets release-check
 all: $(VENV)/.installed
 
 # ---- Environment, wheel, installation: one stamp each --------------------------------------------
@@ -65,7 +65,7 @@ $(VENV)/.digits: $(VENV)/.tools
 
 $(VENV)/.test-tools: $(VENV)/.tools
 	@tools/bootstrap.sh test
-	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn
+	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn markdown-it-py
 	@touch $@
 
 # ---- Goals ---------------------------------------------------------------------------------------
@@ -74,6 +74,14 @@ demo: $(VENV)/.installed $(VENV)/.digits
 
 wheel: $(VENV)/.wheel
 	@ls -l dist/*.whl
+
+# For every platform and Python, in dist/wheels; then each installed and run, with a small training
+# on PICTURES, a folder with a folder of pictures for each class.
+wheels:
+	@$(PYTHON) tools/wheels build
+
+try-wheels:
+	@$(PYTHON) tools/wheels try $(if $(PICTURES),--pictures $(PICTURES))
 
 # dist/libninc-dev_*.deb and dist/ninc-*-Linux-*.tar.gz, for programs in C and C++.
 packages: $(VENV)/.tools
@@ -110,8 +118,8 @@ test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
 # packages with the programs made from them.
 test-embedding: $(VENV)/.installed $(VENV)/.test-tools
 	@tools/bootstrap.sh packages
-	@NINC_TEST_EMBEDDING=1 $(BIN)/python -m pytest tests/python/project/test_embedding.py \
-	  tests/python/project/test_packages.py
+	@NINC_TEST_EMBEDDING=1 $(BIN)/python -m pytest tests/python/embedding/test_embedding.py \
+	  tests/python/embedding/test_packages.py
 
 # Whether every file of the core compiles for Windows and macOS, by zig, which is a compiler with their
 # headers.
@@ -132,6 +140,21 @@ asan tsan: %san: $(VENV)/.test-tools
 	@$(BIN)/cmake --preset $@ --log-level=WARNING
 	@$(BIN)/cmake --build --preset $@
 	@$(CTEST) --preset $@
+
+# 64-bit Arm, whose programs run emulated: all tests, and the few that touch every kernel idea.
+$(VENV)/.aarch64-tools: $(VENV)/.test-tools
+	@tools/bootstrap.sh aarch64
+	@touch $@
+
+AARCH64_SLICE := conv2d_test mlpconv_test pool2d_test trainer_test
+configure-aarch64: $(VENV)/.aarch64-tools
+	@$(BIN)/cmake --preset aarch64 --log-level=WARNING
+aarch64: configure-aarch64
+	@$(BIN)/cmake --build --preset aarch64
+	@$(CTEST) --preset aarch64
+aarch64-slice: configure-aarch64
+	@$(BIN)/cmake --build --preset aarch64 --target $(AARCH64_SLICE)
+	@$(CTEST) --preset aarch64 -R '^($(subst $() $(),|,$(AARCH64_SLICE)))$$'
 
 $(VENV)/.fuzz-tools: $(VENV)/.tools
 	@tools/bootstrap.sh fuzz
@@ -158,6 +181,8 @@ fuzz: $(VENV)/.fuzz-tools
 # runs where.
 check-all:
 	@$(MAKE) lint
+	@$(MAKE) types
+	@$(MAKE) docs
 	@$(MAKE) test NINC_TEST_TORCH=1
 	@$(MAKE) test-long
 	@$(MAKE) test-rounds
@@ -165,7 +190,17 @@ check-all:
 	@$(MAKE) check-targets
 	@$(MAKE) tsan
 	@$(MAKE) asan
+	@$(MAKE) aarch64
 	@$(MAKE) fuzz
+
+# The documents as a site, with the interface from docstrings: build/docs/index.html.
+$(VENV)/.docs-tools: $(VENV)/.tools
+	@$(PIP) install sphinx furo myst-parser sphinx-copybutton
+	@touch $@
+
+docs: $(VENV)/.installed $(VENV)/.docs-tools
+	@$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees docs build/docs
+	@echo build/docs/index.html
 
 # For a machine with a GPU. The binary needs a driver and nothing else, so that it may be built
 # elsewhere, copied and run by itself; the comparison with torch needs a torch for CUDA in $(VENV).
@@ -199,6 +234,22 @@ lint: $(VENV)/.lint-tools
 	@$(BIN)/ruff format --check .
 	@git ls-files '*.h' '*.cc' '*.c' '*.cpp' '*.cu' '*.cuh' | xargs $(BIN)/clang-format --dry-run -Werror
 	@tools/check_lengths.sh
+
+$(VENV)/.type-tools: $(VENV)/.tools
+	@$(PIP) install mypy 'pyright[nodejs]'
+	@touch $@
+
+# The stub of the core beside the module; the package; then users' programs as strict users check
+# theirs, against what is installed and without this project's settings. Functions that documents
+# define may go without types.
+types: $(VENV)/.installed $(VENV)/.type-tools
+	@$(BIN)/python tools/core_stub.py
+	@$(BIN)/python tools/typed_programs.py build/types
+	@$(BIN)/mypy --cache-dir build/types/cache python/ninc
+	@$(BIN)/mypy --config-file= --strict --cache-dir build/types/cache examples/*.py
+	@$(BIN)/mypy --config-file= --strict --allow-untyped-defs --allow-untyped-calls \
+	  --cache-dir build/types/cache build/types/*.py
+	@$(BIN)/pyright --pythonpath $(BIN)/python build/types examples
 
 format: $(VENV)/.lint-tools
 	@$(BIN)/ruff check --fix .

@@ -5,7 +5,7 @@ counts, and prints the counts beside what ptxas says of each architecture's mach
 roofline estimate of whole networks on an H100. Needs a build with tests:
 
     python -m benchmarks.cuda_report [--batch 32] [--precision float32] [--build build/release]
-    python -m benchmarks.cuda_report --write docs/cuda.md   # puts it between the marks there, too
+    python -m benchmarks.cuda_report --write docs/cuda-kernels.md   # between the marks there, too
 """
 
 from __future__ import annotations

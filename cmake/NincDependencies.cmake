@@ -96,6 +96,11 @@ if(NINC_BUILD_PYTHON)
   endif()
 endif()
 
-if(NINC_BUILD_TESTS)
+# ---- GoogleTest ----------------------------------------------------------------------------------
+if(NINC_BUILD_TESTS AND CMAKE_CROSSCOMPILING)  # an installed one is this machine's: from its source
+  find_path(NINC_GTEST_SOURCE googletest/src/gtest-all.cc PATHS /usr/src/googletest REQUIRED
+            NO_CMAKE_FIND_ROOT_PATH DOC "GoogleTest's source (Debian, Ubuntu: googletest)")
+  add_subdirectory(${NINC_GTEST_SOURCE} ${PROJECT_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
+elseif(NINC_BUILD_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -22,8 +22,11 @@ import logging
 import math
 import os
 import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Optional
 
 import numpy as np
+import numpy.typing as npt
 
 import ninc
 
@@ -31,6 +34,13 @@ THREADS = 4  # predictions under way at a time in each process; more requests wa
 TOP = 3  # classes in an answer
 LONGEST_BODY = 16 << 20  # bytes
 TIMEOUT = 30.0  # seconds that a request may wait and compute
+
+# What a server and an application hand each other, as ASGI has it.
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+Answer = tuple[int, dict[str, Any]]  # status, JSON
 
 log = logging.getLogger("uvicorn.error")
 
@@ -41,7 +51,12 @@ class Service:
     So a server that forks may make it before, and its children share the network's memory.
     """
 
-    def __init__(self, path, look_every=1.0, load=ninc.load):
+    def __init__(
+        self,
+        path: str,
+        look_every: float = 1.0,
+        load: Callable[[str], ninc.Network] = ninc.load,
+    ) -> None:
         self.path = path
         self.look_every = look_every
         self.load = load
@@ -60,7 +75,7 @@ class Service:
 
     # ---- Answers ---------------------------------------------------------------------------------
 
-    def answer(self, body, is_pixels):
+    def answer(self, body: bytes, is_pixels: bool) -> Answer:
         """(status, JSON); runs on a thread of the pool, so that the event loop goes on."""
         try:
             picture = self._pixels(body) if is_pixels else body
@@ -77,10 +92,10 @@ class Service:
             ]
         }
 
-    def _name(self, index):
+    def _name(self, index: int) -> str:
         return self.classes[index] if index < len(self.classes) else str(index)
 
-    def _pixels(self, body):
+    def _pixels(self, body: bytes) -> npt.NDArray[np.uint8]:
         if self.shape is None:
             raise ninc.ShapeError("pixels alone have no size; send a picture's file")
         if len(body) != math.prod(self.shape):
@@ -90,13 +105,14 @@ class Service:
 
     # ---- New weights -----------------------------------------------------------------------------
 
-    def _signature(self):
+    def _signature(self) -> tuple[int, int, int]:
         """What is another one when the file is. `Network.save` puts a whole new file in place."""
         status = os.stat(self.path)
         return status.st_ino, status.st_size, status.st_mtime_ns
 
-    def _watch(self):
+    def _watch(self) -> None:
         while not self._stopping.wait(self.look_every):
+            found = self._seen
             try:
                 found = self._signature()
                 if found == self._seen:
@@ -114,7 +130,7 @@ class Service:
 
     # ---- The server's side -----------------------------------------------------------------------
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
@@ -124,7 +140,7 @@ class Service:
                 return  # nobody waits for an answer
             await _send(send, status, content)
 
-    async def _respond(self, scope, receive):
+    async def _respond(self, scope: Message, receive: Receive) -> Answer:
         request = scope["method"], scope["path"]
         if request == ("GET", "/health"):
             return 200, {"process": os.getpid(), "renewals": self.renewals}
@@ -143,7 +159,7 @@ class Service:
         except asyncio.TimeoutError:  # one that waits for a thread never begins
             return 503, {"error": "too many requests at the moment"}
 
-    async def _lifespan(self, receive, send):
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()  # lifespan.startup
         self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, "predict")
         self._stopping = threading.Event()
@@ -157,7 +173,7 @@ class Service:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _body(receive):
+async def _body(receive: Receive) -> Optional[bytes]:
     """All of a request's body; None where it is too long."""
     parts, length, more = [], 0, True
     while more:
@@ -172,13 +188,13 @@ async def _body(receive):
     return b"".join(parts)
 
 
-async def _send(send, status, content):
+async def _send(send: Send, status: int, content: dict[str, Any]) -> None:
     body = json.dumps(content).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def app():
+def app() -> Service:
     """The application, for a server that calls this in each of its processes."""
     return Service(os.environ["SERVICE_MODEL"])

@@ -2,10 +2,10 @@
 # Sees to the system packages a goal needs: as root on Debian or Ubuntu installs what is missing,
 # otherwise says in one line what that is.
 #
-#   tools/bootstrap.sh build|test|fuzz|shells|wheels|packages
+#   tools/bootstrap.sh build|test|fuzz|shells|aarch64|wheels|packages
 set -euo pipefail
 
-goal=${1:?usage: tools/bootstrap.sh build|test|fuzz|shells|wheels|packages}
+goal=${1:?usage: tools/bootstrap.sh build|test|fuzz|shells|aarch64|wheels|packages}
 python=${PYTHON:-python3}
 missing=()
 
@@ -45,11 +45,12 @@ if [[ $goal == fuzz ]]; then
   need clang command -v clang++
   need libclang-rt-14-dev has_fuzzer
 fi
-if [[ $goal == wheels ]]; then  # roots of other releases, and 64-bit Arm
-  need mmdebstrap command -v mmdebstrap
+if [[ $goal == aarch64 || $goal == wheels ]]; then
   need g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
   need qemu-user command -v qemu-aarch64
 fi
+if [[ $goal == aarch64 ]]; then need googletest test -d /usr/src/googletest; fi
+if [[ $goal == wheels ]]; then need mmdebstrap command -v mmdebstrap; fi  # roots of other releases
 if [[ $goal == packages ]]; then  # what computes a .deb's dependencies
   need dpkg-dev command -v dpkg-shlibdeps
 fi

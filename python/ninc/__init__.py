@@ -83,16 +83,18 @@ _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()
 __all__ = sorted({*_NAMES, *_MODULES} - {"_core"})
 
 
-def __getattr__(name: str) -> object:
-    from importlib import import_module
+if not TYPE_CHECKING:  # a checker would take any name at all for one that is there
 
-    if name in _MODULES or f"{__name__}.{name}" in _old_paths.MOVED:
-        return import_module(f".{name}", __name__)
-    if name in _NAMES:
-        value = getattr(import_module(f".{_NAMES[name]}", __name__), name)
-        globals()[name] = value  # the next use does not come here
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name in _MODULES or f"{__name__}.{name}" in _old_paths.MOVED:
+            return import_module(f".{name}", __name__)
+        if name in _NAMES:
+            value = getattr(import_module(f".{_NAMES[name]}", __name__), name)
+            globals()[name] = value  # the next use does not come here
+            return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False  # typing's own, without importing typing
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
 # Room -> what lay directly in ninc before and is there now under its old name.
 _ROOMS = {
     "_base": "arguments files interrupt plain_json progress",
@@ -40,21 +45,21 @@ class _OldPath:
         self._path = path
 
     @classmethod
-    def find_spec(cls, name: str, path: object = None, target: object = None) -> object:
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name not in MOVED:
             return None
         from importlib.machinery import ModuleSpec
 
-        return ModuleSpec(name, cls(MOVED[name]))
+        return ModuleSpec(name, cls(MOVED[name]))  # type: ignore[arg-type]  # it loads, unnamed
 
-    def create_module(self, spec: object) -> object:
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
         from importlib import import_module
 
         module = import_module(self._path)
         self._own_spec = module.__spec__
         return module
 
-    def exec_module(self, module: object) -> None:
+    def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self._own_spec  # the import system has put the old path's there
 
 

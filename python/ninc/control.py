@@ -55,7 +55,7 @@ def device_info() -> list[dict[str, str]]:
     return _core.devices()
 
 
-def build_info() -> dict[str, object]:
+def build_info() -> dict[str, str]:
     """Version, compiler and parts of this build."""
     return _core.build_info()
 

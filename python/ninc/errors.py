@@ -50,7 +50,7 @@ class FileError(Error, OSError):
         cls, message: str = "", errno: int | None = None, filename: Any = None
     ) -> FileError:
         # As OSError does: who raises names the reason, and the reason chooses the class.
-        kind = _OF_ERRNO.get(errno, cls) if cls is FileError else cls
+        kind = cls if errno is None or cls is not FileError else _OF_ERRNO.get(errno, cls)
         return super().__new__(kind, message)
 
     def __init__(self, message: str = "", errno: int | None = None, filename: Any = None) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from . import nn
 from ._base.arguments import flag, one_of, shown
@@ -107,7 +108,7 @@ _MODELS: dict[str, Callable[..., nn.Sequential]] = {
 }
 
 
-def create(name: str, **settings) -> nn.Sequential:
+def create(name: str, **settings: Any) -> nn.Sequential:
     """The network of this name ("nin-cifar10"), with the settings of its function."""
     if not isinstance(name, str) or name not in _MODELS:
         raise ArgumentError(f"unknown network {shown(name)}; known are {', '.join(_MODELS)}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import Any, BinaryIO, overload
 
 from . import _core
 from ._base.arguments import input_told, integer, one_of, shown
 from ._base.arguments import path as file_path
+from ._base.array_types import Floats, FloatsLike, OnGpu
 from ._base.arrays import on_gpu
 from ._base.locks import fork_safe_lock
 from .errors import ArgumentError, ShapeError
@@ -23,7 +22,7 @@ from .formats.weights import LoadedWeights, load_weights
 from .inference.class_maps import class_maps
 from .inference.graph import graph_of
 from .inference.plan import Plan, image_shape
-from .inference.predict import predict, predict_each, squeezed
+from .inference.predict import Pictures, predict, predict_each, squeezed
 from .inference.summary import summary
 from .preprocess import Preprocessing
 
@@ -42,6 +41,9 @@ class Network:
     network meanwhile has all of them from before a change or all from after it.
     """
 
+    # None in a graph alone, until it is first used; it has a `core` of its own.
+    _core_model: _core.Model | None
+
     def __init__(self, model: _core.Model | None) -> None:
         self._core_model = model
         name = os.environ.get("NINC_PRECISION", "float32")
@@ -50,11 +52,11 @@ class Network:
     @property
     def core(self) -> _core.Model:
         """The core's model, which is this network without its Python: for ninc's own use."""
-        return self._core_model
+        return self._core_model  # type: ignore[return-value]  # see `_core_model`
 
     # ---- Weights ---------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, Floats]:
         """Name -> float32 array: parameters in order of appearance, then batch norm's buffers.
 
         Arrays are read-only and stay as they are: what trains or loads weights afterwards makes
@@ -62,7 +64,7 @@ class Network:
         """
         return self.core.parameters()
 
-    def parameters(self) -> dict[str, np.ndarray]:
+    def parameters(self) -> dict[str, Floats]:
         """The trainable part of `state_dict`."""
         values = self.core.parameters()
         return {name: values[name] for name, _, trained in self.core.specs() if trained}
@@ -73,7 +75,7 @@ class Network:
         return sum(math.prod(dims) for _, dims, trained in self.core.specs() if trained)
 
     def load_state_dict(
-        self, values: Mapping[str, np.ndarray], strict: bool = True
+        self, values: Mapping[str, FloatsLike], strict: bool = True
     ) -> LoadedWeights:
         """Takes over weights by name; on an error none.
 
@@ -106,12 +108,20 @@ class Network:
 
     # ---- Running ---------------------------------------------------------------------------------
 
+    # Where a tensor of torch lies its type does not tell, nor then which result it gives.
+    @overload
+    def __call__(self, x: OnGpu) -> Any: ...
+
+    @overload
+    def __call__(self, x: FloatsLike) -> Floats: ...
+
     def __call__(self, x: Any) -> Any:
         """The network's output in inference mode.
 
-        x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too. Returns
-        N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError with the
-        name of the layer that x does not fit.
+        x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too.
+
+        Returns N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError
+        with the name of the layer that x does not fit.
 
         An array of another library in the CPU's memory, such as a torch tensor, is read there, too,
         by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked values are a
@@ -129,7 +139,7 @@ class Network:
             raise input_told(error, x) from None
         return squeezed(y)
 
-    def predict(self, images: Any, batch_size: int = 64) -> np.ndarray:
+    def predict(self, images: Pictures, batch_size: int = 64) -> Floats:
         """Class probabilities of pictures: N×classes float32, each row's sum 1.
 
         images: one picture or many, of any sizes and kinds: the path of a picture file or of a
@@ -147,27 +157,29 @@ class Network:
         return predict(self.core, images, batch_size)
 
     def predict_each(
-        self, images: Any, batch_size: int = 64, on_error: str = "raise"
-    ) -> Iterator[tuple[Any, np.ndarray]]:
+        self, images: Pictures, batch_size: int = 64, on_error: str = "raise"
+    ) -> Iterator[tuple[Any, Floats]]:
         """(picture, class probabilities) for one picture after another, as results come.
 
             for path, probabilities in net.predict_each("holiday"):
                 print(path, net.classes[probabilities.argmax()])
 
         images, batch_size: as of `predict`; of a folder, each picture is its file's path. However
-        many there are, no more than a few batches are in memory; the next are decoded while the
-        network computes.
+            many there are, no more than a few batches are in memory; the next are decoded while the
+            network computes.
         on_error: what to do about a picture that cannot be read, or whose size the network cannot
             take: "raise", after the results before it; or "skip", which leaves it out with a
             `ninc.Remark`, a warning, that names it.
         """
         return predict_each(self.core, images, batch_size, on_error)
 
-    def class_maps(self, x: np.ndarray) -> np.ndarray:
+    def class_maps(self, x: FloatsLike) -> Floats:
         """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
 
-        x: N×C×H×W float32. Raises ArgumentError unless global average pooling gives the network's
-        output, or is followed by one linear layer, whose sums are then taken at every place.
+        x: N×C×H×W float32.
+
+        Raises ArgumentError unless global average pooling gives the network's output, or is
+        followed by one linear layer, whose sums are then taken at every place.
         """
         try:
             return class_maps(self.core, x)

@@ -4,9 +4,10 @@
     python tools/wheels try [PLATFORM...] [--pictures FOLDER]    # each installed and run
 
 PLATFORM: x86_64, aarch64, x86_64-old (an older glibc) or x86_64-musl (Alpine); all where none is
-named. A trial compares results with those of the first platform's first wheel, compiles a program in C
-and, with a folder of pictures for each class in FOLDER, trains on them; what became of all is written
-to dist/wheels/trials.json. It needs Debian, as root; what it fetches and compiles stays in build/wheels.
+named. A trial compares results with those of the first platform's first wheel, compiles a program
+in C and, with a folder of pictures for each class in FOLDER, trains on them; what became of all is
+written to dist/wheels/trials.json. It needs Debian, as root; what it fetches and compiles stays in
+build/wheels.
 """
 
 from __future__ import annotations
@@ -16,25 +17,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-import build
+import builder
 import platforms
 import trial
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python tools/wheels", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python tools/wheels", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("what", choices=("build", "try"))
     parser.add_argument("platforms", nargs="*", metavar="PLATFORM")
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
-    subprocess.run([platforms.ROOT / "tools" / "bootstrap.sh", "wheels"], check=True)
     chosen = platforms.named(options.platforms)
+    subprocess.run([platforms.ROOT / "tools" / "bootstrap.sh", "wheels"], check=True)
     if options.what == "build":
         for platform in chosen:
-            build.build(platform)
+            builder.build(platform)
         return 0
     trials = [one for platform in chosen for one in trial.tried(platform, options.pictures)]
-    trial.write(trials, build.DIST / "trials.json")
+    trial.write(trials, builder.DIST / "trials.json")
     return 0
 
 

@@ -57,4 +57,3 @@ def zig_variables() -> dict[str, str]:
     """Where zig keeps what it compiled of the C and C++ libraries."""
     cache = str(_ZIG_HOME / "cache")
     return {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
-

@@ -106,5 +106,7 @@ def named(names: list[str]) -> list[Platform]:
     known = {platform.name: platform for platform in PLATFORMS}
     for name in names:
         if name not in known:
-            raise SystemExit(f"wheels: no platform is called {name!r}; there are {', '.join(known)}")
+            raise SystemExit(
+                f"wheels: no platform is called {name!r}; there are {', '.join(known)}"
+            )
     return [known[name] for name in names or known]

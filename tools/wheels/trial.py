@@ -11,7 +11,7 @@ from pathlib import Path
 
 import compilers
 import roots
-from build import DIST
+from builder import DIST
 from platforms import PLATFORMS, ROOT, WORK, Platform, Python
 
 # What float32 promises (docs/numerics.md): of the largest magnitude of an array.
@@ -21,7 +21,7 @@ _HOME = "/ninc-trial"  # in a root
 
 @dataclass
 class Trial:
-    """What became of a wheel: `how` it was tried and, compared with the first platform's, `result`."""
+    """What became of a wheel: how it was tried, and how its results compare with the first's."""
 
     wheel: str
     bytes: int
@@ -136,7 +136,7 @@ print("the same bits" if same else f"{worst:.1e}")
 
 
 def _compared(platform: Platform, python: Python, arrays: Path) -> str:
-    """The results beside those of the first platform's first trial. SystemExit where they differ."""
+    """The results beside those of the first trial of all. SystemExit where they differ."""
     first = WORK / "trials" / "first.npz"
     if platform is PLATFORMS[0] and python is platform.python_list[0]:
         first.parent.mkdir(parents=True, exist_ok=True)
@@ -152,5 +152,7 @@ def _compared(platform: Platform, python: Python, arrays: Path) -> str:
     if said == "the same bits":
         return said
     if platform is PLATFORMS[0] or float(said) > _TOLERANCE:
-        sys.exit(f"wheels: results differ from the first wheel's by {said} of the largest magnitude")
+        sys.exit(
+            f"wheels: results differ from the first wheel's by {said} of the largest magnitude"
+        )
     return f"within {said} of the first wheel's largest magnitudes"

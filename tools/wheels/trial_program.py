@@ -48,7 +48,7 @@ def check_targets() -> None:
     """The instruction sets are those that the processor has, as the system tells them."""
     with open("/proc/cpuinfo") as file:
         flags = set(file.read().split())
-    for target, flag in (("avx2", "avx2"), ("avx512", "avx512vl"), ("amx", "amx_tile")):
+    for target, flag in (("avx2", "avx2"), ("avx512", "avx512vl"), ("amx", "amx_bf16")):
         if (flag in flags) != (target in ninc.targets()):
             sys.exit(f"{flag} in the processor's flags, but targets are {ninc.targets()}")
     print(f"targets: {', '.join(ninc.targets())}")
@@ -88,7 +88,9 @@ def train(pictures: str, folder: str) -> None:
 def main() -> None:
     out, examples, *pictures = sys.argv[1:]
     info = ninc.build_info()
-    print(f"ninc {ninc.__version__}, Python {sys.version.split()[0]}, numpy {np.__version__}, {info}")
+    print(
+        f"ninc {ninc.__version__}, Python {sys.version.split()[0]}, numpy {np.__version__}, {info}"
+    )
     if os.uname().machine == "x86_64":
         check_targets()
     np.savez(out, **results())

@@ -12,9 +12,10 @@ import operator
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Union
+from typing import Any, Union, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .arrays import check_unmasked, made
@@ -46,8 +47,8 @@ def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = L
 def whole(where: str, name: str, value: float, lowest: int = 1, highest: int = LARGEST) -> int:
     """Does as `integer`, but takes 16.0 for 16, since computed numbers often come as floats."""
     if not isinstance(value, bool) and isinstance(value, numbers.Real) and value == value // 1:
-        value = int(value)
-    return integer(where, name, value, lowest, highest)
+        return integer(where, name, int(value), lowest, highest)
+    return integer(where, name, cast(int, value), lowest, highest)  # which tells what is none
 
 
 def pair(where: str, name: str, value: Pair, lowest: int = 1) -> tuple[int, int]:
@@ -83,13 +84,14 @@ def sides(
         return height // 2, width // 2, height - height // 2, width - width // 2
     values = _integers(where, "padding", padding, 0)
     if len(values) in (1, 2):  # for all sides, or (h, w) for both sides of each axis
-        return values * (4 // len(values))
+        values *= 4 // len(values)
     if len(values) != 4:
         raise ArgumentError(
             f"{where}: padding must be an integer, (h, w), (top, left, bottom, right) or "
             f'"same", got {shown(padding)}'
         )
-    return values
+    top, left, bottom, right = values
+    return top, left, bottom, right
 
 
 def input_told(error: ShapeError, x: Any) -> ShapeError:
@@ -169,7 +171,7 @@ def one_of(where: str, name: str, value: str, known: Sequence[str]) -> str:
     return value
 
 
-def listed(where: str, name: str, value: Iterable, what: str) -> list:
+def listed(where: str, name: str, value: Iterable[Any], what: str) -> list[Any]:
     """The value as a list, where it holds several things in an order.
 
     A text is one thing, a mapping's keys are not what its owner means, and a set has another order
@@ -212,7 +214,7 @@ def path(where: str, name: str, value: str | os.PathLike[str]) -> str:
     return user_path(text)
 
 
-def array(where: str, name: str, value: Any) -> np.ndarray:
+def array(where: str, name: str, value: Any) -> npt.NDArray[Any]:
     """The value as an array, where numpy can make one of it; see `arrays.made`."""
     return made(f"{where}: {name}", value)
 
@@ -229,7 +231,7 @@ def shown(value: object) -> str:
     try:
         return " ".join(reprlib.repr(value).split())
     except ValueError:  # Python refuses to write out integers of thousands of digits
-        return f"an {type(value).__name__} of {value.bit_length():,} bits"
+        return f"an {type(value).__name__} of {cast(int, value).bit_length():,} bits"
 
 
 def _integers(where: str, name: str, value: Pair, lowest: int) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import DTypeError, OutOfMemoryError
 
@@ -18,7 +19,7 @@ _ON_CPU = frozenset((1, 3, 11))
 _ON_CUDA = frozenset((2, 13))
 
 
-def as_numpy(what: str, value: Any, wanted: str = "numbers") -> np.ndarray:
+def as_numpy(what: str, value: Any, wanted: str = "numbers") -> npt.NDArray[Any]:
     """The value as an array, where it is one, of numpy or of another library.
 
     what: the function and the argument, such as "conv2d: weight". wanted: what it should hold, for
@@ -62,7 +63,7 @@ def plain(what: str, value: Any) -> Any:
     return value
 
 
-def made(what: str, value: Any) -> np.ndarray:
+def made(what: str, value: Any) -> npt.NDArray[Any]:
     """The value as an array, where numpy can make one of it: of a list, too."""
     value = plain(what, value)
     try:
@@ -118,7 +119,7 @@ def unmasked(what: str, value: Any) -> Any:
     """
     if not isinstance(value, np.ma.MaskedArray):
         return value
-    count = np.ma.count_masked(value)
+    count = np.ma.count_masked(value)  # type: ignore[no-untyped-call]
     if count:
         values = "1 masked value" if count == 1 else f"{count:,} masked values"
         raise DTypeError(f"{what}: has {values}; fill them: x.filled(...)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 # They come from Ctrl-C; from `kill`, a batch system or a shutdown; from a terminal that closes.
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -33,7 +34,7 @@ class Interrupts:
 
     def __init__(self, told: Callable[[str], None]) -> None:
         self._told = told
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
         self.requested: str | None = None
 
     def __enter__(self) -> Interrupts:

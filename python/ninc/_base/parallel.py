@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from .. import _core
+from .array_types import Integers
 
 # How many pictures one task decodes: few enough to share a batch out evenly, and enough that
 # handing a task over costs nothing beside the 50 us or so that a small JPEG takes.
@@ -14,7 +15,7 @@ _BLOCK = 16
 
 def in_parallel(
     work: Callable[[int], None],
-    places: Sequence[int],
+    places: Sequence[int] | Integers,
     threads: int | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> None:

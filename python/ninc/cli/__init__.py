@@ -11,7 +11,7 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import Error
 from . import bench, completion, demo, eval, explain, info, predict, train
@@ -32,7 +32,13 @@ COMMANDS = {
 class _Version(argparse.Action):
     """Prints the version; only then is the core loaded, which knows it."""
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         import ninc
 
         print(f"ninc {ninc.__version__}")
@@ -120,8 +126,8 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
         parser.error(f"unrecognized arguments: {argv[0]}{_near(parser, argv[0])}")
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        near = _near(args.parser, unknown[0])
-        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+        meant = _near(args.parser, unknown[0])
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
     args.argv = argv
     return args
 

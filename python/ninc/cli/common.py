@@ -217,9 +217,10 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(parser: argparse.ArgumentParser, defaults: str = "") -> None:
+def add_data_options(parser: Any, defaults: str = "") -> None:
     """Adds the options that choose and read pictures; train and eval must mean the same.
 
+    parser: a parser, or a group of its options.
     defaults: words for the values that the command finds by itself.
     """
     parser.add_argument(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._base.plain_json import json_text
 from . import common
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _as_dict(result: Evaluation) -> dict:
+def _as_dict(result: Evaluation) -> dict[str, Any]:
     return {
         "images": result.count,
         "accuracy": result.accuracy,

@@ -64,7 +64,8 @@ def colour(text: str) -> tuple[int, int, int]:
     if text in names:
         return names[text]
     if re.fullmatch("#[0-9A-Fa-f]{6}", text):
-        return tuple(bytes.fromhex(text[1:]))
+        red, green, blue = bytes.fromhex(text[1:])
+        return red, green, blue
     raise argparse.ArgumentTypeError(
         f"must be {', '.join(names)} or #rrggbb such as #d0e8ff, got {text!r}"
     )

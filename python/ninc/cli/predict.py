@@ -19,7 +19,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._base.files import check_none_of, check_writable, written_whole
 from .._base.plain_json import json_text
@@ -30,14 +30,13 @@ from .numbers import positive
 from .terminal import one_line, say
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from .._base.array_types import Floats
     from ..network import Network
 
 _TOP = 5  # so many classes are shown for each picture
 
 # A function that writes a picture's name and its probabilities, one for each class.
-Write = Callable[[str, "np.ndarray"], None]
+Write = Callable[[str, "Floats"], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +122,7 @@ def _predict(
     with contextlib.closing(counter), contextlib.closing(found):
         for (name, picture), answer in zip(pictures, found):
             if answer.error is None:
-                write(name, answer.probabilities)
+                write(name, cast("Floats", answer.probabilities))
             else:
                 counter.close()  # the message must not follow on the counter's line
                 named = name is picture
@@ -153,15 +152,15 @@ def _writer(args: argparse.Namespace, network: Network) -> Iterator[Write]:
 def _line_writer(top: int, as_json: bool, network: Network) -> Write:
     from ..formats.metadata import class_names
 
-    def write(name: str, probabilities: np.ndarray) -> None:
+    def write(name: str, probabilities: Floats) -> None:
         classes = class_names(network.core, len(probabilities))
         best = probabilities.argsort(kind="stable")[::-1][:top]
         if as_json:
             found = [{"class": classes[i], "probability": float(probabilities[i])} for i in best]
             print(json_text({"image": name, "predictions": found}), flush=True)
         else:
-            found = ", ".join(f"{classes[i]} {probabilities[i]:.1%}" for i in best)
-            print(f"{one_line(name)}: {found}", flush=True)
+            words = ", ".join(f"{classes[i]} {probabilities[i]:.1%}" for i in best)
+            print(f"{one_line(name)}: {words}", flush=True)
 
     return write
 
@@ -181,7 +180,7 @@ def _csv_writer(file: Any, network: Network) -> Write:
         with contextlib.suppress(Error):
             head(network.core.output_shape((1, settings.channels, *settings.size))[1])
 
-    def write(name: str, probabilities: np.ndarray) -> None:
+    def write(name: str, probabilities: Floats) -> None:
         if not classes:
             head(len(probabilities))
         best = int(probabilities.argmax())

@@ -26,7 +26,7 @@ import os
 import shlex
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from .._base.files import check_none_of, check_writable
 from .._base.plain_json import json_text
@@ -174,7 +174,7 @@ def _announce_run(trainer: Trainer, images: int, epochs: int, batch_size: int) -
     )
 
 
-def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> int:
+def _interrupted(args: argparse.Namespace, trainer: Trainer, stop: KeyboardInterrupt) -> int:
     if args.checkpoint is not None:
         # No output is written, so that it does not matter which weights the network has in memory.
         told = str(stop).partition("; the network has ")[0] or "interrupted"
@@ -194,7 +194,7 @@ def _interrupted(args: argparse.Namespace, trainer, stop: KeyboardInterrupt) -> 
     return 1
 
 
-def _save(args: argparse.Namespace, trainer) -> None:
+def _save(args: argparse.Namespace, trainer: Trainer) -> None:
     trainer.network.save(args.output)
     if args.history is not None:
         trainer.history.save(args.history)
@@ -203,7 +203,7 @@ def _save(args: argparse.Namespace, trainer) -> None:
 
 
 def _report(
-    args: argparse.Namespace, trainer: Trainer, test: Dataset | None, seen: Dataset
+    args: argparse.Namespace, trainer: Trainer, test: Dataset | None, seen: Dataset | None
 ) -> None:
     """Prints the results on the test set, or without one on what training has looked at."""
     history, monitor = trainer.history, args.monitor or MONITOR
@@ -213,7 +213,7 @@ def _report(
         row = best
     kind = "validation" if test is None else "test"
     own = seen if test is None else test  # the data of the accuracy
-    accuracy = row["val_accuracy"] if own is seen else trainer.evaluate(own).accuracy
+    accuracy = row["val_accuracy"] if own is seen else trainer.evaluate(cast(Any, own)).accuracy
     # This is true where what training looked at also steered it.
     steered = args.patience is not None or watched(trainer.schedule) is not None
     chosen_by = ("test" if seen is test else "validation") if steered else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..network import Network
     from ..training.trainer import Trainer
 
-_SCHEDULES = {
+_SCHEDULES: dict[str, Callable[[], schedules.Schedule]] = {
     "constant": schedules.Constant,
     "step": lambda: schedules.Step((0.5, 0.75), relative=True),
     "cosine": schedules.Cosine,

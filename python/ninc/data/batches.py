@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from queue import Empty, Queue
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 
+from .._base.array_types import Floats, Integers
 from ..errors import Error
 from ..preprocess import Preprocessing
 from .dataset import Dataset
@@ -19,7 +21,7 @@ from .stream import Batch, BatchStream
 
 Item = TypeVar("Item")
 Check = Callable[[], None]
-Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # see `ninc.augment`
+Augment = Callable[[Floats, np.random.Generator], Floats]  # see `ninc.augment`
 
 # Streams of random numbers drawn from (seed, epoch, stream). Stream 0 shuffles; batch b has b + 1.
 _SHUFFLE = 0
@@ -61,7 +63,7 @@ def training_batches(
     epoch: int,
     first: int = 0,
     check: Check | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """One epoch's batches from number `first` on: shuffled, normalised, augmented.
 
     Those of a Dataset hold every image once, at most `batch_size` of them each; see `batch_bounds`.
@@ -71,29 +73,29 @@ def training_batches(
     begun at 0 would give. check: as in `ahead`.
     """
 
-    def finish(index: int, images: np.ndarray, labels: np.ndarray) -> Batch:
+    def finish(index: int, images: npt.NDArray[Any], labels: Integers) -> Batch:
         x = _normalised(images, preprocessing)
         if augment is not None:
             x = augment(x, generator(seed, epoch, index + 1))
         return x, labels
 
-    def of_dataset() -> Iterator[Batch]:
+    def of_dataset(data: Dataset) -> Iterator[Batch]:
         order = generator(seed, epoch, _SHUFFLE).permutation(len(data))
         bounds = batch_bounds(len(data), batch_size)
         for index in range(first, len(bounds) - 1):
             chosen = order[bounds[index] : bounds[index + 1]]
             yield finish(index, data.images[chosen], data.labels[chosen])
 
-    def of_stream() -> Iterator[Batch]:
+    def of_stream(data: BatchStream) -> Iterator[Batch]:
         for index, (images, labels) in islice(enumerate(data.epoch()), first, None):
             yield finish(index, images, labels)
 
-    return ahead(of_stream() if isinstance(data, BatchStream) else of_dataset(), check)
+    return ahead(of_stream(data) if isinstance(data, BatchStream) else of_dataset(data), check)
 
 
 def batches_in_order(
     data: Dataset, preprocessing: Preprocessing | None, batch_size: int, check: Check | None = None
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Every image once, as it stands; the last batch may be smaller. check: as in `ahead`."""
 
     def make() -> Iterator[Batch]:
@@ -104,7 +106,7 @@ def batches_in_order(
     return ahead(make(), check)
 
 
-def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
+def ahead(items: Iterable[Item], check: Check | None = None) -> Generator[Item, None, None]:
     """Gives the items in order, up to two of them fetched in advance by a thread.
 
     check: called ten times a second while an item is waited for; what it raises ends the waiting.
@@ -137,7 +139,7 @@ def ahead(items: Iterable[Item], check: Check | None = None) -> Iterator[Item]:
                 raise error
             if item is _END:
                 break
-            yield item
+            yield cast(Item, item)
     finally:
         closed.set()
         with contextlib.suppress(Empty):
@@ -164,7 +166,7 @@ def _awaited(ready: Queue[Item], thread: threading.Thread, check: Check | None) 
             check()
 
 
-def _normalised(images: np.ndarray, preprocessing: Preprocessing | None) -> np.ndarray:
+def _normalised(images: npt.NDArray[Any], preprocessing: Preprocessing | None) -> npt.NDArray[Any]:
     if images.dtype == np.uint8 and preprocessing is not None:
         # The whitening runs on this thread alone, since the core's other threads are at work on the
         # batch before, and a step that finds them taken would go on by itself.

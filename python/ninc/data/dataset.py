@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
+import numpy.typing as npt
 
 from .._base.arguments import LARGEST_SEED, array, few, listed, share_between, shown, whole
+from .._base.array_types import ClassesLike, ImagesLike, IndicesLike, Integers
 from .._base.arrays import as_numpy, is_in_memory
 from ..errors import ArgumentError, DTypeError, ShapeError, remark
 from ..preprocess import Framing
@@ -36,31 +38,34 @@ class Dataset:
     """
 
     def __init__(
-        self, images: Any, labels: np.ndarray, classes: Sequence[str] | None = None
+        self, images: ImagesLike, labels: ClassesLike, classes: Sequence[str] | None = None
     ) -> None:
-        if isinstance(images, np.ndarray) or is_in_memory(images):
-            images = as_numpy("Dataset: images", images)
-        elif not _is_array_like(images):
-            images = array("Dataset", "images", images)
-        if images.dtype == np.uint8 and len(images.shape) == 3:
-            in_memory = isinstance(images, np.ndarray)
-            images = images[..., None] if in_memory else WithChannel(as_source(images))
-        if len(images.shape) != 4:
+        pixels: Any = images
+        if isinstance(pixels, np.ndarray) or is_in_memory(pixels):
+            pixels = as_numpy("Dataset: images", pixels)
+        elif not _is_array_like(pixels):
+            pixels = array("Dataset", "images", pixels)
+        if pixels.dtype == np.uint8 and len(pixels.shape) == 3:
+            in_memory = isinstance(pixels, np.ndarray)
+            pixels = pixels[..., None] if in_memory else WithChannel(as_source(pixels))
+        if len(pixels.shape) != 4:
             raise ShapeError(
                 "Dataset: images must be N×H×W×C or N×H×W uint8 or N×C×H×W float32, "
-                f"got {images.dtype} of shape {tuple(images.shape)}"
+                f"got {pixels.dtype} of shape {tuple(pixels.shape)}"
             )
-        if images.dtype not in (np.uint8, np.float32):
+        if pixels.dtype not in (np.uint8, np.float32):
             raise DTypeError(
-                f"Dataset: images must be uint8 pictures or float32 arrays, got {images.dtype}; "
+                f"Dataset: images must be uint8 pictures or float32 arrays, got {pixels.dtype}; "
                 "x.astype(np.float32) makes float32 of them"
             )
-        if images.dtype == np.uint8 and images.shape[3] not in (1, 3):
+        if pixels.dtype == np.uint8 and pixels.shape[3] not in (1, 3):
             raise ShapeError(
-                f"Dataset: uint8 pictures must be N×H×W×3 or N×H×W×1, got shape {images.shape}"
+                f"Dataset: uint8 pictures must be N×H×W×3 or N×H×W×1, got shape {pixels.shape}"
             )
-        self.images = images if isinstance(images, np.ndarray) else as_source(images)
-        found = Labels("Dataset", labels, len(images))
+        self.images: npt.NDArray[Any] | Source = (
+            pixels if isinstance(pixels, np.ndarray) else as_source(pixels)
+        )
+        found = Labels("Dataset", labels, len(pixels))
         there = found.classes() if classes is None else None
         self.classes = there.names if there else listed_classes("Dataset", classes)
         self.labels = found.among(there or self.classes)
@@ -80,10 +85,8 @@ class Dataset:
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image, however it is stored."""
-        if self.is_pictures:
-            height, width, channels = self.images.shape[1:]
-            return channels, height, width
-        return tuple(self.images.shape[1:])
+        first, second, third = self.images.shape[1:]
+        return (third, first, second) if self.is_pictures else (first, second, third)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -95,7 +98,7 @@ class Dataset:
             f"{len(self.classes)} classes)"
         )
 
-    def subset(self, indices: np.ndarray) -> Dataset:
+    def subset(self, indices: IndicesLike) -> Dataset:
         """The images at these indices, with all class names kept.
 
         Images in memory are copied; what is read as it goes stays unread.
@@ -109,7 +112,7 @@ class Dataset:
             data.origin = self.origin.take(indices)
         return data
 
-    def _places(self, indices: Any) -> np.ndarray:
+    def _places(self, indices: Any) -> Integers:
         """The places of images, as an array that numpy takes for an index."""
         places = array("Dataset.subset", "indices", indices)
         if places.dtype == bool and places.shape == (len(self),):
@@ -152,7 +155,7 @@ class Dataset:
         table = np.array([place[name] for name in self.classes], np.int64)
         return self.relabelled(table[self.labels], classes)
 
-    def relabelled(self, labels: np.ndarray, classes: Sequence[str]) -> Dataset:
+    def relabelled(self, labels: ClassesLike, classes: Sequence[str]) -> Dataset:
         """The same images with other labels, N whole numbers that count `classes`."""
         data = Dataset(self.images, labels, classes)
         data.origin, data.skipped, data.framing = self.origin, self.skipped, self.framing
@@ -172,6 +175,10 @@ class Dataset:
         return digest.hexdigest()
 
 
+# What is evaluated, or trained or validated with: a Dataset, or (images, labels).
+Data = Union[Dataset, tuple[ImagesLike, ClassesLike]]
+
+
 def _is_array_like(images: Any) -> bool:
     """True for arrays, and for what is read as it goes but can be used like one."""
     return isinstance(getattr(images, "dtype", None), np.dtype) and all(
@@ -179,7 +186,7 @@ def _is_array_like(images: Any) -> bool:
     )
 
 
-def held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def held_out(labels: Integers, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
     """N bools: which images are held out; they follow from labels, fraction and seed alone."""
     chosen = np.zeros(len(labels), bool)
     rng = np.random.default_rng(seed)
@@ -190,13 +197,13 @@ def held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return chosen
 
 
-def first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
+def first_of_each(labels: Integers, count: int) -> Integers:
     """The places of each class's first `count` labels, in order."""
     of_each = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
     return np.sort(np.concatenate([np.zeros(0, np.int64), *of_each]))
 
 
-def as_dataset(data: Dataset | tuple[np.ndarray, np.ndarray], name: str = "data") -> Dataset:
+def as_dataset(data: Data, name: str = "data") -> Dataset:
     """Makes a Dataset of an (x, y) pair and returns a Dataset as it is; messages call it `name`."""
     if isinstance(data, Dataset):
         return data

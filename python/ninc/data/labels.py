@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .._base.arguments import few, listed
+from .._base.array_types import Integers
 from .._base.arrays import plain
 from ..errors import ArgumentError, DTypeError, ShapeError
 
@@ -33,7 +35,7 @@ class Classes:
     """
 
     names: list[str]
-    numbers: np.ndarray | None = None
+    numbers: Integers | None = None
     note: str = ""
 
 
@@ -97,7 +99,7 @@ class Labels:
             f"labels are 0 to {len(names) - 1}",
         )
 
-    def among(self, classes: Classes | Sequence[str]) -> np.ndarray:
+    def among(self, classes: Classes | Sequence[str]) -> Integers:
         """N int64: the place of each label among the classes, of the training set or as given."""
         classes = classes if isinstance(classes, Classes) else Classes(list(classes))
         names = classes.names
@@ -137,7 +139,7 @@ class Labels:
             words += "; labels that begin at 1 need y - 1 where classes are given"
         return words
 
-    def _from_rows(self, rows: np.ndarray) -> np.ndarray:
+    def _from_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The place of the one 1 in each row."""
         ones = (rows == 1).sum(axis=1)
         if not np.isin(rows, (0, 1)).all():
@@ -155,7 +157,7 @@ class Labels:
         self.note = f"took the one-hot labels as the indices of their {self._columns} columns"
         return rows.argmax(axis=1)
 
-    def _plain(self, values: np.ndarray) -> np.ndarray:
+    def _plain(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """N int64, or N str."""
         if values.dtype.kind == "U":
             return values
@@ -210,7 +212,7 @@ def _missing(labels: Any) -> int | None:
     return next((image for image, is_missing in enumerate(missing) if is_missing), None)
 
 
-def _as_array(labels: Any) -> np.ndarray:
+def _as_array(labels: Any) -> npt.NDArray[Any]:
     """An array of numbers or str, made of what objects and bytes hold."""
     values = np.asarray(labels)
     if values.dtype.kind == "S":

@@ -16,6 +16,7 @@ import numpy as np
 
 from .._base.arguments import LARGEST_SEED, flag, one_of, share_between, whole
 from .._base.arguments import path as file_path
+from .._base.array_types import Integers
 from .._base.files import reading
 from .._base.memory import available_memory, size_text
 from .._base.progress import Counter
@@ -182,7 +183,7 @@ def _remark(place: Path, found: Path, parts: Mapping[str, Part]) -> None:
 
 def _joined(
     place: Path, parts: Mapping[str, Part], options: LoadOptions
-) -> tuple[Source, np.ndarray]:
+) -> tuple[Source, Integers]:
     """All parts' images, at the size and with the channels asked for, and their labels."""
     images = [_fitted(place, part.images, options) for part in parts.values()]
     kinds = [f"{'×'.join(map(str, source.shape[1:]))} {source.dtype}" for source in images]
@@ -216,10 +217,11 @@ def _framing_of(images: Source, options: LoadOptions) -> Framing | None:
     """How pictures were brought to their size; None where nothing was done or asked for."""
     asked = (options.resize, options.fit, options.ground) != (None, "crop", WHITE)
     framing = images.framing or (options.framing(images.shape[3]) if asked else None)
-    return framing and dataclasses.replace(framing, size=images.shape[1:3])
+    height, width = images.shape[1:3]
+    return framing and dataclasses.replace(framing, size=(height, width))
 
 
-def _choose(labels: np.ndarray, options: LoadOptions, divided: bool) -> np.ndarray:
+def _choose(labels: Integers, options: LoadOptions, divided: bool) -> Integers:
     """The images that are wanted, in order; the same whether they are read, and damaged, or not."""
     chosen = np.arange(len(labels))
     if not divided and options.split != "all":
@@ -231,7 +233,7 @@ def _choose(labels: np.ndarray, options: LoadOptions, divided: bool) -> np.ndarr
 
 
 def _read(
-    place: Path, images: Source, labels: np.ndarray, classes: list[str], options: LoadOptions
+    place: Path, images: Source, labels: Integers, classes: list[str], options: LoadOptions
 ) -> Dataset:
     """The data set, in memory or read as it goes."""
     free = available_memory()

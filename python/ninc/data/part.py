@@ -7,8 +7,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 
-import numpy as np
-
+from .._base.array_types import Integers
 from .._base.files import reading
 from ..errors import Error, FileError, OutOfMemoryError
 from ..preprocess import RGB, Framing
@@ -59,7 +58,7 @@ class Part:
     """
 
     images: Source
-    labels: np.ndarray
+    labels: Integers
     classes: list[str]
     notes: tuple[str, ...] = ()
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._base.arguments import flag, listed, path, shown, whole
+from .._base.array_types import Bytes, Integers
 from .._base.locks import fork_safe_lock
 from .._base.parallel import in_parallel
 from ..errors import ArgumentError, FileError, ShapeError
 from ..preprocess import Framing, open_picture, picture_size
-from .source import Digest, Source
+from .source import Advance, Digest, Failed, Source
 
 # So many bytes of each file count in a fingerprint; 60,000 small pictures then take about a second.
 _IDENTIFYING_BYTES = 4096
@@ -47,7 +48,7 @@ class DecodedSource(Source):
         # lock sees them, too.
         self._lock = fork_safe_lock()
 
-    def decode(self, index: int) -> np.ndarray:
+    def decode(self, index: int) -> Bytes:
         """H×W×C uint8 of one picture."""
         raise NotImplementedError
 
@@ -56,7 +57,9 @@ class DecodedSource(Source):
         count = min(len(self), limit // max(1, each))
         self._room = _Room(self.shape, count)
 
-    def read(self, indices, advance=None, failed=None):
+    def read(
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> Bytes:
         pixels = np.empty((len(indices), *self.shape[1:]), np.uint8)
         room = self._room
         with self._lock:
@@ -79,7 +82,7 @@ class DecodedSource(Source):
         in_parallel(decode, missing, self.threads, advance)
         return pixels
 
-    def _decode_and_keep(self, index: int) -> np.ndarray:
+    def _decode_and_keep(self, index: int) -> Bytes:
         pixels = self.decode(index)
         room = self._room
         with self._lock:
@@ -117,7 +120,7 @@ class PictureFiles(DecodedSource):
         self.files = [path(where, "files", name) for name in names]
         if not isinstance(framing, Framing):
             raise ArgumentError(f"{where}: framing must be a Framing, got {shown(framing)}")
-        self.framing = framing
+        self.framing: Framing = framing
         self.root = None if root is None else path(where, "root", root)
         threads = None if threads is None else whole(where, "threads", threads)
         tolerant = flag(where, "tolerant", tolerant)
@@ -141,7 +144,7 @@ class PictureFiles(DecodedSource):
                 return image.height, image.width
         raise FileError("PictureFiles: without files, a size must be given")
 
-    def decode(self, index: int) -> np.ndarray:
+    def decode(self, index: int) -> Bytes:
         file = self.files[index]
         pixels = self.framing.pixels(file)
         self._note(index)
@@ -156,14 +159,14 @@ class PictureFiles(DecodedSource):
     def name(self, index: int) -> str:
         return self.files[index]
 
-    def survey(self, indices):
+    def survey(self, indices: Integers) -> list[tuple[int, int]]:
         sizes = []
         for index in indices:
             with contextlib.suppress(FileError):  # raised when its turn comes
                 sizes.append(picture_size(self.files[index]))
         return sizes
 
-    def identify(self, digest, indices):
+    def identify(self, digest: Digest, indices: Integers) -> None:
         """Takes names, sizes and first bytes; pixels differ in last bits between decoders."""
         _identify_framing(digest, self.framing, self.shape)
         for index in indices:
@@ -195,12 +198,12 @@ class FittedPictures(DecodedSource):
     """Pictures of another source brought to a size and a number of channels, as files are."""
 
     def __init__(self, base: Source, framing: Framing, threads: int | None = None) -> None:
-        self.framing = framing
+        self.framing: Framing = framing
         size = framing.size or base.shape[1:3]
         super().__init__((len(base), *size, framing.channels), threads)
         self._base = base
 
-    def decode(self, index: int) -> np.ndarray:
+    def decode(self, index: int) -> Bytes:
         pixels = self._base.read(np.array([index]))[0]
         if pixels.shape[:2] == self.shape[1:3] and pixels.shape[2] == 1:
             # Makes RGB of grey without Pillow; a picture that has the size is taken for one cut out
@@ -211,10 +214,10 @@ class FittedPictures(DecodedSource):
     def name(self, index: int) -> str:
         return self._base.name(index)
 
-    def survey(self, indices):
+    def survey(self, indices: Integers) -> list[tuple[int, int]]:
         return self._base.survey(indices)
 
-    def identify(self, digest, indices):
+    def identify(self, digest: Digest, indices: Integers) -> None:
         _identify_framing(digest, self.framing, self.shape)
         self._base.identify(digest, indices)
 

@@ -6,11 +6,13 @@ which images; where the pixels come from is told in `pictures` and `records`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, cast
 
 import numpy as np
+import numpy.typing as npt
 
+from .._base.array_types import IndicesLike, Integers
 from .._base.arrays import made
 from .._base.locks import fork_safe_lock
 from ..errors import FileError
@@ -73,24 +75,24 @@ class Source:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, chosen: Any) -> np.ndarray:
+    def __getitem__(self, chosen: Any) -> npt.NDArray[Any]:
         if isinstance(chosen, (int, np.integer)):
             return self.read(_indices(np.array([chosen]), len(self)))[0]
         return self.read(_indices(chosen, len(self)))
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'×'.join(map(str, self.shape))} {self.dtype})"
 
-    def take(self, indices: np.ndarray) -> Source:
+    def take(self, indices: IndicesLike) -> Source:
         """A source of the images at these places, which are not read yet."""
         return Selected(self, indices)
 
     def read(
-        self, indices: np.ndarray, advance: Advance | None = None, failed: Failed | None = None
-    ) -> np.ndarray:
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         """The images at `indices`, in this order, as an array.
 
         With `failed`, an image that cannot be read is entered there and is zero in the array;
@@ -98,7 +100,9 @@ class Source:
         """
         raise NotImplementedError
 
-    def read_all(self, advance: Advance | None = None, failed: Failed | None = None) -> np.ndarray:
+    def read_all(
+        self, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         """All images as one array, which is in memory only once."""
         pixels = np.empty(self.shape, self.dtype)
         for start, block in self._blocks(advance, failed):
@@ -110,14 +114,16 @@ class Source:
         for _ in self._blocks(advance, failed):
             pass
 
-    def _blocks(self, advance: Advance | None, failed: Failed | None):
+    def _blocks(
+        self, advance: Advance | None, failed: Failed | None
+    ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """Gives (place of the first, images) of one block after another."""
         count = max(1, _READ_BLOCK * len(self) // max(1, self.nbytes))
         for start in range(0, len(self), count):
             missing: Failed | None = None if failed is None else {}
             wanted = np.arange(start, min(start + count, len(self)))
             yield start, self.read(wanted, advance, missing)
-            if missing:
+            if missing and failed is not None:
                 failed.update({start + place: error for place, error in missing.items()})
 
     def keep(self, limit: int) -> None:
@@ -127,14 +133,15 @@ class Source:
         """What to call image `index` in a message."""
         return f"image {index}"
 
-    def survey(self, indices: np.ndarray) -> list[tuple[int, int]]:
+    def survey(self, indices: Integers) -> list[tuple[int, int]]:
         """(height, width) of the images at `indices`, from before they were brought to one size.
 
         Images that cannot be read are left out.
         """
-        return [self.shape[1:3] if self.dtype == np.uint8 else self.shape[2:]] * len(indices)
+        size = self.shape[1:3] if self.dtype == np.uint8 else self.shape[2:]
+        return [cast("tuple[int, int]", size)] * len(indices)
 
-    def identify(self, digest: Digest, indices: np.ndarray) -> None:
+    def identify(self, digest: Digest, indices: Integers) -> None:
         """Adds to `digest` what the images at `indices` are: their pixels, or names and sizes."""
         each = max(1, self.nbytes // max(1, len(self)))
         step = -(-len(indices) * each // _LARGEST_DIGEST) or 1
@@ -157,7 +164,9 @@ class ArraySource(Source):
         super().__init__(array.shape, array.dtype)
         self._array = array
 
-    def read(self, indices, advance=None, failed=None):
+    def read(
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         consecutive = len(indices) > 0 and np.array_equal(
             indices, np.arange(indices[0], indices[0] + len(indices))
         )
@@ -175,23 +184,31 @@ class ArraySource(Source):
             advance(len(indices))
         return pixels
 
-    def read_all(self, advance=None, failed=None):
+    def read_all(
+        self, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         return _pixels(self._array[:])
 
 
 class WholeSource(Source):
     """Images that are read all together when first needed, such as those of a compressed file."""
 
-    def __init__(self, shape: Sequence[int], dtype: Any, load: Callable[[], np.ndarray]) -> None:
+    def __init__(
+        self, shape: Sequence[int], dtype: Any, load: Callable[[], npt.NDArray[Any]]
+    ) -> None:
         super().__init__(shape, dtype)
         self._load = load
-        self._array: np.ndarray | None = None
+        self._array: npt.NDArray[Any] | None = None
         self._lock = fork_safe_lock()
 
-    def read(self, indices, advance=None, failed=None):
+    def read(
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         return ArraySource(self.read_all()).read(indices, advance)
 
-    def read_all(self, advance=None, failed=None):
+    def read_all(
+        self, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         with self._lock:
             if self._array is None:
                 self._array = self._load()
@@ -219,7 +236,9 @@ class WithChannel(_View):
     def __init__(self, base: Source) -> None:
         super().__init__(base, (*base.shape, 1))
 
-    def read(self, indices, advance=None, failed=None):
+    def read(
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         return self._base.read(indices, advance, failed)[..., None]
 
 
@@ -230,7 +249,9 @@ class Transposed(_View):
         count, height, width, channels = base.shape
         super().__init__(base, (count, width, height, channels))
 
-    def read(self, indices, advance=None, failed=None):
+    def read(
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         pixels = self._base.read(indices, advance, failed)
         return np.ascontiguousarray(pixels.transpose(0, 2, 1, 3))
 
@@ -238,13 +259,15 @@ class Transposed(_View):
 class Selected(Source):
     """Some images of another source, in an order of their own."""
 
-    def __init__(self, base: Source, indices: np.ndarray) -> None:
-        indices = _indices(indices, len(base))
-        super().__init__((len(indices), *base.shape[1:]), base.dtype)
+    def __init__(self, base: Source, indices: IndicesLike) -> None:
+        chosen = _indices(indices, len(base))
+        super().__init__((len(chosen), *base.shape[1:]), base.dtype)
         self.by_pixels, self.framing = base.by_pixels, base.framing
-        self._base, self._chosen = base, indices
+        self._base, self._chosen = base, chosen
 
-    def read(self, indices, advance=None, failed=None):
+    def read(
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         return self._base.read(self._chosen[indices], advance, failed)
 
     def keep(self, limit: int) -> None:
@@ -253,10 +276,10 @@ class Selected(Source):
     def name(self, index: int) -> str:
         return self._base.name(self._chosen[index])
 
-    def survey(self, indices):
+    def survey(self, indices: Integers) -> list[tuple[int, int]]:
         return self._base.survey(self._chosen[indices])
 
-    def identify(self, digest, indices):
+    def identify(self, digest: Digest, indices: Integers) -> None:
         self._base.identify(digest, self._chosen[indices])
 
 
@@ -271,7 +294,7 @@ class Joined(Source):
         self._sources = list(sources)
         self._starts = np.cumsum([0, *map(len, sources)])
 
-    def _shares(self, indices: np.ndarray):
+    def _shares(self, indices: Integers) -> Iterator[tuple[Source, Integers, Integers]]:
         """(source, places among `indices`, indices in the source) of each source that has any."""
         owners = np.searchsorted(self._starts, indices, side="right") - 1
         for owner, source in enumerate(self._sources):
@@ -279,12 +302,14 @@ class Joined(Source):
             if places.size:
                 yield source, places, indices[places] - self._starts[owner]
 
-    def read(self, indices, advance=None, failed=None):
+    def read(
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         pixels = np.empty((len(indices), *self.shape[1:]), self.dtype)
         for source, places, local in self._shares(indices):
             missing: Failed | None = None if failed is None else {}
             pixels[places] = source.read(local, advance, missing)
-            if missing:
+            if missing and failed is not None:
                 failed.update({int(places[place]): error for place, error in missing.items()})
         return pixels
 
@@ -296,11 +321,11 @@ class Joined(Source):
         ((source, _, local),) = self._shares(np.array([index]))
         return source.name(local[0])
 
-    def survey(self, indices):
+    def survey(self, indices: Integers) -> list[tuple[int, int]]:
         shares = self._shares(indices)
         return [size for source, _, local in shares for size in source.survey(local)]
 
-    def identify(self, digest, indices):
+    def identify(self, digest: Digest, indices: Integers) -> None:
         if self.by_pixels:
             return super().identify(digest, indices)
         for source, _, local in self._shares(indices):
@@ -312,12 +337,12 @@ def as_source(images: Any) -> Source:
     return images if isinstance(images, Source) else ArraySource(images)
 
 
-def _pixels(block: Any) -> np.ndarray:
+def _pixels(block: Any) -> npt.NDArray[Any]:
     """What an array gave when it was indexed; netCDF's variables give masked arrays."""
     return made("Dataset: images", block)
 
 
-def _indices(chosen: Any, count: int) -> np.ndarray:
+def _indices(chosen: Any, count: int) -> Integers:
     """Turns what stands between an index's brackets into whole numbers in 0 .. count - 1."""
     if isinstance(chosen, slice):
         return np.arange(*chosen.indices(count))

@@ -8,12 +8,14 @@ from itertools import chain
 from typing import Any, Union
 
 import numpy as np
+import numpy.typing as npt
 
 from .._base.arguments import array, is_iterable
+from .._base.array_types import Integers
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .labels import Labels, listed_classes
 
-Batch = tuple[np.ndarray, np.ndarray]  # x: N×..., labels: N int64
+Batch = tuple[npt.NDArray[Any], Integers]  # x: N×..., labels: N int64
 Batches = Union[Iterable[tuple[Any, Any]], Callable[[], Iterator[tuple[Any, Any]]]]
 
 
@@ -46,8 +48,8 @@ class BatchStream:
         self._opened: list[tuple[Batch, Iterator[Any]]] = []
         self._used_up = False
         # Table from labels as given to labels as `classes` counts them, where the two differ.
-        self._table: np.ndarray | None = None
-        self._kind: tuple[np.dtype, tuple[int, ...]] | None = None
+        self._table: Integers | None = None
+        self._kind: tuple[np.dtype[Any], tuple[int, ...]] | None = None
 
     @property
     def one_epoch_only(self) -> bool:
@@ -70,8 +72,8 @@ class BatchStream:
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image, however it is stored."""
-        shape = self.first()[0].shape[1:]
-        return (shape[2], shape[0], shape[1]) if self.is_pictures else shape
+        first, second, third = self.first()[0].shape[1:]
+        return (third, first, second) if self.is_pictures else (first, second, third)
 
     def __repr__(self) -> str:
         steps = "unknown" if self.steps is None else f"{self.steps:,}"
@@ -149,7 +151,7 @@ class BatchStream:
             )
         return x, self._checked_labels(where, y, len(x))
 
-    def _checked_labels(self, where: str, y: np.ndarray, count: int) -> np.ndarray:
+    def _checked_labels(self, where: str, y: npt.NDArray[Any], count: int) -> Integers:
         if y.ndim == 2:  # N×1, or one-hot
             y = Labels(where, y, count).values
         if y.shape != (count,):
@@ -167,7 +169,7 @@ class BatchStream:
         return y.astype(np.int64) if self._table is None else self._table[y]
 
 
-def relabelled(stream: BatchStream, table: np.ndarray, classes: Sequence[str]) -> BatchStream:
+def relabelled(stream: BatchStream, table: Integers, classes: Sequence[str]) -> BatchStream:
     """The same batches with label i in the place of table[i], which counts `classes`.
 
     It goes on where `stream` stands, and `stream` must not be used any more.

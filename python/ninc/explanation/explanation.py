@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._base.arguments import few
 from .._base.arguments import path as file_path
+from .._base.array_types import Bytes, Floats, PictureLike
 from .._base.arrays import is_array
 from ..errors import ArgumentError, ModelError
 from ..formats.metadata import class_names, needed_preprocessing
@@ -24,6 +25,9 @@ from .figure import row, sheet
 from .heat import Box, spread, warmth
 from .image_files import check_ending, save_image
 from .receptive_field import centres
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 METHODS = ("cam",)
 
@@ -43,8 +47,8 @@ class Explanation:
     source: the picture's file name, or "" for one without.
     """
 
-    picture: np.ndarray
-    heat: np.ndarray
+    picture: Bytes
+    heat: Floats
     label: int
     name: str
     probability: float
@@ -62,11 +66,11 @@ class Explanation:
                 f"{picture.shape}"
             )
 
-    def overlay(self) -> np.ndarray:
+    def overlay(self) -> Bytes:
         """The picture in grey with the heat over it, at its own size: H×W×3 uint8."""
         return colours.overlay(self.picture, self.heat, self.seen)
 
-    def figure(self) -> Any:
+    def figure(self) -> Image.Image:
         """A Pillow image: the picture beside its overlay, with class, probability and a scale.
 
         Large pictures are shown smaller, small ones enlarged by a whole number.
@@ -84,7 +88,7 @@ class Explanation:
 
 
 def explain(
-    network: Network, picture: Any, label: int | str | None = None, method: str = "cam"
+    network: Network, picture: PictureLike, label: int | str | None = None, method: str = "cam"
 ) -> Explanation:
     """Where in a picture the network sees a class.
 
@@ -102,13 +106,14 @@ def explain(
         raise ArgumentError(f"explain: a network is needed first, got {type(network).__name__}")
     preprocessing = needed_preprocessing(network.core, "explain")
     framing = preprocessing.framing
-    if is_array(picture):
-        own, source = check_pixels(picture), ""
+    given: Any = picture
+    if is_array(given):
+        own, source = check_pixels(given), ""
     else:
-        source = picture_name(picture) if isinstance(picture, (str, os.PathLike)) else ""
-        picture = open_picture(picture, framing.ground)  # a file object is read once
-        own = _pixels(picture)
-    pixels = framing.pixels(picture)
+        source = picture_name(given) if isinstance(given, (str, os.PathLike)) else ""
+        given = open_picture(given, framing.ground)  # a file object is read once
+        own = _pixels(given)
+    pixels = framing.pixels(given)
     x = preprocessing.apply(pixels[None])
     maps = network.class_maps(x)[0]  # classes×H'×W'
     if not np.isfinite(maps).all():
@@ -136,7 +141,7 @@ def explain(
     )
 
 
-def _pixels(image: Any) -> np.ndarray:
+def _pixels(image: Image.Image) -> Bytes:
     """H×W×1 uint8 of a grey Pillow image, H×W×3 of any other."""
     if image.mode in ("L", "1"):
         return np.array(image.convert("L"), np.uint8)[:, :, None]

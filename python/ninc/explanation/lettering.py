@@ -72,14 +72,15 @@ def wrapped(text: str, points: int, width: int) -> list[Lettering]:
 
 def _best_font(text: str, points: int) -> tuple[Any, frozenset[str]]:
     """The first font with all letters, or the one that lacks fewest, and the letters it lacks."""
-    best, fewest = _own_font(points), None
+    best = _own_font(points)
+    fewest: frozenset[str] | None = None
     for font in (best, *_other_fonts(points)):
         missing = frozenset(letter for letter in set(text) if not _has(font, letter))
         if fewest is None or len(missing) < len(fewest):
             best, fewest = font, missing
         if not missing:
             break
-    return best, fewest
+    return best, fewest or frozenset()
 
 
 @functools.cache

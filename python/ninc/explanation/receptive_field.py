@@ -56,11 +56,13 @@ def centres(graph: dict[str, Any], name: str, height: int, width: int) -> tuple[
     found: dict[str, tuple[Axis, Axis]] = {}
     for node in graph["nodes"]:
         if node["op"] == "Input":
-            axes = tuple(Axis(np.arange(size, dtype=np.float64), 1.0) for size in (height, width))
+            down, across = (
+                Axis(np.arange(size, dtype=np.float64), 1.0) for size in (height, width)
+            )
         else:
             sources = [found[source] for source in node["inputs"]]
-            axes = tuple(_behind(node, [axes[i] for axes in sources], i) for i in (0, 1))
-        found[node["name"]] = axes
+            down, across = (_behind(node, [axes[i] for axes in sources], i) for i in (0, 1))
+        found[node["name"]] = down, across
         if node["name"] == name:
             break
     return found[name]

@@ -42,11 +42,11 @@ def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> 
     fresh = _widen(graph, count, metadata.stored_classes(old))
     model = _core.Model(json.dumps(graph))
     model.initialize(seed)
-    parameters, *stored = old.state()
+    parameters, entries, extras = old.state()
     model.set_parameters(
         {name: array for name, array in parameters.items() if _node(name) not in fresh}
     )
-    model.change(*stored)
+    model.change(entries, extras)
     metadata.store_held_out(model, None)  # it was chosen among the old classes' pictures
     metadata.store_classes(model, names)
     return model
@@ -54,11 +54,13 @@ def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> 
 
 def _names_and_count(classes: Sequence[str] | int) -> tuple[list[str] | None, int]:
     """The classes' names, None where only their number is given, and how many there are."""
+    names: list[str] | None = None
+    given: Any = classes
     try:
-        names, count = None, operator.index(classes)
+        count = operator.index(given)
     except TypeError:
-        several = is_iterable(classes) and not isinstance(classes, (str, bytes))
-        names = list(classes) if several else []
+        several = is_iterable(given) and not isinstance(given, (str, bytes))
+        names = list(given) if several else []
         count = len(names)
     if count < 2 or not all(isinstance(name, str) for name in names or ()):
         raise ArgumentError(

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import flag
+from .._base.array_types import FloatsLike
 from .._base.arrays import plain
 from ..errors import DTypeError, ModelError, ShapeError, remark
 
@@ -30,7 +31,7 @@ class LoadedWeights:
 
 
 def load_weights(
-    model: _core.Model, values: Mapping[str, np.ndarray], strict: bool
+    model: _core.Model, values: Mapping[str, FloatsLike], strict: bool
 ) -> LoadedWeights:
     """See `Network.load_state_dict`."""
     strict = flag("load_state_dict", "strict", strict)
@@ -66,7 +67,7 @@ def load_weights(
     return loaded
 
 
-def _shape(name: str, value: np.ndarray) -> tuple[int, ...]:
+def _shape(name: str, value: FloatsLike) -> tuple[int, ...]:
     try:
         return np.shape(value)
     except ValueError as error:

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from .. import _core
 from .._base.arguments import flag, real, shown
+from .._base.array_types import Floats, FloatsLike
 from .._base.arrays import as_numpy, plain
 from ..errors import ArgumentError, DTypeError
 
-Array = np.ndarray
-
 
 def batch_norm2d(
-    x: Array,
-    mean: Array | None,
-    var: Array | None,
-    weight: Array,
-    bias: Array,
+    x: FloatsLike,
+    mean: FloatsLike | None,
+    var: FloatsLike | None,
+    weight: FloatsLike,
+    bias: FloatsLike,
     *,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-) -> Array:
+) -> Floats:
     """y[n, c] = weight[c] * (x[n, c] - m[c]) / sqrt(v[c] + eps) + bias[c] (Ioffe, Szegedy 2015).
 
-    x: N×C×H×W; mean, var, weight, bias: C. In inference m and v are mean and var. In training they
-    are the batch's, over N, H and W, v with divisor N * H * W, and mean and var are running ones,
-    updated IN PLACE as in PyTorch, var with divisor N * H * W - 1; None leaves that out:
+    x: N×C×H×W
+    mean, var, weight, bias: C
+
+    In inference m and v are mean and var. In training they are the batch's, over N, H and W, v with
+    divisor N * H * W, and mean and var are running ones, updated IN PLACE as in PyTorch, var with
+    divisor N * H * W - 1; None leaves that out:
 
         mean = (1 - momentum) * mean + momentum * m
 
@@ -35,7 +39,7 @@ def batch_norm2d(
     """
     momentum, eps = real("batch_norm2d", "momentum", momentum), real("batch_norm2d", "eps", eps)
     if not flag("batch_norm2d", "training", training):
-        return _core.batch_norm2d(x, mean, var, weight, bias, eps)
+        return _core.batch_norm2d(x, _told(mean), _told(var), weight, bias, eps)
     x, weight = plain("batch_norm2d: x", x), plain("batch_norm2d: weight", weight)
     running = mean is not None or var is not None
     if running:
@@ -54,15 +58,15 @@ def batch_norm2d(
 
 
 def batch_norm2d_backward(
-    dy: Array,
-    x: Array,
-    mean: Array | None,
-    var: Array | None,
-    weight: Array,
+    dy: FloatsLike,
+    x: FloatsLike,
+    mean: FloatsLike | None,
+    var: FloatsLike | None,
+    weight: FloatsLike,
     *,
     training: bool = False,
     eps: float = 1e-5,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Floats, Floats, Floats]:
     """(dx, dweight, dbias) of `batch_norm2d`.
 
     In inference mean and var are constants. In training they are not looked at: dx counts how x
@@ -72,15 +76,20 @@ def batch_norm2d_backward(
     x, weight = plain("batch_norm2d_backward: x", x), plain("batch_norm2d_backward: weight", weight)
     if flag("batch_norm2d_backward", "training", training):
         mean, var = _neutral_statistics(weight)
-    if not training or _is_empty(x):
-        return _core.batch_norm2d_backward(dy, x, mean, var, weight, eps)
-    _, _, _, batch_mean, batch_inv_std = _core.batch_norm2d_training(
-        x, mean, var, weight, mean, 0.0, eps
-    )
-    return _core.batch_norm2d_training_backward(dy, x, weight, batch_mean, batch_inv_std)
+        if not _is_empty(x):
+            _, _, _, batch_mean, batch_inv_std = _core.batch_norm2d_training(
+                x, mean, var, weight, mean, 0.0, eps
+            )
+            return _core.batch_norm2d_training_backward(dy, x, weight, batch_mean, batch_inv_std)
+    return _core.batch_norm2d_backward(dy, x, _told(mean), _told(var), weight, eps)
 
 
-def _updated(name: str, value: Array) -> Array:
+def _told(statistics: FloatsLike | None) -> FloatsLike:
+    """The statistics as they are; where there are none, the core says that it needs them."""
+    return cast(FloatsLike, statistics)
+
+
+def _updated(name: str, value: FloatsLike | None) -> Floats:
     """Running statistics as an array that shares their memory, which training writes to."""
     # Others' `__array__` may be a copy, which would take the update and be lost.
     if not isinstance(value, np.ndarray) and not hasattr(value, "__dlpack__"):
@@ -91,11 +100,11 @@ def _updated(name: str, value: Array) -> Array:
     return array
 
 
-def _is_empty(x: Array) -> bool:
+def _is_empty(x: FloatsLike) -> bool:
     return isinstance(x, np.ndarray) and x.ndim == 4 and len(x) == 0
 
 
-def _neutral_statistics(weight: Array) -> tuple[Array, Array]:
+def _neutral_statistics(weight: FloatsLike) -> tuple[Floats, Floats]:
     """Running mean 0 and variance 1 where none are kept, as many as weight has channels."""
     channels = weight.size if isinstance(weight, np.ndarray) else 0  # the core tells what it is
     return np.zeros(channels, np.float32), np.ones(channels, np.float32)

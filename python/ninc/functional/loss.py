@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .. import _core
 from .._base.arguments import array, share_below_1
+from .._base.array_types import Floats, FloatsLike, LabelsLike
 
-Array = np.ndarray
 
-
-def softmax(x: Array) -> Array:
+def softmax(x: FloatsLike) -> Floats:
     """y[n, c] = exp(x[n, c]) / sum over d of exp(x[n, d]), without overflow.
 
     x: N×C, or N×C×H×W with the softmax over C at each place.
@@ -18,18 +15,22 @@ def softmax(x: Array) -> Array:
     return _core.softmax(x)
 
 
-def softmax_backward(dy: Array, y: Array) -> Array:
+def softmax_backward(dy: FloatsLike, y: FloatsLike) -> Floats:
     """dx[n, c] = y[n, c] * (dy[n, c] - sum over d of dy[n, d] * y[n, d]);   y: of `softmax`."""
     return _core.softmax_backward(dy, y)
 
 
 def softmax_cross_entropy(
-    logits: Array, labels: Array, *, label_smoothing: float = 0.0
-) -> tuple[float, Array]:
+    logits: FloatsLike, labels: LabelsLike, *, label_smoothing: float = 0.0
+) -> tuple[float, Floats]:
     """(loss, dlogits): loss = -mean over n of sum over c of t[n, c] * log softmax(logits)[n, c].
 
-    logits: N×C; labels: N integers in [0, C). t is 1 - e + e/C at the label and e/C elsewhere, for
-    e = label_smoothing in [0, 1) (Szegedy et al. 2016, section 7). dlogits = (softmax - t) / N.
+    logits: N×C
+    labels: N integers in [0, C)
+    label_smoothing: e in [0, 1); t is 1 - e + e/C at the label and e/C elsewhere (Szegedy et al.
+        2016, section 7)
+
+    dlogits = (softmax - t) / N.
 
     Raises ArgumentError for a label out of range.
     """

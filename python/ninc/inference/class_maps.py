@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from .._base.array_types import Floats, FloatsLike
 from ..errors import ArgumentError
 from .graph import Graph, graph_of
 
@@ -23,7 +24,7 @@ _BETWEEN = ("Dropout", "Flatten")
 _AT_THE_END = ("Softmax", *_BETWEEN)
 
 
-def class_maps(model: _core.Model, x: np.ndarray) -> np.ndarray:
+def class_maps(model: _core.Model, x: FloatsLike) -> Floats:
     """N×classes×H'×W' float32; see `Network.class_maps`."""
     node, linear = pooled_node(graph_of(model))
     if linear is None:

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from .._base.arguments import function, whole
+from .._base.array_types import Floats, Integers
 from .._base.progress import Counter
-from ..data import Dataset, as_dataset
+from ..data import as_dataset
 from ..data.batches import batches_in_order
+from ..data.dataset import Data
 from ..errors import ArgumentError
 from ..formats.metadata import needed_preprocessing
 from .matching import count_outputs, matched
@@ -31,15 +34,17 @@ class Evaluation:
     """
 
     loss: float
-    confusion: np.ndarray
+    confusion: Integers
     classes: list[str]
 
     @property
     def count(self) -> int:
+        """How many images were looked at."""
         return int(self.confusion.sum())
 
     @property
     def correct(self) -> int:
+        """How many of the answers are right."""
         return int(np.trace(self.confusion))
 
     @property
@@ -48,23 +53,23 @@ class Evaluation:
         return self.correct / self.count
 
     @property
-    def recall(self) -> np.ndarray:
+    def recall(self) -> npt.NDArray[np.float64]:
         """For each class the share of its images that is recognised; NaN where there are none."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=1))
 
     @property
-    def precision(self) -> np.ndarray:
+    def precision(self) -> npt.NDArray[np.float64]:
         """For each class the share of the answers naming it that is right; NaN without any."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def _share(part: Integers, whole: Integers) -> npt.NDArray[np.float64]:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 
 def evaluate(
     network: Network,
-    data: Dataset | tuple[np.ndarray, np.ndarray],
+    data: Data,
     batch_size: int = 128,
     progress: bool = False,
     check: Callable[[], None] | None = None,
@@ -103,7 +108,7 @@ def evaluate(
     return Evaluation(loss / len(data), confusion, data.classes)
 
 
-def cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
+def cross_entropy_sum(logits: Floats, labels: Integers) -> float:
     """sum over n of log(sum_c exp(z[n, c])) - z[n, label(n)], in float64; logits: N×classes."""
     z = logits.astype(np.float64)
     with np.errstate(invalid="ignore"):  # infinite logits give a NaN, which tells enough

@@ -8,12 +8,13 @@ in another order, or pictures cut where others were squashed, give results that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, Union
+from typing import Any, TypeVar, Union
 
 import numpy as np
 
 from .. import _core
 from .._base.arguments import layout_told, quoted
+from .._base.array_types import Integers
 from ..data import BatchStream, Dataset
 from ..data.labels import is_number
 from ..data.stream import relabelled
@@ -81,19 +82,20 @@ def by_name(
 
     numbered: the data's classes are numbers of `classes`, whatever these are called.
     """
-    if data.classes == list(classes):
+    own: Any = data.classes  # whose data have none is not asked
+    if own == list(classes):
         return data
-    for names, owner in ((data.classes, "the data's"), (classes, whose)):
+    for names, owner in ((own, "the data's"), (classes, whose)):
         twice = [name for name in names if list(names).count(name) > 1]
         if twice:
             raise ArgumentError(
                 f"{where}: {twice[0]!r} is the name of several of {owner} classes, which cannot be "
                 "told apart by it; give each a name of its own"
             )
-    if numbered or (_are_numbers(data.classes) and not _are_numbers(classes)):
+    if numbered or (_are_numbers(own) and not _are_numbers(classes)):
         table = _by_number(data, classes, where, whose)
     else:
-        table = _by_name(data.classes, classes, where, whose)
+        table = _by_name(own, classes, where, whose)
     if isinstance(data, BatchStream):
         return relabelled(data, table, classes)
     return data.relabelled(table[data.labels], classes)
@@ -132,7 +134,7 @@ def check_framing(model: _core.Model, data: Data, where: str) -> None:
         )
 
 
-def _by_name(names: list[str], classes: Sequence[str], where: str, whose: str) -> np.ndarray:
+def _by_name(names: list[str], classes: Sequence[str], where: str, whose: str) -> Integers:
     """For each name its place among the classes."""
     place = {name: index for index, name in enumerate(classes)}
     others = [name for name in names if name not in place]
@@ -146,9 +148,9 @@ def _by_name(names: list[str], classes: Sequence[str], where: str, whose: str) -
     return np.array([place[name] for name in names], np.int64)
 
 
-def _by_number(data: Data, classes: Sequence[str], where: str, whose: str) -> np.ndarray:
+def _by_number(data: Data, classes: Sequence[str], where: str, whose: str) -> Integers:
     """For each of the data's classes, which are numbers, that number."""
-    table = np.array([int(name) for name in data.classes], np.int64)
+    table = np.array([int(name) for name in data.classes or ()], np.int64)
     used = table[np.unique(data.labels)] if isinstance(data, Dataset) and len(data) else table
     if used.size and used.max() >= len(classes):
         raise ArgumentError(

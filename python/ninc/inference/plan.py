@@ -58,5 +58,6 @@ def image_shape(where: str, shape: Sequence[int]) -> ImageShape:
         raise ArgumentError(
             f"{where}: input_shape must be (N, C, H, W) or (C, H, W), got {shown(shape)}"
         )
-    numbers = tuple(integer(where, "input_shape", number, 0) for number in shape)
-    return numbers if len(numbers) == 4 else (1, *numbers)
+    numbers = [integer(where, "input_shape", number, 0) for number in shape]
+    n, c, h, w = numbers if len(numbers) == 4 else (1, *numbers)
+    return n, c, h, w

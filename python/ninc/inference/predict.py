@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Union, cast
 
 import numpy as np
 
 from .. import _core
 from .._base.arguments import is_iterable, one_of, whole
+from .._base.array_types import Bytes, Floats, PictureLike
 from .._base.arrays import as_numpy, is_array, is_in_memory
 from .._base.parallel import in_parallel
 from ..data import Dataset
@@ -27,18 +28,21 @@ from ..preprocess import Preprocessing
 _READ_AT_A_TIME = 64
 
 # One picture's pixels, H×W×C uint8, or the error that it raised.
-Decoded = Union[np.ndarray, Error]
+Decoded = Union[Bytes, Error]
+
+# All that `Network.predict` takes.
+Pictures = Union[PictureLike, Dataset, Source, Iterable[PictureLike]]
 
 
 class Answer(NamedTuple):
     """What a network says of one picture: probabilities of its classes, or why there are none."""
 
     picture: Any
-    probabilities: np.ndarray | None
+    probabilities: Floats | None
     error: Error | None
 
 
-def predict(model: _core.Model, images: Any, batch_size: int) -> np.ndarray:
+def predict(model: _core.Model, images: Pictures, batch_size: int) -> Floats:
     """N×classes float32; see `Network.predict`."""
     images = _in_memory(images, "predict")
     rows = [row for _, row in predict_each(model, images, batch_size, "raise", "predict")]
@@ -49,17 +53,21 @@ def predict(model: _core.Model, images: Any, batch_size: int) -> np.ndarray:
 
 
 def predict_each(
-    model: _core.Model, images: Any, batch_size: int, on_error: str, where: str = "predict_each"
-) -> Iterator[tuple[Any, np.ndarray]]:
+    model: _core.Model,
+    images: Pictures,
+    batch_size: int,
+    on_error: str,
+    where: str = "predict_each",
+) -> Iterator[tuple[Any, Floats]]:
     """(picture, probabilities) as they come; see `Network.predict_each`."""
     on_error = one_of(where, "on_error", on_error, ("raise", "skip"))
     found = answers(model, images, batch_size, where)
 
-    def rows() -> Iterator[tuple[Any, np.ndarray]]:
+    def rows() -> Iterator[tuple[Any, Floats]]:
         with contextlib.closing(found):
             for answer in found:
                 if answer.error is None:
-                    yield answer.picture, answer.probabilities
+                    yield answer.picture, cast(Floats, answer.probabilities)
                 elif on_error == "raise":
                     raise answer.error
                 else:
@@ -69,8 +77,8 @@ def predict_each(
 
 
 def answers(
-    model: _core.Model, images: Any, batch_size: int, where: str = "predict"
-) -> Iterator[Answer]:
+    model: _core.Model, images: Pictures, batch_size: int, where: str = "predict"
+) -> Generator[Answer, None, None]:
     """Gives an Answer for every picture in order, bad ones included.
 
     Several threads decode pictures while the network computes those before them, and no more than
@@ -136,7 +144,7 @@ def _expanded(pictures: Iterable[Any]) -> Iterator[Any]:
             yield picture
 
 
-def _read_by_and_by(images: Source) -> Iterator[np.ndarray]:
+def _read_by_and_by(images: Source) -> Iterator[Bytes]:
     """The pictures of a Dataset that reads them as they are needed, a few at a time."""
     for start in range(0, len(images), _READ_AT_A_TIME):
         yield from images[start : start + _READ_AT_A_TIME]
@@ -151,7 +159,7 @@ def folder_pictures(folder: str | os.PathLike[str]) -> list[str]:
     return files
 
 
-def _single_pictures(pixels: np.ndarray) -> Iterable[np.ndarray]:
+def _single_pictures(pixels: Bytes) -> Iterable[Bytes]:
     """The pictures of N×H×W×C or N×H×W; one of H×W×C or H×W stays alone.
 
     A picture of two or four channels, which may be transparent, is refused when it is read; it must
@@ -180,7 +188,7 @@ def _answers(
     pictures: Iterator[Any],
     batch_size: int,
     where: str,
-) -> Iterator[Answer]:
+) -> Generator[Answer, None, None]:
     first = list(islice(pictures, batch_size))
     # A thread that decodes in advance is not worth its cost for a single batch.
     several = len(first) == batch_size
@@ -204,7 +212,7 @@ def _answers(
 
 def _decoded(
     preprocessing: Preprocessing, pictures: Iterator[Any], batch_size: int
-) -> Iterator[tuple[list[Any], list[Decoded]]]:
+) -> Generator[tuple[list[Any], list[Decoded]], None, None]:
     """(pictures, their pixels or what is wrong with them), a batch at a time."""
     framing = preprocessing.framing
     while batch := list(islice(pictures, batch_size)):
@@ -220,7 +228,8 @@ def _decoded(
             isinstance(picture, np.ndarray) and picture.shape[:2] == framing.size
             for picture in batch
         ]
-        for place in np.flatnonzero(ready):  # nothing is decoded, and so nothing is shared out
+        # Of these nothing is decoded, and so nothing is shared out.
+        for place in np.flatnonzero(ready).tolist():
             decode(place)
         in_parallel(decode, np.flatnonzero(~np.array(ready)))
         yield batch, pixels
@@ -228,7 +237,7 @@ def _decoded(
 
 def _rows(
     model: _core.Model, preprocessing: Preprocessing, pixels: Sequence[Decoded], has_softmax: bool
-) -> list[np.ndarray | Error]:
+) -> list[Floats | Error]:
     """Probabilities of H×W×C pictures in their order; those of one size run together."""
     rows: list[Any] = list(pixels)  # errors stay in their places
     places: dict[tuple[int, ...], list[int]] = {}
@@ -236,9 +245,9 @@ def _rows(
         if not isinstance(picture, Error):
             places.setdefault(picture.shape, []).append(place)
     for same in places.values():
-        stacked = np.stack([pixels[place] for place in same])
+        stacked = np.stack([rows[place] for place in same])
         try:
-            found = _probabilities(_run(model, preprocessing, stacked), has_softmax)
+            found: Any = _probabilities(_run(model, preprocessing, stacked), has_softmax)
         except ShapeError as error:
             found = [error] * len(same)
         for place, row in zip(same, found):
@@ -269,7 +278,7 @@ def _named(error: Error, picture: Any, number: int, where: str) -> Error:
     return named
 
 
-def _run(model: _core.Model, preprocessing: Preprocessing, pictures: np.ndarray) -> np.ndarray:
+def _run(model: _core.Model, preprocessing: Preprocessing, pictures: Bytes) -> Floats:
     """The network's output for N×H×W×C uint8."""
     if model.device == "cpu" or preprocessing.whitening is not None:
         return squeezed(model.run(preprocessing.apply(pictures)))
@@ -277,12 +286,12 @@ def _run(model: _core.Model, preprocessing: Preprocessing, pictures: np.ndarray)
     return squeezed(model.run_pictures(pictures, *preprocessing.factors()))
 
 
-def squeezed(y: np.ndarray) -> np.ndarray:
+def squeezed(y: Floats) -> Floats:
     """A network's output as users get it: N×C of N×C×1×1, all else as it is."""
     return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
 
 
-def _probabilities(y: np.ndarray, has_softmax: bool) -> np.ndarray:
+def _probabilities(y: Floats, has_softmax: bool) -> Floats:
     """N×classes of the network's output, to which softmax may have been applied already."""
     if y.ndim != 2:
         raise ShapeError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from .. import _core
@@ -47,7 +48,7 @@ def _multiplications(node: dict[str, Any], output: ImageShape) -> int:
     return 0
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(_HEADER, *rows)]
 
     def line(cells: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from typing import Any, cast
 
 from .. import _core
 from .._base.arguments import shown
@@ -26,7 +27,7 @@ class Node:
     inputs: tuple[str, ...]
     layer: Layer | None
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         if self.layer is None:
             # 0 channels: any. The first layer with weights says what it needs, by its name.
             return {"name": self.name, "op": self.op, "channels": 0}
@@ -83,7 +84,7 @@ class Description:
         return added[-1].name
 
     def to_json(self) -> str:
-        root: dict = {"nodes": [node.to_json() for node in self.nodes]}
+        root: dict[str, Any] = {"nodes": [node.to_json() for node in self.nodes]}
         if self.output is not None:
             root["output"] = self.output
         return json.dumps(root)
@@ -108,5 +109,6 @@ def make_model(description: Description, seed: int) -> _core.Model:
     """The core's model of a description, with first weights. ModelError where it makes no sense."""
     model = _core.Model(description.to_json())
     layers = {node.name: node.layer for node in description.nodes if node.layer is not None}
-    model.initialize(seed, {name: one.std for name, one in layers.items() if one.std is not None})
+    stds = {name: cast(float, one.std) for name, one in layers.items() if one.std is not None}
+    model.initialize(seed, stds)
     return model

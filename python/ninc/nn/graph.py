@@ -87,7 +87,7 @@ class Graph(Network):
                     if self._made < changes:  # nor a signal's handler amid the making
                         self._core_model = model  # first: who finds the count right takes the model
                         self._made = changes
-        return self._core_model
+        return self._core_model  # type: ignore[return-value]  # see `_core_model`
 
     def _make_model(self) -> _core.Model:
         if not self._description.nodes:

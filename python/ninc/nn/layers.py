@@ -38,7 +38,7 @@ class Layer:
 
     stem = ""
     op = ""
-    std: float | None = None
+    std: float | Sequence[float] | None = None
     settings: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, Any]:
@@ -64,10 +64,13 @@ class Layer:
 
 
 class Conv2d(Layer):
-    """y[n, k, p, q] = bias[k] + sum over c, r, s of
-    x[n, c, p * stride + r * dilation - padding, q * ...] * weight[k, c, r, s].
+    """A convolution, as `functional.conv2d` computes it.
 
-    in_channels, out_channels: C and K. kernel_size, stride, dilation: an int or (h, w).
+        y[n, k, p, q] = bias[k] + sum over c, r, s of
+            x[n, c, p * stride + r * dilation - padding, q * ...] * weight[k, c, r, s]
+
+    in_channels, out_channels: C and K.
+    kernel_size, stride, dilation: an int or (h, w).
     padding: zeros around x; an int, (h, w), (top, left, bottom, right) or "same".
     groups: channels are split into so many parts that do not see one another; in_channels of them
         make a depthwise convolution.
@@ -125,7 +128,8 @@ class MlpConv(Layer):
 
         conv k×k -> ReLU -> conv 1×1 -> ReLU -> conv 1×1 -> ReLU -> ...
 
-    in_channels: channels of the input. widths: output channels of each convolution.
+    in_channels: channels of the input.
+    widths: output channels of each convolution.
     kernel_size, stride, padding: of the first convolution; the others are 1×1 (the authors' cccp,
         cascaded cross-channel parametric pooling).
     batch_norm: normalises behind each convolution, before its ReLU; the convolutions then have no
@@ -158,7 +162,8 @@ class MlpConv(Layer):
         self.batch_norm = flag(where, "batch_norm", batch_norm)
         self.logits = flag(where, "logits", logits)
         self.std = tuple(std) if isinstance(std, (tuple, list)) else std
-        deviations = self.std if isinstance(self.std, tuple) else [std] * len(self.widths)
+        given: Any = self.std
+        deviations = given if isinstance(given, tuple) else [given] * len(self.widths)
         if len(deviations) != len(self.widths):
             raise ArgumentError(
                 f"{where}: {len(self.widths)} convolutions need as many std, got {len(deviations)}"
@@ -253,15 +258,16 @@ class _Pool2d(Layer):
 class MaxPool2d(_Pool2d):
     """The largest value in each window; of equal ones, the first takes the gradient.
 
-    stride: None for kernel_size. ceil_mode: a last window may hang over the edge, as in Caffe; it
-    is clipped, and dropped where it would lie in the padding alone.
+    stride: None for kernel_size.
+    ceil_mode: a last window may hang over the edge, as in Caffe; it is clipped, and dropped where
+        it would lie in the padding alone.
     """
 
     op = "MaxPool2d"
 
 
 class AvgPool2d(_Pool2d):
-    """The mean of each window; the settings of MaxPool2d and
+    """The mean of each window; the settings of `MaxPool2d` and one more.
 
     count_include_pad: divides by the window's area with the padding in it, else without.
     """

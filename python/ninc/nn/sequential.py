@@ -19,7 +19,9 @@ class Sequential(Network):
         )
 
     Nodes are numbered by kind, conv1, relu_conv1, cccp1, ..., pool1, conv2, and name the
-    parameters: "conv1.weight". seed: of the initial weights.
+    parameters: "conv1.weight".
+
+    seed: of the initial weights.
 
     Raises ArgumentError for what is no layer and ModelError for layers that cannot stand so.
     """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .._base.arguments import integer, listed, one_of, real, shown
+from .._base.array_types import Bytes, PictureLike
 from .._base.arrays import is_array
 from ..errors import ArgumentError
 from .pictures import RGB, WHITE, check_ground, check_pixels, open_picture, pillow
@@ -64,7 +65,7 @@ class Framing:
         object.__setattr__(self, "ground", check_ground(self.ground))
         object.__setattr__(self, "size", size)
 
-    def pixels(self, picture: Any) -> np.ndarray:
+    def pixels(self, picture: PictureLike) -> Bytes:
         """H×W×C uint8 of a picture of any kind that `open_picture` takes.
 
         An array that has the size already is returned untouched and needs no Pillow, whatever
@@ -96,12 +97,17 @@ class Framing:
             return 0.0, 0.0, float(width), float(height)
         if self.fit == "pad":
             across, down = self._padded(width, height)
-            left, top = (self.size[1] - across) // 2, (self.size[0] - down) // 2
+            left, top = (self._sides[1] - across) // 2, (self._sides[0] - down) // 2
         else:
             across, down = self._covering(width, height)
-            left, top = -((across - self.size[1]) // 2), -((down - self.size[0]) // 2)
+            left, top = -((across - self._sides[1]) // 2), -((down - self._sides[0]) // 2)
         x, y = width / across, height / down
-        return -left * x, -top * y, (self.size[1] - left) * x, (self.size[0] - top) * y
+        return -left * x, -top * y, (self._sides[1] - left) * x, (self._sides[0] - top) * y
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        """`size`, where there is one."""
+        return cast("tuple[int, int]", self.size)
 
     def lost(self, width: int, height: int) -> float:
         """The share of an upright picture's area that is cut off, 0..1."""
@@ -119,7 +125,7 @@ class Framing:
         return f"{size} by {self.fit}{from_side}, {colours}"
 
     def _crop(self, image: Any) -> Any:
-        height, width = self.size
+        height, width = self._sides
         if self.resize is None and image.size == (width, height):
             return image
         resized = self._covering(image.width, image.height)
@@ -133,7 +139,7 @@ class Framing:
         return image.crop((left, top, left + width, top + height))
 
     def _pad(self, image: Any) -> Any:
-        height, width = self.size
+        height, width = self._sides
         resized = self._padded(image.width, image.height)
         if resized != image.size:
             image = image.resize(resized, _BILINEAR)
@@ -145,26 +151,27 @@ class Framing:
         return framed
 
     def _squash(self, image: Any) -> Any:
-        wanted = self.size[::-1]
+        wanted = self._sides[::-1]
         return image if image.size == wanted else image.resize(wanted, _BILINEAR)
 
     def _covering(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the resized picture that the centre is cut out of."""
         if self.resize is None:
-            ratio = max(self.size[0] / height, self.size[1] / width)
+            ratio = max(self._sides[0] / height, self._sides[1] / width)
         else:
             ratio = self.resize / min(height, width)
-        return max(self.size[1], round(width * ratio)), max(self.size[0], round(height * ratio))
+        return max(self._sides[1], round(width * ratio)), max(self._sides[0], round(height * ratio))
 
     def _padded(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the resized picture that lies within `size`."""
-        ratio = min(self.size[0] / height, self.size[1] / width)
-        across = min(self.size[1], max(1, round(width * ratio)))
-        return across, min(self.size[0], max(1, round(height * ratio)))
+        ratio = min(self._sides[0] / height, self._sides[1] / width)
+        across = min(self._sides[1], max(1, round(width * ratio)))
+        return across, min(self._sides[0], max(1, round(height * ratio)))
 
 
 def _size(value: Any) -> tuple[int, int]:
     sides = listed("Framing", "size", value, "(height, width)")
     if len(sides) != 2:
         raise ArgumentError(f"size must be (height, width), got {shown(value)}")
-    return tuple(integer("Framing", "size", side) for side in sides)
+    height, width = (integer("Framing", "size", side) for side in sides)
+    return height, width

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from .._base.array_types import Bytes
 from .._base.arrays import as_numpy, is_array
 from .._base.files import user_path
 from ..errors import ArgumentError, FileError, ShapeError
@@ -55,7 +56,7 @@ _TO_8_BITS = {"L;2": lambda v: 85 * v, "L;4": lambda v: 17 * v, "RGB;16B": lambd
 _OVERSHOOT = 1e-3
 
 
-def check_pixels(pixels: Any) -> np.ndarray:
+def check_pixels(pixels: Any) -> Bytes:
     """H×W×C uint8 of an array that is a picture; an array of H×W gains its one channel."""
     pixels = as_numpy("picture", pixels)
     if pixels.ndim == 2:
@@ -82,7 +83,8 @@ def check_ground(ground: Any) -> RGB:
         fits = False
     if not fits or isinstance(ground, (str, bytes)):
         raise ArgumentError(f"ground must be three whole numbers 0..255 (RGB), got {ground!r}")
-    return values
+    red, green, blue = values
+    return red, green, blue
 
 
 # The module is kept: it is asked for with each picture, and an import costs a hundredth of decoding

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .._base.arguments import array, listed, one_of, real, shown
+from .._base.array_types import Bytes, Floats, FloatsLike, ImagesLike, OfAnyLibrary, PictureLike
 from .._base.arrays import is_in_memory
 from ..errors import ArgumentError, ShapeError
 from .framing import FITS, Framing
@@ -72,7 +73,7 @@ class Preprocessing:
             framing = self.framing
         except ArgumentError as error:
             raise ArgumentError(f"preprocessing: {error}") from None
-        numbers = {
+        numbers: dict[str, Any] = {
             name: tuple(
                 real("preprocessing", name, value)
                 for value in listed("preprocessing", name, getattr(self, name), "numbers")
@@ -126,7 +127,7 @@ class Preprocessing:
     @classmethod
     def fit(
         cls,
-        images: np.ndarray,
+        images: ImagesLike,
         kind: str = "normalize",
         *,
         framing: Framing | None = None,
@@ -152,28 +153,31 @@ class Preprocessing:
             raise ArgumentError(
                 f"Preprocessing.fit: framing must be a Framing, got {shown(framing)}"
             )
-        if not hasattr(images, "dtype") or isinstance(images, np.ndarray) or is_in_memory(images):
-            images = array("Preprocessing.fit", "images", images)
-        if len(images.shape) != 4 or images.dtype != np.uint8 or 0 in images.shape:
+        pixels: Any = images
+        if not hasattr(pixels, "dtype") or isinstance(pixels, np.ndarray) or is_in_memory(pixels):
+            pixels = array("Preprocessing.fit", "images", pixels)
+        if len(pixels.shape) != 4 or pixels.dtype != np.uint8 or 0 in pixels.shape:
             raise ShapeError(
                 "Preprocessing.fit: needs N×H×W×C uint8 pictures, got "
-                f"{images.dtype} of shape {images.shape}"
+                f"{pixels.dtype} of shape {pixels.shape}"
             )
-        _, height, width, channels = images.shape
+        _, height, width, channels = pixels.shape
         if channels not in (1, 3):
             raise ShapeError(f"Preprocessing.fit: pictures have 1 or 3 channels, got {channels}")
         size = (int(height), int(width))
         framing = framing or Framing(size, channels)
-        rest = dict(resize=framing.resize, fit_mode=framing.fit, ground=framing.ground)
+        rest: dict[str, Any] = dict(
+            resize=framing.resize, fit_mode=framing.fit, ground=framing.ground
+        )
         if kind == "gcn_zca":
-            ones, whitening = (1.0,) * channels, Whitening.fit(images, progress)
+            ones, whitening = (1.0,) * channels, Whitening.fit(pixels, progress)
             return cls(size, channels, (0.0,) * channels, ones, 1.0, whitening=whitening, **rest)
-        mean, std = channel_statistics(images)
+        mean, std = channel_statistics(pixels)
         return cls(size, channels, mean, std, 255.0, **rest)
 
     @classmethod
     def from_dict(
-        cls, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+        cls, settings: Mapping[str, Any], arrays: Mapping[str, FloatsLike] | None = None
     ) -> Preprocessing:
         """The inverse of `to_dict`, with the `arrays` that kind "gcn_zca" has beside it.
 
@@ -242,7 +246,7 @@ class Preprocessing:
             settings["epsilon"] = self.whitening.epsilon
         return settings
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Floats]:
         """What stands beside `to_dict` in a model file: of kind "gcn_zca" its mean and matrix."""
         if self.whitening is None:
             return {}
@@ -258,46 +262,46 @@ class Preprocessing:
             parts.append("std " + ", ".join(f"{value:.4f}" for value in self.std))
         return ", ".join(parts)
 
-    def apply(self, images: np.ndarray, threads: int | None = None) -> np.ndarray:
+    def apply(self, images: OfAnyLibrary[np.uint8], threads: int | None = None) -> Floats:
         """N×H×W×C uint8 -> N×C×H×W float32, normalised or whitened. Sizes are not changed here.
 
         threads: whiten on so many; None uses what the process may. The bits are the same.
 
         Raises ShapeError for other arrays, and for another size than a whitening was fitted to.
         """
-        images = array("preprocessing", "images", images)
-        if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] != self.channels:
+        pixels = array("preprocessing", "images", images)
+        if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[3] != self.channels:
             raise ShapeError(
                 f"preprocessing: needs N×H×W×{self.channels} uint8 pictures, got "
-                f"{images.dtype} of shape {images.shape}"
+                f"{pixels.dtype} of shape {pixels.shape}"
             )
         if self.whitening is not None:
-            if images.shape[1:3] != self.size:
+            if pixels.shape[1:3] != self.size:
+                fitted = "×".join(map(str, self.size or ()))
                 raise ShapeError(
-                    "preprocessing: the whitening was fitted to pictures of "
-                    f"{self.size[0]}×{self.size[1]}, got {images.shape[1]}×{images.shape[2]}; "
-                    "bring them to that size first"
+                    f"preprocessing: the whitening was fitted to pictures of {fitted}, got "
+                    f"{pixels.shape[1]}×{pixels.shape[2]}; bring them to that size first"
                 )
-            return self.whitening.apply(images, threads)
+            return self.whitening.apply(pixels, threads)
         factor, shift = self.factors()
-        planes = images.transpose(0, 3, 1, 2)
+        planes = pixels.transpose(0, 3, 1, 2)
         out = np.empty(planes.shape, np.float32)
         np.multiply(planes, factor[:, None, None], out=out)
         out += shift[:, None, None]
         return out
 
-    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+    def factors(self) -> tuple[Floats, Floats]:
         """(factor, shift), a float32 a channel: normalising gives factor * x + shift."""
         std = np.asarray(self.std, np.float64)
         factor, shift = 1.0 / (self.scale * std), -np.asarray(self.mean) / std
         return factor.astype(np.float32), shift.astype(np.float32)
 
-    def resize_and_crop(self, picture: Any) -> np.ndarray:
+    def resize_and_crop(self, picture: PictureLike) -> Bytes:
         """One picture -> H×W×C uint8 of this model's size and channels; see `Framing.pixels`."""
         return self.framing.pixels(picture)
 
 
-def _whitening(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Whitening:
+def _whitening(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Whitening:
     for name in (MEAN, MATRIX):
         if name not in arrays:
             raise ArgumentError(

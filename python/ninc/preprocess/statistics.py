@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .._base.arrays import made
@@ -14,7 +16,7 @@ _BLOCK, _BLOCK_BYTES = 1024, 8 << 20
 SMALLEST_STD = 1e-3
 
 
-def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(images: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Means and deviations of N×H×W×C uint8 over N, H and W, one a channel, in units of 255.
 
     Deviations are at least `SMALLEST_STD`. Remarks on pictures with one value all over, such as

@@ -12,11 +12,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _core
 from .._base.arguments import positive, shown
+from .._base.array_types import Bytes, Floats
 from .._base.arrays import is_array, made
 from .._base.progress import Counter, LiveLine
 from ..errors import ArgumentError, ShapeError
@@ -32,6 +35,9 @@ _MOST_VALUES = 12_288
 _BLOCK = 1024
 
 
+Real = TypeVar("Real", np.float32, np.float64)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Whitening:
     """A fitted whitening of pictures of one shape.
@@ -40,8 +46,8 @@ class Whitening:
     scale: s. epsilon: e, for the record; P holds its effect.
     """
 
-    mean: np.ndarray
-    matrix: np.ndarray
+    mean: Floats
+    matrix: Floats
     scale: float = SCALE
     epsilon: float = EPSILON
 
@@ -76,7 +82,7 @@ class Whitening:
         return hash((self.scale, self.epsilon, self.mean.tobytes()))
 
     @classmethod
-    def fit(cls, images: np.ndarray, progress: bool = False) -> Whitening:
+    def fit(cls, images: Any, progress: bool = False) -> Whitening:
         """The whitening of `images`, N×H×W×C uint8, N at least 1, in float64, block by block.
 
         A block is held in memory at a time, and for the eigenvectors three D×D matrices.
@@ -119,7 +125,7 @@ class Whitening:
         matrix = 0.5 * (matrix + matrix.T)  # P is symmetric to the last bit
         return cls(mean.astype(np.float32), matrix.astype(np.float32))
 
-    def apply(self, images: np.ndarray, threads: int | None = None) -> np.ndarray:
+    def apply(self, images: Bytes, threads: int | None = None) -> Floats:
         """N×H×W×C uint8, H*W*C = D -> N×C×H×W float32; threads: see `Preprocessing.apply`.
 
         All in whole numbers, in single roundings or by the core: for one instruction set and number
@@ -135,12 +141,12 @@ class Whitening:
         return out
 
 
-def _blocks(images: np.ndarray) -> Iterator[np.ndarray]:
+def _blocks(images: Any) -> Iterator[Bytes]:
     for start in range(0, len(images), _BLOCK):
         yield made("whitening: images", images[start : start + _BLOCK])
 
 
-def _normalised(images: np.ndarray, scale: float, dtype: type) -> np.ndarray:
+def _normalised(images: Bytes, scale: float, dtype: type[Real]) -> npt.NDArray[Real]:
     """Global contrast normalisation: N×H×W×C uint8 -> N×D of `dtype`."""
     rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
     values = rows.shape[1]

@@ -12,12 +12,13 @@ from collections.abc import Callable
 import numpy as np
 
 from .._base.arguments import share, shown, whole
+from .._base.array_types import Floats, FloatsLike
 from .._base.arrays import plain
 from ..errors import ArgumentError, ShapeError
 
 __all__ = ["Augmentation", "Compose", "Flip", "PadCrop"]
 
-Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+Augmentation = Callable[[Floats, np.random.Generator], Floats]
 
 
 class PadCrop:
@@ -31,7 +32,7 @@ class PadCrop:
     def __init__(self, pixels: int = 4) -> None:
         self.pixels = whole("PadCrop", "pixels", pixels)
 
-    def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, batch: FloatsLike, rng: np.random.Generator) -> Floats:
         batch = _checked("PadCrop", batch, rng)
         count, _, height, width = batch.shape
         pad = self.pixels
@@ -62,7 +63,7 @@ class Flip:
     def __init__(self, p: float = 0.5) -> None:
         self.p = share("Flip", "p", p)
 
-    def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, batch: FloatsLike, rng: np.random.Generator) -> Floats:
         batch = _checked("Flip", batch, rng)
         chosen = rng.random(len(batch)) < self.p
         return np.where(chosen[:, None, None, None], batch[..., ::-1], batch)
@@ -82,7 +83,7 @@ class Compose:
                 )
         self.steps = steps
 
-    def __call__(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, batch: FloatsLike, rng: np.random.Generator) -> Floats:
         batch = _checked("Compose", batch, rng)
         for step in self.steps:
             batch = step(batch, rng)
@@ -92,7 +93,7 @@ class Compose:
         return f"Compose({', '.join(map(repr, self.steps))})"
 
 
-def _checked(where: str, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _checked(where: str, batch: FloatsLike, rng: np.random.Generator) -> Floats:
     """The batch as an array.
 
     Raises ShapeError unless it is N×C×H×W, ArgumentError unless `rng` draws numbers.

@@ -14,14 +14,14 @@ each statistic the mean over these.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 from .._base.arguments import real, share_below_1, share_between, whole
 
 if TYPE_CHECKING:
     from .. import _core
-    from ..data.batches import Batch
+    from ..data.stream import Batch
 
 __all__ = ["EMA", "SWA"]
 
@@ -71,7 +71,7 @@ class SWA:
 def averaged(
     model: _core.Model,
     core: _core.Trainer,
-    batches: Callable[[], Iterator[Batch]],
+    batches: Callable[[], Generator[Batch, None, None]],
     norm_batches: int,
     check: Callable[[], None],
 ) -> Iterator[None]:

@@ -66,7 +66,7 @@ def _begin(run: Run) -> str:
     if run.folder is None:
         return ""
     if found is None:
-        run.folder.restore_history([])
+        run.own_folder.restore_history([])
     resumed = "" if found is None else run.state.place()
     run.folder.describe(run.words, _counts(run), resumed)
     if found is None:
@@ -101,12 +101,12 @@ def _restore(run: Run, found: Checkpoint) -> None:
     state.stopped = patience is not None and state.stale >= patience
     if patience is not None and state.best is not None:
         # A missing file of the best network is found now; at the end it would be too late.
-        ending.stored_best(run.folder.best, state.best["epoch"])
+        ending.stored_best(run.own_folder.best, state.best["epoch"])
     run.state = state
     found.restore(run.network.core, run.stepper.core)
     if state.optimizer is not None:
         run.settings.optimizer = run.settings.optimizer.replaced(**state.optimizer)
-    run.history = run.folder.restore_history(state.rows)
+    run.history = run.own_folder.restore_history(state.rows)
 
 
 def _prepared(run: Run) -> Preprocessing | None:
@@ -139,7 +139,7 @@ def _prepared(run: Run) -> Preprocessing | None:
 
 def _going_on(run: Run, found: Checkpoint) -> str:
     state, epochs = run.state, run.options.epochs
-    finished = f"the run in {run.folder.path} was finished already"
+    finished = f"the run in {run.own_folder.path} was finished already"
     if state.stopped:
         return (
             f"{finished}, by patience {run.options.patience} after epoch {state.epoch} of "

@@ -11,15 +11,14 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
-import numpy as np
-
 from .. import _core
+from .._base.array_types import Floats
 from .._base.interrupt import Interrupted
 from ..data import Dataset
-from ..data.batches import Batch
+from ..data.stream import Batch
 from ..errors import Error, FileError, remark
 from ..network import Network
 from .guessing import Guess, nothing_learned
@@ -66,7 +65,7 @@ def _leave_weights(run: Run, signal: str | None) -> str:
     run.shown.averaging()
     since = [time.monotonic()]
 
-    def batches() -> Iterator[Batch]:
+    def batches() -> Generator[Batch, None, None]:
         # The epoch under way gives the batches, or the latest epoch that is finished.
         with contextlib.closing(run.batches(state.epoch - (state.step == 0), check=check)) as given:
             for batch in given:
@@ -92,7 +91,7 @@ def leave_best(run: Run) -> str | None:
     best = run.state.best
     if run.options.patience is None or best is None:
         return None
-    weights = run.best or stored_best(run.folder.best, best["epoch"])
+    weights = run.best or stored_best(run.own_folder.best, best["epoch"])
     run.network.core.set_parameters(weights)
     return f"the best weights, those of epoch {best['epoch']}"
 
@@ -114,7 +113,7 @@ def _remark_on_result(run: Run) -> None:
         remark(words)
 
 
-def stored_best(file: Path, epoch: int) -> dict[str, np.ndarray]:
+def stored_best(file: Path, epoch: int) -> dict[str, Floats]:
     """The weights in a run's file of its best network, that of `epoch`; raises FileError."""
     if not file.exists():
         raise FileError(
@@ -126,6 +125,6 @@ def stored_best(file: Path, epoch: int) -> dict[str, np.ndarray]:
     return _core.Model.load(os.fsencode(file)).parameters()
 
 
-def copies(network: Network) -> dict[str, np.ndarray]:
+def copies(network: Network) -> dict[str, Floats]:
     """All weights and statistics, in arrays of their own."""
     return {name: array.copy() for name, array in network.state_dict().items()}

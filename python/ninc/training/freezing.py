@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from typing import Any
 
 from .._base.arguments import is_iterable
 from ..errors import ArgumentError
@@ -18,9 +19,9 @@ def frozen_parameters(names: Sequence[str], patterns: str | Sequence[str]) -> li
     pattern freezes nothing; and where nothing is left to be trained.
     """
     several = is_iterable(patterns) and not isinstance(patterns, str)
-    patterns = list(patterns) if several else [patterns]
+    each: list[Any] = list(patterns) if several else [patterns]
     frozen: set[str] = set()
-    for pattern in patterns:
+    for pattern in each:
         if not isinstance(pattern, str):
             raise ArgumentError(f"fit: freeze must be patterns of names, got {pattern!r}")
         chosen = [name for name in names if _matches(name, pattern)]

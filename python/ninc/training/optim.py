@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .._base.arguments import flag, listed, not_negative, shown
+from .._base.array_types import Floats
 from ..errors import ArgumentError
 
 _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
@@ -29,12 +30,17 @@ Groups = Sequence[tuple[str, Mapping[str, float]]]
 
 @dataclasses.dataclass(repr=False, eq=False)
 class SGD:
-    """Stochastic gradient descent with momentum.
+    """Stochastic gradient descent with momentum, as PyTorch defines it.
 
+        g = gradient + weight_decay * w
+        v = momentum * v + g
+        w = w - lr * v,   with nesterov   w - lr * (g + momentum * v)
+
+    lr: the learning rate, which the trainer's schedule multiplies
     clip_norm: the largest norm of all gradients together; None for no limit.
     groups: ``[(pattern, settings), ...]`` for parameters whose names match a shell-style pattern;
-    settings hold ``lr_mult`` (multiplies the rate) and ``weight_decay`` (replaces it). Of several
-    groups that match, a later one overrides an earlier one, setting by setting.
+        settings hold ``lr_mult`` (multiplies the rate) and ``weight_decay`` (replaces it). Of
+        several groups that match, a later one overrides an earlier one, setting by setting.
 
         SGD(0.1, momentum=0.9, weight_decay=1e-4, groups=[("*.bias", dict(weight_decay=0))])
 
@@ -77,7 +83,7 @@ class SGD:
             return None
         return self.lr, self.weight_decay, groups
 
-    def vectors(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def vectors(self, names: Sequence[str]) -> tuple[Floats, Floats]:
         """(lr, weight_decay), float32, one entry for each parameter name.
 
         Raises ArgumentError where a pattern matches no name, since nobody would notice that a
@@ -105,7 +111,7 @@ class SGD:
         """All arguments by name, as they are now."""
         return dict(vars(self))
 
-    def replaced(self, **settings: float) -> SGD:
+    def replaced(self, **settings: Any) -> SGD:
         """The same settings with some changed, by name."""
         for name in settings:
             if name not in self.SETTINGS:
@@ -132,9 +138,9 @@ class Rates:
         self.names = list(names)
         # What `rates_key` gave and the vectors it belongs to, exchanged as one: a thread that sets
         # a trainer's optimizer comes here beside the one that trains.
-        self._known: tuple[Any, tuple[np.ndarray, np.ndarray] | None] = None, None
+        self._known: tuple[Any, tuple[Floats, Floats] | None] = None, None
 
-    def of(self, optimizer: SGD) -> tuple[np.ndarray, np.ndarray]:
+    def of(self, optimizer: SGD) -> tuple[Floats, Floats]:
         """(lr, weight_decay) as `SGD.vectors` gives them now; the arrays are not to be changed."""
         key = optimizer.rates_key()
         known, vectors = self._known
@@ -176,7 +182,7 @@ def _checked_groups(where: str, name: str, groups: Groups) -> list[tuple[str, di
     return checked
 
 
-_CHECKS = {
+_CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
     "lr": not_negative,
     "momentum": not_negative,
     "nesterov": flag,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from typing import cast
 
-import numpy as np
-
+from .._base.array_types import Floats
 from .._base.interrupt import Interrupts
 from .._base.progress import TrainingProgress
 from ..data import BatchStream, Dataset
-from ..data.batches import Batch, steps_per_epoch, training_batches
+from ..data.batches import steps_per_epoch, training_batches
+from ..data.stream import Batch
 from ..inference.evaluation import Evaluation
 from ..network import Network
 from ..preprocess import Preprocessing
@@ -46,7 +47,7 @@ class Run:
     folder: RunFolder | None = None
     words: dict[str, str] = dataclasses.field(default_factory=dict)
     preprocessing: Preprocessing | None = None
-    best: dict[str, np.ndarray] | None = None
+    best: dict[str, Floats] | None = None
     state: State = dataclasses.field(init=False)
     shown: TrainingProgress = dataclasses.field(init=False)
     interrupts: Interrupts = dataclasses.field(init=False)
@@ -55,9 +56,14 @@ class Run:
         steps = steps_per_epoch(self.train, self.options.batch_size)
         self.state = State(steps=self.stepper.steps, before=self.stepper.epochs, epoch_steps=steps)
 
+    @property
+    def own_folder(self) -> RunFolder:
+        """The folder, of a run that has one."""
+        return cast(RunFolder, self.folder)
+
     def batches(
         self, epoch: int, first: int = 0, check: Callable[[], None] | None = None
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch, None, None]:
         """The run's epoch number `epoch`, from 0, from its batch number `first` on."""
         return training_batches(
             self.train,
@@ -71,18 +77,19 @@ class Run:
         )
 
     def averaged(
-        self, batches: Callable[[], Iterator[Batch]], check: Callable[[], None]
+        self, batches: Callable[[], Generator[Batch, None, None]], check: Callable[[], None]
     ) -> contextlib.AbstractContextManager[None]:
         """Within the block, the network holds the averages, where there are any: see `averaged`."""
-        if not self.state.averaged:
+        average = self.settings.average
+        if not self.state.averaged or average is None:
             return contextlib.nullcontext()
-        number = self.settings.average.norm_batches
-        return averaged(self.network.core, self.stepper.core, batches, number, check)
+        core, number = self.stepper.core, average.norm_batches
+        return averaged(self.network.core, core, batches, number, check)
 
     def save(self) -> None:
         """Writes a checkpoint of where the run stands."""
         self.state.optimizer = self.settings.optimizer.settings()
         checkpoint.save(
-            self.folder.last, self.network.core, self.stepper.core, self.state, self.words
+            self.own_folder.last, self.network.core, self.stepper.core, self.state, self.words
         )
         self.options.pace.done(self.state.steps)

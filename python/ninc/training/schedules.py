@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from .._base import arguments as check
 from ..errors import ArgumentError
@@ -41,7 +41,7 @@ class Step:
     """factor = gamma^k, k = how many of the milestones lie at or before this epoch.
 
     milestones: epochs; or, with `relative`, fractions of the run, so that a shorter run falls in
-    proportion.
+        proportion.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Step:
         return not self.relative
 
     def __call__(self, epoch: float, epochs: int) -> float:
-        epoch, epochs = _place("Step", epoch, epochs)
-        unit = epochs if self.relative else 1
+        epoch, length = _place("Step", epoch, epochs)
+        unit = length if self.relative else 1.0
         # The comparison leaves room for rounding: 200/260 of 260 epochs may be 199.99999999999997.
         passed = sum(epoch >= milestone * unit - 1e-9 for milestone in self.milestones)
         return self.gamma**passed
@@ -80,8 +80,8 @@ class Cosine:
         self.floor = check.share("Cosine", "floor", floor)
 
     def __call__(self, epoch: float, epochs: int) -> float:
-        epoch, epochs = _place("Cosine", epoch, epochs)
-        return _half_cosine(min(epoch / epochs, 1.0), self.floor)
+        epoch, length = _place("Cosine", epoch, epochs)
+        return _half_cosine(min(epoch / length, 1.0), self.floor)
 
     def __repr__(self) -> str:
         return f"Cosine(floor={self.floor:g})"
@@ -108,8 +108,8 @@ class OneCycle:
         self.anneal = check.one_of("OneCycle", "anneal", anneal, ("linear", "cosine"))
 
     def __call__(self, epoch: float, epochs: int) -> float:
-        epoch, epochs = _place("OneCycle", epoch, epochs)
-        t = min(epoch / epochs, 1.0)
+        epoch, length = _place("OneCycle", epoch, epochs)
+        t = min(epoch / length, 1.0)
         if t < self.warmup:
             return self.start + (1.0 - self.start) * t / self.warmup
         s = (t - self.warmup) / (1.0 - self.warmup)
@@ -134,6 +134,10 @@ class Plateau:
     """
 
     extendable = True
+
+    _factor: float
+    _best: float | None
+    _stale: int
 
     def __init__(
         self,
@@ -183,9 +187,9 @@ class Plateau:
                 f"{where}: state must be what `state` gave, got {check.shown(state)}"
             )
         best = state.get("best")
-        self._factor: float = check.real(where, "factor", state.get("factor", 1.0))
-        self._best: float | None = None if best is None else check.real(where, "best", best)
-        self._stale: int = check.whole(where, "stale", state.get("stale", 0), 0)
+        self._factor = check.real(where, "factor", state.get("factor", 1.0))
+        self._best = None if best is None else check.real(where, "best", best)
+        self._stale = check.whole(where, "stale", state.get("stale", 0), 0)
 
     def __repr__(self) -> str:
         return (
@@ -215,9 +219,10 @@ class Warmup:
         return bool(getattr(self.then, "extendable", False))
 
     def __call__(self, epoch: float, epochs: int) -> float:
-        epoch, epochs = _place("Warmup", epoch, epochs)
+        epoch, length = _place("Warmup", epoch, epochs)
         ramp = self.start + (1.0 - self.start) * epoch / self.epochs_up
-        factor = check.real("Warmup", "what the other schedule gives", self.then(epoch, epochs))
+        given = self.then(epoch, cast(int, length))
+        factor = check.real("Warmup", "what the other schedule gives", given)
         return min(1.0, ramp) * factor
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import array
+from .._base.array_types import FloatsLike, LabelsLike
 from .optim import Rates
 from .pending_loss import PendingLoss
 from .settings import Settings
@@ -52,11 +53,11 @@ class Stepper:
         )
 
     def update(
-        self, x: np.ndarray, labels: np.ndarray, settings: dict[str, Any]
+        self, x: FloatsLike, labels: LabelsLike, settings: dict[str, Any]
     ) -> tuple[float, int, bool]:
         """Makes an update: (mean loss, right answers, both before it; whether all was finite)."""
         return self.core.step(x, array("step", "labels", labels), **settings)
 
-    def launch(self, x: np.ndarray, labels: np.ndarray, settings: dict[str, Any]) -> PendingLoss:
+    def launch(self, x: FloatsLike, labels: LabelsLike, settings: dict[str, Any]) -> PendingLoss:
         """Starts an update on a GPU; only who looks at its loss waits for it."""
         return PendingLoss(self.core.launch(x, array("step", "labels", labels), **settings))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numbers
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Union
-
-import numpy as np
+from typing import Any, Union, cast
 
 from .._base.arguments import flag, path, real, share_below_1, whole
+from .._base.array_types import FloatsLike, LabelsLike
 from ..data import BatchStream, Dataset, as_dataset
-from ..data.dataset import is_batches
+from ..data.dataset import Data, is_batches
 from ..errors import ArgumentError
 from ..inference.evaluation import Evaluation, evaluate
 from ..inference.matching import by_name, check_framing, count_outputs, matched
@@ -33,8 +32,7 @@ from .schedules import Constant, Schedule
 from .settings import Settings
 from .stepper import Stepper
 
-Data = Union[Dataset, tuple[np.ndarray, np.ndarray]]
-TrainingData = Union[Data, BatchStream, Iterable[tuple[np.ndarray, np.ndarray]]]
+TrainingData = Union[Data, BatchStream, Iterable[tuple[Any, Any]]]
 
 
 class Trainer(Settings):
@@ -86,8 +84,11 @@ class Trainer(Settings):
         """The network that is trained."""
         return self._network
 
-    def step(self, x: np.ndarray, labels: np.ndarray) -> float | PendingLoss:
-        """One update. x: N×C×H×W float32, N at least 1; labels: N whole numbers.
+    def step(self, x: FloatsLike, labels: LabelsLike) -> float | PendingLoss:
+        """One update of the weights.
+
+        x: N×C×H×W float32, N at least 1
+        labels: N whole numbers
 
         Returns the batch's mean loss, as it was before the update; with the network on a GPU a
         number that is waited for only when it is looked at. Where the loss, or with
@@ -102,6 +103,7 @@ class Trainer(Settings):
             )
         stepper = self.stepper
         settings = stepper.settings(self, stepper.steps)
+        loss: float | PendingLoss
         if self.network.device == "cpu":
             loss, _, _ = stepper.update(x, labels, settings)
         else:
@@ -133,7 +135,7 @@ class Trainer(Settings):
             out, of each class, by the trainer's seed.
         batch_size: images a step, at most: an epoch sees every image, in ceil(N / batch_size)
             batches that differ by one image at most. A stream has batches of its own.
-        checkpoint_dir: a folder of this run's own (see `record.run_folder`) with history, the
+        checkpoint_dir: a folder of this run's own with history, the
             best network and, written at each epoch's end, what it takes to go on.
         resume: go on from there; the result is byte for byte that of a run never interrupted. A run
             that has not begun begins. With more epochs than it was begun with a run is extended,
@@ -236,21 +238,22 @@ class Trainer(Settings):
         self, train: TrainingData, validation: Data | float | None
     ) -> tuple[Dataset | BatchStream, Dataset | None]:
         """Training and validation data, neither of them empty."""
-        if is_batches(train) and not isinstance(train, (Dataset, BatchStream)):
-            train = BatchStream(train)
-        if not isinstance(train, BatchStream):
-            train = as_dataset(train, "fit: train")
-            fit_checks.check_two_classes(train)
+        given: Any = train
+        if is_batches(given) and not isinstance(given, (Dataset, BatchStream)):
+            given = BatchStream(given)
+        if not isinstance(given, BatchStream):
+            given = as_dataset(given, "fit: train")
+            fit_checks.check_two_classes(given)
         if isinstance(validation, numbers.Real):
-            if isinstance(train, BatchStream):
+            if isinstance(given, BatchStream):
                 raise ArgumentError("fit: a stream cannot be split; give validation data")
-            return fit_checks.split(train, validation, self.seed)
+            return fit_checks.split(given, cast(float, validation), self.seed)
         if validation is None:
-            return train, None
-        validation = as_dataset(validation, "fit: validation")
-        if not len(validation):
+            return given, None
+        held_out = as_dataset(cast(Data, validation), "fit: validation")
+        if not len(held_out):
             raise ArgumentError("fit: the validation set is empty")
-        return train, validation
+        return given, held_out
 
     def _matched(
         self, train: Dataset | BatchStream, validation: Dataset | None, batch_size: int
@@ -259,7 +262,7 @@ class Trainer(Settings):
 
         The last value is how many classes the network tells apart.
         """
-        train = matched(self.network.core, train, "fit", batch_size)
+        train = matched(self.network.core, cast(Any, train), "fit", batch_size)
         outputs = count_outputs(self.network.core, train, batch_size)
         if validation is None:
             return train, None, outputs

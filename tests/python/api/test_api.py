@@ -38,7 +38,7 @@ def test_type_checkers_see_what_is_imported_late():
     import inspect
 
     tree = ast.parse(inspect.getsource(ninc))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     told = {alias.name for node in block.body for alias in node.names}
     assert told == set(ninc._NAMES) | (ninc._MODULES - {"_core"})
     assert told <= set(ninc.__all__)

@@ -29,6 +29,16 @@ np.savez(sys.argv[1], target=ninc.targets()[0],
 """
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names flags of x86-64 processors")
+@pytest.mark.skipif(not os.path.exists("/proc/cpuinfo"), reason="asks Linux for them")
+def test_targets_are_what_the_processor_has():
+    """The core asks the processor, and the system has asked it, too."""
+    with open("/proc/cpuinfo") as file:
+        flags = set(file.read().split())
+    for target, flag in (("avx2", "avx2"), ("avx512", "avx512vl"), ("amx", "amx_bf16")):
+        assert (target in ninc.targets()) == (flag in flags), target
+
+
 def results(path, *emulator):
     # A caller may hold numpy's BLAS to this processor's kernels, which the emulated one lacks.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}

@@ -75,8 +75,10 @@ def test_wheel_has_every_public_header_and_no_other(names):
 
 
 def test_wheel_has_every_python_module(names):
-    shipped = {name for name in names if name.endswith(".py")}
-    sources = (ROOT / "python").rglob("*.py")
+    endings = (".py", ".pyi", "py.typed")
+    shipped = {name for name in names if name.endswith(endings)}
+    sources = [path for path in (ROOT / "python").rglob("*") if path.name.endswith(endings)]
+    assert {"ninc/_core.pyi", "ninc/py.typed"} <= shipped
     assert shipped == {source.relative_to(ROOT / "python").as_posix() for source in sources}
 
 

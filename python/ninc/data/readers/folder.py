@@ -70,7 +70,7 @@ def picture_source(files: list[str], root: Path, options: LoadOptions) -> Pictur
 
 def _classes_of(places: Iterable[Path]) -> list[str]:
     """The sorted names of the folders with pictures."""
-    filled = set()
+    filled: set[str] = set()
     for place in places:
         folders = layout.class_folders(place)
         filled.update(name for name in folders if any(map(holds_pictures, folders[name])))

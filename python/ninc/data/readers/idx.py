@@ -97,7 +97,8 @@ def _find(path: Path) -> tuple[str, dict[tuple[str, str], Path]]:
                 f"such as {file}"
             )
         return next(iter(sets.items()))
-    name = _NAME.fullmatch(path.name)[1] or ""
+    matched = _NAME.fullmatch(path.name)
+    name = (matched and matched[1]) or ""
     found = _sets(path.parent)[name]
     if not _has_images(found):
         raise FileError(f"{path}: labels, but their images are not beside them")
@@ -130,8 +131,8 @@ def _read_labels(found: dict[tuple[str, str], Path], part: str, count: int | Non
         missing = images.name.replace("images", "labels").replace("idx3", "idx1")
         file = images.parent / missing
         raise FileError(f"{file}: no such file; images need their labels", errno.ENOENT, file)
-    file = _IdxFile(found[part, "labels"])
-    return Labels(file.path, file.read(), file.shape[0] if count is None else count)
+    labels = _IdxFile(found[part, "labels"])
+    return Labels(labels.path, labels.read(), labels.shape[0] if count is None else count)
 
 
 class _IdxFile:

@@ -48,14 +48,14 @@ def can_read(path: Path) -> bool:
 
 
 def parts(path: Path) -> tuple[str, ...]:
-    names = _arrays(_file(path))
+    names = _arrays(_file(path) or path)
     # Images without labels, and labels without images, are reported when they are read.
     there = (part for part in PARTS if any(_named(names, part, what) for what in _PLAIN))
     return tuple(there) or ("train",)
 
 
 def read(path: Path, part: str, options: LoadOptions) -> Part:
-    file = _file(path)
+    file = _file(path) or path
     names = _arrays(file)
     first = parts(path)[0]
     with as_file_errors():

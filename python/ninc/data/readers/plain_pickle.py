@@ -11,9 +11,10 @@ import io
 import os
 import pickle
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import FileError
 from ..labels import as_text
@@ -58,7 +59,7 @@ class _DType:
     def __setstate__(self, state: Any) -> None:
         self.order = as_text(state[1])
 
-    def to_numpy(self) -> np.dtype:
+    def to_numpy(self) -> np.dtype[Any]:
         if not _NUMBER.fullmatch(self.name) or self.order not in ("|", "<", ">", "="):
             raise _ForbiddenError(f"an array of {self.name!r}, which are no numbers")
         return np.dtype(self.order + self.name)
@@ -73,11 +74,11 @@ class _Array:
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
-    def to_numpy(self) -> np.ndarray:
+    def to_numpy(self) -> npt.NDArray[Any]:
         _, shape, dtype, fortran, data = self.state
         if not isinstance(dtype, _DType) or not isinstance(data, (bytes, bytearray)):
             raise _ForbiddenError("an array of what are no numbers")
-        order = "F" if fortran else "C"
+        order: Literal["F", "C"] = "F" if fortran else "C"
         return np.frombuffer(bytes(data), dtype.to_numpy()).reshape(shape, order=order)
 
 

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from ..._base.array_types import Bytes, Integers
 from ..._base.files import reading
 from ...errors import FileError
-from ..source import Source
+from ..source import Advance, Failed, Source
 
 # At most so many bytes of neighbouring images are read in one go.
 _BLOCK_BYTES = 4 << 20
@@ -50,7 +52,9 @@ class RecordFile(Source):
         self._bytes = int(np.prod(self._stored, dtype=np.int64)) * self._file_dtype.itemsize
         self._offset, self._stride = offset, stride or self._bytes
 
-    def read(self, indices, advance=None, failed=None):
+    def read(
+        self, indices: Integers, advance: Advance | None = None, failed: Failed | None = None
+    ) -> npt.NDArray[Any]:
         records = np.empty((len(indices), self._stride), np.uint8)
         block = max(1, _BLOCK_BYTES // max(1, self._stride))
         with reading(self.path), open(self.path, "rb", buffering=0) as file:
@@ -66,7 +70,7 @@ class RecordFile(Source):
             images = images.transpose(0, 2, 3, 1)
         return np.ascontiguousarray(images, self.dtype)
 
-    def _read_block(self, file: Any, indices: np.ndarray, records: np.ndarray) -> None:
+    def _read_block(self, file: Any, indices: Integers, records: Bytes) -> None:
         """Fills the first rows of `records` (rows of `stride` bytes) with images at `indices`."""
         count = len(indices)
         if count and np.array_equal(indices, np.arange(indices[0], indices[0] + count)):
@@ -77,9 +81,9 @@ class RecordFile(Source):
         for place, index in enumerate(indices):
             self._fill(file, int(index), records[place, : self._bytes])
 
-    def _fill(self, file: Any, index: int, target: np.ndarray) -> None:
+    def _fill(self, file: Any, index: int, target: Bytes) -> None:
         file.seek(self._offset + index * self._stride)
-        view = memoryview(target)
+        view = target.data
         while len(view):
             count = file.readinto(view)
             if not count:

