@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,10 @@ PYTHONS = (
 )
 
 
+# The minor version of the C library in Debian's releases that are older than some wheels.
+_GLIBC = {"bullseye": 31}
+
+
 @dataclass(frozen=True)
 class Platform:
     """One libninc and the modules that go with it.
@@ -62,6 +67,11 @@ class Platform:
     @property
     def folder(self) -> Path:
         return WORK / self.name
+
+    def runs_in(self, suite: str) -> bool:
+        """Whether the C library of that release of Debian is as new as these wheels' tag."""
+        match = re.match(r"manylinux_2_(\d+)_", self.tag)
+        return match is not None and int(match[1]) <= _GLIBC.get(suite, 1000)
 
     @property
     def python_list(self) -> list[Python]:

@@ -18,6 +18,9 @@ from platforms import WORK, Platform, Python
 # Where a root's programs find the network's names and certificates.
 _FROM_HERE = ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt")
 
+# Enters a root that has this machine's /proc, which is gone from it with the command.
+_ENTER = 'mkdir -p "$1/proc" && mount --bind /proc "$1/proc" && exec chroot "$@"'
+
 
 def root_of(suite: str, architecture: str, python: str) -> Path:
     """The root of a release of Debian with its Python, made where it is missing.
@@ -83,7 +86,7 @@ def interpreter_here(python: Python) -> str | None:
 def command_in(root: Path, architecture: str, words: Sequence[str]) -> list[str]:
     """The command that runs a root's program; the first word is its path in the root."""
     if architecture == "amd64":
-        return ["chroot", str(root), *words]
+        return ["unshare", "--mount", "sh", "-c", _ENTER, "sh", str(root), *words]
     if architecture == "arm64":
         return ["qemu-aarch64", "-L", str(root), str(root) + words[0], *words[1:]]
     sys.exit(f"wheels: nothing here runs programs for {architecture}")

@@ -55,7 +55,7 @@ def _run(
     """In words how the wheel was run, and where its results lie; None where nothing runs it."""
     if "musl" in platform.tag:
         return "nothing here runs Python on musl", None
-    if python.suite is None:
+    if python.suite is None or not platform.runs_in(python.suite):
         return _run_here(platform, python, wheel, pictures)
     suite = python.suite
     root = roots.root_of(suite, platform.debian, python.version)
@@ -86,7 +86,15 @@ def _run(
     _call([*install, "--only-binary=:all:", str(wheel), "pillow"])
     words = [word.replace(_HOME, str(home)) for word in words]
     command = roots.command_in(root, platform.debian, [interpreter, *words])
-    _call(["env", f"PYTHONPATH={site}", *command])
+    _call(["env", f"PYTHONPATH={site}", "CC=none", *command])
+    # Its programs would start this machine's compiler; Debian's cross compiler is here.
+    program, package = home / "predict", site / "ninc"
+    where = [f"-I{package / 'include'}", f"-L{package / 'lib'}"]
+    compiler = ["aarch64-linux-gnu-gcc", str(home / "examples" / "predict.c"), *where]
+    _call([*compiler, f"-Wl,-rpath,{package / 'lib'}", "-lninc", "-o", str(program)])
+    _call(
+        ["qemu-aarch64", "-L", str(root), str(program), str(home / "net.safetensors"), "16", "16"]
+    )
     return f"run in Debian {suite} under qemu-aarch64", home / "results.npz"
 
 

@@ -48,6 +48,12 @@ def test_each_platform_names_pythons_that_there_are(wheels):
         assert [python.tag for python in platform.python_list] == list(platform.pythons)
 
 
+def test_a_release_of_debian_may_be_too_old_for_a_wheel(wheels):
+    new, old = wheels["platforms"].named(["x86_64", "x86_64-old"])
+    assert not new.runs_in("bullseye") and new.runs_in("bookworm")
+    assert old.runs_in("bullseye") and old.runs_in("trixie")
+
+
 def test_platforms_are_found_by_name(wheels):
     platforms = wheels["platforms"]
     assert platforms.named([]) == list(platforms.PLATFORMS)
