@@ -128,11 +128,10 @@ _COMPARE = """
 import sys
 import numpy as np
 first, second = (np.load(path) for path in sys.argv[1:3])
-shared = [name for name in second if name in first]
 # An instruction set that the first has not, NEON, is held beside its best.
 best = next(iter(first)).partition(".")[0]
-pairs = [(first[name], second[name]) for name in shared] or [
-    (first[f"{best}.{name.partition('.')[2]}"], second[name]) for name in second]
+beside = lambda name: name if name in first else f"{best}.{name.partition('.')[2]}"
+pairs = [(first[beside(name)], second[name]) for name in second]
 assert pairs
 worst = 0.0
 for a, b in pairs:
