@@ -25,6 +25,16 @@ list(REMOVE_DUPLICATES NINC_RUNTIME)
 
 # ---- find_package(ninc) --------------------------------------------------------------------------
 install(EXPORT nincTargets NAMESPACE ninc:: DESTINATION ${NINC_CMAKE_DIR})
+# zig, which makes some of the wheels, links its own C++ library, libc++, into whatever it builds; on
+# Linux programs are made with another one.
+set(NINC_C_ALONE OFF)
+if(NINC_WHEEL AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  include(CheckCXXSymbolExists)
+  check_cxx_symbol_exists(_LIBCPP_VERSION version NINC_HAS_LIBCXX)
+  if(NINC_HAS_LIBCXX)
+    set(NINC_C_ALONE ON)
+  endif()
+endif()
 configure_package_config_file(cmake/nincConfig.cmake.in ${PROJECT_BINARY_DIR}/nincConfig.cmake
                               INSTALL_DESTINATION ${NINC_CMAKE_DIR})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/nincConfigVersion.cmake

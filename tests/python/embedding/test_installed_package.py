@@ -5,6 +5,7 @@ test_embedding.py.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,37 @@ def test_c_header_is_c(tmp_path, compiler, standard):
     warnings = "-pedantic -Wall -Wextra -Werror".split()
     include = ROOT / "cpp" / "include"
     run(require(compiler), f"-std={standard}", *warnings, "-fsyntax-only", "-I", include, source)
+
+
+# ---- find_package(ninc) --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "alone, languages, components, is_found",
+    [
+        ("ON", "C", "", True),
+        ("ON", "CXX", "", False),
+        ("ON", "CXX", "COMPONENTS C", True),
+        ("OFF", "CXX", "", True),
+    ],
+)
+def test_a_library_with_its_own_cxx_runtime_is_refused_to_cxx(
+    tmp_path, alone, languages, components, is_found
+):
+    package = tmp_path / "ninc"
+    for folder in ("lib", "include"):
+        shutil.copytree(CORE.parent / folder, package / folder)
+    config = package / "lib" / "cmake" / "ninc" / "nincConfig.cmake"
+    text, count = re.subn(r"NINC_C_ALONE \w+\)", f"NINC_C_ALONE {alone})", config.read_text())
+    assert count == 1
+    config.write_text(text)
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.21)\nproject(host LANGUAGES {languages})\n"
+        f"find_package(ninc CONFIG REQUIRED {components})\n"
+    )
+    status, output = configure(tmp_path, tmp_path / "build", ninc_DIR=config.parent)
+    assert (status == 0) == is_found, output
+    assert is_found or "carries a C++ library of its own" in " ".join(output.split())
 
 
 # ---- ninc.pc -------------------------------------------------------------------------------------
