@@ -7,8 +7,8 @@
 # Sets NINC_CUDA_SOURCES, what libninc is made of, and NINC_CUDA_DEFINITIONS.
 
 set(NINC_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (where nvcc is found), ON or OFF")
-set(NINC_CUDA_ARCHITECTURES 80 90 100 120 CACHE STRING
-    "Compute capabilities to compile binaries for; PTX of the oldest, 80, comes with them always")
+set(NINC_CUDA_ARCHITECTURES 75 80 90 100 120 CACHE STRING
+    "Compute capabilities to compile binaries for; PTX of 75 and 80 comes with them always")
 set(NINC_CUDA_COMPRESS ON CACHE BOOL
     "Compress the kernels in the library; OFF leaves their PTX as text, for the emulated driver")
 set(NINC_CUDA_PTXAS "" CACHE FILEPATH
@@ -85,7 +85,8 @@ set(NINC_NVCC_FLAGS -std=c++20 -O3 -fmad=false -I ${PROJECT_SOURCE_DIR}
 if(NINC_WERROR)
   list(APPEND NINC_NVCC_FLAGS -Werror all-warnings)
 endif()
-set(NINC_CUDA_VIRTUAL 80)
+# 7.5 without tensor cores, whose kernels a card of its own kind alone takes; 8.0 for all later ones.
+set(NINC_CUDA_VIRTUAL 75 80)
 set(NINC_CUDA_TARGETS "CUDA ${NINC_PTXAS_VERSION}, drivers from ${NINC_CUDA_DRIVER_TEXT}:")
 foreach(architecture IN LISTS NINC_CUDA_ARCHITECTURES)
   string(APPEND NINC_CUDA_TARGETS " sm_${architecture}")

@@ -57,11 +57,11 @@ TEST(DriverTest, NoDevice) {
 
 TEST(DriverTest, DeviceTooOld) {
   InOwnProcess([] {
-    Control::Set("capability", 75);
+    Control::Set("capability", 70);
     const auto devices = Value(Devices());
     ASSERT_EQ(devices.size(), 1u);
     EXPECT_EQ(devices[0].objection,
-              "emulated device is too old: it has compute capability 7.5, and ninc needs 8.0 or "
+              "emulated device is too old: it has compute capability 7.0, and ninc needs 7.5 or "
               "later");
     ExpectDeviceFailure(Context::Get().status(), {"cuda: " + devices[0].objection});
   });
