@@ -39,6 +39,9 @@ $(VENV)/.tools: tools/bootstrap.sh
 	@echo "Creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install cmake ninja 'scikit-build-core>=0.11' 'pybind11>=3'
+# The ptxas of CUDA 12, with which an nvcc of CUDA 13 makes kernels for drivers of CUDA 12.
+	@! command -v nvcc >/dev/null || $(PIP) install nvidia-cuda-nvcc-cu12==12.9.86 \
+	  || echo "Without a ptxas of CUDA 12 kernels need a driver of nvcc's own CUDA"
 	@touch $@
 
 # The build's own lines ("[12/40] Building ...") are its progress; the rest is in the log.

@@ -1,13 +1,19 @@
 # The CUDA backend: finds nvcc, compiles each cuda/*.cu into one fatbin and puts the fatbins into
 # the library as data. The host's side is plain C++, which includes and links nothing of CUDA.
 #
+# A binary runs on drivers of the major version of the ptxas that made it and on later ones, so a
+# ptxas of CUDA 12 beside an nvcc of CUDA 13 is what lets kernels run on drivers of CUDA 12.
+#
 # Sets NINC_CUDA_SOURCES, what libninc is made of, and NINC_CUDA_DEFINITIONS.
 
 set(NINC_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (where nvcc is found), ON or OFF")
-set(NINC_CUDA_ARCHITECTURES 80 90 100 120 CACHE STRING
-    "Compute capabilities to compile binaries for; PTX of the oldest, 80, comes with them always")
+set(NINC_CUDA_ARCHITECTURES 75 80 90 100 120 CACHE STRING
+    "Compute capabilities to compile binaries for; PTX of 75 and 80 comes with them always")
 set(NINC_CUDA_COMPRESS ON CACHE BOOL
     "Compress the kernels in the library; OFF leaves their PTX as text, for the emulated driver")
+set(NINC_CUDA_PTXAS "" CACHE FILEPATH
+    "The ptxas that makes the binaries, of CUDA 12.8 or later; empty: one of CUDA 12 where pip has \
+installed it (nvidia-cuda-nvcc-cu12) or in /usr/local, else nvcc's own")
 
 set(NINC_CUDA_MINIMUM 12.8)  # the first that knows sm_100 and sm_120
 
@@ -28,8 +34,6 @@ else()
     set(NINC_NVCC_VERSION 0)
     if(NINC_NVCC_OUTPUT MATCHES "release ([0-9]+)\\.([0-9]+)")
       set(NINC_NVCC_VERSION ${CMAKE_MATCH_1}.${CMAKE_MATCH_2})
-      # As the driver counts: 12080 is 12.8.
-      math(EXPR NINC_CUDA_TOOLKIT "${CMAKE_MATCH_1} * 1000 + ${CMAKE_MATCH_2} * 10")
     endif()
     if(NINC_NVCC_VERSION VERSION_LESS NINC_CUDA_MINIMUM)
       set(NINC_CUDA_OFF_REASON
@@ -71,26 +75,25 @@ if(NINC_CUDA_OFF_REASON)
 endif()
 set(NINC_HAS_CUDA TRUE)
 
+include(NincCudaTools)
+
 # ---- Compiling -----------------------------------------------------------------------------------
-set(NINC_CUDA_TARGETS "CUDA ${NINC_NVCC_VERSION}:")
 # -fmad=false as -ffp-contract=off for the host: a product and a sum are fused where the source says
 # fma and nowhere else.
-set(NINC_NVCC_FLAGS -std=c++20 -O3 -fmad=false -Xptxas -v -I ${PROJECT_SOURCE_DIR}
+set(NINC_NVCC_FLAGS -std=c++20 -O3 -fmad=false -I ${PROJECT_SOURCE_DIR}
                     -I ${PROJECT_SOURCE_DIR}/cpp/include ${NINC_NVCC_HOST})
 if(NINC_WERROR)
   list(APPEND NINC_NVCC_FLAGS -Werror all-warnings)
 endif()
+# 7.5 without tensor cores, whose kernels a card of its own kind alone takes; 8.0 for all later ones.
+set(NINC_CUDA_VIRTUAL 75 80)
+set(NINC_CUDA_TARGETS "CUDA ${NINC_PTXAS_VERSION}, drivers from ${NINC_CUDA_DRIVER_TEXT}:")
 foreach(architecture IN LISTS NINC_CUDA_ARCHITECTURES)
-  list(APPEND NINC_NVCC_FLAGS -gencode arch=compute_${architecture},code=sm_${architecture})
   string(APPEND NINC_CUDA_TARGETS " sm_${architecture}")
 endforeach()
-list(APPEND NINC_NVCC_FLAGS -gencode arch=compute_80,code=compute_80)
-string(APPEND NINC_CUDA_TARGETS " compute_80")
-if(NINC_CUDA_COMPRESS)
-  list(APPEND NINC_NVCC_FLAGS --compress-mode=size)
-else()
-  list(APPEND NINC_NVCC_FLAGS -no-compress)
-endif()
+foreach(architecture IN LISTS NINC_CUDA_VIRTUAL)
+  string(APPEND NINC_CUDA_TARGETS " compute_${architecture}")
+endforeach()
 
 set(NINC_CUDA_DIR ${PROJECT_BINARY_DIR}/cuda)
 file(MAKE_DIRECTORY ${NINC_CUDA_DIR})
@@ -102,9 +105,11 @@ foreach(source IN LISTS NINC_KERNEL_SOURCES)
   set(fatbin ${NINC_CUDA_DIR}/${name}.fatbin)
   add_custom_command(
       OUTPUT ${fatbin}
-      COMMAND ${CMAKE_COMMAND} -DLOG=${NINC_CUDA_DIR}/${name}.log
-              -P ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake --
-              ${NINC_NVCC} ${NINC_NVCC_FLAGS} -MD -MF ${fatbin}.d -fatbin -o ${fatbin} ${source}
+      COMMAND ${CMAKE_COMMAND} -DSOURCE=${source} -DFATBIN=${fatbin}
+              -DLOG=${NINC_CUDA_DIR}/${name}.log -DPTXAS=${NINC_PTXAS}
+              -DFATBINARY=${NINC_FATBINARY} -DCOMPRESS=${NINC_CUDA_COMPRESSION}
+              "-DVIRTUAL=${NINC_CUDA_VIRTUAL}" "-DREAL=${NINC_CUDA_ARCHITECTURES}"
+              -P ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake -- ${NINC_NVCC} ${NINC_NVCC_FLAGS}
       DEPENDS ${source} ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake
       DEPFILE ${fatbin}.d
       COMMENT "Compiling kernels ${name}.cu"
@@ -123,7 +128,7 @@ set_property(SOURCE cuda/runtime/modules.cc APPEND PROPERTY
 
 file(GLOB_RECURSE NINC_CUDA_SOURCES CONFIGURE_DEPENDS cuda/*.cc)
 list(FILTER NINC_CUDA_SOURCES EXCLUDE REGEX "/unavailable\\.cc$")
-set(NINC_CUDA_DEFINITIONS NINC_CUDA=1 NINC_CUDA_TOOLKIT=${NINC_CUDA_TOOLKIT})
+set(NINC_CUDA_DEFINITIONS NINC_CUDA=1 NINC_CUDA_DRIVER=${NINC_CUDA_DRIVER})
 set_property(SOURCE cuda/runtime/devices.cc APPEND PROPERTY
              COMPILE_DEFINITIONS NINC_CUDA_TARGETS="${NINC_CUDA_TARGETS}")
 message(STATUS "CUDA: kernels by ${NINC_NVCC}, ${NINC_CUDA_TARGETS}")

@@ -2,7 +2,9 @@
 #include "cuda/cuda_backend.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "cuda/compile.h"
 #include "cuda/runtime/context.h"
@@ -14,6 +16,23 @@ namespace {
 // A graph holds some kilobytes on the device for each kernel. More than this many different plans
 // on one stream is a program that changes its input's shape all the time and gains little by them.
 constexpr size_t kMaxRecordings = 64;
+
+// The step in plain float32, whatever precision it asks for.
+StepOp WithoutTensorCores(StepOp step) {
+  std::visit(
+      [](auto& op) {
+        using Op = std::decay_t<decltype(op)>;
+        if constexpr (std::is_same_v<Op, step::Conv2d> ||
+                      std::is_same_v<Op, step::Conv2dBackwardData> ||
+                      std::is_same_v<Op, step::Conv2dBackwardWeights>) {
+          op.problem.method = ConvMethod::kDirect;
+        } else if constexpr (std::is_same_v<Op, step::MlpConv>) {
+          for (Conv2dProblem& layer : op.problem.layers) layer.method = ConvMethod::kDirect;
+        }
+      },
+      step);
+  return step;
+}
 
 void FreeMemory(std::byte* memory, size_t) {
   const Result<Context*> context = Context::Get();
@@ -76,7 +95,9 @@ Status CudaBackend::RunRecorded(const RecordingKey& key, Status (*body)(void*), 
 Result<std::optional<Kernel>> CudaBackend::Compile(const StepOp& step,
                                                    std::span<const Value> values) const {
   const CompileContext context{values};
-  return CompileEach(step, [&](const auto& op) { return cuda::Compile(op, context); });
+  const auto compile = [&](const auto& op) { return cuda::Compile(op, context); };
+  if (stream_->context().has_tf32()) return CompileEach(step, compile);
+  return CompileEach(WithoutTensorCores(step), compile);
 }
 
 }  // namespace ninc::cuda

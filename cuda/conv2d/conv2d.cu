@@ -145,12 +145,14 @@ __device__ __forceinline__ void AddFewColumns(uint32_t gathered, uint32_t packed
 NINC_CONVOLUTION(strict_128x32, kStrict, 4, 1, 4)
 NINC_CONVOLUTION(strict_128x64, kStrict, 4, 2, 2)
 NINC_CONVOLUTION(strict_64x96, kStrict, 2, 3, 2)
+#if NINC_HAS_TF32
 NINC_CONVOLUTION(split_128x32, kSplit, 4, 1, 3)
 NINC_CONVOLUTION(split_128x64, kSplit, 4, 2, 2)
 NINC_CONVOLUTION(split_64x96, kSplit, 2, 3, 2)
 NINC_CONVOLUTION(reduced_128x32, kReduced, 4, 1, 4)
 NINC_CONVOLUTION(reduced_128x64, kReduced, 4, 2, 2)
 NINC_CONVOLUTION(reduced_64x96, kReduced, 2, 3, 3)
+#endif
 
 // Up to 16 channels, a network's classes: a warp tile would be mostly padding. A thread sums one
 // pixel's channels over half of each stage by plain float32 products.

@@ -223,12 +223,14 @@ __device__ __forceinline__ void SumProducts(const Conv2dWeightGradientArgs& args
 NINC_WEIGHT_GRADIENT(strict_128x32, kStrict, 4, 1)
 NINC_WEIGHT_GRADIENT(strict_128x64, kStrict, 4, 2)
 NINC_WEIGHT_GRADIENT(strict_64x96, kStrict, 2, 3)
+#if NINC_HAS_TF32
 NINC_WEIGHT_GRADIENT(split_128x32, kSplit, 4, 1)
 NINC_WEIGHT_GRADIENT(split_128x64, kSplit, 4, 2)
 NINC_WEIGHT_GRADIENT(split_64x96, kSplit, 2, 3)
 NINC_WEIGHT_GRADIENT(reduced_128x32, kReduced, 4, 1)
 NINC_WEIGHT_GRADIENT(reduced_128x64, kReduced, 4, 2)
 NINC_WEIGHT_GRADIENT(reduced_64x96, kReduced, 2, 3)
+#endif
 
 // A block adds up 32 weights of 32 output channels: neighbouring threads read neighbouring output
 // channels of a chunk's sums, and write neighbouring weights of one output channel.

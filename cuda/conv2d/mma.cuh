@@ -5,6 +5,10 @@
 
 #include <cstdint>
 
+// Cards before compute capability 8.0 have neither tensor cores that take TF32 nor these copies.
+// There are no kernels of such products for them, and their copies are loads and stores.
+#define NINC_HAS_TF32 (__CUDA_ARCH__ >= 800)
+
 namespace ninc::cuda {
 
 // Tensor cores take TF32, 8 bits of exponent and 10 of fraction, from a float32's upper bits and
@@ -82,6 +86,8 @@ __device__ __forceinline__ float4 Load4(uint32_t from) {
   return v;
 }
 
+#if NINC_HAS_TF32
+
 // Starts a copy of 16 or 4 bytes to shared memory, or writes zeros where `valid` is false: `from`
 // is then not read and may be any address.
 __device__ __forceinline__ void CopyAsync16(uint32_t to, const float* from, bool valid) {
@@ -105,5 +111,26 @@ template <int kPending>
 __device__ __forceinline__ void WaitForCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
 }
+
+#else
+
+// The same, done when they return: who waits for a group waits for nothing.
+__device__ __forceinline__ void CopyAsync16(uint32_t to, const float* from, bool valid) {
+  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  if (valid) v = *reinterpret_cast<const float4*>(from);
+  asm volatile("st.shared.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(to), "f"(v.x), "f"(v.y), "f"(v.z),
+               "f"(v.w)
+               : "memory");
+}
+__device__ __forceinline__ void CopyAsync4(uint32_t to, const float* from, bool valid) {
+  float v = 0.0f;
+  if (valid) v = *from;
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(to), "f"(v) : "memory");
+}
+__device__ __forceinline__ void CommitCopies() {}
+template <int kPending>
+__device__ __forceinline__ void WaitForCopies() {}
+
+#endif  // NINC_HAS_TF32
 
 }  // namespace ninc::cuda

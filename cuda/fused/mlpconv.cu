@@ -124,9 +124,11 @@ __device__ __forceinline__ void RunChain(const MlpConvArgs& args) {
 
 NINC_MLPCONV(strict_64x96, kStrict, 2, 3)
 NINC_MLPCONV(strict_32x192, kStrict, 1, 6)
+#if NINC_HAS_TF32
 NINC_MLPCONV(split_64x96, kSplit, 2, 3)
 NINC_MLPCONV(split_32x192, kSplit, 1, 6)
 NINC_MLPCONV(reduced_64x96, kReduced, 2, 3)
 NINC_MLPCONV(reduced_32x192, kReduced, 1, 6)
+#endif
 
 }  // namespace ninc::cuda

@@ -29,14 +29,14 @@ struct MlpConvArgs {
 // The shared memory of a block of kRows pixels whose layers have at most kColumns channels, in
 // floats: the map between two layers, with the gathered stages of the first layer in its place
 // before there is one; the stages of weights; where each pixel comes from (see GatherAlongDepth).
-// Few enough for a block on every device, 99 KB.
+// Few enough for a block on every device, 64 KB.
 template <int kRows, int kColumns>
 struct ChainMemory {
   static constexpr int kPacked = kRows * kColumns;
   static constexpr int kPixels = kPacked + kStages * kColumns * kDepth;
   static constexpr int kBytes = (kPixels + 4 * kRows) * 4;
   static_assert(kStages * kDepth <= kColumns, "the gathered stages fit where the map will be");
-  static_assert(kBytes <= 99 * 1024);
+  static_assert(kBytes <= 64 * 1024);
 };
 
 }  // namespace ninc::cuda

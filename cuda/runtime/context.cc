@@ -65,6 +65,7 @@ Status Context::Open() {
   const DeviceInfo& info = devices.front();
   if (!info.objection.empty()) return DeviceFailure("cuda: " + info.objection);
   device_name_ = info.name;
+  compute_capability_ = info.compute_capability;
   const std::string where = "cuda: " + device_name_ + ": using the device";
   NINC_RETURN_IF_ERROR(Check(driver_.DeviceGet(&device_, 0), where));
   int shared_bytes = 0;

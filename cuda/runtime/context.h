@@ -49,6 +49,8 @@ class Context {
   Status WaitForForeignStream(uint64_t stream);
 
   const std::string& device_name() const { return device_name_; }
+  // Whether there are tensor cores that take TF32: those of Turing do not.
+  bool has_tf32() const { return compute_capability_ >= 80; }
   size_t max_shared_bytes() const { return max_shared_bytes_; }  // of a block, with opt-in
   MemoryUse memory() const;
   Result<size_t> FreeMemory();  // bytes free on the device, whoever holds the rest
@@ -75,6 +77,7 @@ class Context {
   abi::Device device_ = 0;
   abi::Context context_ = nullptr;
   std::string device_name_;
+  int compute_capability_ = 0;  // 90 is 9.0
   size_t max_shared_bytes_ = 0;
   std::unique_ptr<State> state_;
 };

@@ -5,7 +5,7 @@
 namespace ninc::cuda {
 namespace {
 
-constexpr int kOldest = 80;  // compute capability that the kernels are written for: cp.async, TF32
+constexpr int kOldest = 75;  // compute capability that there are kernels for
 
 Result<DeviceInfo> Describe(const Driver& driver, int ordinal) {
   DeviceInfo info;
@@ -33,7 +33,7 @@ Result<DeviceInfo> Describe(const Driver& driver, int ordinal) {
   info.compute_capability = major * 10 + minor;
   if (info.compute_capability < kOldest) {
     info.objection = info.name + " is too old: it has compute capability " + std::to_string(major) +
-                     "." + std::to_string(minor) + ", and ninc needs 8.0 or later";
+                     "." + std::to_string(minor) + ", and ninc needs 7.5 or later";
   }
   return info;
 }

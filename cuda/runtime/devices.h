@@ -30,8 +30,8 @@ Result<std::vector<DeviceInfo>> Devices();
 // A stream of the first visible device, to run networks on; or the one sentence why there is none.
 Result<std::shared_ptr<Backend>> OpenBackend();
 
-// "13.0: sm_80 sm_90 sm_100 sm_120 compute_80": compiler and targets of the embedded kernels; empty
-// in a build without them.
+// "CUDA 12.9, drivers from 12.0: sm_80 sm_90 sm_100 sm_120 compute_80": the embedded kernels'
+// ptxas, what they need and their targets; empty in a build without them.
 const char* CompiledFor();
 
 }  // namespace ninc::cuda

@@ -30,6 +30,9 @@ std::string Need() {
          " or later";
 }
 
+// The first driver with cuFuncGetParamInfo.
+constexpr int kParamInfoVersion = 12040;
+
 void* Find(void* library, GetProcAddress get, const char* name, const char* exported,
            int version = kDeclaredVersion) {
   void* function = nullptr;
@@ -48,8 +51,10 @@ Status LoadFunctions(void* library, Driver* driver) {
   }
   NINC_CUDA_FUNCTIONS(NINC_CUDA_LOAD)
 #undef NINC_CUDA_LOAD
-  driver->FuncGetParamInfo = reinterpret_cast<decltype(driver->FuncGetParamInfo)>(
-      Find(library, get, "cuFuncGetParamInfo", "cuFuncGetParamInfo", 12040));
+  if (driver->version >= kParamInfoVersion) {
+    driver->FuncGetParamInfo = reinterpret_cast<decltype(driver->FuncGetParamInfo)>(
+        Find(library, get, "cuFuncGetParamInfo", "cuFuncGetParamInfo", kParamInfoVersion));
+  }
   return {};
 }
 
@@ -124,7 +129,7 @@ std::string VersionText(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-int NeededDriverVersion() { return NINC_CUDA_TOOLKIT / 1000 * 1000; }
+int NeededDriverVersion() { return NINC_CUDA_DRIVER; }
 
 Status CheckNotForked() {
   const pid_t pid = owner;

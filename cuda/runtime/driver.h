@@ -30,8 +30,8 @@ struct Driver {
 // "13.0" of 13000.
 std::string VersionText(int version);
 
-// The oldest driver that runs the embedded binaries: cubins of one CUDA major version run on every
-// driver of that major version or a later one.
+// The oldest driver that runs the embedded binaries: cubins made by a ptxas of one CUDA major
+// version run on every driver of that major version or a later one.
 int NeededDriverVersion();
 
 // DeviceFailure in a process that was forked after its parent had initialised the driver, which

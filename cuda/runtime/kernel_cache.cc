@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cuda/runtime/context.h"
+#include "cuda/runtime/devices.h"
 #include "cuda/runtime/modules.h"
 
 namespace ninc::cuda {
@@ -77,12 +78,10 @@ Result<abi::Module> KernelCache::LoadModule(Context& context, const char* name) 
   const Driver& driver = context.driver();
   const abi::Result code = driver.ModuleLoadData(&module, embedded->image);
   if (code == abi::kNoBinaryForGpu || code == abi::kUnsupportedPtxVersion) {
-    // No cubin is for this device, and the driver cannot compile the PTX: it is older than nvcc
-    // was.
     return DeviceFailure("cuda: the driver for CUDA " + VersionText(driver.version) +
-                         " has to compile the kernels for " + context.device_name() +
-                         ", which needs a driver for CUDA " + VersionText(NINC_CUDA_TOOLKIT) +
-                         " or later: " + driver.Describe(code));
+                         " finds no kernels for " + context.device_name() +
+                         " in this build, whose kernels are for " + CompiledFor() + ": " +
+                         driver.Describe(code));
   }
   NINC_RETURN_IF_ERROR(
       context.Check(code, "cuda: loading the kernels of module " + std::string(name)));

@@ -36,6 +36,17 @@ int64_t* Settings::Find(const std::string& name) {
   return nullptr;
 }
 
+int64_t Settings::MostSharedBytes() const {
+  if (shared_bytes > 0) return shared_bytes;
+  // By compute capability, from the table of the CUDA programming guide.
+  constexpr std::pair<int64_t, int64_t> kKiB[] = {{120, 99}, {90, 227}, {89, 99}, {87, 163},
+                                                  {86, 99},  {80, 163}, {75, 64}, {70, 96}};
+  for (const auto& [least, kib] : kKiB) {
+    if (capability >= least) return kib * 1024;
+  }
+  return 48 * 1024;
+}
+
 FakeDriver::FakeDriver() {
   for (const auto& [name, member] : kSettings) {
     std::string variable = std::string("NINC_EMULATOR_") + name;

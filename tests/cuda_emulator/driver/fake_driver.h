@@ -29,12 +29,12 @@ namespace abi = cuda::abi;
 // What tests set, by name or by the environment: NINC_EMULATOR_DRIVER=12040.
 struct Settings {
   int64_t devices = 1;
-  int64_t driver = NINC_CUDA_TOOLKIT;
-  int64_t ptx = 0;  // 90: refuses PTX of a later version than 9.0; 0: takes any
+  int64_t driver = NINC_CUDA_DRIVER;  // the oldest that the kernels are built for
+  int64_t ptx = 0;  // 70: refuses PTX of a later version than 7.0; 0: than the driver's own
   int64_t capability = 80;
   int64_t multiprocessors = 108;
   int64_t memory = int64_t{8} << 30;  // bytes
-  int64_t shared_bytes = 163 * 1024;  // of a block, with opt-in
+  int64_t shared_bytes = 0;           // of a block, with opt-in; 0: as such a card has
   int64_t fail_allocation = 0;        // the n-th allocation from now has no memory
   int64_t fail_pinned = 0;            // the same of pinned memory
   int64_t fail_launch = 0;            // the n-th launch from now is refused
@@ -42,6 +42,7 @@ struct Settings {
   int64_t count = 0;                  // whether kernels are counted
   int64_t leaks_fail = 0;             // whether a leak makes the process's exit status 97
   int64_t* Find(const std::string& name);
+  int64_t MostSharedBytes() const;  // see shared_bytes
 };
 
 struct FakeDriver;

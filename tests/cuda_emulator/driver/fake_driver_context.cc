@@ -150,7 +150,7 @@ NINC_FAKE cuDeviceGetAttribute(int* value, abi::DeviceAttribute attribute, abi::
         *value = static_cast<int>(settings.capability % 10);
         return abi::kSuccess;
       case abi::kMaxSharedMemoryPerBlockOptin:
-        *value = static_cast<int>(settings.shared_bytes);
+        *value = static_cast<int>(settings.MostSharedBytes());
         return abi::kSuccess;
     }
     return driver.Misuse("cuDeviceGetAttribute", "an attribute that is not emulated",

@@ -1,9 +1,8 @@
 // The emulated driver: modules, functions, launches.
-#include <cstdio>
 #include <cstring>
 
 #include "cuda_emulator/driver/fake_driver.h"
-#include "cuda_emulator/driver/fake_driver_fatbin.h"
+#include "cuda_emulator/driver/fake_driver_image.h"
 #include "cuda_emulator/machine/launch.h"
 
 using namespace ninc::emulator;  // NOLINT: the functions below are the driver's, outside any
@@ -24,16 +23,6 @@ abi::Result NoFunction(FakeDriver& driver, const char* name) {
 
 std::string Dimensions(const uint32_t (&size)[3]) {
   return std::to_string(size[0]) + "x" + std::to_string(size[1]) + "x" + std::to_string(size[2]);
-}
-
-// 90 of ".version 9.0".
-int64_t PtxVersion(const std::string& ptx) {
-  int major = 0;
-  int minor = 0;
-  const size_t at = ptx.find(".version ");
-  if (at == std::string::npos) return 0;
-  return std::sscanf(ptx.c_str() + at, ".version %d.%d", &major, &minor) == 2 ? major * 10 + minor
-                                                                              : 0;
 }
 
 // Whether a device could run it, as the real driver answers.
@@ -94,18 +83,29 @@ Work LaunchWork(abi::Function handle, std::shared_ptr<const Launch> launch) {
 NINC_FAKE cuModuleLoadData(abi::Module* handle, const void* image) {
   constexpr char kName[] = "cuModuleLoadData";
   return Enter(kName, Need::kContext, [&](FakeDriver& driver) {
-    const ninc::Result<std::string> ptx = PtxOfFatbin(image);
-    if (!ptx.ok()) return driver.Misuse(kName, ptx.status().message(), abi::kInvalidImage);
-    if (driver.settings.ptx > 0 && PtxVersion(ptx.value()) > driver.settings.ptx) {
-      return abi::kUnsupportedPtxVersion;
+    const Settings& settings = driver.settings;
+    const ImageChoice choice =
+        ChooseImage(image, settings.driver, settings.capability, settings.ptx);
+    // A right program meets these two: on a card or a driver that its build does not know.
+    if (choice.code == abi::kNoBinaryForGpu || choice.code == abi::kUnsupportedPtxVersion) {
+      return choice.code;
     }
-    ninc::Result<std::unique_ptr<Module>> parsed = Module::Parse(ptx.value());
+    if (choice.code != abi::kSuccess) return driver.Misuse(kName, choice.text, choice.code);
+    ninc::Result<std::unique_ptr<Module>> parsed = Module::Parse(choice.text);
     if (!parsed.ok()) return driver.Misuse(kName, parsed.status().message(), abi::kInvalidPtx);
     auto module = std::make_unique<FakeModule>();
     module->module = std::move(parsed).value();
     const ninc::Status placed = module->module->Place(&driver.memory);
     if (!placed.ok()) return driver.Misuse(kName, placed.message(), abi::kOutOfMemory);
     for (const auto& function : module->module->functions()) {
+      if (function->static_shared_bytes > kSharedBytes) {
+        return driver.Misuse(kName,
+                             function->name + " declares " +
+                                 std::to_string(function->static_shared_bytes) +
+                                 " bytes of shared memory, at most " +
+                                 std::to_string(kSharedBytes) + " are possible",
+                             abi::kInvalidPtx);
+      }
       auto known = std::make_unique<FakeFunction>();
       known->module = module.get();
       known->function = function.get();
@@ -187,7 +187,8 @@ NINC_FAKE cuFuncSetAttribute(abi::Function handle, abi::FunctionAttribute attrib
     if (attribute != abi::kMaxDynamicSharedSizeBytes) {
       return driver.Misuse(kName, "an attribute that is not emulated", abi::kInvalidValue);
     }
-    const int64_t most = driver.settings.shared_bytes - function->function->static_shared_bytes;
+    const int64_t most =
+        driver.settings.MostSharedBytes() - function->function->static_shared_bytes;
     if (value < 0 || value > most) {
       return driver.Misuse(kName, "more shared memory than a block can have", abi::kInvalidValue);
     }

@@ -95,6 +95,7 @@ void WaitAll(Warp& warp, const Instruction& instruction, uint32_t lanes) {
 
 void DecodeCp(Decoder& d) {
   if (!d.Take("async")) return d.Fail("no .async");
+  if (!d.NeedTarget(80)) return;
   if (d.Take("commit_group")) {
     if (d.NeedOperands(0, 0)) d.Run(&Commit);
     return;

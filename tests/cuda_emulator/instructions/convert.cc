@@ -184,6 +184,7 @@ void DecodeCvt(Decoder& d) {
   if (d.Take("rna")) {
     if (!d.Take("tf32")) return d.Fail(".rna to another type than .tf32");
     if (d.TakeType() != Type::kF32) return d.Fail(".tf32 from another type than .f32");
+    if (!d.NeedTarget(80)) return;
     if (!d.NeedOperands(2, 2)) return;
     d.To(0, Type::kB32), d.From(1, Type::kF32);
     return d.Run(&Unary<uint32_t, float, &RoundToTf32>);

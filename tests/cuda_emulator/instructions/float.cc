@@ -117,6 +117,7 @@ T Larger(T a, T b) {
 template <auto kFloat, auto kFloatNan, auto kDouble>
 void DecodeMinMax(Decoder& d, Type type) {
   const bool nan = d.Take("NaN");
+  if (nan && !d.NeedTarget(80)) return;
   const bool ftz = d.Take("ftz");
   SetClass(d, type);
   if (!d.NeedOperands(3, 3)) return;

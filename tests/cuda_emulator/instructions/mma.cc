@@ -90,6 +90,7 @@ void DecodeMma(Decoder& d) {
   const bool types =
       d.TakeType() == Type::kF32 && d.Take("tf32") && d.Take("tf32") && d.TakeType() == Type::kF32;
   if (!types) return d.Fail("types other than .f32.tf32.tf32.f32");
+  if (!d.NeedTarget(80)) return;
   if (!d.NeedOperands(4, 4)) return;
   constexpr const char* kLengths = "fragments of other lengths";
   const size_t halves = deep ? 2 : 1;

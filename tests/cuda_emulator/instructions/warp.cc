@@ -182,7 +182,7 @@ void DecodeMatch(Decoder& d) {
 }
 
 void DecodeRedux(Decoder& d) {
-  if (!NeedSync(d)) return;
+  if (!NeedSync(d) || !d.NeedTarget(80)) return;
   const int operation = d.NeedOne({"add", "min", "max", "and", "or", "xor"}, "operation");
   const Type type = d.TakeType();
   if (!d.NeedOperands(3, 3)) return;

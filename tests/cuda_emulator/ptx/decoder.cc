@@ -174,6 +174,14 @@ Type Decoder::TakeType() {
   return Type::kNone;
 }
 
+bool Decoder::NeedTarget(int least) {
+  const int target = function().target;
+  if (target >= least) return true;
+  Fail("needs sm_" + std::to_string(least) + " or later, and the target is sm_" +
+       std::to_string(target));
+  return false;
+}
+
 bool Decoder::NeedOperands(size_t least, size_t most) {
   if (operands() >= least && operands() <= most) return true;
   Fail(std::to_string(operands()) + " operands");

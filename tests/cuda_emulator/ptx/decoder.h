@@ -105,6 +105,9 @@ class Decoder {
   // Removes the first modifier that is a type. An error if there is none.
   Type TakeType();
 
+  // Fails where the module's target lacks the instruction: 80 is sm_80.
+  bool NeedTarget(int least);
+
   size_t operands() const { return operands_.size(); }
   const SourceOperand& operand(size_t index) const { return operands_[index]; }
   bool NeedOperands(size_t least, size_t most);

@@ -62,6 +62,7 @@ struct SpecialSlot {
 // One entry of a module.
 struct Function {
   std::string name;
+  int target = 0;  // the module's, 80 is sm_80
   std::vector<Parameter> parameters;
   uint32_t parameter_bytes = 0;
   uint32_t static_shared_bytes = 0;

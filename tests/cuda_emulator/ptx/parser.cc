@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstring>
 
 namespace ninc::emulator {
@@ -95,7 +96,9 @@ Status Parser::ParseModule() {
 }
 
 Status Parser::ParseTopLevel() {
-  if (Peek().Is(".version") || Peek().Is(".target") || Peek().Is(".file")) {
+  if (Peek().Is(".version")) return ParseVersion();
+  if (Peek().Is(".target")) return ParseTarget();
+  if (Peek().Is(".file")) {
     SkipLine();
     return {};
   }
@@ -117,6 +120,28 @@ Status Parser::ParseTopLevel() {
   }
   if (Peek().Is(".func")) return Error("functions other than entries are not emulated");
   return Error("unknown directive");
+}
+
+// .version 7.8: no number of the lexer's, so it is read from the text.
+Status Parser::ParseVersion() {
+  const std::string line(ptx_.substr(Peek().position, 40));
+  int major = 0;
+  int minor = 0;
+  if (std::sscanf(line.c_str(), ".version %d.%d", &major, &minor) != 2) {
+    return Error("a version is needed");
+  }
+  version_ = 10 * major + minor;
+  SkipLine();
+  return {};
+}
+
+// .target sm_80, with more words after a comma
+Status Parser::ParseTarget() {
+  Next();
+  const std::string word(Peek().text);
+  if (std::sscanf(word.c_str(), "sm_%d", &target_) != 1) return Error("a target is needed");
+  SkipLine();
+  return {};
 }
 
 Result<Parser::Declaration> Parser::ParseDeclaration() {
@@ -221,6 +246,7 @@ Status Parser::DeclareShared(const Declaration& declaration, bool dynamic, Funct
 
 Status Parser::ParseEntry() {
   auto function = std::make_unique<Function>();
+  function->target = target_;
   if (Peek().kind != Token::kWord) return Error("a name is needed");
   function->name = std::string(Next().text);
   if (Accept('(')) NINC_RETURN_IF_ERROR(ParseParameters(function.get()));

@@ -53,6 +53,8 @@ class Parser {
 
   // directives
   Status ParseTopLevel();
+  Status ParseVersion();
+  Status ParseTarget();
   Status ParseVariable(std::string_view space, bool is_extern, Body* body);
   Result<Declaration> ParseDeclaration();
   Status ParseInitializer(Declaration* declaration);
@@ -74,6 +76,8 @@ class Parser {
   std::vector<Token> tokens_;
   size_t at_ = 0;
   Module* module_;
+  int version_ = 0;  // of the PTX, 78 is 7.8
+  int target_ = 0;   // 80 is sm_80
   // Shared memory declared outside functions: laid out in each function that comes after it.
   std::vector<std::pair<Declaration, bool>> module_shared_;
 };

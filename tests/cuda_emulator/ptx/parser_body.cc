@@ -71,6 +71,9 @@ Status Parser::ParseStatement(Body* body) {
   }
   if (Accept(".pragma")) {  // advice for the assembler
     if (Peek().kind != Token::kString) return Error("a string is needed");
+    if (Peek().text.substr(0, 15) == "used_bytes_mask" && version_ < 83) {
+      return Error("this pragma is of PTX 8.3 and later");
+    }
     Next();
     return Expect(';');
   }

@@ -79,6 +79,37 @@ TEST(ParserTest, UnknownOpcodesAndModifiersAreErrors) {
             "PTX line 7: cvt.rz.f32.f64: a directed rounding between types");
 }
 
+// What ptxas refuses as well: instructions that cards of the target lack, and what the version of
+// PTX does not know.
+TEST(ParserTest, TargetAndVersionLimitWhatIsThere) {
+  const auto error_of = [](const std::string& body, const std::string& version,
+                           const char* target) {
+    std::string text = KernelText(".param .u64 data", body);
+    text.replace(text.find("9.0"), 3, version).replace(text.find("sm_80"), 5, target);
+    const auto module = Module::Parse(text);
+    return module.ok() ? "" : module.status().message();
+  };
+  for (const std::string body :
+       {"cp.async.ca.shared.global [%r0], [%rd0], 4;", "cp.async.commit_group;",
+        "cp.async.wait_group 1;", "redux.sync.add.u32 %r0, %r1, -1;", "cvt.rna.tf32.f32 %r0, %f0;",
+        "min.NaN.f32 %f0, %f1, %f2;",
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f0, %f1, %f2, %f3}, {%r3, %r3, %r3, "
+        "%r3}, {%r3, %r3}, {%f0, %f1, %f2, %f3};"}) {
+    EXPECT_EQ(error_of(body, "7.8", "sm_80"), "") << body;
+    EXPECT_NE(error_of(body, "7.8", "sm_75").find("needs sm_80 or later, and the target is sm_75"),
+              std::string::npos)
+        << body;
+  }
+  const std::string pragma = ".pragma \"used_bytes_mask 65520\";";
+  EXPECT_EQ(error_of(pragma, "8.3", "sm_80"), "");
+  EXPECT_EQ(error_of(pragma, "8.2", "sm_80"),
+            "PTX line 7: this pragma is of PTX 8.3 and later, got 'used_bytes_mask 65520'");
+  EXPECT_EQ(Module::Parse(".version x\n").status().message(),
+            "PTX line 1: a version is needed, got '.version'");
+  EXPECT_EQ(Module::Parse(".target x\n").status().message(),
+            "PTX line 1: a target is needed, got 'x'");
+}
+
 TEST(ParserTest, BrokenTextIsAnError) {
   EXPECT_EQ(ErrorOf("bra $NOWHERE;"), "PTX line 7: label $NOWHERE leads nowhere");
   EXPECT_EQ(ErrorOf("@%r0 add.u32 %r0, %r1, %r2;"), "PTX line 7: the guard %r0 is no predicate");

@@ -74,6 +74,37 @@ assert (net.to("cpu")(x) == want).all()
 """)
 
 
+def test_a_turing_card_computes_in_float32():
+    run(
+        """
+want = net(x)
+net.to("cuda")
+assert "tf32" not in net.plan((6, 3, 8, 8)).describe()
+for net.precision in ("float32", "strict", "fast"):
+    assert np.abs(net(x) - want).max() <= 2e-5 * np.abs(want).max()
+optimizer = ninc.SGD(0.05)
+loss = float(ninc.Trainer(net, optimizer).step(x, labels))
+assert abs(loss - ninc.Trainer(network(), optimizer).step(x, labels)) < 1e-5
+""",
+        NINC_EMULATOR_CAPABILITY="75",
+    )
+
+
+def test_a_driver_that_is_too_old_is_named_beside_the_one_needed():
+    run(
+        """
+try:
+    net.to("cuda")
+    raise SystemExit("taken")
+except ninc.DeviceError as error:
+    text = str(error)
+assert text.startswith("cuda: the driver is too old: it is for CUDA 11.8, and the kernels"), text
+assert " need a driver for CUDA 1" in text and text.endswith(".0 or later"), text
+""",
+        NINC_EMULATOR_DRIVER="11080",
+    )
+
+
 def test_a_graph_that_grows_stays_there():
     run("""
 graph = nn.Graph(seed=1)
