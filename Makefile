@@ -133,11 +133,14 @@ $(VENV)/.zig: $(VENV)/.tools
 check-targets: $(VENV)/.zig
 	@$(BIN)/python tools/check_targets.py
 
-# Before a release: the sdist and what builds from it, twice, and every wheel that is uploaded.
+# Before a release: the sdist and what builds from it, twice; then every wheel that is uploaded, built,
+# installed and run, which takes Debian and root.
 release-check: $(VENV)/.tools
 	@$(PIP) install build twine
-	@$(MAKE) wheels
 	@PYTHON=$(BIN)/python tools/release_check.sh
+	@$(MAKE) wheels
+	@$(MAKE) try-wheels
+	@$(BIN)/python -m twine check --strict dist/*.tar.gz dist/wheels/*.whl
 
 asan tsan: %san: $(VENV)/.test-tools
 	@$(BIN)/cmake --preset $@ --log-level=WARNING
@@ -198,7 +201,7 @@ check-all:
 
 # The documents as a site, with the interface from docstrings: build/docs/index.html.
 $(VENV)/.docs-tools: $(VENV)/.tools
-	@$(PIP) install sphinx furo myst-parser sphinx-copybutton
+	@$(PIP) install sphinx==9.0.4 furo==2025.12.19 myst-parser==5.2.0 sphinx-copybutton==0.5.2
 	@touch $@
 
 docs: $(VENV)/.installed $(VENV)/.docs-tools
@@ -239,7 +242,7 @@ lint: $(VENV)/.lint-tools
 	@tools/check_lengths.sh
 
 $(VENV)/.type-tools: $(VENV)/.tools
-	@$(PIP) install mypy 'pyright[nodejs]'
+	@$(PIP) install mypy==2.4.1 'pyright[nodejs]==1.1.414'
 	@touch $@
 
 # The stub of the core beside the module; the package; then users' programs as strict users check

@@ -52,7 +52,7 @@ def compile_one(file, target, headers, scratch):
     command += ["-c", str(file.relative_to(ROOT)), "-o", str(output)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     output.unlink(missing_ok=True)
-    return done.stderr if done.returncode else ""
+    return (done.stderr or f"ended with status {done.returncode}") if done.returncode else ""
 
 
 def main():

@@ -21,7 +21,6 @@
 namespace ninc::platform {
 
 // ---- Memory
-// --------------------------------------------------------------------------------------
 
 // The first three are inline, because the Python module has aligned buffers of its own and sees of
 // libninc nothing but its interface.
@@ -60,8 +59,8 @@ void Unmap(std::byte* memory, size_t size);
 uint64_t ResidentBytes();
 
 // ---- Files
-// --------------------------------------------------------------------------------------- Paths are
-// UTF-8. What fails gives -1 or false and leaves its reason in errno.
+
+// Paths are UTF-8. What fails gives -1 or false and leaves its reason in errno.
 
 #if defined(_WIN32)
 inline constexpr const char* kPathSeparators = "/\\";
@@ -95,7 +94,6 @@ void Remove(const std::string& path);
 void FlushDirectory(const std::string& path);
 
 // ---- Processes and threads
-// -----------------------------------------------------------------------
 
 int64_t ProcessId();
 

@@ -18,7 +18,6 @@
 namespace ninc::platform {
 
 // ---- Memory
-// --------------------------------------------------------------------------------------
 
 std::byte* Map(size_t alignment, size_t size) {
   // So much more that a multiple of the alignment lies in it; what is too much is given back.
@@ -49,7 +48,6 @@ uint64_t ResidentBytes() {
 }
 
 // ---- Files
-// ---------------------------------------------------------------------------------------
 
 int OpenToRead(const std::string& path) { return open(path.c_str(), O_RDONLY | O_CLOEXEC); }
 
@@ -120,7 +118,6 @@ void FlushDirectory(const std::string& path) {
 }
 
 // ---- Processes and threads
-// -----------------------------------------------------------------------
 
 int64_t ProcessId() { return getpid(); }
 

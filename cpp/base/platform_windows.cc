@@ -42,7 +42,6 @@ unsigned AtOnce(size_t size) { return static_cast<unsigned>(std::min<size_t>(siz
 }  // namespace
 
 // ---- Memory
-// --------------------------------------------------------------------------------------
 
 // A mapping begins at a multiple of 64 KiB here, and no part of it can be given back.
 std::byte* Map(size_t, size_t size) {
@@ -59,7 +58,6 @@ uint64_t ResidentBytes() {
 }
 
 // ---- Files
-// ---------------------------------------------------------------------------------------
 
 int OpenToRead(const std::string& path) { return Open(path, _O_RDONLY); }
 
@@ -108,7 +106,6 @@ void Remove(const std::string& path) { _wunlink(Wide(path).c_str()); }
 void FlushDirectory(const std::string&) {}
 
 // ---- Processes and threads
-// -----------------------------------------------------------------------
 
 int64_t ProcessId() { return _getpid(); }
 

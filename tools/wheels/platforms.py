@@ -80,7 +80,14 @@ class Platform:
 
 _ALL = tuple(python.tag for python in PYTHONS)
 PLATFORMS = (
-    Platform("x86_64", "manylinux_2_34_x86_64", "amd64", "x86_64-linux-gnu", _ALL),
+    Platform(
+        "x86_64",
+        "manylinux_2_34_x86_64",
+        "amd64",
+        "x86_64-linux-gnu",
+        _ALL,
+        ("-DNINC_CUDA=ON",),
+    ),
     Platform(
         "aarch64",
         "manylinux_2_34_aarch64",
@@ -96,6 +103,7 @@ PLATFORMS = (
         "amd64",
         "x86_64-linux-gnu",
         _ALL,
+        ("-DNINC_CUDA=ON",),
         zig="x86_64-linux-gnu.2.17",
     ),
     # For Alpine. The driver of NVIDIA's GPUs is made for glibc alone.

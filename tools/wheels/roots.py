@@ -18,6 +18,7 @@ from platforms import WORK, Platform, Python
 # Where a root's programs find the network's names and certificates.
 _FROM_HERE = ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt")
 
+_INCLUDE = "import sysconfig; print(sysconfig.get_path('include'))"
 # Enters a root that has this machine's /proc, which is gone from it with the command.
 _ENTER = 'mkdir -p "$1/proc" && mount --bind /proc "$1/proc" && exec chroot "$@"'
 
@@ -31,22 +32,24 @@ def root_of(suite: str, architecture: str, python: str) -> Path:
     if (path / "usr" / "bin" / f"python{python}").exists():
         return path
     print(f"unpacking Debian {suite} for {architecture} with Python {python}", flush=True)
-    shutil.rmtree(path, ignore_errors=True)
+    part = path.with_name(f"{path.name}.part")  # until it is whole
+    for folder in (path, part):
+        shutil.rmtree(folder, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     packages = [f"python{python}-venv", f"libpython{python}-dev", "gcc", "libc6-dev"]
     command = ["mmdebstrap", "-q", "--variant=extract", f"--architectures={architecture}"]
     command += [f"--include={','.join(packages)}"]
     if suite == "sid":  # a mirror that lags behind has lists that the archive calls out of date
         command += ["--aptopt=Acquire::Check-Valid-Until false"]
-    subprocess.run([*command, suite, str(path), "http://deb.debian.org/debian"], check=True)
+    subprocess.run([*command, suite, str(part), "http://deb.debian.org/debian"], check=True)
     for folder in ("bin", "lib", "lib64", "sbin"):  # since Debian 12 they are links into /usr
-        if not (path / folder).exists() and (path / "usr" / folder).exists():
-            (path / folder).symlink_to(f"usr/{folder}")
+        if not (part / folder).exists() and (part / "usr" / folder).exists():
+            (part / folder).symlink_to(f"usr/{folder}")
     for name in _FROM_HERE:
         if os.path.exists(f"/{name}"):
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(f"/{name}", path / name)
-    return path
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(f"/{name}", part / name)
+    return part.rename(path)
 
 
 def headers_of(platform: Platform, python: Python) -> list[Path] | None:
@@ -55,30 +58,34 @@ def headers_of(platform: Platform, python: Python) -> list[Path] | None:
         interpreter = interpreter_here(python)
         if interpreter is None or platform.debian != "amd64":
             return None
-        script = "import sysconfig; print(sysconfig.get_path('include'))"
-        return [Path(_output(interpreter, "-c", script))]
+        return [Path(_output(interpreter, "-c", _INCLUDE))]
     include = root_of(python.suite, platform.debian, python.version) / "usr" / "include"
     # Only Python's of them: the rest of the root is of another C library.
     own = WORK / "headers" / f"{python.tag}-{platform.debian}"
     name = f"python{python.version}"
     if not own.exists():
+        part = own.with_name(f"{own.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
         for folder in (include / name, *include.glob(f"*-linux-gnu*/{name}")):
-            shutil.copytree(folder, own / folder.relative_to(include))
+            shutil.copytree(folder, part / folder.relative_to(include))
         # Python 3.9 includes it, and zig has none. No module of ours calls anything of it.
-        (own / "crypt.h").touch()
+        (part / "crypt.h").touch()
+        part.rename(own)
     return [own, own / name]
 
 
 def interpreter_here(python: Python) -> str | None:
-    """A Python of this version on this machine's path, or where pyenv keeps them."""
+    """A Python of this version, with headers, on this machine's path or where pyenv keeps them."""
     name = f"python{python.version}"
     here = [Path(shutil.which(name) or "/")]
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for path in [*here, *sorted(versions.glob(f"{python.version}.*/bin/{name}"))]:
         if not path.is_file():
             continue
-        done = subprocess.run([path, "-c", "import sys, venv"], capture_output=True)
-        if done.returncode == 0:
+        done = subprocess.run(
+            [path, "-c", f"import venv; {_INCLUDE}"], capture_output=True, text=True
+        )
+        if done.returncode == 0 and Path(done.stdout.strip(), "Python.h").exists():
             return str(path)
     return None
 

@@ -17,6 +17,7 @@ from platforms import PLATFORMS, ROOT, WORK, Platform, Python
 # What float32 promises (docs/numerics.md): of the largest magnitude of an array.
 _TOLERANCE = 2e-5
 _HOME = "/ninc-trial"  # in a root
+_FIRST = WORK / "trials" / "first.npz"
 
 
 @dataclass
@@ -32,18 +33,24 @@ class Trial:
 def tried(platform: Platform, pictures: Path | None) -> list[Trial]:
     """Trials of this platform's wheels that lie in dist/wheels."""
     trials = []
+    if platform is PLATFORMS[0]:
+        _FIRST.unlink(missing_ok=True)
     for python in platform.python_list:
         for wheel in sorted(DIST.glob(f"ninc-*-{python.tag}-{platform.tag}.whl")):
             print(f"== {wheel.name}", flush=True)
             how, arrays = _run(platform, python, wheel, pictures)
-            result = "built only" if arrays is None else _compared(platform, python, arrays)
+            result = "built only" if arrays is None else _compared(platform, arrays)
             print(f"{how}: {result}", flush=True)
             trials.append(Trial(wheel.name, wheel.stat().st_size, how, result))
     return trials
 
 
 def write(trials: list[Trial], path: Path) -> None:
-    path.write_text(json.dumps([asdict(trial) for trial in trials], indent=1) + "\n")
+    """Keeps them, beside those of other wheels that lie there."""
+    kept = {one["wheel"]: one for one in json.loads(path.read_text())} if path.exists() else {}
+    kept.update({trial.wheel: asdict(trial) for trial in trials})
+    there = [one for name, one in sorted(kept.items()) if (path.parent / name).exists()]
+    path.write_text(json.dumps(there, indent=1) + "\n")
 
 
 # ---- Running -------------------------------------------------------------------------------------
@@ -128,6 +135,7 @@ _COMPARE = """
 import sys
 import numpy as np
 first, second = (np.load(path) for path in sys.argv[1:3])
+assert all(np.isfinite(one[name]).all() for one in (first, second) for name in one)
 # An instruction set that the first has not, NEON, is held beside its best.
 best = next(iter(first)).partition(".")[0]
 beside = lambda name: name if name in first else f"{best}.{name.partition('.')[2]}"
@@ -142,18 +150,17 @@ print("the same bits" if same else f"{worst:.1e}")
 """
 
 
-def _compared(platform: Platform, python: Python, arrays: Path) -> str:
+def _compared(platform: Platform, arrays: Path) -> str:
     """The results beside those of the first trial of all. SystemExit where they differ."""
-    first = WORK / "trials" / "first.npz"
-    if platform is PLATFORMS[0] and python is platform.python_list[0]:
-        first.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(arrays, first)
+    if platform is PLATFORMS[0] and not _FIRST.exists():
+        _FIRST.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(arrays, _FIRST)
         return "what the others are compared with"
-    if not first.exists():
+    if not _FIRST.exists():
         sys.exit(f"wheels: try {PLATFORMS[0].name} first: what others give is compared with it")
     tools = compilers.environment(WORK / "compare", "numpy")
     done = subprocess.run(
-        [tools, "-c", _COMPARE, first, arrays], capture_output=True, text=True, check=True
+        [tools, "-c", _COMPARE, _FIRST, arrays], capture_output=True, text=True, check=True
     )
     said = done.stdout.strip()
     if said == "the same bits":
