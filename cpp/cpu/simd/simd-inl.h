@@ -124,9 +124,9 @@ HWY_INLINE V Activated(Kind, V x) {
   return x;
 }
 
-// min(max(x, low), high), NaN for NaN. x86's instructions give their second operand where one is NaN.
-// Highway's one-lane code and what it takes of NEON give the number: there the values are compared,
-// and a comparison with NaN is false.
+// min(max(x, low), high), NaN for NaN. x86's instructions give their second operand where one is
+// NaN. Highway's one-lane code and what it takes of NEON give the number: there the values are
+// compared, and a comparison with NaN is false.
 HWY_INLINE V Clamped(V x, V low, V high) {
 #if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
   return hn::Min(high, hn::Max(low, x));
