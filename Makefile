@@ -68,7 +68,7 @@ $(VENV)/.digits: $(VENV)/.tools
 
 $(VENV)/.test-tools: $(VENV)/.tools
 	@tools/bootstrap.sh test
-	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn markdown-it-py
+	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn wheel markdown-it-py
 	@touch $@
 
 # ---- Goals ---------------------------------------------------------------------------------------
