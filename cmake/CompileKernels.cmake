@@ -38,10 +38,15 @@ function(run)
 endfunction()
 
 # used_bytes_mask tells ptxas which bytes of a wide load are used: a hint, unknown before PTX 8.3.
+# Names of anonymous namespaces hold a hash of the source's path. Without it a source gives the same
+# bytes in any folder; each file is a module of its own, where these names stay distinct.
+set(hex "[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]")
 function(lower_ptx file)
   file(READ ${file} text)
   string(REGEX REPLACE "\n\\.version [0-9.]+" "\n.version ${PTX_VERSION}" text "${text}")
   string(REGEX REPLACE "\n[ \t]*\\.pragma \"used_bytes_mask[^\n]*" "" text "${text}")
+  string(REGEX REPLACE "(_INTERNAL|_GLOBAL__N_)_${hex}_([0-9]+_[a-z0-9_]+_cu)_${hex}"
+         "\\1_00000000_\\2_00000000" text "${text}")
   file(WRITE ${file} "${text}")
 endfunction()
 

@@ -50,7 +50,14 @@ if [[ $goal == aarch64 || $goal == wheels ]]; then
   need qemu-user command -v qemu-aarch64
 fi
 if [[ $goal == aarch64 ]]; then need googletest test -d /usr/src/googletest; fi
-if [[ $goal == wheels ]]; then need mmdebstrap command -v mmdebstrap; fi  # roots of other releases
+if [[ $goal == wheels ]]; then
+  need mmdebstrap command -v mmdebstrap  # roots of other releases
+  # Interpreters of their own, on musl and with pip.
+  need musl-tools command -v musl-gcc
+  need zlib1g-dev has_header zlib.h
+  need libffi-dev has_header ffi.h
+  need libssl-dev has_header openssl/ssl.h
+fi
 if [[ $goal == packages ]]; then  # what computes a .deb's dependencies
   need dpkg-dev command -v dpkg-shlibdeps
 fi

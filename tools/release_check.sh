@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Whether what is committed could be released: the sdist builds, from it a wheel builds without a
-# network and without nvcc, two builds of it in different folders are the same bytes, and what an index
-# would read of them is in order. Leaves dist/ninc-VERSION.tar.gz. Needs `build` and `twine` beside
-# $PYTHON; takes two builds of every kernel.
+# network and without nvcc, two builds of it in different folders, with CUDA where nvcc is, are the
+# same bytes, and what an index would read of them is in order. Leaves dist/ninc-VERSION.tar.gz. Needs
+# `build` and `twine` beside $PYTHON; takes three builds of every kernel.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -37,21 +37,22 @@ export SOURCE_DATE_EPOCH
 
 sdist=dist/ninc-$version.tar.gz
 rm -rf "$work" "$sdist"
-mkdir -p "$work/one" "$work/another/and longer" dist
+mkdir -p "$work/plain" "$work/one" "$work/another/and longer" dist
 "${offline[@]}" "$python" -m build --sdist --no-isolation --outdir dist . >"$work/sdist.log" 2>&1 \
   || { tail -n 40 "$work/sdist.log"; fail "the sdist does not build"; }
 [[ -f $sdist ]] || fail "there is no $sdist"
 
-# wheel FOLDER: a wheel built there from the sdist.
+# wheel FOLDER CUDA: a wheel built there from the sdist.
 wheel() {
   tar -xzf "$sdist" -C "$1"
-  echo "building a wheel in $1"
+  echo "building a wheel in $1, CUDA=$2"
   "${offline[@]}" "$python" -m pip wheel --no-deps --no-build-isolation --no-index -w "$1" \
-    --config-settings=cmake.define.NINC_FETCH=OFF --config-settings=cmake.define.NINC_CUDA=OFF \
+    --config-settings=cmake.define.NINC_FETCH=OFF --config-settings=cmake.define.NINC_CUDA="$2" \
     "$1/ninc-$version" >"$1/log" 2>&1 || { tail -n 40 "$1/log"; fail "no wheel builds of the sdist"; }
 }
-wheel "$work/one"
-wheel "$work/another/and longer"
+wheel "$work/plain" OFF
+wheel "$work/one" AUTO
+wheel "$work/another/and longer" AUTO
 cmp "$work"/one/ninc-"$version"-*.whl "$work/another/and longer"/ninc-"$version"-*.whl \
   || fail "two builds of one source differ"
 echo "two builds are the same: $(sha256sum "$work"/one/ninc-*.whl | cut -c1-16)..."

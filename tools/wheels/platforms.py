@@ -17,11 +17,17 @@ ZIG = "ziglang==0.17.1"
 class Python:
     """tag: of its wheels, "cp313", or "cp313t" without the global lock.
 
-    suite: the release of Debian whose interpreter it is; None: one that this machine has.
+    suite: the release of Debian that has its headers and, with the lock, its interpreter; None: both
+    are this machine's. source: the release of whose source one is built where no package has it.
     """
 
     tag: str
     suite: str | None
+    source: str | None = None
+
+    @property
+    def free_threaded(self) -> bool:
+        return self.tag.endswith("t")
 
     @property
     def version(self) -> str:
@@ -37,12 +43,13 @@ class Python:
 PYTHONS = (
     Python("cp39", "bullseye"),
     Python("cp310", None),
-    Python("cp311", "bookworm"),
+    Python("cp311", "bookworm", source="bookworm"),
     Python("cp312", None),
-    Python("cp313", "trixie"),
+    Python("cp313", "trixie", source="trixie"),
+    Python("cp313t", "trixie", source="trixie"),
     Python("cp314", "sid"),
+    Python("cp314t", "sid"),
 )
-
 
 # The minor version of the C library in Debian's releases that are older than some wheels.
 _GLIBC = {"bullseye": 31}

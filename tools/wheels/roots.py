@@ -28,15 +28,28 @@ def root_of(suite: str, architecture: str, python: str) -> Path:
 
     python: "3.13".
     """
-    path = WORK / "roots" / f"{suite}-{architecture}"
-    if (path / "usr" / "bin" / f"python{python}").exists():
-        return path
-    print(f"unpacking Debian {suite} for {architecture} with Python {python}", flush=True)
-    part = path.with_name(f"{path.name}.part")  # until it is whole
-    for folder in (path, part):
-        shutil.rmtree(folder, ignore_errors=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
     packages = [f"python{python}-venv", f"libpython{python}-dev", "gcc", "libc6-dev"]
+    return _unpacked(suite, architecture, packages, f"{suite}-{architecture}")
+
+
+def musl_root() -> Path:
+    """A root with musl and a C compiler for it, musl-gcc. Its musl is newer than Debian 12's, whose
+    loader does not know the relocations in numpy's wheels."""
+    root = _unpacked("trixie", "amd64", ["musl-tools", "gcc", "dash"], "trixie-musl")
+    for name, target in (("bin/sh", "dash"), ("lib/libc.musl-x86_64.so.1", "ld-musl-x86_64.so.1")):
+        if not os.path.lexists(root / name):  # the second as Alpine has it
+            (root / name).symlink_to(target)
+    return root
+
+
+def _unpacked(suite: str, architecture: str, packages: list[str], name: str) -> Path:
+    path = WORK / "roots" / name
+    if path.exists():
+        return path
+    print(f"unpacking Debian {suite} for {architecture}: {', '.join(packages)}", flush=True)
+    part = path.with_name(f"{path.name}.part")  # until it is whole
+    shutil.rmtree(part, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     command = ["mmdebstrap", "-q", "--variant=extract", f"--architectures={architecture}"]
     command += [f"--include={','.join(packages)}"]
     if suite == "sid":  # a mirror that lags behind has lists that the archive calls out of date
@@ -70,8 +83,21 @@ def headers_of(platform: Platform, python: Python) -> list[Path] | None:
             shutil.copytree(folder, part / folder.relative_to(include))
         # Python 3.9 includes it, and zig has none. No module of ours calls anything of it.
         (part / "crypt.h").touch()
+        if python.free_threaded:
+            _take_lock_away(part)
         part.rename(own)
     return [own, own / name]
+
+
+def _take_lock_away(headers: Path) -> None:
+    """Makes of a Python's headers what its configure makes of them with --disable-gil."""
+    undefined = "/* #undef Py_GIL_DISABLED */"
+    texts = {path: path.read_text() for path in headers.rglob("pyconfig.h")}
+    changed = {path: text for path, text in texts.items() if undefined in text}
+    if not changed:
+        sys.exit(f"wheels: no pyconfig.h in {headers} says {undefined}")
+    for path, text in changed.items():
+        path.write_text(text.replace(undefined, "#define Py_GIL_DISABLED 1"))
 
 
 def interpreter_here(python: Python) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import compilers
+import interpreters
 import roots
 from builder import DIST
 from platforms import PLATFORMS, ROOT, WORK, Platform, Python
@@ -18,6 +19,13 @@ from platforms import PLATFORMS, ROOT, WORK, Platform, Python
 _TOLERANCE = 2e-5
 _HOME = "/ninc-trial"  # in a root
 _FIRST = WORK / "trials" / "first.npz"
+
+# Tests that a trial runs besides: of threads, where no lock keeps them apart; and, emulated, those
+# that start no other program.
+_PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+_TEST_TOOLS = ("pytest", "hypothesis")
+_TESTS_OF_THREADS = ("tests/python/machine", "tests/python/nn", "tests/python/data")
+_TESTS_EMULATED = ("tests/python/nn", "tests/python/functional")
 
 
 @dataclass
@@ -60,41 +68,61 @@ def _run(
     platform: Platform, python: Python, wheel: Path, pictures: Path | None
 ) -> tuple[str, Path | None]:
     """In words how the wheel was run, and where its results lie; None where nothing runs it."""
-    if "musl" in platform.tag:
-        return "nothing here runs Python on musl", None
+    if python.free_threaded or "musl" in platform.tag:
+        if python.source is None:
+            return f"no package has this Python {python.version}", None
+        if python.free_threaded:
+            return _run_here(python, interpreters.without_lock(python), wheel, pictures)
+        return _run_on_musl(platform, python, wheel, pictures)
     if python.suite is None or not platform.runs_in(python.suite):
-        return _run_here(platform, python, wheel, pictures)
-    suite = python.suite
-    root = roots.root_of(suite, platform.debian, python.version)
-    home = Path(str(root) + _HOME)
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    shutil.copy(wheel, home / wheel.name)
-    shutil.copy(Path(__file__).with_name("trial_program.py"), home)
-    shutil.copytree(ROOT / "examples", home / "examples")
-    words = [f"{_HOME}/trial_program.py", f"{_HOME}/results.npz", f"{_HOME}/examples"]
-    if pictures is not None:
-        shutil.copytree(pictures, home / "pictures")
-        words.append(f"{_HOME}/pictures")
-    interpreter = f"/usr/bin/python{python.version}"
+        interpreter = roots.interpreter_here(python)
+        if interpreter is None:
+            return f"there is no Python {python.version} here", None
+        return _run_here(python, interpreter, wheel, pictures)
+    root = roots.root_of(python.suite, platform.debian, python.version)
     if platform.debian == "amd64":
-        _call(roots.command_in(root, "amd64", [interpreter, "-m", "venv", f"{_HOME}/venv"]))
-        own = f"{_HOME}/venv/bin/python"
-        install = [own, "-m", "pip", "install", "-q", f"{_HOME}/{wheel.name}", "pillow"]
-        _call(roots.command_in(root, "amd64", install))
-        _call(roots.command_in(root, "amd64", [own, *words]))
-        return f"run in Debian {suite}", home / "results.npz"
-    # pip itself would start programs of the other architecture: this machine's installs for it.
+        return _run_in_root(root, python, wheel, pictures)
+    return _run_emulated(root, platform, python, wheel, pictures)
+
+
+def _run_in_root(
+    root: Path, python: Python, wheel: Path, pictures: Path | None
+) -> tuple[str, Path]:
+    home, words = _home_in(root, pictures)
+    shutil.copy(wheel, home / wheel.name)
+    own = f"{_HOME}/venv/bin/python"
+    for command in (
+        [f"/usr/bin/python{python.version}", "-m", "venv", f"{_HOME}/venv"],
+        [own, "-m", "pip", "install", "-q", f"{_HOME}/{wheel.name}", "pillow"],
+        [own, *words],
+    ):
+        _call(roots.command_in(root, "amd64", command))
+    return f"run in Debian {python.suite}", home / "results.npz"
+
+
+def _run_on_musl(
+    platform: Platform, python: Python, wheel: Path, pictures: Path | None
+) -> tuple[str, Path]:
+    root, interpreter = interpreters.on_musl(python)
+    home, words = _home_in(root, pictures)
+    _install_for(platform, python, home / "site", [str(wheel), "pillow"])
+    variables = [f"PYTHONPATH={_HOME}/site", "CC=musl-gcc", "PATH=/usr/bin"]
+    command = ["/usr/bin/env", *variables, interpreter, *words]
+    _call(roots.command_in(root, "amd64", command))
+    return "run in Debian trixie on musl", home / "results.npz"
+
+
+def _run_emulated(
+    root: Path, platform: Platform, python: Python, wheel: Path, pictures: Path | None
+) -> tuple[str, Path]:
+    home, words = _home_in(root, pictures)
     site = home / "site"
-    install = [sys.executable, "-m", "pip", "install", "-q", "--target", str(site)]
-    install += ["--python-version", python.version, "--implementation", "cp", "--abi", python.tag]
-    for tag in (platform.tag, "manylinux_2_28_aarch64", "manylinux_2_17_aarch64"):
-        install += ["--platform", tag]
-    _call([*install, "--only-binary=:all:", str(wheel), "pillow"])
+    _install_for(platform, python, site, [str(wheel), "pillow", *_TEST_TOOLS])
+    python_in = [f"/usr/bin/python{python.version}"]
+    variables = ["env", f"PYTHONPATH={site}", "CC=none"]
     words = [word.replace(_HOME, str(home)) for word in words]
-    command = roots.command_in(root, platform.debian, [interpreter, *words])
-    _call(["env", f"PYTHONPATH={site}", "CC=none", *command])
-    # Its programs would start this machine's compiler; Debian's cross compiler is here.
+    _call([*variables, *roots.command_in(root, "arm64", [*python_in, *words])])
+    # The trial would start this machine's compiler; Debian's cross compiler is here.
     program, package = home / "predict", site / "ninc"
     where = [f"-I{package / 'include'}", f"-L{package / 'lib'}"]
     compiler = ["aarch64-linux-gnu-gcc", str(home / "examples" / "predict.c"), *where]
@@ -102,29 +130,57 @@ def _run(
     _call(
         ["qemu-aarch64", "-L", str(root), str(program), str(home / "net.safetensors"), "16", "16"]
     )
-    return f"run in Debian {suite} under qemu-aarch64", home / "results.npz"
+    tests = roots.command_in(root, "arm64", [*python_in, *_PYTEST, *_TESTS_EMULATED])
+    _call([*variables, *tests], cwd=ROOT)
+    return f"run in Debian {python.suite} under qemu-aarch64", home / "results.npz"
 
 
 def _run_here(
-    platform: Platform, python: Python, wheel: Path, pictures: Path | None
-) -> tuple[str, Path | None]:
-    interpreter = roots.interpreter_here(python)
-    if interpreter is None:
-        return f"there is no Python {python.version} here", None
-    home = WORK / "trials" / f"{platform.name}-{python.tag}"
+    python: Python, interpreter: str, wheel: Path, pictures: Path | None
+) -> tuple[str, Path]:
+    home = WORK / "trials" / wheel.stem
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     _call([interpreter, "-m", "venv", str(home / "venv")])
     own = str(home / "venv" / "bin" / "python")
-    _call([own, "-m", "pip", "install", "-q", str(wheel), "pillow"])
+    more = list(_TEST_TOOLS) if python.free_threaded else []
+    _call([own, "-m", "pip", "install", "-q", str(wheel), "pillow", *more])
     program = Path(__file__).with_name("trial_program.py")
-    more = [] if pictures is None else [str(pictures)]
-    _call([own, str(program), str(home / "results.npz"), str(ROOT / "examples"), *more])
-    return "run on this machine", home / "results.npz"
+    folders = [ROOT / "examples"] if pictures is None else [ROOT / "examples", pictures]
+    _call([own, str(program), str(home / "results.npz"), *map(str, folders)])
+    if not python.free_threaded:
+        return "run on this machine", home / "results.npz"
+    _call([own, *_PYTEST, *_TESTS_OF_THREADS], cwd=ROOT)
+    return "run on this machine without the global lock", home / "results.npz"
 
 
-def _call(command: list[str]) -> None:
-    done = subprocess.run(command)
+def _home_in(root: Path, pictures: Path | None) -> tuple[Path, list[str]]:
+    """A fresh folder in a root with the trial in it, and the trial's words as paths in the root."""
+    home = Path(str(root) + _HOME)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    shutil.copy(Path(__file__).with_name("trial_program.py"), home)
+    shutil.copytree(ROOT / "examples", home / "examples")
+    words = [f"{_HOME}/trial_program.py", f"{_HOME}/results.npz", f"{_HOME}/examples"]
+    if pictures is not None:
+        shutil.copytree(pictures, home / "pictures")
+        words.append(f"{_HOME}/pictures")
+    return home, words
+
+
+def _install_for(platform: Platform, python: Python, site: Path, packages: list[str]) -> None:
+    """By this machine's pip, where the other system's does not run."""
+    tags = [platform.tag]
+    if platform.debian == "arm64":
+        tags += ["manylinux_2_28_aarch64", "manylinux_2_17_aarch64"]
+    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    command += ["--target", str(site), "--only-binary=:all:", "--implementation", "cp"]
+    command += ["--python-version", python.version, "--abi", python.tag]
+    _call([*command, *(word for tag in tags for word in ("--platform", tag)), *packages])
+
+
+def _call(command: list[str], cwd: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd)
     if done.returncode != 0:
         sys.exit(f"wheels: {' '.join(command)}: ended with status {done.returncode}")
 

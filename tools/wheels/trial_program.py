@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 
 import numpy as np
@@ -96,6 +97,8 @@ def main() -> None:
     print(
         f"ninc {ninc.__version__}, Python {sys.version.split()[0]}, numpy {np.__version__}, {info}"
     )
+    if sysconfig.get_config_var("Py_GIL_DISABLED") and sys._is_gil_enabled():
+        sys.exit("the import brought the global lock back")
     if os.uname().machine == "x86_64":
         check_targets()
     np.savez(out, **results())

@@ -19,7 +19,7 @@ PROJECT = (ROOT / "pyproject.toml").read_text()
 @pytest.fixture(scope="module")
 def wheels():
     """By name its modules, which are on no path but their own."""
-    names = ("platforms", "compilers", "roots", "builder", "trial")
+    names = ("platforms", "compilers", "roots", "interpreters", "builder", "trial")
     sys.path.insert(0, str(TOOLS))
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -41,6 +41,16 @@ def test_names_of_a_python(wheels):
     free = wheels["platforms"].Python("cp314t", None)
     assert free.version == "3.14"
     assert free.suffix("x86_64-linux-gnu") == ".cpython-314t-x86_64-linux-gnu.so"
+
+
+def test_headers_without_the_lock_say_so(wheels, tmp_path):
+    config = tmp_path / "python3.13" / "pyconfig.h"
+    config.parent.mkdir()
+    config.write_text("/* #undef Py_DEBUG */\n/* #undef Py_GIL_DISABLED */\n")
+    wheels["roots"]._take_lock_away(tmp_path)
+    assert config.read_text() == "/* #undef Py_DEBUG */\n#define Py_GIL_DISABLED 1\n"
+    with pytest.raises(SystemExit, match="no pyconfig.h in .* says"):
+        wheels["roots"]._take_lock_away(tmp_path)
 
 
 def test_each_platform_names_pythons_that_there_are(wheels):

@@ -1,0 +1,93 @@
+"""Interpreters that no package holds, built of Debian's source of Python: without the global lock, to
+run on this machine; and on musl, to run in a root of Debian whose C library that is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import roots
+from platforms import WORK, Python
+
+_HERE = WORK / "interpreters"
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+# gcc for musl, but for its answer which system it is for: configure asks, and it says glibc's.
+_MUSL_COMPILER = """#!/bin/sh
+if [ "$1" = --print-multiarch ]; then echo x86_64-linux-musl; else exec musl-gcc "$@"; fi
+"""
+
+
+def without_lock(python: Python) -> str:
+    """The path of an interpreter without the global lock, with pip."""
+    prefix = _HERE / python.tag
+    program = prefix / "bin" / f"python{python.version}t"
+    if not program.exists():
+        _build(python, prefix, ["--disable-gil", "--with-ensurepip"], {})
+    return str(program)
+
+
+def on_musl(python: Python) -> tuple[Path, str]:
+    """A root with musl and an interpreter for it: the root, and the interpreter's path in it.
+
+    It has neither zlib nor OpenSSL, so that pip does not run there.
+    """
+    root = roots.musl_root()
+    prefix = Path("/") / python.tag
+    program = prefix / "bin" / f"python{python.version}"
+    if not Path(f"{root}{program}").exists():
+        _HERE.mkdir(parents=True, exist_ok=True)
+        compiler = _HERE / "musl-compiler"
+        compiler.write_text(_MUSL_COMPILER)
+        compiler.chmod(0o755)
+        # The libraries that pkg-config finds are glibc's.
+        tools = {"CC": str(compiler), "PKG_CONFIG": "false"}
+        _build(python, prefix, ["--without-ensurepip"], tools, root)
+    return root, str(program)
+
+
+def _build(
+    python: Python, prefix: Path, options: list[str], tools: dict[str, str], root: Path | None = None
+) -> None:
+    """Configures, compiles and installs under `prefix`, within `root` where there is one."""
+    print(f"building Python for {python.tag}, which takes some minutes", flush=True)
+    folder = _HERE / f"build-{prefix.name}{'-musl' if root else ''}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    subprocess.run(["tar", "-xf", _source(python), "--strip-components=1"], check=True, cwd=folder)
+    variables = {**os.environ, "OPT": "-O1 -DNDEBUG", **tools}
+    commands = [
+        ["./configure", f"--prefix={prefix}", "--disable-test-modules", *options],
+        ["make", f"-j{os.cpu_count()}"],
+        ["make", "install", f"DESTDIR={root or ''}"],
+    ]
+    log = folder.with_suffix(".log")
+    with log.open("w") as out:
+        for command in commands:
+            done = subprocess.run(command, cwd=folder, env=variables, stdout=out, stderr=out)
+            if done.returncode != 0:
+                sys.exit(f"wheels: {' '.join(command)} in {folder} failed; {log} says why")
+    shutil.rmtree(folder)
+
+
+def _source(python: Python) -> Path:
+    """The archive of Python's own source, which apt fetches and checks by Debian's signature."""
+    folder = _HERE / f"source-{python.version}"
+    name = f"python{python.version}_*.orig.tar.?z"
+    if not list(folder.glob(name)):
+        for part in ("lists/partial", "cache/archives/partial"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        (folder / "sources.list").write_text(
+            f"deb-src [signed-by={_KEYRING}] http://deb.debian.org/debian {python.source} main\n"
+        )
+        apt = ["apt-get", "-qq", "-o", f"Dir::Etc::sourcelist={folder / 'sources.list'}"]
+        apt += ["-o", "Dir::Etc::sourceparts=/dev/null", "-o", f"Dir::State::lists={folder / 'lists'}"]
+        apt += ["-o", f"Dir::Cache={folder / 'cache'}", "-o", "APT::Sandbox::User=root"]
+        subprocess.run([*apt, "update"], check=True, cwd=folder)
+        fetch = ["source", "--download-only", "--tar-only", f"python{python.version}"]
+        subprocess.run([*apt, *fetch], check=True, cwd=folder)
+    return next(folder.glob(name))
