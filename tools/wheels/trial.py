@@ -144,7 +144,9 @@ def _run_here(
     _call([interpreter, "-m", "venv", str(home / "venv")])
     own = str(home / "venv" / "bin" / "python")
     more = list(_TEST_TOOLS) if python.free_threaded else []
-    _call([own, "-m", "pip", "install", "-q", str(wheel), "pillow", *more])
+    # The newest release that has a wheel for this Python, which may not be the newest of all.
+    install = [own, "-m", "pip", "install", "-q", "--only-binary=:all:"]
+    _call([*install, str(wheel), "pillow", *more])
     program = Path(__file__).with_name("trial_program.py")
     folders = [ROOT / "examples"] if pictures is None else [ROOT / "examples", pictures]
     _call([own, str(program), str(home / "results.npz"), *map(str, folders)])
