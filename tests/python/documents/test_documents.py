@@ -1,7 +1,8 @@
 """The documents: code blocks run, links lead somewhere, every public name has its entry.
 
 How a page is run stands in support/documents.py. Its blocks find the files that they name: folders
-of small pictures, and models. `ninc train` is cut to one epoch; what it prints is not compared.
+of small pictures, and models. `ninc train` and `fit` are cut to one epoch; what they print is not
+compared.
 """
 
 import importlib
@@ -73,6 +74,7 @@ def world(tmp_path_factory):
     whole = (folder / "holiday" / "IMG_0000.jpg").read_bytes()
     (folder / "holiday" / "IMG_0099.jpg").write_bytes(whole[: len(whole) // 2])
     shutil.copy(folder / "pets" / "cat" / "IMG_0000.jpg", folder / "cat.jpg")
+    shutil.copy(folder / "pets" / "dog" / "IMG_0000.jpg", folder / "mine.png")
     for name, classes in MODELS.items():
         network = ninc.models.nin_cifar10(len(classes), batch_norm=True)
         network.preprocessing = Preprocessing((32, 32), 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
