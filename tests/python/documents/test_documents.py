@@ -31,6 +31,8 @@ from support import documents  # noqa: E402
 NOT_RUN = {
     "installs packages": 7,
     "installs packages and serves until it is stopped": 1,
+    "needs FastAPI or Flask": 2,
+    "asks a service that is running": 1,
     "needs a GPU": 1,
     "builds ninc from source": 2,
     "builds ninc as a part of another project, as make test-embedding does": 1,
