@@ -5,8 +5,8 @@
 Writes FOLDER/README.py of README.md, and so on. A document's blocks are one program, since later
 ones use the names of earlier ones; one that begins with the name of its file, such as `# pool.py`,
 is a program of its own, FOLDER/threads_pool.py of docs/threads.md. Every line stands where it
-stands in the document, so that what a checker says of a line holds for the document's. Blocks that the
-tests do not run, such as those of other packages, are left out.
+stands in the document, so that what a checker says of a line holds for the document's. Blocks that
+the tests do not run, such as those of other packages, are left out.
 """
 
 import re

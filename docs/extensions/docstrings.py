@@ -12,8 +12,8 @@ All else is prose, in which no character has a meaning of its own.
 
 The names of ninc between backticks in pages, such as `ninc.Trainer`, are links, too.
 
-In signatures the names of constants become their values, and of several signatures the one for arrays
-in a GPU's memory comes last.
+In signatures the names of constants become their values, and of several signatures the one for
+arrays in a GPU's memory comes last.
 """
 
 import ast
@@ -229,7 +229,7 @@ def link(code, where):
     return f":py:obj:`{code} <{target}>`"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def public_module(where):
     """The public module that the object `where` was written for: "ninc.data" of "ninc.Dataset"."""
     module = getattr(object_of(where), "__module__", None) or "ninc"
