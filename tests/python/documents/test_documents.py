@@ -303,6 +303,21 @@ def test_docstrings_become_prose_lists_code_and_links(docstrings):
     ]
 
 
+def test_names_in_docstrings_are_sought_in_their_own_module_first(docstrings):
+    for where, link in (
+        ("ninc.Dataset", ":py:obj:`load <ninc.data.load>`"),
+        ("ninc.Network", ":py:obj:`load <ninc.load>`"),
+    ):
+        assert docstrings.converted("What `load` gives.", where) == [f"What {link} gives.", ""]
+
+
+def test_words_in_docstrings_are_shown_as_they_are(docstrings):
+    text = "scale: s.\nother: -Dninc_DIR of CMake."
+    assert docstrings.converted(text, "ninc.get_cmake_dir") == [
+        *("``scale``", "    s\\.", "", "``other``", "    -Dninc\\_DIR of CMake.", "")
+    ]
+
+
 def test_settings_in_docstrings_stand_one_a_line(docstrings):
     """What is meant for a list and has a line that does not hang would be shown as prose."""
     wrong = []
