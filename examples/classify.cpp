@@ -24,8 +24,7 @@ int64_t NextNumber(std::istream& file) {
   return file >> number ? number : 0;
 }
 
-bool ReadPpm(const char* path, ninc::Shape* shape, std::vector<uint8_t>* pixels) {
-  std::ifstream file(path, std::ios::binary);
+bool ReadPpm(std::istream& file, ninc::Shape* shape, std::vector<uint8_t>* pixels) {
   std::string magic;
   file >> magic;
   shape->w = NextNumber(file);
@@ -56,7 +55,12 @@ int main(int argc, char** argv) {
   }
   ninc::Shape shape;
   std::vector<uint8_t> pixels;
-  if (!ReadPpm(argv[2], &shape, &pixels)) {
+  std::ifstream file(argv[2], std::ios::binary);
+  if (!file) {
+    std::cerr << "classify: cannot open " << argv[2] << "\n";
+    return 1;
+  }
+  if (!ReadPpm(file, &shape, &pixels)) {
     std::cerr << "classify: " << argv[2] << " is no binary 8-bit PPM picture\n";
     return 1;
   }

@@ -1,15 +1,21 @@
 /* Runs a model file from C and prints the classes it takes a picture for, likeliest first.
  *
- *     predict MODEL PICTURE           a binary PPM or PGM file: `magick cat.jpg cat.ppm`
+ *     predict MODEL PICTURE           a binary PPM or PGM file
  *     predict MODEL [HEIGHT WIDTH]    a made-up picture of this size, else 32×32
+ *
+ * `magick cat.jpg cat.ppm` makes such a file, and so does Python with Pillow:
+ *
+ *     python -c "from PIL import Image; Image.open('cat.jpg').convert('RGB').save('cat.ppm')"
  *
  * A picture is brought to the network's size and normalised as the model file says. The made-up one
  * shows what a program does that has numbers of its own: they go into the network as they are.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <ninc/ninc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TOP 5
 
@@ -33,12 +39,15 @@ static long next_number(FILE* file) {
   return fscanf(file, "%ld", &number) == 1 ? number : 0;
 }
 
-/* 1 for a picture that was read, whose pixels are to be freed. */
+/* 1 for a picture that was read, whose pixels are to be freed; else it prints what is wrong. */
 static int read_picture(const char* path, picture* to) {
   FILE* file = fopen(path, "rb");
   size_t size = 0;
   int is_picture = 0, kind = 0;
-  if (file == NULL) return 0;
+  if (file == NULL) {
+    fprintf(stderr, "predict: cannot open %s: %s\n", path, strerror(errno));
+    return 0;
+  }
   is_picture = fgetc(file) == 'P';
   kind = fgetc(file); /* '5': grey, '6': colours */
   to->width = next_number(file);
@@ -55,6 +64,9 @@ static int read_picture(const char* path, picture* to) {
     }
   }
   fclose(file);
+  if (to->pixels == NULL) {
+    fprintf(stderr, "predict: %s is no binary PPM or PGM picture of 8 bits\n", path);
+  }
   return to->pixels != NULL;
 }
 
@@ -119,10 +131,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: predict MODEL PICTURE | predict MODEL [HEIGHT WIDTH]\n");
     return 2;
   }
-  if (argc == 3 && !read_picture(argv[2], &shown)) {
-    fprintf(stderr, "predict: %s is no binary PPM or PGM picture of 8 bits\n", argv[2]);
-    return 1;
-  }
+  if (argc == 3 && !read_picture(argv[2], &shown)) return 1;
   if (argc == 4) {
     shown.height = atol(argv[2]);
     shown.width = atol(argv[3]);

@@ -1,18 +1,21 @@
 """A web service that names what is on a picture: an ASGI application in one file.
 
+Save it as service.py, and in the same folder:
+
     pip install ninc uvicorn pillow
     SERVICE_MODEL=nin.safetensors uvicorn --factory service:app --workers 2
     curl --data-binary @cat.jpg -H 'Content-Type: image/jpeg' localhost:8000
 
 POST /        a picture: the bytes of its file; or, as application/octet-stream, its pixels alone,
-              height × width × channels bytes of the network's size. The answer is JSON:
+              height × width × channels bytes of the network's size. Forms (multipart) are not
+              taken. The answer is JSON:
               {"classes": [{"name": "cat", "probability": 0.93}, ...]}
 GET /health   200 once the network is loaded; which process answers, and how often its weights were
               renewed since.
 
 The model file is looked at every second. When it has changed, its weights take the place of the old
 ones while requests go on; each is answered with the old weights or with the new.
-docs/serving.md tells why it is written as it is, and how fast it runs.
+docs/serving.md explains why it is written as it is, and how fast it runs.
 """
 
 import asyncio
@@ -146,11 +149,14 @@ class Service:
             return 200, {"process": os.getpid(), "renewals": self.renewals}
         if request != ("POST", "/"):
             return 404, {"error": "POST a picture to /"}
+        kind = dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind.startswith(b"multipart/"):
+            advice = "send the file's bytes as the body (curl --data-binary @cat.jpg)"
+            return 415, {"error": f"a form (multipart) is not taken; {advice}"}
         body = await _body(receive)
         if body is None:
             return 413, {"error": f"a picture has at most {LONGEST_BODY} bytes"}
-        kind = dict(scope["headers"]).get(b"content-type", b"")
-        is_pixels = kind.partition(b";")[0].strip().lower() == b"application/octet-stream"
+        is_pixels = kind == b"application/octet-stream"
         waiting = asyncio.get_running_loop().run_in_executor(
             self._pool, self.answer, body, is_pixels
         )
@@ -197,4 +203,10 @@ async def _send(send: Send, status: int, content: dict[str, Any]) -> None:
 
 def app() -> Service:
     """The application, for a server that calls this in each of its processes."""
-    return Service(os.environ["SERVICE_MODEL"])
+    path = os.environ.get("SERVICE_MODEL")
+    if not path:
+        raise SystemExit("service: set SERVICE_MODEL to the path of a model file")
+    try:
+        return Service(path)
+    except (ninc.Error, OSError) as error:  # a sentence in place of a traceback
+        raise SystemExit(f"service: SERVICE_MODEL: {error}") from None

@@ -3,7 +3,7 @@
 //     train MODEL EPOCHS BATCH.bin...    # the CIFAR-10 binary version's data_batch_1.bin, ...
 //     train MODEL EPOCHS                 # pictures made up here, of four classes
 //
-// The last tenth of the pictures is held out to tell how often the network is right.
+// The last tenth of the pictures is held out to measure how often the network is right.
 #include <ninc/networks.h>
 #include <ninc/training.h>
 

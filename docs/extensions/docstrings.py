@@ -9,11 +9,18 @@ Docstrings are written to be read in a terminal. Four things in them have a form
     Raises ArgumentError       names of ninc's exceptions and classes are links without more
 
 All else is prose, in which no character has a meaning of its own.
+
+The names of ninc between backticks in pages, such as `ninc.Trainer`, are links, too.
+
+In signatures the names of constants become their values, and of several signatures the one for
+arrays in a GPU's memory comes last.
 """
 
 import ast
+import functools
 import inspect
 import re
+import sys
 import textwrap
 
 import ninc
@@ -34,6 +41,9 @@ def setup(app):
     app.connect("autodoc-process-docstring", process)
     app.connect("autodoc-process-signature", name_types)
     app.connect("missing-reference", leave_types_alone)
+    app.connect("builder-inited", order_overloads)
+    app.connect("doctree-read", link_names)
+    app.connect("html-page-context", mend_links_of_sources)
     return {"parallel_read_safe": True}
 
 
@@ -43,9 +53,58 @@ def process(app, what, name, obj, options, lines):
 
 
 def name_types(app, what, name, obj, options, signature, returned):
-    """Short names of types within others, which Sphinx 9.0 shows as it holds them."""
+    """Short names of types within others, which Sphinx 9.0 shows as it holds them.
+
+    A default that is a constant's name is shown as its value.
+    """
     held = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
-    return tuple(text and held.sub(r"\1", text) for text in (signature, returned))
+    signature, returned = (text and held.sub(r"\1", text) for text in (signature, returned))
+    module = sys.modules.get(getattr(obj, "__module__", None) or "")
+
+    def value(found):
+        return f"{found[1]}{getattr(module, found[2])!r}" if hasattr(module, found[2]) else found[0]
+
+    return signature and re.sub(r"(= ?)([A-Z][A-Z_]+)\b", value, signature), returned
+
+
+def order_overloads(app):
+    """What takes arrays of the processor's memory comes first: it is what most readers look for."""
+    from sphinx.pycode import ModuleAnalyzer
+
+    objects = map(object_of, set(TARGETS.values()))
+    for module in {getattr(value, "__module__", None) for value in objects} - {None}:
+        analyzer = ModuleAnalyzer.for_module(module)
+        analyzer.analyze()
+        for signatures in analyzer.overloads.values():
+            signatures.sort(key=lambda signature: "OnGpu" in str(signature))
+
+
+def link_names(app, doctree):
+    """Links of a page's code that is a public name, from `ninc.` on."""
+    from docutils import nodes
+    from sphinx.addnodes import desc_signature, pending_xref
+
+    for code in list(doctree.findall(nodes.literal)):
+        target = TARGETS.get(code.astext().removesuffix("()"))
+        inside, node = set(), code
+        while node.parent is not None:
+            node = node.parent
+            inside.add(type(node))
+        if not target or not code.astext().startswith("ninc."):
+            continue
+        if not inside & {nodes.title, nodes.reference, pending_xref, desc_signature}:
+            names = dict(refdomain="py", reftype="obj", reftarget=target, refexplicit=True)
+            code.replace_self(pending_xref("", code.deepcopy(), refdoc=app.env.docname, **names))
+
+
+def mend_links_of_sources(app, page, template, context, doctree):
+    """The links "[docs]" in sources lead to the names that entries have on the site.
+
+    Sphinx takes all entries of one source file for members of one module.
+    """
+    if page.startswith("_modules/"):
+        link = re.compile(r'(class="viewcode-back" href="[^"#]*#)([\w.]+)')
+        context["body"] = link.sub(lambda to: to[1] + TARGETS.get(to[2], to[2]), context["body"])
 
 
 def leave_types_alone(app, env, node, content):
@@ -140,17 +199,16 @@ def inline(text, where):
             code = part.strip("`")
             parts[index] = link(code, where) or f"``{code}``"
         else:
-            parts[index] = WORD.sub(lambda word: link(word[0], where) or escaped(word[0]), part)
-            if parts[index] == part:
-                parts[index] = escaped(part)
-            else:
-                parts[index] = "".join(
-                    piece if piece.startswith(":py:") else escaped(piece)
-                    for piece in re.split(r"(:py:obj:`[^`]+`)", parts[index])
-                )
+            # Words that may be names stand at the odd places.
+            pieces = re.split(f"({WORD.pattern})", part)
+            for place, piece in enumerate(pieces):
+                is_name = place % 2 and link(piece, where)
+                pieces[place] = is_name or escaped(piece)
+            parts[index] = "".join(pieces)
         if index and index % 2 and parts[index + 1][:1].isalnum():
             parts[index] += "\\ "
-    return "".join(parts)
+    # A word with a full stop, such as "s.", would begin a numbered list.
+    return re.sub(r"^(\w+)([.)])(?=\s|$)", r"\1\\\2", "".join(parts))
 
 
 def escaped(text):
@@ -158,16 +216,34 @@ def escaped(text):
 
 
 def link(code, where):
-    """A link where `code` names something public, seen from the object `where`; else None."""
-    target = TARGETS.get(code)
+    """A link where `code` names something public, seen from the object `where`; else None.
+
+    `where`'s own module is asked first: in `ninc.Dataset`, `load` is `ninc.data.load`.
+    """
     parts = where.split(".")
-    for depth in range(len(parts), 0, -1):
-        target = TARGETS.get(".".join([*parts[:depth], code]), target)
-        if f"{'.'.join(parts[:depth])}.{code}" in TARGETS:
-            break
+    fronts = [".".join(parts[:depth]) for depth in range(len(parts), 1, -1)]
+    spelt = [f"{front}.{code}" for front in (*fronts, public_module(where), "ninc")]
+    target = next((TARGETS[name] for name in (*spelt, code) if name in TARGETS), None)
     if target is None or target == where:
         return None
     return f":py:obj:`{code} <{target}>`"
+
+
+@functools.cache
+def public_module(where):
+    """The public module that the object `where` was written for: "ninc.data" of "ninc.Dataset"."""
+    module = getattr(object_of(where), "__module__", None) or "ninc"
+    while module not in MODULES:
+        module = module.rpartition(".")[0] or "ninc"
+    return module
+
+
+def object_of(name):
+    """The object with this name, None where there is none."""
+    value = ninc
+    for part in name.split(".")[1:]:
+        value = getattr(value, part, None)
+    return value
 
 
 def targets():
@@ -178,7 +254,7 @@ def targets():
             value = getattr(module, name)
             if not (inspect.isclass(value) or inspect.isroutine(value)):
                 continue  # modules, constants and types made of others have no entry
-            home = f"ninc.{name}" if name in ninc.__all__ else f"{prefix}.{name}"
+            home = f"ninc.{name}" if getattr(ninc, name, None) is value else f"{prefix}.{name}"
             short = prefix.rpartition(".")[2]
             for spelt in {name, f"{prefix}.{name}", f"{short}.{name}"}:
                 found.setdefault(spelt, home)

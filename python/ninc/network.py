@@ -223,9 +223,9 @@ class Network:
 
     @property
     def held_out(self) -> HeldOut | None:
-        """What `ninc train` held out of data without a test set, or None. Stored with the network.
+        """What `ninc train` held out of data without a test set, a `HeldOut`, or None.
 
-        ModelError where the file's entry makes no sense.
+        Stored with the network. ModelError where the file's entry makes no sense.
         """
         return metadata.stored_held_out(self.core)
 

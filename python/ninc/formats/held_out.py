@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 class HeldOut:
     """The pictures that `ninc.data.load(path, "test")` takes of data without a test set.
 
-    share, seed, limit: as `load` was given them (there the share is `held_out`); limit may be None.
-    images: how many pictures that were. fingerprint: theirs, see `Dataset.fingerprint`.
+    share, seed, limit: as `ninc.data.load` was given them (there the share is `held_out`); limit
+        may be None.
+    images: how many pictures that were.
+    fingerprint: theirs, see `Dataset.fingerprint`.
     """
 
     share: float

@@ -42,8 +42,10 @@ Real = TypeVar("Real", np.float32, np.float64)
 class Whitening:
     """A fitted whitening of pictures of one shape.
 
-    mean: m, D float32. matrix: P, D×D float32, symmetric. Values stand plane after plane (C, H, W).
-    scale: s. epsilon: e, for the record; P holds its effect.
+    mean: m, D float32; values stand plane after plane (C, H, W).
+    matrix: P, D×D float32, symmetric.
+    scale: s.
+    epsilon: e, for the record; P holds its effect.
     """
 
     mean: Floats

@@ -133,6 +133,7 @@ class Trainer(Settings):
         train, validation: a Dataset, or (x, y); for training also a BatchStream or what makes one,
             such as a list of batches, and for validation the share of the training set to hold
             out, of each class, by the trainer's seed.
+        epochs: how many passes over `train`, those of an earlier part of a resumed run included.
         batch_size: images a step, at most: an epoch sees every image, in ceil(N / batch_size)
             batches that differ by one image at most. A stream has batches of its own.
         checkpoint_dir: a folder of this run's own with history, the
@@ -142,6 +143,7 @@ class Trainer(Settings):
             where schedule and averages do not depend on their number: Constant, Step with
             milestones in epochs, Plateau, Warmup before one of these, a schedule of one's own with
             an attribute `extendable` that is true, and EMA. A larger patience goes on, too.
+        progress: prints a line for each epoch to standard error, and on a terminal how far it is.
         checkpoint_every: checkpoints within epochs, too: a number of steps, or "90s", "10m", "2h".
         patience: end after so many epochs in a row in which `monitor`, "val_accuracy" or
             "val_loss", did not get better by more than `min_delta`, with the weights of the best.
@@ -159,7 +161,7 @@ class Trainer(Settings):
         folder, and leave in the network what the run's own end would: the best weights with
         patience, else the averages, else the last. `Interrupted`, a KeyboardInterrupt that says
         which, is raised then. A second one ends it at once. A run whose result is no better than
-        guessing ends with a `ninc.errors.Remark`. Raises DivergedError, which names epoch, step and
+        guessing ends with a `ninc.Remark`. Raises DivergedError, which names epoch, step and
         layer, when numbers stop being finite; the weights are then those before that step, with
         patience the best.
         FileError where files cannot be written or a checkpoint is damaged, ArgumentError where a

@@ -1,7 +1,8 @@
 """The documents: code blocks run, links lead somewhere, every public name has its entry.
 
 How a page is run stands in support/documents.py. Its blocks find the files that they name: folders
-of small pictures, and models. `ninc train` is cut to one epoch; what it prints is not compared.
+of small pictures, and models. `ninc train` and `fit` are cut to one epoch; what they print is not
+compared.
 """
 
 import importlib
@@ -30,6 +31,8 @@ from support import documents  # noqa: E402
 NOT_RUN = {
     "installs packages": 7,
     "installs packages and serves until it is stopped": 1,
+    "needs FastAPI or Flask": 2,
+    "asks a service that is running": 1,
     "needs a GPU": 1,
     "builds ninc from source": 2,
     "builds ninc as a part of another project, as make test-embedding does": 1,
@@ -73,6 +76,7 @@ def world(tmp_path_factory):
     whole = (folder / "holiday" / "IMG_0000.jpg").read_bytes()
     (folder / "holiday" / "IMG_0099.jpg").write_bytes(whole[: len(whole) // 2])
     shutil.copy(folder / "pets" / "cat" / "IMG_0000.jpg", folder / "cat.jpg")
+    shutil.copy(folder / "pets" / "dog" / "IMG_0000.jpg", folder / "mine.png")
     for name, classes in MODELS.items():
         network = ninc.models.nin_cifar10(len(classes), batch_norm=True)
         network.preprocessing = Preprocessing((32, 32), 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -296,6 +300,21 @@ def test_docstrings_become_prose_lists_code_and_links(docstrings):
         "",
         "    print(x)",
         "",
+    ]
+
+
+def test_names_in_docstrings_are_sought_in_their_own_module_first(docstrings):
+    for where, link in (
+        ("ninc.Dataset", ":py:obj:`load <ninc.data.load>`"),
+        ("ninc.Network", ":py:obj:`load <ninc.load>`"),
+    ):
+        assert docstrings.converted("What `load` gives.", where) == [f"What {link} gives.", ""]
+
+
+def test_words_in_docstrings_are_shown_as_they_are(docstrings):
+    text = "scale: s.\nother: -Dninc_DIR of CMake."
+    assert docstrings.converted(text, "ninc.get_cmake_dir") == [
+        *("``scale``", "    s\\.", "", "``other``", "    -Dninc\\_DIR of CMake.", "")
     ]
 
 

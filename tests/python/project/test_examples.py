@@ -147,6 +147,7 @@ def test_what_is_wrong_is_told(programs, program, tmp_path):
     for words, status, told in (
         ((), 2, "usage"),
         ((tmp_path / "absent", picture), 1, "No such file or directory"),
+        ((tmp_path / "n.safetensors", tmp_path / "absent"), 1, "cannot open"),
         ((picture, picture), 1, "not a safetensors file"),
         ((tmp_path / "n.safetensors", cut), 1, "cut.ppm is no binary"),
         ((tmp_path / "n.safetensors", picture), 1, "has no preprocessing for pictures stored"),

@@ -124,10 +124,21 @@ def test_what_is_no_picture_is_told(model, picture, monkeypatch):
         ((b"",), {"path": "/other"}),
         ((b"",), {"method": "GET", "path": "/health"}),
         ((picture.tobytes(),), {}),
+        ((b"--x",), {"kind": "Multipart/form-data; boundary=x"}),
     )
-    assert [status for status, _ in found] == [400, 400, 413, 404, 200, 200]
+    assert [status for status, _ in found] == [400, 400, 413, 404, 200, 200, 415]
+    assert "--data-binary" in found[6][1]["error"]
     assert found[0][1] == {"error": "9×9×3 bytes are needed, got 3"}
     assert found[4][1] == {"process": os.getpid(), "renewals": 0}
+
+
+@pytest.mark.parametrize("path, words", [(None, "set SERVICE_MODEL"), ("absent", "absent")])
+def test_a_wrong_path_of_the_model_is_a_sentence(path, words, monkeypatch, threads):
+    monkeypatch.delenv("SERVICE_MODEL", raising=False)
+    if path is not None:
+        monkeypatch.setenv("SERVICE_MODEL", path)
+    with pytest.raises(SystemExit, match=words):
+        service.app()
 
 
 def test_four_threads_beside_weights_that_change(model, rng, tmp_path):
