@@ -154,8 +154,9 @@ class Network:
         batch_size: pictures computed at a time; changes memory and speed, not results.
 
         Raises ArgumentError where the network has no preprocessing and for what is no picture,
-        FileError for a file that is none. `predict_each` tells which row is whose, and goes on
-        after a bad file if you like.
+        ShapeError for an array of other numbers or with its channels first, FileError for a file
+        that is no picture. `predict_each` tells which row is whose, and goes on after a bad file if
+        you like.
         """
         return predict(self.core, images, batch_size)
 

@@ -50,7 +50,7 @@ class Channels:
         self._taken = taken  # the input's channels, and the layer that takes so many
 
     def of(self, name: str) -> int | None:
-        """A node's channels, or None where they hang on the picture or are not known."""
+        """A node's channels, or None where they depend on the picture or are not known."""
         return self._number(self._values.get(name, _UNKNOWN))
 
     def after(self, nodes: Sequence[Node]) -> Channels:

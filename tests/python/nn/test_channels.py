@@ -141,7 +141,7 @@ def test_names_are_as_many_as_the_outputs(names, words):
     assert network.classes is None
 
 
-def test_names_of_a_network_whose_outputs_hang_on_the_picture():
+def test_names_of_a_network_whose_outputs_depend_on_the_picture():
     network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten())
     network.classes = ["a", "b", "c"]
     assert network.classes == ["a", "b", "c"]
