@@ -71,8 +71,10 @@ class FileError(Error, OSError):
         return Exception.__str__(self)  # OSError's would put "[Errno 2]" and the words of C there
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # OSError's would make the copy of errno and strerror, without the message.
-        return type(self), (*self.args[:1], self.errno, self.filename), self.__dict__ or None
+        # OSError's would make the copy of errno and strerror, without the message. The classes of
+        # single reasons have no name of their own to be found by: the reason chooses them again.
+        kind = FileError if type(self) in _OF_ERRNO.values() else type(self)
+        return kind, (*self.args[:1], self.errno, self.filename), self.__dict__ or None
 
 
 class MissingFileError(FileError, FileNotFoundError):
@@ -104,6 +106,10 @@ _OF_ERRNO = {
     codes.EEXIST: ExistingFileError,
 }
 
+# A traceback shows the name that is documented and that users catch, whatever else the error is.
+for _kind in _OF_ERRNO.values():
+    _kind.__name__ = _kind.__qualname__ = FileError.__name__
+
 
 class DivergedError(Error):
     """Training ran into numbers that are not finite."""
@@ -124,9 +130,14 @@ def reworded(error: Error, message: str) -> Error:
     return type(error)(message)
 
 
+# Code of these stands between a user's line and the line that remarks: ninc's own, and that of the
+# standard library which runs ninc's context managers.
+_PASSED_OVER = ("ninc", "contextlib")
+
+
 def remark(message: str) -> None:
     """Warns at the line that called into ninc; the command line prints it as a line of its own."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "ninc":
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _PASSED_OVER:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, Remark, stacklevel=level)

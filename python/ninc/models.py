@@ -109,9 +109,10 @@ _MODELS: dict[str, Callable[..., nn.Sequential]] = {
 
 
 def create(name: str, **settings: Any) -> nn.Sequential:
-    """The network of this name ("nin-cifar10"), with the settings of its function."""
-    if not isinstance(name, str) or name not in _MODELS:
-        raise ArgumentError(f"unknown network {shown(name)}; known are {', '.join(_MODELS)}")
+    """The network of this name ("nin-cifar10" or "nin_cifar10"), with its function's settings."""
+    given, name = name, name.replace("_", "-") if isinstance(name, str) else ""
+    if name not in _MODELS:
+        raise ArgumentError(f"unknown network {shown(given)}; known are {', '.join(_MODELS)}")
     known = inspect.signature(_MODELS[name]).parameters
     for setting in settings:
         if setting not in known:

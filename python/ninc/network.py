@@ -13,6 +13,7 @@ from ._base.arguments import path as file_path
 from ._base.array_types import Floats, FloatsLike, OnGpu
 from ._base.arrays import on_gpu
 from ._base.locks import fork_safe_lock
+from .data.dataset import Data
 from .errors import ArgumentError, ShapeError
 from .formats import metadata
 from .formats.head import with_new_head
@@ -20,7 +21,9 @@ from .formats.held_out import HeldOut
 from .formats.model_file import load_model
 from .formats.weights import LoadedWeights, load_weights
 from .inference.class_maps import class_maps
+from .inference.evaluation import Evaluation, evaluate
 from .inference.graph import graph_of
+from .inference.least_size import least_told, size_told
 from .inference.plan import Plan, image_shape
 from .inference.predict import Pictures, predict, predict_each, squeezed
 from .inference.summary import summary
@@ -136,7 +139,7 @@ class Network:
         try:
             y = self.core.run(x)
         except ShapeError as error:
-            raise input_told(error, x) from None
+            raise self._told(error, x) from None
         return squeezed(y)
 
     def predict(self, images: Pictures, batch_size: int = 64) -> Floats:
@@ -151,8 +154,9 @@ class Network:
         batch_size: pictures computed at a time; changes memory and speed, not results.
 
         Raises ArgumentError where the network has no preprocessing and for what is no picture,
-        FileError for a file that is none. `predict_each` tells which row is whose, and goes on
-        after a bad file if you like.
+        ShapeError for an array of other numbers or with its channels first, FileError for a file
+        that is no picture. `predict_each` tells which row is whose, and goes on after a bad file if
+        you like.
         """
         return predict(self.core, images, batch_size)
 
@@ -173,6 +177,18 @@ class Network:
         """
         return predict_each(self.core, images, batch_size, on_error)
 
+    def evaluate(self, data: Data, batch_size: int = 128) -> Evaluation:
+        """Loss, accuracy and confusion matrix on labelled pictures, in inference mode.
+
+            print(net.evaluate(ninc.data.load("pets", "test", size=(32, 32))).accuracy)
+
+        data: a Dataset, or (x, y) as `Dataset` takes them.
+        batch_size: images computed at a time; changes memory and speed, not results.
+
+        Raises ArgumentError where the data's classes or pictures are not the network's.
+        """
+        return evaluate(self, data, batch_size)
+
     def class_maps(self, x: FloatsLike) -> Floats:
         """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
 
@@ -184,7 +200,11 @@ class Network:
         try:
             return class_maps(self.core, x)
         except ShapeError as error:
-            raise input_told(error, x) from None
+            raise self._told(error, x) from None
+
+    def _told(self, error: ShapeError, x: Any) -> ShapeError:
+        """The core's error about an input, with what helps."""
+        return size_told(self.core, input_told(error, x), getattr(x, "shape", ()))
 
     # ---- What it is ------------------------------------------------------------------------------
 
@@ -193,11 +213,15 @@ class Network:
 
         input_shape: (N, C, H, W) or (C, H, W).
         """
-        return summary(self.core, image_shape("summary", input_shape))
+        shape = image_shape("summary", input_shape)
+        with least_told(self.core, shape):
+            return summary(self.core, shape)
 
     def plan(self, input_shape: Sequence[int], training: bool = False) -> Plan:
         """How the network runs on inputs of (N, C, H, W) or (C, H, W); see `Plan.describe`."""
-        return Plan(self.core, image_shape("plan", input_shape), training)
+        shape = image_shape("plan", input_shape)
+        with least_told(self.core, shape):
+            return Plan(self.core, shape, training)
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
@@ -214,7 +238,10 @@ class Network:
 
     @property
     def classes(self) -> list[str] | None:
-        """Names of the classes in the order of the outputs, or None. Stored with the network."""
+        """Names of the classes in the order of the outputs, or None. Stored with the network.
+
+        Setting others than one for each output is an ArgumentError.
+        """
         return metadata.stored_classes(self.core)
 
     @classes.setter
@@ -223,9 +250,10 @@ class Network:
 
     @property
     def held_out(self) -> HeldOut | None:
-        """What `ninc train` held out of data without a test set, a `HeldOut`, or None.
+        """What was held out of data without a test set, a `HeldOut`, or None.
 
-        Stored with the network. ModelError where the file's entry makes no sense.
+        Stored with the network, by `ninc train`, and by `Trainer.fit` where it validates on what
+        `ninc.data.load(path, "test")` gave. ModelError where the file's entry makes no sense.
         """
         return metadata.stored_held_out(self.core)
 
@@ -300,9 +328,11 @@ class Network:
 
         The file appears whole or not at all. Raises FileError where it cannot be written, which is
         also Python's FileNotFoundError, PermissionError or IsADirectoryError where it is one of
-        these.
+        these; ModelError for a graph that has other outputs than when its classes were named.
         """
-        self.core.save(os.fsencode(file_path("save", "path", path)))
+        name = os.fsencode(file_path("save", "path", path))
+        metadata.check_stored_classes(self.core, "save")
+        self.core.save(name)
 
     def __getstate__(self) -> dict[str, Any]:
         model = self.core  # first: a graph makes it now if it has not yet

@@ -107,7 +107,14 @@ def input_told(error: ShapeError, x: Any) -> ShapeError:
 
 
 def layout_told(error: ShapeError, shape: Sequence[int]) -> ShapeError:
-    """Adds to the error what helps where x has its channels last, as many libraries keep them."""
+    """Adds to the error what helps where x is one picture, or has its channels last.
+
+    Many libraries keep pictures so.
+    """
+    if len(shape) == 3:
+        last = shape[2] in (1, 3) and shape[0] not in (1, 3)
+        planes = "x.transpose(2, 0, 1)" if last else "x"
+        return ShapeError(f"{error}; {planes}[np.newaxis] makes N×C×H×W of one picture")
     if len(shape) != 4 or shape[3] not in (1, 3) or shape[1] in (1, 3):
         return error
     return ShapeError(

@@ -10,6 +10,9 @@ from typing import TextIO
 # Ten times a second is smooth to the eye and costs nothing beside a training step.
 _REFRESH_SECONDS = 0.1
 
+# Below this a loss is written with four places.
+_LARGEST_LOSS = 1e4
+
 
 def time_text(seconds: float) -> str:
     """ "0:07", "12:40", "3:05:00"."""
@@ -18,6 +21,11 @@ def time_text(seconds: float) -> str:
     if hours:
         return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
     return f"{rest // 60}:{rest % 60:02d}"
+
+
+def loss_text(loss: float) -> str:
+    """ "0.0123", "9.87e+26": a loss that runs away must not fill the line with digits."""
+    return f"{loss:.3g}" if abs(loss) >= _LARGEST_LOSS else f"{loss:.4f}"
 
 
 def _tell(stream: TextIO, text: str) -> bool:
@@ -113,7 +121,7 @@ class TrainingProgress:
         """
         if not self._line.due():
             return
-        words = [f"epoch {epoch + 1}/{self.epochs}", f"step {step + 1}", f"loss {loss:.4f}"]
+        words = [f"epoch {epoch + 1}/{self.epochs}", f"step {step + 1}", f"loss {loss_text(loss)}"]
         words += [f"accuracy {accuracy:.1%}", f"{rate:,.0f} images/s"]
         if self.steps is not None:
             words[1] += f"/{self.steps}"
@@ -141,10 +149,11 @@ class TrainingProgress:
         """Prints a line that stays about a finished epoch, from the history's row."""
         text = (
             f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}  "
-            f"loss {row['loss']:.4f}  accuracy {row['accuracy']:6.2%}"
+            f"loss {loss_text(row['loss'])}  accuracy {row['accuracy']:6.2%}"
         )
         if "val_accuracy" in row:
-            text += f"  held out: loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:6.2%}"
+            text += f"  held out: loss {loss_text(row['val_loss'])}"
+            text += f"  accuracy {row['val_accuracy']:6.2%}"
         text += f"  {row['images_per_second']:,.0f} images/s  {time_text(row['seconds'])}"
         self.note(text)
 

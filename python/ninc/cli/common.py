@@ -92,12 +92,25 @@ def file_or_named_network(name: str) -> Network:
     """The network of a model file, or a published network, given by name, with fresh weights."""
     import ninc
 
-    if name in INPUTS:
-        return ninc.models.create(name)
+    published = _published(name)
+    if published is not None:
+        return ninc.models.create(published)
     if not _exists(name):
         message = f"{name}: no such model file, and not one of {', '.join(INPUTS)}"
         raise FileError(message, errno.ENOENT, name)
     return load_network(name)
+
+
+def model_name(text: str) -> str:
+    """A published network's name as the command line has it, of its function's name, too."""
+    return text.replace("_", "-")
+
+
+def _published(name: str) -> str | None:
+    """The published network that is meant; None for a model file, which may be called likewise."""
+    if name in INPUTS:
+        return name
+    return model_name(name) if model_name(name) in INPUTS and not _exists(name) else None
 
 
 def _exists(path: str) -> bool:
@@ -116,19 +129,21 @@ def usual_input(network: Network, name: str) -> tuple[int, int, int]:
     settings = network.preprocessing
     if settings is not None and settings["size"] is not None:
         return settings["channels"], *settings["size"]
-    if name in INPUTS:
-        size, channels = INPUTS[name]
+    published = _published(name)
+    if published is not None:
+        size, channels = INPUTS[published]
         return channels, size, size
     # The first convolution's O×I×R×S tells the channels; NIN takes any height and width.
     first = next(value for value in network.parameters().values() if value.ndim == 4)
     return first.shape[1], 32, 32
 
 
-def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dataset, str]:
+def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dataset, str, str]:
     """Labelled pictures as the network wants them, and words for which these are.
 
-    Without --split these are the test set where there is one, else what was held out of the data
-    when the network was trained, else all pictures.
+    The last value is what to remark on the results, "" for nothing. Without --split these are the
+    test set where there is one, else what was held out of the data when the network was trained,
+    else all pictures.
     """
     from .. import data
 
@@ -142,6 +157,7 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
                     f"{option} says what to hold out anew: it goes with --split train or test, of "
                     "data without a test set"
                 )
+    doubt = ""
     if args.split is None and record is not None and not divided:
         loaded = _load_recorded(record, path, args, pictures)
         words = f"held out of {Path(path)} when the network was trained"
@@ -156,9 +172,15 @@ def load_for(network: Network, path: str, args: argparse.Namespace) -> tuple[Dat
         words = f"{(_PARTS if divided else _SHARES).get(split, split)} of {Path(path)}"
         if split != "all" and not divided:
             words += f" with --held-out {share:g} and --seed {seed}"
+        if args.split is None and not divided:
+            doubt = (
+                f"{args.model} does not say that any of these pictures were held out: the result "
+                "is too good if the network was trained on some of them; --split test takes what "
+                f"ninc.data.load(..., 'test') does, {HELD_OUT:g} of each class"
+            )
     if not pictures and loaded.is_pictures:
         raise ArgumentError(f"{args.model}: the model says nothing about the pictures it takes")
-    return loaded, f"{len(loaded):,} pictures {words}"
+    return loaded, f"{len(loaded):,} pictures {words}", doubt
 
 
 def as_stored(network: Network) -> dict[str, Any]:

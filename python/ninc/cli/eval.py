@@ -1,7 +1,7 @@
 """Say how often a model is right, class by class
 
-Takes the test set where DATA has one. Of data without one it takes the pictures that `ninc train`
-held out, as the model file tells, and refuses other data; --split all takes every picture.
+Takes the test set where DATA has one. Of data without one it takes the pictures that were held
+out in training, as the model file tells, and refuses other data; --split all takes every picture.
 
 examples:
   ninc eval nin.safetensors cifar10
@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._base.plain_json import json_text
+from .._base.progress import loss_text
+from ..errors import remark
 from . import common
 from .numbers import positive
 from .terminal import left, one_line, right, width
@@ -46,8 +48,10 @@ def run(args: argparse.Namespace) -> int:
 
     common.use_threads(args)
     network = common.load_network(args.model).to(args.device)
-    data, words = common.load_for(network, args.data, args)
+    data, words, doubt = common.load_for(network, args.data, args)
     result = evaluate(network, data, args.batch_size, progress=True)
+    if doubt:
+        remark(doubt)
     if args.json:
         print(json_text({"data": words, **_as_dict(result)}))
     else:
@@ -71,7 +75,7 @@ def _as_text(result: Evaluation, words: str) -> str:
     lines = [
         words,
         f"accuracy {result.accuracy:.2%} ({result.correct:,} of {result.count:,}), "
-        f"loss {result.loss:.4f}",
+        f"loss {loss_text(result.loss)}",
         "",
         *_class_table(result),
     ]

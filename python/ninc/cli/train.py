@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._base.files import check_none_of, check_writable
 from .._base.plain_json import json_text
+from .._base.progress import loss_text
 from ..errors import ArgumentError, remark
 from ..training.monitor import MONITOR, watched
 from .common import HELD_OUT, load_split, use_threads
@@ -50,6 +51,8 @@ _MANY = 0.1
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..training.fit_checks import check_two_classes
+
     check_used(args)
     _check_outputs(args)
     if args.plot is not None and find_spec("matplotlib") is None:
@@ -58,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     start = Start(args)
     data, record = _load(args, start)
     train, test = data["train"], data.get("test")
+    check_two_classes(train)  # before a line says how they will be trained on
     network = start.network(train)
     network.held_out = record
     trainer = make_trainer(args, network)
@@ -165,11 +169,16 @@ def _announce_framing(train: Dataset) -> None:
 
 def _announce_run(trainer: Trainer, images: int, epochs: int, batch_size: int) -> None:
     """Prints what a run is made of, also where the user has said nothing."""
+    import ninc
+
     steps = -(-images // batch_size)
+    device, threads = trainer.network.device, ninc.get_num_threads()
+    if device == "cpu":
+        device += f", {threads} thread{'' if threads == 1 else 's'}"
     print(
         f"{epochs:,} epoch{'' if epochs == 1 else 's'} of {steps:,} "
         f"step{'' if steps == 1 else 's'} of {-(-images // steps):,} pictures, "
-        f"rate {trainer.optimizer.lr:g}",
+        f"rate {trainer.optimizer.lr:g}, on {device}",
         file=sys.stderr,
     )
 
@@ -241,5 +250,6 @@ def _report(
             print(f"wrote {path}")
     if args.checkpoint is not None and best[monitor] != row[monitor]:
         file = os.path.join(args.checkpoint, "best.safetensors")
-        value = f"{best[monitor]:.4f}" if monitor == "val_loss" else f"{best[monitor]:.2%}"
+        is_loss = monitor == "val_loss"
+        value = loss_text(best[monitor]) if is_loss else f"{best[monitor]:.2%}"
         print(f"{file} has the best of {monitor}, epoch {best['epoch']}'s {value}")

@@ -11,7 +11,7 @@ from ..training import schedules
 from ..training.averages import EMA, SWA
 from ..training.monitor import MONITOR
 from . import numbers
-from .common import INPUTS, add_data, add_data_options, add_machine
+from .common import INPUTS, add_data, add_data_options, add_machine, model_name
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     beginning = parser.add_mutually_exclusive_group()
     beginning.add_argument(
         "--model",
+        type=model_name,
         choices=sorted(INPUTS),
         default="nin-cifar10",
         metavar="NAME",

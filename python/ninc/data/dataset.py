@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Union
 
@@ -11,9 +12,11 @@ import numpy.typing as npt
 
 from .._base.arguments import LARGEST_SEED, array, few, listed, share_between, shown, whole
 from .._base.array_types import ClassesLike, ImagesLike, IndicesLike, Integers
-from .._base.arrays import as_numpy, is_in_memory
+from .._base.arrays import as_numpy, is_array, is_in_memory
 from ..errors import ArgumentError, DTypeError, ShapeError, remark
 from ..preprocess import Framing
+from ..preprocess.pictures import conversion
+from .division import Division
 from .labels import Labels, listed_classes
 from .source import Source, WithChannel, as_source
 
@@ -61,6 +64,7 @@ class Dataset:
         if pixels.dtype == np.uint8 and pixels.shape[3] not in (1, 3):
             raise ShapeError(
                 f"Dataset: uint8 pictures must be N×H×W×3 or N×H×W×1, got shape {pixels.shape}"
+                + conversion(pixels.dtype, pixels.shape)
             )
         self.images: npt.NDArray[Any] | Source = (
             pixels if isinstance(pixels, np.ndarray) else as_source(pixels)
@@ -76,6 +80,8 @@ class Dataset:
         # have the same fingerprint, whether they are read as it goes or at once.
         self.origin: Source | None = None
         self.framing: Framing | None = None
+        # Which part this is of data that `load` divided; None for all other data.
+        self.division: Division | None = None
 
     @property
     def is_pictures(self) -> bool:
@@ -214,7 +220,20 @@ def as_dataset(data: Data, name: str = "data") -> Dataset:
         )
     if isinstance(data, (tuple, list)) and len(data) == 2:
         return Dataset(*data)
-    raise ArgumentError(f"{name} must be a Dataset or a pair (x, y), got {type(data).__name__}")
+    raise ArgumentError(
+        f"{name} must be a Dataset or a pair (x, y), got {type(data).__name__}{_meant(data, name)}"
+    )
+
+
+def _meant(data: Any, name: str) -> str:
+    """Words for what may have been meant; "" where nobody can tell."""
+    function, colon, argument = name.partition(": ")
+    if isinstance(data, (str, os.PathLike)):
+        return f"; ninc.data.load({os.fsdecode(data)!r}) makes a Dataset of what is there"
+    if not is_array(data):
+        return ""
+    is_first = colon and argument != "validation"
+    return f"; did you mean {function}((x, y))?" if is_first else "; did you mean (x, y)?"
 
 
 def is_batches(data: Any) -> bool:
@@ -229,4 +248,6 @@ def is_batches(data: Any) -> bool:
             and getattr(batch[0], "ndim", None) == 4
             for batch in data
         )
-    return isinstance(data, Iterable) and not isinstance(data, (np.ndarray, Mapping, str, bytes))
+    if is_array(data) or isinstance(data, (os.PathLike, Mapping, str, bytes)):
+        return False
+    return isinstance(data, Iterable)

@@ -96,7 +96,7 @@ class Labels:
             names,
             there,
             f"the labels {few(names)} became {len(names):,} classes of these names, whose own "
-            f"labels are 0 to {len(names) - 1}",
+            f"labels are 0 to {len(names) - 1}; a network trained on them stores the names",
         )
 
     def among(self, classes: Classes | Sequence[str]) -> Integers:

@@ -24,6 +24,7 @@ from ..errors import ArgumentError, FileError, OutOfMemoryError, remark
 from ..preprocess import RGB, WHITE, Framing
 from ..preprocess.pictures import check_ground
 from .dataset import Dataset, first_of_each, held_out
+from .division import Division
 from .locate import locate
 from .part import PARTS, LoadOptions, Part
 from .pictures import FittedPictures
@@ -132,7 +133,8 @@ def load(
         parts = {part: reader.read(found, part, options) for part in _wanted(place, there, split)}
     images, labels = _joined(place, parts, options)
     classes = next(iter(parts.values())).classes
-    chosen = _choose(labels, options, there != ("train",))
+    divided = there != ("train",)
+    chosen = _choose(labels, options, divided)
     if not chosen.size:
         raise FileError(f"{place}: no pictures left for {split!r}: too few a class")
     _remark(place, found, parts)
@@ -141,6 +143,8 @@ def load(
     data = _read(place, images, labels, classes, options)
     if data.is_pictures:
         data.framing = _framing_of(images, options)
+    if not divided and options.split != "all":
+        data.division = _division(place, images, options)
     return data
 
 
@@ -211,6 +215,18 @@ def _fitted(place: Path, images: Source, options: LoadOptions) -> Source:
             "give uint8 pictures, which can be resized"
         )
     return images
+
+
+def _division(place: Path, images: Source, options: LoadOptions) -> Division | None:
+    """Which part of the data this is; None where nobody would find the same part again by it.
+
+    The size that a network stores is asked for when its data are loaded again, and pictures that
+    were loaded without one have another fingerprint.
+    """
+    if images.framing is not None and images.framing.size is None:
+        return None
+    part = "test" if options.split == "test" else "train"
+    return Division(os.path.realpath(place), part, options.held_out, options.seed, options.limit)
 
 
 def _framing_of(images: Source, options: LoadOptions) -> Framing | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .._base.arguments import array, is_iterable
 from .._base.array_types import Integers
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..preprocess.pictures import conversion
 from .labels import Labels, listed_classes
 
 Batch = tuple[npt.NDArray[Any], Integers]  # x: N×..., labels: N int64
@@ -140,6 +141,7 @@ class BatchStream:
             raise ShapeError(
                 f"{where}: x must be N×H×W×C uint8 (C = 1 or 3) or N×C×H×W float32, with N at "
                 f"least 1, got {x.dtype} of shape {x.shape}"
+                + (conversion(x.dtype, x.shape) if x.dtype == np.uint8 else "")
             )
         kind = (x.dtype, x.shape[1:])
         if self._kind is None:

@@ -6,7 +6,7 @@ import dataclasses
 import operator
 import reprlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._base.arguments import LARGEST_SEED, integer, share_between
 from ..errors import ArgumentError
@@ -47,6 +47,14 @@ class HeldOut:
     def of(cls, data: Dataset, share: float, seed: int, limit: int | None = None) -> HeldOut:
         """The record of `data`, which were held out with these options."""
         return cls(share, seed, limit, len(data), data.fingerprint())
+
+    @classmethod
+    def of_training(cls, train: Any, held_out: Dataset | None) -> HeldOut | None:
+        """The record of `held_out` where `load` left just that out of `train`, or None."""
+        part = None if held_out is None else held_out.division
+        if part is None or not part.is_held_out_of(getattr(train, "division", None)):
+            return None
+        return cls.of(cast("Dataset", held_out), part.share, part.seed, part.limit)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> HeldOut:

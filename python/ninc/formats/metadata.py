@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import _core
-from .._base.arguments import is_iterable, shown
+from .._base.arguments import is_iterable, quoted, shown
+from .._base.channels import output_channels
 from ..errors import ArgumentError, ModelError
 from ..preprocess import WHITENING_ARRAYS, Preprocessing
 from .held_out import HeldOut
@@ -119,8 +120,31 @@ def store_classes(model: _core.Model, names: Sequence[str] | None) -> None:
                 "classes must be a list of names without control characters, got "
                 f"{reprlib.repr(names)}"
             )
+        _check_count(model, listed, "classes")
         names = listed
     _store(model, "classes", names)
+
+
+def check_stored_classes(model: _core.Model, where: str) -> None:
+    """ModelError where the names are not as many as the outputs: layers may be added behind them.
+
+    Whoever reads such a file would have names for some of the classes, or for some that are none.
+    """
+    names = stored_classes(model)
+    if names is not None:
+        try:
+            _check_count(model, names, where)
+        except ArgumentError as error:
+            raise ModelError(f"{error}; net.classes = [...] names them all") from None
+
+
+def _check_count(model: _core.Model, names: list[str], where: str) -> None:
+    outputs = output_channels(model.graph_json())
+    if outputs is not None and outputs != len(names):
+        raise ArgumentError(
+            f"{where}: the network has {outputs} output{'' if outputs == 1 else 's'}, got "
+            f"{len(names)} name{'' if len(names) == 1 else 's'}: {quoted(names)}"
+        )
 
 
 def class_names(model: _core.Model, count: int) -> list[str]:
@@ -130,7 +154,7 @@ def class_names(model: _core.Model, count: int) -> list[str]:
 
 
 def stored_held_out(model: _core.Model) -> HeldOut | None:
-    """What `ninc train` held out of data without a test set, or None."""
+    """What was held out of data without a test set when the network was trained, or None."""
     stored = entry(model, "held_out", dict)
     try:
         return None if stored is None else HeldOut.from_dict(stored)

@@ -14,6 +14,7 @@ from .._base.arguments import path as file_path
 from .._base.arguments import shown
 from .._base.memory import check_free
 from ..errors import ArgumentError, ModelError
+from .foreign import recognised
 
 # A checkpoint is a model file that also has an entry in its metadata for where the run stands, and
 # arrays, whose names are parameters' names after these prefixes.
@@ -38,10 +39,14 @@ def load_model(source: Any) -> _core.Model:
     elif hasattr(source, "read") and not isinstance(source, (str, os.PathLike, type)):
         name = getattr(source, "name", None)
         name = name if isinstance(name, str) else "file object"
+        content = _read(source, name)
         # The name is for messages alone, which must not fail over letters that are none.
-        model = _core.Model.load_memory(_read(source, name), name.encode("utf-8", "replace"))
+        with recognised(content, name):
+            model = _core.Model.load_memory(content, name.encode("utf-8", "replace"))
     elif isinstance(source, (str, os.PathLike)):
-        model = _core.Model.load(os.fsencode(file_path("load", "path", source)))
+        file = file_path("load", "path", source)
+        with recognised(file, file):
+            model = _core.Model.load(os.fsencode(file))
     else:
         raise ArgumentError(
             "load: path must be a file name, the bytes of a file or a file object open for reading "
@@ -56,7 +61,8 @@ def _of_bytes(content: bytes | bytearray | memoryview) -> _core.Model:
         check_free("load: bytes", memoryview(content).nbytes)
         content = bytes(content)
     try:
-        return _core.Model.load_memory(content, "bytes")
+        with recognised(content, "bytes"):
+            return _core.Model.load_memory(content, "bytes")
     except ModelError as error:
         if len(content) <= _LONGEST_NAME and os.path.exists(content):
             raise ModelError(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._base.arguments import function, whole
 from .._base.array_types import Floats, Integers
 from .._base.progress import Counter
@@ -20,8 +21,12 @@ from ..errors import ArgumentError
 from ..formats.metadata import needed_preprocessing
 from .matching import count_outputs, matched
 
-if TYPE_CHECKING:
-    from ..network import Network
+
+class HasCore(Protocol):
+    """A `Network`, which evaluates itself by this file and so cannot be imported here."""
+
+    @property
+    def core(self) -> _core.Model: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +73,7 @@ def _share(part: Integers, whole: Integers) -> npt.NDArray[np.float64]:
 
 
 def evaluate(
-    network: Network,
+    network: HasCore,
     data: Data,
     batch_size: int = 128,
     progress: bool = False,

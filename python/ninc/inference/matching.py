@@ -20,6 +20,7 @@ from ..data.labels import is_number
 from ..data.stream import relabelled
 from ..errors import ArgumentError, ShapeError, remark
 from ..formats.metadata import class_names, stored_classes, stored_preprocessing
+from .least_size import size_told
 
 Data = Union[Dataset, BatchStream]
 AnyData = TypeVar("AnyData", Dataset, BatchStream)
@@ -66,7 +67,7 @@ def count_outputs(model: _core.Model, data: Data, batch_size: int = 1) -> int:
     try:
         _, classes, height, width = model.output_shape(shape)
     except ShapeError as error:
-        raise layout_told(error, shape) from None
+        raise size_told(model, layout_told(error, shape), shape) from None
     if (height, width) != (1, 1):
         raise ShapeError(
             f"the network's output is {classes}×{height}×{width} an image, not one number a "

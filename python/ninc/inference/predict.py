@@ -23,6 +23,8 @@ from ..errors import ArgumentError, DTypeError, Error, FileError, ShapeError, re
 from ..formats.metadata import needed_preprocessing
 from ..functional import softmax
 from ..preprocess import Preprocessing
+from ..preprocess.pictures import channels_first, conversion
+from .least_size import size_told
 
 # A Dataset that reads pictures as they are needed is asked for so many at once.
 _READ_AT_A_TIME = 64
@@ -87,26 +89,64 @@ def answers(
     """
     batch_size = whole(where, "batch_size", batch_size)
     preprocessing = needed_preprocessing(model, where)
-    return _answers(model, preprocessing, _pictures(images, where), batch_size, where)
+    pictures = _pictures(images, preprocessing.channels, where)
+    return _answers(model, preprocessing, pictures, batch_size, where)
 
 
 # ---- Which pictures ------------------------------------------------------------------------------
 
 
-def _pictures(images: Any, where: str) -> Iterator[Any]:
-    """Single pictures or paths of all that `Network.predict` takes; no iterator is made a list."""
+def _pictures(images: Any, channels: int, where: str) -> Iterator[Any]:
+    """Single pictures or paths of all that `Network.predict` takes; no iterator is made a list.
+
+    channels: those of the network's pictures.
+    """
     images = images.images if isinstance(images, Dataset) else _in_memory(images, where)
     is_source = isinstance(images, Source)
     if is_source or (isinstance(images, np.ndarray) and images.dtype.kind not in "OU"):
         if images.dtype != np.uint8 or images.ndim not in (2, 3, 4):
             raise ShapeError(
                 f"{where}: pictures must be uint8, N×H×W×C, H×W×C or H×W, got "
-                f"{images.dtype} of shape {images.shape}"
+                f"{images.dtype} of shape {images.shape}{conversion(images.dtype, images.shape)}"
             )
-        return _read_by_and_by(images) if is_source else iter(_single_pictures(images))
+        if is_source:
+            return _read_by_and_by(images)
+        _check_layout(images, channels, where)
+        return iter(_single_pictures(images, channels))
     if _is_one(images):
-        return _expanded([images])
-    return _expanded(iter(images))
+        return _expanded([images], channels)
+    return _expanded(iter(images), channels)
+
+
+def _check_layout(pixels: Bytes, channels: int, where: str) -> None:
+    """Raises ShapeError for an array whose channels seem to stand first, and remarks on a doubt.
+
+    Three grey pictures for a network of RGB have the shape of one RGB picture with its channels
+    first, which is far more common: many libraries keep pictures so. With a network of grey
+    pictures it is the other way about.
+    """
+    shape = pixels.shape
+    if pixels.ndim == 4 and channels_first(shape):
+        raise ShapeError(
+            f"{where}: pictures must be N×H×W×C, got uint8 of shape {shape}"
+            + conversion(pixels.dtype, shape)
+        )
+    if not _may_be_planes(shape):
+        return
+    if channels == 3:
+        raise ShapeError(
+            f"{where}: uint8 of shape {shape} may be one RGB picture with its channels first or "
+            "three grey pictures: x.transpose(1, 2, 0) makes one RGB picture of it, x[..., None] "
+            "three grey ones"
+        )
+    remark(
+        f"{where}: {shape} is read as 3 grey pictures; for one RGB picture use x.transpose(1, 2, 0)"
+    )
+
+
+def _may_be_planes(shape: Sequence[int]) -> bool:
+    """Whether this may be one RGB picture as C×H×W."""
+    return len(shape) == 3 and shape[0] == 3 and channels_first(shape)
 
 
 def _in_memory(images: Any, where: str) -> Any:
@@ -128,7 +168,7 @@ def _is_one(images: Any) -> bool:
     return hasattr(images, "__array_interface__") and not isinstance(images, np.ndarray)
 
 
-def _expanded(pictures: Iterable[Any]) -> Iterator[Any]:
+def _expanded(pictures: Iterable[Any], channels: int) -> Iterator[Any]:
     """The pictures, with those of a folder, or of an array of many, in its place."""
     for picture in pictures:
         if isinstance(picture, (str, os.PathLike)) and os.path.isdir(picture):
@@ -139,7 +179,7 @@ def _expanded(pictures: Iterable[Any]) -> Iterator[Any]:
             with contextlib.suppress(DTypeError):
                 picture = as_numpy("picture", picture)
         if isinstance(picture, np.ndarray) and picture.dtype == np.uint8:
-            yield from _single_pictures(picture)
+            yield from _single_pictures(picture, channels)
         else:
             yield picture
 
@@ -159,13 +199,16 @@ def folder_pictures(folder: str | os.PathLike[str]) -> list[str]:
     return files
 
 
-def _single_pictures(pixels: Bytes) -> Iterable[Bytes]:
+def _single_pictures(pixels: Bytes, channels: int) -> Iterable[Bytes]:
     """The pictures of N×H×W×C or N×H×W; one of H×W×C or H×W stays alone.
 
     A picture of two or four channels, which may be transparent, is refused when it is read; it must
-    not be taken for many grey pictures of that width.
+    not be taken for many grey pictures of that width. Nor must an RGB picture of C×H×W be taken for
+    three grey ones, where the network is for RGB.
     """
     many = pixels.ndim == 4 or (pixels.ndim == 3 and pixels.shape[2] not in (1, 2, 3, 4))
+    if channels == 3 and _may_be_planes(pixels.shape):
+        many = False
     return pixels if many else [pixels]
 
 
@@ -249,7 +292,8 @@ def _rows(
         try:
             found: Any = _probabilities(_run(model, preprocessing, stacked), has_softmax)
         except ShapeError as error:
-            found = [error] * len(same)
+            shape = len(stacked), stacked.shape[3], *stacked.shape[1:3]
+            found = [size_told(model, error, shape)] * len(same)
         for place, row in zip(same, found):
             rows[place] = row
     return rows

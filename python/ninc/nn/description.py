@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from .. import _core
 from .._base.arguments import shown
+from .._base.channels import Channels
 from ..errors import ArgumentError
 from .layers import Layer
 
@@ -38,6 +39,9 @@ class Node:
 class Description:
     """The nodes of a network in order; every node stands after its inputs."""
 
+    # What is known of the nodes' channels. A pickle from before they were looked at has none.
+    _known: Channels | None = None
+
     def __init__(self) -> None:
         # Never changed in place: other threads and copies may be looking at the list.
         self.nodes: list[Node] = []
@@ -52,15 +56,17 @@ class Description:
             raise ArgumentError("a network has one input, and it is the first to be added")
         self._check_name(name)
         self.nodes = [Node(name, "Input", (), None)]
+        self._known = None
         return name
 
     def add(self, layer: Layer, inputs: Sequence[str], name: str | None = None) -> str:
         """The name of the layer's last node.
 
         name: of the node; where the layer is made of several, the front of their names.
+
+        Raises ModelError where the layer takes other channels than it is given.
         """
-        if not isinstance(layer, Layer):
-            raise ArgumentError(f"a layer of ninc.nn is needed, got {shown(layer)}")
+        check_layer(layer)
         if name is not None and not isinstance(name, str):
             raise ArgumentError(f"a layer's name must be a string, got {shown(name)}")
         steps = list(layer.steps())
@@ -79,9 +85,15 @@ class Description:
             self._check_name(label)
             added.append(Node(label, operation.op, tuple(inputs), operation))
             inputs = (label,)
+        known = self._channels().after([node.to_json() for node in added])
         self.nodes = self.nodes + added
-        self._counts = counts
+        self._counts, self._known = counts, known
         return added[-1].name
+
+    def _channels(self) -> Channels:
+        if self._known is None:
+            self._known = Channels().after([node.to_json() for node in self.nodes])
+        return self._known
 
     def to_json(self) -> str:
         root: dict[str, Any] = {"nodes": [node.to_json() for node in self.nodes]}
@@ -103,6 +115,18 @@ class Description:
             raise ArgumentError(f"a layer's name must be a string with letters, got {shown(name)}")
         if name in self.names():
             raise ArgumentError(f"there is a layer called {name!r} already")
+
+
+def check_layer(layer: Any) -> None:
+    """Raises ArgumentError for what is no layer, with what may have been meant."""
+    if isinstance(layer, Layer):
+        return
+    advice = ""
+    if isinstance(layer, type) and issubclass(layer, Layer):
+        advice = f"; {layer.__name__}(...) makes one of this class"
+    elif isinstance(layer, (list, tuple)) or isinstance(layer, Iterator):
+        advice = "; give layers one by one: Sequential(*layers)"
+    raise ArgumentError(f"a layer of ninc.nn is needed, got {shown(layer)}{advice}")
 
 
 def make_model(description: Description, seed: int) -> _core.Model:

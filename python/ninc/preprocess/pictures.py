@@ -20,6 +20,7 @@ import functools
 import io
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,33 @@ def check_pixels(pixels: Any) -> Bytes:
         raise ShapeError(
             f"a picture must be H×W×3 or H×W×1 uint8, got {pixels.dtype} of shape {pixels.shape}"
             + ("; one with transparency may be a Pillow image: Image.fromarray" * transparent)
+            + conversion(pixels.dtype, pixels.shape)
         )
     if pixels.size == 0:
         raise ShapeError(f"a picture must have pixels, got shape {pixels.shape}")
     return pixels
+
+
+def conversion(dtype: np.dtype[Any], shape: Sequence[int]) -> str:
+    """What makes of an array x the uint8 pictures that it may be, after "; " for a message.
+
+    "" where it is no array of pictures, of one H×W×C or of many N×H×W×C, that is known here.
+    """
+    advice = []
+    if channels_first(shape):
+        whole = len(shape) == 3
+        layout, order = ("H×W×C", "1, 2, 0") if whole else ("N×H×W×C", "0, 2, 3, 1")
+        advice.append(f"x.transpose({order}) makes {layout} of it")
+    if dtype.kind == "f":
+        advice.append("(x * 255).round().astype(np.uint8) makes uint8 of values in 0..1")
+    elif dtype.kind in "iu" and dtype != np.uint8:
+        advice.append("x.astype(np.uint8) makes uint8 of values in 0..255")
+    return "".join(f"; {words}" for words in advice)
+
+
+def channels_first(shape: Sequence[int]) -> bool:
+    """Whether pictures of this shape, C×H×W or N×C×H×W, look as if channels stood first."""
+    return len(shape) in (3, 4) and shape[-3] in (1, 3) and shape[-1] not in (1, 2, 3, 4)
 
 
 def check_ground(ground: Any) -> RGB:

@@ -22,7 +22,7 @@ from .._base.array_types import Bytes, Floats, FloatsLike, ImagesLike, OfAnyLibr
 from .._base.arrays import is_in_memory
 from ..errors import ArgumentError, ShapeError
 from .framing import FITS, Framing
-from .pictures import RGB, WHITE
+from .pictures import RGB, WHITE, conversion
 from .statistics import channel_statistics
 from .whitening import Whitening
 
@@ -159,11 +159,14 @@ class Preprocessing:
         if len(pixels.shape) != 4 or pixels.dtype != np.uint8 or 0 in pixels.shape:
             raise ShapeError(
                 "Preprocessing.fit: needs N×H×W×C uint8 pictures, got "
-                f"{pixels.dtype} of shape {pixels.shape}"
+                f"{pixels.dtype} of shape {pixels.shape}{conversion(pixels.dtype, pixels.shape)}"
             )
         _, height, width, channels = pixels.shape
         if channels not in (1, 3):
-            raise ShapeError(f"Preprocessing.fit: pictures have 1 or 3 channels, got {channels}")
+            raise ShapeError(
+                f"Preprocessing.fit: pictures have 1 or 3 channels, got {channels}, of shape "
+                f"{tuple(pixels.shape)}" + conversion(pixels.dtype, pixels.shape)
+            )
         size = (int(height), int(width))
         framing = framing or Framing(size, channels)
         rest: dict[str, Any] = dict(
@@ -273,7 +276,7 @@ class Preprocessing:
         if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[3] != self.channels:
             raise ShapeError(
                 f"preprocessing: needs N×H×W×{self.channels} uint8 pictures, got "
-                f"{pixels.dtype} of shape {pixels.shape}"
+                f"{pixels.dtype} of shape {pixels.shape}{conversion(pixels.dtype, pixels.shape)}"
             )
         if self.whitening is not None:
             if pixels.shape[1:3] != self.size:

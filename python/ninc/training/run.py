@@ -13,6 +13,7 @@ from .._base.progress import TrainingProgress
 from ..data import BatchStream, Dataset
 from ..data.batches import steps_per_epoch, training_batches
 from ..data.stream import Batch
+from ..formats.held_out import HeldOut
 from ..inference.evaluation import Evaluation
 from ..network import Network
 from ..preprocess import Preprocessing
@@ -33,6 +34,7 @@ class Run:
     settings: the trainer's, which may be set between two steps. evaluate: the trainer's, too.
     classes: how many the network tells apart. words: all that shapes the run, where it has a
     folder. best: the best weights, where they stay in memory: with a folder they are in its file.
+    held_out: what `ninc.data.load` held out of these data, where it did, to be stored.
     """
 
     network: Network
@@ -47,6 +49,7 @@ class Run:
     folder: RunFolder | None = None
     words: dict[str, str] = dataclasses.field(default_factory=dict)
     preprocessing: Preprocessing | None = None
+    held_out: HeldOut | None = None
     best: dict[str, Floats] | None = None
     state: State = dataclasses.field(init=False)
     shown: TrainingProgress = dataclasses.field(init=False)

@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Union, cast
 
-from .._base.arguments import flag, path, real, share_below_1, whole
+from .._base.arguments import flag, layout_told, path, real, share_below_1, whole
 from .._base.array_types import FloatsLike, LabelsLike
 from ..data import BatchStream, Dataset, as_dataset
 from ..data.dataset import Data, is_batches
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
+from ..formats.held_out import HeldOut
 from ..inference.evaluation import Evaluation, evaluate
 from ..inference.matching import by_name, check_framing, count_outputs, matched
 from ..network import Network
@@ -104,10 +105,13 @@ class Trainer(Settings):
         stepper = self.stepper
         settings = stepper.settings(self, stepper.steps)
         loss: float | PendingLoss
-        if self.network.device == "cpu":
-            loss, _, _ = stepper.update(x, labels, settings)
-        else:
-            loss = stepper.launch(x, labels, settings)
+        try:
+            if self.network.device == "cpu":
+                loss, _, _ = stepper.update(x, labels, settings)
+            else:
+                loss = stepper.launch(x, labels, settings)
+        except ShapeError as error:
+            raise layout_told(error, getattr(x, "shape", ())) from None
         stepper.steps += 1
         return loss
 
@@ -149,7 +153,8 @@ class Trainer(Settings):
             "val_loss", did not get better by more than `min_delta`, with the weights of the best.
         preprocessing: what uint8 pictures go through, fitted to this training set: "normalize" or
             "gcn_zca". It is stored with the network, as are the classes' names; a network that has
-            its preprocessing keeps it.
+            its preprocessing keeps it. So is what `ninc.data.load` held out of data without a test
+            set, where `validation` is just that, for `ninc eval` to test on.
         freeze: patterns of parameters ("conv1.*", "*.bias") or layers ("conv1", "bn_*") that this
             run holds still, to the bit, and takes no gradients of. A batch norm whose parameters
             are all among them normalises by its running statistics, as in inference, and leaves
@@ -180,6 +185,7 @@ class Trainer(Settings):
             raise ArgumentError("fit: this trainer is at a fit already; make another Trainer")
         is_share = isinstance(validation, numbers.Real)
         train, validation = self._data(train, validation)
+        held_out = HeldOut.of_training(train, validation)  # of labels as the data count them
         if patience is not None:
             patience = whole("fit", "patience", patience)
         min_delta = real("fit", "min_delta", min_delta)
@@ -216,8 +222,9 @@ class Trainer(Settings):
             frozen=frozen_parameters(self.stepper.names, freeze),
         )
         run = Run(
-            self.network, self, self.stepper, self.evaluate, train, validation, outputs, options
-        )
+            self.network, self, self.stepper, self.evaluate, train, validation, outputs, options,
+            held_out=held_out,
+        )  # fmt: skip
         self._fitting = True
         try:
             with begun(run):

@@ -2,7 +2,9 @@
 
 import io
 
-from ninc._base.progress import Counter, LiveLine, TrainingProgress
+import pytest
+
+from ninc._base.progress import Counter, LiveLine, TrainingProgress, loss_text
 
 
 class GoneTerminal(io.StringIO):
@@ -46,3 +48,17 @@ def test_training_goes_on():
     progress.epoch({"epoch": 1, "loss": 1, "accuracy": 0.5, "images_per_second": 1, "seconds": 1})
     assert not progress.shown
     progress.close()
+
+
+@pytest.mark.parametrize("loss, text", [
+    (0.0, "0.0000"), (2.30259, "2.3026"), (9999.5, "9999.5000"), (1e4, "1e+04"),
+    (1246603251342778186852204544.0, "1.25e+27"), (-12345.6, "-1.23e+04"),
+    (float("inf"), "inf"), (float("nan"), "nan"),
+])  # fmt: skip
+def test_a_loss_that_runs_away_stays_short(loss, text):
+    assert loss_text(loss) == text
+    stream = io.StringIO()
+    row = {"epoch": 1, "loss": loss, "accuracy": 0.5, "images_per_second": 1, "seconds": 1}
+    TrainingProgress(1, 2, 8, stream).epoch({**row, "val_loss": loss, "val_accuracy": 0.25})
+    assert stream.getvalue().startswith(f"epoch 1/1  loss {text}  accuracy 50.00%  held out: ")
+    assert f"held out: loss {text}  accuracy 25.00%" in stream.getvalue()

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import tempfile
+import traceback
 
 import pytest
 
@@ -40,6 +41,25 @@ def test_the_reason_chooses_the_class(code):
     assert str(error) == "cannot read x: because"
     assert (error.errno, error.filename) == (code, "x")
     assert error.strerror == (None if code is None else os.strerror(code))
+
+
+@pytest.mark.parametrize("code", OF_ERRNO)
+def test_a_traceback_names_the_class_that_is_documented(code):
+    error = FileError("cannot read x: because", code, "x")
+    assert traceback.format_exception_only(type(error), error) == [
+        "ninc.errors.FileError: cannot read x: because\n"
+    ]
+    assert repr(error).startswith("FileError(")
+
+
+def test_a_class_of_somebody_elses_is_copied_as_it_is():
+    error = Own("words", errno.ENOENT, "x")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(error) is type(again) is Own and again.filename == "x"
+
+
+class Own(FileError):
+    pass
 
 
 @pytest.mark.parametrize("name", ["x", "not utf-8 \udcff", b"bytes \xff", None])

@@ -199,7 +199,11 @@ def test_train_prints_one_json_object(tmp_path, capsys, validation):
     assert results["checkpoint"] is None and "val_accuracy" in results["epoch"]
     # Remarks are lines of their own.
     lines = [line for line in captured.err.splitlines() if not line.startswith("ninc: ")]
-    assert lines[2].startswith("2 epochs of ") and lines[2].endswith(" of 8 pictures, rate 0.1")
+    threads = ninc.get_num_threads()
+    assert lines[2].startswith("2 epochs of ")
+    assert lines[2].endswith(
+        f" of 8 pictures, rate 0.1, on cpu, {threads} thread{'s' * (threads != 1)}"
+    )
     assert [line.split()[:2] for line in lines[3:]] == [["epoch", "1/2"], ["epoch", "2/2"]]
     result = printed_json(capsys, "eval", out, data, "--split", "test", "--held-out", 0.25)
     assert result["accuracy"] == results["test_accuracy"]

@@ -13,7 +13,7 @@ from ninc.errors import ArgumentError, ModelError
 from ninc.formats.held_out import HeldOut
 from support.command_line import ninc_command, printed, printed_json, usage
 from support.small_pictures import save
-from support.small_training import random_npz
+from support.small_training import bars, random_npz
 
 pytest.importorskip("PIL.Image")
 
@@ -110,6 +110,91 @@ def test_data_with_a_test_set_leave_no_record(tmp_path, capsys):
     assert ninc.load(out).held_out is None
     told = printed_json(capsys, "eval", out, path)
     assert told["data"] == f"9 pictures in the test set of {path}"
+
+
+# ---- Trained in Python ---------------------------------------------------------------------------
+
+
+def trained(root, size=(28, 28), **changed):
+    """A network fitted to what `load` gives of a folder; changed: of the test part alone."""
+    options = dict(size=size, channels=1, held_out=0.3, seed=4)
+    train = data.load(root, "train", **options)
+    test = data.load(root, "test", **{**options, **changed})
+    network = ninc.models.nin_mnist(num_classes=2, batch_norm=True)
+    ninc.Trainer(network, ninc.SGD(0.01)).fit(train, test, 1, batch_size=8, progress=False)
+    return network, test
+
+
+def test_fit_records_what_load_held_out(pets, capsys, tmp_path):
+    network, test = trained(pets)
+    record = HeldOut(0.3, 4, None, 10, test.fingerprint())
+    assert network.held_out == record
+    network.save(tmp_path / "net")
+    result = printed_json(capsys, "eval", tmp_path / "net", pets)
+    assert result["data"] == f"10 pictures held out of {pets} when the network was trained"
+    assert result["accuracy"] == network.evaluate(test).accuracy
+    assert capsys.readouterr().err == ""
+    as_it_goes = data.load(
+        pets, "test", size=(28, 28), channels=1, held_out=0.3, seed=4, in_memory=False
+    )
+    assert (
+        HeldOut.of_training(data.load(pets, held_out=0.3, seed=4, size=(28, 28)), as_it_goes)
+        == record
+    )
+
+
+def test_fit_records_it_of_arrays_and_of_names_in_another_order(tmp_path, capsys):
+    pictures = random_npz(tmp_path / "data.npz")
+    train, test = (
+        data.load(pictures, split, held_out=0.25, limit=8) for split in ("train", "test")
+    )
+    network = ninc.models.nin_mnist(num_classes=5, batch_norm=True)
+    network.classes = list("43210")
+    ninc.Trainer(network, ninc.SGD(0.01)).fit(train, test, 1, batch_size=8, progress=False)
+    assert network.held_out == HeldOut(0.25, 0, 8, 20, test.fingerprint())
+    network.save(tmp_path / "net")
+    assert printed_json(capsys, "eval", tmp_path / "net", pictures)["images"] == 20
+
+
+def test_fit_records_nothing_that_eval_would_not_find(pets, tmp_path):
+    for changed in (dict(seed=5), dict(held_out=0.2), dict(limit=3)):
+        assert trained(pets, **changed)[0].held_out is None
+    # The file's own size is asked for when the data are loaded again, which is another fingerprint.
+    assert trained(pets, size=None)[0].held_out is None
+    parts = [data.load(pets, split, size=(28, 28)) for split in ("train", "test", "all")]
+    train, test, both = parts
+    elsewhere = data.load(shutil.copytree(pets, tmp_path / "pets"), "test", size=(28, 28))
+    for pair in (
+        (train, None), (train, train), (test, train), (both, test), (train, both),
+        (train, elsewhere), (train, test.subset([0])), (train.subset([0, 1]), test),
+        (train, test.with_classes(["dog", "cat"])), train.split(0.2), (bars(), bars()),
+    ):  # fmt: skip
+        assert HeldOut.of_training(*pair) is None
+    assert HeldOut.of_training(train, test) is not None
+
+
+def test_eval_remarks_on_pictures_of_which_nobody_knows_whether_they_were_trained_on(
+    pets, capsys, tmp_path
+):
+    network, _ = trained(pets)
+    network.held_out = None
+    network.save(tmp_path / "net")
+    capsys.readouterr()
+    command = ("eval", tmp_path / "net", pets, "--json")
+    assert ninc_command(*command) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["images"] == 33
+    (line,) = captured.err.splitlines()
+    assert line.startswith(
+        f"ninc: {tmp_path}/net does not say that any of these pictures were held"
+    )
+    assert "the result is too good if the network was trained on some of them" in line
+    for asked in ("all", "test"):  # whoever says which pictures needs no remark
+        assert ninc_command(*command, "--split", asked) == 0
+        assert capsys.readouterr().err == ""
+    # What the line says of --split test.
+    held_out = data.load(pets, "test", size=(28, 28), channels=1)
+    assert printed_json(capsys, *command[:-1], "--split", "test")["images"] == len(held_out) == 3
 
 
 @pytest.mark.parametrize("options", [["--held-out", "0.2"], ["--seed", "1", "--split", "all"]])

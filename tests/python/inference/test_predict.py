@@ -53,7 +53,7 @@ def test_arrays_of_many_pictures_stand_for_them_all(network):
     same(network.predict(Dataset(many, np.zeros(3, int))), wanted)
     grey = picture_network()
     grey.preprocessing = {**grey.preprocessing, "channels": 3}
-    flat = many[..., 0]  # N×H×W
+    flat = np.concatenate([many, many])[..., 0]  # N×H×W
     colours = np.repeat(flat[..., None], 3, axis=3)
     same(grey.predict(flat), grey.predict(colours))
 

@@ -226,8 +226,8 @@ def test_preprocessing_and_classes_can_be_set_and_taken_away(network):
     assert network.preprocessing is None and network.classes is None
     settings = Preprocessing((4, 5), 1, (0.5,), (0.25,)).to_dict()
     network.preprocessing = settings
-    network.classes = ("cat", "naïve 犬")
-    assert network.preprocessing == settings and network.classes == ["cat", "naïve 犬"]
+    network.classes = ("cat", "naïve 犬", "c", "d")
+    assert network.preprocessing == settings and network.classes == ["cat", "naïve 犬", "c", "d"]
     network.preprocessing = network.classes = None
     assert network.preprocessing is None and network.classes is None
 

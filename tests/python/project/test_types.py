@@ -84,6 +84,7 @@ history = trainer.fit((x, [1, 2]), validation=data, epochs=3)
 assert_type(history, ninc.History)
 assert_type(history["loss"], list[float])
 assert_type(trainer.evaluate(data).accuracy, float)
+assert_type(net.evaluate((x, [1, 2])).accuracy, float)
 for path, probabilities in net.predict_each("holiday"):
     assert_type(probabilities, Floats)
 """

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..._base.memory import check_room
 from ...errors import FileError
+from ...preprocess.pictures import conversion
 from ..labels import Classes, Labels, as_text
 from ..listing import files_in, some_names
 from ..part import PARTS, WORDS, LoadOptions, Part, as_file_errors
@@ -173,7 +174,7 @@ def _check(file: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -> No
     if not (pictures or floats) or 0 in shape:
         raise FileError(
             f"{file}: {name!r} must be N×H×W, N×H×W×1 or N×H×W×3 uint8, or N×C×H×W float32, got "
-            f"{dtype} of shape {shape}"
+            f"{dtype} of shape {shape}" + (conversion(dtype, shape) if dtype == np.uint8 else "")
         )
 
 
