@@ -135,10 +135,8 @@ def test_functions_that_older_and_newer_torch_name():
     plain["b"] = Call(Global("torch._utils", "_rebuild_parameter"), (plain["b"], True, ordered()))
     size = Call(Global("torch", "Size"), ([2, 2],))
     plain["c"].arguments = (*plain["c"].arguments[:2], size, *plain["c"].arguments[3:])
-    kind, inner = Global("torch.nn", "Buffer"), plain["d"]
-    plain["d"] = Call(
-        Global("torch._tensor", "_rebuild_from_type_v2"), (inner.function, kind, inner.arguments, {})
-    )
+    inner, rebuild = plain["d"], Global("torch._tensor", "_rebuild_from_type_v2")
+    plain["d"] = Call(rebuild, (inner.function, Global("torch", "Own"), inner.arguments, {}))
     used = {pid.arguments[0].pid[2] for pid in (plain["c"], inner, plain["a"])} | {"1"}
     kept = {key: value for key, value in storages.kept.items() if key in used}
     assert_same(ninc.load_torch(legacy_file(plain, kept)), arrays)
@@ -176,8 +174,7 @@ MOMENTA = {"state": {0: {"momentum_buffer": some("f4", 2, 3)}}, "param_groups": 
 )
 def test_the_mapping_with_tensors_is_found(checkpoint, legacy):
     storages = Storages(legacy)
-    value = list(map(storages.of, checkpoint)) if isinstance(checkpoint, list) else None
-    value = value or storages.of(checkpoint)
+    value = storages.of(checkpoint)
     assert_same(ninc.load_torch(write(legacy, value, storages)), STATE)
 
 

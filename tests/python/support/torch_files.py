@@ -3,12 +3,16 @@
 import dataclasses
 import io
 import struct
+import tracemalloc
 import zipfile
 from typing import Any
 
 import numpy as np
+import pytest
 
+import ninc
 from ninc._base.arrays import is_array
+from ninc.errors import ModelError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -123,6 +127,8 @@ class Storages:
         """The value with tensors in the place of its arrays."""
         if isinstance(value, dict):
             return {key: self.of(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return list(map(self.of, value))
         return self.tensor(value) if is_array(value) else value
 
 
@@ -154,3 +160,23 @@ def saved(value, legacy=False):
     storages = Storages(legacy)
     tensors = storages.of(value)
     return (legacy_file if legacy else zip_file)(tensors, storages.kept)
+
+
+# Bytes that reading a small file may take, ninc's own modules included, and for each byte of a
+# larger one: an opcode of one byte makes a dict or a mark.
+MOST_MEMORY, MOST_PER_BYTE = 4 << 20, 100
+
+
+def refused(content, words):
+    """The message with which a file is refused: one line, not endless, and without much memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError, match=words) as told:
+            ninc.load_torch(content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MOST_MEMORY + MOST_PER_BYTE * len(content), f"{peak:,} bytes"
+    assert str(told.value).startswith("bytes: ") and len(str(told.value)) < 1500
+    assert "\n" not in str(told.value)
+    return str(told.value)
