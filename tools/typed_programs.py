@@ -5,7 +5,8 @@
 Writes FOLDER/README.py of README.md, and so on. A document's blocks are one program, since later
 ones use the names of earlier ones; one that begins with the name of its file, such as `# pool.py`,
 is a program of its own, FOLDER/threads_pool.py of docs/threads.md. Every line stands where it
-stands in the document, so that what a checker says of a line holds for the document's.
+stands in the document, so that what a checker says of a line holds for the document's. Blocks with
+`<!-- needs torch -->` before them are left out, since torch is not installed everywhere.
 """
 
 import re
@@ -26,7 +27,8 @@ def programs(document: str) -> dict[str, str]:
     fence = name = ""  # the line that began the block; the block's file
     for number, line in enumerate(lines):
         if line.startswith("```"):
-            fence = "" if fence else line
+            needs_torch = number > 0 and lines[number - 1] == "<!-- needs torch -->"
+            fence = "" if fence else "left out" if needs_torch else line
             named = re.fullmatch(r"# (\w+)\.py", lines[number + 1]) if fence else None
             name = named[1] if named else ""
         elif fence == "```python":

@@ -38,6 +38,7 @@ PICKLES = {
     "an empty stack": (b"\x80\x02.", "damaged"),
     "a pop of nothing": (b"\x80\x020.", "damaged"),
     "a tuple of nothing": (b"\x80\x02\x87.", "damaged"),
+    "an object of nothing": (b"\x80\x02(o.", "damaged"),
     "no mark": (b"\x80\x02t.", "damaged"),
     "an unknown place of the memo": (b"\x80\x02j\xff\xff\xff\xff.", "damaged"),
     "the highest place of the memo": (b"\x80\x02Nr\xff\xff\xff\xff.", "holds None"),

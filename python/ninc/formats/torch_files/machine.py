@@ -174,8 +174,8 @@ class Machine:
         self._push(call(function, arguments))
 
     def _object(self) -> None:
-        function, *arguments = self._since_mark()
-        self._push(call(function, tuple(arguments)))
+        found = self._since_mark()
+        self._push(call(found[0], tuple(found[1:])))
 
     def _build(self) -> None:
         """What an object's attributes are; a tensor's or a dict's say nothing about weights."""
