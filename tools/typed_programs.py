@@ -6,7 +6,8 @@ Writes FOLDER/README.py of README.md, and so on. A document's blocks are one pro
 ones use the names of earlier ones; one that begins with the name of its file, such as `# pool.py`,
 is a program of its own, FOLDER/threads_pool.py of docs/threads.md. Every line stands where it
 stands in the document, so that what a checker says of a line holds for the document's. Blocks that
-the tests do not run, such as those of other packages, are left out.
+the tests do not run everywhere, such as those of other packages, are left out: before them stands
+`<!-- not run: ... -->` or `<!-- needs torch -->`.
 """
 
 import re
@@ -27,8 +28,8 @@ def programs(document: str) -> dict[str, str]:
     fence = name = ""  # the line that began the block; the block's file
     for number, line in enumerate(lines):
         if line.startswith("```"):
-            is_run = not lines[number - 1].startswith("<!-- not run: ")
-            fence = "" if fence else line if is_run else "```"
+            left_out = lines[number - 1].startswith(("<!-- not run: ", "<!-- needs torch -->"))
+            fence = "" if fence else "left out" if left_out else line
             named = re.fullmatch(r"# (\w+)\.py", lines[number + 1]) if fence else None
             name = named[1] if named else ""
         elif fence == "```python":

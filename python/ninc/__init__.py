@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
         ShapeError as ShapeError,
     )
     from .explanation import Explanation as Explanation, explain as explain
+    from .formats.torch_files.read import load_torch as load_torch
     from .formats.weights import LoadedWeights as LoadedWeights
     from .inference.evaluation import Evaluation as Evaluation
     from .inference.plan import Plan as Plan
@@ -70,6 +71,7 @@ _HOMES = {
     "errors": "ArgumentError DTypeError DeviceError DivergedError Error FileError ModelError "
     "OutOfMemoryError Remark ShapeError",
     "explanation": "Explanation explain",
+    "formats.torch_files.read": "load_torch",
     "formats.weights": "LoadedWeights",
     "inference.evaluation": "Evaluation",
     "inference.plan": "Plan",

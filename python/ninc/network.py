@@ -78,20 +78,27 @@ class Network:
         return sum(math.prod(dims) for _, dims, trained in self.core.specs() if trained)
 
     def load_state_dict(
-        self, values: Mapping[str, FloatsLike], strict: bool = True
+        self, values: Mapping[str, FloatsLike], strict: bool = True, match: str = "name"
     ) -> LoadedWeights:
-        """Takes over weights by name; on an error none.
+        """Takes over weights by name or by order; on an error none.
 
         strict: all of the network's, and `values` holds nothing else. False: those that fit by
-            name and shape.
+            name and shape; by order, those before the first that does not fit.
+        match: what belongs together. "name": equal names; where all of `values` begin with one name
+            and a dot that none of the network's has, such as torch's "module.", they are taken
+            without it. "order": the first parameter with the first, and so on; and likewise the
+            buffers, in `values` what ends in running_mean or running_var. Integers and scalars,
+            such as num_batches_tracked, are passed over, and shapes may differ by ones at their
+            end: K×C fits K×C×1×1.
 
         Returns which names were taken and which were not, as `LoadedWeights`. Raises, where strict,
-        ModelError for names missing or unknown and ShapeError for shapes that differ, both with all
-        of them listed; and DTypeError for what is no float32 array.
+        ModelError for names missing or unknown and ShapeError for shapes that differ, by name with
+        all of them listed, by order with the first pair that does not fit and what stands before
+        it; and DTypeError for what is no float32 array.
         """
         if not isinstance(values, Mapping):
             raise ArgumentError(f"load_state_dict: a dictionary is needed, got {shown(values)}")
-        return load_weights(self.core, values, strict)
+        return load_weights(self.core, values, strict, match)
 
     def new_head(self, classes: Sequence[str] | int, seed: int = 0) -> Network:
         """A new network with a fresh last layer for other classes, and all else kept, bit for bit.

@@ -34,7 +34,7 @@ def without_lock(python: Python) -> str:
 def on_musl(python: Python) -> tuple[Path, str]:
     """A root with musl and an interpreter for it: the root, and the interpreter's path in it.
 
-    It has neither zlib nor OpenSSL, so that pip does not run there.
+    Of other libraries it has zlib alone; without OpenSSL pip does not run there.
     """
     root = roots.musl_root()
     prefix = Path("/") / python.tag
@@ -44,8 +44,13 @@ def on_musl(python: Python) -> tuple[Path, str]:
         compiler = _HERE / "musl-compiler"
         compiler.write_text(_MUSL_COMPILER)
         compiler.chmod(0o755)
+        zlib = _HERE / "zlib-musl"
+        _make(
+            _source("zlib", "trixie"), zlib, ["--static"], {"CC": str(compiler), "CFLAGS": "-fPIC"}
+        )
         # The libraries that pkg-config finds are glibc's.
         tools = {"CC": str(compiler), "PKG_CONFIG": "false"}
+        tools |= {"ZLIB_CFLAGS": f"-I{zlib}/include", "ZLIB_LIBS": f"-L{zlib}/lib -lz"}
         _build(python, prefix, ["--without-ensurepip"], tools, root)
     return root, str(program)
 
@@ -53,41 +58,50 @@ def on_musl(python: Python) -> tuple[Path, str]:
 def _build(
     python: Python, prefix: Path, options: list[str], tools: dict[str, str], root: Path | None = None
 ) -> None:
-    """Configures, compiles and installs under `prefix`, within `root` where there is one."""
     print(f"building Python for {python.tag}, which takes some minutes", flush=True)
+    source = _source(f"python{python.version}", python.source)
+    tools = {"OPT": "-O1 -DNDEBUG", **tools}
+    _make(source, prefix, ["--disable-test-modules", *options], tools, root)
+
+
+def _make(
+    source: Path, prefix: Path, options: list[str], tools: dict[str, str], root: Path | None = None
+) -> None:
+    """Configures, compiles and installs under `prefix`, within `root` where there is one."""
     folder = _HERE / f"build-{prefix.name}{'-musl' if root else ''}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    subprocess.run(["tar", "-xf", _source(python), "--strip-components=1"], check=True, cwd=folder)
-    variables = {**os.environ, "OPT": "-O1 -DNDEBUG", **tools}
+    subprocess.run(["tar", "-xf", source, "--strip-components=1"], check=True, cwd=folder)
     commands = [
-        ["./configure", f"--prefix={prefix}", "--disable-test-modules", *options],
+        ["./configure", f"--prefix={prefix}", *options],
         ["make", f"-j{os.cpu_count()}"],
         ["make", "install", f"DESTDIR={root or ''}"],
     ]
     log = folder.with_suffix(".log")
     with log.open("w") as out:
         for command in commands:
-            done = subprocess.run(command, cwd=folder, env=variables, stdout=out, stderr=out)
+            done = subprocess.run(
+                command, cwd=folder, env={**os.environ, **tools}, stdout=out, stderr=out
+            )
             if done.returncode != 0:
                 sys.exit(f"wheels: {' '.join(command)} in {folder} failed; {log} says why")
     shutil.rmtree(folder)
 
 
-def _source(python: Python) -> Path:
-    """The archive of Python's own source, which apt fetches and checks by Debian's signature."""
-    folder = _HERE / f"source-{python.version}"
-    name = f"python{python.version}_*.orig.tar.?z"
+def _source(package: str, suite: str) -> Path:
+    """The archive that a package is made of, which apt fetches and checks by Debian's signature."""
+    folder = _HERE / f"source-{package}"
+    name = f"{package}_*.orig.tar.?z"
     if not list(folder.glob(name)):
         for part in ("lists/partial", "cache/archives/partial"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / "sources.list").write_text(
-            f"deb-src [signed-by={_KEYRING}] http://deb.debian.org/debian {python.source} main\n"
+            f"deb-src [signed-by={_KEYRING}] http://deb.debian.org/debian {suite} main\n"
         )
         apt = ["apt-get", "-qq", "-o", f"Dir::Etc::sourcelist={folder / 'sources.list'}"]
         apt += ["-o", "Dir::Etc::sourceparts=/dev/null", "-o", f"Dir::State::lists={folder / 'lists'}"]
         apt += ["-o", f"Dir::Cache={folder / 'cache'}", "-o", "APT::Sandbox::User=root"]
         subprocess.run([*apt, "update"], check=True, cwd=folder)
-        fetch = ["source", "--download-only", "--tar-only", f"python{python.version}"]
+        fetch = ["source", "--download-only", "--tar-only", package]
         subprocess.run([*apt, *fetch], check=True, cwd=folder)
     return next(folder.glob(name))

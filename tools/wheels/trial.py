@@ -106,9 +106,8 @@ def _run_on_musl(
     root, interpreter = interpreters.on_musl(python)
     home, words = _home_in(root, pictures)
     _install_for(platform, python, home / "site", [str(wheel), "pillow"])
-    variables = [f"PYTHONPATH={_HOME}/site", "CC=musl-gcc", "PATH=/usr/bin"]
-    command = ["/usr/bin/env", *variables, interpreter, *words]
-    _call(roots.command_in(root, "amd64", command))
+    variables = ["env", f"PYTHONPATH={_HOME}/site", "CC=musl-gcc"]
+    _call([*variables, *roots.command_in(root, "amd64", [interpreter, *words])])
     return "run in Debian trixie on musl", home / "results.npz"
 
 

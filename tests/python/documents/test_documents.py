@@ -22,6 +22,7 @@ from ninc.preprocess import Preprocessing
 from support import ROOT
 from support.public_names import MODULES
 from support.small_pictures import save
+from support.torch_files import saved
 
 pytest.importorskip("markdown_it", reason="markdown-it-py reads the documents")
 pytest.importorskip("PIL", reason="the documents' programs read pictures")
@@ -61,6 +62,22 @@ FOLDERS = {  # pictures of each class
 MODELS = {"nin.safetensors": TEN, "shapes.safetensors": ["circle", "square", "triangle"]}
 
 
+def torch_state(rng):
+    """The weights of the model in docs/torch.md, named as torch names them."""
+    shapes = {"0.weight": (32, 3, 3, 3), "4.weight": (64, 32, 3, 3)}
+    shapes |= {"9.weight": (3, 64), "9.bias": (3,)}
+    for norm, channels in ((1, 32), (5, 64)):
+        names = ("weight", "bias", "running_mean", "running_var")
+        shapes |= {f"{norm}.{name}": (channels,) for name in names}
+        shapes[f"{norm}.num_batches_tracked"] = ()
+    state = {}
+    for name in sorted(shapes, key=lambda name: int(name[0])):
+        # Variances are positive, and so are all the others then.
+        values = rng.uniform(0.05, 0.15, shapes[name]).astype(np.float32)
+        state[f"module.{name}"] = values if shapes[name] else np.array(7)
+    return state
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """A folder that each page begins with."""
@@ -77,6 +94,7 @@ def world(tmp_path_factory):
     (folder / "holiday" / "IMG_0099.jpg").write_bytes(whole[: len(whole) // 2])
     shutil.copy(folder / "pets" / "cat" / "IMG_0000.jpg", folder / "cat.jpg")
     shutil.copy(folder / "pets" / "dog" / "IMG_0000.jpg", folder / "mine.png")
+    (folder / "checkpoint.pth").write_bytes(saved({"epoch": 90, "state_dict": torch_state(rng)}))
     for name, classes in MODELS.items():
         network = ninc.models.nin_cifar10(len(classes), batch_norm=True)
         network.preprocessing = Preprocessing((32, 32), 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

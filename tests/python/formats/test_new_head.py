@@ -183,7 +183,7 @@ def test_load_state_dict_tells_what_it_took(rng):
 
 def test_load_state_dict_says_where_nothing_fits_and_refuses_other_types():
     network = small_network()
-    values = {f"module.{name}": value for name, value in network.state_dict().items()}
+    values = {f"old_{name}": value for name, value in network.state_dict().items()}
     with pytest.warns(Remark, match=r"nothing was taken.*\(conv1.weight, "):
         loaded = network.load_state_dict(values, strict=False)
     assert loaded.taken == [] and loaded.unknown == list(values)

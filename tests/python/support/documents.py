@@ -7,6 +7,7 @@ those in Python in one namespace, commands by bash. It ends with status 1 at the
 What the reader does not see stands in a comment before a block:
 
     <!-- not run: REASON -->      the block is left out; the tests count such blocks
+    <!-- needs torch -->          the block is left out where that module is not installed
     <!-- exit status 1 -->        the last of its commands ends with this status
 
 A block that begins with a comment that is a file's name is written to that file. Commands of the
@@ -14,6 +15,7 @@ repository itself (`make`, `python -m benchmarks.nin`) are not run, but must be 
 """
 
 import dataclasses
+import importlib.util
 import os
 import re
 import shlex
@@ -39,6 +41,7 @@ class Block:
     language: str
     code: str
     not_run: str = ""  # why not
+    needs: str = ""  # a module
     status: int = 0  # of its last command
 
     @property
@@ -76,10 +79,12 @@ def blocks(path):
             language = token.info.strip() if token.type == "fence" else "(indented)"
             if not language.startswith("{"):
                 reason = re.search(r"<!-- not run: (.+) -->", comment)
+                needs = re.search(r"<!-- needs (\w+) -->", comment)
                 status = re.search(r"<!-- exit status (\d+) -->", comment)
                 line = token.map[0] + (2 if token.type == "fence" else 1)
                 block = Block(str(path), line, language, token.content)
                 block.not_run = reason[1] if reason else ""
+                block.needs = needs[1] if needs else ""
                 block.status = int(status[1]) if status else 0
                 found.append(block)
         comment = token.content if token.type == "html_block" else ""
@@ -92,7 +97,8 @@ def run_page(path):
     _one_epoch()
     for block in blocks(path):
         try:
-            if not block.not_run and block.language not in SHOWN:
+            missing = block.needs and importlib.util.find_spec(block.needs) is None
+            if not block.not_run and not missing and block.language not in SHOWN:
                 _run(block, namespace)
         except BaseException:
             print(f"{block.page}:{block.line}: this block failed:\n{block.code}", file=sys.stderr)

@@ -253,6 +253,7 @@ CALLS = {
     "models.nin_imagenet": _model(models.nin_imagenet),
     "models.create": lambda: Call(models.create, {"name": "nin-mnist"}, more=["seed", "colour"]),
     "load": _load(ninc.load, path="net.safetensors"),
+    "load_torch": _load(ninc.load_torch, path="net.safetensors"),
     "Network.load_state_dict": lambda: _load_state_dict(),
     "Network.new_head": _of_network("new_head", classes=["a", "b", "c"]),
     "Network.__call__": _of_network("__call__", x=floats(1, 3, 6, 6)),
