@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from .._base.files import check_none_of, check_writable, reading, user_path
 from ..errors import ArgumentError, FileError, ModelError
+from ..formats.caffe.files import is_caffemodel
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -103,24 +104,6 @@ def _read_safetensors(args: argparse.Namespace) -> Network:
     return ninc.load(args.source)
 
 
-# What a net of Caffe may begin with: its name, a layer of the old format, an input, a layer.
-_CAFFE_BEGINS = (b"\x0a", b"\x12", b"\x1a", b"\xa2\x06")
-
-
-def _is_caffemodel(head: bytes, size: int) -> bool:
-    """A field of bytes that a net has, whose length lies in the file."""
-    begin = next((one for one in _CAFFE_BEGINS if head.startswith(one)), None)
-    if begin is None:
-        return False
-    length = shift = 0
-    for place, byte in enumerate(head[len(begin) : len(begin) + 5], len(begin) + 1):
-        length |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return place + length <= size
-        shift += 7
-    return False
-
-
 def _read_caffemodel(args: argparse.Namespace) -> Network:
     import ninc
 
@@ -134,6 +117,6 @@ def _write_safetensors(network: Network, path: str) -> None:
 # The first whose bytes these can be.
 READERS = (
     Format("safetensors", _is_safetensors, _read_safetensors),
-    Format("caffemodel", _is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
+    Format("caffemodel", is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
 )
 WRITERS = {".safetensors": _write_safetensors}

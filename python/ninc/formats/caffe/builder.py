@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..._base.array_types import Floats
 from ...errors import ModelError
@@ -56,7 +56,7 @@ class Builder:
         channels: int | None,
         size: Pair | None,
         flat: bool = False,
-        **weights: Floats,
+        weights: Mapping[str, Floats] = {},
     ) -> Map:
         """Adds a layer; weights: its parameters by the names they have in the layer."""
         if channels is not None and channels > _LARGEST_MAP:

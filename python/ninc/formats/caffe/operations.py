@@ -68,7 +68,7 @@ def _convolution(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
     )  # fmt: skip
     size = None if x.size is None else _convolved(build, job, x.size)
     weights = {"weight": numbers_of(job.blobs[0], dims, what), **_bias(build, job)}
-    return build.add(job.layer.name, layer, inputs, outputs, size, **weights)
+    return build.add(job.layer.name, layer, inputs, outputs, size, weights=weights)
 
 
 def _inner_product(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
@@ -84,7 +84,7 @@ def _inner_product(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
     _expect_channels(build, job, x, weight.shape[1])
     layer = nn.Linear(weight.shape[1], told.outputs, told.bias)
     weights = {"weight": weight, **_bias(build, job)}
-    return build.add(job.layer.name, layer, [x], told.outputs, (1, 1), True, **weights)
+    return build.add(job.layer.name, layer, [x], told.outputs, (1, 1), True, weights)
 
 
 def _batch_norm(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
@@ -107,7 +107,7 @@ def _batch_norm(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
         mean, var = (np.asarray(one * np.float64(factor), np.float32) for one in (mean, var))
     layer = nn.BatchNorm2d(dims[0], told.eps, told.momentum)
     weights = {"weight": weight, "bias": bias, "running_mean": mean, "running_var": var}
-    return build.add(job.layer.name, layer, inputs, dims[0], x.size, x.flat, **weights)
+    return build.add(job.layer.name, layer, inputs, dims[0], x.size, x.flat, weights)
 
 
 def _bias(build: Builder, job: Job, channels: int | None = None) -> dict[str, Floats]:
@@ -152,7 +152,7 @@ def _fitting(build: Builder, job: Job, size: Pair, output: Pair) -> Pair:
 
 def _pooling(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
     [x], told = inputs, job.told
-    name, layer = job.layer.name, None
+    name = job.layer.name
     is_whole = told.kernel is None or (x.size is not None and told.covers(x.size))
     must_be = job.averages is not None and job.averages in (0, x.channels)
     if x.size is None and told.kernel is not None and must_be:
@@ -161,12 +161,9 @@ def _pooling(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
             f"{job.layer} averages windows of {told.kernel[0]}×{told.kernel[1]}; the size of the "
             "pictures is not known, and it is taken for the average over the whole map"
         )
-    if is_whole and told.average:
-        layer = nn.GlobalAvgPool2d()
-    elif told.kernel is None:
-        layer = nn.GlobalMaxPool2d()
-    if layer is not None:
-        return build.add(name, layer, inputs, x.channels, (1, 1), True)
+    if is_whole and (told.average or told.kernel is None):
+        whole = nn.GlobalAvgPool2d() if told.average else nn.GlobalMaxPool2d()
+        return build.add(name, whole, inputs, x.channels, (1, 1), True)
     size = None if x.size is None else _fitting(build, job, x.size, told.output(x.size))
     window = (told.kernel, told.stride, told.padding, told.ceil)
     # Caffe divides by the part of a window that lies in the padded map.

@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
+from ...errors import ArgumentError
 from ...preprocess import Preprocessing
 from ..protobuf.schema import Message
 from .net import CaffeLayer
@@ -93,27 +94,24 @@ def preprocessing_of(pictures: Pictures, rgb: bool) -> tuple[Preprocessing | Non
 
     pictures: with their channels. rgb: whether the network takes red, green, blue.
     """
-    channels = pictures.channels or 0
-    does = [] if len(pictures.mean) in (0, 1, channels) else [f"{len(pictures.mean)} means"]
-    if not 0.0 < pictures.scale < math.inf:
-        does.append(f"scale {pictures.scale:g}")
+    channels, mean, scale = pictures.channels or 0, pictures.mean, pictures.scale
     if not pictures.told:
         words = "it does not say how its pictures are prepared"
     elif pictures.mean_file:
-        words = f"the mean of its pictures is in a file of its own, {pictures.mean_file!r}"
-    elif channels not in (1, 3) or does:
-        words = f"pictures of {channels or 'unknown'} channels, {', '.join(does) or 'any mean'}"
-        words += " are not understood"
+        words = f"the mean of its pictures is in a file of its own, {pictures.mean_file[:80]!r}"
     elif channels == 3 and not rgb:
-        mean = ", ".join(f"{one:g}" for one in pictures.mean) or "0"
+        shown = ", ".join(f"{one:g}" for one in mean[:3]) or "0"
         return None, (
             "its pictures have the channels blue, green, red, from which "
-            f"{mean} is subtracted, times {pictures.scale:g}; load_caffe(..., rgb=True) turns the "
-            "first layer for red, green, blue, and sets preprocessing"
+            f"{shown} is subtracted, times {scale:g}; load_caffe(..., rgb=True) turns the first "
+            "layer for red, green, blue, and sets preprocessing"
         )
     else:
-        mean_of = (pictures.mean * channels if len(pictures.mean) == 1 else pictures.mean)[::-1]
-        std = (1.0 / pictures.scale,) * channels
-        mean_of = mean_of or (0.0,) * channels
-        return Preprocessing(pictures.size, channels, mean_of, std, 1.0), ""
+        if len(mean) < 2:  # one mean is for all channels
+            mean = (mean or (0.0,)) * channels
+        std = (1.0 / scale if scale else math.inf,) * channels
+        try:
+            return Preprocessing(pictures.size, channels, mean[::-1], std, 1.0), ""
+        except ArgumentError as error:
+            words = f"what it says of its pictures makes no preprocessing ({error})"
     return None, f"{words}; set network.preprocessing before `predict`"

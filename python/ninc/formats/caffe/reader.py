@@ -5,33 +5,24 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import stat
 from collections.abc import Sequence
 
 from ..._base.arguments import flag, quoted
 from ..._base.arguments import path as file_path
-from ..._base.files import reading
-from ..._base.memory import check_free
 from ...errors import Error, FileError, ModelError, OutOfMemoryError, remark
 from ...nn import Graph
 from ..protobuf.schema import Message
-from ..protobuf.text import LARGEST_TEXT, read_text
+from ..protobuf.text import read_text
 from ..protobuf.wire import read_message
 from .blobs import dims_of
 from .builder import Builder, Map
+from .files import read_caffemodel, read_prototxt
 from .net import CaffeLayer, in_testing, layers_of
 from .operations import OPERATIONS, SCALE, Job, Operation
 from .pictures import Pictures, pictures_of, preprocessing_of
 from .schema import NET
 from .settings import Pooling, Unsupported
 from .wiring import Wire, Wiring, wired
-
-# How files begin that are taken for a caffemodel; what they are stands beside it.
-_OTHERS = {
-    b"\x89HDF": "is an HDF5 file; Caffe saves the other format with snapshot_format: BINARYPROTO",
-    b"PK\x03\x04": "is a zip archive, such as torch.save makes; a caffemodel is needed",
-    b"\x80\x02": "is a pickle, such as torch.save makes; a caffemodel is needed",
-}
 
 _MOST_SHOWN = 100  # layers of a kind, or kinds, in a message
 
@@ -63,12 +54,12 @@ def load_caffe(
     """
     weights_file = file_path("load_caffe", "path", path)
     rgb = flag("load_caffe", "rgb", rgb)
-    model = read_message(_content(weights_file), NET, weights_file)
+    model = read_message(read_caffemodel(weights_file), NET, weights_file)
     stored = layers_of(model, weights_file)
     net, where, layers = model, weights_file, stored
     if prototxt is not None:
         where = file_path("load_caffe", "prototxt", prototxt)
-        net = read_text(_text(where), NET, where)
+        net = read_text(read_prototxt(where), NET, where)
         layers = layers_of(net, where)
     wiring = wired([one for one in layers if in_testing(one, net)], net.all("input"), where)
     jobs = _jobs(wiring, _weights(stored, weights_file), where, weights_file)
@@ -80,43 +71,6 @@ def load_caffe(
         raise
     except Error as error:  # such as a shape that the core does not take
         raise ModelError(f"{where}: {error}") from error
-
-
-# ---- Files ---------------------------------------------------------------------------------------
-
-
-def _content(path: str, most: int | None = None) -> bytes:
-    """All of a file, where there is room for it."""
-    with reading(path), open(path, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise FileError(f"{path}: is no regular file, whose size is known", filename=path)
-        if most is not None and status.st_size > most:
-            raise ModelError(f"{path}: has {status.st_size:,} bytes, at most {most:,} are read")
-        check_free(f"load_caffe: {path}", 3 * status.st_size)  # it, its weights, the network's
-        content = file.read(status.st_size)
-    if not content:
-        raise ModelError(f"{path}: is empty")
-    for begin, words in _OTHERS.items():
-        if content.startswith(begin):
-            raise ModelError(f"{path}: {words}")
-    if most is None and is_text(content):
-        raise ModelError(
-            f"{path}: is a text; a caffemodel is needed, with its prototxt as the second file"
-        )
-    return content
-
-
-def _text(path: str) -> str:
-    content = _content(path, LARGEST_TEXT)
-    if not is_text(content):
-        raise ModelError(f"{path}: is no text; the prototxt is needed, which describes the network")
-    return content.decode("utf-8-sig", "replace")
-
-
-def is_text(content: bytes) -> bool:
-    """Whether a file of Caffe is a text: a stored one has control characters soon."""
-    return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in content[:512])
 
 
 # ---- What is to be made --------------------------------------------------------------------------
@@ -251,8 +205,7 @@ def _network(
                 f"{quoted([str(wire.of) for wire in wiring.source.readers])}"
             )
         build.weights.update((one, build.weights[one][:, ::-1].copy()) for one in first)
-    graph = build.graph
-    graph.set_output(maps[wiring.layers[-1]].value)
+    graph = build.graph  # which gives what its last layer gives: all others lead there
     graph.load_state_dict(build.weights)
     graph.preprocessing, words = preprocessing_of(
         dataclasses.replace(pictures, channels=channels), rgb

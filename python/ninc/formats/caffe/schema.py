@@ -160,7 +160,7 @@ V1_TYPES = {
     "THRESHOLD": 31,
 }  # fmt: skip
 V1_LAYER = Schema(
-    layer=(1, "skip"),
+    layer=(1, Schema()),
     bottom=(2, "text*"),
     top=(3, "text*"),
     name=(4, "text"),

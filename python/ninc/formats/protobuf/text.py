@@ -92,9 +92,7 @@ class _Parser:
         self, message: Message, field: Field | None, name: str
     ) -> tuple[Message, Schema | None, str] | None:
         """Takes what follows a field's name; of a message its beginning, which is returned."""
-        self.fields += 1
-        if self.fields > MOST_FIELDS:
-            self._fail(f"there are more than {MOST_FIELDS:,} fields up to there")
+        self._count()
         has_colon = self._taken(":")
         of_interest = field is not None and field.kind != "skip"
         if self.kind == "sign" and self.token in _CLOSING:
@@ -114,7 +112,7 @@ class _Parser:
         take = self._value(field if of_interest else None)
         if self._taken("["):
             while not self._taken("]"):
-                self.fields += 1
+                self._count()
                 take(message)
                 if not self._taken(",") and self.token != "]":
                     self._fail("a comma or ] is needed")
@@ -140,7 +138,7 @@ class _Parser:
                     pieces.append(_unescaped(self.token))
                     self._next()
                 value = "".join(pieces)
-                if field is not None and field.kind not in ("text", "enum"):
+                if field is not None and field.kind not in ("text", "bytes", "enum"):
                     self._fail(f"{field.name} is no text")
             if field is not None:
                 self._put(message, field, value)
@@ -164,6 +162,11 @@ class _Parser:
             except ValueError:
                 pass
         self._fail(f"{field.name} cannot be {token[:40]}")
+
+    def _count(self) -> None:
+        self.fields += 1
+        if self.fields > MOST_FIELDS:
+            self._fail(f"there are more than {MOST_FIELDS:,} fields up to there")
 
     def _put(self, message: Message, field: Field, value: Any) -> None:
         if not message.put(field, value):
