@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 
 from .._base.files import check_none_of, check_writable, reading, user_path
 from ..errors import ArgumentError, FileError, ModelError
-from ..formats.caffe.files import is_caffemodel
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -104,6 +103,12 @@ def _read_safetensors(args: argparse.Namespace) -> Network:
     return ninc.load(args.source)
 
 
+def _is_caffemodel(head: bytes, size: int) -> bool:
+    from ..formats.caffe.files import is_caffemodel
+
+    return is_caffemodel(head, size)
+
+
 def _read_caffemodel(args: argparse.Namespace) -> Network:
     import ninc
 
@@ -117,6 +122,6 @@ def _write_safetensors(network: Network, path: str) -> None:
 # The first whose bytes these can be.
 READERS = (
     Format("safetensors", _is_safetensors, _read_safetensors),
-    Format("caffemodel", is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
+    Format("caffemodel", _is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
 )
 WRITERS = {".safetensors": _write_safetensors}

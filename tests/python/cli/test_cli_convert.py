@@ -10,6 +10,8 @@ from support.caffe_files import layer, random, small_net, stored, written
 from support.command_line import ninc_command, printed, usage
 from support.small_pictures import picture_network
 
+pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
+
 NET = [layer("data", "Input", "", "data", shape=dict(dim=[1, 3, 9, 9])), *small_net()]
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 
 import numpy as np
 import pytest
@@ -225,9 +226,9 @@ def test_formats_that_are_mixed_or_too_old(refused):
     assert "has both `layer` and `layers`" in refused(both)
     oldest = field(1, "net") + field(2, field(1, field(1, "conv1")) + field(2, "data"))
     assert "is in Caffe's first format, of 2013" in refused(oldest)
-    assert "has 10,001 layers" in refused(field(100, b"") * 10_001)
-    sums = [layer("e", "Eltwise", "data " * 9_000), layer("f", "Eltwise", "e " * 9_000)]
-    assert "at most 10,000 layers" in refused(stored(sums))
+    assert "has 5,001 layers" in refused(field(100, b"") * 5_001)
+    sums = [layer("e", "Eltwise", "data " * 4_000), layer("f", "Eltwise", "e " * 4_000)]
+    assert "at most 5,000 layers" in refused(stored(sums))
 
 
 # ---- Weights -------------------------------------------------------------------------------------
@@ -337,6 +338,46 @@ def test_a_file_that_is_cut_off_anywhere(refused, tmp_path):
         if end < whole:  # behind that some ends are those of a smaller net
             words = refused(content[:end])
             assert words.startswith("caffemodel: ")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_files_that_are_changed_anywhere(seed, tmp_path):
+    """A change makes another network or an error of ninc's, and never anything else."""
+    rng = np.random.default_rng(seed)
+    net = [DATA, *small_net(), layer("e", "Eltwise", "gap gap")]
+    for name, content in (
+        ("net.caffemodel", stored(net, old=False)),
+        ("net.prototxt", written(net).encode()),
+    ):
+        (tmp_path / "net.caffemodel").write_bytes(stored(net))
+        for _ in range(100):
+            changed = bytearray(content)
+            for at in rng.integers(0, len(changed), rng.integers(1, 6)):
+                changed[at] = rng.integers(0, 256)
+            begin, end = sorted(rng.integers(0, len(changed), 2))
+            if rng.integers(0, 4) == 0:
+                changed[begin:end] = changed[begin:end] * int(rng.integers(0, 3))
+            (tmp_path / name).write_bytes(changed)
+            text = tmp_path / "net.prototxt" if name == "net.prototxt" else None
+            try:
+                ninc.load_caffe(tmp_path / "net.caffemodel", text)
+            except (ModelError, FileError) as error:
+                assert 0 < len(str(error)) < 2000
+
+
+def test_nets_that_are_as_large_as_they_may_be(tmp_path):
+    """In some seconds: a chain of layers, and one layer with as many inputs and outputs."""
+    chain = [layer(f"r{i}", "ReLU", f"r{i - 1}" if i else "data") for i in range(4_990)]
+    wide = layer("w", "ReLU", "data " * 100_000, "data " * 100_000)
+    for net, words in ((chain, None), ([wide], "it takes 100000 inputs instead of 1")):
+        (tmp_path / "net").write_bytes(stored(net))
+        start = time.monotonic()
+        if words is None:
+            assert ninc.load_caffe(tmp_path / "net").num_parameters == 0
+        else:
+            with pytest.raises(ModelError, match=words):
+                ninc.load_caffe(tmp_path / "net")
+        assert time.monotonic() - start < 120
 
 
 def test_texts_that_are_no_prototxt(refused, tmp_path):

@@ -50,8 +50,7 @@ def numbers_of(blob: Message, dims: tuple[int, ...], what: str) -> Floats:
             f"{what} has the shape {_shown(dims)}, which are {math.prod(dims):,} numbers, and "
             f"{len(numbers):,} are there"
         )
-    # Doubles beyond float32 become infinite, as in a Caffe of float32.
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # as in `Message.array`
         return np.require(numbers, np.float32, ["C", "ALIGNED"]).reshape(dims)
 
 

@@ -8,8 +8,8 @@ from ...errors import ModelError
 from ..protobuf.schema import Message
 from .schema import V1_TYPES
 
-# A network of the core has no more nodes, and no published one comes near.
-MOST_LAYERS = 10_000
+# The deepest published networks have some 3,000. A graph takes the square of the time to be built.
+MOST_LAYERS = 5_000
 
 _LONGEST_SHOWN = 80  # characters of a name in a message
 

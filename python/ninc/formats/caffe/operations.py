@@ -104,7 +104,7 @@ def _batch_norm(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
         weight = numbers_of(job.scale.blobs[0], dims, what)
         bias = _bias(build, job.scale, dims[0]).get("bias", bias)
     with np.errstate(all="ignore"):  # numbers of a stranger, who may have stored infinity
-        mean, var = (np.asarray(one * np.float64(factor), np.float32) for one in (mean, var))
+        mean, var = ((one * np.float64([factor])).astype(np.float32) for one in (mean, var))
     layer = nn.BatchNorm2d(dims[0], told.eps, told.momentum)
     weights = {"weight": weight, "bias": bias, "running_mean": mean, "running_var": var}
     return build.add(job.layer.name, layer, inputs, dims[0], x.size, x.flat, weights)

@@ -105,8 +105,9 @@ def _all_wires(layers: Sequence[CaffeLayer], inputs: Sequence[str], where: str) 
             # Such a net is told its input by whoever runs it; it is what the first layer takes.
             blobs[layer.bottoms[0]] = Wire(layer.bottoms[0])
             needs_source = False
+        in_place = set(layer.bottoms)
         for top in layer.tops:
-            if top in blobs and top not in layer.bottoms:
+            if top in blobs and top not in in_place:
                 raise ModelError(f"{where}: {layer} gives {top!r}, which another layer gives, too")
         if layer.type in SOURCES:
             blobs.update(

@@ -93,8 +93,12 @@ class Message:
         return self.get(name) or _EMPTY
 
     def array(self, name: str) -> Floats:
-        """The values of a field of kind "floats" or "doubles", in one array of float32."""
-        parts = [np.asarray(part, np.float32) for part in self.all(name)]
+        """The values of a field of kind "floats" or "doubles", in one array of float32.
+
+        Doubles beyond float32 become infinite, as in a program that reads them as float32.
+        """
+        with np.errstate(over="ignore"):
+            parts = [np.asarray(part, np.float32) for part in self.all(name)]
         return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0, np.float32)])
 
 
