@@ -3,9 +3,14 @@
 The numbers of fields are written here a second time, so that the reader is not held to itself.
 """
 
+import os
 import struct
 
 import numpy as np
+import pytest
+
+import ninc
+from ninc.errors import ModelError
 
 # Layer type -> (name of its settings, their number in the new format, and in the old one).
 PARAMS = {
@@ -258,3 +263,16 @@ def save_small_net(path):
     data = layer("data", "Data", "", "data label", more=dict(transform_param=dict(scale=1 / 256)))
     with open(path, "wb") as file:
         file.write(stored([data, *small_net(channels=1)]))
+
+
+def refusal(folder, content, text=None, **options):
+    """The words with which these files are refused, after the folder of the one at fault."""
+    (folder / "net.caffemodel").write_bytes(content)
+    if text is not None:
+        options["prototxt"] = folder / "net.prototxt"
+        options["prototxt"].write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ModelError) as told:
+        ninc.load_caffe(folder / "net.caffemodel", **options)
+    message = str(told.value)
+    assert message.startswith(f"{folder}{os.sep}net.") and len(message) < 2000
+    return message.partition(f"{os.sep}net.")[2]

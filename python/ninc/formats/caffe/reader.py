@@ -61,9 +61,9 @@ def load_caffe(
         where = file_path("load_caffe", "prototxt", prototxt)
         net = read_text(read_prototxt(where), NET, where)
         layers = layers_of(net, where)
-    wiring = wired([one for one in layers if in_testing(one, net)], net.all("input"), where)
-    jobs = _jobs(wiring, _weights(stored, weights_file), where, weights_file)
     tested = [one for one in layers if in_testing(one, net)]
+    wiring = wired(tested, net.all("input"), where)
+    jobs = _jobs(wiring, _weights(stored, weights_file), where, weights_file)
     pictures = pictures_of(net, wiring.source, [*tested, *layers, *stored])
     try:
         return _network(wiring, jobs, pictures, rgb, where)
