@@ -91,7 +91,8 @@ def _batch_norm(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
     """Caffe keeps sums of means and variances, and third the factor that they are divided by."""
     [x], told = inputs, job.told
     what = f"{build.where}: {job.layer}: its"
-    factor = float(numbers_of(job.blobs[2], checked_dims(job.blobs[2], (1,), what), what)[0])
+    one = checked_dims(job.blobs[2], (1,), f"{what} factor")
+    factor = float(numbers_of(job.blobs[2], one, f"{what} factor")[0])
     factor = 0.0 if factor == 0.0 else 1.0 / factor
     dims = checked_dims(job.blobs[0], (x.channels,), f"{what} mean")
     mean = numbers_of(job.blobs[0], dims, f"{what} mean")
@@ -104,7 +105,7 @@ def _batch_norm(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
         weight = numbers_of(job.scale.blobs[0], dims, what)
         bias = _bias(build, job.scale, dims[0]).get("bias", bias)
     with np.errstate(all="ignore"):  # numbers of a stranger, who may have stored infinity
-        mean, var = ((one * np.float64([factor])).astype(np.float32) for one in (mean, var))
+        mean, var = ((sums.astype(np.float64) * factor).astype(np.float32) for sums in (mean, var))
     layer = nn.BatchNorm2d(dims[0], told.eps, told.momentum)
     weights = {"weight": weight, "bias": bias, "running_mean": mean, "running_var": var}
     return build.add(job.layer.name, layer, inputs, dims[0], x.size, x.flat, weights)
