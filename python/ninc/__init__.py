@@ -1,9 +1,9 @@
 """ninc: Network in Network, trained and run fast without a framework.
 
-Networks: `ninc.models`, `ninc.nn`, `ninc.load`. Training: `ninc.Trainer`, `ninc.SGD`,
-`ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`. Pictures: `Network.predict`,
-`ninc.explain`, `ninc.preprocess`. Operations on arrays: `ninc.functional`. Control:
-`ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
+Networks: `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`. Training: `ninc.Trainer`,
+`ninc.SGD`, `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`. Pictures:
+`Network.predict`, `ninc.explain`, `ninc.preprocess`. Operations on arrays: `ninc.functional`.
+Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 
 Everything is imported when first used, so that `import ninc` costs next to nothing.
 """
@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
         ShapeError as ShapeError,
     )
     from .explanation import Explanation as Explanation, explain as explain
+    from .formats.caffe.reader import load_caffe as load_caffe
     from .formats.torch_files.read import load_torch as load_torch
     from .formats.weights import LoadedWeights as LoadedWeights
     from .inference.evaluation import Evaluation as Evaluation
@@ -71,6 +72,7 @@ _HOMES = {
     "errors": "ArgumentError DTypeError DeviceError DivergedError Error FileError ModelError "
     "OutOfMemoryError Remark ShapeError",
     "explanation": "Explanation explain",
+    "formats.caffe.reader": "load_caffe",
     "formats.torch_files.read": "load_torch",
     "formats.weights": "LoadedWeights",
     "inference.evaluation": "Evaluation",

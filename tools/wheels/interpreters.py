@@ -44,13 +44,15 @@ def on_musl(python: Python) -> tuple[Path, str]:
         compiler = _HERE / "musl-compiler"
         compiler.write_text(_MUSL_COMPILER)
         compiler.chmod(0o755)
-        zlib = _HERE / "zlib-musl"
-        _make(
-            _source("zlib", "trixie"), zlib, ["--static"], {"CC": str(compiler), "CFLAGS": "-fPIC"}
-        )
+        # Where its loader looks, since Pillow's wheel takes zlib from the system.
+        library = "/usr/lib/x86_64-linux-musl"
+        compile_for = {"CC": str(compiler), "CFLAGS": "-fPIC"}
+        zlib = _source("zlib", "trixie")
+        _make(zlib, Path("/usr/local"), [f"--libdir={library}"], compile_for, root)
         # The libraries that pkg-config finds are glibc's.
         tools = {"CC": str(compiler), "PKG_CONFIG": "false"}
-        tools |= {"ZLIB_CFLAGS": f"-I{zlib}/include", "ZLIB_LIBS": f"-L{zlib}/lib -lz"}
+        tools["ZLIB_CFLAGS"] = f"-I{root}/usr/local/include"
+        tools["ZLIB_LIBS"] = f"-L{root}{library} -l:libz.a"
         _build(python, prefix, ["--without-ensurepip"], tools, root)
     return root, str(program)
 

@@ -31,7 +31,7 @@ def test_without_a_command_all_are_listed(capsys):
     [
         (["trian", "data"], "ninc: no command 'trian', did you mean train?"),
         (["predcit", "m", "x"], "ninc: no command 'predcit', did you mean predict?"),
-        (["convolve"], "ninc: no command 'convolve', there are demo, train, eval,"),
+        (["segment"], "ninc: no command 'segment', there are demo, train, eval,"),
         (["--verison"], "unrecognized arguments: --verison, did you mean --version?"),
         (["--seed=3", "train"], "unrecognized arguments: --seed=3"),
         (["-x"], "unrecognized arguments: -x"),

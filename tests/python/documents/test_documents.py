@@ -19,7 +19,7 @@ import pytest
 
 import ninc
 from ninc.preprocess import Preprocessing
-from support import ROOT
+from support import ROOT, caffe_files
 from support.public_names import MODULES
 from support.small_pictures import save
 from support.torch_files import saved
@@ -100,6 +100,9 @@ def world(tmp_path_factory):
         network.preprocessing = Preprocessing((32, 32), 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
         network.classes = classes
         network.save(folder / name)
+    of_caffe = caffe_files.coloured_net(len(TEN))
+    (folder / "nin.caffemodel").write_bytes(caffe_files.stored(of_caffe))
+    (folder / "deploy.prototxt").write_text(caffe_files.written(of_caffe))
     return folder
 
 

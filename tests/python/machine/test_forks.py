@@ -13,9 +13,13 @@ import pytest
 import ninc
 from ninc import functional as F
 from ninc import nn
-from support.rounds import ROUNDS, holds_in_child, needs_fork
+from support.rounds import ROUNDS, holds_in_child, needs_fork, needs_whole_forks
 
-pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
+pytestmark = [
+    needs_fork,
+    needs_whole_forks,
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
 
 X = np.random.default_rng(0).standard_normal((4, 3, 16, 16), np.float32)
 LABELS = np.arange(4)

@@ -10,6 +10,7 @@ import numpy as np
 import ninc
 from ninc import augment, averages, data, models, nn, preprocess, schedules
 from ninc import functional as F
+from support.caffe_files import save_small_net
 
 
 @dataclasses.dataclass
@@ -165,6 +166,7 @@ def _load(function, **kwargs):
         preprocess.open_picture(pictures(1)[0]).save("6x6.png")
         np.savez("data.npz", x=pictures(8), y=np.arange(8) % 2)
         network().save("net.safetensors")
+        save_small_net("net.caffemodel")
         return Call(function, kwargs, then=lambda made: repr(made))
 
     return make
@@ -253,6 +255,7 @@ CALLS = {
     "models.nin_imagenet": _model(models.nin_imagenet),
     "models.create": lambda: Call(models.create, {"name": "nin-mnist"}, more=["seed", "colour"]),
     "load": _load(ninc.load, path="net.safetensors"),
+    "load_caffe": _load(ninc.load_caffe, path="net.caffemodel"),
     "load_torch": _load(ninc.load_torch, path="net.safetensors"),
     "Network.load_state_dict": lambda: _load_state_dict(),
     "Network.new_head": _of_network("new_head", classes=["a", "b", "c"]),

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -9,6 +10,13 @@ import pytest
 ROUNDS = int(os.environ.get("NINC_TEST_ROUNDS", "20"))
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+# Without the global lock, Python itself forks while other threads hold its dictionaries' locks; the
+# child then waits for ever, in the first call that makes a string, say. ninc cannot mend that.
+needs_whole_forks = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    reason="Python's own locks are not whole in the child of a fork",
+)
 
 
 def holds_in_child(body, seconds=20):

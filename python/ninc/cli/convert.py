@@ -1,0 +1,127 @@
+"""Bring a network from one format to another
+
+The format of IN is told by what the file holds, that of OUT by its ending.
+
+  read:     caffemodel, of either of Caffe's formats; safetensors
+  written:  safetensors
+
+A caffemodel describes its network by itself. Where the description for deployment is another, or
+has the size of the pictures, --prototxt takes that one.
+
+examples:
+  ninc convert nin.caffemodel nin.safetensors
+  ninc convert nin.caffemodel nin.safetensors --prototxt deploy.prototxt --rgb
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import errno
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .._base.files import check_none_of, check_writable, reading, user_path
+from ..errors import ArgumentError, FileError, ModelError
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format that is read. begins: tells it by a file's first bytes and its size.
+
+    options: of the command, which go with this format alone.
+    """
+
+    name: str
+    begins: Callable[[bytes, int], bool]
+    read: Callable[[argparse.Namespace], Network]
+    options: tuple[str, ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="IN", help="model file of any format that is read")
+    parser.add_argument("target", metavar="OUT", help="model file to write, such as o.safetensors")
+    parser.add_argument(
+        "--prototxt",
+        metavar="FILE",
+        help="with a caffemodel: the network as this file describes it",
+    )
+    parser.add_argument(
+        "--rgb",
+        action="store_true",
+        help="with a caffemodel: turn the first layer, so that pictures of red, green, blue are "
+        "taken by a network that was trained on blue, green, red",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    ending = os.path.splitext(args.target)[1].lower()
+    if ending not in WRITERS:
+        known = ", ".join(WRITERS)
+        raise ArgumentError(f"{args.target}: the ending says no format that is written: {known}")
+    found = _format_of(args.source)
+    for option in ("prototxt", "rgb"):
+        if getattr(args, option) and option not in found.options:
+            args.parser.error(f"--{option} does not go with {found.name}, which {args.source} is")
+    check_none_of(args.target, filter(None, (args.source, args.prototxt)), "what is converted")
+    check_writable(args.target)
+    network = found.read(args)
+    WRITERS[ending](network, args.target)
+    print(f"{args.target}: {network.num_parameters:,} parameters, from {found.name}")
+    return 0
+
+
+def _format_of(path: str) -> Format:
+    """The format of a file, by its content; ModelError where it is none that is read."""
+    place = user_path(path)
+    if os.path.isdir(place):
+        raise FileError(f"{path}: is a folder, a model file is needed", errno.EISDIR, path)
+    with reading(place), open(place, "rb") as file:
+        head, size = file.read(64), os.fstat(file.fileno()).st_size
+    for each in READERS:
+        if each.begins(head, size):
+            return each
+    known = ", ".join(each.name for each in READERS)
+    raise ModelError(f"{path}: is of no format that is read: {known}")
+
+
+# ---- Formats -------------------------------------------------------------------------------------
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    """The header's length in 8 bytes, then the header, which is JSON."""
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8
+
+
+def _read_safetensors(args: argparse.Namespace) -> Network:
+    import ninc
+
+    return ninc.load(args.source)
+
+
+def _is_caffemodel(head: bytes, size: int) -> bool:
+    from ..formats.caffe.files import is_caffemodel
+
+    return is_caffemodel(head, size)
+
+
+def _read_caffemodel(args: argparse.Namespace) -> Network:
+    import ninc
+
+    return ninc.load_caffe(args.source, args.prototxt, rgb=args.rgb)
+
+
+def _write_safetensors(network: Network, path: str) -> None:
+    network.save(path)
+
+
+# The first whose bytes these can be.
+READERS = (
+    Format("safetensors", _is_safetensors, _read_safetensors),
+    Format("caffemodel", _is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
+)
+WRITERS = {".safetensors": _write_safetensors}

@@ -1,0 +1,124 @@
+"""`ninc convert`: which format a file is in, and what is written."""
+
+import json
+
+import numpy as np
+import pytest
+
+import ninc
+from support.caffe_files import layer, random, small_net, stored, written
+from support.command_line import ninc_command, printed, usage
+from support.small_pictures import picture_network
+
+pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
+
+NET = [layer("data", "Input", "", "data", shape=dict(dim=[1, 3, 9, 9])), *small_net()]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Files to convert, in the folder that is worked in."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.caffemodel").write_bytes(stored(NET))
+    (tmp_path / "old.caffemodel").write_bytes(stored(small_net(), old=True, form="legacy"))
+    (tmp_path / "net.prototxt").write_text(written(NET))
+    picture_network((9, 9)).save("net.safetensors")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["net.caffemodel", "old.caffemodel"])
+@pytest.mark.parametrize("options", [(), ("--prototxt", "net.prototxt")])
+def test_a_caffemodel_becomes_a_model_file(name, options, capsys):
+    said = printed(capsys, "convert", name, "out.safetensors", *options)
+    assert said == "out.safetensors: 122 parameters, from caffemodel\n"
+    x = random(2, 3, 9, 9)
+    expected = ninc.load_caffe(name, *options[1:])(x)
+    np.testing.assert_array_equal(ninc.load("out.safetensors")(x), expected)
+
+
+def test_what_remains_to_be_set_is_told_in_one_line(capsys):
+    assert ninc_command("convert", "net.caffemodel", "out.safetensors") == 0
+    assert capsys.readouterr().err == (
+        "ninc: net.caffemodel: it does not say how its pictures are prepared; set "
+        "network.preprocessing before `predict`\n"
+    )
+
+
+def test_colours_are_turned(capsys):
+    printed(capsys, "convert", "net.caffemodel", "out.safetensors", "--rgb")
+    x = random(2, 3, 9, 9)
+    plain = ninc.load_caffe("net.caffemodel")(x)
+    turned = ninc.load("out.safetensors")(x[:, ::-1])
+    np.testing.assert_allclose(turned, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_file_keeps_all_that_it_has(folder, capsys):
+    printed(capsys, "convert", "net.safetensors", "again.SAFETENSORS")
+    assert (folder / "again.SAFETENSORS").read_bytes() == (folder / "net.safetensors").read_bytes()
+
+
+def test_the_content_counts_and_not_the_name(folder, capsys):
+    (folder / "net.caffemodel").rename("disguise.safetensors")
+    assert "from caffemodel" in printed(capsys, "convert", "disguise.safetensors", "o.safetensors")
+
+
+REFUSED = {
+    "net.prototxt": "net.prototxt: is of no format that is read: safetensors, caffemodel",
+    "empty": "empty: is of no format that is read: safetensors, caffemodel",
+    "picture": "picture: is of no format that is read: safetensors, caffemodel",
+    "cut": "cut: at byte",
+    "gone": "gone: cannot read (no such file or directory)",
+    "folder": "folder: is a folder, a model file is needed",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_model_is_told_in_one_line(name, folder, capsys):
+    (folder / "empty").write_bytes(b"")
+    (folder / "picture").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 100)
+    (folder / "cut").write_bytes(stored(NET)[:-20])
+    (folder / "folder").mkdir()
+    assert ninc_command("convert", name, "out.safetensors") == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"ninc: {REFUSED[name]}") and line.count("\n") == 1
+    assert not (folder / "out.safetensors").exists()
+
+
+def test_an_ending_that_says_no_format(folder, capsys):
+    for name in ("out.onnx", "out", "out.caffemodel"):
+        assert ninc_command("convert", "net.caffemodel", name) == 1
+        assert capsys.readouterr().err == (
+            f"ninc: {name}: the ending says no format that is written: .safetensors\n"
+        )
+        assert not (folder / name).exists() or name == "out.caffemodel"
+
+
+def test_options_of_another_format(capsys):
+    for option in (["--prototxt", "net.prototxt"], ["--rgb"]):
+        said = usage(capsys, "convert", "net.safetensors", "out.safetensors", *option)
+        assert f"{option[0]} does not go with safetensors, which net.safetensors is" in said
+
+
+def test_what_is_converted_is_not_overwritten(folder, capsys):
+    before = (folder / "net.safetensors").read_bytes()
+    assert ninc_command("convert", "net.safetensors", "./net.safetensors") == 1
+    assert "is what is converted, and would be overwritten" in capsys.readouterr().err
+    assert (folder / "net.safetensors").read_bytes() == before
+    assert ninc_command("convert", "net.caffemodel", "gone/out.safetensors") == 1
+    assert "cannot write there" in capsys.readouterr().err
+
+
+def test_layers_that_ninc_does_not_have(folder, capsys):
+    net = [*small_net(), layer("norm", "LRN", "gap", local_size=5)]
+    (folder / "lrn.caffemodel").write_bytes(stored(net))
+    assert ninc_command("convert", "lrn.caffemodel", "out.safetensors") == 1
+    assert capsys.readouterr().err == (
+        "ninc: lrn.caffemodel: layers that ninc cannot take over: norm (LRN): ninc has no such "
+        "layer\n"
+    )
+
+
+def test_a_converted_network_is_described(capsys):
+    printed(capsys, "convert", "net.caffemodel", "out.safetensors")
+    about = json.loads(printed(capsys, "info", "out.safetensors", "--json"))
+    assert [one["name"] for one in about["layers"]][-2:] == ["cccp1", "gap"]
