@@ -1,5 +1,7 @@
-"""Interpreters that no package holds, built of Debian's source of Python: without the global lock, to
-run on this machine; and on musl, to run in a root of Debian whose C library that is.
+"""Interpreters that no package holds, built of Debian's source of Python.
+
+Without the global lock, to run on this machine; and on musl, to run in a root of Debian whose C
+library that is.
 """
 
 from __future__ import annotations
@@ -58,7 +60,11 @@ def on_musl(python: Python) -> tuple[Path, str]:
 
 
 def _build(
-    python: Python, prefix: Path, options: list[str], tools: dict[str, str], root: Path | None = None
+    python: Python,
+    prefix: Path,
+    options: list[str],
+    tools: dict[str, str],
+    root: Path | None = None,
 ) -> None:
     print(f"building Python for {python.tag}, which takes some minutes", flush=True)
     source = _source(f"python{python.version}", python.source)
@@ -100,9 +106,15 @@ def _source(package: str, suite: str) -> Path:
         (folder / "sources.list").write_text(
             f"deb-src [signed-by={_KEYRING}] http://deb.debian.org/debian {suite} main\n"
         )
-        apt = ["apt-get", "-qq", "-o", f"Dir::Etc::sourcelist={folder / 'sources.list'}"]
-        apt += ["-o", "Dir::Etc::sourceparts=/dev/null", "-o", f"Dir::State::lists={folder / 'lists'}"]
-        apt += ["-o", f"Dir::Cache={folder / 'cache'}", "-o", "APT::Sandbox::User=root"]
+        settings = {
+            "Dir::Etc::sourcelist": folder / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State::lists": folder / "lists",
+            "Dir::Cache": folder / "cache",
+            "APT::Sandbox::User": "root",
+        }
+        apt = ["apt-get", "-qq"]
+        apt += [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
         subprocess.run([*apt, "update"], check=True, cwd=folder)
         fetch = ["source", "--download-only", "--tar-only", package]
         subprocess.run([*apt, *fetch], check=True, cwd=folder)

@@ -17,8 +17,9 @@ ZIG = "ziglang==0.17.1"
 class Python:
     """tag: of its wheels, "cp313", or "cp313t" without the global lock.
 
-    suite: the release of Debian that has its headers and, with the lock, its interpreter; None: both
-    are this machine's. source: the release of whose source one is built where no package has it.
+    suite: the release of Debian that has its headers and, with the lock, its interpreter; None:
+    both are this machine's. source: the release of whose source one is built where no package has
+    it.
     """
 
     tag: str
