@@ -12,6 +12,5 @@ void DefineOperations(pybind11::module_& module);    // functional_ops.cc
 void DefineModel(pybind11::module_& module);         // model_binding.cc
 void DefineDeviceArrays(pybind11::module_& module);  // device_arrays.cc
 void DefineTrainer(pybind11::module_& module);       // trainer_binding.cc
-void KeepLocksOverForks();                           // forks.cc
 
 }  // namespace ninc::python

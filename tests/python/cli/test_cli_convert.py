@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import ninc
-from support.caffe_files import layer, random, small_net, stored, written
 from support.command_line import ninc_command, printed, usage
+from support.formats.caffe_files import layer, random, small_net, stored, written
 from support.small_pictures import picture_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")

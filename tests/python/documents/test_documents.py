@@ -19,10 +19,11 @@ import pytest
 
 import ninc
 from ninc.preprocess import Preprocessing
-from support import ROOT, caffe_files
+from support import ROOT
+from support.formats import caffe_files
+from support.formats.torch_files import saved
 from support.public_names import MODULES
 from support.small_pictures import save
-from support.torch_files import saved
 
 pytest.importorskip("markdown_it", reason="markdown-it-py reads the documents")
 pytest.importorskip("PIL", reason="the documents' programs read pictures")

@@ -9,8 +9,8 @@ import pytest
 import ninc
 from ninc import nn
 from ninc.inference.graph import graph_of
-from support import caffe_reference
-from support.caffe_files import Word, layer, random, small_net, stored, written
+from support.formats import caffe_reference
+from support.formats.caffe_files import Word, layer, random, small_net, stored, written
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
 

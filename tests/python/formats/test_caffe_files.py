@@ -10,7 +10,7 @@ import pytest
 
 import ninc
 from ninc.errors import FileError, ModelError
-from support.caffe_files import (
+from support.formats.caffe_files import (
     blob,
     field,
     layer,

@@ -7,7 +7,7 @@ import pytest
 
 import ninc
 from ninc.errors import ModelError
-from support.caffe_files import Word, layer, random, small_net, stored, written
+from support.formats.caffe_files import Word, layer, random, small_net, stored, written
 
 
 def load(tmp_path, layers, text=None, inputs=(), **options):

@@ -14,9 +14,9 @@ import pytest
 
 import ninc
 from ninc.inference.graph import graph_of
-from support import caffe_reference
-from support.caffe_files import Word, layer, random
 from support.command_line import printed
+from support.formats import caffe_reference
+from support.formats.caffe_files import Word, layer, random
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
 

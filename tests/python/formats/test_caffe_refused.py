@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from support.caffe_files import (
+from support.formats.caffe_files import (
     Word,
     blob,
     field,

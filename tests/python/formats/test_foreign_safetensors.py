@@ -9,7 +9,7 @@ import pytest
 import ninc
 from ninc import nn
 from ninc.errors import ModelError
-from support.torch_files import refused
+from support.formats.torch_files import refused
 
 DTYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "C64": "c8", "I64": "i8", "I32": "i4", "I16": "i2",

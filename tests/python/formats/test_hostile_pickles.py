@@ -14,7 +14,7 @@ import pytest
 
 import ninc
 from ninc.errors import OutOfMemoryError
-from support.torch_files import (
+from support.formats.torch_files import (
     Call,
     Global,
     Persistent,

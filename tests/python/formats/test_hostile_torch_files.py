@@ -13,7 +13,7 @@ import pytest
 
 import ninc
 from ninc.errors import ModelError
-from support.torch_files import (
+from support.formats.torch_files import (
     Call,
     Global,
     Raw,

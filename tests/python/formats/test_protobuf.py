@@ -10,7 +10,7 @@ from ninc.formats.protobuf import schema as schema_module
 from ninc.formats.protobuf.schema import MOST_FIELDS, Schema
 from ninc.formats.protobuf.text import read_text
 from ninc.formats.protobuf.wire import read_message
-from support.caffe_files import field, varint
+from support.formats.caffe_files import field, varint
 
 INNER = Schema(size=(1, "int"), names=(2, "text*"))
 ALL = Schema(

@@ -9,7 +9,7 @@ import pytest
 
 import ninc
 from ninc.errors import ArgumentError, FileError, ModelError
-from support.torch_files import (
+from support.formats.torch_files import (
     Call,
     Global,
     Persistent,

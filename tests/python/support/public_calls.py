@@ -10,7 +10,7 @@ import numpy as np
 import ninc
 from ninc import augment, averages, data, models, nn, preprocess, schedules
 from ninc import functional as F
-from support.caffe_files import save_small_net
+from support.formats.caffe_files import save_small_net
 
 
 @dataclasses.dataclass
