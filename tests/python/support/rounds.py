@@ -11,8 +11,10 @@ ROUNDS = int(os.environ.get("NINC_TEST_ROUNDS", "20"))
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
-# Without the global lock, Python itself forks while other threads hold its dictionaries' locks; the
-# child then waits for ever, in the first call that makes a string, say. ninc cannot mend that.
+# Without the global lock, Python forks while other threads hold locks of its dictionaries, and of
+# pybind11's tables of types. Nobody gives them back in the child, which then waits for ever, in the
+# first call that makes a string, say. A lock of pybind11's may even be held by a thread that Python
+# has stopped for the fork, so that waiting for it before the fork is no way out.
 needs_whole_forks = pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(),
     reason="Python's own locks are not whole in the child of a fork",
