@@ -90,6 +90,7 @@ def _run_in_root(
 ) -> tuple[str, Path]:
     home, words = _home_in(root, pictures)
     shutil.copy(wheel, home / wheel.name)
+    shutil.copy(ROOT / "README.md", home)
     own = f"{_HOME}/venv/bin/python"
     for command in (
         [f"/usr/bin/python{python.version}", "-m", "venv", f"{_HOME}/venv"],
