@@ -63,8 +63,9 @@ def _compile(platform: Platform, headers: dict[Python, list[Path]], python: Path
     variables = {**os.environ, **compilers.zig_variables()}
     variables["PATH"] = f"{python.parent}{os.pathsep}{variables['PATH']}"
     command = [python.parent / "cmake", "-S", ROOT, "-B", binaries, "-G", "Ninja"]
-    # --fresh: nothing of an earlier configuration stays, but what is compiled alike is kept.
-    command += ["--fresh", "--log-level=WARNING", "-DCMAKE_BUILD_TYPE=Release"]
+    # Nothing of an earlier configuration stays, but what is compiled alike is kept.
+    (binaries / "CMakeCache.txt").unlink(missing_ok=True)
+    command += ["--log-level=WARNING", "-DCMAKE_BUILD_TYPE=Release"]
     command += [
         "-DSKBUILD=ON",
         "-DNINC_BUILD_PYTHON=OFF",
