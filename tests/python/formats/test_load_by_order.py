@@ -95,7 +95,7 @@ def test_a_dictionary_of_many_names_takes_no_longer():
     began = time.monotonic()
     loaded = net.load_state_dict({**theirs, **many}, match="order")
     assert loaded.passed_over[2:] == list(many)
-    assert time.monotonic() - began < 5  # where every name looks at all others, some 10 s
+    assert time.monotonic() - began < 5  # where every name looks at all others, minutes
 
 
 # ---- What does not fit ---------------------------------------------------------------------------

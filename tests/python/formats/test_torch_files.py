@@ -9,6 +9,7 @@ import pytest
 
 import ninc
 from ninc.errors import ArgumentError, FileError, ModelError
+from support import ROOT
 from support.formats.torch_files import (
     Call,
     Global,
@@ -337,6 +338,11 @@ def test_a_pipe(tmp_path):
         file.write(saved(STATE))
     assert_same(ninc.load_torch(f"/dev/fd/{reading}"), STATE)
     os.close(reading)
+
+
+def test_it_is_named_where_readers_of_files_are():
+    for text in (ninc.__doc__, (ROOT / "SECURITY.md").read_text()):
+        assert "`ninc.load_torch`" in text and "`ninc.load_caffe`" in text
 
 
 def test_what_cannot_be_read(tmp_path):
