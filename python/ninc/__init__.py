@@ -1,9 +1,9 @@
 """ninc: Network in Network, trained and run fast without a framework.
 
-Networks: `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`. Training: `ninc.Trainer`,
-`ninc.SGD`, `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`. Pictures:
-`Network.predict`, `ninc.explain`, `ninc.preprocess`. Operations on arrays: `ninc.functional`.
-Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
+Networks: `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`, `ninc.load_torch`. Training:
+`ninc.Trainer`, `ninc.SGD`, `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
+Pictures: `Network.predict`, `ninc.explain`, `ninc.preprocess`. Operations on arrays:
+`ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 
 Everything is imported when first used, so that `import ninc` costs next to nothing.
 """

@@ -87,9 +87,9 @@ class Network:
         match: what belongs together. "name": equal names; where all of `values` begin with one name
             and a dot that none of the network's has, such as torch's "module.", they are taken
             without it. "order": the first parameter with the first, and so on; and likewise the
-            buffers, in `values` what ends in running_mean or running_var. Integers and scalars,
-            such as num_batches_tracked, are passed over, and shapes may differ by ones at their
-            end: K×C fits K×C×1×1.
+            buffers, in `values` what ends in running_mean or running_var. Scalars and what ends in
+            num_batches_tracked are passed over, shapes may differ by ones at their end (K×C fits
+            K×C×1×1), and a weight never gets what is called bias, nor a bias a weight.
 
         Returns which names were taken and which were not, as `LoadedWeights`. Raises, where strict,
         ModelError for names missing or unknown and ShapeError for shapes that differ, by name with

@@ -15,13 +15,15 @@ import numpy.typing as npt
 
 from .._base.array_types import FloatsLike
 from .._base.arrays import as_numpy
-from ..errors import ModelError, ShapeError
+from ..errors import DTypeError, ModelError, ShapeError
 from .shapes import dims_text
 
 _Array = npt.NDArray[Any]
 Spec = tuple[str, tuple[int, ...], bool]  # name, shape, whether it is trained
 
 _BUFFERS = ("running_mean", "running_var")
+_PARAMETERS = ("weight", "bias")
+_COUNTER = "num_batches_tracked"
 _MOST_PAIRS_TOLD = 3
 
 
@@ -44,11 +46,12 @@ class Pairing:
 def pair_by_order(specs: Sequence[Spec], values: Mapping[str, FloatsLike], strict: bool) -> Pairing:
     """Pairs until the shapes of two do not fit; where strict, that and what is left are errors.
 
-    A batch norm's buffers are taken only where its parameters are.
+    Scalars and a batch norm's counters are passed over; other integers are a DTypeError. A batch
+    norm's buffers are taken only where its parameters are.
     """
     arrays = {str(name): as_numpy(f"load_state_dict: {name}", values[name]) for name in values}
-    passed = [name for name, array in arrays.items() if not array.ndim or array.dtype.kind in "biu"]
-    weights = [name for name in arrays if name not in set(passed)]
+    passed = {name for name, array in arrays.items() if _is_passed_over(name, array)}
+    weights = [name for name in arrays if name not in passed]
     ours = {name: shape for name, shape, _ in specs}
     theirs = {name: arrays[name].shape for name in weights}
     trained = _Sequence(
@@ -73,8 +76,20 @@ def pair_by_order(specs: Sequence[Spec], values: Mapping[str, FloatsLike], stric
         sources=dict(pairs),
         misfits=[name for name in (trained.misfit, kept.misfit) if name is not None],
         left=[name for name in weights if name not in taken],
-        passed_over=passed,
+        passed_over=[name for name in arrays if name in passed],
     )
+
+
+def _is_passed_over(name: str, array: _Array) -> bool:
+    is_integer = array.dtype.kind in "biu"
+    if not array.ndim or (is_integer and _last(name) == _COUNTER):
+        return True
+    if is_integer:
+        raise DTypeError(
+            f"load_state_dict: by order, {name[:200]} is of {array.dtype}, as no weights are; "
+            "leave it out of the dictionary, or make float32 of it"
+        )
+    return False
 
 
 class _Sequence:
@@ -90,11 +105,17 @@ class _Sequence:
     ) -> None:
         """Pairs up to the first two that do not fit."""
         for one, other in zip(self.ours, self.theirs):
-            same_kind = self.kind == "parameter" or one.endswith(other.rpartition(".")[2])
-            if not same_kind or _bare(ours[one]) != _bare(theirs[other]):
+            if not self._may_be(one, other) or _bare(ours[one]) != _bare(theirs[other]):
                 self.misfit = one
                 return
             self.pairs.append((one, other))
+
+    def _may_be(self, one: str, other: str) -> bool:
+        """Whether the last words of two names do not contradict one another."""
+        words = _last(one), _last(other)
+        if self.kind == "parameter":
+            return words[0] == words[1] or not all(word in _PARAMETERS for word in words)
+        return one.endswith(words[1])
 
     def check(
         self, ours: Mapping[str, tuple[int, ...]], theirs: Mapping[str, tuple[int, ...]]
@@ -126,6 +147,10 @@ class _Sequence:
             + (f"before that {', '.join(before)}; " if before else "")
             + f"the network has {numbers[0]} {self.kind}s and the dictionary {numbers[1]}"
         )
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _layer(name: str) -> str:

@@ -26,10 +26,10 @@ class LoadedWeights:
     missing: names of the network that the dictionary lacks; their arrays are as they were.
     unknown: names of the dictionary that the network lacks.
     other_shape: names that both have, with arrays of two shapes; the network's is as it was. By
-        order, the network's name at which the shapes ceased to fit.
+        order, the network's name at which shapes or names ceased to fit.
     sources: of what was taken, the network's name -> the dictionary's, where the two differ.
-    passed_over: by order, names of the dictionary that are no weights: integers and scalars, such
-        as num_batches_tracked.
+    passed_over: by order, names of the dictionary that are no weights: scalars, and what ends in
+        num_batches_tracked.
     """
 
     taken: list[str]

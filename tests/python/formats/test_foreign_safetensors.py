@@ -2,13 +2,14 @@
 
 import json
 import struct
+import sys
 
 import numpy as np
 import pytest
 
 import ninc
 from ninc import nn
-from ninc.errors import ModelError
+from ninc.errors import ModelError, OutOfMemoryError
 from support.formats.torch_files import refused
 
 DTYPES = {
@@ -96,6 +97,14 @@ def test_headers(name):
 
 def test_a_header_that_is_too_long():
     refused(file_of(b"{" + b" " * (16 << 20) + b"}"), "a header of 16,777,218 bytes; at most")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_for_a_header_is_asked_for(monkeypatch):
+    monkeypatch.setenv("NINC_MEMORY_LIMIT", str(48 << 20))
+    content = file_of(b'{"a":[' + b"[]," * 700_000 + b"[]]}")
+    with pytest.raises(OutOfMemoryError, match="bytes: 67.2 MB more are needed"):
+        ninc.load_torch(content)
 
 
 def test_a_file_cut_off_anywhere_is_told():

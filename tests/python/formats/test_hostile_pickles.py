@@ -91,6 +91,22 @@ PICKLES = {
         "pairs"),
     "an OrderedDict of two": (pickled(Call(Global("collections", "OrderedDict"), (1, 2))),
         "calls collections.OrderedDict with a wrong number of arguments"),
+    "a list of pairs again and again": (b"\x80\x02]q\x00(" + b"))\x86" * 20_000 + b"e0"
+        b"ccollections\nOrderedDict\nq\x01" + b"h\x01h\x00\x85R" * 500 + b".",
+        "the same long arguments again"),
+    "a list of sizes again and again": (b"\x80\x02](" + b"K\x01" * 200_000 + b"eq\x000"
+        b"ctorch\nSize\nq\x01" + b"h\x01h\x00\x85R" * 1000 + b".", "the same long arguments again"),
+    "pairs of a subclass again and again": (b"\x80\x02]q\x00(" + b"))\x86" * 20_000 + b"e0"
+        b"ctorch._tensor\n_rebuild_from_type_v2\nq\x01(ccollections\nOrderedDict\nNh\x00\x85tq\x02"
+        + b"h\x01h\x02R" * 500 + b".", "the same long arguments again"),
+    "a tensor of endless sizes": (b"\x80\x02](" + b"K\x01" * 100_000 + b"eq\x000ctorch._utils\n"
+        b"_rebuild_tensor_v2\n(NK\x00h\x00h\x00N}tR.", "a tensor of 100,000 dimensions"),
+    "a class of an endless name": (b"\x80\x04X" + struct.pack("<I", 200_000) + b"x" * 200_000
+        + b"X\x01\x00\x00\x00a\x93" + b")R.", "names a class by an endless text"),
+    "objects of one long name": (b"\x80\x02c" + b"x" * 4000 + b"\ny\nq\x00" + b"h\x00)R" * 50_000
+        + b".", "an object of x{200} and no|an object of x{200},"),
+    "tensors of one long name": (b"\x80\x02ctorch._utils\n_rebuild_" + b"x" * 4000 + b"\nq\x00"
+        + b"h\x00)R" * 50_000 + b".", "holds a tensor, and no state dict"),
     "arguments that are none": (b"\x80\x02ctorch._utils\n_rebuild_tensor\nNR.", "an object of"),
 }  # fmt: skip
 

@@ -6,13 +6,15 @@ What the pickles in them may hold stands in test_hostile_pickles.py.
 import io
 import random
 import struct
+import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
 import ninc
-from ninc.errors import ModelError
+from ninc.errors import ModelError, OutOfMemoryError
 from support.formats.torch_files import (
     Call,
     Global,
@@ -111,6 +113,62 @@ def test_an_archive_of_64_bit_sizes():
     refused(changed(content, (at + 32, "<Q", 1 << 60)), "is a zip archive of 1,152,921,504")
     refused(changed(content, (at + 48, "<Q", 1 << 62)), "cut off or damaged")
     refused(changed(content, (at, "<I", 0)), "damaged directory")
+
+
+def with_entry(name, size, content=b""):
+    """An archive in which an entry has so many bytes, zeros after the first ones."""
+    return zip_file(pickled({}), None, **{name: content + bytes(size - len(content))})
+
+
+def test_parts_that_are_too_long(monkeypatch, tmp_path):
+    refused(with_entry("byteorder", 17, b"little"), "'archive/byteorder' has 17 bytes; at most 16")
+    long = zip_file(bytes((64 << 20) + 1))
+    with pytest.raises(ModelError, match="'archive/data.pkl' has 67,108,865 bytes; at most 67,108"):
+        ninc.load_torch(long)
+    path = tmp_path / "sparse.pt"
+    with open(path, "wb") as file:  # an older file with a bytes object of 3 GB, which are not there
+        file.write(b"\x80\x02\x8e" + struct.pack("<Q", 3 << 30))
+        file.truncate(4 << 30)
+    tracemalloc.start()
+    with pytest.raises(ModelError, match="the pickle has more than 67,108,864 bytes"):
+        ninc.load_torch(path)
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_for_a_pickle_or_a_directory_is_asked_for(monkeypatch, tmp_path):
+    path = tmp_path / "large.pt"
+    monkeypatch.setenv("NINC_MEMORY_LIMIT", str(16 << 20))
+    path.write_bytes(zip_file(bytes(32 << 20)))
+    with pytest.raises(OutOfMemoryError, match="large.pt: 33.6 MB more are needed"):
+        ninc.load_torch(path)
+    with open(path, "wb") as file:
+        file.write(b"PK\x03\x04")
+        file.seek(2 << 30)
+        file.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, (2 << 30) - 4, 4, 0))
+    with pytest.raises(OutOfMemoryError, match="large.pt: 2.15 GB more are needed"):
+        ninc.load_torch(path)
+
+
+# ---- TorchScript ---------------------------------------------------------------------------------
+
+
+def script(modules):
+    """Modules in one, each as the opcodes of its attributes."""
+    net = b"c__torch__\nN\nq\x00"
+    made = [b"X\x05\x00\x00\x00%05dh\x00)R%bb" % item for item in enumerate(modules)]
+    value = b"\x80\x02" + net + b")R}(" + b"".join(made) + b"ub."
+    return zip_file(value, constants__pkl=pickled(()))
+
+
+def test_attributes_of_many_modules_at_once():
+    names = b"".join(b"X\x04\x00\x00\x00%04dN" % index for index in range(1000))
+    shared = b"}(" + names + b"uq\x01"
+    refused(script([shared] + [b"h\x01"] * 1000), "two TorchScript modules that share their attr")
+    long = b"X" + struct.pack("<I", 200_000) + b"x" * 200_000 + b"q\x01"
+    several = [b"}" + long + b"Ns"] + [b"}h\x01Ns"] * 1000
+    refused(script(several), "modules in modules without an end")
 
 
 # ---- The older format ----------------------------------------------------------------------------

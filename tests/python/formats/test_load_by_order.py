@@ -1,5 +1,7 @@
 """Weights of networks whose names are others: taken by order, or without a common prefix."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -66,11 +68,34 @@ def test_shapes_may_differ_by_ones_at_the_end():
         net.load_state_dict(theirs, match="order")
 
 
-def test_integers_and_scalars_are_passed_over():
+def test_counters_and_scalars_are_passed_over():
     net, theirs = network(), as_torch_has_it(network(seed=2))
-    more = {"index": np.arange(3), "mask": np.ones(3, bool), "scale": np.array(0.5, np.float32)}
+    more = {"epoch": np.array(3), "bn.num_batches_tracked": np.array([7])}
+    more["scale"] = np.array(0.5, np.float32)
     loaded = net.load_state_dict({**more, **theirs}, match="order")
     assert loaded.passed_over[:3] == list(more) and loaded.unknown == []
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("kind", ["i8", "u1", "b1"])
+def test_other_integers_are_told(kind, strict):
+    """A quantised weight that is passed over would let the next one take its place."""
+    net, theirs = network(), as_torch_has_it(network(seed=2))
+    before = copies(net)
+    theirs["features.conv2.weight"] = theirs["features.conv2.weight"].astype(kind)
+    words = rf"by order, features.conv2.weight is of {np.dtype(kind)}, as no weights are; leave it"
+    with pytest.raises(DTypeError, match=words):
+        net.load_state_dict(theirs, strict, match="order")
+    assert_same_weights(net, before)
+
+
+def test_a_dictionary_of_many_names_takes_no_longer():
+    many = {f"{index}.num_batches_tracked": np.array(0) for index in range(20_000)}
+    net, theirs = network(), as_torch_has_it(network(seed=2))
+    began = time.monotonic()
+    loaded = net.load_state_dict({**theirs, **many}, match="order")
+    assert loaded.passed_over[2:] == list(many)
+    assert time.monotonic() - began < 5  # where every name looks at all others, minutes
 
 
 # ---- What does not fit ---------------------------------------------------------------------------
@@ -96,9 +121,27 @@ def test_the_first_pair_that_does_not_fit_is_told():
     first = {name: theirs[name] for name in list(theirs)[:1]}
     refused(
         network(), {**first, **with_bias, **theirs}, ModelError,
-        r"the parameter conv2.weight \(6×8×1×1\) would get features.bn1.bias \(8\), which does not "
-        r"fit; before that conv1.weight .* the network has 9 parameters and the dictionary 10",
+        r"the parameter bn1.weight \(8\) would get features.conv1.bias \(8\), which does not fit; "
+        r"before that conv1.weight .* the network has 9 parameters and the dictionary 10",
     )  # fmt: skip
+
+
+def test_names_that_contradict_do_not_fit():
+    theirs = as_torch_has_it(network())
+    names = list(theirs)
+    at = names.index("features.bn1.weight")
+    names[at : at + 2] = names[at + 1], names[at]
+    refused(
+        network(), {name: theirs[name] for name in names}, ShapeError,
+        r"the parameter bn1.weight \(8\) would get features.bn1.bias \(8\), which does not fit",
+    )  # fmt: skip
+    deep = nn.Sequential(nn.Conv2d(8, 8, 1, groups=8))
+    state = deep.state_dict()  # whose weight, 8×1×1×1, and bias, 8, have one shape but for ones
+    turned = {name: state[name] for name in reversed(list(state))}
+    refused(deep, turned, ShapeError, r"conv1.weight \(8×1×1×1\) would get conv1.bias \(8\)")
+    other_words = {"gamma": state["conv1.weight"], "b.beta": state["conv1.bias"] + 1}
+    deep.load_state_dict(other_words, match="order")
+    np.testing.assert_array_equal(deep.state_dict()["conv1.bias"], other_words["b.beta"])
 
 
 def test_more_and_fewer_are_told():

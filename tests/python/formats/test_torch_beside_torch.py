@@ -115,6 +115,17 @@ def test_what_numpy_has_no_arrays_for(zipped):
             ninc.load_torch(written(value, zipped))
 
 
+@FORMATS
+def test_views_that_torch_negates_or_conjugates_as_it_reads_them(zipped):
+    numbers = torch.tensor([1 + 2j, 3 - 4j])
+    kinds = {"a conjugated view": numbers.conj(), "a negated view": numbers.conj().imag}
+    for what, value in kinds.items():
+        with pytest.raises(ModelError, match=f"bytes: 'w': is {what}, which numpy has no array"):
+            ninc.load_torch(written({"w": value}, zipped))
+        dense = {"w": value.resolve_conj().resolve_neg()}
+        assert_same(ninc.load_torch(written(dense, zipped)), dense)
+
+
 def test_torchscript():
     model = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3), torch.nn.Sequential(torch.nn.BatchNorm2d(8), torch.nn.ReLU())

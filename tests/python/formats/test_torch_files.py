@@ -9,6 +9,7 @@ import pytest
 
 import ninc
 from ninc.errors import ArgumentError, FileError, ModelError
+from support import ROOT
 from support.formats.torch_files import (
     Call,
     Global,
@@ -142,6 +143,34 @@ def test_functions_that_older_and_newer_torch_name():
     assert_same(ninc.load_torch(legacy_file(plain, kept)), arrays)
 
 
+@pytest.mark.parametrize(
+    "metadata, words",
+    [
+        ({"neg": True}, "'w': is a negated view, which numpy has no array for; a dense copy is"),
+        ({"conj": True}, "is a conjugated view"),
+        ({"conj": True, "neg": True}, "is a conjugated view"),
+        ({"more": 3}, "is a tensor with marks that are not known"),
+        ([1], "is a tensor with marks that are not known"),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_marks_that_change_the_numbers(metadata, words):
+    storages = Storages()
+    plain = storages.tensor(some("f4", 2, 2))
+    second = (*plain.arguments, metadata)
+    raw = storages.add(some("f4", 4).view(np.uint8), "UntypedStorage")
+    third = (raw, 0, (2, 2), (2, 1), False, ordered(), Global("torch", "float32"), metadata)
+    for name, arguments in ("_rebuild_tensor_v2", second), ("_rebuild_tensor_v3", third):
+        state = {"w": Call(Global("torch._utils", name), arguments)}
+        content = zip_file(state, storages.kept)
+        if words is None:
+            assert_same(ninc.load_torch(content), {"w": some("f4", 2, 2)})
+        else:
+            with pytest.raises(ModelError, match=words):
+                ninc.load_torch(content)
+
+
 def test_a_part_of_a_storage_as_old_files_name_it():
     numbers = some("f4", 12)
     part = Persistent(("storage", Global("torch", "FloatStorage"), "0", "cpu", 12, ("1", 4, 6)))
@@ -199,6 +228,15 @@ def test_of_several_the_user_chooses():
             ninc.load_torch(content, entry)
     with pytest.raises(ArgumentError, match="load_torch: entry must be a name or None, got 3"):
         ninc.load_torch(content, 3)
+
+
+def test_an_entry_whose_names_have_dots():
+    content = saved({"a": {"b.c": STATE}, "a.b": {"d": OTHER}, "model": STATE})
+    assert_same(ninc.load_torch(content, "a.b.c"), STATE)  # the longer name, a.b, leads nowhere
+    assert_same(ninc.load_torch(content, "a.b.d"), OTHER)
+    for entry in ("model.", "a.b.", "a.b.d."):
+        with pytest.raises(ModelError, match=f"has no entry '{entry}'"):
+            ninc.load_torch(content, entry)
 
 
 def test_two_usual_names_are_ambiguous():
@@ -300,6 +338,11 @@ def test_a_pipe(tmp_path):
         file.write(saved(STATE))
     assert_same(ninc.load_torch(f"/dev/fd/{reading}"), STATE)
     os.close(reading)
+
+
+def test_it_is_named_where_readers_of_files_are():
+    for text in (ninc.__doc__, (ROOT / "SECURITY.md").read_text()):
+        assert "`ninc.load_torch`" in text and "`ninc.load_caffe`" in text
 
 
 def test_what_cannot_be_read(tmp_path):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ...errors import ModelError
 from .arrays import Arrays
 from .content import Content
-from .machine import Machine
+from .machine import LONGEST_PICKLE, Machine
 from .zip_entries import ZipEntries
 
 
@@ -26,12 +26,12 @@ def read_archive(content: Content) -> tuple[Any, Arrays, bool]:
     """The object in the file, what makes arrays of its tensors, and whether it is TorchScript."""
     entries = ZipEntries(content)
     prefix = _prefix(entries)
-    pickled = entries.read(f"{prefix}data.pkl")
+    pickled = entries.read(f"{prefix}data.pkl", LONGEST_PICKLE)
     order = b"little"
     if f"{prefix}byteorder" in entries:
-        order = entries.read(f"{prefix}byteorder").strip()
+        order = entries.read(f"{prefix}byteorder", 16).strip()
     if order not in (b"little", b"big"):
-        raise ModelError(f"has the byte order {order[:20]!r}; 'little' or 'big' is needed")
+        raise ModelError(f"has the byte order {order!r}; 'little' or 'big' is needed")
     machine = Machine(io.BytesIO(pickled), len(pickled))
     value = machine.run()
     names = {key: f"{prefix}data/{key}" for key in machine.storages}

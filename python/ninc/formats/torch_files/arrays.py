@@ -36,8 +36,6 @@ _OTHER_SIZES = {
     "QUInt2x4Storage": 1,
 }  # fmt: skip
 
-MOST_DIMENSIONS = 32  # of an array of numpy's before its version 2
-
 # A view that repeats elements of a small storage costs nothing until someone copies it, who then is
 # to find no more than this.
 _MOST_REPEATED = 1 << 30
@@ -137,8 +135,6 @@ def as_known(name: str, dtype: str, stored: npt.NDArray[Any]) -> npt.NDArray[Any
 def _check_view(tensor: Tensor, length: int, width: int) -> None:
     """Raises ModelError unless all of the tensor's elements lie in its storage, of `length`."""
     shape, strides = tensor.shape, tensor.strides
-    if len(shape) > MOST_DIMENSIONS:
-        raise ModelError(f"has {len(shape)} dimensions; an array has at most {MOST_DIMENSIONS}")
     count = math.prod(shape)
     if math.prod(filter(None, shape)) >= 1 << 59:
         raise ModelError(f"has the sizes {_few(shape)}, which no memory holds")

@@ -24,6 +24,10 @@ USUAL = (
 _DEEPEST = 4
 _MOST_ENTRIES = 1_000_000
 
+# And so many letters do the names of a TorchScript module's tensors have, those of the modules that
+# they lie in before each.
+_MOST_LETTERS = 16_000_000
+
 _Tensors = dict[str, Any]  # name -> Tensor or Unreadable, in the file's order
 
 
@@ -46,7 +50,7 @@ def state_dict(value: Any, entry: str | None, is_script: bool) -> _Tensors:
     if len(candidates) > 1:
         usual = [path for path in candidates if path[-1] in USUAL]
         if len(usual) != 1:
-            places = quoted([".".join(path) for path in candidates])
+            places = quoted([".".join(name[:80] for name in path)[:100] for path in candidates])
             raise ModelError(
                 f"holds {len(candidates)} mappings with tensors: {places}; "
                 "load_torch(path, entry=...) takes the one that you name"
@@ -103,17 +107,24 @@ def _tensors(value: Any, left: list[int] | None = None) -> _Tensors:
 
 
 def _entry(value: Any, entry: str) -> Any:
-    """What lies at names with dots between them; a name may have dots of its own."""
-    here, rest = dict(_entries(value)), entry
-    while rest:
-        fitting = [name for name in here if rest == name or rest.startswith(f"{name}.")]
-        if not fitting:
-            known = f"here are {quoted(list(here))}" if here else "there are no mappings here"
-            raise ModelError(f"has no entry {entry!r}; {known}")
-        name = max(fitting, key=len)
-        value, rest = here[name], rest[len(name) + 1 :]
+    """What lies at names with dots between them.
+
+    A name may have dots of its own; where several fit, the longest one is tried first.
+    """
+    waiting, ends = [(value, entry)], []
+    while waiting:
+        value, rest = waiting.pop()
         here = dict(_entries(value))
-    return value
+        if rest in here:
+            return here[rest]
+        fitting = [name for name in here if rest.startswith(name) and rest[len(name)] == "."]
+        if not fitting:
+            ends.append(here)
+        for name in sorted(fitting, key=len):
+            waiting.append((here[name], rest[len(name) + 1 :]))
+    names = [name[:80] for name in ends[0]]
+    known = f"here are {quoted(names)}" if names else "there are no mappings here"
+    raise ModelError(f"has no entry {entry!r}; {known}")
 
 
 # ---- TorchScript ---------------------------------------------------------------------------------
@@ -125,19 +136,24 @@ def _of_script(value: Any) -> _Tensors:
     Modules lie in modules as attributes; each is entered once.
     """
     found: _Tensors = {}
-    waiting, entered = [("", value)], {id(value)}
+    waiting, entered, left = [("", value)], {id(value)}, _MOST_LETTERS
     while waiting:
         prefix, module = waiting.pop()
         state = module.state if isinstance(module, Inert) else None
         inside = []
+        if isinstance(state, dict):
+            if id(state) in entered:
+                raise ModelError("holds two TorchScript modules that share their attributes")
+            entered.add(id(state))
         for name, item in state.items() if isinstance(state, dict) else ():
             if not isinstance(name, str):
                 continue
+            left -= len(prefix) + len(name)
+            if left < 0:
+                raise ModelError("holds TorchScript modules in modules without an end")
             if isinstance(item, (Tensor, Unreadable)):
                 found[prefix + name] = item
             elif isinstance(item, Inert) and id(item) not in entered:
-                if len(prefix) + len(name) > 2000:
-                    raise ModelError("holds TorchScript modules in modules without an end")
                 entered.add(id(item))
                 inside.append((f"{prefix}{name}.", item))
         waiting.extend(reversed(inside))
@@ -158,7 +174,7 @@ def _without_tensors(value: Any) -> ModelError:
             if "_modules" in item.state or "_parameters" in item.state:
                 where = f" under {name[:80]!r}" if name else ""
                 return ModelError(
-                    f"holds a pickled model{where}, of the class {item.made_by[:200]}, which only "
+                    f"holds a pickled model{where}, of the class {item.made_by}, which only "
                     "that class's code can read; in torch, torch.save(model.state_dict(), path) "
                     "writes the state dict that is needed"
                 )
@@ -172,7 +188,7 @@ def _told(value: Any) -> str:
     if isinstance(value, (Tensor, Unreadable)):
         return "a tensor"
     if isinstance(value, Inert):
-        return f"an object of {value.made_by[:200]}"
+        return f"an object of {value.made_by}"
     if isinstance(value, dict):
         names = [name[:80] for name in value if isinstance(name, str)]
         return f"a mapping with {few(names)}" if names else "a mapping without names"

@@ -3,7 +3,9 @@
 Python's own unpickler would do but for strangers: it fills gigabytes for a few bytes that name a
 high place in its memo or announce a long bytearray, hashes tuples nested a million deep until the
 stack overflows, and takes hours for an integer of a million digits. Here every opcode takes time
-and memory in proportion to its own bytes, and there is a bound on their number.
+and memory in proportion to its own bytes, but for calls, whose arguments may be of other opcodes:
+all calls together look at no more elements than the pickle has bytes. And there is a bound on the
+number of opcodes.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from .records import Inert, Name, Storage, call, dict_key, storage
 # A state dict takes some forty opcodes a tensor, an optimiser's beside it three times as many.
 _MOST_OPCODES = 2_000_000
 
+# A state dict has some hundred bytes a tensor; what else lies in a checkpoint may be text.
+LONGEST_PICKLE = 64 << 20
+
 # A text with a line's end after it: names of classes, and integers of the first protocols.
 _LONGEST_LINE = 4096
 _MOST_DIGITS = 100
@@ -33,6 +38,8 @@ class Machine:
 
     def __init__(self, file: BinaryIO, end: int) -> None:
         self._file, self._end = file, end
+        self._bytes_left = LONGEST_PICKLE
+        self._elements_left = min(end, _MOST_OPCODES)
         self._stack: list[Any] = []
         self._marked: list[list[Any]] = []  # the stacks below each mark
         self._memo: dict[int, Any] = {}
@@ -61,6 +68,9 @@ class Machine:
         # A file would make room for all of them before it notices that they are not there.
         if count > 1 << 16 and count > self._end - self._file.tell():
             raise ModelError(f"the pickle announces {count:,} bytes, more than are left")
+        self._bytes_left -= count
+        if self._bytes_left < 0:
+            raise ModelError(f"the pickle has more than {LONGEST_PICKLE:,} bytes")
         block = self._file.read(count)
         if len(block) < count:
             raise ModelError("the pickle is cut off")
@@ -78,6 +88,7 @@ class Machine:
 
     def _line(self) -> str:
         line = self._file.readline(_LONGEST_LINE)
+        self._bytes_left -= len(line)
         if not line.endswith(b"\n"):
             raise ModelError("the pickle has a line without an end")
         return line[:-1].decode()
@@ -166,16 +177,23 @@ class Machine:
     def _name(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise ModelError("the pickle names a class by what is no text")
+        if max(len(module), len(name)) > _LONGEST_LINE:
+            raise ModelError("the pickle names a class by an endless text")
         self._push(Name(module, name))
 
     def _call(self, count: int) -> None:
         """function, arguments; a third value would be arguments by name."""
         function, arguments = self._last(count)[:2]
-        self._push(call(function, arguments))
+        self._push(call(function, arguments, self._spend))
 
     def _object(self) -> None:
         found = self._since_mark()
-        self._push(call(found[0], tuple(found[1:])))
+        self._push(call(found[0], tuple(found[1:]), self._spend))
+
+    def _spend(self, elements: int) -> None:
+        self._elements_left -= elements
+        if self._elements_left < 0:
+            raise ModelError("the pickle calls functions with the same long arguments again")
 
     def _build(self) -> None:
         """What an object's attributes are; a tensor's or a dict's say nothing about weights."""

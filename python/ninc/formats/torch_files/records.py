@@ -6,10 +6,12 @@ A pickle is a program that calls functions by their names. Here nothing is calle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import ModelError
+
+MOST_DIMENSIONS = 32  # of an array of numpy's before its version 2
 
 
 class Name:
@@ -21,19 +23,22 @@ class Name:
         self.module, self.name = module, name
 
     def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
+        """As messages show it: cut where it is long."""
+        return f"{self.module}.{self.name}"[:200]
 
 
 class Inert:
     """What a function or class that is not known would have made.
 
-    items, members: what the pickle put into it as into a dict or a list.
+    made_by: whose name it is, to be shown. items, members: what the pickle put into it as into a
+    dict or a list.
     """
 
     __slots__ = ("made_by", "arguments", "state", "items", "members")
 
     def __init__(self, made_by: Any, arguments: Any = ()) -> None:
-        self.made_by = str(made_by) if isinstance(made_by, Name) else "something without a name"
+        # The name itself: a pickle of a few bytes makes objects of one long name by the thousand.
+        self.made_by = made_by if isinstance(made_by, Name) else "something without a name"
         self.arguments = arguments
         self.state: Any = None
         self.items: dict[Any, Any] = {}
@@ -75,12 +80,19 @@ class Tensor:
 
 
 class Unreadable:
-    """A tensor of a kind that numpy has no array for: an error only where it is asked for."""
+    """A tensor of a kind that numpy has no array for: an error only where it is asked for.
 
-    __slots__ = ("what",)
+    what: in words, or the name of the function that makes it.
+    """
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str | Name) -> None:
+        self._what = what
+
+    @property
+    def what(self) -> str:
+        return f"what {self._what} makes" if isinstance(self._what, Name) else self._what
 
 
 class OpaqueKey:
@@ -105,14 +117,28 @@ def dict_key(key: Any) -> Any:
     return key if kind is int and abs(key) < _LARGEST_KEY else OpaqueKey()
 
 
-def call(function: Any, arguments: Any) -> Any:
-    """What a pickle's call gives here; nothing foreign is run."""
+def call(function: Any, arguments: Any, spend: Callable[[int], None]) -> Any:
+    """What a pickle's call gives here; nothing foreign is run.
+
+    spend: is told how many elements the arguments have, before they are looked at.
+    """
+    if _is_subclass(function) and isinstance(arguments, tuple):
+        # A tensor of a subclass, or with attributes: the plain tensor that the arguments make.
+        if not 3 <= len(arguments) <= 4:
+            raise _unlike(function)
+        function, _, arguments = arguments[:3]
+        if _is_subclass(function):
+            raise ModelError("the pickle makes a tensor of a subclass of a subclass")
     if isinstance(function, Name) and isinstance(arguments, tuple):
         known = _KNOWN.get((function.module, function.name))
         if known is not None:
-            return known(*arguments) if _takes(known, arguments) else _unlike(function)
+            least, most = _TAKEN[known]
+            if not least <= len(arguments) <= most:
+                raise _unlike(function)
+            spend(sum(len(one) for one in arguments if isinstance(one, (list, tuple))))
+            return known(*arguments)
         if function.module == "torch._utils" and function.name.startswith("_rebuild_"):
-            return Unreadable(f"what {function} makes")
+            return Unreadable(function)
     return Inert(function, arguments)
 
 
@@ -142,7 +168,7 @@ def storage(pid: Any) -> Any:
                 f"the pickle names elements {first:,}..{first + length:,} of storage "
                 f"{key[:80]!r}, which has {count:,}"
             )
-    return Storage(kind.name.rpartition(".")[2], key, count, first, length)
+    return Storage(kind.name, key, count, first, length)
 
 
 # ---- The functions that are known ----------------------------------------------------------------
@@ -158,16 +184,34 @@ def _ordered_dict(pairs: Any = ()) -> Any:
     return made
 
 
-def _tensor(stored: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Any:
-    return _view(stored, offset, size, stride, None)
+def _tensor(
+    stored: Any, offset: Any, size: Any, stride: Any,
+    _: Any = None, hooks: Any = None, metadata: Any = None,
+) -> Any:  # fmt: skip
+    return _marked(metadata) or _view(stored, offset, size, stride, None)
 
 
 def _tensor_with_dtype(
-    stored: Any, offset: Any, size: Any, stride: Any, _: Any, hooks: Any, dtype: Any, *__: Any
-) -> Any:
+    stored: Any, offset: Any, size: Any, stride: Any, _: Any, hooks: Any, dtype: Any,
+    metadata: Any = None,
+) -> Any:  # fmt: skip
     if not isinstance(dtype, Name):
         raise ModelError("the pickle makes a tensor of a dtype without a name")
-    return _view(stored, offset, size, stride, dtype.name)
+    return _marked(metadata) or _view(stored, offset, size, stride, dtype.name)
+
+
+def _marked(metadata: Any) -> Unreadable | None:
+    """What a tensor is whose numbers are others than its storage's; None for a plain one."""
+    if metadata is None or metadata == {}:
+        return None
+    known = _MARKS.items() if isinstance(metadata, dict) else ()
+    for mark, what in known:
+        if mark in metadata:
+            return Unreadable(what)
+    return Unreadable("a tensor with marks that are not known")
+
+
+_MARKS = {"conj": "a conjugated view", "neg": "a negated view"}
 
 
 def _view(stored: Any, offset: Any, size: Any, stride: Any, dtype: str | None) -> Any:
@@ -187,15 +231,9 @@ def _same(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
-def _subclass(function: Any, kind: Any, arguments: Any, *_: Any) -> Any:
-    """A tensor of a subclass, or with attributes: the plain tensor."""
-    if isinstance(function, Name) and (function.module, function.name) in _SUBCLASS:
-        raise ModelError("the pickle makes a tensor of a subclass of a subclass")
-    return call(function, arguments)
-
-
 def _size(sizes: Any = ()) -> Any:
-    return tuple(sizes) if isinstance(sizes, (list, tuple)) else Inert(None)
+    fits = isinstance(sizes, (list, tuple)) and len(sizes) <= MOST_DIMENSIONS
+    return tuple(sizes) if fits else Inert(None)
 
 
 _SUBCLASS = tuple(
@@ -211,21 +249,20 @@ _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("torch._utils", "_rebuild_tensor_v3"): _tensor_with_dtype,
     ("torch._utils", "_rebuild_parameter"): _same,
     ("torch._utils", "_rebuild_parameter_with_state"): _same,
-    **dict.fromkeys(_SUBCLASS, _subclass),
 }
 
-# How many arguments each needs at least; what it takes beyond them says nothing about numbers.
-_NEEDED = {_tensor: 4, _tensor_with_dtype: 7, _same: 1, _subclass: 3}
-_MOST_ARGUMENTS = {_ordered_dict: 1, _size: 1}
+# How many arguments each takes, at least and at most.
+_TAKEN: dict[Callable[..., Any], tuple[int, int]] = {
+    _ordered_dict: (0, 1), _size: (0, 1), _tensor: (4, 7), _tensor_with_dtype: (7, 8), _same: (1, 4)
+}  # fmt: skip
 
 
-def _takes(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
-    most = _MOST_ARGUMENTS.get(function, len(arguments))
-    return _NEEDED.get(function, 0) <= len(arguments) <= most
+def _is_subclass(function: Any) -> bool:
+    return isinstance(function, Name) and (function.module, function.name) in _SUBCLASS
 
 
-def _unlike(function: Name) -> Any:
-    raise ModelError(f"the pickle calls {function} with a wrong number of arguments")
+def _unlike(function: Name) -> ModelError:
+    return ModelError(f"the pickle calls {function} with a wrong number of arguments")
 
 
 def _is_count(value: Any) -> bool:
@@ -234,6 +271,11 @@ def _is_count(value: Any) -> bool:
 
 def _counts(values: Any) -> tuple[int, ...] | None:
     """Sizes or strides as a tuple; None where they are not whole numbers of 0 or more."""
-    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+    if not isinstance(values, (list, tuple)):
         return None
+    if len(values) > MOST_DIMENSIONS:
+        raise ModelError(
+            f"the pickle makes a tensor of {len(values):,} dimensions; an array has at most "
+            f"{MOST_DIMENSIONS}"
+        )
     return tuple(values) if all(map(_is_count, values)) else None

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from ..._base.memory import check_free
 from ...errors import ModelError
-from .arrays import MOST_DIMENSIONS, as_known
+from .arrays import as_known
 from .content import Content
+from .records import MOST_DIMENSIONS
 
 _DTYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2", "C64": "c8",
@@ -30,6 +31,7 @@ _DTYPES = {
 _KNOWN_AS = {"BF16": "bfloat16", "BOOL": "bool"}
 
 _LONGEST_HEADER = 16 << 20
+_MEMORY_PER_BYTE = 32  # of a header as Python has it: three bytes of JSON make a list
 _MOST_DIGITS = 20
 
 
@@ -54,6 +56,7 @@ def read_safetensors(content: Content) -> dict[str, npt.NDArray[Any]]:
     (length,) = struct.unpack("<Q", content.read(0, 8))
     if length > _LONGEST_HEADER:
         raise ModelError(f"has a header of {length:,} bytes; at most {_LONGEST_HEADER:,} are read")
+    check_free(content.name, _MEMORY_PER_BYTE * length)
     places = [_place(*item) for item in _header(content.read(8, length)).items()]
     data, at = 8 + length, 0
     for place in sorted(places, key=lambda place: (place.begin, place.end)):

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..._base.memory import check_free
 from ...errors import ModelError
 from .content import Content
 
@@ -21,6 +22,7 @@ _IN_64_BITS = 0xFFFFFFFF  # what a field of 32 bits says where another one has t
 
 _MOST_ENTRIES = 1_000_000
 _LONGEST_COMMENT = (1 << 16) - 1
+_MEMORY_PER_ENTRY = 400  # as Python has it
 
 
 class _Entry(NamedTuple):
@@ -38,6 +40,7 @@ class ZipEntries:
     def __init__(self, content: Content) -> None:
         self._content = content
         count, self._end, size = _directory(content)
+        check_free(content.name, size + _MEMORY_PER_ENTRY * count)
         self._entries = _entries(content.read(self._end, size), count)
         self._begins = sorted(entry.header for entry in self._entries.values())
 
@@ -47,9 +50,15 @@ class ZipEntries:
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
-    def read(self, name: str) -> bytes:
-        """An entry's bytes, which fit its checksum."""
-        found = self._content.read(*self.place(name))
+    def read(self, name: str, most: int) -> bytes:
+        """An entry's bytes, of which it may have `most`, and which fit its checksum."""
+        start, size = self.place(name)
+        if size > most:
+            raise ModelError(
+                f"its entry {name[:80]!r} has {size:,} bytes; at most {most:,} are read"
+            )
+        check_free(self._content.name, size)
+        found = self._content.read(start, size)
         self.check_sum(name, found)
         return found
 
@@ -110,6 +119,9 @@ def _directory(content: Content) -> tuple[int, int, int]:
             count, size, start = struct.unpack_from("<QQQ", record, 32)
     if count > _MOST_ENTRIES:
         raise ModelError(f"is a zip archive of {count:,} entries; {_MOST_ENTRIES:,} are the most")
+    if count * 46 > size:
+        raise ModelError("is a zip archive with a damaged directory")
+    content.check(start, size)
     return count, start, size
 
 
