@@ -138,10 +138,10 @@ def test_of_a_long_header_the_beginning_tells(about):
 @pytest.mark.parametrize("text", [
     b'{"w":[' + b"[]," * ((16 << 20) // 3 - 10) + b"[]]}",
     b'{"w":' + b"9" * 60_000 + b"}",
-    b'{"w":' + b"9" * (16 << 20 - 10) + b"}",
+    b'{"w":' + b"9" * ((16 << 20) - 10) + b"}",
     b"{" + b"},{" * 1_000_000 + b"}",
 ], ids=["lists", "digits", "many digits", "braces"])  # fmt: skip
-def test_headers_that_are_bombs_cost_nothing(text, tmp_path, monkeypatch):
+def test_headers_that_are_bombs_cost_nothing(text, tmp_path):
     (tmp_path / "m").write_bytes(struct.pack("<Q", len(text)) + text)
     start = time.monotonic()
     foreign.kind_of(tmp_path / "m")
