@@ -211,7 +211,7 @@ class Network:
 
     def _told(self, error: ShapeError, x: Any) -> ShapeError:
         """The core's error about an input, with what helps."""
-        return size_told(self.core, input_told(error, x), getattr(x, "shape", ()))
+        return size_told(self.core, input_told(self.core, error, x), getattr(x, "shape", ()))
 
     # ---- What it is ------------------------------------------------------------------------------
 
@@ -260,7 +260,8 @@ class Network:
         """What was held out of data without a test set, a `HeldOut`, or None.
 
         Stored with the network, by `ninc train`, and by `Trainer.fit` where it validates on what
-        `ninc.data.load(path, "test")` gave. ModelError where the file's entry makes no sense.
+        `ninc.data.load(path, "test")` gave; a `fit` on other data clears it. ModelError where the
+        file's entry makes no sense.
         """
         return metadata.stored_held_out(self.core)
 

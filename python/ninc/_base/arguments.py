@@ -17,6 +17,7 @@ from typing import Any, Union, cast
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .arrays import check_unmasked, made
 from .files import user_path
@@ -94,11 +95,11 @@ def sides(
     return top, left, bottom, right
 
 
-def input_told(error: ShapeError, x: Any) -> ShapeError:
+def input_told(model: _core.Model, error: ShapeError, x: Any) -> ShapeError:
     """The network's error about x, and what helps where x holds pictures as libraries keep them."""
     # Other libraries have types of their own: "torch.uint8".
     if str(getattr(x, "dtype", "")).rpartition(".")[2] != "uint8":
-        return layout_told(error, getattr(x, "shape", ()))
+        return layout_told(model, error, getattr(x, "shape", ()))
     told = str(error).partition("; ")[0]  # the core would only propose to convert x
     return DTypeError(
         f"{told}; a network takes normalised pictures as N×C×H×W float32: predict and ninc.explain "
@@ -106,16 +107,20 @@ def input_told(error: ShapeError, x: Any) -> ShapeError:
     )
 
 
-def layout_told(error: ShapeError, shape: Sequence[int]) -> ShapeError:
-    """Adds to the error what helps where x is one picture, or has its channels last.
+def layout_told(model: _core.Model, error: ShapeError, shape: Sequence[int]) -> ShapeError:
+    """Adds to the error about x what helps where x is one picture, or has its channels last.
 
-    Many libraries keep pictures so.
+    Many libraries keep pictures so. Channels are last where the network takes them so turned.
     """
     if len(shape) == 3:
         last = shape[2] in (1, 3) and shape[0] not in (1, 3)
         planes = "x.transpose(2, 0, 1)" if last else "x"
         return ShapeError(f"{error}; {planes}[np.newaxis] makes N×C×H×W of one picture")
     if len(shape) != 4 or shape[3] not in (1, 3) or shape[1] in (1, 3):
+        return error
+    try:
+        model.output_shape((1, shape[3], shape[1], shape[2]))
+    except ShapeError:
         return error
     return ShapeError(
         f"{error}; x of shape {tuple(shape)} looks like N×H×W×C: x.transpose(0, 3, 1, 2) makes "

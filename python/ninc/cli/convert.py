@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ..network import Network
 
 
+_LOOKED_AT = 512  # bytes of a file, by which every format is told
+
+
 @dataclasses.dataclass(frozen=True)
 class Format:
     """A format that is read. begins: tells it by a file's first bytes and its size.
@@ -81,12 +84,16 @@ def _format_of(path: str) -> Format:
     if os.path.isdir(place):
         raise FileError(f"{path}: is a folder, a model file is needed", errno.EISDIR, path)
     with reading(place), open(place, "rb") as file:
-        head, size = file.read(64), os.fstat(file.fileno()).st_size
+        head, size = file.read(_LOOKED_AT), os.fstat(file.fileno()).st_size
     for each in READERS:
         if each.begins(head, size):
             return each
+    from ..formats.foreign import kind_of
+
+    kind = kind_of(place)
+    found = "is of no format that is read" if kind is None else f"is {kind}; what is read here"
     known = ", ".join(each.name for each in READERS)
-    raise ModelError(f"{path}: is of no format that is read: {known}")
+    raise ModelError(f"{path}: {found}: {known}")
 
 
 # ---- Formats -------------------------------------------------------------------------------------

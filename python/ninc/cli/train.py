@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     network = start.network(train)
     network.held_out = record
     trainer = make_trainer(args, network)
+    trainer.held_out = record
     _announce(args, start, network, data)
     # Training looks at a validation part where there is one, else at the test set.
     seen = data.get("validation", test)

@@ -17,11 +17,13 @@ from ..errors import ModelError
 # So much of a file is enough to know it by.
 _LOOKED_AT = 1 << 12
 
-# The longest header of safetensors that the core reads, and its eight bytes before it.
-_LONGEST_HEADER, _LENGTH = 16 << 20, 8
+# The longest header of safetensors that the core reads, and its eight bytes before it; of a header
+# its beginning is looked at.
+_LONGEST_HEADER, _LENGTH, _OF_HEADER = 16 << 20, 8, 1 << 16
 
 _TORCH = "a file of torch.save, which ninc.load_torch reads"
 _CAFFE = "a file of Caffe's, which ninc.load_caffe reads"
+_PROTOTXT = "a description of a network of Caffe's, which ninc.load_caffe takes beside its weights"
 _PICTURE = "a picture ({}), which a network's predict takes"
 _PACKED = "a file compressed with {}, which has to be unpacked first"
 
@@ -59,14 +61,17 @@ def recognised(source: bytes | str | os.PathLike[str], name: str) -> Iterator[No
     try:
         yield
     except ModelError as error:
-        kind = _kind(source)
+        kind = kind_of(source)
         if kind is None:
             raise
         raise ModelError(f"{name}: no model that ninc has saved, but {kind}") from error
 
 
-def _kind(source: bytes | str | os.PathLike[str]) -> str | None:
-    """What it is, "a picture (PNG), ..."; None where the core's own words say all there is."""
+def kind_of(source: bytes | str | os.PathLike[str]) -> str | None:
+    """What it is, "a picture (PNG), ..."; None where the core's own words say all there is.
+
+    A network of ninc's own is no kind of these.
+    """
     beginning = _start(source, _LOOKED_AT)
     for begins, kind in _BEGINNINGS:
         if beginning.startswith(begins):
@@ -85,6 +90,8 @@ def _kind(source: bytes | str | os.PathLike[str]) -> str | None:
         return "an ONNX file, which ninc does not read"
     if _is_caffe(beginning):
         return _CAFFE
+    if _is_prototxt(beginning):
+        return _PROTOTXT
     if beginning[:100].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "a page of the web, which its server gave in place of the file"
     return _kind_of_safetensors(source)
@@ -112,14 +119,17 @@ def _kind_of_zip(beginning: bytes) -> str:
 
 
 def _is_caffe(beginning: bytes) -> bool:
-    """A name of some letters, and behind it a layer; or the text that describes a network."""
+    """A name of some letters, and behind it a layer."""
     length = beginning[1] if len(beginning) > 1 else 0
     name, rest = beginning[2 : 2 + length], beginning[2 + length :]
     binary = beginning[:1] == b"\n" and 0 < length < 128 and rest.startswith(_AFTER_CAFFE_NAME)
+    return binary and name.isascii() and name.decode().isprintable()
+
+
+def _is_prototxt(beginning: bytes) -> bool:
+    """The text that describes a network."""
     text = beginning.lstrip()
-    return (binary and name.isascii() and name.decode().isprintable()) or (
-        text.startswith(b"name:") and b"layer" in text and b"{" in text
-    )
+    return text.startswith(b"name:") and b"layer" in text and b"{" in text
 
 
 def _kind_of_safetensors(source: bytes | str | os.PathLike[str]) -> str | None:
@@ -128,12 +138,17 @@ def _kind_of_safetensors(source: bytes | str | os.PathLike[str]) -> str | None:
     length = struct.unpack("<Q", prefix)[0] if len(prefix) == _LENGTH else 0
     if not 0 < length <= _LONGEST_HEADER:
         return None
-    text = _start(source, _LENGTH + length)[_LENGTH:]
+    looked_at = min(length, _OF_HEADER)
+    text = _start(source, _LENGTH + looked_at)[_LENGTH:]
+    if len(text) < looked_at:
+        return None
+    if looked_at < length:  # as many entries as lie in it; metadata are the first
+        text = text[: text.rfind(b"},") + 1] + b"}"
     try:
-        header: Any = json.loads(text)
+        header: Any = json.loads(text, parse_int=str)  # which makes no number of many digits
     except (ValueError, RecursionError):
         return None
-    if not isinstance(header, dict) or len(text) < length:
+    if not isinstance(header, dict):
         return None
     about = header.get("__metadata__", {})
     if not isinstance(about, dict) or about.get("format") == "ninc" or "graph" in about:

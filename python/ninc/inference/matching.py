@@ -67,7 +67,7 @@ def count_outputs(model: _core.Model, data: Data, batch_size: int = 1) -> int:
     try:
         _, classes, height, width = model.output_shape(shape)
     except ShapeError as error:
-        raise size_told(model, layout_told(error, shape), shape) from None
+        raise size_told(model, layout_told(model, error, shape), shape) from None
     if (height, width) != (1, 1):
         raise ShapeError(
             f"the network's output is {classes}×{height}×{width} an image, not one number a "

@@ -50,6 +50,9 @@ class Trainer(Settings):
     average: the averaged weights that `fit` validates and ends with in place of the last ones; see
         `ninc.averages`.
 
+    The attribute `held_out` is what `fit` stores as `network.held_out` where the data themselves do
+    not tell, such as those that were divided a second time: a `HeldOut`, or None.
+
     A trainer is one thread's at a time; others may meanwhile use its network.
 
         trainer = ninc.Trainer(net, ninc.SGD(0.1, momentum=0.9), schedule=OneCycle())
@@ -78,6 +81,7 @@ class Trainer(Settings):
         self.schedule = Constant() if schedule is None else schedule
         self.augment = augment
         self.average = average
+        self.held_out: HeldOut | None = None
         self.history = History()
 
     @property
@@ -111,7 +115,9 @@ class Trainer(Settings):
             else:
                 loss = stepper.launch(x, labels, settings)
         except ShapeError as error:
-            raise layout_told(error, getattr(x, "shape", ())) from None
+            if str(error).startswith("step: labels:"):
+                raise
+            raise layout_told(self.network.core, error, getattr(x, "shape", ())) from None
         stepper.steps += 1
         return loss
 
@@ -185,7 +191,8 @@ class Trainer(Settings):
             raise ArgumentError("fit: this trainer is at a fit already; make another Trainer")
         is_share = isinstance(validation, numbers.Real)
         train, validation = self._data(train, validation)
-        held_out = HeldOut.of_training(train, validation)  # of labels as the data count them
+        # Of labels as the data count them.
+        held_out = HeldOut.of_training(train, validation) or self.held_out
         if patience is not None:
             patience = whole("fit", "patience", patience)
         min_delta = real("fit", "min_delta", min_delta)

@@ -1,6 +1,7 @@
 """`ninc convert`: which format a file is in, and what is written."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -36,6 +37,13 @@ def test_a_caffemodel_becomes_a_model_file(name, options, capsys):
     np.testing.assert_array_equal(ninc.load("out.safetensors")(x), expected)
 
 
+def test_a_caffemodel_whose_name_looks_as_a_text(folder, capsys):
+    for length in (61, 100, 127, 128, 1200):
+        (folder / "net.caffemodel").write_bytes(stored(NET, name="n" * length))
+        said = printed(capsys, "convert", "net.caffemodel", "out.safetensors")
+        assert said == "out.safetensors: 122 parameters, from caffemodel\n"
+
+
 def test_what_remains_to_be_set_is_told_in_one_line(capsys):
     assert ninc_command("convert", "net.caffemodel", "out.safetensors") == 0
     assert capsys.readouterr().err == (
@@ -63,9 +71,14 @@ def test_the_content_counts_and_not_the_name(folder, capsys):
 
 
 REFUSED = {
-    "net.prototxt": "net.prototxt: is of no format that is read: safetensors, caffemodel",
+    "net.prototxt": "net.prototxt: is a description of a network of Caffe's, which ninc.load_caffe "
+    "takes beside its weights; what is read here: safetensors, caffemodel",
+    "net.pt": "net.pt: is a file of torch.save, which ninc.load_torch reads; what is read here: "
+    "safetensors, caffemodel",
+    "text": "text: is of no format that is read: safetensors, caffemodel",
     "empty": "empty: is of no format that is read: safetensors, caffemodel",
-    "picture": "picture: is of no format that is read: safetensors, caffemodel",
+    "picture": "picture: is a picture (PNG), which a network's predict takes; what is read here: "
+    "safetensors, caffemodel",
     "cut": "cut: at byte",
     "gone": "gone: cannot read (no such file or directory)",
     "folder": "folder: is a folder, a model file is needed",
@@ -77,6 +90,9 @@ def test_what_is_no_model_is_told_in_one_line(name, folder, capsys):
     (folder / "empty").write_bytes(b"")
     (folder / "picture").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 100)
     (folder / "cut").write_bytes(stored(NET)[:-20])
+    (folder / "text").write_bytes(b"neither a model nor anything else")
+    with zipfile.ZipFile(folder / "net.pt", "w") as archive:
+        archive.writestr("net/data.pkl", b"")
     (folder / "folder").mkdir()
     assert ninc_command("convert", name, "out.safetensors") == 1
     line = capsys.readouterr().err

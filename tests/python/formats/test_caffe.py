@@ -129,6 +129,7 @@ NETS = {
 NORMED = {
     "batch norm": [conv("c", "data", 3, 4), norm("bn", "c", 4)],
     "batch norm of sums": [conv("c", "data", 3, 4), norm("bn", "c", 4, 999.5, eps=1e-3)],
+    "batch norm that says what testing does": [norm("bn", "data", 3, use_global_stats=True)],
     "batch norm never trained": [conv("c", "data", 3, 4), norm("bn", "c", 4, 0.0)],
     "batch norm and scale, in place": [
         conv("c", "data", 3, 4, bias=False, bias_term=False), norm("bn", "c", 4, 2.0, "c"),
@@ -211,6 +212,37 @@ def test_what_training_alone_needs_is_left_out(old, tmp_path):
     content = stored(saved, old)
     for text in (None, written(all_of_it, old), written(layers, old, inputs=["data"])):
         np.testing.assert_array_equal(load(tmp_path, content, text)(x), expected)
+
+
+LABELS = layer("label_split", "Split", "label", "label_0 label_1")
+PICTURES = layer("data_split", "Split", "data", "data_0 data_1")
+
+
+@pytest.mark.parametrize("splits", [[LABELS], [PICTURES], [LABELS, PICTURES], [PICTURES, LABELS]])
+def test_a_net_saved_in_training_whose_labels_have_two_readers(splits, tmp_path):
+    """Caffe saves the net of training, its splits included, and the first may be of the labels."""
+    layers, x = small_net(), random(2, 3, 9, 8)
+    expected = load(tmp_path, stored(layers))(x)
+    train = dict(include=dict(phase=Word("TRAIN")))
+    if PICTURES in splits:
+        layers[0] = layers[0] | {"bottoms": ["data_1"]}
+    one, two = ("label_0", "label_1") if LABELS in splits else ("label", "label")
+    saved = [
+        layer("data", "Data", "", "data label", more=train, batch_size=64), *splits, *layers,
+        layer("accuracy", "Accuracy", f"gap {one}", more=train),
+        layer("loss", "SoftmaxWithLoss", f"gap {two}"),
+    ]  # fmt: skip
+    for old in (False, True):
+        network = load(tmp_path, stored(saved, old), written(saved, old))
+        np.testing.assert_array_equal(network(x), expected)
+        np.testing.assert_array_equal(load(tmp_path, stored(saved, old))(x), expected)
+
+
+def test_a_loss_before_all_else_takes_no_input_for_the_network(tmp_path):
+    layers, x = small_net(), random(2, 3, 9, 8)
+    expected = load(tmp_path, stored(layers))(x)
+    silent = layer("silence", "Silence", "label", "")
+    np.testing.assert_array_equal(load(tmp_path, stored([silent, *layers]))(x), expected)
 
 
 RULES = {

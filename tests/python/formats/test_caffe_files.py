@@ -52,6 +52,24 @@ def test_files_that_are_no_caffemodel(name, refused):
     assert words in refused(content)
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_a_net_may_have_a_name_of_any_length(old, tmp_path):
+    """Lengths from 61 to 127 are letters, with no control character among the first 64 bytes."""
+    x = random(1, 3, 9, 8)
+    path = tmp_path / "net"
+    for length in (0, 9, 31, 32, 60, 61, 64, 100, 126, 127, 128, 511, 512, 600, 1152, 1300, 20_000):
+        path.write_bytes(stored(small_net(), old, name="n" * length))
+        y = ninc.load_caffe(path)(x)
+        path.write_bytes(stored([DATA, *small_net()], name="n" * length))
+        np.testing.assert_array_equal(ninc.load_caffe(path)(x), y)
+
+
+@pytest.mark.parametrize("letter", ["n", "=", "#", "~", " "])
+def test_a_text_that_begins_with_an_empty_line_is_a_text(letter, refused):
+    content = f"\n{letter}" + written(small_net()) * 3
+    assert "is a text; a caffemodel is needed" in refused(content.encode())
+
+
 def test_a_file_that_is_cut_off_anywhere(refused, tmp_path):
     content = stored(small_net())
     layers = [stored_layer(one) for one in small_net()]

@@ -1,10 +1,13 @@
 """Networks that ninc does not have, nets without sense, weights that do not fit: one sentence."""
 
+import dataclasses
 import functools
 
 import numpy as np
 import pytest
 
+from ninc.formats.caffe import operations
+from ninc.formats.caffe.builder import Builder
 from support.formats.caffe_files import (
     Word,
     blob,
@@ -100,6 +103,10 @@ UNSUPPORTED = {
     "an eps of NaN": ([layer("b", "BatchNorm", eps=np.nan)], "eps must be above 0, got nan"),
     "a fraction above 1": (
         [layer("b", "BatchNorm", moving_average_fraction=3.0)], "must lie in 0..1, got 3",
+    ),
+    "a norm by each batch": (
+        [layer("b", "BatchNorm", use_global_stats=False)],
+        "b (BatchNorm): use_global_stats is false: it normalises by each batch's statistics in",
     ),
     "a scale of all": (
         [layer("b", "BatchNorm"), layer("s", "Scale", "b", num_axes=-1)], "num_axes is -1, only 1",
@@ -200,6 +207,52 @@ NONSENSE = {
 def test_nets_that_make_no_sense(name, refused):
     net, words = NONSENSE[name]
     assert words in refused(stored(net))
+
+
+LONG = "n" * 3_000_000
+LONG_NAMES = {
+    "from nowhere": ([DATA, layer("a", "Eltwise", f"data {LONG}")], "which no layer before it"),
+    "given twice": (
+        [DATA, layer("a", "ReLU", tops=LONG), layer("b", "ReLU", tops=LONG)], "another layer gives",
+    ),
+    "two inputs": (
+        [layer("i", "Input", "", f"a {LONG}"), layer("c", "Concat", f"a {LONG}")], "needs one inp",
+    ),
+    "weights twice": (
+        [DATA, *[layer(LONG, "ReLU", tops=top, blobs=[random(1)]) for top in "ab"]],
+        "weights for two",
+    ),
+    "of a layer": ([DATA, layer(LONG, LONG)], "ninc has no such layer"),
+    "of many channels": (
+        [DATA, *[layer(f"c{i + 1}", "Concat", f"c{i} c{i}" if i else "data data")
+                 for i in range(29)], layer(LONG, "Concat", "c29 c29")],
+        "channels, which are too many",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LONG_NAMES)
+def test_names_without_an_end_are_cut_in_messages(case, refused):
+    net, words = LONG_NAMES[case]
+    message = refused(stored(net))  # which is held to 2,000 characters
+    assert words in message and LONG[:81] not in message
+
+
+def test_two_layers_of_one_long_name_that_take_the_same_weights(refused):
+    name = LONG[:10_000]
+    net = [DATA, *[one | {"name": name} if one["blobs"] else one for one in small_net()]]
+    assert "two layers with weights have the name" in refused(stored(net[:2]), written(net))
+
+
+def test_a_sum_is_one_number_a_channel_where_all_its_inputs_are():
+    layer_of_it = operations.CaffeLayer("sum", "Eltwise", [], [], operations.Message(), 1)
+    for flats in ((True, True), (True, False), (False, True), (True, True, False)):
+        build = Builder("net")
+        x = build.input("data", [], (3, None))
+        maps = [dataclasses.replace(x, flat=flat) for flat in flats]
+        job = operations.Job(layer_of_it, None, [])
+        total = operations.OPERATIONS["Eltwise"].make(build, job, maps)
+        assert total.flat == all(flats)
 
 
 def test_formats_that_are_mixed_or_too_old(refused):

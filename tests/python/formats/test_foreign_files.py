@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import struct
+import time
 import zipfile
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import ninc
 from ninc.errors import ModelError
+from ninc.formats import foreign
 from support.command_line import ninc_command
 from support.small_pictures import picture_network
 
@@ -40,6 +42,7 @@ def npz():
 
 TORCH = "a file of torch.save, which ninc.load_torch reads"
 CAFFE = "a file of Caffe's, which ninc.load_caffe reads"
+PROTOTXT = "a description of a network of Caffe's, which ninc.load_caffe takes beside its weights"
 SAFETENSORS = (
     "a safetensors file of another program, without a network in it; ninc.load_torch reads"
 )
@@ -60,7 +63,7 @@ FILES = {
     "ONNX": (b"\x08\x07\x12\x07pytorch\x1a\x032.1:\x10", "an ONNX file, which ninc does not read"),
     "Caffe": (b"\n\x03NIN\xa2\x06\x10\n\x05conv1\x12\x0bConvolution", CAFFE),
     "Caffe, older": (b"\n\x0bCIFAR10_NIN\x12\x10\n\x05conv1", CAFFE),
-    "Caffe's text": (b'# nin\nname: "NIN"\nlayer { name: "x" }'.partition(b"\n")[2], CAFFE),
+    "Caffe's text": (b'# nin\nname: "NIN"\nlayer { name: "x" }'.partition(b"\n")[2], PROTOTXT),
     "gzip": (b"\x1f\x8b\x08\0", "a file compressed with gzip, which has to be unpacked first"),
     "a page": (b"<!DOCTYPE html>\n<html>not found", "a page of the web, which its server gave"),
     "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS: git"),
@@ -111,6 +114,38 @@ def test_of_all_else_the_core_tells(content, words, tmp_path):
         with pytest.raises(ModelError, match=words) as told:
             ninc.load(source)
         assert "no model that ninc has saved" not in str(told.value)
+
+
+def many(count):
+    """A header of so many entries, and its data."""
+    return {f"layer{i}.weight": arrays("F16", 2)["w"] for i in range(count)}, bytes(2)
+
+
+@pytest.mark.parametrize("about", [{}, {"__metadata__": {"format": "pt"}}])
+def test_of_a_long_header_the_beginning_tells(about):
+    entries, data = many(3_000)
+    content = safetensors(about | entries, data)
+    assert content.index(b"}}") > 1 << 16
+    with pytest.raises(ModelError, match="a safetensors file of another program"):
+        ninc.load(content)
+    own = {"__metadata__": {"format": "ninc", "format_version": "1"}}
+    for metadata in (own, {"__metadata__": {"graph": "{}" * 100_000}}):
+        with pytest.raises(ModelError) as told:
+            ninc.load(safetensors(metadata | entries, data))
+        assert "no model that ninc has saved" not in str(told.value)
+
+
+@pytest.mark.parametrize("text", [
+    b'{"w":[' + b"[]," * ((16 << 20) // 3 - 10) + b"[]]}",
+    b'{"w":' + b"9" * 60_000 + b"}",
+    b'{"w":' + b"9" * ((16 << 20) - 10) + b"}",
+    b"{" + b"},{" * 1_000_000 + b"}",
+], ids=["lists", "digits", "many digits", "braces"])  # fmt: skip
+def test_headers_that_are_bombs_cost_nothing(text, tmp_path):
+    (tmp_path / "m").write_bytes(struct.pack("<Q", len(text)) + text)
+    start = time.monotonic()
+    foreign.kind_of(tmp_path / "m")
+    assert time.monotonic() - start < 0.5
 
 
 def test_a_damaged_model_is_none_of_another_program(tmp_path):

@@ -143,6 +143,29 @@ def test_fit_records_what_load_held_out(pets, capsys, tmp_path):
     )
 
 
+def test_a_later_fit_on_other_data_takes_the_record_away(pets, capsys, tmp_path):
+    """Else `ninc eval` would test on pictures that the second run has trained on."""
+    network, test = trained(pets)
+    assert network.held_out is not None
+    every = data.load(pets, "all", size=(28, 28), channels=1)
+    trainer = ninc.Trainer(network, ninc.SGD(0.01))
+    trainer.fit(every, epochs=1, batch_size=8, progress=False)
+    assert network.held_out is None
+    network.save(tmp_path / "net")
+    assert printed_json(capsys, "eval", tmp_path / "net", pets)["images"] == 33
+    # Whoever divided the data otherwise can say what was held out.
+    trainer.held_out = HeldOut.of(test, 0.3, 4)
+    trainer.fit(every, epochs=1, batch_size=8, progress=False)
+    assert network.held_out == HeldOut.of(test, 0.3, 4)
+
+
+def test_train_keeps_the_record_where_it_validates_on_other_pictures(pets, capsys, tmp_path):
+    out = tmp_path / "net"
+    printed(capsys, "train", pets, "-o", out, *OPTIONS, "--validation", 0.2, "--held-out", 0.3)
+    assert ninc.load(out).held_out.images == 10
+    assert printed_json(capsys, "eval", out, pets)["images"] == 10
+
+
 def test_fit_records_it_of_arrays_and_of_names_in_another_order(tmp_path, capsys):
     pictures = random_npz(tmp_path / "data.npz")
     train, test = (

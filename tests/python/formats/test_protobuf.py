@@ -203,6 +203,9 @@ MISTAKES = {
     "real: " + "9" * 5000: "real cannot be 9999",
     "whole: 1 whole: 2": "there are two whole where one may be",
     'whole: "1"': "whole is no text",
+    "kind: " + "9" * 5000: "kind cannot be 9999",
+    "kind: " + "N" * 5000: "kind cannot be NNNN",
+    'kind: "' + "N" * 5000 + '"': "kind cannot be NNNN",
     "yes: perhaps": "yes cannot be perhaps",
     "name: word": "name cannot be word",
     "name: 5": "name cannot be 5",
@@ -241,6 +244,9 @@ BOMBS = {
     "passed over": "a { " + "b {} " * 300_000,
     "comments": "#\n" * 500_000 + "?",
     "blanks": " \n" * 500_000 + "?",
+    "empty strings": "name: " + '""' * 4_000_000,
+    "empty comments": "#\n" * 4_000_000,
+    "comments in a value": "name: " + "#\n" * 4_000_000 + '"a"',
     "strings": "name: " + '"a" ' * 200_000 + "?",
     "backslashes": 'name: "' + "\\" * 500_001,
     "digits": "whole: " + "1" * 1_000_000,
@@ -254,6 +260,14 @@ def test_bombs_end_soon(name):
     with pytest.raises(ModelError) as told:
         read_words(BOMBS[name])
     assert time.monotonic() - start < 20 and len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["empty strings", "empty comments", "comments in a value"])
+def test_pieces_of_strings_and_comments_count_as_fields_do(name):
+    with pytest.raises(ModelError, match="more than 262,144 fields and comments"):
+        read_words(BOMBS[name])
+    message = read_words("# one\nname: # two\n'a' # three\n'b' # four")
+    assert message.get("name") == "ab"
 
 
 def test_a_text_that_is_too_long(monkeypatch):

@@ -126,6 +126,25 @@ def test_bad_batches_change_nothing(x, labels, error):
     assert_same_weights(network, before)
 
 
+def test_the_layout_of_x_is_told_where_x_alone_is_wrong():
+    """A map of 64 channels and one pixel was once told to be pictures of one channel."""
+    network = nn.Sequential(nn.Conv2d(64, 2, 1), nn.GlobalAvgPool2d())
+    x, labels = np.zeros((8, 64, 1, 1), np.float32), np.zeros(8, int)
+    with pytest.raises(ShapeError, match="^step: labels: .* 8 images, got 7$"):
+        ninc.Trainer(network).step(x, labels[:7])
+    other = ninc.Trainer(nn.Sequential(nn.Conv2d(4, 2, 1), nn.GlobalAvgPool2d()))
+    with pytest.raises(ShapeError) as told:
+        other.step(x, labels)  # turned, it would have one channel
+    assert "expected 4 input channels, got 64" in str(told.value)
+    assert "transpose" not in str(told.value)
+    last = np.zeros((8, 5, 6, 3), np.float32)
+    trainer = ninc.Trainer(nn.Sequential(nn.Conv2d(3, 2, 1), nn.GlobalAvgPool2d()))
+    with pytest.raises(ShapeError, match=r"conv1 .*; x of shape .* x.transpose\(0, 3, 1, 2\)"):
+        trainer.step(last, labels)
+    with pytest.raises(ShapeError, match="^step: labels: .* got 7$"):
+        trainer.step(last.transpose(0, 3, 1, 2), labels[:7])
+
+
 def test_settings_are_checked():
     network = small_network()
     with pytest.raises(ArgumentError, match="label_smoothing"):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..._base.array_types import Floats
 from ...errors import ModelError
 from ...nn import Graph, Layer, Value
-from .net import MOST_LAYERS
+from .net import MOST_LAYERS, shown_name
 from .settings import Pair
 
 _LONGEST_NAME = 200  # bytes; the core takes 256, and a number may have to follow
@@ -61,7 +61,7 @@ class Builder:
         """Adds a layer; weights: its parameters by the names they have in the layer."""
         if channels is not None and channels > _LARGEST_MAP:
             raise ModelError(
-                f"{self.where}: {name} gives {channels:,} channels, which are too many"
+                f"{self.where}: {shown_name(name)} gives {channels:,} channels, which are too many"
             )
         if len(self._names) >= MOST_LAYERS:
             raise ModelError(f"{self.where}: a network has at most {MOST_LAYERS:,} layers")

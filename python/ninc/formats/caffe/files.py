@@ -21,9 +21,15 @@ _OTHERS = {
 _BEGINS = (b"\x0a", b"\x12", b"\x1a", b"\xa2\x06")
 _LONGEST_VARINT = 5  # bytes, of a length that lies in a file
 
+# So much of a file is enough for `is_caffemodel`: a name that may be a text's beginning, and more.
+HEAD = 512
+
 
 def is_caffemodel(head: bytes, size: int) -> bool:
-    """Whether a file of `size` bytes may be one: it begins with a field that it has room for."""
+    """Whether a file of `size` bytes may be one: it begins with a field that it has room for.
+
+    head: its first bytes, HEAD of them where it has as many.
+    """
     begin = next((one for one in _BEGINS if head.startswith(one)), None)
     if begin is None:
         return False
@@ -31,7 +37,12 @@ def is_caffemodel(head: bytes, size: int) -> bool:
     for place, byte in enumerate(head[len(begin) : len(begin) + _LONGEST_VARINT]):
         length |= (byte & 0x7F) << 7 * place
         if byte < 0x80:
-            return len(begin) + place + 1 + length <= size and not _is_text(head)
+            end = len(begin) + place + 1 + length
+            # A text may begin with an empty line, and a letter be taken for a name's length. What
+            # is behind a name tells, and no text has a length of several bytes.
+            letter = head[len(begin) : len(begin) + 1]
+            is_text = begin == b"\n" and place == 0 and _is_text(letter + head[end:HEAD])
+            return end <= size and not is_text
     return False
 
 
@@ -41,17 +52,17 @@ def read_caffemodel(path: str) -> bytes:
     for begin, words in _OTHERS.items():
         if content.startswith(begin):
             raise ModelError(f"{path}: {words}; a caffemodel is needed")
-    if _is_text(content):
+    if is_caffemodel(content[:HEAD], len(content)):
+        return content
+    if _is_text(content[:HEAD]):
         raise ModelError(f"{path}: is a text; a caffemodel is needed, and its prototxt second")
-    if not is_caffemodel(content[:64], len(content)):
-        raise ModelError(f"{path}: is no caffemodel, or a damaged one: it does not begin as a net")
-    return content
+    raise ModelError(f"{path}: is no caffemodel, or a damaged one: it does not begin as a net")
 
 
 def read_prototxt(path: str) -> str:
     """The file's text. Raises as `read_caffemodel`."""
     content = _content(path, LARGEST_TEXT)
-    if not _is_text(content):
+    if not _is_text(content[:HEAD]):
         raise ModelError(f"{path}: is no text; the prototxt is needed, which describes the network")
     return content.decode("utf-8-sig", "replace")
 
@@ -71,6 +82,6 @@ def _content(path: str, most: int | None) -> bytes:
     return content
 
 
-def _is_text(content: bytes) -> bool:
+def _is_text(head: bytes) -> bool:
     """A net in bytes has control characters soon: the numbers of its fields."""
-    return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in content[:512])
+    return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in head)

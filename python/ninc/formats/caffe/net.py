@@ -45,17 +45,22 @@ class CaffeLayer:
     number: int
 
     def __str__(self) -> str:
-        return f"{self.shown} ({self.type[:_LONGEST_SHOWN]})"
+        return f"{self.shown} ({shown_name(self.type)})"
 
     @property
     def shown(self) -> str:
         """Its name as messages have it."""
-        return self.name[:_LONGEST_SHOWN] or f"layer {self.number}"
+        return shown_name(self.name) or f"layer {self.number}"
 
     @property
     def blobs(self) -> list[Message]:
         """Its weights, of which none were read yet."""
         return self.message.all("blobs")
+
+
+def shown_name(name: str) -> str:
+    """A name as messages have it, which cut it where it is long."""
+    return name[:_LONGEST_SHOWN]
 
 
 def layers_of(net: Message, where: str) -> list[CaffeLayer]:

@@ -210,6 +210,7 @@ def _concat(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
 def _eltwise(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
     """Sums of two, one after another; the last has the layer's name."""
     size = _common_size(build, job, inputs)
+    flat = all(one.flat for one in inputs)
     total, *others = inputs
     for number, other in enumerate(others, 1):
         if total.channels != other.channels and None not in (total.channels, other.channels):
@@ -219,7 +220,7 @@ def _eltwise(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
             )
         name = job.layer.name + f"_sum{number}" * (number < len(others))
         channels = other.channels if total.channels is None else total.channels
-        total = build.add(name, nn.Add(), [total, other], channels, size, total.flat)
+        total = build.add(name, nn.Add(), [total, other], channels, size, flat)
     return total
 
 

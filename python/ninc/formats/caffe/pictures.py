@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from ...errors import ArgumentError
 from ...preprocess import Preprocessing
 from ..protobuf.schema import Message
-from .net import CaffeLayer
+from .net import CaffeLayer, shown_name
 from .settings import Pair
 from .wiring import SOURCES, Wire
 
@@ -98,7 +98,8 @@ def preprocessing_of(pictures: Pictures, rgb: bool) -> tuple[Preprocessing | Non
     if not pictures.told:
         words = "it does not say how its pictures are prepared"
     elif pictures.mean_file:
-        words = f"the mean of its pictures is in a file of its own, {pictures.mean_file[:80]!r}"
+        file = shown_name(pictures.mean_file)
+        words = f"the mean of its pictures is in a file of its own, {file!r}"
     elif channels == 3 and not rgb:
         shown = ", ".join(f"{one:g}" for one in mean[:3]) or "0"
         return None, (

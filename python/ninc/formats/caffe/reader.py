@@ -17,7 +17,7 @@ from ..protobuf.wire import read_message
 from .blobs import dims_of
 from .builder import Builder, Map
 from .files import read_caffemodel, read_prototxt
-from .net import CaffeLayer, in_testing, layers_of
+from .net import CaffeLayer, in_testing, layers_of, shown_name
 from .operations import OPERATIONS, SCALE, Job, Operation
 from .pictures import Pictures, pictures_of, preprocessing_of
 from .schema import NET
@@ -62,7 +62,8 @@ def load_caffe(
         net = read_text(read_prototxt(where), NET, where)
         layers = layers_of(net, where)
     tested = [one for one in layers if in_testing(one, net)]
-    wiring = wired(tested, net.all("input"), where)
+    left_out = [one for one in layers if not in_testing(one, net)]
+    wiring = wired(tested, net.all("input"), where, left_out)
     jobs = _jobs(wiring, _weights(stored, weights_file), where, weights_file)
     pictures = pictures_of(net, wiring.source, [*tested, *layers, *stored])
     try:
@@ -80,7 +81,7 @@ def _weights(stored: Sequence[CaffeLayer], where: str) -> dict[str, list[Message
     found: dict[str, list[Message]] = {}
     for layer in stored:
         if layer.blobs and layer.name in found:
-            raise ModelError(f"{where}: has weights for two layers of the name {layer.name!r}")
+            raise ModelError(f"{where}: has weights for two layers of the name {layer.shown!r}")
         if layer.blobs:
             found[layer.name] = layer.blobs
     return found
@@ -103,14 +104,14 @@ def _jobs(
             continue
         needed = operation.blobs(job.told)
         if needed and layer.name in named:
-            raise ModelError(f"{where}: two layers with weights have the name {layer.name!r}")
+            raise ModelError(f"{where}: two layers with weights have the name {layer.shown!r}")
         named |= {layer.name} if needed else set()
         if needed and needed != len(job.blobs):
             missing.append(f"{layer} has {len(job.blobs)} of {needed}")
         jobs[wire] = job
     if problems:
         lines = [
-            f"{', '.join(names[:_MOST_SHOWN])} ({kind[:_MOST_SHOWN]}): {why}"
+            f"{', '.join(names[:_MOST_SHOWN])} ({shown_name(kind)}): {why}"
             for (kind, why), names in problems.items()
         ][:_MOST_SHOWN]
         raise ModelError(f"{where}: layers that ninc cannot take over: {'; '.join(lines)}")
@@ -145,7 +146,7 @@ def _job(wire: Wire, operation: Operation, blobs: list[Message]) -> Job:
     if len(layer.tops) != 1:
         raise Unsupported(f"it gives {len(layer.tops)} blobs instead of 1")
     if param.unknown is not None:
-        raise Unsupported(f"{operation.param} has {param.unknown[:80]}, which is not known")
+        raise Unsupported(f"{operation.param} has {shown_name(param.unknown)}, which is not known")
     return Job(layer, operation.read(param), blobs)
 
 

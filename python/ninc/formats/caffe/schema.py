@@ -36,7 +36,7 @@ _RULE = Schema(
 # ---- Settings of layers --------------------------------------------------------------------------
 
 _BATCH_NORM = Schema(
-    use_global_stats=(1, "skip"), moving_average_fraction=(2, "float"), eps=(3, "float")
+    use_global_stats=(1, "bool"), moving_average_fraction=(2, "float"), eps=(3, "float")
 )
 _CONCAT = Schema(concat_dim=(1, "int"), axis=(2, "int"))
 _CONVOLUTION = Schema(

@@ -150,6 +150,11 @@ def eltwise(param: Message) -> None:
 
 
 def batch_norm(param: Message) -> BatchNorm:
+    if not param.get("use_global_stats", True):
+        raise Unsupported(
+            "use_global_stats is false: it normalises by each batch's statistics in testing, too; "
+            "a prototxt for deployment leaves the setting out"
+        )
     eps = param.get("eps", 1e-5)
     fraction = param.get("moving_average_fraction", 0.999)
     if not 0.0 < eps < math.inf:

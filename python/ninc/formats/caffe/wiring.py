@@ -7,12 +7,12 @@ Layers stand in the order in which they run. A layer may give its result the nam
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import cast
 
 from ..._base.arguments import few
 from ...errors import ModelError, remark
-from .net import CaffeLayer
+from .net import CaffeLayer, shown_name
 
 # What gives pictures, and as its second blob their labels.
 SOURCES = frozenset(
@@ -66,13 +66,19 @@ class Wiring:
     layers: list[Wire]
 
 
-def wired(layers: Sequence[CaffeLayer], inputs: Sequence[str], where: str) -> Wiring:
+def wired(
+    layers: Sequence[CaffeLayer],
+    inputs: Sequence[str],
+    where: str,
+    left_out: Sequence[CaffeLayer] = (),
+) -> Wiring:
     """The wiring of a net's layers. inputs: names of the blobs that are given from outside.
 
+    left_out: the layers of other phases; what gives pictures in training says what they are called.
     Remarks on outputs that are left out. Raises ModelError where a blob comes from nowhere, where
     two layers give it, and where the network has not one input.
     """
-    made = _all_wires(layers, inputs, where)
+    made = _all_wires(layers, inputs, where, left_out)
     ends = [wire for wire in made if not wire.readers]
     if not ends:
         raise ModelError(f"{where}: has no layers that compute anything in testing")
@@ -80,7 +86,7 @@ def wired(layers: Sequence[CaffeLayer], inputs: Sequence[str], where: str) -> Wi
     needed = _leading_to(output)
     sources = [wire for wire in needed if wire.layer is None]
     if len(sources) != 1:
-        names = few([repr(wire.blob) for wire in sources]) or "none"
+        names = _names([wire.blob for wire in sources]) or "none"
         raise ModelError(f"{where}: a network needs one input, and this one takes {names}")
     if others:
         remark(
@@ -93,22 +99,31 @@ def wired(layers: Sequence[CaffeLayer], inputs: Sequence[str], where: str) -> Wi
     return Wiring(sources[0], sorted(kept, key=lambda wire: wire.order))
 
 
-def _all_wires(layers: Sequence[CaffeLayer], inputs: Sequence[str], where: str) -> list[Wire]:
+def _all_wires(
+    layers: Sequence[CaffeLayer],
+    inputs: Sequence[str],
+    where: str,
+    left_out: Sequence[CaffeLayer],
+) -> list[Wire]:
     """A wire for each layer that computes; blobs are looked up by the names they have by then."""
     blobs: dict[str, Wire | None] = {  # None: left out
         name: Wire(name, order=number) for number, name in enumerate(inputs)
     }
     needs_source = not inputs and not any(layer.type in SOURCES for layer in layers)
+    beginnings = [layer for layer in left_out if needs_source and not layer.bottoms]
+    outside = {top: Wire(top) for layer in beginnings for top in layer.tops}
     made: list[Wire] = []
     for layer in layers:
-        if needs_source and layer.bottoms and layer.bottoms[0] not in blobs:
+        # What only training's data give comes from outside in testing: pictures, and their labels.
+        blobs.update(
+            (name, outside[name]) for name in layer.bottoms if name in outside and name not in blobs
+        )
+        begins = layer.bottoms and layer.type not in _LEFT_OUT
+        if needs_source and not outside and begins and layer.bottoms[0] not in blobs:
             # Such a net is told its input by whoever runs it; it is what the first layer takes.
             blobs[layer.bottoms[0]] = Wire(layer.bottoms[0])
             needs_source = False
-        in_place = set(layer.bottoms)
-        for top in layer.tops:
-            if top in blobs and top not in in_place:
-                raise ModelError(f"{where}: {layer} gives {top!r}, which another layer gives, too")
+        _check_tops(layer, blobs, where)
         if layer.type in SOURCES:
             blobs.update(
                 (top, Wire(top, source=layer, order=number))
@@ -123,8 +138,7 @@ def _all_wires(layers: Sequence[CaffeLayer], inputs: Sequence[str], where: str) 
         unknown = [name for name in layer.bottoms if name not in blobs]
         if unknown and layer.type not in _LEFT_OUT:
             raise ModelError(
-                f"{where}: {layer} takes {few(list(map(repr, unknown)))}, which no layer before it "
-                "gives"
+                f"{where}: {layer} takes {_names(unknown)}, which no layer before it gives"
             )
         taken = [blobs.get(name) for name in layer.bottoms]
         present = [wire for wire in taken if wire is not None]
@@ -140,6 +154,21 @@ def _all_wires(layers: Sequence[CaffeLayer], inputs: Sequence[str], where: str) 
             blobs.update(dict.fromkeys(layer.tops, wire))
             made.append(wire)
     return made
+
+
+def _check_tops(layer: CaffeLayer, blobs: Container[str], where: str) -> None:
+    """Raises ModelError where the layer gives, and not in place, a blob that is there already."""
+    in_place = set(layer.bottoms)
+    for top in layer.tops:
+        if top in blobs and top not in in_place:
+            raise ModelError(
+                f"{where}: {layer} gives {shown_name(top)!r}, which another layer gives, too"
+            )
+
+
+def _names(blobs: Sequence[str]) -> str:
+    """The first names of blobs, for a message."""
+    return few([repr(shown_name(blob)) for blob in blobs[:11]])
 
 
 def _leading_to(output: Wire) -> dict[Wire, None]:

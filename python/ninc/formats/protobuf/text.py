@@ -29,7 +29,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _CLOSING = {"{": "}", "<": ">"}
-_LONGEST_NUMBER = 100  # characters; Python takes the square of the time for the digits of integers
+# Characters, of words of an enum, too. Python takes the square of the time for integers' digits.
+_LONGEST_NUMBER = 100
 
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
@@ -135,11 +136,14 @@ class _Parser:
             if kind == "string":
                 pieces = [_unescaped(token)]
                 while self.kind == "string":  # strings that follow one another are one
+                    self._count()
                     pieces.append(_unescaped(self.token))
                     self._next()
                 value = "".join(pieces)
                 if field is not None and field.kind not in ("text", "bytes", "enum"):
                     self._fail(f"{field.name} is no text")
+                if field is not None and field.kind == "enum" and len(value) > _LONGEST_NUMBER:
+                    self._fail(f"{field.name} cannot be {value[:40]}")
             if field is not None:
                 self._put(message, field, value)
 
@@ -149,9 +153,9 @@ class _Parser:
         """A word or number as the field's kind has it."""
         if field.kind == "bool" and token in _TRUTH:
             return _TRUTH[token]
-        if field.kind == "enum":
-            return field.enum.get(int(token), token) if token.isdigit() else token
         if len(token) <= _LONGEST_NUMBER:
+            if field.kind == "enum":
+                return field.enum.get(int(token), token) if token.isdigit() else token
             try:
                 if field.kind == "int" and kind == "number":
                     digits = token.lstrip("+-")
@@ -166,7 +170,7 @@ class _Parser:
     def _count(self) -> None:
         self.fields += 1
         if self.fields > MOST_FIELDS:
-            self._fail(f"there are more than {MOST_FIELDS:,} fields up to there")
+            self._fail(f"there are more than {MOST_FIELDS:,} fields and comments up to there")
 
     def _put(self, message: Message, field: Field, value: Any) -> None:
         if not message.put(field, value):
@@ -187,6 +191,8 @@ class _Parser:
                 self.token = self.text[self.start : self.start + 1]
                 self._fail("nothing begins so")
             self.kind, self.token, self.end = match.lastgroup or "", match[0], match.end()
+            if self.token[0] == "#":
+                self._count()
 
     def _taken(self, sign: str) -> bool:
         if self.kind != "sign" or self.token != sign:
