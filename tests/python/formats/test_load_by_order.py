@@ -1,6 +1,5 @@
 """Weights of networks whose names are others: taken by order, or without a common prefix."""
 
-
 import numpy as np
 import pytest
 
