@@ -12,15 +12,17 @@ import operator
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Union, cast
+from typing import TYPE_CHECKING, Any, Union, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .arrays import check_unmasked, made
 from .files import user_path
+
+if TYPE_CHECKING:  # the command line says what is wrong with the environment before it loads the core
+    from .. import _core
 
 Pair = Union[int, Sequence[int]]
 Padding = Union[int, Sequence[int], str]
