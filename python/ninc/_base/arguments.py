@@ -21,7 +21,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError
 from .arrays import check_unmasked, made
 from .files import user_path
 
-if TYPE_CHECKING:  # the command line says what is wrong with the environment before it loads the core
+if TYPE_CHECKING:  # the command line looks at the environment before it loads the core
     from .. import _core
 
 Pair = Union[int, Sequence[int]]
