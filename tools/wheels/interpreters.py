@@ -16,6 +16,7 @@ import roots
 from platforms import WORK, Python
 
 _HERE = WORK / "interpreters"
+_WHOLE = "whole.stamp"  # in an interpreter's folder: nothing of it is missing
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # gcc for musl, but for its answer which system it is for: configure asks, and it says glibc's.
@@ -28,7 +29,7 @@ def without_lock(python: Python) -> str:
     """The path of an interpreter without the global lock, with pip."""
     prefix = _HERE / python.tag
     program = prefix / "bin" / f"python{python.version}t"
-    if not program.exists():
+    if not (prefix / _WHOLE).exists():
         _build(python, prefix, ["--disable-gil", "--with-ensurepip"], {})
     return str(program)
 
@@ -41,7 +42,7 @@ def on_musl(python: Python) -> tuple[Path, str]:
     root = roots.musl_root()
     prefix = Path("/") / python.tag
     program = prefix / "bin" / f"python{python.version}"
-    if not Path(f"{root}{program}").exists():
+    if not Path(f"{root}{prefix}", _WHOLE).exists():
         _HERE.mkdir(parents=True, exist_ok=True)
         compiler = _HERE / "musl-compiler"
         compiler.write_text(_MUSL_COMPILER)
@@ -70,6 +71,7 @@ def _build(
     source = _source(f"python{python.version}", python.source)
     tools = {"OPT": "-O1 -DNDEBUG", **tools}
     _make(source, prefix, ["--disable-test-modules", *options], tools, root)
+    Path(f"{root or ''}{prefix}", _WHOLE).touch()
 
 
 def _make(
@@ -111,7 +113,7 @@ def _source(package: str, suite: str) -> Path:
             "Dir::Etc::sourceparts": "/dev/null",
             "Dir::State::lists": folder / "lists",
             "Dir::Cache": folder / "cache",
-            "APT::Sandbox::User": "root",
+            "APT::Sandbox::User": "root",  # apt's own user may not write into this folder
         }
         apt = ["apt-get", "-qq"]
         apt += [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]

@@ -19,7 +19,7 @@ _LOOKED_AT = 1 << 12
 
 # The longest header of safetensors that the core reads, and its eight bytes before it; of a header
 # its beginning is looked at.
-_LONGEST_HEADER, _LENGTH, _OF_HEADER = 16 << 20, 8, 1 << 16
+LONGEST_HEADER, _LENGTH, _OF_HEADER = 16 << 20, 8, 1 << 16
 
 _TORCH = "a file of torch.save, which ninc.load_torch reads"
 _CAFFE = "a file of Caffe's, which ninc.load_caffe reads"
@@ -136,7 +136,7 @@ def _kind_of_safetensors(source: bytes | str | os.PathLike[str]) -> str | None:
     """What a safetensors file of another program is; None where this is none, or ninc's own."""
     prefix = _start(source, _LENGTH)
     length = struct.unpack("<Q", prefix)[0] if len(prefix) == _LENGTH else 0
-    if not 0 < length <= _LONGEST_HEADER:
+    if not 0 < length <= LONGEST_HEADER:
         return None
     looked_at = min(length, _OF_HEADER)
     text = _start(source, _LENGTH + looked_at)[_LENGTH:]

@@ -10,7 +10,7 @@ import ninc
 from ninc import nn
 from ninc.inference.graph import graph_of
 from support.formats import caffe_reference
-from support.formats.caffe_files import Word, layer, random, small_net, stored, written
+from support.formats.caffe_files import DATA, Word, layer, random, small_net, stored, written
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
 
@@ -55,7 +55,6 @@ def norm(name, bottom, channels, factor=1.0, tops=None, **told):
 
 
 MAX, AVE, FLOOR = Word("MAX"), Word("AVE"), Word("FLOOR")
-DATA = layer("data", "Input", "", "data", shape=dict(dim=[1, 3, 9, 8]))
 RAMP = layer("data", "MemoryData", "", "data label", batch_size=1, channels=3, height=9, width=8)
 
 # Nets for pictures of 3×9×8, each after its input.

@@ -3,7 +3,6 @@
 import errno
 import functools
 import os
-import time
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import pytest
 import ninc
 from ninc.errors import FileError, ModelError
 from support.formats.caffe_files import (
+    DATA,
     blob,
     field,
     layer,
@@ -23,8 +23,6 @@ from support.formats.caffe_files import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
-
-DATA = layer("data", "Input", "", "data", shape=dict(dim=[1, 3, 9, 8]))
 
 
 @pytest.fixture
@@ -106,18 +104,16 @@ def test_files_that_are_changed_anywhere(seed, tmp_path):
 
 
 def test_nets_that_are_as_large_as_they_may_be(tmp_path):
-    """In some seconds: a chain of layers, and one layer with as many inputs and outputs."""
+    """A chain of layers, and one layer with as many inputs and outputs."""
     chain = [layer(f"r{i}", "ReLU", f"r{i - 1}" if i else "data") for i in range(4_990)]
     wide = layer("w", "ReLU", "data " * 100_000, "data " * 100_000)
     for net, words in ((chain, None), ([wide], "it takes 100000 inputs instead of 1")):
         (tmp_path / "net").write_bytes(stored(net))
-        start = time.monotonic()
         if words is None:
             assert ninc.load_caffe(tmp_path / "net").num_parameters == 0
         else:
             with pytest.raises(ModelError, match=words):
                 ninc.load_caffe(tmp_path / "net")
-        assert time.monotonic() - start < 120
 
 
 def test_texts_that_are_no_prototxt(refused, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from ninc.formats.caffe import operations
 from ninc.formats.caffe.builder import Builder
 from support.formats.caffe_files import (
+    DATA,
     Word,
     blob,
     field,
@@ -23,8 +24,6 @@ from support.formats.caffe_files import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
-
-DATA = layer("data", "Input", "", "data", shape=dict(dim=[1, 3, 9, 8]))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..._base.memory import check_free
 from ...errors import ModelError
+from ..foreign import LONGEST_HEADER
 from .arrays import as_known
 from .content import Content
 from .records import MOST_DIMENSIONS
@@ -30,7 +31,6 @@ _DTYPES = {
 }  # fmt: skip
 _KNOWN_AS = {"BF16": "bfloat16", "BOOL": "bool"}
 
-_LONGEST_HEADER = 16 << 20
 _MEMORY_PER_BYTE = 32  # of a header as Python has it: three bytes of JSON make a list
 _MOST_DIGITS = 20
 
@@ -54,8 +54,8 @@ def is_safetensors(content: Content) -> bool:
 def read_safetensors(content: Content) -> dict[str, npt.NDArray[Any]]:
     """Name -> array, in the order in which the header has them."""
     (length,) = struct.unpack("<Q", content.read(0, 8))
-    if length > _LONGEST_HEADER:
-        raise ModelError(f"has a header of {length:,} bytes; at most {_LONGEST_HEADER:,} are read")
+    if length > LONGEST_HEADER:
+        raise ModelError(f"has a header of {length:,} bytes; at most {LONGEST_HEADER:,} are read")
     check_free(content.name, _MEMORY_PER_BYTE * length)
     places = [_place(*item) for item in _header(content.read(8, length)).items()]
     data, at = 8 + length, 0
@@ -111,7 +111,7 @@ def _integer(digits: str) -> int:
 def _place(name: str, entry: Any) -> _Place:
     fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
     dtype, shape, ends = (fields.get(key, 0) for key in ("dtype", "shape", "data_offsets"))
-    if not (_counts(shape) and _counts(ends) and len(ends) == 2 and isinstance(dtype, str)):
+    if not (_are_counts(shape) and _are_counts(ends) and len(ends) == 2 and isinstance(dtype, str)):
         raise ModelError(f"the entry of {name[:80]!r} needs a dtype, a shape and two data_offsets")
     if dtype not in _DTYPES:
         known = ", ".join(_DTYPES)
@@ -126,5 +126,5 @@ def _place(name: str, entry: Any) -> _Place:
     return _Place(name, dtype, tuple(shape), *ends)
 
 
-def _counts(values: Any) -> bool:
+def _are_counts(values: Any) -> bool:
     return isinstance(values, list) and all(type(one) is int and one >= 0 for one in values)

@@ -238,6 +238,10 @@ def random(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
 
 
+# Three channels of 9×8.
+DATA = layer("data", "Input", "", "data", shape=dict(dim=[1, 3, 9, 8]))
+
+
 def small_net(classes=2, channels=3):
     """Convolution, ReLU in place, pool, convolution, average over all: what NIN is made of."""
     return [
