@@ -8,6 +8,8 @@ and folders of headers, pybind11's among them: cp313|.cpython-313-aarch64-linux-
 
 file(GLOB NINC_PYTHON_SOURCES CONFIGURE_DEPENDS cpp/bindings/*.cc)
 list(FILTER NINC_PYTHON_SOURCES EXCLUDE REGEX "/c_api[^/]*\\.cc$")
+set_source_files_properties(cpp/bindings/take_lock_back.cc PROPERTIES
+    COMPILE_OPTIONS -fno-exceptions SKIP_PRECOMPILE_HEADERS ON)
 
 # What a module is, whichever Python it is for.
 function(ninc_make_module target)

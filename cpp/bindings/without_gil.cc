@@ -1,9 +1,10 @@
 #include "bindings/without_gil.h"
 
-#include <unistd.h>
+#include "bindings/take_lock_back.h"
 
 #if defined(__linux__)
 #include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -22,18 +23,6 @@ bool MayBeMainThread() {
 #else
   return true;
 #endif
-}
-
-// A daemon thread may want the lock back when the interpreter is gone. Before version 3.14 Python
-// then ends the thread by pthread_exit, which unwinds the stack as an exception that may be caught
-// but not kept from ending the thread. In a destructor it would end the process. So the thread
-// stops here, as it does from 3.14 on: nothing of it is needed any more.
-void TakeLockBack(PyThreadState* state) {
-  try {
-    PyEval_RestoreThread(state);
-  } catch (...) {
-    for (;;) pause();
-  }
 }
 
 }  // namespace
