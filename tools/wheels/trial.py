@@ -20,11 +20,12 @@ _TOLERANCE = 2e-5
 _HOME = "/ninc-trial"  # in a root
 _FIRST = WORK / "trials" / "first.npz"
 
-# Tests that a trial runs besides: of threads, where no lock keeps them apart; and, emulated, those
-# that start no other program.
+# Tests that a trial runs besides: of threads, where no lock keeps them apart; of threads that outlive
+# the interpreter, which depends on the C++ library; and, emulated, those that start no other program.
 _PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 _TEST_TOOLS = ("pytest", "hypothesis")
 _TESTS_OF_THREADS = ("tests/python/machine", "tests/python/nn", "tests/python/data")
+_TESTS_OF_EXIT = ("tests/python/machine/test_exit.py",)
 _TESTS_EMULATED = ("tests/python/nn", "tests/python/functional")
 
 
@@ -143,17 +144,16 @@ def _run_here(
     home.mkdir(parents=True)
     _call([interpreter, "-m", "venv", str(home / "venv")])
     own = str(home / "venv" / "bin" / "python")
-    more = list(_TEST_TOOLS) if python.free_threaded else []
     # The newest release that has a wheel for this Python, which may not be the newest of all.
     install = [own, "-m", "pip", "install", "-q", "--only-binary=:all:"]
-    _call([*install, str(wheel), "pillow", *more])
+    _call([*install, str(wheel), "pillow", *_TEST_TOOLS])
     program = Path(__file__).with_name("trial_program.py")
     folders = [ROOT / "examples"] if pictures is None else [ROOT / "examples", pictures]
     _call([own, str(program), str(home / "results.npz"), *map(str, folders)])
-    if not python.free_threaded:
-        return "run on this machine", home / "results.npz"
-    _call([own, *_PYTEST, *_TESTS_OF_THREADS], cwd=ROOT)
-    return "run on this machine without the global lock", home / "results.npz"
+    tests = _TESTS_OF_THREADS if python.free_threaded else _TESTS_OF_EXIT
+    _call([own, *_PYTEST, *tests], cwd=ROOT)
+    lock = " without the global lock" if python.free_threaded else ""
+    return f"run on this machine{lock}", home / "results.npz"
 
 
 def _home_in(root: Path, pictures: Path | None) -> tuple[Path, list[str]]:
