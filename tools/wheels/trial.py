@@ -20,8 +20,9 @@ _TOLERANCE = 2e-5
 _HOME = "/ninc-trial"  # in a root
 _FIRST = WORK / "trials" / "first.npz"
 
-# Tests that a trial runs besides: of threads, where no lock keeps them apart; of threads that outlive
-# the interpreter, which depends on the C++ library; and, emulated, those that start no other program.
+# Tests that a trial runs besides: of threads, where no lock keeps them apart; of threads that
+# outlive the interpreter, which depends on the C++ library; and, emulated, those that start no other
+# program.
 _PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 _TEST_TOOLS = ("pytest", "hypothesis")
 _TESTS_OF_THREADS = ("tests/python/machine", "tests/python/nn", "tests/python/data")
