@@ -52,6 +52,8 @@ Compiled Compile(const step::BatchNormBackward& step, const CompileContext& cont
 
 Compiled Compile(const step::ActivationForward& step, const CompileContext& context);
 Compiled Compile(const step::ActivationBackward& step, const CompileContext& context);
+Compiled Compile(const step::Elementwise& step, const CompileContext& context);
+Compiled Compile(const step::ElementwiseBackward& step, const CompileContext& context);
 Compiled Compile(const step::Dropout& step, const CompileContext& context);
 Compiled Compile(const step::Add& step, const CompileContext& context);
 Compiled Compile(const step::Softmax& step, const CompileContext& context);

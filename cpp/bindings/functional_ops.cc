@@ -36,6 +36,50 @@ py::array ActivateBackward(const char* function, Activation activation, const py
   return dx;
 }
 
+// "HardSwish" -> "hard_swish", as functions are called.
+std::string FunctionName(Function function) {
+  std::string name;
+  for (const char c : Name(function)) {
+    const bool capital = c >= 'A' && c <= 'Z';
+    if (capital && !name.empty()) name += '_';
+    name += capital ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return name;
+}
+
+// Of "hard_swish" and of "hard_swish_backward".
+Function FunctionOf(const std::string& name) {
+  for (const Function function : kFunctions) {
+    const std::string own = FunctionName(function);
+    if (name == own || name == own + "_backward") return function;
+  }
+  Check(InvalidArgument("no function of single elements is called '" + name + "'"));
+  return {};
+}
+
+py::array Elementwise(const std::string& name, const py::object& x_object, float a, float b) {
+  const py::array x = AnyFloats(x_object, {name.c_str(), "x"});
+  py::array_t<float> y = NewArray(Dims(x));
+  Call().Run(step::Elementwise{FunctionOf(name), {a, b}, 0, 1}, {Elements(x), Elements(y)});
+  return y;
+}
+
+py::array ElementwiseBackward(const std::string& name, const py::object& dy_object,
+                              const py::object& v_object, float a, float b) {
+  const Function function = FunctionOf(name);
+  const char* const v_name = SlopeIsOfOutput(function) ? "y" : "x";
+  const py::array dy = AnyFloats(dy_object, {name.c_str(), "dy"});
+  const py::array v = AnyFloats(v_object, {name.c_str(), v_name});
+  if (Dims(dy) != Dims(v)) {
+    Check(InvalidShape(name + ": dy: expected shape " + DimsToString(Dims(v)) + ", got " +
+                       DimsToString(Dims(dy))));
+  }
+  py::array_t<float> dx = NewArray(Dims(dy));
+  Call().Run(step::ElementwiseBackward{function, {a, b}, 0, 1, 2},
+             {Elements(dy), Elements(v), Elements(dx)});
+  return dx;
+}
+
 py::array Dropout(const py::object& x_object, float p, uint64_t seed, uint64_t step,
                   uint32_t layer) {
   const py::array x = AnyFloats(x_object, {"dropout", "x"});
@@ -286,6 +330,13 @@ void DefineOperations(py::module_& module) {
   };
   define("relu", "relu_backward", {Activation::Kind::kRelu});
   define("relu6", "relu6_backward", {Activation::Kind::kRelu6});
+  py::list names;
+  for (const Function function : kFunctions) names.append(std::string(Name(function)));
+  module.attr("ELEMENTWISE") = py::tuple(names);
+  module.def("elementwise", &Elementwise, arg("function"), arg("x"), arg("a") = 0.0f,
+             arg("b") = 0.0f);
+  module.def("elementwise_backward", &ElementwiseBackward, arg("function"), arg("dy"), arg("v"),
+             arg("a") = 0.0f, arg("b") = 0.0f);
   module.def("dropout", &Dropout, arg("x"), arg("p"), arg("seed"), arg("step"), arg("layer"));
   module.def("batch_norm2d", &BatchNorm, arg("x"), arg("mean"), arg("var"), arg("weight"),
              arg("bias"), arg("eps"));

@@ -41,6 +41,8 @@ Compiled Compile(const step::ToNchw& step, const CompileContext& context);
 Compiled Compile(const step::CopyChannels& step, const CompileContext& context);
 Compiled Compile(const step::ActivationForward& step, const CompileContext& context);
 Compiled Compile(const step::ActivationBackward& step, const CompileContext& context);
+Compiled Compile(const step::Elementwise& step, const CompileContext& context);
+Compiled Compile(const step::ElementwiseBackward& step, const CompileContext& context);
 Compiled Compile(const step::Dropout& step, const CompileContext& context);
 Compiled Compile(const step::Add& step, const CompileContext& context);
 Compiled Compile(const step::SumOfSquares& step, const CompileContext& context);

@@ -113,6 +113,10 @@ class ChannelWalk {
   }
   Channels Of(const op::Relu&) const { return In(); }
   Channels Of(const op::Relu6&) const { return In(); }
+  template <Function kFunction>
+  Channels Of(const op::Elementwise<kFunction>&) const {
+    return In();
+  }
   Channels Of(const op::Dropout&) const { return In(); }
   Channels Of(const op::Softmax&) const { return In(); }
   Channels Of(const op::MaxPool2d&) const { return NotPixel(In()); }  // padding may make it larger

@@ -8,6 +8,7 @@
 #include "ops/concat.h"
 #include "ops/conv2d.h"
 #include "ops/dropout.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/flatten.h"
 #include "ops/global_avg_pool2d.h"
 #include "ops/global_max_pool2d.h"

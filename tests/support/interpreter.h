@@ -18,6 +18,7 @@
 #include "reference/batch_norm.h"
 #include "reference/conv2d.h"
 #include "reference/dropout.h"
+#include "reference/elementwise.h"
 #include "reference/pool2d.h"
 #include "reference/softmax.h"
 
@@ -137,6 +138,11 @@ class Interpreter {
   }
   Values Eval(const op::Relu6&) {
     return reference::ActivationForward({Activation::Kind::kRelu6}, x());
+  }
+
+  template <Function kFunction>
+  Values Eval(const op::Elementwise<kFunction>& op) {
+    return reference::ElementwiseForward(kFunction, op::Settings(op), x());
   }
 
   template <typename Pool>

@@ -138,6 +138,27 @@ inline std::vector<Network> Networks() {
         {"name": "both", "op": "Concat", "inputs": ["gmp", "gap"]},
         {"name": "fc", "op": "Linear", "inputs": ["both"], "in_features": 8, "out_features": 3},
         {"name": "twice", "op": "GlobalMaxPool2d", "inputs": ["fc"]})"},
+      // Functions of single elements: after a convolution, a batch norm and a sum, of a value that
+      // others read too, and one after the other.
+      {"functions", {3, 5, 4, 2}, R"(
+        {"name": "x", "op": "Input", "channels": 2},
+        {"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 2, "out_channels": 6,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1]},
+        {"name": "silu", "op": "Silu", "inputs": ["conv1"]},
+        {"name": "conv2", "op": "Conv2d", "inputs": ["silu"], "in_channels": 6, "out_channels": 5},
+        {"name": "bn", "op": "BatchNorm2d", "inputs": ["conv2"], "channels": 5},
+        {"name": "gelu", "op": "Gelu", "inputs": ["bn"]},
+        {"name": "tanh", "op": "Tanh", "inputs": ["gelu"]},
+        {"name": "elu", "op": "Elu", "inputs": ["bn"], "alpha": 0.5},
+        {"name": "sum", "op": "Add", "inputs": ["tanh", "elu"]},
+        {"name": "lrelu", "op": "LeakyRelu", "inputs": ["sum"], "slope": 0.25},
+        {"name": "conv3", "op": "Conv2d", "inputs": ["lrelu"], "in_channels": 5, "out_channels": 4},
+        {"name": "sigmoid", "op": "Sigmoid", "inputs": ["conv3"]},
+        {"name": "both", "op": "Concat", "inputs": ["sigmoid", "conv3"]},
+        {"name": "hsigmoid", "op": "HardSigmoid", "inputs": ["both"], "alpha": 0.3},
+        {"name": "hswish", "op": "HardSwish", "inputs": ["hsigmoid"]},
+        {"name": "gelu2", "op": "GeluTanh", "inputs": ["hswish"]},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["gelu2"]})"},
       // A sum that hands one gradient to two convolutions with biases.
       {"sum of biases", {3, 5, 4, 2}, R"(
         {"name": "x", "op": "Input", "channels": 2},

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ninc/export.h"
+#include "ninc/function.h"
 #include "ninc/problem.h"
 #include "ninc/status.h"
 #include "ninc/tensor.h"
@@ -64,11 +65,38 @@ struct Add {};      // two inputs of one shape
 struct Concat {};   // along channels, two inputs or more
 struct Flatten {};  // N×C×H×W -> N×(C·H·W)×1×1 in the users' order C, H, W
 struct Softmax {};  // over channels
+
+// y = f(x), element by element; each under its own name below.
+template <Function kFunction>
+struct Elementwise {};
+template <>
+struct Elementwise<Function::kLeakyRelu> {
+  float slope = 0.01f;  // of negative x
+};
+template <>
+struct Elementwise<Function::kElu> {
+  float alpha = 1.0f;
+};
+template <>
+struct Elementwise<Function::kHardSigmoid> {
+  float alpha = 1.0f / 6.0f, beta = 0.5f;
+};
+using LeakyRelu = Elementwise<Function::kLeakyRelu>;
+using Elu = Elementwise<Function::kElu>;
+using Sigmoid = Elementwise<Function::kSigmoid>;
+using HardSigmoid = Elementwise<Function::kHardSigmoid>;
+using Tanh = Elementwise<Function::kTanh>;
+using Silu = Elementwise<Function::kSilu>;
+using HardSwish = Elementwise<Function::kHardSwish>;
+using Gelu = Elementwise<Function::kGelu>;
+using GeluTanh = Elementwise<Function::kGeluTanh>;
 }  // namespace op
 
 using Op = std::variant<op::Input, op::Conv2d, op::BatchNorm2d, op::Relu, op::Relu6, op::MaxPool2d,
                         op::AvgPool2d, op::GlobalAvgPool2d, op::GlobalMaxPool2d, op::Dropout,
-                        op::Linear, op::Add, op::Concat, op::Flatten, op::Softmax>;
+                        op::Linear, op::Add, op::Concat, op::Flatten, op::Softmax, op::LeakyRelu, op::Elu,
+                        op::Sigmoid, op::HardSigmoid, op::Tanh, op::Silu, op::HardSwish, op::Gelu,
+                        op::GeluTanh>;
 
 NINC_API std::string_view OpName(const Op& op);  // "Conv2d", as in the JSON form
 

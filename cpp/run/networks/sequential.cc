@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "ninc/networks.h"
+#include "ops/elementwise/elementwise.h"
 #include "run/model_impl.h"
 
 namespace ninc {
@@ -27,6 +28,10 @@ struct Stem {
   const char* operator()(const op::Linear&) const { return "linear"; }
   const char* operator()(const op::Flatten&) const { return "flatten"; }
   const char* operator()(const op::Softmax&) const { return "softmax"; }
+  template <Function kFunction>
+  const char* operator()(const op::Elementwise<kFunction>&) const {
+    return FunctionRow<kFunction>::kStem;
+  }
 };
 
 // One of these is the rule in a network, so the first goes without a number: "gap", then "gap2".

@@ -22,11 +22,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..errors import ArgumentError
 
 _POOLS = ("MaxPool2d", "AvgPool2d")
 _WHOLE = ("GlobalAvgPool2d", "GlobalMaxPool2d", "Flatten", "Linear")  # their outputs have one place
-_AS_BEFORE = ("BatchNorm2d", "Relu", "Relu6", "Dropout", "Add", "Concat", "Softmax")
+_AS_BEFORE = (
+    "BatchNorm2d", "Relu", "Relu6", "Dropout", "Add", "Concat", "Softmax", *_core.ELEMENTWISE,
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

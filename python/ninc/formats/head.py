@@ -31,6 +31,7 @@ _AFTER = frozenset(
         "Relu",
         "Relu6",
         "Softmax",
+        *_core.ELEMENTWISE,
     )
 )
 

@@ -1,5 +1,6 @@
 """Layers and the containers that make networks of them."""
 
+from .elementwise import ELU, GELU, HardSigmoid, HardSwish, LeakyReLU, Sigmoid, SiLU, Tanh
 from .graph import Graph, Value
 from .layers import (
     Add,
@@ -22,6 +23,8 @@ from .layers import (
 from .sequential import Sequential
 
 __all__ = [
+    "ELU",
+    "GELU",
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
@@ -32,13 +35,19 @@ __all__ = [
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "Graph",
+    "HardSigmoid",
+    "HardSwish",
     "Layer",
+    "LeakyReLU",
     "Linear",
     "MaxPool2d",
     "MlpConv",
     "ReLU",
     "ReLU6",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
     "Softmax",
+    "Tanh",
     "Value",
 ]

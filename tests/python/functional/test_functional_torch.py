@@ -113,6 +113,35 @@ def test_activations(mine, backward, theirs, rng):
     check(["dx"], [backward(dy, y)], gradients(ty, dy, tx))
 
 
+ELEMENTWISE = {
+    "leaky_relu": (T.leaky_relu, "x", {}),
+    "leaky_relu of another slope": (T.leaky_relu, "x", dict(slope=-0.3)),
+    "elu": (T.elu, "x", {}),
+    "elu of another alpha": (T.elu, "x", dict(alpha=0.3)),
+    "sigmoid": (torch.sigmoid, "y", {}),
+    "hard_sigmoid": (T.hardsigmoid, "y", {}),
+    "tanh": (torch.tanh, "y", {}),
+    "silu": (T.silu, "x", {}),
+    "hard_swish": (T.hardswish, "x", {}),
+    "gelu": (T.gelu, "x", {}),
+    "gelu by tanh": (T.gelu, "x", dict(approximate="tanh")),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_functions_of_single_elements(name, rng):
+    theirs, takes, settings = ELEMENTWISE[name]
+    mine, backward = getattr(F, name.split()[0]), getattr(F, f"{name.split()[0]}_backward")
+    x = rng.normal(0, 3, (3, 4, 5, 6)).astype(np.float32)
+    x[0, 0, 0] = 0, -0.0, 100, -100, np.inf, 1e-6
+    (tx,) = tensors(x)
+    ty = theirs(tx, **{"negative_slope" if k == "slope" else k: v for k, v in settings.items()})
+    y = mine(x, **settings)
+    check(["y"], [y], [ty])
+    dy = rng.standard_normal(x.shape, np.float32)
+    check(["dx"], [backward(dy, y if takes == "y" else x, **settings)], gradients(ty, dy, tx))
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_batch_norm2d(training, rng):
     x = rng.normal(1, 2, (4, 6, 5, 3)).astype(np.float32)

@@ -1,0 +1,33 @@
+// Functions that are applied element by element, beyond those that are given by limits (Relu, Relu6).
+#pragma once
+
+#include <cstdint>
+
+namespace ninc {
+
+// What each computes stands in cpp/ops/elementwise/elementwise_table.inc, a row for each.
+enum class Function : uint8_t {
+  kLeakyRelu,
+  kElu,
+  kSigmoid,
+  kHardSigmoid,
+  kTanh,
+  kSilu,
+  kHardSwish,
+  kGelu,
+  kGeluTanh,
+};
+
+inline constexpr Function kFunctions[] = {
+    Function::kLeakyRelu, Function::kElu,       Function::kSigmoid,
+    Function::kHardSigmoid, Function::kTanh,    Function::kSilu,
+    Function::kHardSwish, Function::kGelu,      Function::kGeluTanh,
+};
+
+// What a function is told beside x, in the order of its operation's fields.
+struct FunctionSettings {
+  float a = 0.0f, b = 0.0f;
+  bool operator==(const FunctionSettings&) const = default;
+};
+
+}  // namespace ninc

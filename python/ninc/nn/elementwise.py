@@ -1,0 +1,75 @@
+"""Layers that are a function of each element, beyond ReLU and ReLU6."""
+
+from __future__ import annotations
+
+from .._base.arguments import one_of, real
+from .layers import Layer
+
+
+class LeakyReLU(Layer):
+    """y = x where x > 0, else slope * x (Maas, Hannun, Ng 2013)."""
+
+    stem, op = "lrelu", "LeakyRelu"
+    settings = ("slope",)
+
+    def __init__(self, slope: float = 0.01) -> None:
+        self.slope = real("LeakyReLU", "slope", slope)
+
+
+class ELU(Layer):
+    """y = x where x > 0, else alpha * (exp(x) - 1) (Clevert, Unterthiner, Hochreiter 2015)."""
+
+    stem, op = "elu", "Elu"
+    settings = ("alpha",)
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = real("ELU", "alpha", alpha)
+
+
+class Sigmoid(Layer):
+    """y = 1 / (1 + exp(-x))"""
+
+    stem, op = "sigmoid", "Sigmoid"
+
+
+class HardSigmoid(Layer):
+    """y = min(max(alpha * x + beta, 0), 1)"""
+
+    stem, op = "hsigmoid", "HardSigmoid"
+    settings = ("alpha", "beta")
+
+    def __init__(self, alpha: float = 1 / 6, beta: float = 0.5) -> None:
+        self.alpha = real("HardSigmoid", "alpha", alpha)
+        self.beta = real("HardSigmoid", "beta", beta)
+
+
+class Tanh(Layer):
+    """y = tanh(x)"""
+
+    stem, op = "tanh", "Tanh"
+
+
+class SiLU(Layer):
+    """y = x * sigmoid(x), also called Swish (Elfwing, Uchibe, Doya 2017)."""
+
+    stem, op = "silu", "Silu"
+
+
+class HardSwish(Layer):
+    """y = x * min(max(x / 6 + 1 / 2, 0), 1) (Howard et al. 2019)."""
+
+    stem, op = "hswish", "HardSwish"
+
+
+class GELU(Layer):
+    """y = x * P(Z <= x), Z standard normal (Hendrycks, Gimpel 2016).
+
+    approximate: "none" or "tanh", see `functional.gelu`.
+    """
+
+    stem, op = "gelu", "Gelu"
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = one_of("GELU", "approximate", approximate, ("none", "tanh"))
+        if self.approximate == "tanh":
+            self.op = "GeluTanh"
