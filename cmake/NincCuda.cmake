@@ -81,7 +81,8 @@ include(NincCudaTools)
 # -fmad=false as -ffp-contract=off for the host: a product and a sum are fused where the source says
 # fma and nowhere else.
 set(NINC_NVCC_FLAGS -std=c++20 -O3 -fmad=false -I ${PROJECT_SOURCE_DIR}
-                    -I ${PROJECT_SOURCE_DIR}/cpp/include ${NINC_NVCC_HOST})
+                    -I ${PROJECT_SOURCE_DIR}/cpp -I ${PROJECT_SOURCE_DIR}/cpp/include
+                    ${NINC_NVCC_HOST})
 if(NINC_WERROR)
   list(APPEND NINC_NVCC_FLAGS -Werror all-warnings)
 endif()

@@ -6,9 +6,10 @@
 namespace ninc::python {
 
 void DefineControl(pybind11::module_& module);       // control_binding.cc
-void DefineConvolutions(pybind11::module_& module);  // functional_conv.cc
-void DefinePooling(pybind11::module_& module);       // functional_pool.cc
-void DefineOperations(pybind11::module_& module);    // functional_ops.cc
+void DefineConvolutions(pybind11::module_& module);  // functional/convolution.cc
+void DefinePooling(pybind11::module_& module);       // functional/pooling.cc
+void DefineElementwise(pybind11::module_& module);   // functional/elementwise.cc
+void DefineOperations(pybind11::module_& module);    // functional/operations.cc
 void DefineModel(pybind11::module_& module);         // model_binding.cc
 void DefineDeviceArrays(pybind11::module_& module);  // device_arrays.cc
 void DefineTrainer(pybind11::module_& module);       // trainer_binding.cc

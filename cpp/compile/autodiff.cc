@@ -41,6 +41,7 @@ class Differentiation {
 
   // The gradient of a step's result.
   ValueId gradient(ValueId v) const { return gradients_[v]; }
+  const Shape& shape(ValueId v) const { return program_.values[v].shape; }
   // A new value of v's shape.
   ValueId Like(ValueId v) { return program_.AddArena(program_.values[v].shape); }
 

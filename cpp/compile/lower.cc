@@ -118,16 +118,13 @@ class Lowering {
   ValueId Parameter(NodeId id, std::string_view field) {
     const int32_t number = Number(id, field);
     if (number < 0) return kNoValue;
-    ValueId& value = parameter_values_[number];
-    if (value == kNoValue) {
-      int64_t size = 1;
-      for (int64_t dim : specs_[number].dims) size *= dim;
-      value = program_.AddValue({.kind = ValueKind::kParameter,
-                                 .shape = {1, 1, 1, size},
-                                 .bytes = static_cast<size_t>(size) * sizeof(float),
-                                 .index = number});
-    }
-    return value;
+    int64_t size = 1;
+    for (int64_t dim : specs_[number].dims) size *= dim;
+    return Parameter(number, {1, 1, 1, size});
+  }
+  // The node's result is its parameter.
+  void PassParameter(NodeId id, std::string_view field) {
+    values_[id] = Parameter(Number(id, field), shape(id));
   }
   bool Frozen(NodeId id, std::string_view field) const {
     return options_.frozen.Contains(Number(id, field));
@@ -153,6 +150,17 @@ class Lowering {
   }
 
  private:
+  ValueId Parameter(int32_t number, const Shape& shape) {
+    ValueId& value = parameter_values_[number];
+    if (value == kNoValue) {
+      value = program_.AddValue({.kind = ValueKind::kParameter,
+                                 .shape = shape,
+                                 .bytes = static_cast<size_t>(shape.size()) * sizeof(float),
+                                 .index = number});
+    }
+    return value;
+  }
+
   static constexpr NodeId kNobody = -1, kSeveral = -2;
 
   // consumer_[id]: the one node that reads id and may swallow it, or why there is none. The output
@@ -222,6 +230,10 @@ class Lowering {
 
 Result<Program> Lower(const Graph& graph, const Shape& input, const PlanOptions& options) {
   NINC_ASSIGN_OR_RETURN(std::vector<Shape> shapes, graph.InferShapes(input, options.output));
+  if (shapes[options.output].n != input.n) {
+    return InvalidShape("its value is a constant, which no picture changes")
+        .At(graph.Label(options.output));
+  }
   return Lowering(graph, options, std::move(shapes)).Run();
 }
 

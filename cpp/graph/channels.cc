@@ -1,5 +1,6 @@
 // How many channels a network takes and gives, from what its layers say. Shapes need a height and a
 // width; this needs neither, so that a program can ask before it has a picture.
+#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "ninc/graph.h"
+#include "ops/ops.h"
 
 namespace ninc {
 namespace {
@@ -95,11 +97,10 @@ class ChannelWalk {
     flat.known = flat.known && In().is_pixel;
     return flat;
   }
-  Channels Of(const op::Add&) {
-    const Channels a = In(0), b = In(1);
-    if (a.known && b.known) Solve(a.times - b.times, a.plus - b.plus, 0);
-    return a.known && (a.times == 0 || !b.known) ? a : b;
-  }
+  Channels Of(const op::Add&) { return Both(); }
+  Channels Of(const op::Sub&) { return Both(); }
+  Channels Of(const op::Mul&) { return Both(); }
+  Channels Of(const op::Div&) { return Both(); }
   Channels Of(const op::Concat&) const {
     Channels sum{.is_pixel = In().is_pixel};
     for (size_t i = 0; i < graph_.node(node_).inputs.size(); ++i) {
@@ -113,6 +114,7 @@ class ChannelWalk {
   }
   Channels Of(const op::Relu&) const { return In(); }
   Channels Of(const op::Relu6&) const { return In(); }
+  Channels Of(const op::Clip&) const { return In(); }
   template <Function kFunction>
   Channels Of(const op::Elementwise<kFunction>&) const {
     return In();
@@ -123,6 +125,49 @@ class ChannelWalk {
   Channels Of(const op::AvgPool2d&) const { return NotPixel(In()); }
   Channels Of(const op::GlobalAvgPool2d&) const { return Pixel(In()); }
   Channels Of(const op::GlobalMaxPool2d&) const { return Pixel(In()); }
+
+  Channels Of(const op::PRelu& op) {
+    if (op.channels != 1) Takes(op.channels);
+    return In();
+  }
+  Channels Of(const op::Slice& op) const {
+    Channels x = In();
+    if (op.channels.begin == 0 && op.channels.end == op::Range::kToTheEnd &&
+        op.channels.step == 1) {
+      return x;
+    }
+    const Result<Shape> y = x.known && x.times == 0
+                                ? OpRule<op::Slice>::OutputShape({.channels = op.channels},
+                                                                 std::array{Shape{1, 1, 1, x.plus}})
+                                : Result<Shape>(InvalidArgument("not known"));
+    x.known = y.ok();
+    if (y.ok()) x.plus = y->c;
+    return x;
+  }
+  Channels Of(const op::Pad& op) const {
+    Channels x = NotPixel(In());
+    x.plus += op.channels.before + op.channels.after;
+    return x;
+  }
+  Channels Of(const op::ChannelShuffle&) const { return In(); }
+  Channels Of(const op::LocalResponseNorm&) const { return In(); }
+  static Channels Of(const op::Constant& op) {
+    return {.plus = op.channels, .is_pixel = op.height == 1 && op.width == 1};
+  }
+
+  // Of two inputs of as many channels, or of one that stands for any number.
+  Channels Both() {
+    const Channels a = In(0), b = In(1);
+    const auto one = [](const Channels& x) { return x.known && x.times == 0 && x.plus == 1; };
+    Channels both = a.known && (a.times == 0 || !b.known) ? a : b;
+    if (one(a) || one(b)) {
+      both = one(a) ? b : a;
+    } else if (a.known && b.known) {
+      Solve(a.times - b.times, a.plus - b.plus, 0);
+    }
+    both.is_pixel = a.is_pixel && b.is_pixel;
+    return both;
+  }
 
   const Channels& In(size_t i = 0) const { return values_[graph_.node(node_).inputs[i]]; }
 

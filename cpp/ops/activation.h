@@ -1,7 +1,10 @@
-// Relu, Relu6: y = min(max(x, 0), limit), element by element; NaN stays NaN.
-//     dx = dy where 0 < y, and y < 6 for Relu6, else 0
+// Relu, Relu6, Clip: y = min(max(x, low), high), element by element; NaN stays NaN.
+//     dx = dy where low < y < high, else 0
 // Where one follows a convolution, a batch norm or a sum, that step applies it.
 #pragma once
+
+#include <cmath>
+#include <string>
 
 #include "ops/rule/op_rule.h"
 
@@ -26,35 +29,47 @@ struct ActivationBackward {
 };
 }  // namespace step
 
-struct ActivationRule : NoFields, NoParameters, KeepsShape {
-  static Status LowerAs(Activation activation, NodeId id, auto& to) {
-    to.Emit(step::ActivationForward{activation, to.input(id), to.NewValue(id)}, {id});
+template <class Op>
+struct ActivationRule : NoParameters, KeepsShape {
+  static Status Lower(const Op& op, NodeId id, auto& to) {
+    to.Emit(step::ActivationForward{OpRule<Op>::AsActivation(op), to.input(id), to.NewValue(id)},
+            {id});
     return {};
   }
 };
 
 template <>
-struct OpRule<op::Relu> : ActivationRule {
+struct OpRule<op::Relu> : NoFields, ActivationRule<op::Relu> {
   static constexpr OpFace kFace{.name = "Relu"};
-  static constexpr Activation kActivation{Activation::Kind::kRelu};
   using Steps = StepList<step::ActivationForward, step::ActivationBackward>;
-  static Status Lower(const op::Relu&, NodeId id, auto& to) { return LowerAs(kActivation, id, to); }
+  static Activation AsActivation(const op::Relu&) { return kRelu; }
 };
 
 template <>
-struct OpRule<op::Relu6> : ActivationRule {
+struct OpRule<op::Relu6> : NoFields, ActivationRule<op::Relu6> {
   static constexpr OpFace kFace{.name = "Relu6"};
-  static constexpr Activation kActivation{Activation::Kind::kRelu6};
   using Steps = StepList<>;
-  static Status Lower(const op::Relu6&, NodeId id, auto& to) {
-    return LowerAs(kActivation, id, to);
+  static Activation AsActivation(const op::Relu6&) { return kRelu6; }
+};
+
+template <>
+struct OpRule<op::Clip> : ActivationRule<op::Clip> {
+  static constexpr OpFace kFace{.name = "Clip"};
+  using Steps = StepList<>;
+  static void VisitFields(op::Clip& op, auto& visit) {
+    visit.Real("low", op.low, std::isfinite(op.low), "the finite numbers");
+    visit.Real("high", op.high, std::isfinite(op.high), "the finite numbers");
   }
+  static std::string Check(const op::Clip& op) {
+    return op.low <= op.high ? "" : "low is above high";
+  }
+  static Activation AsActivation(const op::Clip& op) { return {op.low, op.high}; }
 };
 
 // The gradient of an activation's input, where y is its output.
 inline ValueId BeforeActivation(Activation activation, ValueId y, auto& to) {
   const ValueId dy = to.gradient(y);
-  if (activation == Activation{}) return dy;
+  if (activation == kNoActivation) return dy;
   const ValueId dx = to.Like(y);
   to.Emit(step::ActivationBackward{activation, dy, y, dx, kNoValue});
   return dx;

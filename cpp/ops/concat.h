@@ -23,9 +23,9 @@ struct OpRule<op::Concat> : NoFields, NoParameters {
     Shape output = x[0];
     output.c = 0;
     for (const Shape& shape : x) {
-      if (shape.h != output.h || shape.w != output.w) {
-        return InvalidShape("expected inputs of one height and width, got " + x[0].ToString() +
-                            " and " + shape.ToString());
+      if (shape.n != output.n || shape.h != output.h || shape.w != output.w) {
+        return InvalidShape("expected inputs of one batch, height and width, got " +
+                            x[0].ToString() + " and " + shape.ToString());
       }
       output.c += shape.c;
     }

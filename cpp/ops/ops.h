@@ -2,10 +2,12 @@
 #pragma once
 
 #include "ops/activation.h"
-#include "ops/add.h"
 #include "ops/avg_pool2d.h"
 #include "ops/batch_norm2d.h"
+#include "ops/binary.h"
+#include "ops/channel_shuffle.h"
 #include "ops/concat.h"
+#include "ops/constant.h"
 #include "ops/conv2d.h"
 #include "ops/dropout.h"
 #include "ops/elementwise/elementwise.h"
@@ -14,8 +16,11 @@
 #include "ops/global_max_pool2d.h"
 #include "ops/input.h"
 #include "ops/linear.h"
+#include "ops/local_response_norm.h"
 #include "ops/max_pool2d.h"
+#include "ops/prelu.h"
 #include "ops/softmax.h"
+#include "ops/window.h"
 
 namespace ninc {
 
@@ -27,9 +32,9 @@ void VisitFields(Op& op, Visitor& visit) {
 
 // The activation that an operation is; none for other operations.
 inline Activation ActivationOf(const Op& op) {
-  return VisitOp(op, [](auto rule, const auto&) {
-    if constexpr (requires { rule.kActivation; }) return rule.kActivation;
-    return Activation{};
+  return VisitOp(op, [](auto rule, const auto& fields) {
+    if constexpr (requires { rule.AsActivation(fields); }) return rule.AsActivation(fields);
+    return kNoActivation;
   });
 }
 

@@ -1,17 +1,18 @@
 #include "reference/activation.h"
 
+#include <cmath>
+
 namespace ninc::reference {
 
 double Activated(Activation activation, double x) {
-  if (activation.kind == Activation::Kind::kNone) return x;
-  if (x < 0.0) return 0.0;
-  return activation.kind == Activation::Kind::kRelu6 && x > 6.0 ? 6.0 : x;
+  if (x < activation.low) return activation.low;
+  return x > activation.high ? activation.high : x;
 }
 
 double Slope(Activation activation, double y) {
-  if (activation.kind == Activation::Kind::kNone) return 1.0;
-  if (y <= 0.0) return 0.0;
-  return activation.kind == Activation::Kind::kRelu6 && y >= 6.0 ? 0.0 : 1.0;
+  const bool at_low = y <= activation.low && !std::isinf(activation.low);
+  const bool at_high = y >= activation.high && !std::isinf(activation.high);
+  return at_low || at_high ? 0.0 : 1.0;
 }
 
 std::vector<double> ActivationForward(Activation activation, const Values& x) {

@@ -61,7 +61,7 @@ std::vector<float> DrawNormal(uint64_t seed, const std::string& name, size_t cou
 }
 
 // O×I×R×S or O×I; biases and what batch norm has are no matrices.
-bool IsWeight(const ParameterSpec& spec) { return spec.dims.size() >= 2; }
+bool IsWeight(const ParameterSpec& spec) { return spec.trainable && spec.dims.size() >= 2; }
 
 // He, Zhang, Ren, Sun 2015, equation 10.
 double HesDeviation(const ParameterSpec& spec) {

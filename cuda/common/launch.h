@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -74,16 +75,10 @@ class RowSplits {
 
 // See Limits.
 inline Limits MakeLimits(Activation activation) {
-  constexpr float kNoLimit = std::numeric_limits<float>::quiet_NaN();
-  switch (activation.kind) {
-    case Activation::Kind::kNone:
-      break;
-    case Activation::Kind::kRelu:
-      return {0.0f, kNoLimit};
-    case Activation::Kind::kRelu6:
-      return {0.0f, 6.0f};
-  }
-  return {kNoLimit, kNoLimit};
+  const auto limit = [](float value) {
+    return std::isinf(value) ? std::numeric_limits<float>::quiet_NaN() : value;
+  };
+  return {limit(activation.low), limit(activation.high)};
 }
 
 }  // namespace ninc::cuda

@@ -7,7 +7,7 @@ namespace ninc::cuda {
 
 Compiled Compile(const step::ActivationForward& step, const CompileContext& context) {
   const int64_t count = context.shape(step.x).size();
-  if (step.activation.kind == Activation::Kind::kNone) {
+  if (step.activation == kNoActivation) {
     return Kernel{[step, bytes = static_cast<size_t>(count) * sizeof(float)](const Run& run) {
       const float* x = run.In(step.x);
       float* y = run.Out(step.y);
@@ -32,7 +32,7 @@ Compiled Compile(const step::ActivationBackward& step, const CompileContext& con
     const Limits limits = MakeLimits(step.activation);
     const float *dy = run.In(step.dy), *y = run.In(step.y);
     float *dx = run.Out(step.dx), *dbias = run.Out(step.dbias);
-    if (step.activation.kind == Activation::Kind::kNone) {
+    if (step.activation == kNoActivation) {
       y = dy;  // without limits nothing depends on it, and it may be null
       if (dx == dy) dx = nullptr;
     }

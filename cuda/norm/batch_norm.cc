@@ -106,7 +106,7 @@ Compiled Compile(const step::BatchNormBackward& step, const CompileContext& cont
     const float* weight = run.In(step.weight);
     float *dx = run.Out(step.dx), *partial = run.scratch().shared();
     // Without an activation nothing depends on y, which may be missing then.
-    if (step.activation.kind == Activation::Kind::kNone) y = dy;
+    if (step.activation == kNoActivation) y = dy;
     const Limits limits = MakeLimits(step.activation);
     const RowSplit& sum = sums.For(dy, x, y, mean);
     NINC_RETURN_IF_ERROR(

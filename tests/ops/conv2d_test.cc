@@ -46,7 +46,7 @@ step::Conv2d ForwardStep(const Conv2dProblem& p, bool bias, Activation activatio
 TEST(Conv2dTest, Forward) {
   uint32_t seed = 0;
   for (const Conv2dProblem& problem : Problems()) {
-    const Activation activation = kActivations[++seed % 3];
+    const Activation activation = kActivations[++seed % std::size(kActivations)];
     const std::vector<float> x = Random(problem.input.size(), seed);
     const std::vector<float> weight = Random(problem.weight_size(), seed + 1);
     const std::vector<float> bias = Random(seed % 2 == 0 ? problem.out_channels : 0, seed + 2);
@@ -74,7 +74,7 @@ TEST(Conv2dTest, Forward) {
 TEST(Conv2dTest, BackwardData) {
   uint32_t seed = 100;
   for (const Conv2dProblem& problem : Problems()) {
-    const Activation activation = kActivations[++seed % 3];
+    const Activation activation = kActivations[++seed % std::size(kActivations)];
     const std::vector<float> x = Random(problem.input.size(), seed + 2, -3.0f, 9.0f);
     const std::vector<float> dy = Random(problem.output().size(), seed);
     const std::vector<float> weight = Random(problem.weight_size(), seed + 1);

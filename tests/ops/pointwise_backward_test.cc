@@ -17,7 +17,6 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
   const Conv2dProblem first =
       ConvCase{.n = 8, .c = 33, .h = 53, .w = 41, .k = 20, .r = 1, .s = 1}.problem();
   const std::vector<Conv2dProblem> problems = {second, first};
-  const Activation relu{Activation::Kind::kRelu};
   const std::vector<float> dy = Random(second.output().size(), 1);
   const std::vector<float> x2 = Random(second.input.size(), 2), x1 = Random(first.input.size(), 3);
   const std::vector<float> w2 = Random(second.weight_size(), 4),
@@ -40,7 +39,7 @@ TEST(PointwiseBackwardTest, MatchesTheReference) {
           const StepArray dw2 = call.Out(second.weight_size()), dw1 = call.Out(first.weight_size());
           const StepArray db2 = call.Out(second.out_channels), db1 = call.Out(first.out_channels);
           call.Run(
-              step::PointwiseBackward{problems, {{2, 3, relu, 4, 5}, {6, 7, relu, 8, 9}}, 0, 1},
+              step::PointwiseBackward{problems, {{2, 3, kRelu, 4, 5}, {6, 7, kRelu, 8, 9}}, 0, 1},
               {call.In(dy), out, call.In(x2), call.In(w2), dw2, db2, call.In(x1), call.In(w1), dw1,
                db1});
         },

@@ -25,10 +25,9 @@
 namespace ninc::test {
 
 inline constexpr double kUnitRoundoff = 0x1p-24;  // of float32, rounding to nearest
-inline constexpr Activation kNone{Activation::Kind::kNone};
-inline constexpr Activation kRelu{Activation::Kind::kRelu};
-inline constexpr Activation kRelu6{Activation::Kind::kRelu6};
-inline constexpr Activation kActivations[] = {kNone, kRelu, kRelu6};
+inline constexpr Activation kNone = kNoActivation;
+inline constexpr Activation kClip{-0.25f, 0.5f};
+inline constexpr Activation kActivations[] = {kNone, kRelu, kRelu6, kClip};
 
 // Reproducible values, uniform in [low, high).
 inline std::vector<float> Random(int64_t count, uint32_t seed, float low = -1.0f,

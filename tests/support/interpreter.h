@@ -16,11 +16,14 @@
 #include "ninc/model.h"
 #include "reference/activation.h"
 #include "reference/batch_norm.h"
+#include "reference/binary.h"
 #include "reference/conv2d.h"
 #include "reference/dropout.h"
 #include "reference/elementwise.h"
+#include "reference/local_response_norm.h"
 #include "reference/pool2d.h"
 #include "reference/softmax.h"
+#include "reference/window.h"
 
 namespace ninc::test {
 
@@ -70,12 +73,12 @@ class Interpreter {
 
   // The values of all nodes; x: N×C×H×W.
   std::vector<Map> Run(const Shape& input, const std::vector<float>& x) {
-    const std::vector<Shape> shapes = graph_.InferShapes(input).value();
+    shapes_ = graph_.InferShapes(input).value();
     maps_ = {Map::FromNchw(input, x)};
     dropouts_ = 0;
     for (node_ = 1; node_ < static_cast<NodeId>(graph_.nodes().size()); ++node_) {
-      maps_.emplace_back(shapes[node_], std::visit([&](const auto& op) { return Eval(op); },
-                                                   graph_.node(node_).op));
+      maps_.emplace_back(shapes_[node_], std::visit([&](const auto& op) { return Eval(op); },
+                                                    graph_.node(node_).op));
     }
     return maps_;
   }
@@ -90,6 +93,7 @@ class Interpreter {
 
   const Map& in(size_t index = 0) const { return maps_[graph_.node(node_).inputs[index]]; }
   const Values& x() const { return in().data; }
+  const Shape& shape() const { return shapes_[node_]; }
   const Values& Parameter(const char* field) const {
     static const Values none;
     const std::string name = graph_.node(node_).name + "." + field;
@@ -133,12 +137,9 @@ class Interpreter {
     return reference::ScaleShift(op.channels, x(), folded.scale, folded.shift, kNone);
   }
 
-  Values Eval(const op::Relu&) {
-    return reference::ActivationForward({Activation::Kind::kRelu}, x());
-  }
-  Values Eval(const op::Relu6&) {
-    return reference::ActivationForward({Activation::Kind::kRelu6}, x());
-  }
+  Values Eval(const op::Relu&) { return reference::ActivationForward(kRelu, x()); }
+  Values Eval(const op::Relu6&) { return reference::ActivationForward(kRelu6, x()); }
+  Values Eval(const op::Clip& op) { return reference::ActivationForward({op.low, op.high}, x()); }
 
   template <Function kFunction>
   Values Eval(const op::Elementwise<kFunction>& op) {
@@ -172,7 +173,37 @@ class Interpreter {
     return training_ ? reference::Dropout(op.p, dropouts_++, *training_, x()) : x();
   }
 
-  Values Eval(const op::Add&) { return reference::Add(kNone, x(), in(1).data); }
+  Values Both(BinaryFunction function) const {
+    return reference::BinaryForward(function, in(0).shape, x(), in(1).shape, in(1).data, shape());
+  }
+  Values Eval(const op::Add&) { return Both(BinaryFunction::kAdd); }
+  Values Eval(const op::Sub&) { return Both(BinaryFunction::kSub); }
+  Values Eval(const op::Mul&) { return Both(BinaryFunction::kMul); }
+  Values Eval(const op::Div&) { return Both(BinaryFunction::kDiv); }
+
+  Values Eval(const op::PRelu&) {
+    return reference::PReluForward(in().shape.c, x(), Parameter("weight"));
+  }
+  Values Eval(const op::Constant&) { return Parameter("value"); }
+  Values Eval(const op::Slice& op) {
+    const auto axis = [](const op::Range& range, int64_t size) {
+      return reference::Axis{range.begin < 0 ? range.begin + size : range.begin, range.step};
+    };
+    const Shape& from = in().shape;
+    return reference::Window(
+        {axis(op.height, from.h), axis(op.width, from.w), axis(op.channels, from.c)}, 0.0, from,
+        x(), shape());
+  }
+  Values Eval(const op::Pad& op) {
+    return reference::Window({{{-op.height.before}, {-op.width.before}, {-op.channels.before}}},
+                             op.value, in().shape, x(), shape());
+  }
+  Values Eval(const op::ChannelShuffle& op) {
+    return reference::ChannelShuffle(in().shape.c, op.groups, x());
+  }
+  Values Eval(const op::LocalResponseNorm& op) {
+    return reference::LocalResponseNorm({op.size, op.alpha, op.beta, op.k}, in().shape.c, x());
+  }
   Values Eval(const op::Concat&) {
     Values y;
     for (int64_t pixel = 0; pixel < in().shape.pixels(); ++pixel)
@@ -191,6 +222,7 @@ class Interpreter {
   const Graph& graph_;
   const std::vector<ParameterSpec>& specs_;
   std::optional<DropoutKey> training_;
+  std::vector<Shape> shapes_;
   std::vector<Map> maps_;
   NodeId node_ = 0;
   uint32_t dropouts_ = 0;

@@ -125,8 +125,8 @@ Result<std::vector<double>> TimeConv2d(const Conv2dProblem& problem, Pass pass, 
   const auto run = [&] {
     switch (pass) {
       case Pass::kForward:
-        return cpu::Conv2dForward(conv, x.as<float>(), packed.as<float>(), bias.as<float>(),
-                                  {Activation::Kind::kRelu}, y.as<float>(), workspace);
+        return cpu::Conv2dForward(conv, x.as<float>(), packed.as<float>(), bias.as<float>(), kRelu,
+                                  y.as<float>(), workspace);
       case Pass::kBackwardData:
         return cpu::Conv2dBackwardData(conv, y.as<float>(), packed.as<float>(), nullptr, {},
                                        x.as<float>(), workspace);

@@ -88,7 +88,7 @@ WorkspaceSize ActivationBackwardWorkspace(int64_t rows, int64_t channels) {
 void ActivationBackward(Target target, int64_t rows, int64_t channels, Activation activation,
                         const float* dy, const float* y, float* dx, float* dbias,
                         const Workspace& workspace) {
-  if (activation.kind == Activation::Kind::kNone) {
+  if (activation == kNoActivation) {
     y = dy;  // not looked at, and may be null
     if (dx == dy) dx = nullptr;
   }

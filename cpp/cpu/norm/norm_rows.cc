@@ -75,7 +75,7 @@ HWY_INLINE void JoinNearRows(const float* const* rows, int64_t count, int64_t se
 template <bool kReadsY, class Kind, class Slice>
 HWY_INLINE V GradientOf(Kind kind, const Slice& slice, V dy, const float* y, int64_t i, V centred,
                         V scale, V bias, int v) {
-  if constexpr (Kind::value == Activation::Kind::kNone) return dy;
+  if constexpr (!Kind::kLimited) return dy;
   if constexpr (kReadsY) return Masked(kind, dy, slice.Load(y + i, v));
   return Masked(kind, dy, hn::MulAdd(centred, scale, bias));
 }
@@ -85,7 +85,7 @@ HWY_INLINE void AddSums(Kind kind, const Normalization& norm, const NormGradient
                         float* sums) {
   ForEachSlice<2>(block.channels, [&](int64_t c, auto slice) HWY_ATTR {
     constexpr int kV = decltype(slice)::kVectors;
-    constexpr bool kMasks = !kReadsY && Kind::value != Activation::Kind::kNone;
+    constexpr bool kMasks = !kReadsY && Kind::kLimited;
     V sum[kV], product[kV], centre[kV], scale[kV], bias[kV];
     for (int v = 0; v < kV; ++v) {
       sum[v] = product[v] = hn::Zero(D());
@@ -115,7 +115,7 @@ HWY_INLINE void AddSums(Kind kind, const Normalization& norm, const NormGradient
 template <bool kReadsY, class Kind>
 HWY_INLINE void InputGradient(Kind kind, const Normalization& norm, const NormGradientRows& block,
                               const float* offset, const float* slope, float* dz) {
-  constexpr bool kMasks = !kReadsY && Kind::value != Activation::Kind::kNone;
+  constexpr bool kMasks = !kReadsY && Kind::kLimited;
   for (int64_t row = 0; row < block.rows; ++row) {
     ForEachSlice<1>(block.channels, [&](int64_t c, auto slice) HWY_ATTR {
       const int64_t i = row * block.channels + c;

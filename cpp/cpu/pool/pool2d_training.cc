@@ -105,7 +105,7 @@ HWY_INLINE void TraceMaximum(Kind kind, const PoolWindows& windows, int64_t p, i
     }
     for (int v = 0; v < kV; ++v) {
       slice.Store(best[v], y + c, v);
-      if constexpr (Kind::value != Activation::Kind::kNone) {
+      if constexpr (Kind::kLimited) {
         const auto at_limit = hn::RebindMask(DI(), AtLimit(kind, best[v]));
         place[v] = hn::IfThenElse(at_limit, hn::Set(DI(), kMasked), place[v]);
       }
@@ -167,7 +167,7 @@ void PoolAndDrop(const TrainingPoolProblem& problem, const DropoutMask* mask, Sp
                            AverageWindow(windows, p, q, image, y + to);
                          }
                        }
-                       if constexpr (decltype(kind)::value != Activation::Kind::kNone) {
+                       if constexpr (decltype(kind)::kLimited) {
                          if (!maximum) {
                            const int64_t from = p * in.h / out.h, until = (p + 1) * in.h / out.h;
                            TracePassed(kind, (until - from) * in.w, in.c, image + from * row_size,

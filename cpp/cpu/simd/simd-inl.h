@@ -94,34 +94,24 @@ HWY_INLINE void ForEachSlice(int64_t count, Step step) {
   }
 }
 
-// Runs body(kind) with the activation's kind as a compile-time constant.
-template <Activation::Kind kKind>
-struct KindTag {
-  static constexpr Activation::Kind value = kKind;
+// Activations, each kind a type, so that a loop is compiled for each: none, ReLU, which most
+// networks have, and any limits.
+struct NoLimits {
+  static constexpr bool kLimited = false;
 };
+struct FromZero {
+  static constexpr bool kLimited = true;
+};
+struct Between {
+  static constexpr bool kLimited = true;
+  float low, high;
+};
+// Runs body(kind) with the activation's kind.
 template <class Body>
 HWY_INLINE void WithKind(Activation activation, Body body) {
-  switch (activation.kind) {
-    case Activation::Kind::kNone:
-      return body(KindTag<Activation::Kind::kNone>());
-    case Activation::Kind::kRelu:
-      return body(KindTag<Activation::Kind::kRelu>());
-    case Activation::Kind::kRelu6:
-      return body(KindTag<Activation::Kind::kRelu6>());
-  }
-}
-
-// min(max(x, 0), limit). Comparisons with NaN are false, so NaN stays; Highway's own Max and Min
-// treat it differently on every target.
-template <class Kind>
-HWY_INLINE V Activated(Kind, V x) {
-  if constexpr (Kind::value == Activation::Kind::kNone) return x;
-  x = hn::IfThenZeroElse(hn::Lt(x, hn::Zero(D())), x);
-  if constexpr (Kind::value == Activation::Kind::kRelu6) {
-    const V six = hn::Set(D(), 6.0f);
-    x = hn::IfThenElse(hn::Gt(x, six), six, x);
-  }
-  return x;
+  if (activation == kNoActivation) return body(NoLimits());
+  if (activation == kRelu) return body(FromZero());
+  body(Between{activation.low, activation.high});
 }
 
 // min(max(x, low), high), NaN for NaN. x86's instructions give their second operand where one is
@@ -136,24 +126,28 @@ HWY_INLINE V Clamped(V x, V low, V high) {
 #endif
 }
 
+// Comparisons with NaN are false, so NaN stays; Highway's own Max treats it differently on every
+// target.
+HWY_INLINE V Activated(NoLimits, V x) { return x; }
+HWY_INLINE V Activated(FromZero, V x) { return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(D())), x); }
+HWY_INLINE V Activated(Between limits, V x) {
+  return Clamped(x, hn::Set(D(), limits.low), hn::Set(D(), limits.high));
+}
+
 // Whether y is at a limit of the activation that gave it: there the gradient is 0.
-template <class Kind>
-HWY_INLINE M AtLimit(Kind, V y) {
-  static_assert(Kind::value != Activation::Kind::kNone);
-  M at_limit = hn::Le(y, hn::Zero(D()));
-  if constexpr (Kind::value == Activation::Kind::kRelu6) {
-    at_limit = hn::Or(at_limit, hn::Ge(y, hn::Set(D(), 6.0f)));
-  }
-  return at_limit;
+HWY_INLINE M AtLimit(FromZero, V y) { return hn::Le(y, hn::Zero(D())); }
+HWY_INLINE M AtLimit(Between limits, V y) {
+  return hn::Or(hn::Le(y, hn::Set(D(), limits.low)), hn::Ge(y, hn::Set(D(), limits.high)));
 }
 
 // The gradient of what the activation was given, where it gave y.
 template <class Kind>
 HWY_INLINE V Masked(Kind kind, V dy, V y) {
-  if constexpr (Kind::value == Activation::Kind::kNone)
-    return dy;
-  else
+  if constexpr (Kind::kLimited) {
     return hn::IfThenZeroElse(AtLimit(kind, y), dy);
+  } else {
+    return dy;
+  }
 }
 
 // sums(c) = sum over tasks of partial(task, c), in the tasks' order.

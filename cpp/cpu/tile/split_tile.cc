@@ -126,7 +126,7 @@ void SetUpTiles() {
 void ReleaseTiles() { _tile_release(); }
 
 void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, int64_t count) {
-  const ActivationLimits limits(args.activation.kind);
+  const ActivationLimits limits(args.activation);
   const __m512 low = _mm512_set1_ps(limits.low), high = _mm512_set1_ps(limits.high);
   const __m512 stop = _mm512_set1_ps(limits.stop);
   for (int64_t j = 0; j < args.columns; j += kLanes) {
@@ -139,8 +139,8 @@ void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, in
       const __m512 sum = _mm512_load_ps(sums + i * sums_row + j);
       if (args.mask_base != nullptr) {
         const __m512 y = _mm512_maskz_loadu_ps(exist, args.mask_base + (out - args.out_base));
-        const __mmask16 at_limit = _mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_LE_OQ) |
-                                   _mm512_cmp_ps_mask(y, stop, _CMP_GE_OQ);
+        const __mmask16 at_limit =
+            _mm512_cmp_ps_mask(y, low, _CMP_LE_OQ) | _mm512_cmp_ps_mask(y, stop, _CMP_GE_OQ);
         _mm512_mask_storeu_ps(out, exist,
                               _mm512_maskz_mov_ps(static_cast<__mmask16>(~at_limit), sum));
       } else {

@@ -34,13 +34,13 @@ template <int kR, int kV, class Slice>
 HWY_INLINE void Finish(const TileArgs& args, int v, Slice slice, const V (&acc)[kR][kV]) {
   float* const* const out = args.out;
   const int64_t column = args.column + v * kLanes;
-  const ActivationLimits limits(args.last ? args.activation.kind : Activation::Kind::kNone);
+  const ActivationLimits limits(args.last ? args.activation : kNoActivation);
   if (args.last && args.mask_base != nullptr) {
-    const V stop = hn::Set(D(), limits.stop);
+    const V low = hn::Set(D(), limits.low), stop = hn::Set(D(), limits.stop);
     NINC_UNROLL for (int i = 0; i < kR; ++i) {
       float* const to = out[i] + column;
       const V y = slice.Load(args.mask_base + (to - args.out_base));
-      const M at_limit = hn::Or(hn::Le(y, hn::Zero(D())), hn::Ge(y, stop));
+      const M at_limit = hn::Or(hn::Le(y, low), hn::Ge(y, stop));
       slice.Store(hn::IfThenZeroElse(at_limit, acc[i][v]), to);
     }
     return;

@@ -47,16 +47,14 @@ struct TileShape {
   }
 };
 
-// Between which numbers an activation's outputs lie, and from which upwards (from 0 downwards) it
-// stops a gradient. Limits that let everything through stand for what has none, so that one
+// Between which numbers an activation's outputs lie, and from which upwards (from `low` downwards)
+// it stops a gradient. Limits that let everything through stand for what has none, so that one
 // epilogue serves all kinds and leaves the accumulators in their registers.
 struct ActivationLimits {
-  explicit ActivationLimits(Activation::Kind kind) {
-    if (kind != Activation::Kind::kNone) low = 0;
-    if (kind == Activation::Kind::kRelu6) high = stop = 6;
+  explicit ActivationLimits(Activation activation) : low(activation.low), high(activation.high) {
+    if (high < std::numeric_limits<float>::infinity()) stop = high;
   }
-  float low = -std::numeric_limits<float>::infinity();
-  float high = std::numeric_limits<float>::infinity();
+  float low, high;
   float stop = std::numeric_limits<float>::quiet_NaN();  // no number is at least NaN
 };
 

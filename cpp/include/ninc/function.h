@@ -1,4 +1,5 @@
-// Functions that are applied element by element, beyond those that are given by limits (Relu, Relu6).
+// Functions that are applied element by element, beyond those that are given by limits (Relu,
+// Relu6, Clip).
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,9 @@ enum class Function : uint8_t {
 };
 
 inline constexpr Function kFunctions[] = {
-    Function::kLeakyRelu, Function::kElu,       Function::kSigmoid,
-    Function::kHardSigmoid, Function::kTanh,    Function::kSilu,
-    Function::kHardSwish, Function::kGelu,      Function::kGeluTanh,
+    Function::kLeakyRelu,   Function::kElu,  Function::kSigmoid,
+    Function::kHardSigmoid, Function::kTanh, Function::kSilu,
+    Function::kHardSwish,   Function::kGelu, Function::kGeluTanh,
 };
 
 // What a function is told beside x, in the order of its operation's fields.
@@ -29,5 +30,8 @@ struct FunctionSettings {
   float a = 0.0f, b = 0.0f;
   bool operator==(const FunctionSettings&) const = default;
 };
+
+// Functions of two elements.
+enum class BinaryFunction : uint8_t { kAdd, kSub, kMul, kDiv };
 
 }  // namespace ninc

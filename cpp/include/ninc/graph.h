@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -39,6 +40,10 @@ struct BatchNorm2d {
 };
 struct Relu {};
 struct Relu6 {};
+struct Clip {  // to its limits; float32's ends stand for none
+  float low = std::numeric_limits<float>::lowest();
+  float high = std::numeric_limits<float>::max();
+};
 struct MaxPool2d {
   int64_t kernel_h = 2, kernel_w = 2;
   int64_t stride_h = 2, stride_w = 2;
@@ -61,7 +66,37 @@ struct Linear {  // on N×C×1×1; put a Flatten or a global pool before it
   int64_t in_features = 1, out_features = 1;
   bool bias = true;
 };
-struct Add {};      // two inputs of one shape
+struct Add {};  // two inputs, of one shape or of a size of 1 where they differ; likewise
+struct Sub {};
+struct Mul {};
+struct Div {};
+struct PRelu {
+  int64_t channels = 1;  // slopes: one for each channel, or one for all
+};
+struct Range {  // [begin, end), counted from the end where below 0, as in Python
+  static constexpr int64_t kToTheEnd = int64_t{1} << 20;
+  int64_t begin = 0, end = kToTheEnd, step = 1;
+};
+struct Slice {
+  Range channels, height, width;
+};
+struct Margin {  // below 0 takes away
+  int64_t before = 0, after = 0;
+};
+struct Pad {
+  Margin channels, height, width;
+  float value = 0.0f;
+};
+struct ChannelShuffle {
+  int64_t groups = 1;
+};
+struct Constant {  // 1×C×H×W, no inputs
+  int64_t channels = 1, height = 1, width = 1;
+};
+struct LocalResponseNorm {
+  int64_t size = 5;  // channels; odd
+  float alpha = 1e-4f, beta = 0.75f, k = 1.0f;
+};
 struct Concat {};   // along channels, two inputs or more
 struct Flatten {};  // N×C×H×W -> N×(C·H·W)×1×1 in the users' order C, H, W
 struct Softmax {};  // over channels
@@ -92,11 +127,13 @@ using Gelu = Elementwise<Function::kGelu>;
 using GeluTanh = Elementwise<Function::kGeluTanh>;
 }  // namespace op
 
-using Op = std::variant<op::Input, op::Conv2d, op::BatchNorm2d, op::Relu, op::Relu6, op::MaxPool2d,
-                        op::AvgPool2d, op::GlobalAvgPool2d, op::GlobalMaxPool2d, op::Dropout,
-                        op::Linear, op::Add, op::Concat, op::Flatten, op::Softmax, op::LeakyRelu, op::Elu,
-                        op::Sigmoid, op::HardSigmoid, op::Tanh, op::Silu, op::HardSwish, op::Gelu,
-                        op::GeluTanh>;
+using Op =
+    std::variant<op::Input, op::Conv2d, op::BatchNorm2d, op::Relu, op::Relu6, op::MaxPool2d,
+                 op::AvgPool2d, op::GlobalAvgPool2d, op::GlobalMaxPool2d, op::Dropout, op::Linear,
+                 op::Add, op::Sub, op::Mul, op::Div, op::Concat, op::Flatten, op::Softmax,
+                 op::PRelu, op::Slice, op::Pad, op::ChannelShuffle, op::Constant,
+                 op::LocalResponseNorm, op::Clip, op::LeakyRelu, op::Elu, op::Sigmoid,
+                 op::HardSigmoid, op::Tanh, op::Silu, op::HardSwish, op::Gelu, op::GeluTanh>;
 
 NINC_API std::string_view OpName(const Op& op);  // "Conv2d", as in the JSON form
 

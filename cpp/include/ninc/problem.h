@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,16 @@ struct Padding {
 };
 
 // What follows a product or sum at once, before its result leaves the registers:
-// y = min(max(x, 0), limit); NaN stays NaN.
+// y = min(max(x, low), high); NaN stays NaN. An infinite limit is none. Where y is a limit, the
+// gradient of x is 0.
 struct Activation {
-  enum class Kind : uint8_t { kNone, kRelu, kRelu6 };
-  Kind kind = Kind::kNone;
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
   bool operator==(const Activation&) const = default;
 };
+inline constexpr Activation kNoActivation{};
+inline constexpr Activation kRelu{0.0f};
+inline constexpr Activation kRelu6{0.0f, 6.0f};
 
 // The three products of a convolution layer (oneDNN's terms).
 enum class Pass : uint8_t { kForward, kBackwardData, kBackwardWeights };

@@ -10,20 +10,25 @@
 
 namespace ninc {
 
+// Of its own, so that code for an instruction set finds the table that it includes and not this
+// one.
+namespace elementwise_table {
 #define NINC_ELEMENTWISE inline
 #include "ops/elementwise/elementwise_table.inc"
 #undef NINC_ELEMENTWISE
+}  // namespace elementwise_table
+using elementwise_table::FunctionRow;
 
 // A function's name in a graph, "Silu".
 inline std::string_view Name(Function function) {
   std::string_view name;
-  WithRow(function, [&](auto row) { name = row.kName; });
+  elementwise_table::WithRow(function, [&](auto row) { name = row.kName; });
   return name;
 }
 // Whether its derivative is computed from its output, else from its input.
 inline bool SlopeIsOfOutput(Function function) {
   bool of_output = false;
-  WithRow(function, [&](auto row) { of_output = row.kOfOutput; });
+  elementwise_table::WithRow(function, [&](auto row) { of_output = row.kOfOutput; });
   return of_output;
 }
 
@@ -60,9 +65,9 @@ struct OpRule<op::Elementwise<kFunction>> : NoCheck, NoParameters, KeepsShape {
   using X = op::Elementwise<kFunction>;
   static constexpr OpFace kFace{.name = FunctionRow<kFunction>::kName};
   // One pair of steps serves all functions, and stands in the list of one of them.
-  using Steps = std::conditional_t<kFunction == Function::kLeakyRelu,
-                                   StepList<step::Elementwise, step::ElementwiseBackward>,
-                                   StepList<>>;
+  using Steps =
+      std::conditional_t<kFunction == Function::kLeakyRelu,
+                         StepList<step::Elementwise, step::ElementwiseBackward>, StepList<>>;
 
   static void VisitFields(X& op, auto& visit) {
     const auto number = [&](const char* name, float& value) {
@@ -84,8 +89,8 @@ struct Gradient<step::Elementwise> {
   static void Of(const step::Elementwise& forward, auto& to) {
     to.EmitToInput(forward.x, [&](ValueId dx) {
       const ValueId v = SlopeIsOfOutput(forward.function) ? forward.y : forward.x;
-      return step::ElementwiseBackward{forward.function, forward.settings,
-                                       to.gradient(forward.y), v, dx};
+      return step::ElementwiseBackward{forward.function, forward.settings, to.gradient(forward.y),
+                                       v, dx};
     });
   }
 };

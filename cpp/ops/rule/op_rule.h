@@ -59,7 +59,7 @@ concept OneOf = IsOneOf<Step>(List());
 //   OutputShape(const X&, Shapes) the output's shape, or why the inputs do not fit
 //   Lower(const X&, NodeId, to)   emits the node's steps; `to` is the Lowering of compile/lower.cc
 // and where it applies
-//   kActivation                   what it does to each element: it can be part of another step
+//   AsActivation(const X&)        what it does to each element: it can be part of another step
 //   kConvolution                  it is computed as a convolution
 // The bases below serve operations that have nothing to say to some of these.
 template <class X>

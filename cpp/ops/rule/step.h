@@ -34,20 +34,14 @@ struct StepSummary {
 
 // "relu"; empty for none.
 inline std::string Name(const Activation& activation) {
-  switch (activation.kind) {
-    case Activation::Kind::kNone:
-      return "";
-    case Activation::Kind::kRelu:
-      return "relu";
-    case Activation::Kind::kRelu6:
-      return "relu6";
-  }
-  return "";
+  if (activation == kNoActivation) return "";
+  if (activation == kRelu) return "relu";
+  return activation == kRelu6 ? "relu6" : "clip";
 }
 
 // "conv2d" -> "conv2d + relu"
 inline std::string With(const std::string& name, const Activation& activation) {
-  return activation == Activation{} ? name : name + " + " + Name(activation);
+  return activation == kNoActivation ? name : name + " + " + Name(activation);
 }
 
 }  // namespace ninc

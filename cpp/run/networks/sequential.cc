@@ -20,6 +20,12 @@ struct Stem {
   const char* operator()(const op::BatchNorm2d&) const { return "bn"; }
   const char* operator()(const op::Relu&) const { return "relu"; }
   const char* operator()(const op::Relu6&) const { return "relu"; }
+  const char* operator()(const op::Clip&) const { return "clip"; }
+  const char* operator()(const op::PRelu&) const { return "prelu"; }
+  const char* operator()(const op::Slice&) const { return "slice"; }
+  const char* operator()(const op::Pad&) const { return "pad"; }
+  const char* operator()(const op::ChannelShuffle&) const { return "shuffle"; }
+  const char* operator()(const op::LocalResponseNorm&) const { return "lrn"; }
   const char* operator()(const op::MaxPool2d&) const { return "pool"; }
   const char* operator()(const op::AvgPool2d&) const { return "pool"; }
   const char* operator()(const op::GlobalAvgPool2d&) const { return "gap"; }

@@ -141,6 +141,30 @@ def real(where: str, name: str, value: float) -> float:
         raise ArgumentError(f"{where}: {name} must be a number, got {shown(value)}") from None
 
 
+def limits(where: str, low: float, high: float) -> tuple[float, float]:
+    """Both as Python floats, low not above high; infinite ones are taken."""
+    lower, upper = real(where, "low", low), real(where, "high", high)
+    if not lower <= upper:
+        raise ArgumentError(
+            f"{where}: low must not be above high, got low {shown(low)} and high {shown(high)}"
+        )
+    return lower, upper
+
+
+def response_norm_settings(
+    where: str, size: int, alpha: float, beta: float, k: float
+) -> tuple[int, float, float, float]:
+    """Those of local response normalization; ArgumentError where one is out of range."""
+    if integer(where, "size", size) % 2 == 0:
+        raise ArgumentError(f"{where}: size must be odd, got {shown(size)}")
+    return (
+        int(size),
+        not_negative(where, "alpha", alpha),
+        not_negative(where, "beta", beta),
+        positive(where, "k", k),
+    )
+
+
 def _real_that(fits: Callable[[float], bool], needs: str) -> Callable[[str, str, float], float]:
     """A check as `real` is one, of numbers that also fit; NaN fits nothing."""
 

@@ -11,16 +11,32 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .. import _core
 from ..errors import ModelError
 
 Node = Mapping[str, Any]  # a node of the core's JSON
 
 # What gives as many channels as it takes, and maps of the same size.
-_KEEP = frozenset(("Relu", "Relu6", "Dropout", "Softmax"))
+_KEEP = frozenset(
+    (
+        "Relu",
+        "Relu6",
+        "Clip",
+        "Dropout",
+        "Softmax",
+        "PRelu",
+        "ChannelShuffle",
+        "LocalResponseNorm",
+        *_core.ELEMENTWISE,
+    )
+)
 
 # What gives as many channels, and maps of another size; those of the second kind of one pixel.
 _POOLS = frozenset(("MaxPool2d", "AvgPool2d"))
 _GLOBAL_POOLS = frozenset(("GlobalAvgPool2d", "GlobalMaxPool2d"))
+
+# What takes two inputs of as many channels, or of one that stands for any number.
+_BOTH = frozenset(("Add", "Sub", "Mul", "Div"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +89,14 @@ class Channels:
         op = node["op"]
         if op == "Input":
             return _Value(node.get("channels") or None, of_input=True)
+        if op == "Constant":
+            return _Value(node["channels"], is_pixel=node["height"] == node["width"] == 1)
         inputs = [self._values.get(name, _UNKNOWN) for name in node["inputs"]]
         if op == "Concat":
             numbers = [self._number(value) for value in inputs]
             known = [number for number in numbers if number is not None]
             return _Value(sum(known) if len(known) == len(numbers) else None)
-        if op == "Add" and len(inputs) == 2:
+        if op in _BOTH and len(inputs) == 2:
             return self._sum(node, *inputs)
         if len(inputs) != 1:
             return _UNKNOWN  # the core says how many the layer takes
@@ -102,14 +120,18 @@ class Channels:
             return dataclasses.replace(x, is_pixel=False)  # padding may make a pixel larger
         if op in _GLOBAL_POOLS:
             return dataclasses.replace(x, is_pixel=True)
+        if op == "Pad" and x.channels is not None:
+            return _Value(x.channels + sum(node["channels"]))
         return x if op in _KEEP else _UNKNOWN
 
     def _sum(self, node: Node, a: _Value, b: _Value) -> _Value:
         numbers = self._number(a), self._number(b)
+        if 1 in numbers:  # which stands for as many as the other has
+            return a if numbers[1] == 1 else b
         if None not in numbers and numbers[0] != numbers[1]:
             raise ModelError(
-                f"{_label(node)}: expected two inputs of one shape, got {numbers[0]} channels from "
-                f"{a.label} and {numbers[1]} from {b.label}"
+                f"{_label(node)}: expected two inputs of as many channels, or one of 1, got "
+                f"{numbers[0]} channels from {a.label} and {numbers[1]} from {b.label}"
             )
         for value, other in ((a, numbers[1]), (b, numbers[0])):
             if other is not None:

@@ -28,7 +28,8 @@ from ..errors import ArgumentError
 _POOLS = ("MaxPool2d", "AvgPool2d")
 _WHOLE = ("GlobalAvgPool2d", "GlobalMaxPool2d", "Flatten", "Linear")  # their outputs have one place
 _AS_BEFORE = (
-    "BatchNorm2d", "Relu", "Relu6", "Dropout", "Add", "Concat", "Softmax", *_core.ELEMENTWISE,
+    "BatchNorm2d", "Relu", "Relu6", "Clip", "Dropout", "Add", "Concat", "Softmax",
+    "Sub", "Mul", "Div", "PRelu", "ChannelShuffle", "LocalResponseNorm", *_core.ELEMENTWISE,
 )  # fmt: skip
 
 
@@ -62,8 +63,10 @@ def centres(graph: dict[str, Any], name: str, height: int, width: int) -> tuple[
             down, across = (
                 Axis(np.arange(size, dtype=np.float64), 1.0) for size in (height, width)
             )
+        elif node["op"] == "Constant":  # it looks nowhere
+            continue
         else:
-            sources = [found[source] for source in node["inputs"]]
+            sources = [found[source] for source in node["inputs"] if source in found]
             down, across = (_behind(node, [axes[i] for axes in sources], i) for i in (0, 1))
         found[node["name"]] = down, across
         if node["name"] == name:
@@ -79,6 +82,12 @@ def _behind(node: dict[str, Any], sources: list[Axis], axis: int) -> Axis:
         return Axis(source.centres.mean(keepdims=True), source.jump * size)
     if node["op"] in _AS_BEFORE:
         return source
+    if node["op"] == "Slice":
+        start, stop, step = node[("height", "width")[axis]]
+        return Axis(source.at(np.arange(size)[start:stop:step]), source.jump * step)
+    if node["op"] == "Pad":
+        before, after = node[("height", "width")[axis]]
+        return Axis(source.at(np.arange(-before, size + after)), source.jump)
     if node["op"] not in ("Conv2d", *_POOLS):
         raise ArgumentError(
             f"{node['name']} ({node['op']}): nobody has said where its outputs look in a picture"

@@ -30,6 +30,7 @@ _AFTER = frozenset(
         "MaxPool2d",
         "Relu",
         "Relu6",
+        "Clip",
         "Softmax",
         *_core.ELEMENTWISE,
     )

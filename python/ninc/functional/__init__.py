@@ -13,10 +13,24 @@ types, ArgumentError for settings out of range. The same input gives the same bi
 threads.
 """
 
-from .activation import dropout, dropout_backward, relu, relu6, relu6_backward, relu_backward
+from .arithmetic import (
+    add,
+    add_backward,
+    div,
+    div_backward,
+    mul,
+    mul_backward,
+    prelu,
+    prelu_backward,
+    sub,
+    sub_backward,
+)
 from .batch_norm import batch_norm2d, batch_norm2d_backward
 from .convolution import conv2d, conv2d_backward, linear, linear_backward, mlpconv, mlpconv_backward
+from .dropout import dropout, dropout_backward
 from .elementwise import (
+    clip,
+    clip_backward,
     elu,
     elu_backward,
     gelu,
@@ -27,6 +41,10 @@ from .elementwise import (
     hard_swish_backward,
     leaky_relu,
     leaky_relu_backward,
+    relu,
+    relu6,
+    relu6_backward,
+    relu_backward,
     sigmoid,
     sigmoid_backward,
     silu,
@@ -45,12 +63,27 @@ from .pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from .response_norm import local_response_norm, local_response_norm_backward
 
 __all__ = [
+    "add",
+    "add_backward",
+    "div",
+    "div_backward",
+    "mul",
+    "mul_backward",
+    "prelu",
+    "prelu_backward",
+    "sub",
+    "sub_backward",
+    "local_response_norm",
+    "local_response_norm_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm2d",
     "batch_norm2d_backward",
+    "clip",
+    "clip_backward",
     "conv2d",
     "conv2d_backward",
     "dropout",

@@ -6,9 +6,43 @@ simpler. Where f has a corner, its derivative there is the one that PyTorch take
 
 from __future__ import annotations
 
+import math
+
 from .. import _core
-from .._base.arguments import one_of, real
+from .._base.arguments import limits, one_of, real
 from .._base.array_types import Floats, FloatsLike
+
+
+def relu(x: FloatsLike) -> Floats:
+    """y = max(x, 0)"""
+    return _core.clip("relu", x, 0.0, math.inf)
+
+
+def relu_backward(dy: FloatsLike, y: FloatsLike) -> Floats:
+    """dx = dy where y > 0, else 0;   y: what `relu` gave."""
+    return _core.clip_backward("relu_backward", dy, y, 0.0, math.inf)
+
+
+def relu6(x: FloatsLike) -> Floats:
+    """y = min(max(x, 0), 6)"""
+    return _core.clip("relu6", x, 0.0, 6.0)
+
+
+def relu6_backward(dy: FloatsLike, y: FloatsLike) -> Floats:
+    """dx = dy where 0 < y < 6, else 0;   y: what `relu6` gave."""
+    return _core.clip_backward("relu6_backward", dy, y, 0.0, 6.0)
+
+
+def clip(x: FloatsLike, low: float = -math.inf, high: float = math.inf) -> Floats:
+    """y = min(max(x, low), high); an infinite limit is none. ArgumentError where low > high."""
+    return _core.clip("clip", x, *limits("clip", low, high))
+
+
+def clip_backward(
+    dy: FloatsLike, y: FloatsLike, low: float = -math.inf, high: float = math.inf
+) -> Floats:
+    """dx = dy where low < y < high, else 0;   y: what `clip` gave."""
+    return _core.clip_backward("clip_backward", dy, y, *limits("clip_backward", low, high))
 
 
 def leaky_relu(x: FloatsLike, slope: float = 0.01) -> Floats:

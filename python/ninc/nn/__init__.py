@@ -1,33 +1,59 @@
 """Layers and the containers that make networks of them."""
 
-from .elementwise import ELU, GELU, HardSigmoid, HardSwish, LeakyReLU, Sigmoid, SiLU, Tanh
+from .arrangement import ChannelShuffle, Constant, Pad, Slice
+from .elementwise import (
+    ELU,
+    GELU,
+    Clip,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
 from .graph import Graph, Value
+from .layer import Layer
 from .layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
     Concat,
     Conv2d,
+    Div,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
-    Layer,
     Linear,
+    LocalResponseNorm,
     MaxPool2d,
     MlpConv,
-    ReLU,
-    ReLU6,
+    Mul,
     Softmax,
+    Sub,
 )
 from .sequential import Sequential
 
 __all__ = [
+    "ChannelShuffle",
+    "Constant",
+    "Pad",
+    "Slice",
+    "PReLU",
+    "Div",
+    "Mul",
+    "Sub",
+    "LocalResponseNorm",
     "ELU",
     "GELU",
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "Clip",
     "Concat",
     "Conv2d",
     "Dropout",

@@ -11,7 +11,7 @@ from .. import _core
 from .._base.arguments import shown
 from .._base.channels import Channels
 from ..errors import ArgumentError
-from .layers import Layer
+from .layer import Layer
 
 # One of these is the rule in a network, so the first goes without a number: "gap", then "gap2".
 _ONCE = frozenset(("gap", "flatten", "softmax"))
@@ -135,4 +135,11 @@ def make_model(description: Description, seed: int) -> _core.Model:
     layers = {node.name: node.layer for node in description.nodes if node.layer is not None}
     stds = {name: cast(float, one.std) for name, one in layers.items() if one.std is not None}
     model.initialize(seed, stds)
+    brought = {
+        f"{name}.{field}": array
+        for name, one in layers.items()
+        for field, array in one.buffers().items()
+    }
+    if brought:
+        model.set_parameters(brought)
     return model

@@ -1,9 +1,52 @@
-"""Layers that are a function of each element, beyond ReLU and ReLU6."""
+"""Layers that are a function of each element; NaN stays NaN."""
 
 from __future__ import annotations
 
-from .._base.arguments import one_of, real
-from .layers import Layer
+import math
+
+import numpy as np
+
+from .._base.arguments import integer, limits, one_of, real
+from .layer import Layer
+
+# A network's file has no word for infinity; of float32 this is the last number before it.
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class ReLU(Layer):
+    """y = max(x, 0); NaN stays NaN."""
+
+    stem, op = "relu", "Relu"
+
+
+class ReLU6(Layer):
+    """y = min(max(x, 0), 6)."""
+
+    stem, op = "relu", "Relu6"
+
+
+class Clip(Layer):
+    """y = min(max(x, low), high); an infinite limit is none. ArgumentError where low > high."""
+
+    stem, op = "clip", "Clip"
+    settings = ("low", "high")
+
+    def __init__(self, low: float = -math.inf, high: float = math.inf) -> None:
+        lower, upper = limits("Clip", low, high)
+        self.low, self.high = max(lower, -_LARGEST), min(upper, _LARGEST)
+
+
+class PReLU(Layer):
+    """y = x where x > 0, else slope * x, with a trained slope (He, Zhang, Ren, Sun 2015).
+
+    channels: of them each has a slope; 1 for one slope of all. They start as 0.25.
+    """
+
+    stem, op = "prelu", "PRelu"
+    settings = ("channels",)
+
+    def __init__(self, channels: int = 1) -> None:
+        self.channels = integer("PReLU", "channels", channels)
 
 
 class LeakyReLU(Layer):

@@ -11,7 +11,7 @@ from ..errors import ArgumentError, ModelError
 from ..formats.metadata import copy_stored
 from ..network import Network, making
 from .description import INPUT, Description, make_model
-from .layers import Layer
+from .layer import Layer
 
 
 class Value:
@@ -63,7 +63,7 @@ class Graph(Network):
 
         Raises ArgumentError for an input of another graph and for a name given twice.
         """
-        if not inputs:
+        if not inputs and isinstance(layer, Layer) and layer.inputs > 0:
             raise ArgumentError(f"{layer!r}: needs an input to be added behind")
         with making:
             names = tuple(self._name_of(value) for value in inputs)

@@ -1,13 +1,7 @@
-"""The layers of a network, as plain descriptions.
-
-A layer holds settings and no weights: those come to be when a container (`Sequential`, `Graph`)
-makes a network of its layers, which then owns them. So one layer object may stand in a network
-twice and is then two layers of equal settings.
-"""
+"""Layers: convolutions, pools, batch norm, and what joins and shapes values."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,47 +14,14 @@ from .._base.arguments import (
     not_negative,
     pair,
     positive,
+    response_norm_settings,
     share,
     share_below_1,
     sides,
 )
 from ..errors import ArgumentError
-
-
-class Layer:
-    """Settings of one operation.
-
-    stem: what its nodes are called, with a number after it: "conv" -> conv1, conv2.
-    op: the operation's name in the core's description of networks (cpp/include/ninc/graph.h).
-    std: deviation its weights are drawn with; None for He's sqrt(2 / fan_in).
-    settings: the attributes that the core's JSON has under the same names.
-    """
-
-    stem = ""
-    op = ""
-    std: float | Sequence[float] | None = None
-    settings: tuple[str, ...] = ()
-
-    def fields(self) -> dict[str, Any]:
-        """The operation's attributes as the core's JSON names them."""
-        return {name: getattr(self, name) for name in self.settings}
-
-    def steps(self) -> Iterator[tuple[str, Layer]]:
-        """(stem, operation) in order; more than one for a layer made of several.
-
-        "{previous}" in a stem is the name of the numbered node before: relu_conv1 after conv1.
-        """
-        yield self.stem, self
-
-    def __repr__(self) -> str:
-        shown = []
-        for name, parameter in inspect.signature(type(self)).parameters.items():
-            value = getattr(self, name)
-            if parameter.default is parameter.empty:
-                shown.append(repr(value))
-            elif value != parameter.default:
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+from .elementwise import ReLU, ReLU6  # noqa: F401  # by their former path, which pickles have
+from .layer import Layer
 
 
 class Conv2d(Layer):
@@ -313,22 +274,41 @@ class Dropout(Layer):
         self.p = share_below_1("Dropout", "p", p)
 
 
-class ReLU(Layer):
-    """y = max(x, 0); NaN stays NaN."""
-
-    stem, op = "relu", "Relu"
-
-
-class ReLU6(Layer):
-    """y = min(max(x, 0), 6)."""
-
-    stem, op = "relu", "Relu6"
-
-
 class Add(Layer):
-    """a + b, of two inputs of one shape."""
+    """a + b; of two inputs, whose sizes of 1 stand for the other's."""
 
     stem, op = "add", "Add"
+
+
+class Sub(Layer):
+    """a - b, likewise."""
+
+    stem, op = "sub", "Sub"
+
+
+class Mul(Layer):
+    """a * b, likewise."""
+
+    stem, op = "mul", "Mul"
+
+
+class Div(Layer):
+    """a / b, likewise."""
+
+    stem, op = "div", "Div"
+
+
+class LocalResponseNorm(Layer):
+    """y[c] = x[c] / s[c]**beta, see `functional.local_response_norm`; size: odd."""
+
+    stem, op = "lrn", "LocalResponseNorm"
+    settings = ("size", "alpha", "beta", "k")
+
+    def __init__(
+        self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    ) -> None:
+        values = response_norm_settings("LocalResponseNorm", size, alpha, beta, k)
+        self.size, self.alpha, self.beta, self.k = values
 
 
 class Concat(Layer):

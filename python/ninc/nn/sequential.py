@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .._base.arguments import integer
 from ..network import Network
 from .description import INPUT, Description, make_model
-from .layers import Layer
+from .layer import Layer
 
 
 class Sequential(Network):

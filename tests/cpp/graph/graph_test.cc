@@ -216,10 +216,13 @@ TEST(Graph, SaysWhichBranchesDoNotFit) {
     EXPECT_TRUE(graph.Add("join", join, {x, pool}).ok());
     return graph.InferShapes({1, 4, 6, 3}).status().message();
   };
-  EXPECT_EQ(shapes(op::Add{}),
-            "join (Add): expected two inputs of one shape, got 1×3×4×6 and 1×3×2×3");
+  EXPECT_EQ(
+      shapes(op::Add{}),
+      "join (Add): expected two inputs of one shape, or of a size of 1 where they differ, got "
+      "1×3×4×6 and 1×3×2×3");
   EXPECT_EQ(shapes(op::Concat{}),
-            "join (Concat): expected inputs of one height and width, got 1×3×4×6 and 1×3×2×3");
+            "join (Concat): expected inputs of one batch, height and width, got 1×3×4×6 and "
+            "1×3×2×3");
 }
 
 // 32 -> 16 -> 8 with ceil rounding: the published network, where floor gives 15 and 7.

@@ -58,7 +58,7 @@ def test_branches():
     with pytest.raises(ModelError) as told:
         graph.add(nn.Add(), a, b)
     assert str(told.value) == (
-        "add1 (Add): expected two inputs of one shape, got 4 channels from conv1 (Conv2d) and 6 "
+        "add1 (Add): expected two inputs of as many channels, or one of 1, got 4 channels from conv1 (Conv2d) and 6 "
         "from conv2 (Conv2d)"
     )
     both = graph.add(nn.Concat(), a, b)
@@ -172,7 +172,9 @@ def test_layers_in_a_list():
 
 
 def test_a_layers_class_in_its_place():
-    with pytest.raises(ArgumentError, match=r"nn.layers.ReLU'>; ReLU\(...\) makes one of this cla"):
+    with pytest.raises(
+        ArgumentError, match=r"nn.elementwise.ReLU'>; ReLU\(...\) makes one of this cla"
+    ):
         nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU)
     with pytest.raises(ArgumentError, match="a layer of ninc.nn is needed, got 'conv'$"):
         nn.Sequential("conv")

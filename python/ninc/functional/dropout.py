@@ -1,30 +1,10 @@
-"""ReLU, ReLU6 and dropout: arrays of any number of dimensions."""
+"""Dropout, of arrays of any number of dimensions."""
 
 from __future__ import annotations
 
 from .. import _core
 from .._base.arguments import LARGEST_SEED, integer, share_below_1
 from .._base.array_types import Floats, FloatsLike
-
-
-def relu(x: FloatsLike) -> Floats:
-    """y = max(x, 0), for any number of dimensions. NaN stays NaN."""
-    return _core.relu(x)
-
-
-def relu_backward(dy: FloatsLike, y: FloatsLike) -> Floats:
-    """dx = dy where y > 0, else 0;   y: what `relu` gave."""
-    return _core.relu_backward(dy, y)
-
-
-def relu6(x: FloatsLike) -> Floats:
-    """y = min(max(x, 0), 6), for any number of dimensions. NaN stays NaN."""
-    return _core.relu6(x)
-
-
-def relu6_backward(dy: FloatsLike, y: FloatsLike) -> Floats:
-    """dx = dy where 0 < y < 6, else 0;   y: what `relu6` gave."""
-    return _core.relu6_backward(dy, y)
 
 
 def dropout(x: FloatsLike, p: float, *, seed: int, step: int, layer: int = 0) -> Floats:

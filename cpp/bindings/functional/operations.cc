@@ -1,4 +1,4 @@
-// Activations, dropout, batch norm, softmax and the loss on arrays.
+// Dropout, batch norm, softmax and the loss on arrays.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -10,79 +10,9 @@
 namespace ninc::python {
 namespace {
 
-// Element-wise functions take arrays of any number of dimensions.
-py::array AnyFloats(const py::object& object, Argument argument) {
-  return ContiguousFloats(object, argument, -1);
-}
-
-py::array Activate(const char* function, Activation activation, const py::object& x_object) {
-  const py::array x = AnyFloats(x_object, {function, "x"});
-  py::array_t<float> y = NewArray(Dims(x));
-  Call().Run(step::ActivationForward{activation, 0, 1}, {Elements(x), Elements(y)});
-  return y;
-}
-
-py::array ActivateBackward(const char* function, Activation activation, const py::object& dy_object,
-                           const py::object& y_object) {
-  const py::array dy = AnyFloats(dy_object, {function, "dy"});
-  const py::array y = AnyFloats(y_object, {function, "y"});
-  if (Dims(dy) != Dims(y)) {
-    Check(InvalidShape(std::string(function) + ": dy: expected shape " + DimsToString(Dims(y)) +
-                       ", got " + DimsToString(Dims(dy))));
-  }
-  py::array_t<float> dx = NewArray(Dims(dy));
-  Call().Run(step::ActivationBackward{activation, 0, 1, 2, kNoValue},
-             {Elements(dy), Elements(y), Elements(dx)});
-  return dx;
-}
-
-// "HardSwish" -> "hard_swish", as functions are called.
-std::string FunctionName(Function function) {
-  std::string name;
-  for (const char c : Name(function)) {
-    const bool capital = c >= 'A' && c <= 'Z';
-    if (capital && !name.empty()) name += '_';
-    name += capital ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return name;
-}
-
-// Of "hard_swish" and of "hard_swish_backward".
-Function FunctionOf(const std::string& name) {
-  for (const Function function : kFunctions) {
-    const std::string own = FunctionName(function);
-    if (name == own || name == own + "_backward") return function;
-  }
-  Check(InvalidArgument("no function of single elements is called '" + name + "'"));
-  return {};
-}
-
-py::array Elementwise(const std::string& name, const py::object& x_object, float a, float b) {
-  const py::array x = AnyFloats(x_object, {name.c_str(), "x"});
-  py::array_t<float> y = NewArray(Dims(x));
-  Call().Run(step::Elementwise{FunctionOf(name), {a, b}, 0, 1}, {Elements(x), Elements(y)});
-  return y;
-}
-
-py::array ElementwiseBackward(const std::string& name, const py::object& dy_object,
-                              const py::object& v_object, float a, float b) {
-  const Function function = FunctionOf(name);
-  const char* const v_name = SlopeIsOfOutput(function) ? "y" : "x";
-  const py::array dy = AnyFloats(dy_object, {name.c_str(), "dy"});
-  const py::array v = AnyFloats(v_object, {name.c_str(), v_name});
-  if (Dims(dy) != Dims(v)) {
-    Check(InvalidShape(name + ": dy: expected shape " + DimsToString(Dims(v)) + ", got " +
-                       DimsToString(Dims(dy))));
-  }
-  py::array_t<float> dx = NewArray(Dims(dy));
-  Call().Run(step::ElementwiseBackward{function, {a, b}, 0, 1, 2},
-             {Elements(dy), Elements(v), Elements(dx)});
-  return dx;
-}
-
 py::array Dropout(const py::object& x_object, float p, uint64_t seed, uint64_t step,
                   uint32_t layer) {
-  const py::array x = AnyFloats(x_object, {"dropout", "x"});
+  const py::array x = ContiguousFloats(x_object, {"dropout", "x"}, -1);
   if (!(p >= 0.0f && p < 1.0f)) {
     Check(InvalidArgument("dropout: p must lie in [0, 1), got " + std::to_string(p)));
   }
@@ -264,6 +194,30 @@ struct Rows {
   Maps maps;
 };
 
+py::array LocalResponseNorm(const py::object& x_object, int64_t size, float alpha, float beta,
+                            float k) {
+  const ImageArray x(x_object, {"local_response_norm", "x"});
+  const Call call;
+  const Maps y(x.shape);
+  call.Run(step::LocalResponseNorm{{size, alpha, beta, k}, 0, 1}, {Maps(call, x), y});
+  return y.ToArray(call);
+}
+
+py::array LocalResponseNormBackward(const py::object& dy_object, const py::object& x_object,
+                                    int64_t size, float alpha, float beta, float k) {
+  constexpr const char* kName = "local_response_norm_backward";
+  const ImageArray x(x_object, {kName, "x"}), dy(dy_object, {kName, "dy"});
+  if (dy.shape != x.shape) {
+    Check(InvalidShape(std::string(kName) + ": dy: expected shape " + DimsToString(Dims(x.array)) +
+                       ", got " + DimsToString(Dims(dy.array))));
+  }
+  const Call call;
+  const Maps dx(x.shape);
+  call.Run(step::LocalResponseNormBackward{{size, alpha, beta, k}, 0, 1, 2},
+           {Maps(call, dy), Maps(call, x), dx});
+  return dx.ToArray(call);
+}
+
 py::array Softmax(const py::object& x_object) {
   const Call call;
   const Rows x(call, x_object, {"softmax", "x"});
@@ -317,26 +271,6 @@ py::tuple SoftmaxCrossEntropy(const py::object& logits_object, const py::object&
 
 void DefineOperations(py::module_& module) {
   using py::arg;
-  const auto define = [&](const char* name, const char* backward, Activation activation) {
-    module.def(
-        name, [name, activation](const py::object& x) { return Activate(name, activation, x); },
-        arg("x"));
-    module.def(
-        backward,
-        [backward, activation](const py::object& dy, const py::object& y) {
-          return ActivateBackward(backward, activation, dy, y);
-        },
-        arg("dy"), arg("y"));
-  };
-  define("relu", "relu_backward", {Activation::Kind::kRelu});
-  define("relu6", "relu6_backward", {Activation::Kind::kRelu6});
-  py::list names;
-  for (const Function function : kFunctions) names.append(std::string(Name(function)));
-  module.attr("ELEMENTWISE") = py::tuple(names);
-  module.def("elementwise", &Elementwise, arg("function"), arg("x"), arg("a") = 0.0f,
-             arg("b") = 0.0f);
-  module.def("elementwise_backward", &ElementwiseBackward, arg("function"), arg("dy"), arg("v"),
-             arg("a") = 0.0f, arg("b") = 0.0f);
   module.def("dropout", &Dropout, arg("x"), arg("p"), arg("seed"), arg("step"), arg("layer"));
   module.def("batch_norm2d", &BatchNorm, arg("x"), arg("mean"), arg("var"), arg("weight"),
              arg("bias"), arg("eps"));
@@ -346,6 +280,10 @@ void DefineOperations(py::module_& module) {
              arg("weight"), arg("bias"), arg("momentum"), arg("eps"));
   module.def("batch_norm2d_training_backward", &BatchNormTrainingBackward, arg("dy"), arg("x"),
              arg("weight"), arg("batch_mean"), arg("batch_inv_std"));
+  module.def("local_response_norm", &LocalResponseNorm, arg("x"), arg("size"), arg("alpha"),
+             arg("beta"), arg("k"));
+  module.def("local_response_norm_backward", &LocalResponseNormBackward, arg("dy"), arg("x"),
+             arg("size"), arg("alpha"), arg("beta"), arg("k"));
   module.def("softmax", &Softmax, arg("x"));
   module.def("softmax_backward", &SoftmaxBackward, arg("dy"), arg("y"));
   module.def("softmax_cross_entropy", &SoftmaxCrossEntropy, arg("logits"), arg("labels"),

@@ -1,0 +1,71 @@
+// PRelu: y = x where x > 0, else slope(c) · x, with a trained slope for each channel, or one for
+// all (He, Zhang, Ren, Sun 2015).
+//     dx = dy where x > 0, else slope(c) · dy;  dslope(c) = the sum of dy · x where x <= 0
+#pragma once
+
+#include "ops/activation.h"
+#include "ops/binary.h"
+#include "ops/rule/op_rule.h"
+#include "ops/rule/shape_rule.h"
+
+namespace ninc {
+
+namespace step {
+struct PRelu {  // slope: one for each channel, or one
+  ValueId x, slope, y;
+  Operands operands() const { return {{x, slope}, {y}, {x}}; }
+  StepSummary summary() const { return {"prelu", y}; }
+};
+// dx, and what is to be summed for slope's gradient; either may be missing.
+struct PReluBackward {
+  ValueId dy, x, slope, dx, terms;
+  Operands operands() const { return {{dy, x, slope}, {dx, terms}}; }
+  StepSummary summary() const { return {"prelu backward", dx == kNoValue ? terms : dx}; }
+};
+}  // namespace step
+
+template <>
+struct OpRule<op::PRelu> : NoCheck {
+  static constexpr OpFace kFace{.name = "PRelu"};
+  using Steps = StepList<step::PRelu, step::PReluBackward>;
+
+  static void VisitFields(op::PRelu& op, auto& visit) { visit.Integer("channels", op.channels, 1); }
+
+  static std::vector<ParameterField> Parameters(const op::PRelu& op) {
+    return {{.name = "weight", .dims = {op.channels}, .initial = 0.25f}};
+  }
+
+  static Result<Shape> OutputShape(const op::PRelu& op, Shapes x) {
+    if (op.channels != 1) NINC_RETURN_IF_ERROR(ExpectChannels(op.channels, "channels", x[0]));
+    return x[0];
+  }
+
+  static Status Lower(const op::PRelu&, NodeId id, auto& to) {
+    to.Emit(step::PRelu{to.input(id), to.Parameter(id, "weight"), to.NewValue(id)}, {id});
+    return {};
+  }
+};
+
+template <>
+struct Gradient<step::PRelu> {
+  static void Of(const step::PRelu& forward, auto& to) {
+    const bool trained = to.Needed(forward.slope), passes = to.Needed(forward.x);
+    if (!trained && !passes) return;
+    const step::PReluBackward backward{to.gradient(forward.y), forward.x, forward.slope,
+                                       passes ? to.Like(forward.x) : kNoValue,
+                                       trained ? to.Like(forward.x) : kNoValue};
+    to.Emit(backward);
+    if (passes) to.Contribute(forward.x, backward.dx);
+    if (!trained) return;
+    const ValueId dslope = to.ParameterGradient(forward.slope);
+    if (to.shape(forward.slope).c == to.shape(forward.x).c) {
+      to.Emit(step::ActivationBackward{{}, backward.terms, kNoValue, kNoValue, dslope});
+    } else {
+      to.Emit(step::SumTo{1.0f, backward.terms, dslope});
+    }
+  }
+};
+template <>
+struct Gradient<step::PReluBackward> : NoGradient {};
+
+}  // namespace ninc
