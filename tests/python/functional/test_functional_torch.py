@@ -142,6 +142,73 @@ def test_functions_of_single_elements(name, rng):
     check(["dx"], [backward(dy, y if takes == "y" else x, **settings)], gradients(ty, dy, tx))
 
 
+@pytest.mark.parametrize("low, high", [(-0.5, 1.0), (-np.inf, 0.25), (0.5, np.inf)])
+def test_clip(low, high, rng):
+    x = rng.normal(0, 1, (3, 4, 5, 6)).astype(np.float32)
+    (tx,) = tensors(x)
+    ty = torch.clamp(tx, low, high)
+    y = F.clip(x, low, high)
+    check(["y"], [y], [ty])
+    dy = rng.standard_normal(x.shape, np.float32)
+    check(["dx"], [F.clip_backward(dy, y, low, high)], gradients(ty, dy, tx))
+
+
+ARITHMETIC = {
+    "add": (torch.add, F.add, lambda dy, a, b: F.add_backward(dy, a.shape, b.shape)),
+    "sub": (torch.sub, F.sub, lambda dy, a, b: F.sub_backward(dy, a.shape, b.shape)),
+    "mul": (torch.mul, F.mul, F.mul_backward),
+    "div": (torch.div, F.div, F.div_backward),
+}
+OPERANDS = [
+    ((2, 3, 4, 5), (2, 3, 4, 5)),
+    ((2, 3, 4, 5), (2, 3, 1, 1)),
+    ((3, 1, 1), (2, 3, 4, 5)),
+    ((2, 1, 4, 1), (1, 3, 1, 5)),
+    ((4, 5), ()),
+    ((0, 3), (3,)),
+]
+
+
+@pytest.mark.parametrize("a_shape, b_shape", OPERANDS)
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_arithmetic(name, a_shape, b_shape, rng):
+    theirs, mine, backward = ARITHMETIC[name]
+    a = np.asarray(rng.standard_normal(a_shape), np.float32)
+    b = np.asarray(rng.uniform(0.5, 2.0, b_shape), np.float32)
+    ta, tb = tensors(a, b)
+    ty, y = theirs(ta, tb), mine(a, b)
+    assert y.shape == tuple(ty.shape)
+    check(["y"], [y], [ty])
+    dy = np.asarray(rng.standard_normal(y.shape), np.float32)
+    got = backward(dy, a, b)
+    assert [each.shape for each in got] == [a.shape, b.shape]
+    check(["da", "db"], got, gradients(ty, dy, ta, tb))
+
+
+@pytest.mark.parametrize("slopes", [1, 4])
+def test_prelu(slopes, rng):
+    x = rng.standard_normal((3, 4, 5, 6), np.float32)
+    slope = rng.standard_normal(slopes, np.float32)
+    tx, tslope = tensors(x, slope)
+    ty, y = T.prelu(tx, tslope), F.prelu(x, slope)
+    check(["y"], [y], [ty])
+    dy = rng.standard_normal(x.shape, np.float32)
+    check(["dx", "dslope"], F.prelu_backward(dy, x, slope), gradients(ty, dy, tx, tslope))
+
+
+@pytest.mark.parametrize(
+    "settings", [dict(size=5), dict(size=3, alpha=0.5, beta=1.2, k=2.0)], ids=str
+)
+def test_local_response_norm(settings, rng):
+    x = rng.normal(0, 2, (2, 7, 4, 3)).astype(np.float32)
+    (tx,) = tensors(x)
+    ty, y = T.local_response_norm(tx, **settings), F.local_response_norm(x, **settings)
+    check(["y"], [y], [ty])
+    dy = rng.standard_normal(x.shape, np.float32)
+    got = F.local_response_norm_backward(dy, x, **settings)
+    check(["dx"], [got], gradients(ty, dy, tx))
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_batch_norm2d(training, rng):
     x = rng.normal(1, 2, (4, 6, 5, 3)).astype(np.float32)

@@ -58,8 +58,8 @@ def test_branches():
     with pytest.raises(ModelError) as told:
         graph.add(nn.Add(), a, b)
     assert str(told.value) == (
-        "add1 (Add): expected two inputs of as many channels, or one of 1, got 4 channels from conv1 (Conv2d) and 6 "
-        "from conv2 (Conv2d)"
+        "add1 (Add): expected two inputs of as many channels, or one of 1, got 4 channels from "
+        "conv1 (Conv2d) and 6 from conv2 (Conv2d)"
     )
     both = graph.add(nn.Concat(), a, b)
     with pytest.raises(ModelError, match="expected 8 input channels, got 10 from concat1"):

@@ -2,57 +2,14 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 import ninc
 from ninc import augment, averages, data, models, nn, preprocess, schedules
-from ninc import functional as F
+from support.call import LABELS, Call, X, calling, floats, pictures
 from support.formats.caffe_files import save_small_net
-
-
-@dataclasses.dataclass
-class Call:
-    """function(*args, **kwargs) is right.
-
-    more: names of further arguments that `**settings` takes. then: uses the result, so that what
-    was taken without a word is found out. network: its weights stay unless `trains`.
-    """
-
-    function: Callable[..., Any]
-    kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    args: Sequence[Any] = ()
-    more: Sequence[str] = ()
-    then: Callable[[Any], Any] = lambda result: None
-    network: Any = None
-    trains: bool = False
-
-    def run(self, **changed):
-        args = [changed.pop(f"*{i}", value) for i, value in enumerate(self.args)]
-        self.then(self.function(*args, **{**self.kwargs, **changed}))
-
-    def names(self):
-        """The arguments that can be changed, those given by their place as "*0", "*1"."""
-        kinds = list(inspect.signature(self.function).parameters.values())
-        named = [p.name for p in kinds if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        by_place = [p for p in kinds if p.kind is p.POSITIONAL_OR_KEYWORD][: len(self.args)]
-        named = [name for name in named if name not in {p.name for p in by_place}]
-        return [*named, *self.more, *(f"*{i}" for i in range(len(self.args)))]
-
-
-def floats(*shape):
-    return np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32)
-
-
-def pictures(count=4, channels=3):
-    return np.random.default_rng(count).integers(0, 256, (count, 6, 6, channels), dtype=np.uint8)
-
-
-LABELS = np.array([0, 1, 0, 1])
-X, WEIGHT, BIAS = floats(2, 3, 5, 5), floats(4, 3, 3, 3), floats(4)
-NORM = dict(mean=floats(3), var=np.ones(3, np.float32), weight=floats(3), bias=floats(3))
+from support.public_functions import FUNCTIONS
 
 
 def network():
@@ -67,10 +24,6 @@ def network():
 
 def dataset():
     return data.Dataset(pictures(), LABELS, ["no", "yes"])
-
-
-def _function(function, **kwargs):
-    return lambda: Call(function, kwargs)
 
 
 def _of_network(name, trains=False, then=lambda result: None, **kwargs):
@@ -190,67 +143,14 @@ def _use_preprocessing(made):
     made.apply(made.resize_and_crop(pictures(1)[0])[None])
 
 
+def _add_constant(constant):
+    graph = nn.Graph()
+    graph.add(nn.Mul(), graph.input(), graph.add(constant))
+    graph(X)
+
+
 CALLS = {
-    # Operations
-    "functional.conv2d": _function(F.conv2d, x=X, weight=WEIGHT, bias=BIAS),
-    "functional.conv2d_backward": _function(
-        F.conv2d_backward, dy=floats(2, 4, 3, 3), x=X, weight=WEIGHT
-    ),
-    "functional.mlpconv": _function(F.mlpconv, x=X, layers=[(WEIGHT, BIAS)]),
-    "functional.mlpconv_backward": _function(
-        F.mlpconv_backward, dy=floats(2, 4, 3, 3), x=X, layers=[(WEIGHT, BIAS)]
-    ),
-    "functional.linear": _function(F.linear, x=floats(2, 5), weight=floats(3, 5), bias=floats(3)),
-    "functional.linear_backward": _function(
-        F.linear_backward, dy=floats(2, 3), x=floats(2, 5), weight=floats(3, 5)
-    ),
-    "functional.relu": _function(F.relu, x=X),
-    "functional.relu_backward": _function(F.relu_backward, dy=X, y=X),
-    "functional.relu6": _function(F.relu6, x=X),
-    "functional.relu6_backward": _function(F.relu6_backward, dy=X, y=X),
-    "functional.elu": _function(F.elu, x=X),
-    "functional.elu_backward": _function(F.elu_backward, dy=X, x=X),
-    "functional.gelu": _function(F.gelu, x=X),
-    "functional.gelu_backward": _function(F.gelu_backward, dy=X, x=X),
-    "functional.hard_sigmoid": _function(F.hard_sigmoid, x=X),
-    "functional.hard_sigmoid_backward": _function(F.hard_sigmoid_backward, dy=X, y=X),
-    "functional.hard_swish": _function(F.hard_swish, x=X),
-    "functional.hard_swish_backward": _function(F.hard_swish_backward, dy=X, x=X),
-    "functional.leaky_relu": _function(F.leaky_relu, x=X),
-    "functional.leaky_relu_backward": _function(F.leaky_relu_backward, dy=X, x=X),
-    "functional.sigmoid": _function(F.sigmoid, x=X),
-    "functional.sigmoid_backward": _function(F.sigmoid_backward, dy=X, y=X),
-    "functional.silu": _function(F.silu, x=X),
-    "functional.silu_backward": _function(F.silu_backward, dy=X, x=X),
-    "functional.tanh": _function(F.tanh, x=X),
-    "functional.tanh_backward": _function(F.tanh_backward, dy=X, y=X),
-    "functional.dropout": _function(F.dropout, x=X, p=0.5, seed=1, step=2),
-    "functional.dropout_backward": _function(F.dropout_backward, dy=X, p=0.5, seed=1, step=2),
-    "functional.softmax": _function(F.softmax, x=floats(2, 5)),
-    "functional.softmax_backward": _function(F.softmax_backward, dy=floats(2, 5), y=floats(2, 5)),
-    "functional.softmax_cross_entropy": _function(
-        F.softmax_cross_entropy, logits=floats(2, 5), labels=LABELS[:2]
-    ),
-    "functional.batch_norm2d": _function(F.batch_norm2d, x=X, **NORM),
-    "functional.batch_norm2d_backward": _function(
-        F.batch_norm2d_backward, dy=X, x=X, **{n: v for n, v in NORM.items() if n != "bias"}
-    ),
-    "functional.max_pool2d": _function(F.max_pool2d, x=X, kernel_size=2),
-    "functional.max_pool2d_backward": _function(
-        F.max_pool2d_backward, dy=floats(2, 3, 2, 2), x=X, kernel_size=2
-    ),
-    "functional.avg_pool2d": _function(F.avg_pool2d, x=X, kernel_size=2),
-    "functional.avg_pool2d_backward": _function(
-        F.avg_pool2d_backward, dy=floats(2, 3, 2, 2), x=X, kernel_size=2
-    ),
-    "functional.global_avg_pool2d": _function(F.global_avg_pool2d, x=X),
-    "functional.global_avg_pool2d_backward": _function(
-        F.global_avg_pool2d_backward, dy=floats(2, 3), x_shape=X.shape
-    ),
-    "functional.global_max_pool2d": _function(F.global_max_pool2d, x=X),
-    "functional.global_max_pool2d_backward": _function(
-        F.global_max_pool2d_backward, dy=floats(2, 3), x=X
-    ),
+    **FUNCTIONS,
     # Layers and networks
     "Conv2d": _layer(nn.Conv2d, 3, 4, 3),
     "MlpConv": _layer(nn.MlpConv, 3, (4, 2), 3),
@@ -259,6 +159,17 @@ CALLS = {
     "MaxPool2d": _layer(nn.MaxPool2d, 2),
     "AvgPool2d": _layer(nn.AvgPool2d, 2),
     "Dropout": _layer(nn.Dropout),
+    "LocalResponseNorm": _layer(nn.LocalResponseNorm, 3),
+    "LeakyReLU": _layer(nn.LeakyReLU, 0.1),
+    "PReLU": _layer(nn.PReLU, 3),
+    "ELU": _layer(nn.ELU, 0.5),
+    "GELU": _layer(nn.GELU, "tanh"),
+    "HardSigmoid": _layer(nn.HardSigmoid, 0.2, 0.5),
+    "Clip": _layer(nn.Clip, -1.0, 1.0),
+    "Slice": _layer(nn.Slice, (0, 2), (0, None, 2), slice(1, -1)),
+    "Pad": _layer(nn.Pad, (0, 1), (1, 1), (1, -1), 0.5),
+    "ChannelShuffle": _layer(nn.ChannelShuffle, 3),
+    "Constant": lambda: Call(nn.Constant, {"value": floats(3, 1, 1)}, then=_add_constant),
     "Sequential": lambda: Call(nn.Sequential, {"seed": 1}, (nn.ReLU(), nn.ReLU6()), then=repr),
     "Graph": lambda: Call(nn.Graph, then=lambda graph: graph.add(nn.ReLU(), graph.input())),
     "Graph.input": lambda: Call(nn.Graph().input),
@@ -390,8 +301,8 @@ CALLS = {
     ),
     "Framing.box": lambda: Call(preprocess.Framing((6, 6), 3).box, dict(width=5, height=7)),
     "Framing.lost": lambda: Call(preprocess.Framing((6, 6), 3).lost, dict(width=5, height=7)),
-    "preprocess.open_picture": _function(preprocess.open_picture, picture=pictures(1)[0]),
-    "preprocess.picture_name": _function(preprocess.picture_name, picture="cat.jpg"),
+    "preprocess.open_picture": calling(preprocess.open_picture, picture=pictures(1)[0]),
+    "preprocess.picture_name": calling(preprocess.picture_name, picture="cat.jpg"),
     "preprocess.picture_size": _load(preprocess.picture_size, picture="6x6.png"),
     "explain": lambda: _explain(),
     "Explanation": lambda: Call(
