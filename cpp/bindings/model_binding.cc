@@ -84,10 +84,21 @@ py::tuple Stored(const Model& model) {
   return py::make_tuple(stored.metadata, ExtrasOf(stored.extras));
 }
 
+Storage StorageOf(const std::string& dtype) {
+  if (dtype == "float16") return Storage::kFloat16;
+  if (dtype == "bfloat16") return Storage::kBfloat16;
+  if (dtype != "float32") {
+    Check(InvalidArgument("save: dtype: expected float32, float16 or bfloat16, got '" + dtype + "'"));
+  }
+  return Storage::kFloat32;
+}
+
 void SaveModel(const Model& model, const std::string& path,
-               std::map<std::string, std::string> more_metadata, const py::dict& more_extras) {
+               std::map<std::string, std::string> more_metadata, const py::dict& more_extras,
+               const std::string& dtype) {
   const Additions more{std::move(more_metadata), ToExtras(more_extras)};
-  Check(WithoutGil([&] { return Save(model, path, more); }));
+  const Storage storage = StorageOf(dtype);
+  Check(WithoutGil([&] { return Save(model, path, more, storage); }));
 }
 
 void Change(Model& model, std::map<std::string, std::optional<std::string>> metadata,
@@ -209,7 +220,7 @@ void DefineModel(py::module_& module) {
           arg("data"), arg("name"))
       .def("save", &SaveModel, arg("path"),
            arg("more_metadata") = std::map<std::string, std::string>(),
-           arg("more_extras") = py::dict())
+           arg("more_extras") = py::dict(), arg("dtype") = "float32")
       .def("graph_json", [](const Model& model) { return model.graph().ToJson(); })
       .def("before_softmax", &BeforeSoftmax)
       .def("specs",

@@ -9,6 +9,8 @@
 // to be padded, turn none and lay none on a ground.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <deque>
 #include <map>
 #include <new>
 #include <span>
@@ -147,7 +149,25 @@ std::map<std::string, Value> Merged(const std::map<std::string, Value>& own,
   return merged;
 }
 
-Status Write(const Model& model, const std::string& path, const Additions& more) {
+// Whether a file keeps an array in the storage that is asked for: those of one dimension are small, and
+// a variance may be beyond float16.
+bool IsStored(const std::vector<int64_t>& dims) { return dims.size() >= 2; }
+
+// An array's bytes in a storage of two bytes, or why they cannot be.
+Result<std::string> Halves(const std::string& name, const std::vector<float>& values,
+                           Storage storage) {
+  constexpr float kMost = 65504.0f;
+  for (const float value : values) {
+    if (storage == Storage::kFloat16 && std::abs(value) > kMost && std::isfinite(value)) {
+      return InvalidArgument("tensor '" + name + "' has " + std::to_string(value) +
+                             ", which is beyond float16 (65504); bfloat16 has float32's range");
+    }
+  }
+  return safetensors::Packed(values, storage);
+}
+
+Status Write(const Model& model, const std::string& path, const Additions& more,
+             Storage storage) {
   NINC_ASSIGN_OR_RETURN(const ModelState state, model.State());
   std::map<std::string, std::string> metadata = Merged(state.metadata, more.metadata);
   const Extras extras = Merged(state.extras, more.extras);
@@ -164,9 +184,18 @@ Status Write(const Model& model, const std::string& path, const Additions& more)
 
   std::vector<safetensors::Entry> entries;
   std::vector<std::string_view> pieces(1);  // the header, once it is known
+  std::deque<std::string> halves;  // which the pieces point into
   for (size_t i = 0; i < model.specs().size(); ++i) {
-    entries.push_back({model.specs()[i].name, model.specs()[i].dims, {}});
-    pieces.push_back(Bytes(*state.parameters[i]));
+    const ParameterSpec& spec = model.specs()[i];
+    entries.push_back({spec.name, spec.dims, {}});
+    if (storage == Storage::kFloat32 || !IsStored(spec.dims)) {
+      pieces.push_back(Bytes(*state.parameters[i]));
+      continue;
+    }
+    NINC_ASSIGN_OR_RETURN(std::string bytes, Halves(spec.name, state.parameters[i]->data, storage));
+    entries.back().storage = storage;
+    halves.push_back(std::move(bytes));
+    pieces.push_back(halves.back());
   }
   for (const auto& [name, values] : extras) {
     if (values == nullptr) return InvalidArgument("extra '" + name + "' has no array");
@@ -211,10 +240,11 @@ Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size, const s
   });
 }
 
-Status Save(const Model& model, const std::string& path, const Additions& more) {
+Status Save(const Model& model, const std::string& path, const Additions& more,
+            Storage storage) {
   NINC_RETURN_IF_ERROR(CheckFileName("write", path));  // before others' messages begin with it
   return CatchNoMemory(path, [&] {
-    const Status status = Write(model, path, more);
+    const Status status = Write(model, path, more, storage);
     // System errors name the path already.
     return status.code() == StatusCode::kIo ? status : status.At(path);
   });

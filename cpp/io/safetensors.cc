@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/half.h"
 #include "base/text.h"
 #include "io/safetensors_header.h"
 
@@ -66,9 +67,35 @@ Status CheckTiling(const std::vector<HeaderEntry>& entries, uint64_t data_size) 
 
 }  // namespace
 
+const char* DtypeName(Storage storage) {
+  constexpr const char* kNames[] = {"F32", "F16", "BF16"};
+  return kNames[static_cast<size_t>(storage)];
+}
+
+size_t BytesOf(Storage storage) { return storage == Storage::kFloat32 ? 4 : 2; }
+
+std::string Packed(const std::vector<float>& values, Storage storage) {
+  const auto to_half = storage == Storage::kFloat16 ? ToFloat16 : ToBfloat16;
+  std::string bytes(values.size() * sizeof(uint16_t), '\0');
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t half = to_half(values[i]);
+    std::memcpy(bytes.data() + i * sizeof(half), &half, sizeof(half));
+  }
+  return bytes;
+}
+
 std::vector<float> Entry::Values() const {
-  std::vector<float> values(bytes.size() / sizeof(float));
-  if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  std::vector<float> values(bytes.size() / BytesOf(storage));
+  if (storage == Storage::kFloat32) {
+    if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+    return values;
+  }
+  const auto from_half = storage == Storage::kFloat16 ? FromFloat16 : FromBfloat16;
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint16_t half = 0;
+    std::memcpy(&half, bytes.data() + i * sizeof(half), sizeof(half));
+    values[i] = from_half(half);
+  }
   return values;
 }
 
@@ -88,7 +115,7 @@ Result<Contents> Parse(std::string_view file) {
   contents.entries.reserve(header.entries.size());
   for (HeaderEntry& entry : header.entries) {
     contents.entries.push_back({std::move(entry.name), std::move(entry.dims),
-                                data.substr(entry.begin, entry.end - entry.begin)});
+                                data.substr(entry.begin, entry.end - entry.begin), entry.storage});
   }
   return contents;
 }
@@ -103,11 +130,12 @@ Result<std::string> MakeHeader(const std::map<std::string, std::string>& metadat
   if (!metadata.empty()) fields.emplace_back(kMetadataKey, metadata);
   uint64_t offset = 0;
   for (const Entry& entry : entries) {
-    uint64_t end = sizeof(float);
+    uint64_t end = BytesOf(entry.storage);
     for (int64_t dim : entry.dims) end *= static_cast<uint64_t>(dim);
     end += offset;
-    fields.emplace_back(
-        entry.name, Json{{"dtype", "F32"}, {"shape", entry.dims}, {"data_offsets", {offset, end}}});
+    fields.emplace_back(entry.name, Json{{"dtype", DtypeName(entry.storage)},
+                                         {"shape", entry.dims},
+                                         {"data_offsets", {offset, end}}});
     offset = end;
   }
   std::string text;

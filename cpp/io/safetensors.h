@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ninc/status.h"
+#include "ninc/tensor.h"
 
 namespace ninc::safetensors {
 
@@ -29,6 +30,7 @@ struct Entry {
   std::string name;
   std::vector<int64_t> dims;
   std::string_view bytes;  // of the file handed to Parse; any alignment, so copy to read floats
+  Storage storage = Storage::kFloat32;
 
   std::vector<float> Values() const;
 };
@@ -38,11 +40,18 @@ struct Contents {
   std::vector<Entry> entries;  // in the order of their bytes
 };
 
-// Takes float32 arrays only. Refuses what the format forbids (gaps, overlaps, bytes that belong to
+// Takes arrays of float32, float16 and bfloat16 ("F32", "F16", "BF16") only. Refuses what the format forbids (gaps, overlaps, bytes that belong to
 // nobody, shapes that do not fit their range) and what would fool a reader: names given twice,
 // empty and endless names, names with control characters or path separators. Takes time in
 // proportion to the file (times the logarithm of the number of arrays), and memory likewise.
 Result<Contents> Parse(std::string_view file);
+
+// "F16", and the bytes of a number.
+const char* DtypeName(Storage storage);
+size_t BytesOf(Storage storage);
+
+// Numbers as a file keeps them in two bytes.
+std::string Packed(const std::vector<float>& values, Storage storage);
 
 // Length and header for arrays that follow in the order given; the arrays' bytes then start at a
 // multiple of 8. The same arguments give the same bytes. Entry::bytes is not looked at.

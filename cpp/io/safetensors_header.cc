@@ -19,10 +19,10 @@ bool IsUnsafeName(std::string_view name) {
   return false;
 }
 
-// The bytes of a float32 array; false where they pass what 63 bits hold. So they must if an extent
+// The bytes of an array; false where they pass what 63 bits hold. So they must if an extent
 // of 0 were 1: strides are computed of empty arrays too.
-bool ByteSize(const std::vector<int64_t>& dims, int64_t* bytes) {
-  int64_t product = sizeof(float);
+bool ByteSize(const std::vector<int64_t>& dims, Storage storage, int64_t* bytes) {
+  auto product = static_cast<int64_t>(BytesOf(storage));
   bool empty = false;
   for (int64_t dim : dims) {
     empty = empty || dim == 0;
@@ -117,8 +117,12 @@ bool HeaderReader::string(std::string& value) {
     return true;
   }
   if (place_ != Place::kTensor || field_ != "dtype") return Unexpected("a string");
-  if (value == "F32") return true;
-  return Fail(Where() + " has dtype " + Excerpt(value) + ", expected F32");
+  for (const Storage storage : {Storage::kFloat32, Storage::kFloat16, Storage::kBfloat16}) {
+    if (value != DtypeName(storage)) continue;
+    entries.back().storage = storage;
+    return true;
+  }
+  return Fail(Where() + " has dtype " + Excerpt(value) + ", expected F32, F16 or BF16");
 }
 
 bool HeaderReader::number_unsigned(uint64_t value) {
@@ -149,7 +153,7 @@ bool HeaderReader::FinishTensor() {
   entry.begin = offsets_[0];
   entry.end = offsets_[1];
   int64_t bytes = 0;
-  if (!ByteSize(entry.dims, &bytes)) {
+  if (!ByteSize(entry.dims, entry.storage, &bytes)) {
     return Fail(Where() + " is larger than any memory: " + DimsToString(entry.dims));
   }
   if (entry.end - entry.begin != static_cast<uint64_t>(bytes)) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ninc/status.h"
+#include "ninc/tensor.h"
 
 namespace ninc::safetensors {
 
@@ -18,6 +19,7 @@ struct HeaderEntry {
   std::string name;
   std::vector<int64_t> dims;
   uint64_t begin = 0, end = 0;  // byte range; its length has been checked against dims
+  Storage storage = Storage::kFloat32;
 };
 
 // Events instead of a tree: a header that nests deeper than the format, or gives a name twice,

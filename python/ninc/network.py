@@ -331,16 +331,21 @@ class Network:
 
     # ---- Files and copies ------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], dtype: str = "float32") -> None:
         """Writes a safetensors file with graph, weights, preprocessing and class names.
+
+        dtype: "float32", "float16" or "bfloat16", in which the file keeps arrays of two dimensions
+            and more; all others stay float32. A network computes in float32 whatever its file has.
 
         The file appears whole or not at all. Raises FileError where it cannot be written, which is
         also Python's FileNotFoundError, PermissionError or IsADirectoryError where it is one of
-        these; ModelError for a graph that has other outputs than when its classes were named.
+        these; ModelError for a graph that has other outputs than when its classes were named;
+        ArgumentError where a weight is beyond float16.
         """
         name = os.fsencode(file_path("save", "path", path))
+        one_of("save", "dtype", dtype, ("float32", "float16", "bfloat16"))
         metadata.check_stored_classes(self.core, "save")
-        self.core.save(name)
+        self.core.save(name, dtype=dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         model = self.core  # first: a graph makes it now if it has not yet

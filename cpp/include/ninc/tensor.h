@@ -48,6 +48,9 @@ struct Pictures {
   const float* shift = nullptr;
 };
 
+// How a file keeps an array's numbers, which are float32 in memory.
+enum class Storage : uint8_t { kFloat32, kFloat16, kBfloat16 };
+
 // A named array of the network, in the layout users see (convolutions O×I×H×W, linear O×I).
 struct Tensor {
   std::vector<int64_t> dims;
