@@ -120,6 +120,20 @@ NETS = {
         layer("s", "Eltwise", "a b a", operation=Word("SUM"), coeff=[1, 1, 1]),
         layer("r", "ReLU", "s", "s"), layer("t", "Eltwise", "s b"),
     ],
+    "products": [
+        conv("a", "data", 3, 4, 1), conv("b", "data", 3, 4, 1),
+        layer("p", "Eltwise", "a b a", operation=Word("PROD")),
+    ],
+    "normalised as AlexNet is": [
+        conv("a", "data", 3, 7), layer("n", "LRN", "a", local_size=5, alpha=0.5, beta=0.75),
+        layer("m", "LRN", "n", local_size=3, alpha=2.0, beta=1.5, k=2.0), layer("l", "LRN", "m"),
+    ],
+    "sigmoid and tanh": [
+        conv("a", "data", 3, 4), layer("s", "Sigmoid", "a"), layer("t", "TanH", "s", "s"),
+    ],
+    "a slope below zero": [
+        conv("a", "data", 3, 4), layer("r", "ReLU", "a", "a", negative_slope=0.25),
+    ],
     "splits as Caffe stores them": [
         conv("a", "data", 3, 4, 1), layer("a_split", "Split", "a", "a_0 a_1"),
         conv("b", "a_0", 4, 4, 1), layer("s", "Eltwise", "a_1 b"),
@@ -137,6 +151,11 @@ NORMED = {
     ],
     "batch norm and scale without a bias": [
         norm("bn", "data", 3, 2.0), layer("sc", "Scale", "bn", blobs=[random(3, seed=3)]),
+    ],
+    "exponential units": [layer("e", "ELU"), layer("f", "ELU", "e", alpha=0.5)],
+    "slopes that were trained": [
+        layer("p", "PReLU", blobs=[random(3)]),
+        layer("q", "PReLU", "p", blobs=[random(1)], channel_shared=True),
     ],
     "batch norms that feed two": [
         norm("bn", "data", 3), conv("a", "bn", 3, 3, 1), layer("s", "Eltwise", "a bn"),

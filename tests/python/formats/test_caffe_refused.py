@@ -44,17 +44,18 @@ def changed(index=0, **changes):
 def test_all_layers_that_cannot_be_are_told_at_once_with_the_reasons(refused):
     net = [
         *small_net()[:2],
-        layer("norm1", "LRN", "conv1", local_size=5), layer("norm2", "LRN", "norm1", local_size=5),
+        layer("norm1", "LRN", "conv1", norm_region=Word("WITHIN_CHANNEL")),
+        layer("norm2", "LRN", "norm1", local_size=4),
         layer("power", "Power", "norm2", power=2.0),
-        layer("leaky", "ReLU", "power", negative_slope=0.25),
-        layer("product", "Eltwise", "leaky leaky", operation=Word("PROD")),
+        layer("product", "Eltwise", "power power", operation=Word("MAX")),
         layer("scale", "Scale", "product", blobs=[random(4)]),
         layer("deconv", "Deconvolution", "scale"),
     ]  # fmt: skip
     expected = (
-        "caffemodel: layers that ninc cannot take over: norm1, norm2 (LRN): ninc has no such layer;"
-        " power (Power): ninc has no such layer; leaky (ReLU): negative_slope is 0.25, only 0 is "
-        "known; product (Eltwise): operation is PROD, only SUM is known; scale (Scale): only a "
+        "caffemodel: layers that ninc cannot take over: norm1 (LRN): norm_region is "
+        "WITHIN_CHANNEL, only ACROSS_CHANNELS is known; norm2 (LRN): local_size must be odd, got 4; "
+        "power (Power): ninc has no such layer; product (Eltwise): operation is MAX, only SUM and "
+        "PROD are known; scale (Scale): only a "
         "Scale after a BatchNorm is known; deconv (Deconvolution): ninc has no such layer"
     )
     assert refused(stored(net)) == expected

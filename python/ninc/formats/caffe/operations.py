@@ -185,6 +185,24 @@ def _same_shape(layer: Callable[[Any], nn.Layer]) -> Callable[[Builder, Job, Seq
     return make
 
 
+def _relu(slope: float) -> nn.Layer:
+    return nn.ReLU() if slope == 0.0 else nn.LeakyReLU(slope)
+
+
+def _prelu(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
+    [x] = inputs
+    what = f"{build.where}: {job.layer}: its slopes"
+    dims = checked_dims(job.blobs[0], (1 if job.told else x.channels,), what)
+    weights = {"weight": numbers_of(job.blobs[0], dims, what)}
+    layer = nn.PReLU(dims[0])
+    channels = x.channels if job.told else dims[0]
+    return build.add(job.layer.name, layer, inputs, channels, x.size, x.flat, weights)
+
+
+def _lrn(told: settings.LocalResponse) -> nn.Layer:
+    return nn.LocalResponseNorm(told.size, told.alpha, told.beta, told.k)
+
+
 def _flatten(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
     [x] = inputs
     return x if x.flat else _flat(build, job.layer.name, x, "")
@@ -208,19 +226,21 @@ def _concat(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
 
 
 def _eltwise(build: Builder, job: Job, inputs: Sequence[Map]) -> Map:
-    """Sums of two, one after another; the last has the layer's name."""
+    """Sums or products of two, one after another; the last has the layer's name."""
     size = _common_size(build, job, inputs)
     flat = all(one.flat for one in inputs)
     total, *others = inputs
     for number, other in enumerate(others, 1):
         if total.channels != other.channels and None not in (total.channels, other.channels):
             raise ModelError(
-                f"{build.where}: {job.layer} adds maps of {total.channels:,} and "
+                f"{build.where}: {job.layer} joins maps of {total.channels:,} and "
                 f"{other.channels:,} channels"
             )
-        name = job.layer.name + f"_sum{number}" * (number < len(others))
+        part = "_product" if job.told == "PROD" else "_sum"
+        name = job.layer.name + f"{part}{number}" * (number < len(others))
         channels = other.channels if total.channels is None else total.channels
-        total = build.add(name, nn.Add(), [total, other], channels, size, flat)
+        joined = nn.Mul() if job.told == "PROD" else nn.Add()
+        total = build.add(name, joined, [total, other], channels, size, flat)
     return total
 
 
@@ -246,14 +266,19 @@ OPERATIONS = {
     "Concat": Operation("concat_param", settings.concat, _concat, inputs=(1, _MANY)),
     "Convolution": Operation("convolution_param", settings.convolution, _convolution, _with_bias),
     "Dropout": Operation("dropout_param", settings.dropout, _same_shape(nn.Dropout)),
+    "ELU": Operation("elu_param", settings.elu, _same_shape(nn.ELU)),
     "Eltwise": Operation("eltwise_param", settings.eltwise, _eltwise, inputs=(2, _MANY)),
     "Flatten": Operation("flatten_param", settings.flatten, _flatten),
     "InnerProduct": Operation(
         "inner_product_param", settings.inner_product, _inner_product, _with_bias
     ),
+    "LRN": Operation("lrn_param", settings.lrn, _same_shape(_lrn)),
+    "PReLU": Operation("prelu_param", settings.prelu, _prelu, lambda told: 1),
     "Pooling": Operation("pooling_param", settings.pooling, _pooling),
-    "ReLU": Operation("relu_param", settings.relu, _same_shape(lambda told: nn.ReLU())),
+    "ReLU": Operation("relu_param", settings.relu, _same_shape(_relu)),
+    "Sigmoid": Operation("sigmoid_param", settings.nothing, _same_shape(lambda told: nn.Sigmoid())),
     "Softmax": Operation("softmax_param", settings.softmax, _same_shape(lambda told: nn.Softmax())),
+    "TanH": Operation("tanh_param", settings.nothing, _same_shape(lambda told: nn.Tanh())),
 }
 # Part of the BatchNorm that it stands after.
 SCALE = Operation("scale_param", settings.scale, _batch_norm, _with_bias)

@@ -65,6 +65,7 @@ _ELTWISE = Schema(
     coeff=(2, "float*"),
     stable_prod_grad=(3, "skip"),
 )
+_ELU = Schema(alpha=(1, "float"))
 _FLATTEN = Schema(axis=(1, "int"), end_axis=(2, "int"))
 _INNER_PRODUCT = Schema(
     num_output=(1, "int"),
@@ -73,6 +74,14 @@ _INNER_PRODUCT = Schema(
     bias_filler=(4, "skip"),
     axis=(5, "int"),
     transpose=(6, "bool"),
+)
+_LRN = Schema(
+    local_size=(1, "int"),
+    alpha=(2, "float"),
+    beta=(3, "float"),
+    norm_region=(4, {"ACROSS_CHANNELS": 0, "WITHIN_CHANNEL": 1}),
+    k=(5, "float"),
+    engine=(6, "skip"),
 )
 _POOLING = Schema(
     pool=(1, {"MAX": 0, "AVE": 1, "STOCHASTIC": 2}),
@@ -89,6 +98,7 @@ _POOLING = Schema(
     global_pooling=(12, "bool"),
     round_mode=(13, {"CEIL": 0, "FLOOR": 1}),
 )
+_PRELU = Schema(filler=(1, "skip"), channel_shared=(2, "bool"))
 _RELU = Schema(negative_slope=(1, "float"), engine=(2, "skip"))
 _SCALE = Schema(
     axis=(1, "int"),
@@ -97,7 +107,9 @@ _SCALE = Schema(
     bias_term=(4, "bool"),
     bias_filler=(5, "skip"),
 )
+_SIGMOID = Schema(engine=(1, "skip"))
 _SOFTMAX = Schema(engine=(1, "skip"), axis=(2, "int"))
+_TANH = Schema(engine=(1, "skip"))
 
 # ---- Where pictures come from --------------------------------------------------------------------
 
@@ -138,12 +150,17 @@ LAYER = Schema(
     eltwise_param=(110, _ELTWISE),
     image_data_param=(115, _DATA),
     inner_product_param=(117, _INNER_PRODUCT),
+    lrn_param=(118, _LRN),
     memory_data_param=(119, _MEMORY_DATA),
     pooling_param=(121, _POOLING),
     relu_param=(123, _RELU),
+    sigmoid_param=(124, _SIGMOID),
     softmax_param=(125, _SOFTMAX),
+    tanh_param=(127, _TANH),
+    prelu_param=(131, _PRELU),
     flatten_param=(135, _FLATTEN),
     batch_norm_param=(139, _BATCH_NORM),
+    elu_param=(140, _ELU),
     scale_param=(142, _SCALE),
     input_param=(143, _INPUT),
 )
@@ -172,6 +189,7 @@ V1_LAYER = Schema(
     dropout_param=(12, _DROPOUT),
     image_data_param=(15, _DATA),
     inner_product_param=(17, _INNER_PRODUCT),
+    lrn_param=(18, _LRN),
     pooling_param=(19, _POOLING),
     memory_data_param=(22, _MEMORY_DATA),
     eltwise_param=(24, _ELTWISE),
@@ -180,6 +198,8 @@ V1_LAYER = Schema(
     include=(32, [_RULE]),
     exclude=(33, [_RULE]),
     transform_param=(36, _TRANSFORM),
+    tanh_param=(37, _TANH),
+    sigmoid_param=(38, _SIGMOID),
     softmax_param=(39, _SOFTMAX),
 )
 

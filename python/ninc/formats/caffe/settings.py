@@ -75,6 +75,14 @@ class Scale:
     bias: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class LocalResponse:
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+
 def convolution(param: Message) -> Convolution:
     if param.get("axis", 1) not in (1, -3):
         raise Unsupported(f"axis is {param.get('axis')}, only 1 is known")
@@ -118,10 +126,40 @@ def pooling(param: Message) -> Pooling:
     return Pooling(kind == "AVE", kernel, stride, padding, rounding == "CEIL")
 
 
-def relu(param: Message) -> None:
-    slope = param.get("negative_slope", 0.0)
-    if slope != 0.0:
-        raise Unsupported(f"negative_slope is {slope:g}, only 0 is known")
+def relu(param: Message) -> float:
+    """The slope of negative values."""
+    return _finite("negative_slope", param.get("negative_slope", 0.0))
+
+
+def prelu(param: Message) -> bool:
+    """Whether all channels share a slope."""
+    return bool(param.get("channel_shared", False))
+
+
+def elu(param: Message) -> float:
+    return _finite("alpha", param.get("alpha", 1.0))
+
+
+def nothing(param: Message) -> None:
+    """Of a layer without settings."""
+
+
+def lrn(param: Message) -> LocalResponse:
+    region = param.get("norm_region", "ACROSS_CHANNELS")
+    if region != "ACROSS_CHANNELS":
+        raise Unsupported(f"norm_region is {region}, only ACROSS_CHANNELS is known")
+    size = _number(param, "local_size", 5)
+    if size % 2 == 0:
+        raise Unsupported(f"local_size must be odd, got {size}")
+    alpha, beta, k = (
+        _finite(name, param.get(name, default))
+        for name, default in (("alpha", 1.0), ("beta", 0.75), ("k", 1.0))
+    )
+    if alpha < 0.0 or beta < 0.0 or k <= 0.0:
+        raise Unsupported(
+            f"alpha and beta must be 0 or more and k above 0, got {alpha:g}, {beta:g}, {k:g}"
+        )
+    return LocalResponse(size, alpha, beta, k)
 
 
 def dropout(param: Message) -> float:
@@ -140,13 +178,15 @@ def concat(param: Message) -> None:
         raise Unsupported(f"axis is {axis}, only 1 is known: along the channels")
 
 
-def eltwise(param: Message) -> None:
-    operation, coefficients = param.get("operation", "SUM"), param.all("coeff")
-    if operation != "SUM":
-        raise Unsupported(f"operation is {operation}, only SUM is known")
+def eltwise(param: Message) -> str:
+    """The operation, SUM or PROD."""
+    operation, coefficients = str(param.get("operation", "SUM")), param.all("coeff")
+    if operation not in ("SUM", "PROD"):
+        raise Unsupported(f"operation is {operation}, only SUM and PROD are known")
     if any(one != 1.0 for one in coefficients):
         numbers = ", ".join(f"{one:g}" for one in coefficients[:8])
         raise Unsupported(f"coeff is {numbers}, only 1 is known")
+    return operation
 
 
 def batch_norm(param: Message) -> BatchNorm:
@@ -183,6 +223,12 @@ def flatten(param: Message) -> None:
 
 
 # ---- Numbers -------------------------------------------------------------------------------------
+
+
+def _finite(name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise Unsupported(f"{name} must be finite, got {value:g}")
+    return float(value)
 
 
 def _number(param: Message, name: str, default: int | None) -> int:

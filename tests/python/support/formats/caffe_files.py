@@ -20,27 +20,32 @@ PARAMS = {
     "Data": ("data_param", 107, 11),
     "Dropout": ("dropout_param", 108, 12),
     "DummyData": ("dummy_data_param", 109, 26),
+    "ELU": ("elu_param", 140, None),
     "Eltwise": ("eltwise_param", 110, 24),
     "Flatten": ("flatten_param", 135, None),
     "InnerProduct": ("inner_product_param", 117, 17),
     "Input": ("input_param", 143, None),
     "LRN": ("lrn_param", 118, 18),
     "MemoryData": ("memory_data_param", 119, 22),
+    "PReLU": ("prelu_param", 131, None),
     "Pooling": ("pooling_param", 121, 19),
     "Power": ("power_param", 122, 21),
     "ReLU": ("relu_param", 123, 30),
     "Scale": ("scale_param", 142, None),
+    "Sigmoid": ("sigmoid_param", 124, 38),
     "Softmax": ("softmax_param", 125, 39),
+    "TanH": ("tanh_param", 127, 37),
 }
 OLD_TYPES = {
     "Accuracy": 1, "Concat": 3, "Convolution": 4, "Data": 5, "Dropout": 6, "DummyData": 32,
     "Eltwise": 25, "Flatten": 8, "InnerProduct": 14, "LRN": 15, "MemoryData": 29, "Pooling": 17,
-    "Power": 26, "ReLU": 18, "Softmax": 20, "SoftmaxWithLoss": 21, "Split": 22,
+    "Power": 26, "ReLU": 18, "Sigmoid": 19, "Softmax": 20, "TanH": 23, "SoftmaxWithLoss": 21, "Split": 22,
 }  # fmt: skip
 OLD_NAMES = {
     "Accuracy": "ACCURACY", "Concat": "CONCAT", "Convolution": "CONVOLUTION", "Data": "DATA",
     "Dropout": "DROPOUT", "Eltwise": "ELTWISE", "Flatten": "FLATTEN", "LRN": "LRN",
     "InnerProduct": "INNER_PRODUCT", "Pooling": "POOLING", "Power": "POWER", "ReLU": "RELU",
+    "Sigmoid": "SIGMOID", "TanH": "TANH",
     "Softmax": "SOFTMAX", "SoftmaxWithLoss": "SOFTMAX_LOSS", "Split": "SPLIT",
 }  # fmt: skip
 NUMBERS = {
@@ -58,7 +63,11 @@ NUMBERS = {
     "flatten_param": dict(axis=1, end_axis=2),
     "inner_product_param": dict(num_output=1, bias_term=2, axis=5, transpose=6),
     "input_param": dict(shape=1),
-    "lrn_param": dict(local_size=1),
+    "elu_param": dict(alpha=1),
+    "lrn_param": dict(local_size=1, alpha=2, beta=3, norm_region=4, k=5),
+    "prelu_param": dict(channel_shared=2),
+    "sigmoid_param": dict(),
+    "tanh_param": dict(),
     "memory_data_param": dict(batch_size=1, channels=2, height=3, width=4),
     "pooling_param": dict(
         pool=1, kernel_size=2, stride=3, pad=4, kernel_h=5, kernel_w=6, stride_h=7, stride_w=8,
@@ -77,9 +86,9 @@ NUMBERS = {
     "state": dict(phase=1, level=2, stage=3),
 }  # fmt: skip
 ENUMS = {"MAX": 0, "AVE": 1, "STOCHASTIC": 2, "PROD": 0, "SUM": 1, "CEIL": 0, "FLOOR": 1,
-         "TRAIN": 0, "TEST": 1}  # fmt: skip
+         "TRAIN": 0, "TEST": 1, "ACROSS_CHANNELS": 0, "WITHIN_CHANNEL": 1}  # fmt: skip
 FLOATS = {"scale", "mean_value", "dropout_ratio", "eps", "moving_average_fraction", "coeff",
-          "negative_slope", "power"}  # fmt: skip
+          "negative_slope", "power", "alpha", "beta", "k"}  # fmt: skip
 
 
 class Word(str):

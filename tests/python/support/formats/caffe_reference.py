@@ -67,6 +67,21 @@ def _scale(one, x):
     return x * weight + (bias[0] if bias else 0.0)
 
 
+def _lrn(one, x):
+    told = {"local_size": 5, "alpha": 1.0, "beta": 0.75, "k": 1.0, **one["told"]}
+    reach, squares = told["local_size"] // 2, np.square(x)
+    sums = np.zeros_like(x)
+    for channel in range(x.shape[1]):
+        near = slice(max(0, channel - reach), channel + reach + 1)
+        sums[:, channel] = squares[:, near].sum(axis=1)
+    return x * (told["k"] + told["alpha"] / told["local_size"] * sums) ** -told["beta"]
+
+
+def _prelu(one, x):
+    [slopes] = (blob.astype(np.float64) for blob in one["blobs"])
+    return np.where(x > 0, x, x * slopes.reshape(-1, 1, 1))
+
+
 def _softmax(one, x):
     e = np.exp(x - x.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
@@ -77,12 +92,19 @@ KINDS = {
     "Concat": lambda one, *x: np.concatenate(x, axis=1),
     "Convolution": _convolution,
     "Dropout": lambda one, x: x,
-    "Eltwise": lambda one, *x: sum(x),
+    "ELU": lambda one, x: np.where(x > 0, x, one["told"].get("alpha", 1.0) * np.expm1(x)),
+    "Eltwise": lambda one, *x: (
+        np.prod(x, axis=0) if one["told"].get("operation") == "PROD" else sum(x)
+    ),
     "Flatten": lambda one, x: x.reshape(len(x), -1),
     "InnerProduct": _inner_product,
+    "LRN": _lrn,
+    "PReLU": _prelu,
     "Pooling": _pooling,
-    "ReLU": lambda one, x: np.maximum(x, 0.0),
+    "ReLU": lambda one, x: np.where(x > 0, x, x * one["told"].get("negative_slope", 0.0)),
     "Scale": _scale,
+    "Sigmoid": lambda one, x: 1.0 / (1.0 + np.exp(-x)),
     "Softmax": _softmax,
     "Split": lambda one, x: x,
+    "TanH": lambda one, x: np.tanh(x),
 }
