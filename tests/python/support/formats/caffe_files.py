@@ -39,7 +39,8 @@ PARAMS = {
 OLD_TYPES = {
     "Accuracy": 1, "Concat": 3, "Convolution": 4, "Data": 5, "Dropout": 6, "DummyData": 32,
     "Eltwise": 25, "Flatten": 8, "InnerProduct": 14, "LRN": 15, "MemoryData": 29, "Pooling": 17,
-    "Power": 26, "ReLU": 18, "Sigmoid": 19, "Softmax": 20, "TanH": 23, "SoftmaxWithLoss": 21, "Split": 22,
+    "Power": 26, "ReLU": 18, "Sigmoid": 19, "Softmax": 20, "SoftmaxWithLoss": 21,
+    "Split": 22, "TanH": 23,
 }  # fmt: skip
 OLD_NAMES = {
     "Accuracy": "ACCURACY", "Concat": "CONCAT", "Convolution": "CONVOLUTION", "Data": "DATA",
