@@ -12,17 +12,17 @@ from ._base.arguments import input_told, integer, one_of, shown
 from ._base.arguments import path as file_path
 from ._base.array_types import Floats, FloatsLike, OnGpu
 from ._base.arrays import on_gpu
+from ._base.graph import Nodes, graph_of
 from ._base.locks import fork_safe_lock
 from .data.dataset import Data
 from .errors import ArgumentError, ShapeError
 from .formats import metadata
 from .formats.head import with_new_head
 from .formats.held_out import HeldOut
-from .formats.model_file import load_model
+from .formats.model_file import load_model, pickled, unpickled
 from .formats.weights import LoadedWeights, load_weights
 from .inference.class_maps import class_maps
 from .inference.evaluation import Evaluation, evaluate
-from .inference.graph import graph_of
 from .inference.least_size import least_told, size_told
 from .inference.plan import Plan, image_shape
 from .inference.predict import Pictures, predict, predict_each, squeezed
@@ -215,6 +215,14 @@ class Network:
 
     # ---- What it is ------------------------------------------------------------------------------
 
+    @property
+    def graph(self) -> Nodes:
+        """The network's operations in order, read-only: a sequence of `Node`, see `Nodes`.
+
+        Layers that are added to a `nn.Graph` later are in the next one.
+        """
+        return graph_of(self.core)
+
     def summary(self, input_shape: Sequence[int]) -> str:
         """A table of layers: output shape, parameters, millions of multiplications a picture.
 
@@ -343,27 +351,16 @@ class Network:
         self.core.save(name)
 
     def __getstate__(self) -> dict[str, Any]:
-        model = self.core  # first: a graph makes it now if it has not yet
-        parameters, metadata, extras = model.state()
-        state = dict(self.__dict__)
-        state["_core_model"] = {
-            "graph": model.graph_json(),
-            "parameters": parameters,
-            "metadata": metadata,
-            "extras": extras,
-        }
-        return state
+        saved = pickled(self.core)  # first: a graph makes its model now if it has not yet
+        return {**self.__dict__, "_core_model": saved}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        saved = state["_core_model"]
-        self._core_model = _core.Model(saved["graph"])
-        self._core_model.set_parameters(saved["parameters"])
-        self._core_model.change(saved["metadata"], saved.get("extras", {}))  # older ones have none
+        self._core_model = unpickled(state["_core_model"])
         self._core_model.set_precision(self._precision)
 
     def __repr__(self) -> str:
-        layers = len(graph_of(self.core)["nodes"]) - 1  # the input is none
+        layers = len(self.graph) - 1  # the input is none
         return f"<Network of {layers} layers, {self.num_parameters:,} parameters>"
 
 
