@@ -20,6 +20,7 @@ from .formats import metadata
 from .formats.head import with_new_head
 from .formats.held_out import HeldOut
 from .formats.model_file import load_model, pickled, unpickled
+from .formats.onnx_export.export import export_onnx
 from .formats.weights import LoadedWeights, load_weights
 from .inference.class_maps import class_maps
 from .inference.evaluation import Evaluation, evaluate
@@ -349,6 +350,23 @@ class Network:
         name = os.fsencode(file_path("save", "path", path))
         metadata.check_stored_classes(self.core, "save")
         self.core.save(name)
+
+    def export_onnx(self, path: str | os.PathLike[str] | BinaryIO, *, opset: int = 17) -> None:
+        """Writes an ONNX file, which gives what this network gives, in inference mode.
+
+        path: the file's name, which appears whole or not at all; or a file object open for writing
+            bytes, which is not closed.
+        opset: the version of ONNX's operators, from 13 to the newest that the package onnx knows.
+
+        Input and output have the names of the first and the last node, weights those of
+        `state_dict`. Batch, height and width are any that the network takes. Preprocessing and
+        class names are JSON in the metadata, "ninc.preprocess" and "ninc.classes".
+
+        Needs the package onnx: ArgumentError without it. Raises FileError as `save` does, and
+        ModelError where layers have no counterpart, with all of their names, and for more than
+        2 GiB of weights.
+        """
+        export_onnx(self.core, path, opset)
 
     def __getstate__(self) -> dict[str, Any]:
         saved = pickled(self.core)  # first: a graph makes its model now if it has not yet
