@@ -51,7 +51,7 @@ def _package() -> ModuleType:
 
 
 def _written(onnx: ModuleType, model: _core.Model, opset: int) -> bytes:
-    """The file's bytes; weights and metadata are of one moment."""
+    """The file's bytes; weights and what the metadata say are of one moment."""
     parameters, texts, _ = model.state()
     graph = graph_of(model)
     _check_known(graph)
@@ -69,7 +69,8 @@ def _written(onnx: ModuleType, model: _core.Model, opset: int) -> bytes:
             f"{WHERE}: the network's pictures are whitened, and the whitening's arrays have no "
             "place in an ONNX file; network.preprocessing and ninc's own file have them"
         )
-    taken, given = _dims(model, graph, output, settings and settings.size)
+    pictures = None if settings is None else settings.size
+    taken, given = _dims(model, graph, output, pictures)
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     made = helper.make_model(
         helper.make_graph(
@@ -140,19 +141,20 @@ def _dims(
     """
     nodes = json.loads(model.graph_json())["nodes"]
     known = Channels().after(nodes)
-    channels = known.of(graph[0].name) or "channels"
+    channels = known.of(graph[0].name)
     size: Dims = ("height", "width")
     given: Dims = (
         known.of(graph.output.name) or "channels_out",
         *(output.size or ("height_out", "width_out")),
     )
-    if pictures and channels != "channels" and _is_tied(graph, known):
+    if pictures and channels and _is_tied(graph, known):
         try:
             given = model.output_shape((1, channels, *pictures))[1:]
             size = pictures
         except ShapeError:
             pass  # the network takes no pictures of this size
-    return ("batch", channels, *size), ("batch", *(given[:1] if output.flat else given))
+    rest = given[:1] if output.flat else given
+    return ("batch", channels or "channels", *size), ("batch", *rest)
 
 
 def _is_tied(graph: Nodes, known: Channels) -> bool:

@@ -146,7 +146,7 @@ def _slid(size: Size, spans: Sequence[int], strides: Sequence[int], pads: Sequen
 
 
 def _shaped_as(
-    x: Value, build: Builder, node: Node, operator: str, more: Sequence[str] = (), **told: float
+    x: Value, build: Builder, node: Node, operator: str, more: Sequence[str], **told: float
 ) -> Value:
     """What one operator gives that keeps its input's shape, maps or rows."""
     return Value(build.last(node, operator, [x.tensor, *more], **told), x.size, x.flat)
@@ -162,7 +162,7 @@ def _of_one(operator: str, least_opset: int = 0, otherwise: Row | None = None, *
         if otherwise is not None and build.opset < least_opset:
             return otherwise(build, node, inputs)
         told = {theirs: float(node.attributes[ours]) for theirs, ours in names.items()}
-        return _shaped_as(inputs[0], build, node, operator, **told)
+        return _shaped_as(inputs[0], build, node, operator, (), **told)
 
     return row
 
@@ -195,28 +195,29 @@ def _gelu_of_erf(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
     """x / 2 * (1 + erf(x / sqrt(2)))"""
     root = build.constant(node, "root", math.sqrt(2), np.float32)
     scaled = build.between(node, "Div", [inputs[0].tensor, root])
-    return _half_of_one_and(build, node, inputs[0], build.between(node, "Erf", [scaled]))
+    one = build.constant(node, "one", 1, np.float32)
+    return _half_of(build, node, inputs[0], one, build.between(node, "Erf", [scaled]))
 
 
 def _gelu_of_tanh(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
     """x / 2 * (1 + tanh(sqrt(2 / pi) * x * (1 + 0.044715 * x²)))"""
     x = inputs[0].tensor
-    one = build.constant(node, "1", 1, np.float32)
+    one = build.constant(node, "one", 1, np.float32)
     cubic = build.constant(node, "cubic", 0.044715, np.float32)
     root = build.constant(node, "root", math.sqrt(2 / math.pi), np.float32)
     square = build.between(node, "Mul", [x, x])
     share = build.between(node, "Mul", [square, cubic])
     line = build.between(node, "Mul", [x, root])
     inner = build.between(node, "Mul", [line, build.between(node, "Add", [share, one])])
-    return _half_of_one_and(build, node, inputs[0], build.between(node, "Tanh", [inner]))
+    return _half_of(build, node, inputs[0], one, build.between(node, "Tanh", [inner]))
 
 
-def _half_of_one_and(build: Builder, node: Node, x: Value, factor: str) -> Value:
-    one = build.constant(node, "one", 1, np.float32)
+def _half_of(build: Builder, node: Node, x: Value, one: str, share: str) -> Value:
+    """x / 2 * (one + share)"""
     half = build.constant(node, "half", 0.5, np.float32)
-    sum_of = build.between(node, "Add", [factor, one])
     halved = build.between(node, "Mul", [x.tensor, half])
-    return Value(build.last(node, "Mul", [halved, sum_of]), x.size, x.flat)
+    total = build.between(node, "Add", [one, share])
+    return Value(build.last(node, "Mul", [halved, total]), x.size, x.flat)
 
 
 def _gelu(approximate: str, otherwise: Row) -> Row:
@@ -224,14 +225,14 @@ def _gelu(approximate: str, otherwise: Row) -> Row:
         if build.opset < 20:
             return otherwise(build, node, inputs)
         [x] = inputs
-        tensor = build.last(node, "Gelu", [x.tensor], approximate=approximate)
-        return Value(tensor, x.size, x.flat)
+        y = build.last(node, "Gelu", [x.tensor], approximate=approximate)
+        return Value(y, x.size, x.flat)
 
     return row
 
 
 def _softmax(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
-    return _shaped_as(inputs[0], build, node, "Softmax", axis=1)
+    return _shaped_as(inputs[0], build, node, "Softmax", (), axis=1)
 
 
 def _passed_on(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
