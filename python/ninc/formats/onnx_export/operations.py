@@ -2,16 +2,15 @@
 
 A row adds a node's steps to the graph and returns the value that the node gives.
 
-Engines read a pool's ceil_mode in different ways: some count a last window that begins beyond the
-picture and its padding, some divide its average by what lies outside. It is written where neither
-can be. Elsewhere more padding at the end does as much, since by PyTorch's rule, which
+No pool is written with ceil_mode, which engines read in different ways: they differ in whether a
+last window may begin beyond the picture, in what an average is divided by, and over pictures that
+are smaller than a window. To pad at the end has one meaning. By PyTorch's rule, which
 `Pool2dProblem` in the core has, too, the windows of a pool that rounds up are
 
     (count - 1) * stride <= min(size + 2 * padding - kernel + stride - 1, size + padding - 1)
 
 and for every size this is the count of a pool that rounds down, has `padding` before and
-min(padding + stride - 1, kernel - 1) behind. The first of these two is where no window begins
-beyond.
+min(padding + stride - 1, kernel - 1) behind.
 """
 
 from __future__ import annotations
@@ -92,28 +91,25 @@ def _avg_pool2d(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
     above, left = told["padding"]
     pads = build.constant(node, "pads", [0, 0, above, left] * 2, np.int64)
     padded = build.between(node, "Pad", [x.tensor, pads])
-    over = [behind - before for behind, before in zip(_behind(node), told["padding"])]
-    y = _windows(build, node, "AveragePool", padded, (0, 0, *over), count_include_pad=0)
+    _, _, below, right = _pads(node)
+    over = (0, 0, below - above, right - left)
+    y = _windows(build, node, "AveragePool", padded, over, count_include_pad=0)
     return Value(y, _pooled_size(node, x.size))
 
 
 def _pool(build: Builder, node: Node, operator: str, x: Value, **more: int) -> Value:
-    told = node.attributes
-    behind, strides = _behind(node), told["stride"]
-    ends = tuple(padding + stride - 1 for padding, stride in zip(told["padding"], strides))
-    if told["ceil_mode"] and behind == ends:
-        behind, more = told["padding"], {**more, "ceil_mode": 1}
-    y = _windows(build, node, operator, x.tensor, (*told["padding"], *behind), **more)
+    y = _windows(build, node, operator, x.tensor, _pads(node), **more)
     return Value(y, _pooled_size(node, x.size))
 
 
-def _behind(node: Node) -> tuple[int, ...]:
-    """The padding at the bottom and right with which a pool that rounds down has all windows."""
+def _pads(node: Node) -> tuple[int, ...]:
+    """Top, left, bottom, right, with which a pool that rounds down has all windows of this one."""
     told = node.attributes
     if not told["ceil_mode"]:
-        return told["padding"]
+        return (*told["padding"], *told["padding"])
     window = zip(told["padding"], told["stride"], told["kernel_size"])
-    return tuple(min(padding + stride - 1, kernel - 1) for padding, stride, kernel in window)
+    behind = [min(padding + stride - 1, kernel - 1) for padding, stride, kernel in window]
+    return (*told["padding"], *behind)
 
 
 def _windows(
@@ -124,8 +120,7 @@ def _windows(
 
 
 def _pooled_size(node: Node, size: Size) -> Size:
-    told = node.attributes
-    return _slid(size, told["kernel_size"], told["stride"], (*told["padding"], *_behind(node)))
+    return _slid(size, node.attributes["kernel_size"], node.attributes["stride"], _pads(node))
 
 
 def _global(operator: str) -> Row:
