@@ -28,7 +28,7 @@ def programs(document: str) -> dict[str, str]:
     fence = name = ""  # the line that began the block; the block's file
     for number, line in enumerate(lines):
         if line.startswith("```"):
-            left_out = lines[number - 1].startswith(("<!-- not run: ", "<!-- needs torch -->"))
+            left_out = lines[number - 1].startswith(("<!-- not run: ", "<!-- needs "))
             fence = "" if fence else "left out" if left_out else line
             named = re.fullmatch(r"# (\w+)\.py", lines[number + 1]) if fence else None
             name = named[1] if named else ""

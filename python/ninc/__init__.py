@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
         nn as nn,
         preprocess as preprocess,
     )
+    from ._base.graph import Node as Node, Nodes as Nodes
     from ._base.interrupt import Interrupted as Interrupted
     from ._core import __version__ as __version__
     from .control import (
@@ -64,6 +65,7 @@ _MODULES = frozenset(
     "_core augment averages data errors functional models nn preprocess schedules".split()
 )
 _HOMES = {
+    "_base.graph": "Node Nodes",
     "_base.interrupt": "Interrupted",
     "_core": "__version__",
     "control": "build_info devices get_cmake_dir get_include get_num_threads set_num_threads "

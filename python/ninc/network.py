@@ -9,20 +9,20 @@ from typing import Any, BinaryIO, overload
 
 from . import _core
 from ._base.arguments import input_told, integer, one_of, shown
-from ._base.arguments import path as file_path
 from ._base.array_types import Floats, FloatsLike, OnGpu
 from ._base.arrays import on_gpu
+from ._base.graph import Nodes, graph_of
 from ._base.locks import fork_safe_lock
 from .data.dataset import Data
 from .errors import ArgumentError, ShapeError
 from .formats import metadata
 from .formats.head import with_new_head
 from .formats.held_out import HeldOut
-from .formats.model_file import load_model
+from .formats.model_file import load_model, pickled, save_model, unpickled
+from .formats.onnx_export.export import export_onnx
 from .formats.weights import LoadedWeights, load_weights
 from .inference.class_maps import class_maps
 from .inference.evaluation import Evaluation, evaluate
-from .inference.graph import graph_of
 from .inference.least_size import least_told, size_told
 from .inference.plan import Plan, image_shape
 from .inference.predict import Pictures, predict, predict_each, squeezed
@@ -215,6 +215,14 @@ class Network:
 
     # ---- What it is ------------------------------------------------------------------------------
 
+    @property
+    def graph(self) -> Nodes:
+        """The network's operations in order, read-only: a sequence of `Node`, see `Nodes`.
+
+        Layers that are added to a `nn.Graph` later are in the next one.
+        """
+        return graph_of(self.core)
+
     def summary(self, input_shape: Sequence[int]) -> str:
         """A table of layers: output shape, parameters, millions of multiplications a picture.
 
@@ -334,41 +342,44 @@ class Network:
     def save(self, path: str | os.PathLike[str], dtype: str = "float32") -> None:
         """Writes a safetensors file with graph, weights, preprocessing and class names.
 
-        dtype: "float32", "float16" or "bfloat16", in which the file keeps arrays of two dimensions
-            and more; all others stay float32. A network computes in float32 whatever its file has.
+        dtype: "float32", "float16" or "bfloat16", of arrays of two dimensions and more; others are
+            float32. A network computes in float32 whatever its file has.
 
         The file appears whole or not at all. Raises FileError where it cannot be written, which is
         also Python's FileNotFoundError, PermissionError or IsADirectoryError where it is one of
         these; ModelError for a graph that has other outputs than when its classes were named;
         ArgumentError where a weight is beyond float16.
         """
-        name = os.fsencode(file_path("save", "path", path))
-        one_of("save", "dtype", dtype, ("float32", "float16", "bfloat16"))
-        metadata.check_stored_classes(self.core, "save")
-        self.core.save(name, dtype=dtype)
+        save_model(self.core, path, dtype)
+
+    def export_onnx(self, path: str | os.PathLike[str] | BinaryIO, *, opset: int = 17) -> None:
+        """Writes an ONNX file, which gives what this network gives, in inference mode.
+
+        path: the file's name, which appears whole or not at all; or a file object open for writing
+            bytes, which is not closed.
+        opset: the version of ONNX's operators, from 13 to the newest that the package onnx knows.
+
+        Input and output have the names of the first and the last node, weights those of
+        `state_dict`. Batch, height and width are any that the network takes. Preprocessing and
+        class names are JSON in the metadata, "ninc.preprocess" and "ninc.classes".
+
+        Needs the package onnx: ArgumentError without it. Raises FileError as `save` does, and
+        ModelError where layers have no counterpart, with all of their names, and for more than
+        2 GiB of weights.
+        """
+        export_onnx(self.core, path, opset)
 
     def __getstate__(self) -> dict[str, Any]:
-        model = self.core  # first: a graph makes it now if it has not yet
-        parameters, metadata, extras = model.state()
-        state = dict(self.__dict__)
-        state["_core_model"] = {
-            "graph": model.graph_json(),
-            "parameters": parameters,
-            "metadata": metadata,
-            "extras": extras,
-        }
-        return state
+        saved = pickled(self.core)  # first: a graph makes its model now if it has not yet
+        return {**self.__dict__, "_core_model": saved}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        saved = state["_core_model"]
-        self._core_model = _core.Model(saved["graph"])
-        self._core_model.set_parameters(saved["parameters"])
-        self._core_model.change(saved["metadata"], saved.get("extras", {}))  # older ones have none
+        self._core_model = unpickled(state["_core_model"])
         self._core_model.set_precision(self._precision)
 
     def __repr__(self) -> str:
-        layers = len(graph_of(self.core)["nodes"]) - 1  # the input is none
+        layers = len(self.graph) - 1  # the input is none
         return f"<Network of {layers} layers, {self.num_parameters:,} parameters>"
 
 

@@ -3,7 +3,7 @@
 The format of IN is told by what the file holds, that of OUT by its ending.
 
   read:     caffemodel, of either of Caffe's formats; safetensors
-  written:  safetensors
+  written:  safetensors; onnx, which needs ninc[onnx]
 
 A caffemodel describes its network by itself. Where the description for deployment is another, or
 has the size of the pictures, --prototxt takes that one.
@@ -11,6 +11,7 @@ has the size of the pictures, --prototxt takes that one.
 examples:
   ninc convert nin.caffemodel nin.safetensors
   ninc convert nin.caffemodel nin.safetensors --prototxt deploy.prototxt --rgb
+  ninc convert nin.safetensors nin.onnx
 """
 
 from __future__ import annotations
@@ -126,9 +127,13 @@ def _write_safetensors(network: Network, path: str) -> None:
     network.save(path)
 
 
+def _write_onnx(network: Network, path: str) -> None:
+    network.export_onnx(path)
+
+
 # The first whose bytes these can be.
 READERS = (
     Format("safetensors", _is_safetensors, _read_safetensors),
     Format("caffemodel", _is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
 )
-WRITERS = {".safetensors": _write_safetensors}
+WRITERS = {".safetensors": _write_safetensors, ".onnx": _write_onnx}

@@ -53,16 +53,12 @@ def _build() -> dict[str, Any]:
 
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
-    from ..inference.graph import graph_of
-
     network = file_or_named_network(args.model)
     shape = (1, *usual_input(network, args.model))
     plan = network.core.plan_info(shape)
     return {
         "parameters": network.num_parameters,
-        "layers": [
-            {"name": node["name"], "op": node["op"]} for node in graph_of(network.core)["nodes"]
-        ],
+        "layers": [{"name": node.name, "op": node.operation} for node in network.graph],
         "input_shape": list(shape),
         "flops": plan["flops"],
         "arena_bytes": plan["arena_bytes"],

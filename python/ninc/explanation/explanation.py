@@ -16,7 +16,6 @@ from .._base.arrays import is_array
 from ..errors import ArgumentError, ModelError
 from ..formats.metadata import class_names, needed_preprocessing
 from ..inference.class_maps import pooled_node
-from ..inference.graph import graph_of
 from ..network import Network
 from ..preprocess import open_picture, picture_name
 from ..preprocess.pictures import check_pixels
@@ -122,7 +121,7 @@ def explain(
     names = class_names(network.core, len(probabilities))
     index = int(probabilities.argmax()) if label is None else _find_class(label, names)
 
-    graph = graph_of(network.core)
+    graph = network.graph
     node, _ = pooled_node(graph)  # its places are those of the class maps
     axes = centres(graph, node, *pixels.shape[:2])
     height, width = own.shape[:2]

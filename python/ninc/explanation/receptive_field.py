@@ -18,11 +18,11 @@ look at different places (Add, Concat), the centres are the means of theirs.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from .. import _core
+from .._base.graph import Node, Nodes
 from ..errors import ArgumentError
 
 _POOLS = ("MaxPool2d", "AvgPool2d")
@@ -52,54 +52,52 @@ class Axis:
         return centres + (places - inside) * self.jump
 
 
-def centres(graph: dict[str, Any], name: str, height: int, width: int) -> tuple[Axis, Axis]:
-    """(down, across): where the places of node `name` look in an input of height×width.
-
-    graph: the core's description of a network, with its nodes in order.
-    """
+def centres(graph: Nodes, name: str, height: int, width: int) -> tuple[Axis, Axis]:
+    """(down, across): where the places of node `name` look in an input of height×width."""
     found: dict[str, tuple[Axis, Axis]] = {}
-    for node in graph["nodes"]:
-        if node["op"] == "Input":
+    for node in graph:
+        if node.operation == "Input":
             down, across = (
                 Axis(np.arange(size, dtype=np.float64), 1.0) for size in (height, width)
             )
-        elif node["op"] == "Constant":  # it looks nowhere
+        elif node.operation == "Constant":  # it looks nowhere
             continue
         else:
-            sources = [found[source] for source in node["inputs"] if source in found]
+            sources = [found[source] for source in node.inputs if source in found]
             down, across = (_behind(node, [axes[i] for axes in sources], i) for i in (0, 1))
-        found[node["name"]] = down, across
-        if node["name"] == name:
+        found[node.name] = down, across
+        if node.name == name:
             break
     return found[name]
 
 
-def _behind(node: dict[str, Any], sources: list[Axis], axis: int) -> Axis:
+def _behind(node: Node, sources: list[Axis], axis: int) -> Axis:
     """The axis of a node's output; `axis`: 0 down, 1 across."""
     source = _mean(sources)
     size = len(source.centres)
-    if node["op"] in _WHOLE:
+    if node.operation in _WHOLE:
         return Axis(source.centres.mean(keepdims=True), source.jump * size)
-    if node["op"] in _AS_BEFORE:
+    if node.operation in _AS_BEFORE:
         return source
-    if node["op"] == "Slice":
-        start, stop, step = node[("height", "width")[axis]]
+    if node.operation == "Slice":
+        start, stop, step = node.attributes[("height", "width")[axis]]
         return Axis(source.at(np.arange(size)[start:stop:step]), source.jump * step)
-    if node["op"] == "Pad":
-        before, after = node[("height", "width")[axis]]
+    if node.operation == "Pad":
+        before, after = node.attributes[("height", "width")[axis]]
         return Axis(source.at(np.arange(-before, size + after)), source.jump)
-    if node["op"] not in ("Conv2d", *_POOLS):
+    if node.operation not in ("Conv2d", *_POOLS):
         raise ArgumentError(
-            f"{node['name']} ({node['op']}): nobody has said where its outputs look in a picture"
+            f"{node.name} ({node.operation}): nobody has said where its outputs look in a picture"
         )
-    kernel, stride, padding = (node[key] for key in ("kernel_size", "stride", "padding"))
+    told = node.attributes
+    kernel, stride, padding = (told[key] for key in ("kernel_size", "stride", "padding"))
     kernel, stride, before = kernel[axis], stride[axis], padding[axis]
-    if node["op"] == "Conv2d":
-        reach = node["dilation"][axis] * (kernel - 1)
+    if node.operation == "Conv2d":
+        reach = told["dilation"][axis] * (kernel - 1)
         count = (size + before + padding[axis + 2] - reach - 1) // stride + 1
         middles = np.arange(count) * stride - before + reach / 2
     else:
-        first = np.arange(_pool_count(size, kernel, stride, before, node["ceil_mode"])) * stride
+        first = np.arange(_pool_count(size, kernel, stride, before, told["ceil_mode"])) * stride
         first -= before
         middles = (np.maximum(first, 0) + np.minimum(first + kernel, size) - 1) / 2
     return Axis(source.at(middles), source.jump * stride)

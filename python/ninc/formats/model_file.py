@@ -1,6 +1,7 @@
-"""Reads model files, and leaves out what a trainer's checkpoint has in them beside the network.
+"""Reads and writes model files, and leaves out what a checkpoint has in them beside the network.
 
-They come from a path, from bytes in memory, or from whatever can be read like a file.
+They come from a path, from bytes in memory, or from whatever can be read like a file. A model in a
+pickle stands here, too.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import os
 from typing import Any
 
 from .. import _core
+from .._base.arguments import one_of
 from .._base.arguments import path as file_path
 from ..errors import ModelError
+from . import metadata
 from .foreign import recognised
 from .source import BYTES, is_file, name_of, no_source, owned_bytes, read_whole
 
@@ -64,3 +67,30 @@ def forget_training(model: _core.Model) -> None:
         return
     arrays = [name for name in model.extras() if name.startswith((VELOCITY, AVERAGE))]
     model.change({TRAINING: None}, dict.fromkeys(arrays))
+
+
+def pickled(model: _core.Model) -> dict[str, Any]:
+    """The whole model as plain dictionaries and arrays, all of one moment."""
+    parameters, metadata, extras = model.state()
+    return {
+        "graph": model.graph_json(),
+        "parameters": parameters,
+        "metadata": metadata,
+        "extras": extras,
+    }
+
+
+def unpickled(state: dict[str, Any]) -> _core.Model:
+    """The model that `pickled` told of."""
+    model = _core.Model(state["graph"])
+    model.set_parameters(state["parameters"])
+    model.change(state["metadata"], state.get("extras", {}))  # older pickles have none
+    return model
+
+
+def save_model(model: _core.Model, path: str | os.PathLike[str], dtype: str) -> None:
+    """See `Network.save`."""
+    name = os.fsencode(file_path("save", "path", path))
+    one_of("save", "dtype", dtype, ("float32", "float16", "bfloat16"))
+    metadata.check_stored_classes(model, "save")
+    model.save(name, dtype=dtype)

@@ -10,14 +10,12 @@ Discriminative Localization", equation 2):
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import _core
 from .._base.array_types import Floats, FloatsLike
+from .._base.graph import Node, Nodes, graph_of
 from ..errors import ArgumentError
-from .graph import Graph, graph_of
 
 # What changes nothing between pooling and a linear layer, and what changes nothing at the end.
 _BETWEEN = ("Dropout", "Flatten")
@@ -38,25 +36,24 @@ def class_maps(model: _core.Model, x: FloatsLike) -> Floats:
     return np.ascontiguousarray(mixed)
 
 
-def pooled_node(graph: Graph) -> tuple[str, str | None]:
+def pooled_node(graph: Nodes) -> tuple[str, str | None]:
     """What global average pooling averages, and the linear layer after it, if any.
 
     Raises ArgumentError where the output is neither pooling's nor such a layer's.
     """
-    nodes = {node["name"]: node for node in graph["nodes"]}
 
-    def before(node: dict[str, Any], passed_over: tuple[str, ...]) -> dict[str, Any]:
-        while node["op"] in passed_over:
-            node = nodes[node["inputs"][0]]
+    def before(node: Node, passed_over: tuple[str, ...]) -> Node:
+        while node.operation in passed_over:
+            node = graph[node.inputs[0]]
         return node
 
-    scores = node = before(nodes[graph["output"]], _AT_THE_END)
-    if node["op"] == "Linear":
-        node = before(nodes[node["inputs"][0]], _BETWEEN)
-    if node["op"] != "GlobalAvgPool2d":
+    scores = node = before(graph.output, _AT_THE_END)
+    if node.operation == "Linear":
+        node = before(graph[node.inputs[0]], _BETWEEN)
+    if node.operation != "GlobalAvgPool2d":
         raise ArgumentError(
             "class_maps: scores must come from global average pooling, with one linear layer "
-            f"behind it at most, but {scores['name']} is {scores['op']}"
-            + ("" if node is scores else f" fed by {node['name']} ({node['op']})")
+            f"behind it at most, but {scores.name} is {scores.operation}"
+            + ("" if node is scores else f" fed by {node.name} ({node.operation})")
         )
-    return node["inputs"][0], None if node is scores else scores["name"]
+    return node.inputs[0], None if node is scores else scores.name

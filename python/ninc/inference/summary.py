@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from .. import _core
-from .graph import graph_of
+from .._base.graph import Node, graph_of
 from .plan import ImageShape
 
 _HEADER = ("layer", "output", "parameters", "MMAC")
@@ -22,15 +21,15 @@ def summary(model: _core.Model, input_shape: ImageShape) -> str:
             sizes[name.rpartition(".")[0]] += math.prod(dims)
     rows = []
     total = 0
-    for node in graph_of(model)["nodes"]:
-        output = model.output_shape(input_shape, node["name"])
+    for node in graph_of(model):
+        output = model.output_shape(input_shape, node.name)
         multiplications = _multiplications(node, output)
         total += multiplications
         rows.append(
             (
-                f"{node['name']} ({node['op']})",
+                f"{node.name} ({node.operation})",
                 "×".join(map(str, output[1:])),
-                f"{sizes[node['name']]:,}" if node["name"] in sizes else "",
+                f"{sizes[node.name]:,}" if node.name in sizes else "",
                 f"{multiplications / 1e6:,.2f}" if multiplications else "",
             )
         )
@@ -38,12 +37,13 @@ def summary(model: _core.Model, input_shape: ImageShape) -> str:
     return _table(rows)
 
 
-def _multiplications(node: dict[str, Any], output: ImageShape) -> int:
+def _multiplications(node: Node, output: ImageShape) -> int:
     """Those for one picture: a convolution's output is a sum of C / groups * R * S products."""
-    if node["op"] == "Linear":
-        return node["in_features"] * node["out_features"]
-    if node["op"] == "Conv2d":
-        window = node["in_channels"] // node["groups"] * math.prod(node["kernel_size"])
+    told = node.attributes
+    if node.operation == "Linear":
+        return told["in_features"] * told["out_features"]
+    if node.operation == "Conv2d":
+        window = told["in_channels"] // told["groups"] * math.prod(told["kernel_size"])
         return window * math.prod(output[1:])
     return 0
 

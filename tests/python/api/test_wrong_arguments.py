@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ninc
-from support import public_calls
+from support.calls import public_calls
 from support.public_names import public_names
 from support.weights import copies
 

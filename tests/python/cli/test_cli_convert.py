@@ -101,10 +101,10 @@ def test_what_is_no_model_is_told_in_one_line(name, folder, capsys):
 
 
 def test_an_ending_that_says_no_format(folder, capsys):
-    for name in ("out.onnx", "out", "out.caffemodel"):
+    for name in ("out.pt", "out", "out.caffemodel"):
         assert ninc_command("convert", "net.caffemodel", name) == 1
         assert capsys.readouterr().err == (
-            f"ninc: {name}: the ending says no format that is written: .safetensors\n"
+            f"ninc: {name}: the ending says no format that is written: .safetensors, .onnx\n"
         )
         assert not (folder / name).exists() or name == "out.caffemodel"
 

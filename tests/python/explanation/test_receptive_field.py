@@ -5,16 +5,16 @@ import pytest
 
 import ninc
 from ninc import nn
+from ninc._base.graph import Node, Nodes
 from ninc.explanation import receptive_field
 from ninc.explanation.receptive_field import centres
 from ninc.inference.class_maps import pooled_node
-from ninc.inference.graph import graph_of
 
 
 def of_maps(network, height, width):
     """Centres of the class maps' places: down, across."""
-    graph = graph_of(network.core)
-    return [axis.centres for axis in centres(graph, pooled_node(graph)[0], height, width)]
+    name, _ = pooled_node(network.graph)
+    return [axis.centres for axis in centres(network.graph, name, height, width)]
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,8 @@ def test_every_layer_is_known():
         *receptive_field._AS_BEFORE,
     }
     assert ops == known
-    graph = {"nodes": [
-        {"name": "x", "op": "Input", "inputs": []},
-        {"name": "y", "op": "Unfold", "inputs": ["x"]},
-    ]}  # fmt: skip
+    unfold = Node("y", "Unfold", {}, ("x",), {})
+    graph = Nodes((Node("x", "Input", {}, (), {}), unfold), unfold)
     with pytest.raises(ninc.ArgumentError, match=r"y \(Unfold\): nobody has said"):
         centres(graph, "y", 3, 3)
 

@@ -8,7 +8,6 @@ import pytest
 
 import ninc
 from ninc import nn
-from ninc.inference.graph import graph_of
 from support.formats import caffe_reference
 from support.formats.caffe_files import DATA, Word, layer, random, small_net, stored, written
 
@@ -304,7 +303,7 @@ def test_other_ends_are_left_out_with_a_remark(tmp_path):
 
 
 def ops(network):
-    return [node["op"] for node in graph_of(network.core)["nodes"]]
+    return [node.operation for node in network.graph]
 
 
 def averaged(**told):
@@ -372,8 +371,8 @@ def test_it_can_be_added_to(network):
 
 def test_batch_norm_goes_on_as_caffe_trains_it(tmp_path):
     layers = [norm("bn", "data", 3, moving_average_fraction=0.95, eps=1e-3)]
-    node = graph_of(load(tmp_path, stored(layers)).core)["nodes"][-1]
-    assert (node["momentum"], node["eps"]) == (pytest.approx(0.05), pytest.approx(1e-3))
+    told = load(tmp_path, stored(layers)).graph[-1].attributes
+    assert (told["momentum"], told["eps"]) == (pytest.approx(0.05), pytest.approx(1e-3))
 
 
 # ---- Names ---------------------------------------------------------------------------------------
@@ -387,7 +386,7 @@ def test_names_that_ninc_cannot_have(tmp_path):
         layer("a\nb" + "é" * 300, "ReLU", "t", "t"),
     ]  # fmt: skip
     network = load(tmp_path, stored(layers))
-    names = [node["name"] for node in graph_of(network.core)["nodes"]]
+    names = [node.name for node in network.graph]
     assert names[:7] == ["x", "in_1x1", "in_1x1_2", "data", "relu", "twice", "twice_2"]
     assert names[7].startswith("a_bé") and len(names[7].encode()) < 256
     assert_gives(network, layers, random(1, 3, 5, 5))

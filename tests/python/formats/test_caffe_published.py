@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc.inference.graph import graph_of
 from support.command_line import printed
 from support.formats import caffe_reference
 from support.formats.caffe_files import Word, layer, random
@@ -95,8 +94,8 @@ def network():
 
 def test_it_is_the_network_of_the_paper(network):
     assert network.num_parameters == 966_986
-    ours = [node["op"] for node in graph_of(ninc.models.nin_cifar10(pool2="avg").core)["nodes"]]
-    theirs = [node["op"] for node in graph_of(network.core)["nodes"]]
+    ours = [node.operation for node in ninc.models.nin_cifar10(pool2="avg").graph]
+    theirs = [node.operation for node in network.graph]
     assert theirs == ours
     with_text = ninc.load_caffe(MODEL, PROTOTXT)
     assert with_text.core.graph_json() == network.core.graph_json()

@@ -6,7 +6,6 @@ import pytest
 import ninc
 from ninc import nn
 from ninc.errors import ArgumentError, DTypeError, ModelError, Remark, ShapeError
-from ninc.inference.graph import graph_of
 from ninc.preprocess import Preprocessing, Whitening
 from support.small_training import bars, small_network
 from support.weights import assert_same_weights, copies, same_bits
@@ -91,8 +90,8 @@ def test_batch_norm_and_activation_behind_the_last_layer_stay_in_its_size():
     assert state["scores.weight"].shape == (2, 6)
     np.testing.assert_array_equal(state["last.running_var"], [1, 1])
     np.testing.assert_array_equal(state["last.weight"], [1, 1])
-    nodes = [node["op"] for node in graph_of(renewed.core)["nodes"]]
-    assert nodes == [node["op"] for node in graph_of(network.core)["nodes"]]
+    nodes = [node.operation for node in renewed.graph]
+    assert nodes == [node.operation for node in network.graph]
     assert renewed(np.zeros((2, 3, 7, 9), np.float32)).sum() == pytest.approx(2)
     graph.add(nn.ReLU(), "softmax")  # the first one is still there to be added to
 

@@ -6,7 +6,6 @@ import pytest
 import ninc
 from ninc import models
 from ninc.errors import ArgumentError
-from ninc.inference.graph import graph_of
 
 # name: parameters, million multiplications a picture, input, classes, maps (nin.md's table).
 PUBLISHED = {
@@ -54,8 +53,7 @@ def test_batch_norm_variant(name, rng):
 
 
 def test_node_names():
-    graph = graph_of(models.nin_cifar10(batch_norm=True).core)
-    names = [node["name"] for node in graph["nodes"]]
+    names = [node.name for node in models.nin_cifar10(batch_norm=True).graph]
     assert names == [
         "x",
         *("conv1", "bn_conv1", "relu_conv1", "cccp1", "bn_cccp1", "relu_cccp1"),
@@ -68,17 +66,18 @@ def test_node_names():
 
 @pytest.mark.parametrize("pool2, op", [("avg", "AvgPool2d"), ("max", "MaxPool2d")])
 def test_second_pool(pool2, op):
-    nodes = {node["name"]: node for node in graph_of(models.nin_svhn(pool2=pool2).core)["nodes"]}
-    assert nodes["pool1"]["op"] == "MaxPool2d" and nodes["pool2"]["op"] == op
-    assert nodes["pool2"]["ceil_mode"] and nodes["pool2"]["padding"] == [0, 0]
+    graph = models.nin_svhn(pool2=pool2).graph
+    assert graph["pool1"].operation == "MaxPool2d" and graph["pool2"].operation == op
+    told = graph["pool2"].attributes
+    assert told["ceil_mode"] and told["padding"] == (0, 0)
     if pool2 == "avg":
-        assert not nodes["pool2"]["count_include_pad"]
+        assert not told["count_include_pad"]
     with pytest.raises(ArgumentError, match="pool2"):
         models.nin_cifar10(pool2="mean")
 
 
 def test_imagenet_has_one_dropout_behind_its_third_pool():
-    names = [node["name"] for node in graph_of(models.nin_imagenet().core)["nodes"]]
+    names = [node.name for node in models.nin_imagenet().graph]
     assert [name for name in names if name.startswith("drop")] == ["drop1"]
     assert names[names.index("drop1") - 1] == "pool3"
 
@@ -129,18 +128,19 @@ def test_agrees_with_torch(pool2, batch_norm, rng):
     }
     network.load_state_dict(state)
     twin = layers.Sequential()
-    for node in graph_of(network.core)["nodes"][1:]:
-        if node["op"] == "Conv2d":
+    for node in network.graph[1:]:
+        told = node.attributes
+        if node.operation == "Conv2d":
             layer = layers.Conv2d(
-                node["in_channels"],
-                node["out_channels"],
-                node["kernel_size"],
-                padding=node["padding"][:2],
-                bias=node["bias"],
+                told["in_channels"],
+                told["out_channels"],
+                told["kernel_size"],
+                padding=told["padding"][:2],
+                bias=told["bias"],
             )
-        elif node["op"] == "BatchNorm2d":
-            layer = layers.BatchNorm2d(node["channels"])
-        elif node["op"] == "AvgPool2d":
+        elif node.operation == "BatchNorm2d":
+            layer = layers.BatchNorm2d(told["channels"])
+        elif node.operation == "AvgPool2d":
             layer = layers.AvgPool2d(3, 2, ceil_mode=True, count_include_pad=False)
         else:
             layer = {
@@ -148,8 +148,8 @@ def test_agrees_with_torch(pool2, batch_norm, rng):
                 "Dropout": layers.Dropout(),
                 "MaxPool2d": layers.MaxPool2d(3, 2, ceil_mode=True),
                 "GlobalAvgPool2d": layers.Sequential(layers.AdaptiveAvgPool2d(1), layers.Flatten()),
-            }[node["op"]]
-        twin.add_module(node["name"], layer)
+            }[node.operation]
+        twin.add_module(node.name, layer)
     twin.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()}, False)
     x = rng.standard_normal((2, 3, 32, 32), np.float32)
     with torch.no_grad():

@@ -9,11 +9,10 @@ import pytest
 from ninc import functional as F
 from ninc import nn
 from ninc.errors import ArgumentError, ModelError, ShapeError
-from ninc.inference.graph import graph_of
 
 
 def names(network):
-    return [node["name"] for node in graph_of(network.core)["nodes"]][1:]
+    return [node.name for node in network.graph][1:]
 
 
 # ---- Sequential ----------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ those in Python in one namespace, commands by bash. It ends with status 1 at the
 What the reader does not see stands in a comment before a block:
 
     <!-- not run: REASON -->      the block is left out; the tests count such blocks
-    <!-- needs torch -->          the block is left out where that module is not installed
+    <!-- needs torch -->          the block is left out where that module is not installed; several
+                                  have a comma between them
     <!-- exit status 1 -->        the last of its commands ends with this status
 
 A block that begins with a comment that is a file's name is written to that file. Commands of the
@@ -41,7 +42,7 @@ class Block:
     language: str
     code: str
     not_run: str = ""  # why not
-    needs: str = ""  # a module
+    needs: str = ""  # modules, with commas between them
     status: int = 0  # of its last command
 
     @property
@@ -79,7 +80,7 @@ def blocks(path):
             language = token.info.strip() if token.type == "fence" else "(indented)"
             if not language.startswith("{"):
                 reason = re.search(r"<!-- not run: (.+) -->", comment)
-                needs = re.search(r"<!-- needs (\w+) -->", comment)
+                needs = re.search(r"<!-- needs (\w+(?:, \w+)*) -->", comment)
                 status = re.search(r"<!-- exit status (\d+) -->", comment)
                 line = token.map[0] + (2 if token.type == "fence" else 1)
                 block = Block(str(path), line, language, token.content)
@@ -97,7 +98,8 @@ def run_page(path):
     _one_epoch()
     for block in blocks(path):
         try:
-            missing = block.needs and importlib.util.find_spec(block.needs) is None
+            needs = block.needs.split(", ") if block.needs else []
+            missing = any(importlib.util.find_spec(module) is None for module in needs)
             if not block.not_run and not missing and block.language not in SHOWN:
                 _run(block, namespace)
         except BaseException:

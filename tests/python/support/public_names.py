@@ -12,7 +12,7 @@ MODULES = {
 }  # fmt: skip
 
 # Objects that ninc hands out: users read them, and never make one themselves.
-MADE_BY_NINC = {"Evaluation", "LoadedWeights", "Plan", "Value"}
+MADE_BY_NINC = {"Evaluation", "LoadedWeights", "Node", "Nodes", "Plan", "Value"}
 
 # These are parts of ninc that others of its parts call; their constructors alone are for users.
 CONSTRUCTOR_ALONE = {"PictureFiles", "Whitening", "Layer"}

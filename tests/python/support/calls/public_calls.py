@@ -4,12 +4,13 @@ import dataclasses
 import inspect
 
 import numpy as np
+import pytest
 
 import ninc
 from ninc import augment, averages, data, models, nn, preprocess, schedules
-from support.call import LABELS, Call, X, calling, floats, pictures
+from support.calls.call import LABELS, Call, X, calling, floats, pictures
+from support.calls.functions import FUNCTIONS
 from support.formats.caffe_files import save_small_net
-from support.public_functions import FUNCTIONS
 
 
 def network():
@@ -195,6 +196,7 @@ CALLS = {
     "Network.plan": _of_network("plan", then=lambda p: p.describe(), input_shape=(3, 6, 6)),
     "Network.to": _of_network("to", device="cpu"),
     "Network.save": _of_network("save", path="out.safetensors"),
+    "Network.export_onnx": lambda: _export_onnx(),
     "Network.preprocessing =": _setter(network, "preprocessing", None),
     "Network.classes =": _setter(network, "classes", ["a", "b"]),
     "Network.held_out =": _setter(network, "held_out", None),
@@ -314,6 +316,11 @@ CALLS = {
     "set_num_threads": lambda: Call(ninc.set_num_threads, dict(count=2)),
     "set_target": lambda: Call(ninc.set_target, dict(name=ninc.target())),
 }
+
+
+def _export_onnx():
+    pytest.importorskip("onnx")
+    return _of_network("export_onnx", path="out.onnx")()
 
 
 def _load_state_dict():

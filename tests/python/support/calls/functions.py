@@ -3,7 +3,7 @@
 import inspect
 
 from ninc import functional as F
-from support.call import BIAS, LABELS, NORM, WEIGHT, X, calling, floats
+from support.calls.call import BIAS, LABELS, NORM, WEIGHT, X, calling, floats
 
 # y = f(x); the backward functions take dy, and x or y.
 OF_SINGLE_ELEMENTS = (

@@ -1,0 +1,141 @@
+"""Gathers an ONNX graph: steps in order, the numbers that they read, and names for all values.
+
+The core keeps every value as maps, and calls them N×C where they are of one pixel. ONNX tells the
+two apart, so that a value here is either N×C×H×W or N×C, and becomes the other where a step needs
+it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..._base.array_types import Floats
+from ..._base.graph import Node, Nodes
+
+PIXEL = (1, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """What a node gives. tensor: its name in the ONNX graph.
+
+    size: (H, W) where it is the same for every picture, else None. flat: it is N×C in ONNX.
+    """
+
+    tensor: str
+    size: tuple[int, ...] | None = None
+    flat: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One operator of ONNX. It and the tensor that it gives have the same name."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: Mapping[str, Any]
+
+
+class Builder:
+    """opset: of the operators. parameters: the network's, by name.
+
+    steps: in order. numbers: name -> array, the parameters that steps read and constants.
+    """
+
+    def __init__(self, graph: Nodes, parameters: Mapping[str, Floats], opset: int) -> None:
+        self.opset = opset
+        self.steps: list[Step] = []
+        self.numbers: dict[str, npt.NDArray[Any]] = {}
+        self._parameters = parameters
+        # Parameters come first to their names, the nodes after them: other programs look for both.
+        self._taken = set(parameters)
+        self._tensors = {node.name: self.free_name(node.name) for node in graph}
+        self._turned: dict[tuple[str, bool], Value] = {}
+
+    def tensor(self, node: Node) -> str:
+        """The name of the tensor that a node gives: the node's own, as long as it is free."""
+        return self._tensors[node.name]
+
+    def free_name(self, name: str) -> str:
+        """The name, or one with "_" behind it where something is called so already."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+    def add(self, name: str, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Adds a step that gives the tensor `name`; returns that name."""
+        self.steps.append(Step(operator, tuple(inputs), name, attributes))
+        return name
+
+    def between(self, node: Node, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Adds one of several steps that a node becomes, but not the last; returns its tensor."""
+        return self.add(self.free_name(f"{node.name}/{operator}"), operator, inputs, **attributes)
+
+    def last(self, node: Node, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Adds the step that gives what the node gives; returns its tensor."""
+        return self.add(self.tensor(node), operator, inputs, **attributes)
+
+    def parameter(self, node: Node, name: str) -> str:
+        """A parameter of the node, under the name that it has in `state_dict`."""
+        name = f"{node.name}.{name}"
+        self.numbers[name] = self._parameters[name]
+        return name
+
+    def constant(self, node: Node, name: str, value: npt.ArrayLike, dtype: type) -> str:
+        """Numbers that the node's steps read beside its parameters."""
+        name = self.free_name(f"{node.name}/{name}")
+        self.numbers[name] = np.asarray(value, dtype)
+        return name
+
+    def maps(self, value: Value) -> Value:
+        """The value as N×C×H×W."""
+        return self._turn(value, False) if value.flat else value
+
+    def rows(self, value: Value) -> Value:
+        """The value as N×(C * H * W)."""
+        return value if value.flat else self._turn(value, True)
+
+    def _turn(self, value: Value, flat: bool) -> Value:
+        """The value in its other form, of which several readers share one."""
+        key = value.tensor, flat
+        if key not in self._turned:
+            operator = "Flatten" if flat else "Unsqueeze"
+            name = self.free_name(f"{value.tensor}/{operator}")
+            inputs, attributes = [value.tensor], {"axis": 1}
+            if not flat:
+                axes = self.free_name(f"{name}/axes")
+                self.numbers[axes] = np.array([2, 3], np.int64)
+                inputs, attributes = [value.tensor, axes], {}
+            self._turned[key] = Value(self.add(name, operator, inputs, **attributes), PIXEL, flat)
+        return self._turned[key]
+
+    def give(self, value: Value, node: Node, inputs: Sequence[str]) -> Value:
+        """The network's output, under the name of its last node.
+
+        inputs: tensors that come from outside, and keep their names.
+        """
+        value = self.rows(value) if value.size == PIXEL else value
+        wanted, given = self.tensor(node), value.tensor
+        if wanted == given:
+            return value
+        if given in inputs:  # no step gives it
+            return dataclasses.replace(value, tensor=self.add(wanted, "Identity", [given]))
+        # The last step is one after the node's own, or the node has none and it is one before.
+        names = {given: wanted, wanted: self.free_name(f"{node.name}/maps")}
+        self.steps = [
+            Step(
+                step.operator,
+                tuple(names.get(name, name) for name in step.inputs),
+                names.get(step.output, step.output),
+                step.attributes,
+            )
+            for step in self.steps
+        ]
+        return dataclasses.replace(value, tensor=wanted)

@@ -1,0 +1,1 @@
+"""A valid call of everything that users may call."""
