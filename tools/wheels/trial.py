@@ -21,7 +21,7 @@ _HOME = "/ninc-trial"  # in a root
 _FIRST = WORK / "trials" / "first.npz"
 
 # Tests that a trial runs besides: of threads, where no lock keeps them apart; of threads that
-# outlive the interpreter, which depends on the C++ library; and, emulated, those that start no other
+# outlive the interpreter, which depends on the C++ library; emulated, those that start no other
 # program.
 _PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 _TEST_TOOLS = ("pytest", "hypothesis")
