@@ -88,6 +88,10 @@ class Builder:
         self.numbers[name] = self._parameters[name]
         return name
 
+    def array(self, node: Node, name: str) -> Floats:
+        """The numbers of a parameter of the node, which no step reads as they are."""
+        return self._parameters[f"{node.name}.{name}"]
+
     def constant(self, node: Node, name: str, value: npt.ArrayLike, dtype: type) -> str:
         """Numbers that the node's steps read beside its parameters."""
         name = self.free_name(f"{node.name}/{name}")

@@ -258,12 +258,69 @@ def _joined(operator: str, **told: int) -> Row:
     return row
 
 
+# ---- Values at other places ----------------------------------------------------------------------
+
+_AXES = ("channels", "height", "width")
+# How the core writes that a range goes on to the end, and what ONNX has for it.
+_TO_THE_END, _END = 1 << 20, 2**63 - 1
+
+
+def _slice(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
+    x = build.maps(inputs[0])
+    starts, stops, steps = zip(*(node.attributes[axis] for axis in _AXES))
+    stops = [_END if stop == _TO_THE_END else stop for stop in stops]
+    numbers = dict(starts=starts, ends=stops, axes=(1, 2, 3), steps=steps)
+    names = [build.constant(node, name, value, np.int64) for name, value in numbers.items()]
+    ranges = [slice(*node.attributes[axis]) for axis in _AXES[1:]]
+    size = x.size and tuple(len(range(n)[one]) for n, one in zip(x.size, ranges))
+    return Value(build.last(node, "Slice", [x.tensor, *names]), size)
+
+
+def _pad(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
+    x = build.maps(inputs[0])
+    befores, afters = zip((0, 0), *(node.attributes[axis] for axis in _AXES))
+    pads = build.constant(node, "pads", [*befores, *afters], np.int64)
+    value = build.constant(node, "value", node.attributes["value"], np.float32)
+    size = x.size and tuple(n + sum(node.attributes[a]) for n, a in zip(x.size, _AXES[1:]))
+    return Value(build.last(node, "Pad", [x.tensor, pads, value]), size)
+
+
+def _channel_shuffle(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
+    """As N×H×W×C, where the last axis may be split and joined whatever the other sizes are."""
+    x = build.maps(inputs[0])
+    split = build.constant(node, "split", [0, 0, 0, node.attributes["groups"], -1], np.int64)
+    join = build.constant(node, "join", [0, 0, 0, -1], np.int64)
+    last = build.between(node, "Transpose", [x.tensor], perm=(0, 2, 3, 1))
+    parts = build.between(node, "Reshape", [last, split])
+    turned = build.between(node, "Transpose", [parts], perm=(0, 1, 2, 4, 3))
+    joined = build.between(node, "Reshape", [turned, join])
+    return Value(build.last(node, "Transpose", [joined], perm=(0, 3, 1, 2)), x.size)
+
+
+def _constant(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
+    value = build.array(node, "value").transpose(2, 0, 1)[None]
+    name = build.tensor(node)
+    build.numbers[name] = np.ascontiguousarray(value)
+    return Value(name, value.shape[2:])
+
+
+def _local_response_norm(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
+    x, told = build.maps(inputs[0]), node.attributes
+    y = build.last(
+        node, "LRN", [x.tensor], size=told["size"], alpha=told["alpha"], beta=told["beta"],
+        bias=told["k"],
+    )  # fmt: skip
+    return Value(y, x.size)
+
+
 OPERATIONS: dict[str, Row] = {
     "Add": _joined("Add"),
     "AvgPool2d": _avg_pool2d,
     "BatchNorm2d": _batch_norm2d,
+    "ChannelShuffle": _channel_shuffle,
     "Clip": _between(),
     "Concat": _joined("Concat", axis=1),
+    "Constant": _constant,
     "Conv2d": _conv2d,
     "Div": _joined("Div"),
     "Dropout": _passed_on,
@@ -277,13 +334,16 @@ OPERATIONS: dict[str, Row] = {
     "HardSwish": _of_one("HardSwish", 14, _times("HardSigmoid", alpha=1 / 6, beta=0.5)),
     "LeakyRelu": _of_one("LeakyRelu", alpha="slope"),
     "Linear": _linear,
+    "LocalResponseNorm": _local_response_norm,
     "MaxPool2d": _max_pool2d,
     "Mul": _joined("Mul"),
+    "Pad": _pad,
     "PRelu": _prelu,
     "Relu": _of_one("Relu"),
     "Relu6": _between(0, 6),
     "Sigmoid": _of_one("Sigmoid"),
     "Silu": _times("Sigmoid"),
+    "Slice": _slice,
     "Softmax": _softmax,
     "Sub": _joined("Sub"),
     "Tanh": _of_one("Tanh"),
