@@ -11,6 +11,7 @@ has the size of the pictures, --prototxt takes that one.
 examples:
   ninc convert nin.caffemodel nin.safetensors
   ninc convert nin.caffemodel nin.safetensors --prototxt deploy.prototxt --rgb
+  ninc convert nin.safetensors small.safetensors --dtype bfloat16
   ninc convert nin.safetensors nin.onnx
 """
 
@@ -60,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with a caffemodel: turn the first layer, so that pictures of red, green, blue are "
         "taken by a network that was trained on blue, green, red",
     )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "float16", "bfloat16"),
+        help="with OUT in safetensors: how weights are stored (default: float32)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,10 +77,12 @@ def run(args: argparse.Namespace) -> int:
     for option in ("prototxt", "rgb"):
         if getattr(args, option) and option not in found.options:
             args.parser.error(f"--{option} does not go with {found.name}, which {args.source} is")
+    if args.dtype is not None and ending != ".safetensors":
+        args.parser.error(f"--dtype goes with safetensors, not with {args.target}")
     check_none_of(args.target, filter(None, (args.source, args.prototxt)), "what is converted")
     check_writable(args.target)
     network = found.read(args)
-    WRITERS[ending](network, args.target)
+    WRITERS[ending](network, args)
     print(f"{args.target}: {network.num_parameters:,} parameters, from {found.name}")
     return 0
 
@@ -123,12 +131,12 @@ def _read_caffemodel(args: argparse.Namespace) -> Network:
     return ninc.load_caffe(args.source, args.prototxt, rgb=args.rgb)
 
 
-def _write_safetensors(network: Network, path: str) -> None:
-    network.save(path)
+def _write_safetensors(network: Network, args: argparse.Namespace) -> None:
+    network.save(args.target, args.dtype or "float32")
 
 
-def _write_onnx(network: Network, path: str) -> None:
-    network.export_onnx(path)
+def _write_onnx(network: Network, args: argparse.Namespace) -> None:
+    network.export_onnx(args.target)
 
 
 # The first whose bytes these can be.

@@ -138,3 +138,13 @@ def test_a_converted_network_is_described(capsys):
     printed(capsys, "convert", "net.caffemodel", "out.safetensors")
     about = json.loads(printed(capsys, "info", "out.safetensors", "--json"))
     assert [one["name"] for one in about["layers"]][-2:] == ["cccp1", "gap"]
+
+
+def test_weights_may_be_stored_in_two_bytes(capsys):
+    printed(capsys, "convert", "net.safetensors", "half.safetensors", "--dtype", "float16")
+    whole, half = (ninc.load(name).state_dict() for name in ("net.safetensors", "half.safetensors"))
+    for name, array in whole.items():
+        stored_as = np.float16 if array.ndim > 1 else np.float32
+        np.testing.assert_array_equal(half[name], array.astype(stored_as).astype(np.float32))
+    words = usage(capsys, "convert", "net.safetensors", "net.onnx", "--dtype", "float16")
+    assert "--dtype goes with safetensors, not with net.onnx" in words

@@ -55,7 +55,8 @@ def test_all_layers_that_cannot_be_are_told_at_once_with_the_reasons(refused):
         "caffemodel: layers that ninc cannot take over: norm1 (LRN): norm_region is "
         "WITHIN_CHANNEL, only ACROSS_CHANNELS is known; norm2 (LRN): local_size must be odd, got "
         "4; power (Power): ninc has no such layer; product (Eltwise): operation is MAX, only SUM "
-        "and PROD are known; scale (Scale): only a Scale after a BatchNorm is known; deconv (Deconvolution): ninc has no such layer"
+        "and PROD are known; scale (Scale): only a Scale after a BatchNorm is known; deconv "
+        "(Deconvolution): ninc has no such layer"
     )
     assert refused(stored(net)) == expected
     assert refused(stored(net), written(net, inputs=["data"])) == expected.replace(
