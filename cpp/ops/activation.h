@@ -57,8 +57,8 @@ struct OpRule<op::Clip> : ActivationRule<op::Clip> {
   static constexpr OpFace kFace{.name = "Clip"};
   using Steps = StepList<>;
   static void VisitFields(op::Clip& op, auto& visit) {
-    visit.Real("low", op.low, std::isfinite(op.low), "the finite numbers");
-    visit.Real("high", op.high, std::isfinite(op.high), "the finite numbers");
+    visit.Real("low", op.low, std::isfinite(op.low), "finite");
+    visit.Real("high", op.high, std::isfinite(op.high), "finite");
   }
   static std::string Check(const op::Clip& op) {
     return op.low <= op.high ? "" : "low is above high";

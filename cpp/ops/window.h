@@ -91,7 +91,7 @@ struct OpRule<op::Pad> : NoParameters {
     margin("channels", op.channels);
     margin("height", op.height);
     margin("width", op.width);
-    visit.Real("value", op.value, std::isfinite(op.value), "a finite number");
+    visit.Real("value", op.value, std::isfinite(op.value), "finite");
   }
   static std::string Check(const op::Pad&) { return {}; }
 

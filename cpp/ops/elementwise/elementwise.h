@@ -71,7 +71,7 @@ struct OpRule<op::Elementwise<kFunction>> : NoCheck, NoParameters, KeepsShape {
 
   static void VisitFields(X& op, auto& visit) {
     const auto number = [&](const char* name, float& value) {
-      visit.Real(name, value, std::isfinite(value), "the finite numbers");
+      visit.Real(name, value, std::isfinite(value), "finite");
     };
     if constexpr (requires { op.slope; }) number("slope", op.slope);
     if constexpr (requires { op.alpha; }) number("alpha", op.alpha);

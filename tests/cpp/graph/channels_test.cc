@@ -129,6 +129,31 @@ TEST(ChannelsTest, ASumTellsWhatItsOperandsMustHave) {
   EXPECT_EQ(*chain.graph.OutputChannels(), 4);
 }
 
+TEST(ChannelsTest, OneChannelStandsForAny) {
+  Chain chain;
+  const NodeId map = chain.Add(Conv(6, 1));
+  chain.Add(op::Mul{}, {0, map});
+  EXPECT_EQ(*chain.graph.InputChannels(), 6);
+  EXPECT_EQ(*chain.graph.OutputChannels(), 6);
+  const NodeId scales = chain.Add(op::Constant{.channels = 4}, {});
+  chain.Add(op::Add{}, {map, scales});
+  EXPECT_EQ(*chain.graph.OutputChannels(), 4);
+}
+
+TEST(ChannelsTest, SlicesAndPadsCountChannels) {
+  Chain chain;
+  chain.Add(op::Pad{.channels = {1, 2}});
+  EXPECT_EQ(chain.graph.OutputChannels().status().code(), StatusCode::kInvalidArgument);
+  chain.Add(Conv(6, 10));  // of 3, and 3 of the margin
+  EXPECT_EQ(*chain.graph.InputChannels(), 3);
+  chain.Add(op::Slice{.channels = {1, -2, 3}});  // 1, 4, 7
+  EXPECT_EQ(*chain.graph.OutputChannels(), 3);
+  chain.Add(op::PRelu{.channels = 3});
+  chain.Add(op::ChannelShuffle{.groups = 3});
+  chain.Add(op::Pad{.channels = {-1, 0}});
+  EXPECT_EQ(*chain.graph.OutputChannels(), 2);
+}
+
 TEST(ChannelsTest, WhatNoInputFitsIsAModelsFault) {
   Chain chain;
   chain.Add(op::Concat{}, {0, 0});

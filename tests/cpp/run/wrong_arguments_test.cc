@@ -121,6 +121,18 @@ TEST_F(Wrong, LayersOfAGraph) {
   ExpectError(add("p", op::MaxPool2d{.kernel_h = 0}, {0}), kModel, "kernel_size");
   ExpectError(add("p", op::MaxPool2d{.stride_w = -3}, {0}), kModel, "stride");
   ExpectError(add("l", op::Linear{.in_features = 0}, {0}), kModel, "in_features");
+  ExpectError(add("c", op::Clip{.low = 1.0f, .high = 0.5f}, {0}), kModel, "low is above high");
+  ExpectError(add("c", op::Clip{.low = nan}, {0}), kModel, "low must be finite");
+  ExpectError(add("e", op::Elu{.alpha = nan}, {0}), kModel, "alpha must be");
+  ExpectError(add("s", op::Slice{.height = {0, 4, 0}}, {0}), kModel, "steps must be at least 1");
+  ExpectError(add("s", op::Slice{.width = {kLowest, 4, 1}}, {0}), kModel, "width");
+  ExpectError(add("p", op::Pad{.channels = {kHuge, 0}}, {0}), kModel, "channels");
+  ExpectError(add("p", op::Pad{.value = nan}, {0}), kModel, "value must be");
+  ExpectError(add("g", op::ChannelShuffle{.groups = 0}, {0}), kModel, "groups");
+  ExpectError(add("k", op::Constant{.width = 0}, {}), kModel, "width");
+  ExpectError(add("k", op::Constant{}, {0}), kModel, "takes no input, got 1");
+  ExpectError(add("n", op::LocalResponseNorm{.size = 4}, {0}), kModel, "size must be odd, got 4");
+  ExpectError(add("n", op::LocalResponseNorm{.k = 0.0f}, {0}), kModel, "k must be above 0");
   EXPECT_EQ(graph.nodes().size(), 1u);  // nothing half added
 }
 
