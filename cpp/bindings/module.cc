@@ -13,7 +13,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   ninc::python::DefineConvolutions(module);
   ninc::python::DefinePooling(module);
   ninc::python::DefineElementwise(module);
-  DefineOperations(module);
+  ninc::python::DefineOperations(module);
   ninc::python::DefineModel(module);
   ninc::python::DefineDeviceArrays(module);
   ninc::python::DefineTrainer(module);

@@ -12,7 +12,7 @@ from .._base.arguments import Padding, Pair, integer, pair, shown, sides
 from .._base.array_types import Floats, FloatsLike
 from .._base.arrays import plain
 from ..errors import ArgumentError, ShapeError
-from .activation import relu, relu_backward
+from .elementwise import relu, relu_backward
 
 Layers = Sequence[tuple[FloatsLike, Union[FloatsLike, None]]]
 
