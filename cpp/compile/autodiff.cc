@@ -85,7 +85,8 @@ class Differentiation {
   void FindNeeded() {
     for (size_t v = 0; v < needed_.size(); ++v) {
       const Value& value = program_.values[v];
-      needed_[v] = value.kind == ValueKind::kParameter && !frozen_.Contains(value.index);
+      needed_[v] =
+          value.kind == ValueKind::kParameter && value.trained && !frozen_.Contains(value.index);
     }
     for (const Step& step : program_.steps) {
       const Operands operands = step.operands();

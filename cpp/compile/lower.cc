@@ -114,17 +114,18 @@ class Lowering {
     return activation;
   }
 
-  // A node's parameter, "weight"; kNoValue where it has none.
+  // A node's parameter, "weight", for a step of training; kNoValue where it has none.
   ValueId Parameter(NodeId id, std::string_view field) {
     const int32_t number = Number(id, field);
-    if (number < 0) return kNoValue;
-    int64_t size = 1;
-    for (int64_t dim : specs_[number].dims) size *= dim;
-    return Parameter(number, {1, 1, 1, size});
+    return number < 0 ? kNoValue : Parameter(number, {1, 1, 1, Size(number)});
+  }
+  // A node's parameter for a step that reads it as it is, in training and in inference.
+  ValueId PlainParameter(NodeId id, std::string_view field) {
+    return Plain(Number(id, field), {1, 1, 1, Size(Number(id, field))});
   }
   // The node's result is its parameter.
   void PassParameter(NodeId id, std::string_view field) {
-    values_[id] = Parameter(Number(id, field), shape(id));
+    values_[id] = Plain(Number(id, field), shape(id));
   }
   bool Frozen(NodeId id, std::string_view field) const {
     return options_.frozen.Contains(Number(id, field));
@@ -156,9 +157,25 @@ class Lowering {
       value = program_.AddValue({.kind = ValueKind::kParameter,
                                  .shape = shape,
                                  .bytes = static_cast<size_t>(shape.size()) * sizeof(float),
-                                 .index = number});
+                                 .index = number,
+                                 .trained = specs_[number].trainable});
     }
     return value;
+  }
+  int64_t Size(int32_t number) const {
+    int64_t size = 1;
+    for (int64_t dim : specs_[number].dims) size *= dim;
+    return size;
+  }
+  // Inference reads a copy that is made once for each version of the parameters.
+  ValueId Plain(int32_t number, const Shape& shape) {
+    if (training()) return Parameter(number, shape);
+    const auto index = static_cast<int32_t>(program_.prepared.size());
+    const size_t bytes = static_cast<size_t>(shape.size()) * sizeof(float);
+    program_.prepared.push_back({.weight = number, .channels = shape.size()});
+    program_.PlacePrepared(index, bytes);
+    return program_.AddValue(
+        {.kind = ValueKind::kPrepared, .shape = shape, .bytes = bytes, .index = index});
   }
 
   static constexpr NodeId kNobody = -1, kSeveral = -2;

@@ -45,7 +45,8 @@ struct Value {
   size_t bytes = 0;
   int32_t index = -1;
   size_t offset = 0;
-  bool keep = false;  // read after the last step: parameter gradients, new statistics
+  bool keep = false;    // read after the last step: parameter gradients, new statistics
+  bool trained = true;  // of a parameter: none of the buffers
 };
 
 struct Step {
@@ -66,7 +67,8 @@ struct NormParameters {
 // What inference makes of parameters once, before it runs: one block of memory, shared by every
 // plan that would make the same.
 //   with a convolution: packed weights, batch norm folded in, and from `second_offset` on K biases
-//   without:            C scales, and from `second_offset` on C shifts
+//   with a norm alone:  C scales, and from `second_offset` on C shifts
+//   with neither:       the parameter `weight` as it is
 struct Prepared {
   bool convolution = false;
   int32_t weight = -1, bias = -1;

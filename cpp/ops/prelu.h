@@ -41,7 +41,7 @@ struct OpRule<op::PRelu> : NoCheck {
   }
 
   static Status Lower(const op::PRelu&, NodeId id, auto& to) {
-    to.Emit(step::PRelu{to.input(id), to.Parameter(id, "weight"), to.NewValue(id)}, {id});
+    to.Emit(step::PRelu{to.input(id), to.PlainParameter(id, "weight"), to.NewValue(id)}, {id});
     return {};
   }
 };

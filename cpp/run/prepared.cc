@@ -49,6 +49,9 @@ Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
                                   {row, second},
                                   {row, data(prepared.bias)}},
                                  backend.Threads()));
+  } else if (!prepared.convolution) {
+    const std::vector<float>& values = parameters.host(prepared.weight).data;
+    NINC_RETURN_IF_ERROR(backend.Write(first, values.data(), values.size() * sizeof(float)));
   } else if (prepared.bias >= 0) {
     const std::vector<float>& bias = parameters.host(prepared.bias).data;
     NINC_RETURN_IF_ERROR(backend.Write(second, bias.data(), row_bytes));

@@ -90,7 +90,7 @@ class Constant(Layer):
     inputs = 0
 
     def __init__(self, value: FloatsLike) -> None:
-        array = as_numpy(value)
+        array = as_numpy("Constant: value", value)
         if array.dtype != np.float32 or array.ndim != 3 or array.size == 0:
             raise ShapeError(
                 f"Constant: value: expected a float32 array of C×H×W, got {array.dtype} of shape "

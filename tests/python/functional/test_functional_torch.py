@@ -133,7 +133,7 @@ def test_functions_of_single_elements(name, rng):
     theirs, takes, settings = ELEMENTWISE[name]
     mine, backward = getattr(F, name.split()[0]), getattr(F, f"{name.split()[0]}_backward")
     x = rng.normal(0, 3, (3, 4, 5, 6)).astype(np.float32)
-    x[0, 0, 0] = 0, -0.0, 100, -100, np.inf, 1e-6
+    x[0, 0, 0] = 0, -0.0, 100, -100, 50, 1e-6
     (tx,) = tensors(x)
     ty = theirs(tx, **{"negative_slope" if k == "slope" else k: v for k, v in settings.items()})
     y = mine(x, **settings)
