@@ -12,7 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import _core
+from .._base.arguments import integer, shown
 from .._base.array_types import Floats, FloatsLike
+from .._base.arrays import plain
+from ..errors import ShapeError
 
 
 def add(a: FloatsLike, b: FloatsLike) -> Floats:
@@ -21,11 +24,15 @@ def add(a: FloatsLike, b: FloatsLike) -> Floats:
 
 
 def add_backward(
-    dy: FloatsLike, a_shape: Sequence[int], b_shape: Sequence[int]
+    dy: FloatsLike, a_shape: FloatsLike | Sequence[int], b_shape: FloatsLike | Sequence[int]
 ) -> tuple[Floats, Floats]:
-    """da = dy, db = dy, each summed over what its operand has one of."""
+    """da = dy, db = dy, each summed over what its operand has one of.
+
+    a_shape, b_shape: the operands' shapes, or the operands.
+    """
     where = "add_backward"
-    return _core.sum_to(where, dy, a_shape), _core.sum_to(where, dy, b_shape)
+    a_dims, b_dims = _shape(where, "a_shape", a_shape), _shape(where, "b_shape", b_shape)
+    return _core.sum_to(where, dy, a_dims), _core.sum_to(where, dy, b_dims)
 
 
 def sub(a: FloatsLike, b: FloatsLike) -> Floats:
@@ -34,11 +41,12 @@ def sub(a: FloatsLike, b: FloatsLike) -> Floats:
 
 
 def sub_backward(
-    dy: FloatsLike, a_shape: Sequence[int], b_shape: Sequence[int]
+    dy: FloatsLike, a_shape: FloatsLike | Sequence[int], b_shape: FloatsLike | Sequence[int]
 ) -> tuple[Floats, Floats]:
     """da = dy, db = -dy, each summed over what its operand has one of."""
     where = "sub_backward"
-    return _core.sum_to(where, dy, a_shape), _core.sum_to(where, dy, b_shape, -1.0)
+    a_dims, b_dims = _shape(where, "a_shape", a_shape), _shape(where, "b_shape", b_shape)
+    return _core.sum_to(where, dy, a_dims), _core.sum_to(where, dy, b_dims, -1.0)
 
 
 def mul(a: FloatsLike, b: FloatsLike) -> Floats:
@@ -77,3 +85,19 @@ def prelu(x: FloatsLike, slope: FloatsLike) -> Floats:
 def prelu_backward(dy: FloatsLike, x: FloatsLike, slope: FloatsLike) -> tuple[Floats, Floats]:
     """dx = dy where x > 0, else slope * dy; dslope: the sums of dy * x where x <= 0."""
     return _core.prelu_backward(dy, x, slope)
+
+
+def _shape(where: str, name: str, x: FloatsLike | Sequence[int]) -> tuple[int, ...]:
+    """The shape of an operand, which is given by itself or by its shape."""
+    x = plain(f"{where}: {name}", x)
+    if isinstance(x, np.ndarray) and x.ndim != 1:
+        shape = x.shape
+    elif isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (str, bytes)):
+        shape = tuple(x)
+    else:
+        raise ShapeError(f"{where}: {name}: expected an array or its shape, got {shown(x)}")
+    if len(shape) > 4:
+        raise ShapeError(
+            f"{where}: {name}: expected at most 4 dimensions, got shape {shown(shape)}"
+        )
+    return tuple(integer(where, name, size, 0, 2**40) for size in shape)

@@ -125,12 +125,12 @@ def test_what_is_converted_is_not_overwritten(folder, capsys):
 
 
 def test_layers_that_ninc_does_not_have(folder, capsys):
-    net = [*small_net(), layer("norm", "LRN", "gap", local_size=5)]
-    (folder / "lrn.caffemodel").write_bytes(stored(net))
-    assert ninc_command("convert", "lrn.caffemodel", "out.safetensors") == 1
+    net = [*small_net(), layer("power", "Power", "gap", power=2.0)]
+    (folder / "power.caffemodel").write_bytes(stored(net))
+    assert ninc_command("convert", "power.caffemodel", "out.safetensors") == 1
     assert capsys.readouterr().err == (
-        "ninc: lrn.caffemodel: layers that ninc cannot take over: norm (LRN): ninc has no such "
-        "layer\n"
+        "ninc: power.caffemodel: layers that ninc cannot take over: power (Power): ninc has no "
+        "such layer\n"
     )
 
 

@@ -47,15 +47,15 @@ def test_all_layers_that_cannot_be_are_told_at_once_with_the_reasons(refused):
         layer("norm1", "LRN", "conv1", norm_region=Word("WITHIN_CHANNEL")),
         layer("norm2", "LRN", "norm1", local_size=4),
         layer("power", "Power", "norm2", power=2.0),
-        layer("product", "Eltwise", "power power", operation=Word("MAX")),
+        layer("product", "Eltwise", "power power", coeff=[1, -1]),
         layer("scale", "Scale", "product", blobs=[random(4)]),
         layer("deconv", "Deconvolution", "scale"),
     ]  # fmt: skip
     expected = (
         "caffemodel: layers that ninc cannot take over: norm1 (LRN): norm_region is "
         "WITHIN_CHANNEL, only ACROSS_CHANNELS is known; norm2 (LRN): local_size must be odd, got "
-        "4; power (Power): ninc has no such layer; product (Eltwise): operation is MAX, only SUM "
-        "and PROD are known; scale (Scale): only a Scale after a BatchNorm is known; deconv "
+        "4; power (Power): ninc has no such layer; product (Eltwise): coeff is 1, -1, only 1 "
+        "is known; scale (Scale): only a Scale after a BatchNorm is known; deconv "
         "(Deconvolution): ninc has no such layer"
     )
     assert refused(stored(net)) == expected
@@ -172,7 +172,7 @@ NONSENSE = {
         "has weights for two layers of the name 'conv1'",
     ),
     "sums of other maps": (
-        [*small_net()[:4], layer("e", "Eltwise", "cccp1 pool1")], "adds maps of 2 and 4 channels",
+        [*small_net()[:4], layer("e", "Eltwise", "cccp1 pool1")], "joins maps of 2 and 4 channels",
     ),
     "joins of other sizes": (
         [DATA, *small_net()[:3], layer("c", "Concat", "conv1 pool1")], "joins maps of 4×4 and 9×8",

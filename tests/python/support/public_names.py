@@ -28,7 +28,8 @@ def public_names():
         for name in module.__all__:
             value = getattr(module, name)
             if inspect.isclass(value) and not issubclass(value, BaseException):
-                found |= _of_class(name, value)
+                another = found.get(name, value) is not value
+                found |= _of_class(f"{module_name}.{name}" if another else name, value)
             elif inspect.isfunction(value):
                 prefix = "" if module is ninc else f"{module_name}."
                 found[prefix + name] = value
