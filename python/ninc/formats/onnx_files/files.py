@@ -1,0 +1,85 @@
+"""Brings in the bytes of an ONNX file and what they say, with the package `onnx`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from typing import Any
+
+from ..._base.arguments import path as file_path
+from ..._base.files import reading
+from ..._base.memory import check_free
+from ...errors import ArgumentError, FileError, ModelError
+from ..foreign import kind_of
+from ..source import BYTES, is_file, name_of, no_source, owned_bytes, read_whole
+
+# Fields that an ONNX file may begin with, one after another: its IR version, who made it, a graph,
+# its operator sets. The first has the number of a version, which is small.
+_IR_VERSION, _MOST_VERSION = 0x08, 0x40
+_AFTER_VERSION = frozenset((0x12, 0x1A, 0x22, 0x2A, 0x30, 0x3A, 0x42, 0x72))
+
+
+@dataclasses.dataclass(frozen=True)
+class OnnxFile:
+    """model: a ModelProto. where: the file's name. folder: that of external data, None for none."""
+
+    model: Any
+    where: str
+    folder: str | None
+    size: int
+
+
+def is_onnx(head: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes that begins so may be one."""
+    begins = len(head) > 2 and head[0] == _IR_VERSION and 0 < head[1] < _MOST_VERSION
+    return begins and head[2] in _AFTER_VERSION and size > 2
+
+
+def read_onnx(source: Any) -> OnnxFile:
+    """The model of a path, bytes or a file object; raises as `load_onnx`."""
+    folder = None
+    if isinstance(source, BYTES):
+        content, where = owned_bytes("load_onnx", source), "bytes"
+    elif is_file(source):
+        where = name_of(source)
+        content = read_whole("load_onnx", source, where)
+    elif isinstance(source, (str, os.PathLike)):
+        where = file_path("load_onnx", "path", source)
+        content, folder = _content(where), os.path.dirname(os.path.abspath(where))
+    else:
+        raise no_source("load_onnx", source)
+    return OnnxFile(_parsed(content, where), where, folder, len(content))
+
+
+def _content(path: str) -> bytes:
+    with reading(path), open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise FileError(f"{path}: is no regular file, whose size is known", filename=path)
+        # The file, what protobuf makes of it, and the network's weights.
+        check_free(f"load_onnx: {path}", 3 * status.st_size)
+        return file.read(status.st_size)
+
+
+def _parsed(content: bytes, where: str) -> Any:
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise ArgumentError(
+            'load_onnx: reading ONNX files needs the package onnx: pip install "ninc[onnx]"'
+        ) from error
+    if not content:
+        raise ModelError(f"{where}: is empty, an ONNX file is needed")
+    kind = None if is_onnx(content[:3], len(content)) else kind_of(content)
+    if kind is not None:
+        raise ModelError(f"{where}: no ONNX file, but {kind}")
+    try:
+        model = onnx.ModelProto.FromString(content)
+    except (DecodeError, RecursionError, RuntimeError, ValueError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise ModelError(f"{where}: no ONNX file, or a damaged one ({words})") from error
+    if not model.HasField("graph"):
+        raise ModelError(f"{where}: no ONNX file, or a damaged one: it has no graph")
+    return model

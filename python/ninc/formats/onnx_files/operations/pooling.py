@@ -1,0 +1,166 @@
+"""Pools of windows and of whole maps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from ..folding import axes_of
+from ..patterns import affine
+from ..sizes import Unknown, Unsupported, product
+from ..steps import Sizes, Step
+from ..views import View, view_as
+from ..walk import Job, Operation
+from .windows import Window, output_sizes, window_of
+
+# What a window never has as its largest number while it holds any other.
+LOWEST = float(np.finfo(np.float32).min)
+
+
+def _pool(average: bool) -> Callable[[Job], View]:
+    def make(job: Job) -> View:
+        counts_pad = bool(job.told.integer("count_include_pad", 0)) if average else False
+        job.told.ignore(*(() if average else ("storage_order",)))  # of an output that is refused
+        view = job.maps(job.view(0))
+        step = view.step
+        window = window_of(job, step.sizes, None)
+        if window.dilation != (1, 1):
+            raise Unsupported(f"its dilations are {window.dilation}, only 1 is known")
+        sizes = output_sizes(job, step.sizes, window, step.sizes.C)
+        if _covers(step, window):
+            whole = "GlobalAvgPool2d" if average else "GlobalMaxPool2d"
+            return view_as(job.add(whole, [step], sizes), "NCHW")
+        step, window = _padded(job, step, window, average, counts_pad)
+        settings = dict(
+            kernel_size=window.kernel,
+            stride=window.stride,
+            padding=window.before,
+            ceil_mode=window.ceil,
+        )
+        if average:
+            settings["count_include_pad"] = counts_pad
+        made = job.add("AvgPool2d" if average else "MaxPool2d", [step], sizes, settings)
+        return view_as(made, "NCHW")
+
+    return make
+
+
+def _covers(step: Step, window: Window) -> bool:
+    """Whether one window takes in all of a map of the declared size, and nothing beside it."""
+    is_whole = window.kernel == (step.sizes.H, step.sizes.W) and not any(window.padding)
+    return is_whole and window.kernel != (1, 1)
+
+
+def _padded(
+    job: Job, step: Step, window: Window, average: bool, counts_pad: bool
+) -> tuple[Step, Window]:
+    """The window as ninc's pools can have it, and what it slides over: padded where it has to be.
+
+    ninc's pads are the same before and behind, and half a kernel at most.
+    """
+    fits = all(2 * pad <= side for pad, side in zip(window.before, window.kernel))
+    if fits and window.before == window.after:
+        return step, window
+    # Pads do not count where the largest is sought or the mean of what is there. So windows that
+    # begin at the same places, and are as many, give the same whatever is behind the map.
+    if fits and not (average and counts_pad):
+        for ceil in (False, True):
+            other = dataclasses.replace(window, after=window.before, ceil=ceil)
+            if all(_as_many(step, window, other, axis) for axis in (0, 1)):
+                return step, other
+    if average and not counts_pad:
+        raise Unsupported(
+            f"its pads are {list(window.padding)}, and it leaves them out of its means, which ninc "
+            "does for pads of one size before and behind"
+        )
+    sizes = step.sizes
+    height, width = (
+        size if isinstance(size, Unknown) and not added else _grown(job, size, added)
+        for size, added in zip(
+            (sizes.H, sizes.W), (sum(one) for one in zip(window.before, window.after))
+        )
+    )
+    settings = dict(
+        height=(window.before[0], window.after[0]),
+        width=(window.before[1], window.after[1]),
+        value=0.0 if average else LOWEST,
+    )
+    padded = job.add("Pad", [step], Sizes(sizes.N, sizes.C, height, width), settings, suffix="_pad")
+    return padded, dataclasses.replace(window, before=(0, 0), after=(0, 0))
+
+
+def _grown(job: Job, size: int | Unknown, added: int) -> int | Unknown:
+    return job.walk.unknown("P") if isinstance(size, Unknown) else size + added
+
+
+def _as_many(step: Step, window: Window, other: Window, axis: int) -> bool:
+    """Whether two windows give equally many results, known for each size or for the declared."""
+    if window.before[axis] == window.after[axis] and window.ceil == other.ceil:
+        return True
+    size = (step.sizes.H, step.sizes.W)[axis]
+    return isinstance(size, int) and window.output(axis, size) == other.output(axis, size)
+
+
+# ---- Whole maps ----------------------------------------------------------------------------------
+
+
+def _global(op: str) -> Callable[[Job], View]:
+    def make(job: Job) -> View:
+        view = job.view(0)
+        if len(view.axes) < 3 or view.letters[:2] not in (["N", "C"], ["N", ""]):
+            view = job.maps(view)
+        return _over_maps(job, op, view, range(2, len(view.axes)), True)
+
+    return make
+
+
+def _over_maps(job: Job, op: str, view: View, axes: range | list[int], keeps: bool) -> View:
+    """A pool over whole maps. axes: of the view; they have to hold all of H and W."""
+    step = view.step
+    atoms = {atom for axis in axes for atom in view.axes[axis]}
+    wanted = {atom for axis in view.axes for atom in axis if atom.letter in "HW"}
+    if atoms != wanted:
+        raise Unsupported(
+            f"it goes over the axes {list(axes)} of {view}, only height and width are known"
+        )
+    made = job.add(op, [step], Sizes(step.sizes.N, step.sizes.C, 1, 1))
+    left = [
+        () if axis in axes else atoms
+        for axis, atoms in enumerate(view.axes)
+        if keeps or axis not in axes
+    ]
+    return View(made, tuple(left))
+
+
+def _reduction(op: str) -> Callable[[Job], View]:
+    def make(job: Job) -> View:
+        keeps = bool(job.told.integer("keepdims", 1))
+        is_nothing = bool(job.told.integer("noop_with_empty_axes", 0))
+        view = job.view(0)
+        rank = len(view.axes)
+        axes = axes_of(job, 1, rank)
+        if not axes and is_nothing:
+            return view
+        axes = axes or list(range(rank))
+        if op != "Sum":
+            return _over_maps(job, op, view, axes, keeps)
+        count = product([view.step.sizes.H, view.step.sizes.W])
+        if isinstance(count, Unknown):
+            raise Unsupported("it sums over maps whose size the file leaves open")
+        mean = _over_maps(job, "GlobalAvgPool2d", view, axes, keeps)
+        return View(affine(job, mean.step, np.float64(count), np.float64(0.0)), mean.axes)
+
+    return make
+
+
+OPERATIONS = {
+    "MaxPool": Operation(_pool(average=False)),
+    "AveragePool": Operation(_pool(average=True)),
+    "GlobalAveragePool": Operation(_global("GlobalAvgPool2d")),
+    "GlobalMaxPool": Operation(_global("GlobalMaxPool2d")),
+    "ReduceMean": Operation(_reduction("GlobalAvgPool2d"), (1, 2)),
+    "ReduceMax": Operation(_reduction("GlobalMaxPool2d"), (1, 2)),
+    "ReduceSum": Operation(_reduction("Sum"), (1, 2)),
+}
