@@ -54,6 +54,8 @@ class Node:
 class Program:
     """input: name of the network's input. dims: its shape, None where a size is open, or for all.
 
+    others: inputs of the graph that are none of the network's, which is a problem.
+
     needed: names of values that some node, or the output, is computed of.
     """
 
@@ -62,6 +64,7 @@ class Program:
     nodes: list[Node]
     input: str
     dims: list[int | None] | None
+    others: list[str]
     output: str
     needed: frozenset[str]
     initializers: Mapping[str, Any]
@@ -100,6 +103,7 @@ def program_of(file: OnnxFile, bound: Mapping[str, Array]) -> Program:
         nodes=kept,
         input=used[0].name if used else "",
         dims=dims,
+        others=[one.name for one in used[1:]],
         output=output,
         needed=frozenset(needed),
         initializers=initializers,

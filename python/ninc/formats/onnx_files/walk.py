@@ -49,7 +49,9 @@ class Walk:
         told = dict(zip(letters, dims))
         sizes = Sizes(*(told[one] or Unknown([one]) if one in told else 1 for one in "NCHW"))
         self.input = Step(INPUT, (), sizes, program.input)
-        self._values[program.input] = view_as(self.input, letters)
+        is_picture = program.dims is None or len(program.dims) == len(letters)
+        self._values.update(dict.fromkeys(program.others, LOST))
+        self._values[program.input] = view_as(self.input, letters) if is_picture else LOST
 
     def value(self, name: str) -> Value:
         """What has this name; a tensor of the file is read when it is first asked for."""

@@ -29,7 +29,7 @@ def _pool(average: bool) -> Callable[[Job], View]:
         if window.dilation != (1, 1):
             raise Unsupported(f"its dilations are {window.dilation}, only 1 is known")
         sizes = output_sizes(job, step.sizes, window, step.sizes.C)
-        if _covers(step, window):
+        if _covers(step, window, counts_pad):
             whole = "GlobalAvgPool2d" if average else "GlobalMaxPool2d"
             return view_as(job.add(whole, [step], sizes), "NCHW")
         step, window = _padded(job, step, window, average, counts_pad)
@@ -47,10 +47,17 @@ def _pool(average: bool) -> Callable[[Job], View]:
     return make
 
 
-def _covers(step: Step, window: Window) -> bool:
-    """Whether one window takes in all of a map of the declared size, and nothing beside it."""
-    is_whole = window.kernel == (step.sizes.H, step.sizes.W) and not any(window.padding)
-    return is_whole and window.kernel != (1, 1)
+def _covers(step: Step, window: Window, counts_pad: bool) -> bool:
+    """Whether one window takes in all of a map of the declared size, and nothing else counts."""
+    sides = (step.sizes.H, step.sizes.W)
+    if sides == (1, 1) or (counts_pad and any(window.padding)):
+        return False
+    return all(
+        isinstance(size, int)
+        and window.output(axis, size) == 1
+        and window.kernel[axis] - window.before[axis] >= size
+        for axis, size in enumerate(sides)
+    )
 
 
 def _padded(

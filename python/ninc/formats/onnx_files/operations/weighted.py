@@ -136,7 +136,11 @@ def product_with(job: Job, view: View, matrix: Array, shift: Array | None) -> Vi
         if "?" in letters:
             raise Unsupported(f"its input {view} has other axes than a map's")
         settings = dict(
-            in_channels=inputs, out_channels=outputs, kernel_size=1, bias=shift is not None
+            in_channels=inputs,
+            out_channels=outputs,
+            kernel_size=1,
+            padding=(0, 0, 0, 0),
+            bias=shift is not None,
         )
         kernel = {"weight": matrix.T.reshape(outputs, inputs, 1, 1)}
         sizes = step.sizes._replace(C=outputs)
