@@ -25,7 +25,10 @@ def lacks(step: Step) -> str:
     if step.op == AFFINE:
         if _has("Constant") and _has("Mul"):
             return ""
-        return "its arithmetic with a constant does not follow a layer that could take it over"
+        return (
+            "this build of ninc has no layer Constant, and there is none before it that could take its "
+            "arithmetic over"
+        )
     if not _has(step.op):
         return f"this build of ninc has no layer {step.op}"
     # Layers that join values of other shapes than one came together.

@@ -78,7 +78,7 @@ def network_in(file: OnnxFile, bound: Mapping[str, Array]) -> Graph:
 def _steps_of(program: Program) -> list[Step]:
     """All steps of the network; ModelError that lists what cannot be taken over."""
     best: list[tuple[int, str, str, str]] = []
-    most = -1
+    most = (False, -1)
     for letters in _layouts(program):
         walk = Walk(program, letters)
         if program.input:
@@ -86,8 +86,10 @@ def _steps_of(program: Program) -> list[Step]:
         steps, problems = _ended(walk)
         if steps and not program.problems:
             return steps
-        if len(walk.steps) > most:  # with the wrong axes a walk does not come far
-            best, most = problems, len(walk.steps)
+        # With the wrong axes a walk does not come far.
+        reached = (not walk.problems, len(walk.steps))
+        if reached > most:
+            best, most = problems, reached
     raise ModelError(_refusal(program, best))
 
 
@@ -116,7 +118,7 @@ def _ended(walk: Walk) -> tuple[list[Step], list[tuple[int, str, str, str]]]:
 
 def _lacking(steps: list[Step]) -> list[tuple[int, str, str, str]]:
     found = ((step, lacks(step)) for step in steps)
-    return [(step.order, step.op, step.node, why) for step, why in found if why]
+    return [(step.order, step.kind, step.node, why) for step, why in found if why]
 
 
 def _output(walk: Walk) -> Step | None:

@@ -176,6 +176,7 @@ class Job:
                 sizes,
                 self.node.name + suffix,
                 self.node.shown,
+                self.node.op,
                 self.node.order,
                 settings or {},
                 weights,

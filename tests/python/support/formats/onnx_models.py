@@ -1,7 +1,6 @@
 """ONNX files for tests: made of a few nodes, and what ONNX Runtime gives for them."""
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
