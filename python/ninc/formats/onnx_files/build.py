@@ -26,8 +26,8 @@ def lacks(step: Step) -> str:
         if _has("Constant") and _has("Mul"):
             return ""
         return (
-            "this build of ninc has no layer Constant, and there is none before it that could take its "
-            "arithmetic over"
+            "this build of ninc has no layer Constant, and there is none before it that could take "
+            "its arithmetic over"
         )
     if not _has(step.op):
         return f"this build of ninc has no layer {step.op}"

@@ -86,7 +86,7 @@ def program_of(file: OnnxFile, bound: Mapping[str, Array]) -> Program:
         names = ", ".join(shown_name(one.name) for one in graph.output[:10])
         problems.append(f"it has {len(graph.output)} outputs, and a network has one: {names}")
     output = graph.output[0].name if graph.output else ""
-    kept, needed = _leading_to([one.name for one in graph.output], nodes)
+    kept, needed = _leading_to([one.name for one in graph.output], nodes, where)
     inputs = [one for one in graph.input if one.name not in initializers | dict(bound)]
     used = [one for one in inputs if one.name in needed] or inputs[:1]
     if len(used) != 1:
@@ -146,12 +146,15 @@ def _opset(model: Any, where: str) -> int:
     return version
 
 
-def _leading_to(outputs: list[str], nodes: list[Node]) -> tuple[list[Node], set[str]]:
+def _leading_to(outputs: list[str], nodes: list[Node], where: str) -> tuple[list[Node], set[str]]:
     """The nodes that the outputs are computed of, in the file's order, and the names they use."""
     makers: dict[str, Node] = {}
     for node in nodes:
         for name in filter(None, node.outputs):
-            makers.setdefault(name, node)
+            if makers.setdefault(name, node) is not node:
+                raise ModelError(
+                    f"{where}: {node} gives {shown_name(name)!r}, which {makers[name]} gives, too"
+                )
     needed, kept = set(outputs), set()
     waiting = list(outputs)
     while waiting:

@@ -99,10 +99,14 @@ def _layouts(program: Program) -> list[str]:
     Nothing in a file says so: the axes are right where the nodes can follow them.
     """
     dims = program.dims
-    if dims is not None and len(dims) == 2:
-        return ["NC"]
-    is_last = dims is not None and len(dims) == 4 and dims[3] in (1, 3, 4)
-    return ["NHWC", "NCHW"] if is_last and dims[1] not in (1, 3, 4) else ["NCHW", "NHWC"]  # type: ignore[index]
+    if dims is None or len(dims) != 4:
+        return ["NC"] if dims is not None and len(dims) == 2 else ["NCHW"]
+    few = (1, 3, 4)  # channels of pictures
+    if dims[3] in few and dims[1] not in few:
+        return ["NHWC", "NCHW"]
+    # Networks with the channels last are full of transposes, since ONNX's layers have them first.
+    may_be_last = dims[3] in (None, *few) or any(node.op == "Transpose" for node in program.nodes)
+    return ["NCHW", "NHWC"] if may_be_last else ["NCHW"]
 
 
 def _ended(walk: Walk) -> tuple[list[Step], list[tuple[int, str, str, str]]]:

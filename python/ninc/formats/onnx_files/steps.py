@@ -36,8 +36,8 @@ class Step:
 
     op: the layer's class in `ninc.nn`, or one of the words above. inputs: steps before it.
     settings: the layer's arguments. weights: its parameters by the names they have in the layer.
-    name: what the layer is to be called. node: what messages call the node that it comes from, whose
-    operation is kind and whose place is order. absorbed: it became part of another step.
+    name: what the layer is to be called. node: what messages call the node that it comes from; kind
+    is that node's operation, order its place. absorbed: it became part of another step.
     """
 
     op: str

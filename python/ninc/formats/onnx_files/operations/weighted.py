@@ -9,7 +9,7 @@ import numpy as np
 from ....errors import ModelError
 from ..sizes import Unknown, Unsupported, dims_shown, product
 from ..steps import Array, Sizes, Step
-from ..views import Atom, View, axis_of, relabelled, view_as
+from ..views import Atom, View, axis_of, view_as
 from ..walk import Job, Operation
 from .windows import output_sizes, window_of
 
@@ -133,8 +133,6 @@ def product_with(job: Job, view: View, matrix: Array, shift: Array | None) -> Vi
     weights = {} if shift is None else {"bias": shift}
     is_channels = letters[-1] == "C" or (not last and step.sizes.C == 1)
     if is_channels and not step.is_pixel:
-        if "?" in letters:
-            raise Unsupported(f"its input {view} has other axes than a map's")
         settings = dict(
             in_channels=inputs,
             out_channels=outputs,
@@ -145,7 +143,7 @@ def product_with(job: Job, view: View, matrix: Array, shift: Array | None) -> Vi
         kernel = {"weight": matrix.T.reshape(outputs, inputs, 1, 1)}
         sizes = step.sizes._replace(C=outputs)
         made = job.add("Conv2d", [step], sizes, settings, kernel | weights)
-        return View(made, (*relabelled(view, made).axes[:-1], axis_of(made, "C")))
+        return View(made, (*view.axes[:-1], axis_of(made, "C")))
     if not is_channels:
         step, matrix = _flattened(job, view, matrix)
         letters = ["N" if axis and axis[0].letter == "N" else "" for axis in view.axes]
