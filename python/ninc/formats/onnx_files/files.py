@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
+from collections.abc import Iterator
 from typing import Any
 
 from ..._base.arguments import path as file_path
@@ -82,4 +83,31 @@ def _parsed(content: bytes, where: str) -> Any:
         raise ModelError(f"{where}: no ONNX file, or a damaged one ({words})") from error
     if not model.HasField("graph"):
         raise ModelError(f"{where}: no ONNX file, or a damaged one: it has no graph")
+    # What is no UTF-8 protobuf gives as bytes.
+    if any(isinstance(text, bytes) for text in _texts(model)):
+        raise ModelError(f"{where}: is damaged: a name in it is no text")
     return model
+
+
+def _texts(model: Any) -> Iterator[Any]:
+    """All names and words of a model that are read."""
+    graph = model.graph
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.ref_attr_name)
+            yield from _texts_of_tensor(attribute.t)
+    for tensor in graph.initializer:
+        yield from _texts_of_tensor(tensor)
+    for value in (*graph.input, *graph.output):
+        yield value.name
+    for opset in model.opset_import:
+        yield opset.domain
+    for entry in model.metadata_props:
+        yield from (entry.key, entry.value)
+
+
+def _texts_of_tensor(tensor: Any) -> Iterator[Any]:
+    yield tensor.name
+    for entry in tensor.external_data:
+        yield from (entry.key, entry.value)

@@ -66,8 +66,6 @@ def network_in(file: OnnxFile, bound: Mapping[str, Array]) -> Graph:
         return network_of(steps, file.where)
     except (FileError, ModelError, OutOfMemoryError):
         raise
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{file.where}: is damaged: a name in it is no text") from error
     except Error as error:  # such as a setting that the core does not take
         raise ModelError(f"{file.where}: {error}") from error
 
