@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 import ninc
 from ninc import augment, averages, data, models, nn, preprocess, schedules
-from ninc import functional as F
 from support.formats.caffe_files import save_small_net
+from support.functional_calls import FUNCTIONS, X, floats
 
 
 @dataclasses.dataclass
@@ -42,17 +43,11 @@ class Call:
         return [*named, *self.more, *(f"*{i}" for i in range(len(self.args)))]
 
 
-def floats(*shape):
-    return np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32)
-
-
 def pictures(count=4, channels=3):
     return np.random.default_rng(count).integers(0, 256, (count, 6, 6, channels), dtype=np.uint8)
 
 
 LABELS = np.array([0, 1, 0, 1])
-X, WEIGHT, BIAS = floats(2, 3, 5, 5), floats(4, 3, 3, 3), floats(4)
-NORM = dict(mean=floats(3), var=np.ones(3, np.float32), weight=floats(3), bias=floats(3))
 
 
 def network():
@@ -192,49 +187,7 @@ def _use_preprocessing(made):
 
 CALLS = {
     # Operations
-    "functional.conv2d": _function(F.conv2d, x=X, weight=WEIGHT, bias=BIAS),
-    "functional.conv2d_backward": _function(
-        F.conv2d_backward, dy=floats(2, 4, 3, 3), x=X, weight=WEIGHT
-    ),
-    "functional.mlpconv": _function(F.mlpconv, x=X, layers=[(WEIGHT, BIAS)]),
-    "functional.mlpconv_backward": _function(
-        F.mlpconv_backward, dy=floats(2, 4, 3, 3), x=X, layers=[(WEIGHT, BIAS)]
-    ),
-    "functional.linear": _function(F.linear, x=floats(2, 5), weight=floats(3, 5), bias=floats(3)),
-    "functional.linear_backward": _function(
-        F.linear_backward, dy=floats(2, 3), x=floats(2, 5), weight=floats(3, 5)
-    ),
-    "functional.relu": _function(F.relu, x=X),
-    "functional.relu_backward": _function(F.relu_backward, dy=X, y=X),
-    "functional.relu6": _function(F.relu6, x=X),
-    "functional.relu6_backward": _function(F.relu6_backward, dy=X, y=X),
-    "functional.dropout": _function(F.dropout, x=X, p=0.5, seed=1, step=2),
-    "functional.dropout_backward": _function(F.dropout_backward, dy=X, p=0.5, seed=1, step=2),
-    "functional.softmax": _function(F.softmax, x=floats(2, 5)),
-    "functional.softmax_backward": _function(F.softmax_backward, dy=floats(2, 5), y=floats(2, 5)),
-    "functional.softmax_cross_entropy": _function(
-        F.softmax_cross_entropy, logits=floats(2, 5), labels=LABELS[:2]
-    ),
-    "functional.batch_norm2d": _function(F.batch_norm2d, x=X, **NORM),
-    "functional.batch_norm2d_backward": _function(
-        F.batch_norm2d_backward, dy=X, x=X, **{n: v for n, v in NORM.items() if n != "bias"}
-    ),
-    "functional.max_pool2d": _function(F.max_pool2d, x=X, kernel_size=2),
-    "functional.max_pool2d_backward": _function(
-        F.max_pool2d_backward, dy=floats(2, 3, 2, 2), x=X, kernel_size=2
-    ),
-    "functional.avg_pool2d": _function(F.avg_pool2d, x=X, kernel_size=2),
-    "functional.avg_pool2d_backward": _function(
-        F.avg_pool2d_backward, dy=floats(2, 3, 2, 2), x=X, kernel_size=2
-    ),
-    "functional.global_avg_pool2d": _function(F.global_avg_pool2d, x=X),
-    "functional.global_avg_pool2d_backward": _function(
-        F.global_avg_pool2d_backward, dy=floats(2, 3), x_shape=X.shape
-    ),
-    "functional.global_max_pool2d": _function(F.global_max_pool2d, x=X),
-    "functional.global_max_pool2d_backward": _function(
-        F.global_max_pool2d_backward, dy=floats(2, 3), x=X
-    ),
+    **{name: _function(function, **kwargs) for name, (function, kwargs) in FUNCTIONS.items()},
     # Layers and networks
     "Conv2d": _layer(nn.Conv2d, 3, 4, 3),
     "MlpConv": _layer(nn.MlpConv, 3, (4, 2), 3),
@@ -268,6 +221,7 @@ CALLS = {
     "Network.plan": _of_network("plan", then=lambda p: p.describe(), input_shape=(3, 6, 6)),
     "Network.to": _of_network("to", device="cpu"),
     "Network.save": _of_network("save", path="out.safetensors"),
+    "Network.export_onnx": lambda: _export_onnx(),
     "Network.preprocessing =": _setter(network, "preprocessing", None),
     "Network.classes =": _setter(network, "classes", ["a", "b"]),
     "Network.held_out =": _setter(network, "held_out", None),
@@ -387,6 +341,11 @@ CALLS = {
     "set_num_threads": lambda: Call(ninc.set_num_threads, dict(count=2)),
     "set_target": lambda: Call(ninc.set_target, dict(name=ninc.target())),
 }
+
+
+def _export_onnx():
+    pytest.importorskip("onnx")
+    return _of_network("export_onnx", path="out.onnx")()
 
 
 def _load_state_dict():
