@@ -2,7 +2,7 @@
 
 The format of IN is told by what the file holds, that of OUT by its ending.
 
-  read:     caffemodel, of either of Caffe's formats; safetensors
+  read:     caffemodel, of either of Caffe's formats; onnx, which needs ninc[onnx]; safetensors
   written:  safetensors
 
 A caffemodel describes its network by itself. Where the description for deployment is another, or
@@ -11,6 +11,7 @@ has the size of the pictures, --prototxt takes that one.
 examples:
   ninc convert nin.caffemodel nin.safetensors
   ninc convert nin.caffemodel nin.safetensors --prototxt deploy.prototxt --rgb
+  ninc convert resnet18.onnx resnet18.safetensors
 """
 
 from __future__ import annotations
@@ -122,6 +123,18 @@ def _read_caffemodel(args: argparse.Namespace) -> Network:
     return ninc.load_caffe(args.source, args.prototxt, rgb=args.rgb)
 
 
+def _is_onnx(head: bytes, size: int) -> bool:
+    from ..formats.foreign import begins_as_onnx
+
+    return begins_as_onnx(head)
+
+
+def _read_onnx(args: argparse.Namespace) -> Network:
+    import ninc
+
+    return ninc.load_onnx(args.source)
+
+
 def _write_safetensors(network: Network, path: str) -> None:
     network.save(path)
 
@@ -129,6 +142,7 @@ def _write_safetensors(network: Network, path: str) -> None:
 # The first whose bytes these can be.
 READERS = (
     Format("safetensors", _is_safetensors, _read_safetensors),
+    Format("onnx", _is_onnx, _read_onnx),
     Format("caffemodel", _is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
 )
 WRITERS = {".safetensors": _write_safetensors}

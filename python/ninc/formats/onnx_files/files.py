@@ -12,13 +12,8 @@ from ..._base.arguments import path as file_path
 from ..._base.files import reading
 from ..._base.memory import check_free
 from ...errors import ArgumentError, FileError, ModelError
-from ..foreign import kind_of
+from ..foreign import begins_as_onnx, kind_of
 from ..source import BYTES, is_file, name_of, no_source, owned_bytes, read_whole
-
-# Fields that an ONNX file may begin with, one after another: its IR version, who made it, a graph,
-# its operator sets. The first has the number of a version, which is small.
-_IR_VERSION, _MOST_VERSION = 0x08, 0x40
-_AFTER_VERSION = frozenset((0x12, 0x1A, 0x22, 0x2A, 0x30, 0x3A, 0x42, 0x72))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +24,6 @@ class OnnxFile:
     where: str
     folder: str | None
     size: int
-
-
-def is_onnx(head: bytes, size: int) -> bool:
-    """Whether a file of `size` bytes that begins so may be one."""
-    begins = len(head) > 2 and head[0] == _IR_VERSION and 0 < head[1] < _MOST_VERSION
-    return begins and head[2] in _AFTER_VERSION and size > 2
 
 
 def read_onnx(source: Any) -> OnnxFile:
@@ -73,7 +62,7 @@ def _parsed(content: bytes, where: str) -> Any:
         ) from error
     if not content:
         raise ModelError(f"{where}: is empty, an ONNX file is needed")
-    kind = None if is_onnx(content[:3], len(content)) else kind_of(content)
+    kind = None if begins_as_onnx(content[:3]) else kind_of(content)
     if kind is not None:
         raise ModelError(f"{where}: no ONNX file, but {kind}")
     try:

@@ -29,6 +29,9 @@ class Sizes(NamedTuple):
     def of(self, letter: str) -> Size:
         return self["NCHW".index(letter)]
 
+    def changed(self, **sizes: Size) -> Sizes:
+        return self._replace(**sizes)
+
 
 @dataclasses.dataclass(eq=False)
 class Step:

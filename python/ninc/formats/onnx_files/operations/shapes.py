@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....errors import ModelError
 from ..folding import array_of_sizes, axes_of, shape_of, slices, split_sizes, target
 from ..sizes import Size, Unknown, Unsupported, dims_shown, product
-from ..steps import Array, Sizes, Step
+from ..steps import Array
 from ..tensors import FLOATS
 from ..views import View, joined, relabelled, reshaped
 from ..walk import Job, Operation
@@ -132,7 +132,7 @@ def _part(
 ) -> View:
     view = job.whole(view)
     settings = {_NAMES[letter]: part for letter, part in told.items()}
-    made = job.add("Slice", [view.step], view.step.sizes._replace(**sizes), settings, suffix=suffix)
+    made = job.add("Slice", [view.step], view.step.sizes.changed(**sizes), settings, suffix=suffix)
     return relabelled(view, made)
 
 
@@ -193,12 +193,8 @@ def _pad(job: Job) -> View:
         return view
     settings = {**{_NAMES[one]: pads for one, pads in told.items()}, "value": value}
     view = job.whole(view)
-    made = job.add("Pad", [view.step], _resized(view.step, sizes), settings)
+    made = job.add("Pad", [view.step], view.step.sizes.changed(**sizes), settings)
     return relabelled(view, made)
-
-
-def _resized(step: Step, sizes: dict[str, Size]) -> Sizes:
-    return step.sizes._replace(**sizes)
 
 
 OPERATIONS = {

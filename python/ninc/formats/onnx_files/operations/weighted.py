@@ -141,7 +141,7 @@ def product_with(job: Job, view: View, matrix: Array, shift: Array | None) -> Vi
             bias=shift is not None,
         )
         kernel = {"weight": matrix.T.reshape(outputs, inputs, 1, 1)}
-        sizes = step.sizes._replace(C=outputs)
+        sizes = step.sizes.changed(C=outputs)
         made = job.add("Conv2d", [step], sizes, settings, kernel | weights)
         return View(made, (*view.axes[:-1], axis_of(made, "C")))
     if not is_channels:
