@@ -293,6 +293,12 @@ def test_what_is_no_model(content):
     refusal(content)
 
 
+def test_an_output_of_a_type_that_is_not_known():
+    made = model(node("Relu", "x", "z"), [None, 4, 9, 8], output="w", w=W)
+    made.graph.initializer[0].data_type = 41
+    assert "w (output): its 'w' is of ONNX's type 41" in refusal(made)
+
+
 def test_names_that_are_no_text():
     content = WHOLE.replace(b"conv", b"\xff\xfe\xff\xfe")
     read_or_refused(content)

@@ -222,7 +222,6 @@ CALLS = {
     "Network.plan": _of_network("plan", then=lambda p: p.describe(), input_shape=(3, 6, 6)),
     "Network.to": _of_network("to", device="cpu"),
     "Network.save": _of_network("save", path="out.safetensors"),
-    "Network.export_onnx": lambda: _export_onnx(),
     "Network.preprocessing =": _setter(network, "preprocessing", None),
     "Network.classes =": _setter(network, "classes", ["a", "b"]),
     "Network.held_out =": _setter(network, "held_out", None),
@@ -342,11 +341,6 @@ CALLS = {
     "set_num_threads": lambda: Call(ninc.set_num_threads, dict(count=2)),
     "set_target": lambda: Call(ninc.set_target, dict(name=ninc.target())),
 }
-
-
-def _export_onnx():
-    pytest.importorskip("onnx")
-    return _of_network("export_onnx", path="out.onnx")()
 
 
 def _load_onnx():

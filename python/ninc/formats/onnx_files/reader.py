@@ -21,7 +21,7 @@ from .simplify import simplified
 from .sizes import Unsupported
 from .steps import AFFINE, Array, Step, live
 from .views import View
-from .walk import Job, Unfollowed, Walk, go
+from .walk import Job, Walk, go
 
 _MOST_SHOWN = 100  # nodes of a kind, or kinds, in a message
 
@@ -126,17 +126,15 @@ def _lacking(steps: list[Step]) -> list[tuple[int, str, str, str]]:
 def _output(walk: Walk) -> Step | None:
     """The step that gives the output, N×C×H×W whatever the order of its axes in the file."""
     program = walk.program
-    value = walk.value(program.output)
-    if not isinstance(value, View):
-        walk.problems.append((0, "output", shown_name(program.output), "it is a constant"))
-        return None
     try:
+        value = walk.value(program.output)
+        if not isinstance(value, View):
+            raise Unsupported("it is a constant")
         view = value if not program.nodes else Job(walk, program.nodes[-1]).whole(value)
         if view.letters[:1] != ["N"]:
             raise Unsupported(f"it is {view}, whose first axis is not the batch")
-    except (Unsupported, Unfollowed) as reason:
-        words = str(reason)
-        walk.problems.append((0, "output", shown_name(program.output), words))
+    except Unsupported as reason:
+        walk.problems.append((0, "output", shown_name(program.output), str(reason)))
         return None
     return view.step
 
