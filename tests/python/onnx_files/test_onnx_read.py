@@ -1,4 +1,4 @@
-"""`load_onnx`: where files come from, names and weights of networks, what they say of themselves."""
+"""`load_onnx`: where files come from, names and weights, what networks say of themselves."""
 
 import io
 import json

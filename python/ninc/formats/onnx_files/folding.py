@@ -26,7 +26,9 @@ _CASTS = {
 }  # fmt: skip
 
 
-def fold(make: Callable[[Job], Any], inputs: tuple[int, int] = (1, 1), outputs: int = 1):  # type: ignore[no-untyped-def]
+def fold(
+    make: Callable[[Job], Any], inputs: tuple[int, int] = (1, 1), outputs: int = 1
+) -> Operation:
     """An operation on constants; what numpy cannot compute is a fault of the file."""
 
     def checked(job: Job) -> Any:
@@ -121,7 +123,7 @@ def _cast(job: Job) -> Array:
         if np.dtype(_CASTS[to]).kind not in "iu":
             raise Unsupported("it makes a float of a size that is not known")
         return numbers
-    cast = numbers.astype(_CASTS[to])
+    cast: Array = numbers.astype(_CASTS[to])
     return cast.astype(np.float32) if to == 10 else cast
 
 
@@ -187,8 +189,8 @@ def _slice(job: Job) -> Array:
     where = [slice(None)] * numbers.ndim
     for axis, start, stop, step in slices(job, numbers.ndim):
         # A stop before the first place is what -1 would say, which Python counts from the end.
-        stop = None if step < 0 and stop < -numbers.shape[axis] else stop
-        where[axis] = slice(start, stop, step)
+        is_whole = step < 0 and stop < -numbers.shape[axis]
+        where[axis] = slice(start, None if is_whole else stop, step)
     return numbers[tuple(where)]
 
 
@@ -235,9 +237,9 @@ def _tile(job: Job) -> Array:
 
 
 def _range(job: Job) -> Array:
-    start, stop, step = (job.constant(place, "limits").reshape(()).item() for place in range(3))
+    start, stop, step = (float(job.constant(place, "limits").reshape(())) for place in range(3))
     room(job, [max(0, math.ceil((stop - start) / step))], np.int64)
-    return np.arange(start, stop, step, job.constant(0, "start").dtype)
+    return np.arange(start, stop, step).astype(job.constant(0, "start").dtype)
 
 
 def _split(job: Job) -> list[Array]:

@@ -158,11 +158,11 @@ def _leading_to(outputs: list[str], nodes: list[Node], where: str) -> tuple[list
     needed, kept = set(outputs), set()
     waiting = list(outputs)
     while waiting:
-        node = makers.get(waiting.pop())
-        if node is None or node.order in kept:
+        maker = makers.get(waiting.pop())
+        if maker is None or maker.order in kept:
             continue
-        kept.add(node.order)
-        new = [name for name in node.inputs if name and name not in needed]
+        kept.add(maker.order)
+        new = [name for name in maker.inputs if name and name not in needed]
         needed.update(new)
         waiting += new
     return [node for node in nodes if node.order in kept], needed

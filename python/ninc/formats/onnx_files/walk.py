@@ -108,7 +108,7 @@ class Job:
         """Whether the input is there; optional ones may be left out, those between as ""."""
         return place < len(self._inputs) and bool(self._inputs[place])
 
-    def value(self, place: int) -> Value:
+    def value(self, place: int) -> Array | View:
         if not self.has(place):
             raise ModelError(f"{self.what}: its input {place + 1} is missing")
         value = self.walk.value(self._inputs[place])

@@ -32,6 +32,19 @@ def model(nodes, shape, opset=17, output="y", **constants):
     return made
 
 
+def small_net(classes):
+    """The bytes of a network for pictures of any size: two convolutions and their mean."""
+    nodes = [
+        node("Conv", "x w b", "c", "/conv1/Conv", pads=[1, 1, 1, 1]),
+        node("Relu", "c", "r", "/relu/Relu"),
+        node("Conv", "r v", "d", "/conv2/Conv"),
+        node("GlobalAveragePool", "d", "g", "/pool/GlobalAveragePool"),
+        node("Flatten", "g", "y", "/Flatten"),
+    ]
+    weights = dict(w=random(8, 3, 3, 3), b=random(8), v=random(classes, 8, 1, 1))
+    return model(nodes, ["n", 3, "h", "w"], **weights).SerializeToString()
+
+
 def random(*shape, seed=0, low=None):
     """Normal numbers; or those from `low` to low + 1."""
     rng = np.random.default_rng(seed + sum(shape))

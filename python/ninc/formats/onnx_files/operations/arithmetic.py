@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,21 +38,28 @@ def _joined(job: Job, op: str, a: Array | View, b: Array | View) -> View:
 def _with_constant(job: Job, op: str, a: Array | View, b: Array | View) -> View:
     is_first = isinstance(b, View)
     view, numbers = (b, a) if is_first else (a, b)
-    if numbers.dtype.kind != "f":  # type: ignore[union-attr]
-        raise Unsupported(f"its constant is of type {numbers.dtype}, not of floats")  # type: ignore[union-attr]
-    view, numbers = aligned(view, numbers)  # type: ignore[arg-type]
+    assert isinstance(view, View) and not isinstance(numbers, View)
+    if numbers.dtype.kind != "f":
+        raise Unsupported(f"its constant is of type {numbers.dtype}, not of floats")
+    view, numbers = aligned(view, numbers)
     if numbers.shape[1:] != (1, 1) or (op == "Div" and is_first):
         return _with_map(job, op, view, numbers, is_first)
-    each = numbers.reshape(-1).astype(np.float64)
+    each: Array = numbers.reshape(-1).astype(np.float64)
     each = each.reshape(()) if each.size == 1 else each
     with np.errstate(all="ignore"):
-        scale, shift = {
-            "Add": lambda: (1.0, each),
-            "Sub": lambda: (-1.0, each) if is_first else (1.0, -each),
-            "Mul": lambda: (each, 0.0),
-            "Div": lambda: (1.0 / each, 0.0),
-        }[op]()
+        scale, shift = _scale_and_shift(op, each, is_first)
     return View(affine(job, view.step, scale, shift), view.axes)
+
+
+def _scale_and_shift(op: str, each: Array, is_first: bool) -> tuple[Any, Any]:
+    """What x op each is, or each op x where the constant is the first; c / x is neither."""
+    if op == "Mul":
+        return each, 0.0
+    if op == "Div":
+        return 1.0 / each, 0.0
+    if op == "Sub":
+        return (-1.0, each) if is_first else (1.0, -each)
+    return 1.0, each
 
 
 def _with_map(job: Job, op: str, view: View, numbers: Array, is_first: bool) -> View:
@@ -103,12 +111,13 @@ def _common(job: Job, a: Size, b: Size) -> Size:
 
 def _sum(job: Job) -> View:
     values = [job.value(place) for place in range(len(job))]
+    views = [value for value in values if isinstance(value, View)]
     # A view first: what joins a constant and a value gives a value.
-    values.sort(key=lambda value: not isinstance(value, View))
-    total = values[0]
-    for value in values[1:]:
-        total = _joined(job, "Add", total, value)  # type: ignore[arg-type]
-    return total  # type: ignore[return-value]
+    total, *others = [*views, *(value for value in values if not isinstance(value, View))]
+    assert isinstance(total, View)  # else the node would have been computed by numpy
+    for value in others:
+        total = _joined(job, "Add", total, value)
+    return total
 
 
 def _concat(job: Job) -> View:
@@ -120,7 +129,7 @@ def _concat(job: Job) -> View:
     steps = [view.step for view in views]
     known = [step.sizes.C for step in steps]
     channels: Size = (
-        job.walk.unknown("C") if any(isinstance(one, Unknown) for one in known) else sum(known)  # type: ignore[arg-type]
+        job.walk.unknown("C") if any(isinstance(one, Unknown) for one in known) else sum(known)
     )
     sides = [_shared(job, [step.sizes.of(one) for step in steps]) for one in "HW"]
     sizes = Sizes(steps[0].sizes.N, channels, *sides)
@@ -151,7 +160,7 @@ def _letters(job: Job, views: Sequence[View], axis: int) -> list[str]:
 def _shared(job: Job, sizes: Sequence[Size]) -> Size:
     known = {size for size in sizes if not isinstance(size, Unknown)}
     if len(known) > 1:
-        raise ModelError(f"{job.what}: joins maps of the sizes {sorted(known)}")  # type: ignore[type-var]
+        raise ModelError(f"{job.what}: joins maps of the sizes {sorted(known)}")
     return next(iter(known), sizes[0])
 
 

@@ -188,7 +188,7 @@ def _pad(job: Job) -> View:
         told[letter] = (before, after)
         size = view.step.sizes.of(letter)
         is_open = isinstance(size, Unknown)
-        sizes[letter] = job.walk.unknown("P") if is_open else size + before + after  # type: ignore[operator]
+        sizes[letter] = job.walk.unknown("P") if is_open else size + before + after
     if not told:
         return view
     settings = {**{_NAMES[one]: pads for one, pads in told.items()}, "value": value}
