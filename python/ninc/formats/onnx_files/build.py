@@ -32,8 +32,8 @@ def lacks(step: Step) -> str:
     if not _has(step.op):
         return f"this build of ninc has no layer {step.op}"
     # Layers that join values of other shapes than one came together.
-    sizes = [one.sizes[1:] for one in step.inputs]
-    if step.op == "Add" and len(set(sizes)) > 1 and not _has("Mul"):
+    shapes = {tuple(size == 1 for size in one.sizes[1:]) for one in step.inputs}
+    if step.op == "Add" and len(shapes) > 1 and not _has("Mul"):
         return "this build of ninc adds values of one shape alone"
     return ""
 

@@ -45,6 +45,7 @@ class Walk:
         self.problems: list[tuple[int, str, str, str]] = []
         self._values: dict[str, Value] = dict(program.constants)
         self._unknowns = 0
+        self._made: dict[object, tuple[Step, Step]] = {}
         dims = program.dims or [None] * len(letters)
         told = dict(zip(letters, dims))
         sizes = Sizes(*(told[one] or Unknown([one]) if one in told else 1 for one in "NCHW"))
@@ -82,6 +83,13 @@ class Walk:
         """A size that was not there before."""
         self._unknowns += 1
         return Unknown([f"{stem}{self._unknowns}"])
+
+    def once(self, of: Step, how: object, make: Callable[[], Step]) -> Step:
+        """What `make` makes of a step, once: several nodes may need it flat, or shuffled."""
+        key = (id(of), how)
+        if key not in self._made:
+            self._made[key] = of, make()  # which keeps the step, and so its id
+        return self._made[key][1]
 
     def add(self, step: Step) -> Step:
         if len(self.steps) >= MOST_STEPS:
@@ -203,17 +211,27 @@ class Job:
         if len(atoms) == 2 and {atom.letter for atom in atoms} == {"C"}:
             inner, outer = atoms  # c = stride * outer + inner becomes size * inner + outer
             if inner.stride == 1 and outer.stride == inner.size:
-                sizes, groups = step.sizes, {"groups": outer.size}
-                made = self.add("ChannelShuffle", [step], sizes, groups, suffix="_shuffle")
-                return self._replaced(view, odd[0], made)
+                return self._replaced(view, odd[0], self._shuffled(step, outer.size))
         if [atom.letter for atom in atoms] == sorted({a.letter for a in atoms}) and self._all_in(
             atoms, step
         ):
-            count = product([step.sizes.C, step.sizes.H, step.sizes.W])
-            sizes = Sizes(step.sizes.N, count, 1, 1)
-            made = self.add("Flatten", [step], sizes, suffix="_flatten")
-            return self._replaced(view, odd[0], made)
+            return self._replaced(view, odd[0], self.flat(step))
         raise Unsupported(f"it needs the axes of {view} in an order that no layer of ninc's gives")
+
+    def flat(self, step: Step) -> Step:
+        """N×(C * H * W) of it, in the order C, H, W."""
+        sizes = Sizes(step.sizes.N, product(step.sizes[1:]), 1, 1)
+        return self.walk.once(
+            step, "flat", lambda: self.add("Flatten", [step], sizes, suffix="_flatten")
+        )
+
+    def _shuffled(self, step: Step, groups: Size) -> Step:
+        settings = {"groups": groups}
+        return self.walk.once(
+            step,
+            groups,
+            lambda: self.add("ChannelShuffle", [step], step.sizes, settings, suffix="_shuffle"),
+        )
 
     def _all_in(self, atoms: Sequence[Any], step: Step) -> bool:
         """Whether these are all of a picture: its channels, height and width where not 1."""

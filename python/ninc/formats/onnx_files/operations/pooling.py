@@ -82,24 +82,49 @@ def _padded(
             f"its pads are {list(window.padding)}, and it leaves them out of its means, which ninc "
             "does for pads of one size before and behind"
         )
-    sizes = step.sizes
-    height, width = (
-        size if isinstance(size, Unknown) and not added else _grown(job, size, added)
-        for size, added in zip(
-            (sizes.H, sizes.W), (sum(one) for one in zip(window.before, window.after))
-        )
-    )
-    settings = dict(
-        height=(window.before[0], window.after[0]),
-        width=(window.before[1], window.after[1]),
-        value=0.0 if average else LOWEST,
-    )
-    padded = job.add("Pad", [step], Sizes(sizes.N, sizes.C, height, width), settings, suffix="_pad")
-    return padded, dataclasses.replace(window, before=(0, 0), after=(0, 0))
+    return _put_around(job, step, window, average)
 
 
-def _grown(job: Job, size: int | Unknown, added: int) -> int | Unknown:
-    return job.walk.unknown("P") if isinstance(size, Unknown) else size + added
+def _put_around(job: Job, step: Step, window: Window, average: bool) -> tuple[Step, Window]:
+    """A map with the pads around it, and the window that slides over it without any.
+
+    What is put around counts as map, where a last window may begin that began in padding before. So
+    rounding up is said by more pads where these change nothing, or left out.
+    """
+    sides, pads, rounds = [], [], set()
+    for axis, size in enumerate((step.sizes.H, step.sizes.W)):
+        before, after = window.before[axis], window.after[axis]
+        if isinstance(size, Unknown):
+            if window.ceil:
+                raise Unsupported(
+                    f"its pads are {list(window.padding)}, and its ceil_mode rounds up for a size "
+                    "that the file leaves open"
+                )
+            sides.append(job.walk.unknown("P") if before or after else size)
+        else:
+            over = dataclasses.replace(window, before=(0, 0), after=(0, 0), ceil=False)
+            wanted = window.output(axis, size)
+            needed = (wanted - 1) * window.stride[axis] + window.kernel[axis] - size - before
+            after = max(after, needed) if not average else after
+            sides.append(size + before + after)
+            if over.output(axis, size + before + after) != wanted:
+                if not average:
+                    after = max(0, needed)
+                    sides[-1] = size + before + after
+                elif dataclasses.replace(over, ceil=True).output(axis, sides[-1]) == wanted:
+                    rounds.add(True)
+                    pads.append((before, after))
+                    continue
+                else:
+                    raise Unsupported(f"its pads are {list(window.padding)}, and it rounds up")
+            rounds.add(False)
+        pads.append((before, after))
+    if len(rounds) > 1:
+        raise Unsupported(f"its pads are {list(window.padding)}, and it rounds up on one axis")
+    settings = dict(height=pads[0], width=pads[1], value=0.0 if average else LOWEST)
+    sizes = Sizes(step.sizes.N, step.sizes.C, *sides)
+    padded = job.add("Pad", [step], sizes, settings, suffix="_pad")
+    return padded, dataclasses.replace(window, before=(0, 0), after=(0, 0), ceil=rounds == {True})
 
 
 def _as_many(step: Step, window: Window, other: Window, axis: int) -> bool:

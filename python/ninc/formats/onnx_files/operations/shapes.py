@@ -45,7 +45,10 @@ def _transpose(job: Job) -> View:
 
 def _reshape(job: Job) -> View:
     view = job.view(0)
-    return reshaped(view, target(job, 1, view.shape))
+    view = reshaped(view, target(job, 1, view.shape))
+    # A shuffle of channels ends with this node, whose name it gets.
+    is_shuffled = any(len(one) > 1 and {a.letter for a in one} == {"C"} for one in view.axes)
+    return job.whole(view) if is_shuffled and len(view.axes) == 4 else view
 
 
 def _flatten(job: Job) -> View:

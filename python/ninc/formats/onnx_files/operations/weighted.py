@@ -167,8 +167,7 @@ def _flattened(job: Job, view: View, matrix: Array) -> tuple[Step, Array]:
         matrix = _reordered(last, matrix)
     if step.is_pixel:
         return step, matrix
-    sizes = Sizes(step.sizes.N, matrix.shape[0], 1, 1)
-    return job.add("Flatten", [step], sizes, suffix="_flatten"), matrix
+    return job.flat(step), matrix
 
 
 def _reordered(atoms: Sequence[Atom], matrix: Array) -> Array:

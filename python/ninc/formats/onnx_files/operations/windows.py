@@ -67,6 +67,11 @@ def window_of(job: Job, sizes: Sizes, kernel: Pair | None) -> Window:
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
         raise Unsupported(f"its auto_pad is {mode[:40]!r}")
     totals = [_same(window, axis, (sizes.H, sizes.W)[axis]) for axis in (0, 1)]
+    if kernel is None and min(totals) < 0:
+        raise Unsupported(
+            f"its auto_pad is {mode}, and its strides {list(stride)} pass over more than its kernel"
+        )
+    totals = [max(0, one) for one in totals]
     less = totals[0] // 2, totals[1] // 2
     more = totals[0] - less[0], totals[1] - less[1]
     before, after = (less, more) if mode == "SAME_UPPER" else (more, less)
@@ -74,7 +79,9 @@ def window_of(job: Job, sizes: Sizes, kernel: Pair | None) -> Window:
 
 
 def _same(window: Window, axis: int, size: Size) -> int:
-    """Zeros that make an output of size / stride, rounded up."""
+    """Zeros that make an output of size / stride, rounded up; below 0 where a stride passes over
+    what is behind the last window.
+    """
     step, length = window.stride[axis], reach(window, axis)
     if step == 1:
         return length - 1
@@ -83,7 +90,7 @@ def _same(window: Window, axis: int, size: Size) -> int:
             f"its auto_pad depends on the size of the pictures, which the file leaves open, since "
             f"its stride is {step}"
         )
-    return max((-(-size // step) - 1) * step + length - size, 0)
+    return (-(-size // step) - 1) * step + length - size
 
 
 def pair(job: Job, name: str, default: Pair | None, least: int) -> Pair | None:
