@@ -299,6 +299,15 @@ def test_an_output_of_a_type_that_is_not_known():
     assert "w (output): its 'w' is of ONNX's type 41" in refusal(made)
 
 
+def test_a_tensor_that_is_empty_and_huge():
+    made = model(node("Add", "x w"), [None, 4, 9, 8], w=W)
+    tensor = made.graph.initializer[0]
+    tensor.dims[:], tensor.raw_data = [0, 2**62, 2**62], b""
+    assert "which is none" in refusal(made)
+    tensor.dims[:] = [0, 1, 1]
+    assert "its constant of 1×0×1×1 does not fit" in refusal(made)
+
+
 def test_names_that_are_no_text():
     content = WHOLE.replace(b"conv", b"\xff\xfe\xff\xfe")
     read_or_refused(content)

@@ -53,6 +53,13 @@ class Attributes:
     def integer(self, name: str, default: int) -> int:
         return int(self._value(name, _INT, default))
 
+    def flag(self, name: str, default: bool) -> bool:
+        """0 or 1; programs do not agree on what other numbers mean."""
+        value = self.integer(name, int(default))
+        if value not in (0, 1):
+            raise Unsupported(f"its {name} is {value}, only 0 and 1 are known")
+        return bool(value)
+
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int] | None:
         value = self._value(name, _INTS, default)
         if value is None:

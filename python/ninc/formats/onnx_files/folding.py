@@ -138,7 +138,7 @@ def _reshape(job: Job) -> Array:
 def target(job: Job, place: int, shape: Sequence[Any]) -> list[Any]:
     """The shape that a Reshape asks for, with 0 for the input's own size written out."""
     dims = job.dims(place, "shape")
-    keeps_zero = job.told.integer("allowzero", 0)
+    keeps_zero = job.told.flag("allowzero", False)
     for axis, size in enumerate(dims):
         if isinstance(size, int) and size == 0:
             if keeps_zero:
@@ -300,8 +300,8 @@ def _reduction(function: Callable[..., Any]) -> Operation:
     def make(job: Job) -> Array:
         numbers = job.constant(0, "input")
         axes = axes_of(job, 1, max(1, numbers.ndim))
-        keeps = bool(job.told.integer("keepdims", 1))
-        if not axes and job.told.integer("noop_with_empty_axes", 0):
+        keeps = job.told.flag("keepdims", True)
+        if not axes and job.told.flag("noop_with_empty_axes", False):
             return numbers
         if numbers.dtype == object:
             if numbers.ndim > 1 or function is not np.prod:

@@ -133,10 +133,18 @@ def _output(walk: Walk) -> Step | None:
         view = value if not program.nodes else Job(walk, program.nodes[-1]).whole(value)
         if view.letters[:1] != ["N"]:
             raise Unsupported(f"it is {view}, whose first axis is not the batch")
+        axes = "".join(view.letters)
+        if axes not in [_without(order, axes) for order in ("NCHW", "NHWC")]:
+            raise Unsupported(f"it is {view}, whose axes are {'×'.join(axes)}")
     except Unsupported as reason:
         walk.problems.append((0, "output", shown_name(program.output), str(reason)))
         return None
     return view.step
+
+
+def _without(order: str, axes: str) -> str:
+    """The order of those axes that are there; others are of size 1."""
+    return "".join(one for one in order if one in axes)
 
 
 def _refusal(program: Program, problems: list[tuple[int, str, str, str]]) -> str:

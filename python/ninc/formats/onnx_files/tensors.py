@@ -36,6 +36,7 @@ _TYPES = {
     16: ("bfloat16", "<u2", "int32_data"),
 }
 _MOST_DIMS = 32
+_LARGEST_EXTENT = 2**48
 _EXTERNAL = 1  # TensorProto.EXTERNAL
 
 # Memory that a file may take besides a multiple of its own size: what small files need.
@@ -85,7 +86,9 @@ class Tensors:
         """
         what = f"{self.where}: the tensor {shown_name(name)!r}"
         dims = tuple(tensor.dims)
-        if len(dims) > _MOST_DIMS or any(one < 0 for one in dims):
+        # One that is empty by one axis may claim any size along the others.
+        extent = math.prod(max(1, one) for one in dims[:_MOST_DIMS])
+        if len(dims) > _MOST_DIMS or any(one < 0 for one in dims) or extent > _LARGEST_EXTENT:
             raise ModelError(f"{what} has the shape {dims_shown(dims[:_MOST_DIMS])}, which is none")
         if tensor.data_type not in _TYPES:
             raise Unsupported(f"its {shown_name(name)!r} is of ONNX's type {tensor.data_type}")

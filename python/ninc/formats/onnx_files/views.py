@@ -175,7 +175,11 @@ def aligned(view: View, numbers: Array) -> tuple[View, Array]:
         if count == 1:
             dims += [1] * len(axis)
             continue
-        if not axis or (len(axis) > 1 and product(atom.size for atom in axis) != count):
+        if (
+            not axis
+            or not count
+            or (len(axis) > 1 and product(atom.size for atom in axis) != count)
+        ):
             raise Unsupported(f"its constant of {dims_shown(shape)} does not fit {view}")
         if any(atom.letter == "N" for atom in axis):
             raise Unsupported("its constant has other numbers for each picture of a batch")

@@ -23,7 +23,7 @@ def _batch_norm(job: Job) -> View:
         raise Unsupported(f"its epsilon is {eps:g}, a number above 0 is needed")
     if not 0.0 <= kept <= 1.0:
         raise Unsupported(f"its momentum is {kept:g}, a number from 0 to 1 is needed")
-    if job.told.integer("training_mode", 0):
+    if job.told.flag("training_mode", False):
         raise Unsupported("its training_mode is set: it normalises by each batch's statistics")
     if job.told.integer("spatial", 1) != 1:
         raise Unsupported("its spatial is 0: it has statistics for each place of a map")

@@ -21,7 +21,7 @@ LOWEST = float(np.finfo(np.float32).min)
 
 def _pool(average: bool) -> Callable[[Job], View]:
     def make(job: Job) -> View:
-        counts_pad = bool(job.told.integer("count_include_pad", 0)) if average else False
+        counts_pad = job.told.flag("count_include_pad", False) if average else False
         job.told.ignore(*(() if average else ("storage_order",)))  # of an output that is refused
         view = job.maps(job.view(0))
         step = view.step
@@ -168,8 +168,8 @@ def _over_maps(job: Job, op: str, view: View, axes: range | list[int], keeps: bo
 
 def _reduction(op: str) -> Callable[[Job], View]:
     def make(job: Job) -> View:
-        keeps = bool(job.told.integer("keepdims", 1))
-        is_nothing = bool(job.told.integer("noop_with_empty_axes", 0))
+        keeps = job.told.flag("keepdims", True)
+        is_nothing = job.told.flag("noop_with_empty_axes", False)
         view = job.view(0)
         rank = len(view.axes)
         axes = axes_of(job, 1, rank)

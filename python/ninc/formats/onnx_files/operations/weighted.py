@@ -69,11 +69,11 @@ def _gemm(job: Job) -> View:
     matrix = job.floats(1, "second matrix")
     shift = job.floats(2, "third matrix") if job.has(2) else None
     alpha, beta = job.told.number("alpha", 1.0), job.told.number("beta", 1.0)
-    if job.told.integer("transA", 0):
+    if job.told.flag("transA", False):
         raise Unsupported("it transposes the batch")
     if matrix.ndim != 2:
         raise ModelError(f"{job.what}: its second matrix has the shape {dims_shown(matrix.shape)}")
-    if job.told.integer("transB", 0):
+    if job.told.flag("transB", False):
         matrix = matrix.T
     if alpha != 1.0:
         matrix = _scaled(matrix, alpha)

@@ -52,7 +52,7 @@ def window_of(job: Job, sizes: Sizes, kernel: Pair | None) -> Window:
     if kernel is not None and told != kernel:
         raise Unsupported(f"its kernel_shape is {told}, and its weight's {kernel}")
     stride, dilation = pair(job, "strides", (1, 1), 1), pair(job, "dilations", (1, 1), 1)
-    ceil = bool(job.told.integer("ceil_mode", 0))
+    ceil = job.told.flag("ceil_mode", False)
     pads = job.told.integers("pads") or [0, 0, 0, 0]
     if len(pads) != 4:
         raise Unsupported(f"its pads are {len(pads)}, only windows of two axes are known")
