@@ -67,7 +67,8 @@ def window_of(job: Job, sizes: Sizes, kernel: Pair | None) -> Window:
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
         raise Unsupported(f"its auto_pad is {mode[:40]!r}")
     totals = [_same(window, axis, (sizes.H, sizes.W)[axis]) for axis in (0, 1)]
-    if kernel is None and min(totals) < 0:
+    # A stride of one more than the kernel is common, and programs agree on it for convolutions.
+    if min(totals) < (0 if kernel is None else -1):
         raise Unsupported(
             f"its auto_pad is {mode}, and its strides {list(stride)} pass over more than its kernel"
         )
