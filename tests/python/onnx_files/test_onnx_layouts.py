@@ -5,8 +5,7 @@ import pytest
 
 pytest.importorskip("onnx", reason="the package onnx reads ONNX files")
 pytest.importorskip("onnxruntime", reason="says what is right")
-from ninc.inference.graph import graph_of  # noqa: E402
-from support.formats.onnx_models import assert_gives, model, node, random  # noqa: E402
+from support.formats.onnx_models import assert_gives, model, node, nodes_of, random  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
 
@@ -16,7 +15,7 @@ W = random(6, 3, 3, 3)
 
 
 def operations(network):
-    return [one["op"] for one in graph_of(network.core)["nodes"]]
+    return [one["op"] for one in nodes_of(network)]
 
 
 def turned(before, nodes, after):

@@ -12,9 +12,8 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="the package onnx reads ONNX files")
 import ninc  # noqa: E402
 from ninc import nn  # noqa: E402
-from ninc.inference.graph import graph_of  # noqa: E402
 from support.command_line import ninc_command, printed  # noqa: E402
-from support.formats.onnx_models import model, node, random  # noqa: E402
+from support.formats.onnx_models import model, node, nodes_of, random  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
 
@@ -90,7 +89,7 @@ def test_errors_name_the_file(tmp_path):
 
 def test_layers_have_the_names_of_nodes():
     network = ninc.load_onnx(CONTENT)
-    assert [one["name"] for one in graph_of(network.core)["nodes"]] == [
+    assert [one["name"] for one in nodes_of(network)] == [
         "x", "features_0_Conv", "features_1_BatchNormalization", "features_2_Relu",
         "pool_GlobalAveragePool", "classifier_Gemm",
     ]  # fmt: skip
@@ -115,7 +114,7 @@ def test_weights_are_the_files_and_statistics_are_buffers():
     assert set(expected) - set(network.parameters()) == {
         f"{norm}.running_mean", f"{norm}.running_var",
     }  # fmt: skip
-    [about] = [one for one in graph_of(network.core)["nodes"] if one["op"] == "BatchNorm2d"]
+    [about] = [one for one in nodes_of(network) if one["op"] == "BatchNorm2d"]
     assert (about["eps"], about["momentum"]) == (pytest.approx(1e-3), pytest.approx(0.2))
 
 
@@ -135,7 +134,7 @@ def test_names_that_the_core_cannot_have(names):
         node("Relu", "b", "y", names[2]),
     ]  # fmt: skip
     network = ninc.load_onnx(model(nodes, [None, 3, 9, 8]).SerializeToString())
-    assert len(graph_of(network.core)["nodes"]) == 4
+    assert len(nodes_of(network)) == 4
     assert network(X).shape == X.shape
 
 

@@ -1,5 +1,7 @@
 """ONNX files for tests: made of a few nodes, and what ONNX Runtime gives for them."""
 
+import json
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -73,6 +75,11 @@ def load(made, **options):
         if "this build of ninc" in str(error):
             pytest.skip(str(error))
         raise
+
+
+def nodes_of(network):
+    """The core's description of a network's layers, each a dictionary; the input is the first."""
+    return json.loads(network.core.graph_json())["nodes"]
 
 
 def assert_gives(made, x, last=False, tolerance=1e-5):
