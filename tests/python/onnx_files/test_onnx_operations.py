@@ -253,6 +253,8 @@ CASES = {
     "slice": ([node("Slice", "x b e a s")],
               dict(b=np.array([1, -8]), e=np.array([3, 2**40]), a=np.array([1, 2]),
                    s=np.array([1, 2]))),
+    "slice, from the end": ([node("Slice", "x b e a")],
+                            dict(b=np.array([-5, 1]), e=np.array([-1, 100]), a=np.array([2, 3]))),
     "slice by attributes": (unary("Slice", starts=[1], ends=[-1], axes=[3]), dict(opset=9)),
     "split": ([node("Split", "x", "a b", axis=1), node("Add", "a b")], {}),
     "split into uneven parts": (
@@ -288,6 +290,7 @@ OPEN = [
     "reduce mean, without axes", "mean of what was flattened by halves", "relu", "sum", "concat",
     "gemm, all settings", "squeeze and excite", "flatten", "softmax",
     "max pool, padded behind", "average pool, uneven pads count", "channel shuffle, any size",
+    "slice, from the end",
 ]  # fmt: skip
 CASES_OF_ANY_SIZE = CASES | {
     "channel shuffle, any size": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from ..names import Names, cleaned_name
 from .simplify import channel_map
 from .steps import AFFINE, ERF, INPUT, Array, Step
 from .walk import MOST_STEPS
+
+Weights = Mapping[str, Array]
 
 
 def lacks(step: Step) -> str:
@@ -42,47 +44,62 @@ def _has(op: str) -> bool:
     return getattr(nn, op, None) is not None
 
 
+class _Network:
+    """A graph under way. weights: of the graph's layers, by their names in it."""
+
+    def __init__(self, where: str) -> None:
+        self.graph = Graph()
+        self.names = Names()
+        self.weights: dict[str, Array] = {}
+        self._where = where
+
+    def add(self, layer: Any, name: str, inputs: Sequence[Value], weights: Weights) -> Value:
+        """Adds a layer with its weights; and with its buffers, which are the layer's own."""
+        if len(self.names) >= MOST_STEPS:
+            raise ModelError(f"{self._where}: a network has at most {MOST_STEPS:,} layers")
+        free = self.names.free(name or layer.stem or "layer")
+        value = self.graph.add(layer, *inputs, name=free)
+        buffers: Weights = layer.buffers() if hasattr(layer, "buffers") else {}
+        arrays = {**buffers, **weights}
+        self.weights.update((f"{free}.{key}", array) for key, array in arrays.items())
+        return value
+
+    def scaled_and_shifted(self, step: Step, value: Value) -> Value:
+        """Products and sums with constants, where no layer before could take these over."""
+        name = _node_name(step.name)
+        for op, numbers, nothing in (("Mul", step.scale, 1.0), ("Add", step.shift, 0.0)):
+            if np.any(numbers != nothing):
+                constant = _layer("Constant")(channel_map(numbers))
+                held = self.add(constant, f"{name}_constant", [], {})
+                value = self.add(_layer(op)(), name, [value, held], {})
+        return value
+
+
 def network_of(steps: Sequence[Step], where: str) -> Graph:
     """The graph of steps in order, each after its inputs; the last gives the output."""
-    graph, names = Graph(), Names()
-    weights: dict[str, Array] = {}
+    made = _Network(where)
     values: dict[int, Value] = {}
     [source] = [step for step in steps if step.op == INPUT]
-    taken = {cleaned_name(step.name) for step in steps if step is not source}
+    taken = {_node_name(step.name) for step in steps if step is not source}
     wanted = (_node_name(source.name), "x", "input")
     first = next((one for one in wanted if one and one not in taken), "network_input")
-    values[id(source)] = graph.input(names.free(first))
+    values[id(source)] = made.graph.input(made.names.free(first))
     for step in steps:
-        if step is source:
-            continue
-        if len(names) >= MOST_STEPS:
-            raise ModelError(f"{where}: a network has at most {MOST_STEPS:,} layers")
         inputs = [values[id(one)] for one in step.inputs]
-        name = _node_name(step.name)
         if step.op == AFFINE:
-            values[id(step)] = _scaled_and_shifted(graph, names, name, step, inputs[0])
-            continue
-        layer: Any = getattr(nn, step.op)(**step.settings)
-        free = names.free(name or layer.stem or "layer")
-        values[id(step)] = graph.add(layer, *inputs, name=free)
-        weights.update((f"{free}.{key}", array) for key, array in step.weights.items())
-    graph.set_output(values[id(steps[-1])])
-    graph.load_state_dict(weights)
-    return graph
+            values[id(step)] = made.scaled_and_shifted(step, inputs[0])
+        elif step is not source:
+            layer = _layer(step.op)(**step.settings)
+            values[id(step)] = made.add(layer, _node_name(step.name), inputs, step.weights)
+    made.graph.set_output(values[id(steps[-1])])
+    made.graph.load_state_dict(made.weights)
+    return made.graph
+
+
+def _layer(op: str) -> Any:
+    return getattr(nn, op)
 
 
 def _node_name(name: str) -> str:
     """Exporters write "/features/0/Conv"; the slash in front says nothing."""
     return cleaned_name(name.strip("/"))
-
-
-def _scaled_and_shifted(graph: Graph, names: Names, name: str, step: Step, value: Value) -> Value:
-    """Products and sums with constants, where no layer before them could take these over."""
-    for op, numbers, nothing in (("Mul", step.scale, 1.0), ("Add", step.shift, 0.0)):
-        if not np.any(numbers != nothing):
-            continue
-        constant: Any = getattr(nn, "Constant")(channel_map(numbers))  # noqa: B009
-        held = graph.add(constant, name=names.free(f"{name}_constant"))
-        layer: Any = getattr(nn, op)()
-        value = graph.add(layer, value, held, name=names.free(name or op.lower()))
-    return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ....errors import ModelError
 from ..folding import array_of_sizes, axes_of, shape_of, slices, split_sizes, target
 from ..sizes import Size, Unknown, Unsupported, dims_shown, product
@@ -107,7 +109,7 @@ _NAMES = {"C": "channels", "H": "height", "W": "width"}
 
 def _slice(job: Job) -> View:
     view = job.view(0)
-    told: dict[str, tuple[int, ...]] = {}
+    told: dict[str, tuple[int | None, ...]] = {}
     sizes: dict[str, Size] = {}
     for axis, start, stop, step in slices(job, len(view.axes)):
         size, letter = view.shape[axis], view.letter(axis)
@@ -119,7 +121,10 @@ def _slice(job: Job) -> View:
                 "height and width are known, and of channels in steps of 1"
             )
         if isinstance(size, Unknown):
-            raise Unsupported(f"it takes {start}:{stop} of an axis whose size the file leaves open")
+            end = None if stop >= _BEYOND else stop
+            told[letter] = (start, end) if letter == "C" else (start, end, step)
+            sizes[letter] = job.walk.unknown("S")
+            continue
         start, stop, _ = slice(start, stop).indices(size)
         if start >= stop:
             raise Unsupported(f"it takes {start}:{stop} of axis {axis} of {view}, which is nothing")
@@ -131,7 +136,11 @@ def _slice(job: Job) -> View:
 
 
 def _part(
-    job: Job, view: View, told: dict[str, tuple[int, ...]], sizes: dict[str, Size], suffix: str = ""
+    job: Job,
+    view: View,
+    told: Mapping[str, tuple[int | None, ...]],
+    sizes: dict[str, Size],
+    suffix: str = "",
 ) -> View:
     view = job.whole(view)
     settings = {_NAMES[letter]: part for letter, part in told.items()}
