@@ -179,3 +179,23 @@ def test_weights_that_are_turned_and_cut():
     ]  # fmt: skip
     constants = dict(w=random(3, 3, 4, 8), a=np.array([1]), b=np.array([7]), half=np.float32(0.5))
     assert_gives(model(nodes, [None, 4, 9, 8], **constants), random(2, 4, 9, 8))
+
+
+def test_a_map_that_was_flat_for_a_while():
+    nodes = [
+        node("Flatten", "x", "f"), node("Relu", "f", "r"), node("Shape", "x", "s"),
+        node("Reshape", "r s", "t"), node("Conv", "t w"),
+    ]  # fmt: skip
+    for shape in ([None, 3, 9, 8], ["n", 3, "h", "w"]):
+        network = assert_gives(model(nodes, shape, w=W), random(*X))
+        assert operations(network)[1:] == ["Relu", "Conv2d"]
+
+
+def test_a_map_that_two_layers_read_flat():
+    nodes = [
+        node("Flatten", "x", "f", "flat"), node("MatMul", "f w", "a"), node("MatMul", "f v", "b"),
+        node("Add", "a b"),
+    ]  # fmt: skip
+    made = model(nodes, [None, 3, 9, 8], w=random(216, 5), v=random(216, 5, seed=1))
+    network = assert_gives(made, random(*X))
+    assert [one["name"] for one in nodes_of(network)] == ["x", "flat", "a", "b", "y"]

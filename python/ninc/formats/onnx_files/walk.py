@@ -14,7 +14,7 @@ from .attributes import Attributes
 from .program import OWN_DOMAINS, Node, Program
 from .sizes import Size, Unknown, Unsupported, product
 from .steps import INPUT, Array, Sizes, Step
-from .views import View, view_as
+from .views import Axis, View, view_as
 
 MOST_STEPS = 5_000  # a graph takes the square of the time to be built
 
@@ -45,7 +45,10 @@ class Walk:
         self.problems: list[tuple[int, str, str, str]] = []
         self._values: dict[str, Value] = dict(program.constants)
         self._unknowns = 0
-        self._made: dict[object, tuple[Step, Step]] = {}
+        # By the step they are made of, which is among `steps` as long as the walk goes on, and by
+        # the axis they are needed for: the node that made this axis, and what was made.
+        self.named: dict[tuple[int, Axis], Node] = {}
+        self.made: dict[tuple[int, str, Axis], Step] = {}
         dims = program.dims or [None] * len(letters)
         told = dict(zip(letters, dims))
         sizes = Sizes(*(told[one] or Unknown([one]) if one in told else 1 for one in "NCHW"))
@@ -83,13 +86,6 @@ class Walk:
         """A size that was not there before."""
         self._unknowns += 1
         return Unknown([f"{stem}{self._unknowns}"])
-
-    def once(self, of: Step, how: object, make: Callable[[], Step]) -> Step:
-        """What `make` makes of a step, once: several nodes may need it flat, or shuffled."""
-        key = (id(of), how)
-        if key not in self._made:
-            self._made[key] = of, make()  # which keeps the step, and so its id
-        return self._made[key][1]
 
     def add(self, step: Step) -> Step:
         if len(self.steps) >= MOST_STEPS:
@@ -197,6 +193,12 @@ class Job:
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(numbers, np.float32)
 
+    def note(self, view: View) -> None:
+        """A layer that turns out to be needed for one of the view's axes has this node's name."""
+        for atoms in view.axes:
+            if len(atoms) > 1:
+                self.walk.named.setdefault((id(view.step), atoms), self.node)
+
     def whole(self, view: View) -> View:
         """The view with each axis one of ours, flattened or shuffled where it has to be.
 
@@ -211,27 +213,29 @@ class Job:
         if len(atoms) == 2 and {atom.letter for atom in atoms} == {"C"}:
             inner, outer = atoms  # c = stride * outer + inner becomes size * inner + outer
             if inner.stride == 1 and outer.stride == inner.size:
-                return self._replaced(view, odd[0], self._shuffled(step, outer.size))
-        if [atom.letter for atom in atoms] == sorted({a.letter for a in atoms}) and self._all_in(
-            atoms, step
-        ):
-            return self._replaced(view, odd[0], self.flat(step))
+                told = {"groups": outer.size}
+                made = self._once("ChannelShuffle", "_shuffle", step, atoms, step.sizes, told)
+                return self._replaced(view, odd[0], made)
+        letters = [atom.letter for atom in atoms]
+        if letters == sorted(set(letters)) and self._all_in(atoms, step):
+            return self._replaced(view, odd[0], self.flat(step, atoms))
         raise Unsupported(f"it needs the axes of {view} in an order that no layer of ninc's gives")
 
-    def flat(self, step: Step) -> Step:
+    def flat(self, step: Step, atoms: Axis) -> Step:
         """N×(C * H * W) of it, in the order C, H, W."""
         sizes = Sizes(step.sizes.N, product(step.sizes[1:]), 1, 1)
-        return self.walk.once(
-            step, "flat", lambda: self.add("Flatten", [step], sizes, suffix="_flatten")
-        )
+        return self._once("Flatten", "_flatten", step, atoms, sizes, {})
 
-    def _shuffled(self, step: Step, groups: Size) -> Step:
-        settings = {"groups": groups}
-        return self.walk.once(
-            step,
-            groups,
-            lambda: self.add("ChannelShuffle", [step], step.sizes, settings, suffix="_shuffle"),
-        )
+    def _once(
+        self, op: str, suffix: str, of: Step, atoms: Axis, sizes: Sizes, told: Mapping[str, Any]
+    ) -> Step:
+        """A step that several nodes may need, and that is made when the first of them does."""
+        key = (id(of), op, atoms)
+        if key not in self.walk.made:
+            node = self.walk.named.get((id(of), atoms))
+            job, suffix = (self, suffix) if node is None else (Job(self.walk, node), "")
+            self.walk.made[key] = job.add(op, [of], sizes, told, suffix=suffix)
+        return self.walk.made[key]
 
     def _all_in(self, atoms: Sequence[Any], step: Step) -> bool:
         """Whether these are all of a picture: its channels, height and width where not 1."""

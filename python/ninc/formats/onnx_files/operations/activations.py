@@ -75,7 +75,7 @@ def _prelu(job: Job) -> View:
     slope = job.floats(1, "slope")
     view = job.view(0)
     view, numbers = aligned(view, slope)
-    channels = view.step.sizes.C
+    channels = view.step.sizes.C if len(numbers) == 1 else len(numbers)
     if numbers.shape[1:] != (1, 1):
         raise Unsupported("its slope has numbers for places of a map, only for channels are known")
     if isinstance(channels, Unknown):

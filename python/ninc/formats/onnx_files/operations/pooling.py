@@ -128,8 +128,18 @@ def _put_around(job: Job, step: Step, window: Window, average: bool) -> tuple[St
 
 
 def _as_many(step: Step, window: Window, other: Window, axis: int) -> bool:
-    """Whether two windows give equally many results, known for each size or for the declared."""
-    if window.before[axis] == window.after[axis] and window.ceil == other.ceil:
+    """Whether two windows give equally many results, for maps of each size or of the declared.
+
+    With as many zeros more behind as a stride passes over, rounding down is rounding up; but for
+    windows that lie in the padding alone, which ninc does not have.
+    """
+    before, after, stride = window.before[axis], window.after[axis], window.stride[axis]
+    if not window.ceil and not other.ceil and after == before:
+        return True
+    if window.ceil and other.ceil and after == before:
+        return True
+    touches = stride <= window.kernel[axis] - before
+    if not window.ceil and other.ceil and after == before + stride - 1 and touches:
         return True
     size = (step.sizes.H, step.sizes.W)[axis]
     return isinstance(size, int) and window.output(axis, size) == other.output(axis, size)

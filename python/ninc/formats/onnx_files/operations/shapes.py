@@ -48,9 +48,8 @@ def _transpose(job: Job) -> View:
 def _reshape(job: Job) -> View:
     view = job.view(0)
     view = reshaped(view, target(job, 1, view.shape))
-    # A shuffle of channels ends with this node, whose name it gets.
-    is_shuffled = any(len(one) > 1 and {a.letter for a in one} == {"C"} for one in view.axes)
-    return job.whole(view) if is_shuffled and len(view.axes) == 4 else view
+    job.note(view)
+    return view
 
 
 def _flatten(job: Job) -> View:
@@ -61,7 +60,9 @@ def _flatten(job: Job) -> View:
     axis += rank if axis < 0 else 0
     parts = view.axes[:axis], view.axes[axis:]
     rows = [joined([atom for one in part for atom in one]) for part in parts]
-    return View(view.step, tuple(rows))
+    flat = View(view.step, tuple(rows))
+    job.note(flat)
+    return flat
 
 
 def _squeeze(job: Job) -> View:

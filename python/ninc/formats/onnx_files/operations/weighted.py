@@ -167,7 +167,7 @@ def _flattened(job: Job, view: View, matrix: Array) -> tuple[Step, Array]:
         matrix = _reordered(last, matrix)
     if step.is_pixel:
         return step, matrix
-    return job.flat(step), matrix
+    return job.flat(step, last), matrix
 
 
 def _reordered(atoms: Sequence[Atom], matrix: Array) -> Array:
