@@ -1,7 +1,8 @@
 """ninc: Network in Network, trained and run fast without a framework.
 
-Networks: `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`, `ninc.load_torch`. Training:
-`ninc.Trainer`, `ninc.SGD`, `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
+Networks: `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`, `ninc.load_onnx`,
+`ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.schedules`, `ninc.averages`,
+`ninc.augment`, `ninc.data`.
 Pictures: `Network.predict`, `ninc.explain`, `ninc.preprocess`. Operations on arrays:
 `ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
     )
     from .explanation import Explanation as Explanation, explain as explain
     from .formats.caffe.reader import load_caffe as load_caffe
+    from .formats.onnx_files.reader import load_onnx as load_onnx
     from .formats.torch_files.read import load_torch as load_torch
     from .formats.weights import LoadedWeights as LoadedWeights
     from .inference.evaluation import Evaluation as Evaluation
@@ -75,6 +77,7 @@ _HOMES = {
     "OutOfMemoryError Remark ShapeError",
     "explanation": "Explanation explain",
     "formats.caffe.reader": "load_caffe",
+    "formats.onnx_files.reader": "load_onnx",
     "formats.torch_files.read": "load_torch",
     "formats.weights": "LoadedWeights",
     "inference.evaluation": "Evaluation",

@@ -2,8 +2,10 @@
 
 The format of IN is told by what the file holds, that of OUT by its ending.
 
-  read:     caffemodel, of either of Caffe's formats; safetensors
-  written:  safetensors; onnx, which needs ninc[onnx]
+  read:     caffemodel, of either of Caffe's formats; onnx; safetensors
+  written:  safetensors; onnx
+
+ONNX files need the package onnx: pip install "ninc[onnx]".
 
 A caffemodel describes its network by itself. Where the description for deployment is another, or
 has the size of the pictures, --prototxt takes that one.
@@ -12,6 +14,7 @@ examples:
   ninc convert nin.caffemodel nin.safetensors
   ninc convert nin.caffemodel nin.safetensors --prototxt deploy.prototxt --rgb
   ninc convert nin.safetensors small.safetensors --dtype bfloat16
+  ninc convert resnet18.onnx resnet18.safetensors
   ninc convert nin.safetensors nin.onnx
 """
 
@@ -131,6 +134,18 @@ def _read_caffemodel(args: argparse.Namespace) -> Network:
     return ninc.load_caffe(args.source, args.prototxt, rgb=args.rgb)
 
 
+def _is_onnx(head: bytes, size: int) -> bool:
+    from ..formats.foreign import begins_as_onnx
+
+    return begins_as_onnx(head)
+
+
+def _read_onnx(args: argparse.Namespace) -> Network:
+    import ninc
+
+    return ninc.load_onnx(args.source)
+
+
 def _write_safetensors(network: Network, args: argparse.Namespace) -> None:
     network.save(args.target, args.dtype or "float32")
 
@@ -142,6 +157,7 @@ def _write_onnx(network: Network, args: argparse.Namespace) -> None:
 # The first whose bytes these can be.
 READERS = (
     Format("safetensors", _is_safetensors, _read_safetensors),
+    Format("onnx", _is_onnx, _read_onnx),
     Format("caffemodel", _is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
 )
 WRITERS = {".safetensors": _write_safetensors, ".onnx": _write_onnx}

@@ -86,8 +86,8 @@ def kind_of(source: bytes | str | os.PathLike[str]) -> str | None:
         return _PICTURE.format("WebP")
     if beginning[4:8] == b"TFL3":
         return "a file of TensorFlow Lite"
-    if beginning[:1] == b"\x08" and beginning[2:3] and beginning[2] in _AFTER_ONNX_VERSION:
-        return "an ONNX file, which ninc does not read"
+    if begins_as_onnx(beginning):
+        return "an ONNX file, which ninc.load_onnx reads"
     if _is_caffe(beginning):
         return _CAFFE
     if _is_prototxt(beginning):
@@ -95,6 +95,13 @@ def kind_of(source: bytes | str | os.PathLike[str]) -> str | None:
     if beginning[:100].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "a page of the web, which its server gave in place of the file"
     return _kind_of_safetensors(source)
+
+
+def begins_as_onnx(beginning: bytes) -> bool:
+    """Whether a file that begins so may be a model of ONNX's."""
+    return (
+        beginning[:1] == b"\x08" and beginning[2:3] != b"" and beginning[2] in _AFTER_ONNX_VERSION
+    )
 
 
 def _start(source: bytes | str | os.PathLike[str], count: int) -> bytes:

@@ -72,13 +72,13 @@ def test_the_content_counts_and_not_the_name(folder, capsys):
 
 REFUSED = {
     "net.prototxt": "net.prototxt: is a description of a network of Caffe's, which ninc.load_caffe "
-    "takes beside its weights; what is read here: safetensors, caffemodel",
+    "takes beside its weights; what is read here: safetensors, onnx, caffemodel",
     "net.pt": "net.pt: is a file of torch.save, which ninc.load_torch reads; what is read here: "
-    "safetensors, caffemodel",
-    "text": "text: is of no format that is read: safetensors, caffemodel",
-    "empty": "empty: is of no format that is read: safetensors, caffemodel",
+    "safetensors, onnx, caffemodel",
+    "text": "text: is of no format that is read: safetensors, onnx, caffemodel",
+    "empty": "empty: is of no format that is read: safetensors, onnx, caffemodel",
     "picture": "picture: is a picture (PNG), which a network's predict takes; what is read here: "
-    "safetensors, caffemodel",
+    "safetensors, onnx, caffemodel",
     "cut": "cut: at byte",
     "gone": "gone: cannot read (no such file or directory)",
     "folder": "folder: is a folder, a model file is needed",

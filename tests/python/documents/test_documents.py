@@ -5,7 +5,7 @@ of small pictures, and models. `ninc train` and `fit` are cut to one epoch; what
 compared.
 """
 
-import importlib
+import importlib.util
 import inspect
 import os
 import re
@@ -31,7 +31,7 @@ from support import documents  # noqa: E402
 
 # Blocks that no test runs, by the reason in the comment before them. A new one belongs here.
 NOT_RUN = {
-    "installs packages": 7,
+    "installs packages": 8,
     "installs packages and serves until it is stopped": 1,
     "needs FastAPI or Flask": 2,
     "asks a service that is running": 1,
@@ -104,6 +104,10 @@ def world(tmp_path_factory):
     of_caffe = caffe_files.coloured_net(len(TEN))
     (folder / "nin.caffemodel").write_bytes(caffe_files.stored(of_caffe))
     (folder / "deploy.prototxt").write_text(caffe_files.written(of_caffe))
+    if importlib.util.find_spec("onnx"):
+        from support.formats import onnx_models
+
+        (folder / "nin.onnx").write_bytes(onnx_models.small_net(len(TEN)))
     return folder
 
 

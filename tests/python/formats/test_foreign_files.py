@@ -60,7 +60,9 @@ FILES = {
     "PNG": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a picture (PNG), which a network's predict takes"),
     "WebP": (b"RIFF\x10\0\0\0WEBPVP8 ", "a picture (WebP)"),
     "HDF5": (b"\x89HDF\r\n\x1a\n\0\0\0\0", "an HDF5 file, as Keras and others write"),
-    "ONNX": (b"\x08\x07\x12\x07pytorch\x1a\x032.1:\x10", "an ONNX file, which ninc does not read"),
+    "ONNX": (
+        b"\x08\x07\x12\x07pytorch\x1a\x032.1:\x10", "an ONNX file, which ninc.load_onnx reads"
+    ),
     "Caffe": (b"\n\x03NIN\xa2\x06\x10\n\x05conv1\x12\x0bConvolution", CAFFE),
     "Caffe, older": (b"\n\x0bCIFAR10_NIN\x12\x10\n\x05conv1", CAFFE),
     "Caffe's text": (b'# nin\nname: "NIN"\nlayer { name: "x" }'.partition(b"\n")[2], PROTOTXT),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from ...errors import ModelError
+from ..names import shown_name
 from ..protobuf.schema import Message
 from .schema import V1_TYPES
 
 # The deepest published networks have some 3,000. A graph takes the square of the time to be built.
 MOST_LAYERS = 5_000
-
-_LONGEST_SHOWN = 80  # characters of a name in a message
 
 # Types of the format with numbers whose names in the later one are not CONCAT -> Concat.
 _RENAMED = {
@@ -56,11 +55,6 @@ class CaffeLayer:
     def blobs(self) -> list[Message]:
         """Its weights, of which none were read yet."""
         return self.message.all("blobs")
-
-
-def shown_name(name: str) -> str:
-    """A name as messages have it, which cut it where it is long."""
-    return name[:_LONGEST_SHOWN]
 
 
 def layers_of(net: Message, where: str) -> list[CaffeLayer]:

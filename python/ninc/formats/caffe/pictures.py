@@ -12,8 +12,9 @@ from collections.abc import Iterable
 
 from ...errors import ArgumentError
 from ...preprocess import Preprocessing
+from ..names import shown_name
 from ..protobuf.schema import Message
-from .net import CaffeLayer, shown_name
+from .net import CaffeLayer
 from .settings import Pair
 from .wiring import SOURCES, Wire
 

@@ -11,13 +11,14 @@ from ..._base.arguments import flag, quoted
 from ..._base.arguments import path as file_path
 from ...errors import Error, FileError, ModelError, OutOfMemoryError, remark
 from ...nn import Graph
+from ..names import shown_name
 from ..protobuf.schema import Message
 from ..protobuf.text import read_text
 from ..protobuf.wire import read_message
 from .blobs import dims_of
 from .builder import Builder, Map
 from .files import read_caffemodel, read_prototxt
-from .net import CaffeLayer, in_testing, layers_of, shown_name
+from .net import CaffeLayer, in_testing, layers_of
 from .operations import OPERATIONS, SCALE, Job, Operation
 from .pictures import Pictures, pictures_of, preprocessing_of
 from .schema import NET

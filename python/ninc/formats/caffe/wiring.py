@@ -12,7 +12,8 @@ from typing import cast
 
 from ..._base.arguments import few
 from ...errors import ModelError, remark
-from .net import CaffeLayer, shown_name
+from ..names import shown_name
+from .net import CaffeLayer
 
 # What gives pictures, and as its second blob their labels.
 SOURCES = frozenset(

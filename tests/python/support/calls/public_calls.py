@@ -184,6 +184,7 @@ CALLS = {
     "models.create": lambda: Call(models.create, {"name": "nin-mnist"}, more=["seed", "colour"]),
     "load": _load(ninc.load, path="net.safetensors"),
     "load_caffe": _load(ninc.load_caffe, path="net.caffemodel"),
+    "load_onnx": lambda: _load_onnx(),
     "load_torch": _load(ninc.load_torch, path="net.safetensors"),
     "Network.load_state_dict": lambda: _load_state_dict(),
     "Network.new_head": _of_network("new_head", classes=["a", "b", "c"]),
@@ -321,6 +322,16 @@ CALLS = {
 def _export_onnx():
     pytest.importorskip("onnx")
     return _of_network("export_onnx", path="out.onnx")()
+
+
+def _load_onnx():
+    pytest.importorskip("onnx", reason="the package onnx reads ONNX files")
+    from support.formats.onnx_models import model, node
+
+    content = model(node("Relu"), [None, 3, 6, 6]).SerializeToString()
+    with open("net.onnx", "wb") as file:
+        file.write(content)
+    return Call(ninc.load_onnx, {"path": "net.onnx"}, then=repr)
 
 
 def _load_state_dict():

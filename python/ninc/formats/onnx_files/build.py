@@ -1,0 +1,105 @@
+"""Makes the network of its steps: ninc's layers one after another, and their weights by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import nn
+from ...errors import ModelError
+from ...nn import Graph, Value
+from ..names import Names, cleaned_name
+from .simplify import channel_map
+from .steps import AFFINE, ERF, INPUT, Array, Step
+from .walk import MOST_STEPS
+
+Weights = Mapping[str, Array]
+
+
+def lacks(step: Step) -> str:
+    """Why a step cannot be a layer of this build of ninc; "" where it can."""
+    if step.op == INPUT:
+        return ""
+    if step.op == ERF:
+        return "only as a part of GELU, x * (1 + erf(x / sqrt(2))) / 2, is it known"
+    if step.op == AFFINE:
+        if _has("Constant") and _has("Mul"):
+            return ""
+        return (
+            "this build of ninc has no layer Constant, and there is none before it that could take "
+            "its arithmetic over"
+        )
+    if not _has(step.op):
+        return f"this build of ninc has no layer {step.op}"
+    # Layers that join values of other shapes than one came together.
+    shapes = {tuple(size == 1 for size in one.sizes[1:]) for one in step.inputs}
+    if step.op == "Add" and len(shapes) > 1 and not _has("Mul"):
+        return "this build of ninc adds values of one shape alone"
+    return ""
+
+
+def _has(op: str) -> bool:
+    return getattr(nn, op, None) is not None
+
+
+class _Network:
+    """A graph under way. weights: of the graph's layers, by their names in it."""
+
+    def __init__(self, where: str) -> None:
+        self.graph = Graph()
+        self.names = Names()
+        self.weights: dict[str, Array] = {}
+        self._where = where
+
+    def add(self, layer: Any, name: str, inputs: Sequence[Value], weights: Weights) -> Value:
+        """Adds a layer with its weights; and with its buffers, which are the layer's own."""
+        if len(self.names) >= MOST_STEPS:
+            raise ModelError(f"{self._where}: a network has at most {MOST_STEPS:,} layers")
+        free = self.names.free(name or layer.stem or "layer")
+        value = self.graph.add(layer, *inputs, name=free)
+        buffers: Weights = layer.buffers() if hasattr(layer, "buffers") else {}
+        arrays = {**buffers, **weights}
+        self.weights.update((f"{free}.{key}", array) for key, array in arrays.items())
+        return value
+
+    def scaled_and_shifted(self, step: Step, value: Value) -> Value:
+        """Products and sums with constants, where no layer before could take these over."""
+        name = _node_name(step.name)
+        for op, numbers, nothing in (("Mul", step.scale, 1.0), ("Add", step.shift, 0.0)):
+            if np.any(numbers != nothing):
+                constant = _layer("Constant")(channel_map(numbers))
+                held = self.add(constant, f"{name}_constant", [], {})
+                value = self.add(_layer(op)(), name, [value, held], {})
+        return value
+
+
+def network_of(steps: Sequence[Step], where: str) -> Graph:
+    """The graph of steps in order, each after its inputs; the last gives the output."""
+    made = _Network(where)
+    values: dict[int, Value] = {}
+    [source] = [step for step in steps if step.op == INPUT]
+    taken = {_node_name(step.name) for step in steps if step is not source}
+    wanted = (_node_name(source.name), "x", "input")
+    first = next((one for one in wanted if one and one not in taken), "network_input")
+    values[id(source)] = made.graph.input(made.names.free(first))
+    for step in steps:
+        inputs = [values[id(one)] for one in step.inputs]
+        if step.op == AFFINE:
+            values[id(step)] = made.scaled_and_shifted(step, inputs[0])
+        elif step is not source:
+            layer = _layer(step.op)(**step.settings)
+            values[id(step)] = made.add(layer, _node_name(step.name), inputs, step.weights)
+    made.graph.set_output(values[id(steps[-1])])
+    made.graph.load_state_dict(made.weights)
+    return made.graph
+
+
+def _layer(op: str) -> Any:
+    return getattr(nn, op)
+
+
+def _node_name(name: str) -> str:
+    """Exporters write "/features/0/Conv"; the slash in front says nothing."""
+    return cleaned_name(name.strip("/"))

@@ -1,0 +1,193 @@
+"""`load_onnx`: a network in an ONNX file becomes one of ninc's."""
+
+from __future__ import annotations
+
+import json
+import os
+import reprlib
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from ...errors import ArgumentError, Error, FileError, ModelError, OutOfMemoryError, remark
+from ...nn import Graph
+from ...preprocess import Preprocessing
+from ..names import shown_name
+from .build import lacks, network_of
+from .files import OnnxFile, read_onnx
+from .folding import FOLDS
+from .operations import TABLE
+from .program import Program, program_of
+from .simplify import simplified
+from .sizes import Unsupported
+from .steps import AFFINE, Array, Step, live
+from .views import View
+from .walk import Job, Walk, go
+
+_MOST_SHOWN = 100  # nodes of a kind, or kinds, in a message
+
+# Where ninc's own exporter puts what a model file has as metadata of these names.
+_PREPROCESSING, _CLASSES = "ninc.preprocess", "ninc.classes"
+
+
+def load_onnx(
+    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+) -> Graph:
+    """The network in an ONNX file, in inference as ONNX computes it; it trains, too.
+
+    path: the file's name; or its content, as bytes, bytearray or memoryview; or a file object that
+        is open for reading bytes. Weights that lie in files of their own are found beside the
+        model, in its folder, where it is given by name.
+
+    The network takes N×C×H×W, also where the file's input is N×H×W×C, and gives its output so. Its
+    layers have the names of the file's nodes, batch norms stay batch norms, and arithmetic with
+    constants becomes part of the layer before it where it can. Preprocessing and class names come
+    along where ninc wrote the file; else a `ninc.Remark` tells that pictures need preprocessing.
+
+    Needs the package onnx: pip install "ninc[onnx]"; ArgumentError where it is missing. Raises
+    FileError where the file cannot be read, and ModelError where it is no ONNX file, or damaged,
+    and for what ninc does not have: all such nodes in one message, with the reasons.
+    """
+    file = read_onnx(path)
+    network = network_in(file, {})
+    told = _described(network, file)
+    if not told:
+        remark(
+            f"{file.where}: it does not say how its pictures are prepared; set "
+            "network.preprocessing before `predict`"
+        )
+    return network
+
+
+def network_in(file: OnnxFile, bound: Mapping[str, Array]) -> Graph:
+    """The network of a model. bound: inputs of its graph that are constants, by their names."""
+    try:
+        program = program_of(file, bound)
+        steps = _steps_of(program)
+        return network_of(steps, file.where)
+    except (FileError, ModelError, OutOfMemoryError):
+        raise
+    except Error as error:  # such as a setting that the core does not take
+        raise ModelError(f"{file.where}: {error}") from error
+
+
+# ---- The steps -----------------------------------------------------------------------------------
+
+
+def _steps_of(program: Program) -> list[Step]:
+    """All steps of the network; ModelError that lists what cannot be taken over."""
+    best: list[tuple[int, str, str, str]] = []
+    most = (False, -1)
+    for letters in _layouts(program):
+        walk = Walk(program, letters)
+        if program.input:
+            go(walk, TABLE, FOLDS)
+        steps, problems = _ended(walk)
+        if steps and not program.problems:
+            return steps
+        # With the wrong axes a walk does not come far.
+        reached = (not walk.problems, len(walk.steps))
+        if reached > most:
+            best, most = problems, reached
+    raise ModelError(_refusal(program, best))
+
+
+def _layouts(program: Program) -> list[str]:
+    """How the input's axes may be meant, the likelier first.
+
+    Nothing in a file says so: the axes are right where the nodes can follow them.
+    """
+    dims = program.dims
+    if dims is None or len(dims) != 4:
+        return ["NC"] if dims is not None and len(dims) == 2 else ["NCHW"]
+    few = (1, 3, 4)  # channels of pictures
+    if dims[3] in few and dims[1] not in few:
+        return ["NHWC", "NCHW"]
+    # Networks with the channels last are full of transposes, since ONNX's layers have them first.
+    may_be_last = dims[3] in (None, *few) or any(node.op == "Transpose" for node in program.nodes)
+    return ["NCHW", "NHWC"] if may_be_last else ["NCHW"]
+
+
+def _ended(walk: Walk) -> tuple[list[Step], list[tuple[int, str, str, str]]]:
+    """The steps that lead to the output, or none; and all that cannot be taken over."""
+    output = None if walk.problems or not walk.program.input else _output(walk)
+    if output is None:
+        # What is made of lost values is not known, so every step is looked at.
+        made = [step for step in walk.steps if not step.absorbed and step.op != AFFINE]
+        return [], walk.problems + _lacking(made)
+    steps = live(simplified(output))
+    return ([], _lacking(steps)) if _lacking(steps) else (steps, [])
+
+
+def _lacking(steps: list[Step]) -> list[tuple[int, str, str, str]]:
+    found = ((step, lacks(step)) for step in steps)
+    return [(step.order, step.kind, step.node, why) for step, why in found if why]
+
+
+def _output(walk: Walk) -> Step | None:
+    """The step that gives the output, N×C×H×W whatever the order of its axes in the file."""
+    program = walk.program
+    try:
+        value = walk.value(program.output)
+        if not isinstance(value, View):
+            raise Unsupported("it is a constant")
+        view = value if not program.nodes else Job(walk, program.nodes[-1]).whole(value)
+        if view.letters[:1] != ["N"]:
+            raise Unsupported(f"it is {view}, whose first axis is not the batch")
+        axes = "".join(view.letters)
+        if axes not in [_without(order, axes) for order in ("NCHW", "NHWC")]:
+            raise Unsupported(f"it is {view}, whose axes are {'×'.join(axes)}")
+    except Unsupported as reason:
+        walk.problems.append((0, "output", shown_name(program.output), str(reason)))
+        return None
+    return view.step
+
+
+def _without(order: str, axes: str) -> str:
+    """The order of those axes that are there; others are of size 1."""
+    return "".join(one for one in order if one in axes)
+
+
+def _refusal(program: Program, problems: list[tuple[int, str, str, str]]) -> str:
+    """What a message says: nodes by operation and reason, in the order of the file."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for _, op, node, why in sorted(problems):
+        names = grouped.setdefault((op, why), [])
+        if node not in names:
+            names.append(node)
+    lines = list(program.problems)
+    lines += [
+        f"{', '.join(names[:_MOST_SHOWN])} ({shown_name(op)}): {why}"
+        for (op, why), names in grouped.items()
+    ]
+    return f"{program.where}: what ninc cannot take over: {'; '.join(lines[:_MOST_SHOWN])}"
+
+
+# ---- What it says of itself ----------------------------------------------------------------------
+
+
+def _described(network: Graph, file: OnnxFile) -> bool:
+    """Gives the network the preprocessing and classes that ninc wrote; False where none are."""
+    told = {one.key: one.value for one in file.model.metadata_props}
+    settings = _entry(told, _PREPROCESSING, dict, file.where)
+    classes = _entry(told, _CLASSES, list, file.where)
+    try:
+        if settings is not None:
+            network.preprocessing = Preprocessing.from_dict(settings, {}).to_dict()
+        if classes is not None:
+            network.classes = classes
+    except ArgumentError as error:
+        raise ModelError(f"{file.where}: what it says of itself makes no sense: {error}") from error
+    return settings is not None
+
+
+def _entry(told: Mapping[str, str], key: str, kind: type, where: str) -> Any:
+    text = told.get(key)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{where}: its {key} cannot be read: {error}") from error
+    if value is not None and not isinstance(value, kind):
+        raise ModelError(f"{where}: its {key} must be a {kind.__name__}, got {reprlib.repr(text)}")
+    return value
