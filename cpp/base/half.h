@@ -1,6 +1,6 @@
-// The two formats of sixteen bits that files keep numbers in: float16 (IEEE 754 binary16: five bits of
-// exponent, ten of fraction) and bfloat16 (the front half of a float32). From float32 they round to
-// the nearest, ties to even; back they are exact.
+// The two formats of sixteen bits that files keep numbers in: float16 (IEEE 754 binary16: five bits
+// of exponent, ten of fraction) and bfloat16 (the front half of a float32). From float32 they round
+// to the nearest, ties to even; back they are exact.
 #pragma once
 
 #include <bit>

@@ -88,7 +88,8 @@ Storage StorageOf(const std::string& dtype) {
   if (dtype == "float16") return Storage::kFloat16;
   if (dtype == "bfloat16") return Storage::kBfloat16;
   if (dtype != "float32") {
-    Check(InvalidArgument("save: dtype: expected float32, float16 or bfloat16, got '" + dtype + "'"));
+    Check(
+        InvalidArgument("save: dtype: expected float32, float16 or bfloat16, got '" + dtype + "'"));
   }
   return Storage::kFloat32;
 }

@@ -1,5 +1,5 @@
-// Compiled without C++ exceptions (cmake/NincPythonModule.cmake), which is what this file is for: the
-// cleanup below is then C's, whose handler is the first thing that an ending thread comes to.
+// Compiled without C++ exceptions (cmake/NincPythonModule.cmake), which is what this file is for:
+// the cleanup below is then C's, whose handler is the first thing that an ending thread comes to.
 #include "bindings/take_lock_back.h"
 
 #if !defined(_WIN32)

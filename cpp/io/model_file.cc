@@ -149,8 +149,8 @@ std::map<std::string, Value> Merged(const std::map<std::string, Value>& own,
   return merged;
 }
 
-// Whether a file keeps an array in the storage that is asked for: those of one dimension are small, and
-// a variance may be beyond float16.
+// Whether a file keeps an array in the storage that is asked for: those of one dimension are small,
+// and a variance may be beyond float16.
 bool IsStored(const std::vector<int64_t>& dims) { return dims.size() >= 2; }
 
 // An array's bytes in a storage of two bytes, or why they cannot be.
@@ -166,8 +166,7 @@ Result<std::string> Halves(const std::string& name, const std::vector<float>& va
   return safetensors::Packed(values, storage);
 }
 
-Status Write(const Model& model, const std::string& path, const Additions& more,
-             Storage storage) {
+Status Write(const Model& model, const std::string& path, const Additions& more, Storage storage) {
   NINC_ASSIGN_OR_RETURN(const ModelState state, model.State());
   std::map<std::string, std::string> metadata = Merged(state.metadata, more.metadata);
   const Extras extras = Merged(state.extras, more.extras);
@@ -184,7 +183,7 @@ Status Write(const Model& model, const std::string& path, const Additions& more,
 
   std::vector<safetensors::Entry> entries;
   std::vector<std::string_view> pieces(1);  // the header, once it is known
-  std::deque<std::string> halves;  // which the pieces point into
+  std::deque<std::string> halves;           // which the pieces point into
   for (size_t i = 0; i < model.specs().size(); ++i) {
     const ParameterSpec& spec = model.specs()[i];
     entries.push_back({spec.name, spec.dims, {}});
@@ -240,8 +239,7 @@ Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size, const s
   });
 }
 
-Status Save(const Model& model, const std::string& path, const Additions& more,
-            Storage storage) {
+Status Save(const Model& model, const std::string& path, const Additions& more, Storage storage) {
   NINC_RETURN_IF_ERROR(CheckFileName("write", path));  // before others' messages begin with it
   return CatchNoMemory(path, [&] {
     const Status status = Write(model, path, more, storage);

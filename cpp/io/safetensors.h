@@ -40,10 +40,11 @@ struct Contents {
   std::vector<Entry> entries;  // in the order of their bytes
 };
 
-// Takes arrays of float32, float16 and bfloat16 ("F32", "F16", "BF16") only. Refuses what the format forbids (gaps, overlaps, bytes that belong to
-// nobody, shapes that do not fit their range) and what would fool a reader: names given twice,
-// empty and endless names, names with control characters or path separators. Takes time in
-// proportion to the file (times the logarithm of the number of arrays), and memory likewise.
+// Takes arrays of float32, float16 and bfloat16 ("F32", "F16", "BF16") only. Refuses what the
+// format forbids (gaps, overlaps, bytes that belong to nobody, shapes that do not fit their range)
+// and what would fool a reader: names given twice, empty and endless names, names with control
+// characters or path separators. Takes time in proportion to the file (times the logarithm of the
+// number of arrays), and memory likewise.
 Result<Contents> Parse(std::string_view file);
 
 // "F16", and the bytes of a number.

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <utility>
 
-#include "ops/activation.h"
+#include "ops/elementwise/activation.h"
 #include "ops/rule/op_rule.h"
 #include "ops/rule/shape_rule.h"
 

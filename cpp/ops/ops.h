@@ -1,10 +1,10 @@
 // All operations, and what is asked of any of them.
 #pragma once
 
-#include "ops/activation.h"
+#include "ops/elementwise/activation.h"
 #include "ops/avg_pool2d.h"
 #include "ops/batch_norm2d.h"
-#include "ops/binary.h"
+#include "ops/elementwise/binary.h"
 #include "ops/channel_shuffle.h"
 #include "ops/concat.h"
 #include "ops/constant.h"
@@ -18,7 +18,7 @@
 #include "ops/linear.h"
 #include "ops/local_response_norm.h"
 #include "ops/max_pool2d.h"
-#include "ops/prelu.h"
+#include "ops/elementwise/prelu.h"
 #include "ops/softmax.h"
 #include "ops/window.h"
 

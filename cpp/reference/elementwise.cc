@@ -67,8 +67,7 @@ double SlopeAt(Function function, FunctionSettings settings, double x) {
       return NormalCdf(x) + x * NormalDensity(x);
     case Function::kGeluTanh: {
       const double t = GeluInner(x);
-      const double steepness =
-          std::sqrt(2.0 / std::numbers::pi) * (1.0 + 3.0 * 0.044715 * x * x);
+      const double steepness = std::sqrt(2.0 / std::numbers::pi) * (1.0 + 3.0 * 0.044715 * x * x);
       return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * steepness;
     }
   }

@@ -4,7 +4,7 @@
 
 #include "cuda/common/launch.h"
 #include "cuda/compile.h"
-#include "ops/rule/broadcast.h"
+#include "compile/broadcast.h"
 
 namespace ninc::cuda {
 

@@ -18,8 +18,8 @@ Compiled Compile(const step::ElementwiseBackward& step, const CompileContext& co
   return Kernel{[step, count = context.shape(step.dy).size()](const Run& run) {
     const float *dy = run.In(step.dy), *v = run.In(step.v);
     float* dx = run.Out(step.dx);
-    const ElementwiseBackwardArgs args{dy,    v, dx, count, step.function, step.settings,
-                                       VectorsFit(dy, v, dx)};
+    const ElementwiseBackwardArgs args{
+        dy, v, dx, count, step.function, step.settings, VectorsFit(dy, v, dx)};
     return On(run).Launch({"function", "ninc_elementwise_backward"}, ElementGrid(count), args);
   }};
 }

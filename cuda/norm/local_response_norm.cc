@@ -2,7 +2,6 @@
 
 #include "cuda/common/launch.h"
 #include "cuda/compile.h"
-#include "ops/ops.h"
 
 namespace ninc::cuda {
 namespace {

@@ -1,5 +1,5 @@
 // Batch normalisation of training, forward and backward, and the norms that stand still.
-#include "reference/batch_norm.h"
+#include "reference/norm/batch_norm.h"
 
 #include <cmath>
 #include <limits>

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <string>
 
-#include "ops/binary.h"
+#include "ops/elementwise/binary.h"
 #include "support/step_check.h"
 
 namespace ninc::test {

@@ -71,9 +71,9 @@ TEST(ElementwiseTest, Backward) {
     for (const Function function : kFunctions) {
       const FunctionSettings settings = SettingsOf(function);
       const std::vector<double> want = reference::ElementwiseBackward(function, settings, dy, x);
-      const std::vector<float> v = SlopeIsOfOutput(function)
-                                       ? ToFloat(reference::ElementwiseForward(function, settings, x))
-                                       : x;
+      const std::vector<float> v =
+          SlopeIsOfOutput(function) ? ToFloat(reference::ElementwiseForward(function, settings, x))
+                                    : x;
       OnEveryBackend(
           m.ToString() + " " + std::string(Name(function)),
           [&](StepCall& call) {

@@ -1,5 +1,5 @@
 // Local response normalization, forward and backward.
-#include "reference/local_response_norm.h"
+#include "reference/norm/local_response_norm.h"
 
 #include <string>
 

@@ -1,5 +1,5 @@
 // Softmax and its cross entropy, forward and backward.
-#include "reference/softmax.h"
+#include "reference/norm/softmax.h"
 
 #include <cmath>
 #include <limits>

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "reference/activation.h"
-#include "reference/batch_norm.h"
+#include "reference/norm/batch_norm.h"
 #include "support/cases.h"
 #include "support/check.h"
 

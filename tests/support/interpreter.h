@@ -15,14 +15,14 @@
 #include "ninc/backend.h"
 #include "ninc/model.h"
 #include "reference/activation.h"
-#include "reference/batch_norm.h"
+#include "reference/norm/batch_norm.h"
 #include "reference/binary.h"
 #include "reference/conv2d.h"
 #include "reference/dropout.h"
 #include "reference/elementwise.h"
-#include "reference/local_response_norm.h"
+#include "reference/norm/local_response_norm.h"
 #include "reference/pool2d.h"
-#include "reference/softmax.h"
+#include "reference/norm/softmax.h"
 #include "reference/window.h"
 
 namespace ninc::test {

@@ -4,7 +4,7 @@
 
 #include "cpu/compile_context.h"
 #include "cpu/schedule/blocks.h"
-#include "ops/rule/broadcast.h"
+#include "compile/broadcast.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise/binary.cc"

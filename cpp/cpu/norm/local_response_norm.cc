@@ -5,7 +5,6 @@
 
 #include "cpu/compile_context.h"
 #include "cpu/schedule/blocks.h"
-#include "ops/ops.h"
 
 namespace ninc::cpu {
 namespace {

@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "ninc/networks.h"
-#include "ops/elementwise/elementwise.h"
 #include "run/model_impl.h"
 
 namespace ninc {
@@ -34,10 +33,15 @@ struct Stem {
   const char* operator()(const op::Linear&) const { return "linear"; }
   const char* operator()(const op::Flatten&) const { return "flatten"; }
   const char* operator()(const op::Softmax&) const { return "softmax"; }
-  template <Function kFunction>
-  const char* operator()(const op::Elementwise<kFunction>&) const {
-    return FunctionRow<kFunction>::kStem;
-  }
+  const char* operator()(const op::LeakyRelu&) const { return "lrelu"; }
+  const char* operator()(const op::Elu&) const { return "elu"; }
+  const char* operator()(const op::Sigmoid&) const { return "sigmoid"; }
+  const char* operator()(const op::HardSigmoid&) const { return "hsigmoid"; }
+  const char* operator()(const op::Tanh&) const { return "tanh"; }
+  const char* operator()(const op::Silu&) const { return "silu"; }
+  const char* operator()(const op::HardSwish&) const { return "hswish"; }
+  const char* operator()(const op::Gelu&) const { return "gelu"; }
+  const char* operator()(const op::GeluTanh&) const { return "gelu"; }
 };
 
 // One of these is the rule in a network, so the first goes without a number: "gap", then "gap2".

@@ -9,10 +9,10 @@
 #include <random>
 
 #include "reference/activation.h"
-#include "reference/batch_norm.h"
+#include "reference/norm/batch_norm.h"
 #include "reference/conv2d.h"
 #include "reference/pool2d.h"
-#include "reference/softmax.h"
+#include "reference/norm/softmax.h"
 #include "support/cases.h"
 #include "support/check.h"
 

@@ -233,17 +233,15 @@ CALLS = {
         schedules.Warmup(1, schedules.Plateau()).load_state, dict(state={})
     ),
     **{
-        f"{type(made).__name__}.__call__": lambda made=made: Call(
-            made.__call__, dict(epoch=0.5, epochs=3)
-        )
-        for made in (
-            schedules.Constant(),
-            schedules.Step((1, 2)),
-            schedules.Cosine(),
-            schedules.OneCycle(),
-            schedules.Plateau(),
-            schedules.Warmup(1),
-        )
+        f"{name}.__call__": lambda made=made: Call(made.__call__, dict(epoch=0.5, epochs=3))
+        for name, made in {
+            "schedules.Constant": schedules.Constant(),  # nn has a Constant, too
+            "Step": schedules.Step((1, 2)),
+            "Cosine": schedules.Cosine(),
+            "OneCycle": schedules.OneCycle(),
+            "Plateau": schedules.Plateau(),
+            "Warmup": schedules.Warmup(1),
+        }.items()
     },
     "PadCrop": _augmentation(augment.PadCrop),
     "Flip": _augmentation(augment.Flip),

@@ -1,6 +1,6 @@
 // The launches of the optimiser: norms and limits of gradients, updates of weights, averages and
 // statistics.
-#include "cuda/elementwise/sgd.h"
+#include "cuda/update/sgd.h"
 
 #include "cuda/common/launch.h"
 #include "cuda/compile.h"

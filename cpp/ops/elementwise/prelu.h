@@ -3,8 +3,8 @@
 //     dx = dy where x > 0, else slope(c) · dy;  dslope(c) = the sum of dy · x where x <= 0
 #pragma once
 
-#include "ops/activation.h"
-#include "ops/binary.h"
+#include "ops/elementwise/activation.h"
+#include "ops/elementwise/binary.h"
 #include "ops/rule/op_rule.h"
 #include "ops/rule/shape_rule.h"
 

@@ -1,8 +1,7 @@
-#include "cuda/elementwise/window.h"
+#include "cuda/layout/window.h"
 
 #include "cuda/common/launch.h"
 #include "cuda/compile.h"
-#include "ops/ops.h"
 
 namespace ninc::cuda {
 

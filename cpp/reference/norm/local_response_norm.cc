@@ -1,4 +1,4 @@
-#include "reference/local_response_norm.h"
+#include "reference/norm/local_response_norm.h"
 
 #include <algorithm>
 #include <cmath>

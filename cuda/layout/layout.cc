@@ -1,4 +1,4 @@
-#include "cuda/elementwise/layout.h"
+#include "cuda/layout/layout.h"
 
 #include <array>
 #include <cstdlib>

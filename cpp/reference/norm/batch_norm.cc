@@ -1,4 +1,4 @@
-#include "reference/batch_norm.h"
+#include "reference/norm/batch_norm.h"
 
 #include <algorithm>
 #include <cmath>

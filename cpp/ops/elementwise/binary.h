@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "ninc/function.h"
-#include "ops/activation.h"
+#include "ops/elementwise/activation.h"
 #include "ops/rule/op_rule.h"
 
 namespace ninc {

@@ -1,5 +1,5 @@
 // SGD with momentum (Sutskever, Martens, Dahl, Hinton 2013), and what goes before and after it.
-#include "cuda/elementwise/sgd.h"
+#include "cuda/update/sgd.h"
 
 #include "cuda/common/reduce.cuh"
 #include "cuda/common/vector.cuh"

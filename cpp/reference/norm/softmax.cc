@@ -1,4 +1,4 @@
-#include "reference/softmax.h"
+#include "reference/norm/softmax.h"
 
 #include <algorithm>
 #include <cmath>

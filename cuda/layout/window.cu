@@ -1,4 +1,4 @@
-#include "cuda/elementwise/window.h"
+#include "cuda/layout/window.h"
 
 #include "cuda/common/vector.cuh"
 

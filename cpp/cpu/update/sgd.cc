@@ -13,7 +13,7 @@
 #include "cpu/compile_context.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "cpu/elementwise/sgd.cc"
+#define HWY_TARGET_INCLUDE "cpu/update/sgd.cc"
 #include "cpu/simd/foreach_target.h"
 #include <hwy/highway.h>
 
