@@ -268,8 +268,8 @@ _TO_THE_END, _END = 1 << 20, 2**63 - 1
 def _slice(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
     x = build.maps(inputs[0])
     starts, stops, steps = zip(*(node.attributes[axis] for axis in _AXES))
-    stops = [_END if stop == _TO_THE_END else stop for stop in stops]
-    numbers = dict(starts=starts, ends=stops, axes=(1, 2, 3), steps=steps)
+    ends = [_END if stop == _TO_THE_END else stop for stop in stops]
+    numbers = dict(starts=starts, ends=ends, axes=(1, 2, 3), steps=steps)
     names = [build.constant(node, name, value, np.int64) for name, value in numbers.items()]
     ranges = [slice(*node.attributes[axis]) for axis in _AXES[1:]]
     size = x.size and tuple(len(range(n)[one]) for n, one in zip(x.size, ranges))

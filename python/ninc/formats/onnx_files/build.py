@@ -19,29 +19,10 @@ Weights = Mapping[str, Array]
 
 
 def lacks(step: Step) -> str:
-    """Why a step cannot be a layer of this build of ninc; "" where it can."""
-    if step.op == INPUT:
-        return ""
+    """Why a step cannot be a layer; "" where it can."""
     if step.op == ERF:
         return "only as a part of GELU, x * (1 + erf(x / sqrt(2))) / 2, is it known"
-    if step.op == AFFINE:
-        if _has("Constant") and _has("Mul"):
-            return ""
-        return (
-            "this build of ninc has no layer Constant, and there is none before it that could take "
-            "its arithmetic over"
-        )
-    if not _has(step.op):
-        return f"this build of ninc has no layer {step.op}"
-    # Layers that join values of other shapes than one came together.
-    shapes = {tuple(size == 1 for size in one.sizes[1:]) for one in step.inputs}
-    if step.op == "Add" and len(shapes) > 1 and not _has("Mul"):
-        return "this build of ninc adds values of one shape alone"
     return ""
-
-
-def _has(op: str) -> bool:
-    return getattr(nn, op, None) is not None
 
 
 class _Network:
@@ -59,8 +40,7 @@ class _Network:
             raise ModelError(f"{self._where}: a network has at most {MOST_STEPS:,} layers")
         free = self.names.free(name or layer.stem or "layer")
         value = self.graph.add(layer, *inputs, name=free)
-        buffers: Weights = layer.buffers() if hasattr(layer, "buffers") else {}
-        arrays = {**buffers, **weights}
+        arrays = {**layer.buffers(), **weights}
         self.weights.update((f"{free}.{key}", array) for key, array in arrays.items())
         return value
 

@@ -97,7 +97,7 @@ def _is_affine_of(step: Step, x: Step, scale: float, shift: float) -> bool:
 def _normal(step: Step) -> tuple[Step, Array, Array]:
     if step.op == AFFINE:
         return step.input, step.scale, step.shift
-    return step, np.float64(1.0), np.float64(0.0)
+    return step, np.array(1.0), np.array(0.0)
 
 
 def _is(numbers: Any, wanted: Any) -> bool:

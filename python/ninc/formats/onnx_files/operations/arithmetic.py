@@ -112,10 +112,11 @@ def _common(job: Job, a: Size, b: Size) -> Size:
 def _sum(job: Job) -> View:
     values = [job.value(place) for place in range(len(job))]
     views = [value for value in values if isinstance(value, View)]
-    # A view first: what joins a constant and a value gives a value.
-    total, *others = [*views, *(value for value in values if not isinstance(value, View))]
-    assert isinstance(total, View)  # else the node would have been computed by numpy
-    for value in others:
+    # A view first: what joins a constant and a value gives a value. There is one, else the node
+    # would have been computed by numpy.
+    total = views[0]
+    others: list[Any] = [value for value in values if not isinstance(value, View)]
+    for value in [*views[1:], *others]:
         total = _joined(job, "Add", total, value)
     return total
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,9 @@ def _put_around(job: Job, step: Step, window: Window, average: bool) -> tuple[St
     What is put around counts as map, where a last window may begin that began in padding before. So
     rounding up is said by more pads where these change nothing, or left out.
     """
-    sides, pads, rounds = [], [], set()
+    sides: list[Any] = []
+    pads: list[tuple[int, int]] = []
+    rounds: set[bool] = set()
     for axis, size in enumerate((step.sizes.H, step.sizes.W)):
         before, after = window.before[axis], window.after[axis]
         if isinstance(size, Unknown):

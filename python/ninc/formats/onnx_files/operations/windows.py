@@ -70,7 +70,8 @@ def window_of(job: Job, sizes: Sizes, kernel: Pair | None) -> Window:
     # A stride of one more than the kernel is common, and programs agree on it for convolutions.
     if min(totals) < (0 if kernel is None else -1):
         raise Unsupported(
-            f"its auto_pad is {mode}, and its strides {list(stride)} pass over more than its kernel"
+            f"its auto_pad is {mode}, and its strides {list(window.stride)} pass over more than "
+            "its kernel"
         )
     totals = [max(0, one) for one in totals]
     less = totals[0] // 2, totals[1] // 2
