@@ -112,9 +112,11 @@ test-rounds: build-cpp $(VENV)/.installed $(VENV)/.test-tools
 	@$(BIN)/python -m pytest -q tests/python/machine/test_exit.py \
 	  tests/python/machine/test_forks.py tests/python/machine/test_one_state.py
 
-# NINC_TEST_TORCH=1 brings torch, the second opinion some tests ask for where it is installed.
+# NINC_TEST_TORCH=1 brings torch, onnx and ONNX Runtime, second opinions that some tests ask for where
+# they are installed.
 test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
-	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then $(PIP) install torch==2.13.0; fi
+	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then \
+	  $(PIP) install torch==2.13.0 onnx==1.23.2 onnxruntime==1.32.0; fi
 	@$(BIN)/python -m pytest
 
 # What others build with ninc, built: a shared library and a static one, of every kernel, and the
