@@ -21,7 +21,8 @@ inline uint16_t ToFloat16(float x) {
     const float sum = std::bit_cast<float>(magnitude) + 0.5f;
     return sign | static_cast<uint16_t>(std::bit_cast<uint32_t>(sum) - 0x3F000000);
   }
-  // Another bias, and half of the last place, less a little where that is even.
+  // Another bias of the exponent. Half of the last place rounds up, one less where that place is
+  // even, so that a tie stays there.
   const uint32_t rounded = magnitude - 0x38000000 + 0xFFF + (magnitude >> 13 & 1);
   return sign | static_cast<uint16_t>(rounded >> 13);
 }

@@ -9,10 +9,10 @@
 
 namespace ninc {
 
-// Loops over y in the order of its elements, the last one innermost: y(i) of a(·) and b(·), which
-// move on by `a` and `b` elements at each step of a loop, by 0 where their size is 1. Neighbouring
-// loops that go on evenly for both are one, so that two operands of one shape are a single loop.
-// The innermost loop's steps are 0 or 1.
+// Nested loops over y's elements in their order, the last loop innermost. At each step of a loop
+// the first operand moves on by `a` elements and the second by `b`: by none where its size is 1.
+// Neighbouring loops that go on evenly for both are one, so that two operands of one shape are a
+// single loop. The innermost loop's steps are 0 or 1.
 struct Broadcast {
   static constexpr int kLoops = 4;
   int64_t count[kLoops] = {1, 1, 1, 1};

@@ -247,7 +247,7 @@ class Lowering {
 
 Result<Program> Lower(const Graph& graph, const Shape& input, const PlanOptions& options) {
   NINC_ASSIGN_OR_RETURN(std::vector<Shape> shapes, graph.InferShapes(input, options.output));
-  if (shapes[options.output].n != input.n) {
+  if (!graph.NeededFor(options.output)[0]) {
     return InvalidShape("its value is a constant, which no picture changes")
         .At(graph.Label(options.output));
   }

@@ -136,17 +136,24 @@ class ChannelWalk {
         op.channels.step == 1) {
       return x;
     }
-    const Result<Shape> y = x.known && x.times == 0
-                                ? OpRule<op::Slice>::OutputShape({.channels = op.channels},
-                                                                 std::array{Shape{1, 1, 1, x.plus}})
-                                : Result<Shape>(InvalidArgument("not known"));
+    if (x.times != 0 && input_) {  // what the input has is known
+      x.known = x.known && !__builtin_mul_overflow(x.times, *input_, &x.times) &&
+                !__builtin_add_overflow(x.plus, x.times, &x.plus);
+      x.times = 0;
+    }
+    x.known = x.known && x.times == 0 && x.plus > 0;
+    if (!x.known) return x;
+    const Result<Shape> y = OpRule<op::Slice>::OutputShape({.channels = op.channels},
+                                                           std::array{Shape{1, 1, 1, x.plus}});
     x.known = y.ok();
     if (y.ok()) x.plus = y->c;
     return x;
   }
   Channels Of(const op::Pad& op) const {
     Channels x = NotPixel(In());
-    x.plus += op.channels.before + op.channels.after;
+    x.known = x.known &&
+              !__builtin_add_overflow(x.plus, op.channels.before + op.channels.after, &x.plus) &&
+              (x.times != 0 || x.plus > 0);
     return x;
   }
   Channels Of(const op::ChannelShuffle&) const { return In(); }
@@ -163,7 +170,10 @@ class ChannelWalk {
     if (one(a) || one(b)) {
       both = one(a) ? b : a;
     } else if (a.known && b.known) {
-      Solve(a.times - b.times, a.plus - b.plus, 0);
+      int64_t times = 0, plus = 0;
+      const bool fits = !__builtin_sub_overflow(a.times, b.times, &times) &&
+                        !__builtin_sub_overflow(a.plus, b.plus, &plus);
+      if (fits) Solve(times, plus, 0);
     }
     both.is_pixel = a.is_pixel && b.is_pixel;
     return both;

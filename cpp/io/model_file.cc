@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/half.h"
 #include "base/memory_limit.h"
 #include "base/text.h"
 #include "io/safetensors.h"
@@ -149,19 +150,21 @@ std::map<std::string, Value> Merged(const std::map<std::string, Value>& own,
   return merged;
 }
 
-// Whether a file keeps an array in the storage that is asked for: those of one dimension are small,
-// and a variance may be beyond float16.
-bool IsStored(const std::vector<int64_t>& dims) { return dims.size() >= 2; }
+// Whether a file keeps an array in the storage that is asked for: arrays of one dimension are
+// small, a variance may be beyond float16, and a constant is what somebody wrote.
+bool IsStored(const ParameterSpec& spec) { return spec.trainable && spec.dims.size() >= 2; }
 
 // An array's bytes in a storage of two bytes, or why they cannot be.
 Result<std::string> Halves(const std::string& name, const std::vector<float>& values,
                            Storage storage) {
-  constexpr float kMost = 65504.0f;
+  const bool small = storage == Storage::kFloat16;
   for (const float value : values) {
-    if (storage == Storage::kFloat16 && std::abs(value) > kMost && std::isfinite(value)) {
-      return InvalidArgument("tensor '" + name + "' has " + std::to_string(value) +
-                             ", which is beyond float16 (65504); bfloat16 has float32's range");
-    }
+    const float kept = small ? FromFloat16(ToFloat16(value)) : FromBfloat16(ToBfloat16(value));
+    if (std::isfinite(kept) == std::isfinite(value)) continue;
+    return InvalidArgument("tensor '" + name + "' has " + std::to_string(value) +
+                           (small
+                                ? ", which is beyond float16 (65504); bfloat16 has float32's range"
+                                : ", which is beyond bfloat16"));
   }
   return safetensors::Packed(values, storage);
 }
@@ -187,7 +190,7 @@ Status Write(const Model& model, const std::string& path, const Additions& more,
   for (size_t i = 0; i < model.specs().size(); ++i) {
     const ParameterSpec& spec = model.specs()[i];
     entries.push_back({spec.name, spec.dims, {}});
-    if (storage == Storage::kFloat32 || !IsStored(spec.dims)) {
+    if (storage == Storage::kFloat32 || !IsStored(spec)) {
       pieces.push_back(Bytes(*state.parameters[i]));
       continue;
     }

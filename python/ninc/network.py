@@ -342,8 +342,8 @@ class Network:
     def save(self, path: str | os.PathLike[str], dtype: str = "float32") -> None:
         """Writes a safetensors file with graph, weights, preprocessing and class names.
 
-        dtype: "float32", "float16" or "bfloat16", of arrays of two dimensions and more; others are
-            float32. A network computes in float32 whatever its file has.
+        dtype: "float32", "float16" or "bfloat16", of weights of two dimensions and more; all else
+            is float32. A network computes in float32 whatever its file has.
 
         The file appears whole or not at all. Raises FileError where it cannot be written, which is
         also Python's FileNotFoundError, PermissionError or IsADirectoryError where it is one of

@@ -18,7 +18,8 @@ HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 namespace {
 
-// Pixels that are added up before they join the sum, so that its rounding does not grow with all.
+// Pixels that are added up before they join a sum in double, whose rounding does not grow with
+// them.
 constexpr int64_t kNearPixels = 64;
 
 template <BinaryFunction kFunction>
@@ -74,14 +75,21 @@ HWY_INLINE int64_t PixelAt(const int64_t (&counts)[3], const int64_t (&steps)[3]
 
 HWY_INLINE int64_t Product(const int64_t (&counts)[3]) { return counts[0] * counts[1] * counts[2]; }
 
-// y(c) = factor · the sum of the pixels' channels c, for `count` of them from x on.
+// Adds the lanes of some vectors to as many numbers.
+template <int kV>
+HWY_INLINE void AddLanes(const V (&values)[kV], double (&sums)[kV * kLanes]) {
+  float lanes[kV * kLanes];
+  for (int v = 0; v < kV; ++v) hn::StoreU(values[v], D(), lanes + v * kLanes);
+  for (int i = 0; i < kV * kLanes; ++i) sums[i] += static_cast<double>(lanes[i]);
+}
+
+// y(c) = factor · the sum of the pixels' channels c, of those of a slice.
 template <class Slice>
 HWY_INLINE void SumPixels(const SumWalk& walk, const float* x, float factor, Slice slice,
                           float* y) {
   constexpr int kV = Slice::kVectors;
   const int64_t pixels = Product(walk.summed);
-  V sum[kV];
-  for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
+  double sums[kV * kLanes] = {};
   for (int64_t begin = 0; begin < pixels; begin += kNearPixels) {
     V near[kV];
     for (int v = 0; v < kV; ++v) near[v] = hn::Zero(D());
@@ -89,24 +97,31 @@ HWY_INLINE void SumPixels(const SumWalk& walk, const float* x, float factor, Sli
       const float* const from = x + PixelAt(walk.summed, walk.steps, i);
       for (int v = 0; v < kV; ++v) near[v] = hn::Add(near[v], slice.Load(from, v));
     }
-    for (int v = 0; v < kV; ++v) sum[v] = hn::Add(sum[v], near[v]);
+    AddLanes(near, sums);
   }
-  const V scale = hn::Set(D(), factor);
-  for (int v = 0; v < kV; ++v) slice.Store(hn::Mul(sum[v], scale), y, v);
+  float lanes[kV * kLanes];
+  for (int i = 0; i < kV * kLanes; ++i) lanes[i] = factor * static_cast<float>(sums[i]);
+  for (int v = 0; v < kV; ++v) slice.Store(hn::LoadU(D(), lanes + v * kLanes), y, v);
 }
 
 // The sum of all channels of the pixels from x on.
 HWY_INLINE float SumAll(const SumWalk& walk, const float* x) {
+  constexpr int64_t kNearChannels = kNearPixels * kLanes;
   const int64_t pixels = Product(walk.summed);
-  V sum = hn::Zero(D());
+  double sums[kLanes] = {};
   for (int64_t i = 0; i < pixels; ++i) {
     const float* const from = x + PixelAt(walk.summed, walk.steps, i);
-    V near = hn::Zero(D());
-    ForEachSlice<1>(walk.channels, [&](int64_t c, auto slice)
-                                       HWY_ATTR { near = hn::Add(near, slice.Load(from + c)); });
-    sum = hn::Add(sum, near);
+    for (int64_t begin = 0; begin < walk.channels; begin += kNearChannels) {
+      V near[1] = {hn::Zero(D())};
+      ForEachSlice<1>(std::min(kNearChannels, walk.channels - begin),
+                      [&](int64_t c, auto slice)
+                          HWY_ATTR { near[0] = hn::Add(near[0], slice.Load(from + begin + c)); });
+      AddLanes(near, sums);
+    }
   }
-  return hn::GetLane(hn::SumOfLanes(D(), sum));
+  double sum = 0.0;
+  for (const double lane : sums) sum += lane;
+  return static_cast<float>(sum);
 }
 
 }  // namespace
@@ -151,7 +166,7 @@ void SumTo(const SumWalk& walk, float factor, const float* x, float* y, int thre
   }
   // A task has some pixels of y and some of their channels, so that few pixels are shared out, too.
   constexpr int kGroup = 4;
-  const int64_t part = std::min<int64_t>(walk.channels, 4 * kGroup * kLanes);
+  const int64_t part = std::clamp<int64_t>(walk.channels, 1, 4 * kGroup * kLanes);
   const int64_t parts = CeilDiv(walk.channels, part);
   ParallelBlocks(
       threads, kept * parts, RowsInBlock(summed * part), [&](int64_t begin, int64_t end) HWY_ATTR {

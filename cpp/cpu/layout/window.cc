@@ -49,10 +49,10 @@ Compiled Compile(const step::Window& step, const CompileContext& context) {
                    [&](int64_t begin, int64_t end) {
                      for (int64_t row = begin; row < end; ++row) {
                        const int64_t h = Source(step.h, row % out.h, in.h);
-                       const float* const from = x + (row / out.h * in.h + h) * in.w * in.c;
                        for (int64_t q = 0; q < out.w; ++q) {
                          const int64_t w = h < 0 ? -1 : Source(step.w, q, in.w);
-                         CopyPixel(step.c, step.fill, w < 0 ? nullptr : from + w * in.c, in.c,
+                         const int64_t pixel = (row / out.h * in.h + h) * in.w + w;
+                         CopyPixel(step.c, step.fill, w < 0 ? nullptr : x + pixel * in.c, in.c,
                                    y + (row * out.w + q) * out.c, out.c);
                        }
                      }

@@ -1,5 +1,5 @@
-// Functions that are applied element by element, beyond those that are given by limits (Relu,
-// Relu6, Clip).
+// Functions of one element and of two. Relu, Relu6 and Clip are none of these: an Activation has
+// their limits (problem.h).
 #pragma once
 
 #include <cstdint>

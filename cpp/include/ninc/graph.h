@@ -40,7 +40,7 @@ struct BatchNorm2d {
 };
 struct Relu {};
 struct Relu6 {};
-struct Clip {  // to its limits; float32's ends stand for none
+struct Clip {  // to its limits; float32's last numbers stand for none
   float low = std::numeric_limits<float>::lowest();
   float high = std::numeric_limits<float>::max();
 };
@@ -66,7 +66,8 @@ struct Linear {  // on N×C×1×1; put a Flatten or a global pool before it
   int64_t in_features = 1, out_features = 1;
   bool bias = true;
 };
-struct Add {};  // two inputs, of one shape or of a size of 1 where they differ; likewise
+// Two inputs; where their sizes differ, one has a size of 1, which stands for the other's.
+struct Add {};
 struct Sub {};
 struct Mul {};
 struct Div {};

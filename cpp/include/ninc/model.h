@@ -228,9 +228,9 @@ struct Additions {
 // the lowest that says all it holds: 1, with extras 2, with pictures' framing in "preprocessing" 3.
 // Save refuses a "preprocessing" that Load would refuse.
 //
-// storage: of arrays of two dimensions and more, which are nearly all of a file; biases, and what
-// batch norm has, stay float32. Kernels compute in float32 from whatever a file holds.
-// InvalidArgument where a number is beyond float16.
+// storage: of weights of two dimensions and more, which are nearly all of a file; biases, what
+// batch norm has and constants stay float32. Kernels compute in float32 from whatever a file holds.
+// InvalidArgument where a number is beyond the storage.
 NINC_API Result<std::shared_ptr<Model>> Load(const std::string& path);
 NINC_API Result<std::shared_ptr<Model>> LoadMemory(const void* data, size_t size,
                                                    const std::string& name);

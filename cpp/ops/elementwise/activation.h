@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "ops/rule/op_rule.h"
@@ -63,7 +64,11 @@ struct OpRule<op::Clip> : ActivationRule<op::Clip> {
   static std::string Check(const op::Clip& op) {
     return op.low <= op.high ? "" : "low is above high";
   }
-  static Activation AsActivation(const op::Clip& op) { return {op.low, op.high}; }
+  static Activation AsActivation(const op::Clip& op) {
+    using Limits = std::numeric_limits<float>;
+    return {op.low == Limits::lowest() ? -Limits::infinity() : op.low,
+            op.high == Limits::max() ? Limits::infinity() : op.high};
+  }
 };
 
 // The gradient of an activation's input, where y is its output.

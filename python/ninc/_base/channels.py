@@ -126,17 +126,16 @@ class Channels:
 
     def _sum(self, node: Node, a: _Value, b: _Value) -> _Value:
         numbers = self._number(a), self._number(b)
+        is_pixel = a.is_pixel and b.is_pixel
         if 1 in numbers:  # which stands for as many as the other has
-            return a if numbers[1] == 1 else b
+            return dataclasses.replace(a if numbers[1] == 1 else b, is_pixel=is_pixel)
         if None not in numbers and numbers[0] != numbers[1]:
             raise ModelError(
                 f"{_label(node)}: expected two inputs of as many channels, or one of 1, got "
                 f"{numbers[0]} channels from {a.label} and {numbers[1]} from {b.label}"
             )
-        for value, other in ((a, numbers[1]), (b, numbers[0])):
-            if other is not None:
-                self._takes(node, value, other, "channels")
-        return a if numbers[0] is not None else b
+        # An input of any number says nothing here: it may have one channel, too.
+        return dataclasses.replace(a if numbers[0] is not None else b, is_pixel=is_pixel)
 
     def _takes(self, node: Node, x: _Value, wanted: int, what: str) -> None:
         """Notes that the node takes so many and no other number."""

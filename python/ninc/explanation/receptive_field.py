@@ -60,10 +60,11 @@ def centres(graph: Nodes, name: str, height: int, width: int) -> tuple[Axis, Axi
             down, across = (
                 Axis(np.arange(size, dtype=np.float64), 1.0) for size in (height, width)
             )
-        elif node.operation == "Constant":  # it looks nowhere
-            continue
         else:
+            # A constant, and what is made of constants alone, looks nowhere.
             sources = [found[source] for source in node.inputs if source in found]
+            if not sources:
+                continue
             down, across = (_behind(node, [axes[i] for axes in sources], i) for i in (0, 1))
         found[node.name] = down, across
         if node.name == name:

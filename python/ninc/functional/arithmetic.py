@@ -28,7 +28,7 @@ def add_backward(
 ) -> tuple[Floats, Floats]:
     """da = dy, db = dy, each summed over what its operand has one of.
 
-    a_shape, b_shape: the operands' shapes, or the operands.
+    a_shape, b_shape: the operands' shapes, or the operands, which are arrays of floats.
     """
     where = "add_backward"
     a_dims, b_dims = _shape(where, "a_shape", a_shape), _shape(where, "b_shape", b_shape)
@@ -90,7 +90,7 @@ def prelu_backward(dy: FloatsLike, x: FloatsLike, slope: FloatsLike) -> tuple[Fl
 def _shape(where: str, name: str, x: FloatsLike | Sequence[int]) -> tuple[int, ...]:
     """The shape of an operand, which is given by itself or by its shape."""
     x = plain(f"{where}: {name}", x)
-    if isinstance(x, np.ndarray) and x.ndim != 1:
+    if isinstance(x, np.ndarray) and (x.ndim != 1 or x.dtype.kind == "f"):
         shape = x.shape
     elif isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (str, bytes)):
         shape = tuple(x)

@@ -1,7 +1,7 @@
 """Functions y = f(x), element by element, of arrays of any number of dimensions. NaN gives NaN.
 
 The backward function of each takes what its derivative is computed from: x, or y where that is
-simpler. Where f has a corner, its derivative there is the one that PyTorch takes.
+simpler. Where f has a corner, its derivative there is that of the formula at `..._backward`.
 """
 
 from __future__ import annotations

@@ -40,6 +40,15 @@ class Slice(Layer):
     def fields(self) -> dict[str, Any]:
         return {name: list(getattr(self, name)) for name in ("channels", "height", "width")}
 
+    def __repr__(self) -> str:
+        ranges = {name: getattr(self, name) for name in ("channels", "height", "width")}
+        shown = {
+            name: (start, None if stop == _TO_THE_END else stop, step)
+            for name, (start, stop, step) in ranges.items()
+        }
+        told = (f"{name}={one}" for name, one in shown.items() if one != (0, None, 1))
+        return f"Slice({', '.join(told)})"
+
 
 class Pad(Layer):
     """A margin of one value around x; one below 0 takes part of x away.
@@ -96,7 +105,7 @@ class Constant(Layer):
                 f"Constant: value: expected a float32 array of C×H×W, got {array.dtype} of shape "
                 f"{array.shape}"
             )
-        self.value = array
+        self.value = array.copy()  # whoever gave it may go on writing to it
 
     def fields(self) -> dict[str, Any]:
         channels, height, width = self.value.shape
@@ -123,14 +132,16 @@ def _range(name: str, value: slice | tuple[int | None, ...] | None) -> tuple[int
     start, stop, step = (*value, None)[:3]
     lowest = -_TO_THE_END
     return (
-        0 if start is None else integer("Slice", f"{name}'s start", start, lowest),
-        _TO_THE_END if stop is None else integer("Slice", f"{name}'s stop", stop, lowest),
-        1 if step is None else integer("Slice", f"{name}'s step", step),
+        0 if start is None else integer("Slice", f"start of {name}", start, lowest, _TO_THE_END),
+        _TO_THE_END
+        if stop is None
+        else integer("Slice", f"stop of {name}", stop, lowest, _TO_THE_END),
+        1 if step is None else integer("Slice", f"step of {name}", step, 1, _TO_THE_END),
     )
 
 
 def _margin(name: str, value: tuple[int, int]) -> tuple[int, int]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ArgumentError(f"Pad: {name} must be (before, after), got {shown(value)}")
-    before, after = (integer("Pad", name, one, -_TO_THE_END) for one in value)
+    before, after = (integer("Pad", name, one, -_TO_THE_END, _TO_THE_END) for one in value)
     return before, after

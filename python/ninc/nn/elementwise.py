@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from .._base.arguments import integer, limits, one_of, real
 from .layer import Layer
 
-# A network's file has no word for infinity; of float32 this is the last number before it.
+# A network's file has no word for infinity: float32's last number says that there is no limit.
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -29,11 +30,12 @@ class Clip(Layer):
     """y = min(max(x, low), high); an infinite limit is none. ArgumentError where low > high."""
 
     stem, op = "clip", "Clip"
-    settings = ("low", "high")
 
     def __init__(self, low: float = -math.inf, high: float = math.inf) -> None:
-        lower, upper = limits("Clip", low, high)
-        self.low, self.high = max(lower, -_LARGEST), min(upper, _LARGEST)
+        self.low, self.high = limits("Clip", low, high)
+
+    def fields(self) -> dict[str, Any]:
+        return {"low": max(self.low, -_LARGEST), "high": min(self.high, _LARGEST)}
 
 
 class PReLU(Layer):

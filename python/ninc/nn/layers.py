@@ -281,19 +281,19 @@ class Add(Layer):
 
 
 class Sub(Layer):
-    """a - b, likewise."""
+    """a - b; of two inputs, whose sizes of 1 stand for the other's."""
 
     stem, op = "sub", "Sub"
 
 
 class Mul(Layer):
-    """a * b, likewise."""
+    """a * b; of two inputs, whose sizes of 1 stand for the other's."""
 
     stem, op = "mul", "Mul"
 
 
 class Div(Layer):
-    """a / b, likewise."""
+    """a / b; of two inputs, whose sizes of 1 stand for the other's."""
 
     stem, op = "div", "Div"
 

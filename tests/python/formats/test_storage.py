@@ -77,6 +77,15 @@ def test_what_is_beyond_float16_is_refused(tmp_path):
     assert ninc.load(path).state_dict()["conv2.weight"][1, 2, 0, 0] == as_bfloat16(weight[1, 2])
 
 
+def test_constants_stay_as_they_are(tmp_path):
+    means = np.array([123.68, 116.779, 103.939], np.float32).reshape(3, 1, 1)
+    graph = nn.Graph()
+    graph.add(nn.Sub(), graph.input(), graph.add(nn.Constant(means)))
+    graph.save(tmp_path / "means.safetensors", dtype="bfloat16")
+    kept = ninc.load(tmp_path / "means.safetensors").state_dict()["constant1.value"]
+    np.testing.assert_array_equal(kept.ravel(), means.ravel())
+
+
 def test_other_dtypes_are_refused(tmp_path):
     with pytest.raises(ArgumentError, match="save: dtype must be "):
         network().save(tmp_path / "a.safetensors", dtype="float64")

@@ -154,3 +154,22 @@ def test_a_type_may_name_the_machines_own_byte_order():
     named = X.dtype.newbyteorder("<" if np.little_endian else ">")
     x = np.frombuffer(np.ascontiguousarray(X).tobytes(), named).reshape(X.shape)
     np.testing.assert_array_equal(F.max_pool2d(x, 2), F.max_pool2d(X, 2))
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 0, 4, 5), (2, 3, 0, 5), (2, 3, 4, 0), (4, 0)])
+def test_arithmetic_of_empty_arrays(shape):
+    a = np.ones(shape, np.float32)
+    for backward in (F.mul_backward, F.div_backward, F.add_backward, F.sub_backward):
+        da, db = backward(a, a, a)
+        assert da.shape == db.shape == shape
+    da, db = F.add_backward(a, a, np.ones((1,) * len(shape), np.float32))
+    assert db.sum() == 0
+
+
+def test_long_sums_of_one_sign():
+    x = np.full((16, 64, 32, 32), 0.1, np.float32)
+    for shape in ((1, 1, 1, 1), (1, 64, 1, 1), (16, 1, 1, 1), (16, 64, 1, 1)):
+        _, db = F.add_backward(x, x.shape, shape)
+        np.testing.assert_allclose(db, 0.1 * x.size / db.size, rtol=1e-6)
+    dx, dslope = F.prelu_backward(x, -x, np.ones(1, np.float32))
+    np.testing.assert_allclose(dslope, -0.01 * x.size, rtol=1e-6)

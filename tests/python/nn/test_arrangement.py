@@ -87,8 +87,9 @@ def test_a_constant_alone_is_no_network(rng):
     graph = nn.Graph()
     graph.input()
     graph.add(nn.Constant(np.ones((3, 1, 1), np.float32)))
-    with pytest.raises(ninc.ShapeError, match="a constant, which no picture changes"):
-        graph(rng.standard_normal((2, 3, 4, 4), np.float32))
+    for batch in (1, 2):
+        with pytest.raises(ninc.ShapeError, match="a constant, which no picture changes"):
+            graph(rng.standard_normal((batch, 3, 4, 4), np.float32))
 
 
 def test_concat_does_not_spread_a_constant(rng):
@@ -112,3 +113,39 @@ def test_squeeze_and_excitation(rng):
     s = F.conv2d(want.mean((2, 3), keepdims=True), w["conv2.weight"], w["conv2.bias"])
     s = F.conv2d(np.maximum(s, 0), w["conv3.weight"], w["conv3.bias"])
     np.testing.assert_allclose(graph(x), want / (1 + np.exp(-s)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_gate_of_places_times_one_of_channels_is_no_pixel(rng):
+    graph = nn.Graph(seed=1)
+    x = graph.input()
+    places, channels = graph.add(nn.Conv2d(3, 1, 1), x), graph.add(nn.Conv2d(3, 8, 1), x)
+    both = graph.add(nn.Mul(), places, graph.add(nn.GlobalAvgPool2d(), channels))
+    graph.add(nn.Linear(8 * 16, 10), graph.add(nn.Flatten(), both))
+    assert graph(rng.standard_normal((2, 3, 4, 4), np.float32)).shape == (2, 10)
+
+
+def test_an_input_of_one_channel_is_spread(rng):
+    graph = nn.Graph(seed=1)
+    x = graph.input()
+    scaled = graph.add(nn.Mul(), x, graph.add(nn.Constant(np.ones((8, 1, 1), np.float32))))
+    graph.add(nn.Add(), scaled, graph.add(nn.Conv2d(1, 8, 1), x))
+    assert graph(rng.standard_normal((2, 1, 4, 4), np.float32)).shape == (2, 8, 4, 4)
+
+
+def test_what_is_made_of_constants_is_explained(rng):
+    graph = nn.Graph(seed=1)
+    a = graph.add(nn.Conv2d(3, 4, 3, padding=1), graph.input())
+    gate = graph.add(nn.Sigmoid(), graph.add(nn.Constant(np.ones((4, 1, 1), np.float32))))
+    half = graph.add(nn.Slice(height=(0, None, 2)), graph.add(nn.Mul(), a, gate))
+    graph.add(nn.GlobalAvgPool2d(), graph.add(nn.Pad(width=(1, 1)), half))
+    pictures = rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    graph.preprocessing = ninc.preprocess.Preprocessing.fit(pictures)
+    assert ninc.explain(graph, pictures[0]).heat.shape == (8, 8)
+
+
+def test_limits_that_are_none(rng):
+    x = np.array([-np.inf, -1, 2, np.inf], np.float32).reshape(1, 1, 2, 2)
+    np.testing.assert_array_equal(nn.Sequential(nn.Clip(0))(x), np.maximum(x, 0))
+    np.testing.assert_array_equal(nn.Sequential(nn.Clip(high=1))(x), np.minimum(x, 1))
+    assert repr(nn.Clip(0)) == "Clip(low=0.0)"
+    assert repr(nn.Slice(height=(1, None, 2))) == "Slice(height=(1, None, 2))"
