@@ -14,6 +14,7 @@
 
 #include "ninc/backend.h"
 #include "ninc/model.h"
+#include "ops/elementwise/elementwise.h"
 #include "reference/activation.h"
 #include "reference/norm/batch_norm.h"
 #include "reference/binary.h"
