@@ -36,8 +36,7 @@ std::vector<TrainingPoolProblem> Problems() {
 
 std::string Name(const TrainingPoolProblem& p) {
   return std::string(p.kind == Kind::kMax ? "max " : "average ") + p.pool.ToString() +
-         ", activation " + std::to_string(static_cast<int>(p.activation.kind)) + ", p " +
-         std::to_string(p.dropout);
+         ", activation " + ninc::Name(p.activation) + ", p " + std::to_string(p.dropout);
 }
 
 // What an activation may have given: on its limits and between, many equal.
