@@ -168,13 +168,13 @@ inline std::string ReportOfPass(const Conv2dProblem& p, Pass pass) {
   test::StepCall call(test::Gpu());
   const StepArray x = Ones(call, p.input.size()), weight = Ones(call, p.weight_size());
   if (pass == Pass::kForward) {
-    const step::Conv2d step{p, 0, 1, 2, test::kRelu, 3};
+    const step::Conv2d step{p, 0, 1, 2, kRelu, 3};
     return ReportOf(call, step,
                     {x, weight, Ones(call, p.out_channels), call.Out(p.output().size())});
   }
   const StepArray dy = Ones(call, p.output().size());
   if (pass == Pass::kBackwardData) {
-    const step::Conv2dBackwardData step{p, 0, 1, 2, 3, test::kRelu};
+    const step::Conv2dBackwardData step{p, 0, 1, 2, 3, kRelu};
     return ReportOf(call, step, {dy, weight, call.Out(p.input.size()), x});
   }
   const step::Conv2dBackwardWeights step{p, 0, 1, 2, 3};

@@ -50,7 +50,7 @@ inline MlpConvProblem ChainOf(const CountedNetwork& network, const NamedChain& c
     for (const NamedConvolution& layer : network.layers) {
       if (std::strcmp(layer.name, name) != 0) continue;
       problem.layers.push_back(layer.problem);
-      problem.activations.push_back(test::kRelu);
+      problem.activations.push_back(kRelu);
     }
   }
   return problem;
