@@ -26,7 +26,7 @@ namespace ninc::test {
 
 inline constexpr double kUnitRoundoff = 0x1p-24;  // of float32, rounding to nearest
 inline constexpr Activation kNone = kNoActivation;
-inline constexpr Activation kClip{-0.25f, 0.5f};
+inline constexpr Activation kClip{-0.75f, 0.9f};
 inline constexpr Activation kActivations[] = {kNone, kRelu, kRelu6, kClip};
 
 // Reproducible values, uniform in [low, high).

@@ -34,6 +34,7 @@ TEST(Plan, ComputesEveryNodeOfEveryNetwork) {
     const std::vector<float> x = Random(network.input.size(), 7);
     const std::vector<Map> want = Interpreter(*model).Run(network.input, x);
     for (NodeId node = 0; node < static_cast<NodeId>(want.size()); ++node) {
+      if (!model->graph().NeededFor(node)[0]) continue;  // a constant is no output
       ExpectMap(RunModel(*model, network.input, x, node), want[node],
                 std::string(network.name) + ", " + model->graph().Label(node));
     }

@@ -107,10 +107,18 @@ TEST(SafetensorsTest, DepthDoesNotReachTheStack) {
   ExpectRefused(File(objects), "unknown field");
 }
 
-TEST(SafetensorsTest, Float32Only) {
-  for (const char* dtype : {"F64", "F16", "BF16", "I64", "", "f32"}) {
+TEST(SafetensorsTest, FloatsOfThreeKinds) {
+  for (const char* dtype : {"F64", "I64", "I16", "", "f32", "F8_E4M3"}) {
     ExpectRefused(File("{" + Tensor("w", "[1]", "[0,4]", dtype) + "}", 4),
                   "tensor 'w' has dtype " + std::string(dtype));
+  }
+  for (const char* dtype : {"F16", "BF16"}) {
+    ExpectRefused(File("{" + Tensor("w", "[1]", "[0,4]", dtype) + "}", 4),
+                  "tensor 'w' of shape 1 needs 2 bytes, its data_offsets give 4");
+    const std::string file = File("{" + Tensor("w", "[2]", "[0,4]", dtype) + "}", 4);
+    const Result<Contents> contents = Parse(file);
+    ASSERT_TRUE(contents.ok()) << contents.status().message();
+    EXPECT_EQ(contents->entries[0].Values().size(), 2u);
   }
 }
 
