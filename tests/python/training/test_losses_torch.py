@@ -45,6 +45,7 @@ def loss_of(network, optimizer, x, labels):
 )  # fmt: skip
 def test_twenty_losses(make, theirs, rate, size, bound, rng):
     net = make()
+    net.precision = "strict"  # plain float32 on every processor
     single = with_weights_of(net, theirs())
     double = copy.deepcopy(single).double()
     settings = dict(lr=rate, momentum=0.9, weight_decay=1e-4)

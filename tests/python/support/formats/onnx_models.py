@@ -69,7 +69,9 @@ def runtime(content, x):
 def load(made, **options):
     """The network of a model, or of its bytes."""
     content = made if isinstance(made, bytes) else made.SerializeToString()
-    return ninc.load_onnx(content, **options)
+    network = ninc.load_onnx(content, **options)
+    network.precision = "strict"  # plain float32 on every processor
+    return network
 
 
 def nodes_of(network):
