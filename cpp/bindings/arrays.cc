@@ -132,6 +132,12 @@ py::array_t<float> Maps::ToArray(const Call& call) const {
   return array;
 }
 
+void CheckSameShape(const char* function, const Shape& dy, const Shape& x) {
+  if (dy == x) return;
+  Check(InvalidShape(std::string(function) + ": dy: expected shape " + x.ToString() + ", got " +
+                     dy.ToString()));
+}
+
 py::array_t<float> NewArray(const std::vector<int64_t>& dims) {
   return py::array_t<float>(std::vector<py::ssize_t>(dims.begin(), dims.end()));
 }

@@ -93,4 +93,7 @@ inline StepArray Elements(const py::array& array) { return {{array.size()}, arra
 
 py::array_t<float> NewArray(const std::vector<int64_t>& dims);
 
+// A gradient has the shape of what it is the gradient of.
+void CheckSameShape(const char* function, const Shape& dy, const Shape& x);
+
 }  // namespace ninc::python

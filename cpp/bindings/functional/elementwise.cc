@@ -160,10 +160,7 @@ py::tuple PReluBackward(const py::object& dy_object, const py::object& x_object,
   constexpr const char* kName = "prelu_backward";
   const ImageArray x(x_object, {kName, "x"}), dy(dy_object, {kName, "dy"});
   const py::array slope = Slopes(kName, slope_object, x.shape.c);
-  if (dy.shape != x.shape) {
-    Check(InvalidShape(std::string(kName) + ": dy: expected shape " + DimsToString(Dims(x.array)) +
-                       ", got " + DimsToString(Dims(dy.array))));
-  }
+  CheckSameShape(kName, dy.shape, x.shape);
   py::array_t<float> dslope = NewArray(Dims(slope));
   const Call call;
   const Maps dx(x.shape), terms(x.shape);

@@ -31,12 +31,6 @@ void CheckEps(const char* function, float eps) {
   }
 }
 
-void CheckSameShape(const char* function, const Shape& dy, const Shape& x) {
-  if (dy == x) return;
-  Check(InvalidShape(std::string(function) + ": dy: expected shape " + x.ToString() + ", got " +
-                     dy.ToString()));
-}
-
 float InverseStd(float variance, float eps) { return 1.0f / std::sqrt(variance + eps); }
 
 py::array BatchNorm(const py::object& x_object, const py::object& mean_object,
@@ -207,10 +201,7 @@ py::array LocalResponseNormBackward(const py::object& dy_object, const py::objec
                                     int64_t size, float alpha, float beta, float k) {
   constexpr const char* kName = "local_response_norm_backward";
   const ImageArray x(x_object, {kName, "x"}), dy(dy_object, {kName, "dy"});
-  if (dy.shape != x.shape) {
-    Check(InvalidShape(std::string(kName) + ": dy: expected shape " + DimsToString(Dims(x.array)) +
-                       ", got " + DimsToString(Dims(dy.array))));
-  }
+  CheckSameShape(kName, dy.shape, x.shape);
   const Call call;
   const Maps dx(x.shape);
   call.Run(step::LocalResponseNormBackward{{size, alpha, beta, k}, 0, 1, 2},
