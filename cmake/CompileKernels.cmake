@@ -6,6 +6,7 @@
 #   cmake -DSOURCE=x.cu -DFATBIN=x.fatbin -DLOG=x.log -DPTXAS=... -DFATBINARY=... -DCOMPRESS=mode
 #         "-DVIRTUAL=75;80"  compute capabilities of the PTX
 #         "-DREAL=80;90"     those of the binaries, each of the newest PTX not above it
+#         -DBINARIES=ON      OFF: they are made for what ptxas reports, and left out of the fatbin
 #         -P CompileKernels.cmake -- nvcc arguments...
 
 # The version of PTX that the fatbin holds, which each driver of CUDA 12 reads and which knows every
@@ -67,7 +68,9 @@ foreach(real IN LISTS REAL)
   # --fmad as nvcc passes it on: ptxas too could fuse a product and a sum.
   set(cubin ${stem}.${real}.cubin)
   run(${PTXAS} -arch=sm_${real} -m64 -v --fmad false ${ptx} -o ${cubin})
-  list(APPEND images --image3=kind=elf,sm=${real},file=${cubin})
+  if(BINARIES)
+    list(APPEND images --image3=kind=elf,sm=${real},file=${cubin})
+  endif()
 endforeach()
 run(${FATBINARY} -64 --create=${FATBIN} --compress-all --compress-mode=${COMPRESS} ${images})
 file(WRITE ${LOG} "${log}")

@@ -96,6 +96,10 @@ foreach(architecture IN LISTS NINC_CUDA_VIRTUAL)
   string(APPEND NINC_CUDA_TARGETS " compute_${architecture}")
 endforeach()
 
+# Kernels of one pass over memory that only networks from elsewhere ask for go along as PTX alone: the
+# driver assembles them in a moment, once, and keeps them, and the wheel is half a megabyte smaller.
+set(NINC_CUDA_PTX_ALONE binary function local_response_norm prelu window)
+
 set(NINC_CUDA_DIR ${PROJECT_BINARY_DIR}/cuda)
 file(MAKE_DIRECTORY ${NINC_CUDA_DIR})
 file(GLOB_RECURSE NINC_KERNEL_SOURCES CONFIGURE_DEPENDS cuda/*.cu)
@@ -104,11 +108,16 @@ set(NINC_MODULE_LIST)
 foreach(source IN LISTS NINC_KERNEL_SOURCES)
   get_filename_component(name ${source} NAME_WE)
   set(fatbin ${NINC_CUDA_DIR}/${name}.fatbin)
+  set(binaries ON)
+  if(name IN_LIST NINC_CUDA_PTX_ALONE)
+    set(binaries OFF)
+  endif()
   add_custom_command(
       OUTPUT ${fatbin}
       COMMAND ${CMAKE_COMMAND} -DSOURCE=${source} -DFATBIN=${fatbin}
               -DLOG=${NINC_CUDA_DIR}/${name}.log -DPTXAS=${NINC_PTXAS}
               -DFATBINARY=${NINC_FATBINARY} -DCOMPRESS=${NINC_CUDA_COMPRESSION}
+              -DBINARIES=${binaries}
               "-DVIRTUAL=${NINC_CUDA_VIRTUAL}" "-DREAL=${NINC_CUDA_ARCHITECTURES}"
               -P ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake -- ${NINC_NVCC} ${NINC_NVCC_FLAGS}
       DEPENDS ${source} ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake
