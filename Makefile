@@ -29,7 +29,7 @@ SOURCES := $(shell find CMakeLists.txt pyproject.toml cmake cpp cuda python \
 FUZZ_SECONDS ?= 60
 
 .PHONY: all demo test build-cpp test-cpp test-long test-rounds test-python test-embedding asan tsan
-.PHONY: aarch64 aarch64-slice configure-aarch64 fuzz check-all docs gpu-check bench cuda-report lint
+.PHONY: aarch64 aarch64-slice configure-aarch64 fuzz fuzz-foreign check-all docs gpu-check bench cuda-report lint
 .PHONY: format clean types wheel wheels try-wheels packages check-targets release-check
 all: $(VENV)/.installed
 
@@ -185,6 +185,23 @@ fuzz: $(VENV)/.fuzz-tools
 	  tail -n 1 build/fuzz/$$name.log; \
 	done
 
+# Likewise for the readers of other people's files, which are Python.
+$(VENV)/.foreign-fuzz-tools: $(VENV)/.test-tools
+	@$(PIP) install atheris==3.0.0 onnx==1.23.2
+	@touch $@
+
+fuzz-foreign: $(VENV)/.installed $(VENV)/.foreign-fuzz-tools
+	@for reader in torch pickle caffe prototxt onnx; do \
+	  echo "Fuzzing the $$reader reader"; \
+	  mkdir -p build/fuzz/found/$$reader; \
+	  $(BIN)/python tests/fuzz/foreign_fuzzer.py $$reader \
+	    -max_total_time=$$(($(FUZZ_SECONDS) / 5)) -timeout=10 -rss_limit_mb=2048 -max_len=8192 \
+	    -artifact_prefix=build/fuzz/$$reader- \
+	    build/fuzz/found/$$reader tests/fuzz/corpus/$$reader >build/fuzz/$$reader.log 2>&1 \
+	    || { tail -n 60 build/fuzz/$$reader.log; exit 1; }; \
+	  tail -n 1 build/fuzz/$$reader.log; \
+	done
+
 # All there is, three quarters of an hour on two slow cores; the table in CONTRIBUTING.md says what
 # runs where.
 check-all:
@@ -200,6 +217,7 @@ check-all:
 	@$(MAKE) asan
 	@$(MAKE) aarch64
 	@$(MAKE) fuzz
+	@$(MAKE) fuzz-foreign
 
 # The documents as a site, with the interface from docstrings: build/docs/index.html.
 $(VENV)/.docs-tools: $(VENV)/.tools

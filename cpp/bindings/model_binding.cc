@@ -170,14 +170,60 @@ py::array RunPictures(Model& model, const py::object& object, const py::object& 
   return y;
 }
 
+std::vector<NodeId> NodesOf(const Model& model, const std::vector<std::string>& names) {
+  std::vector<NodeId> nodes;
+  for (const std::string& name : names) nodes.push_back(Unwrap(model.graph().Find(name)));
+  return nodes;
+}
+
+// names: of one node at least. -> the nodes' values, N×C×H×W each
+py::list RunOutputs(Model& model, const py::object& x_object,
+                    const std::vector<std::string>& names) {
+  const ImageArray x(x_object, {"network", "x"});
+  const std::vector<NodeId> nodes = NodesOf(model, names);
+  py::list values;
+  std::vector<float*> to;
+  for (const Shape& shape : Unwrap(model.OutputShapes(x.shape, nodes))) {
+    py::array_t<float> y = NewArray({shape.n, shape.c, shape.h, shape.w});
+    to.push_back(y.mutable_data());
+    values.append(y);
+  }
+  Check(WithoutGil([&] { return model.RunOutputs(x.shape, x.view, to, nodes); }));
+  return values;
+}
+
 // The result's dimensions are those of a matrix where each map is one number.
+DeviceArray ToArray(DeviceResult y, const Shape& shape) {
+  std::vector<int64_t> dims{shape.n, shape.c};
+  if (shape.h != 1 || shape.w != 1) dims.insert(dims.end(), {shape.h, shape.w});
+  return DeviceArray(std::move(y.backend), std::move(y.memory), std::move(dims));
+}
+
 DeviceArray RunOnDevice(Model& model, const py::object& x_object) {
   const BorrowedImages x(x_object, {"network", "x"});
   const Shape shape = Unwrap(model.OutputShape(x.shape));
-  std::vector<int64_t> dims{shape.n, shape.c};
-  if (shape.h != 1 || shape.w != 1) dims.insert(dims.end(), {shape.h, shape.w});
-  DeviceResult y = Unwrap(WithoutGil([&] { return model.RunOnDevice(x.shape, x.view, x.stream); }));
-  return DeviceArray(std::move(y.backend), std::move(y.memory), std::move(dims));
+  return ToArray(
+      Unwrap(WithoutGil([&] { return model.RunOnDevice(x.shape, x.view, x.stream); })), shape);
+}
+
+py::list RunOutputsOnDevice(Model& model, const py::object& x_object,
+                            const std::vector<std::string>& names) {
+  const BorrowedImages x(x_object, {"network", "x"});
+  const std::vector<NodeId> nodes = NodesOf(model, names);
+  const std::vector<Shape> shapes = Unwrap(model.OutputShapes(x.shape, nodes));
+  std::vector<DeviceResult> results = Unwrap(WithoutGil(
+      [&] { return model.RunOutputsOnDevice(x.shape, x.view, x.stream, nodes); }));
+  py::list values;
+  for (size_t i = 0; i < results.size(); ++i) {
+    values.append(py::cast(ToArray(std::move(results[i]), shapes[i])));
+  }
+  return values;
+}
+
+std::vector<std::string> OutputNames(const Model& model) {
+  std::vector<std::string> names;
+  for (NodeId output : model.graph().outputs()) names.push_back(model.graph().node(output).name);
+  return names;
 }
 
 py::tuple OutputShape(Model& model, const Nchw& input, const std::optional<std::string>& output) {
@@ -249,6 +295,9 @@ void DefineModel(py::module_& module) {
       .def("change", &Change, arg("metadata") = std::map<std::string, std::optional<std::string>>(),
            arg("extras") = py::dict())
       .def("run_on_device", &RunOnDevice, arg("x"))
+      .def("output_names", &OutputNames)
+      .def("run_outputs", &RunOutputs, arg("x"), arg("names"))
+      .def("run_outputs_on_device", &RunOutputsOnDevice, arg("x"), arg("names"))
       .def("run_pictures", &RunPictures, arg("pictures"), arg("scale"), arg("shift"))
       .def("run", &Run, arg("x"), arg("output") = py::none())
       .def("run_with_parameters", &RunWithParameters, arg("x"), arg("output") = py::none())

@@ -44,6 +44,8 @@ class Differentiation {
   const Shape& shape(ValueId v) const { return program_.values[v].shape; }
   // A new value of v's shape.
   ValueId Like(ValueId v) { return program_.AddArena(program_.values[v].shape); }
+  // One number a channel.
+  ValueId Row(int64_t channels) { return program_.AddArena({1, 1, 1, channels}); }
 
   // One whose bytes its reader's kernel will tell.
   ValueId NewPacked() { return program_.AddValue({}); }
@@ -118,7 +120,7 @@ class Differentiation {
 }  // namespace
 
 Status AppendLossAndBackward(const PlanOptions& options, Program* program) {
-  const Shape& logits = program->output_shape;
+  const Shape& logits = program->output_shapes.front();
   if (logits.h != 1 || logits.w != 1) {
     return InvalidShape("training needs an output of N×classes×1×1, got " + logits.ToString());
   }

@@ -12,7 +12,8 @@ float* Run::Out(ValueId v) const {
     case ValueKind::kInput:  // where that is, arguments().x tells, strides included
       return nullptr;
     case ValueKind::kOutput:
-      return arguments_.y;
+      if (arguments_.outputs != nullptr) return arguments_.outputs[value.index];
+      return reinterpret_cast<float*>(arguments_.output_memory + value.offset);
     case ValueKind::kArena:
       return reinterpret_cast<float*>(arguments_.arena + layout_.offsets[v]);
     case ValueKind::kParameter:

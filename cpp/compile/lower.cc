@@ -10,12 +10,20 @@
 namespace ninc {
 namespace {
 
+std::vector<NodeId> OutputsOf(const PlanOptions& options) {
+  std::vector<NodeId> outputs{options.output};
+  const auto more = options.more_outputs.nodes();
+  outputs.insert(outputs.end(), more.begin(), more.end());
+  return outputs;
+}
+
 // What the operations' Lower functions are given.
 class Lowering {
  public:
   Lowering(const Graph& graph, const PlanOptions& options, std::vector<Shape> shapes)
       : graph_(graph),
         options_(options),
+        outputs_(OutputsOf(options)),
         shapes_(std::move(shapes)),
         specs_(graph.ParameterSpecs()),
         parameter_values_(specs_.size(), kNoValue),
@@ -29,9 +37,9 @@ class Lowering {
   }
 
   Result<Program> Run() {
-    const std::vector<bool> needed = graph_.NeededFor(options_.output);
+    const std::vector<bool> needed = graph_.NeededFor(outputs_);
     FindConsumers(needed);
-    for (NodeId id = 0; id <= options_.output; ++id) {
+    for (NodeId id = 0; id < static_cast<NodeId>(needed.size()); ++id) {
       if (!needed[id] || fused_[id]) continue;
       const Status status = VisitOp(graph_.node(id).op, [&](auto rule, const auto& op) {
         return Status(rule.Lower(op, id, *this));
@@ -39,8 +47,8 @@ class Lowering {
       NINC_RETURN_IF_ERROR(status.At(graph_.Label(id)));
     }
     program_.output = values_[options_.output];
-    program_.output_shape = shapes_[options_.output];
-    if (!training()) WriteOutput();
+    for (NodeId output : outputs_) program_.output_shapes.push_back(shapes_[output]);
+    if (!training()) WriteOutputs();
     return std::move(program_);
   }
 
@@ -180,15 +188,16 @@ class Lowering {
 
   static constexpr NodeId kNobody = -1, kSeveral = -2;
 
-  // consumer_[id]: the one node that reads id and may swallow it, or why there is none. The output
-  // has none: what reads it is not needed.
+  // consumer_[id]: the one node that reads id and may swallow it, or why there is none. An output is
+  // read by the caller, too.
   void FindConsumers(const std::vector<bool>& needed) {
-    for (NodeId id = 0; id <= options_.output; ++id) {
+    for (NodeId id = 0; id < static_cast<NodeId>(needed.size()); ++id) {
       if (!needed[id]) continue;
       for (NodeId from : graph_.node(id).inputs) {
         consumer_[from] = consumer_[from] == kNobody ? id : kSeveral;
       }
     }
+    for (NodeId output : outputs_) consumer_[output] = kSeveral;
   }
 
   // A parameter's number in the model; -1 where the node has none of this name.
@@ -225,14 +234,21 @@ class Lowering {
     return {first, second};
   }
 
-  void WriteOutput() {
-    const ValueId outside =
-        program_.AddValue({.kind = ValueKind::kOutput, .shape = program_.output_shape});
-    Emit(step::ToNchw{program_.output, outside}, {});
+  void WriteOutputs() {
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      const ValueId outside = program_.AddValue({.kind = ValueKind::kOutput,
+                                                 .shape = program_.output_shapes[i],
+                                                 .index = static_cast<int32_t>(i),
+                                                 .offset = program_.output_bytes});
+      const auto bytes = static_cast<size_t>(program_.output_shapes[i].size()) * sizeof(float);
+      program_.output_bytes += WorkspaceSize::Aligned(bytes);
+      Emit(step::ToNchw{values_[outputs_[i]], outside}, {});
+    }
   }
 
   const Graph& graph_;
   const PlanOptions options_;
+  const std::vector<NodeId> outputs_;
   const std::vector<Shape> shapes_;
   const std::vector<ParameterSpec> specs_;
   std::vector<ValueId> parameter_values_;  // by the parameter's number
@@ -246,10 +262,12 @@ class Lowering {
 }  // namespace
 
 Result<Program> Lower(const Graph& graph, const Shape& input, const PlanOptions& options) {
-  NINC_ASSIGN_OR_RETURN(std::vector<Shape> shapes, graph.InferShapes(input, options.output));
-  if (!graph.NeededFor(options.output)[0]) {
+  const std::vector<NodeId> outputs = OutputsOf(options);
+  NINC_ASSIGN_OR_RETURN(std::vector<Shape> shapes, graph.InferShapes(input, outputs));
+  for (NodeId output : outputs) {
+    if (graph.NeededFor(output)[0]) continue;
     return InvalidShape("its value is a constant, which no picture changes")
-        .At(graph.Label(options.output));
+        .At(graph.Label(output));
   }
   return Lowering(graph, options, std::move(shapes)).Run();
 }

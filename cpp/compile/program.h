@@ -30,7 +30,8 @@ namespace ninc {
 // Where a value's memory is.
 enum class ValueKind : uint8_t {
   kInput,      // the caller's array, N×C×H×W of any strides
-  kOutput,     // the caller's array, N×C×H×W contiguous
+  kOutput,     // the caller's array number `index`, N×C×H×W contiguous, or `offset` bytes behind the
+               // first one in the run's own memory
   kArena,      // the run's own arena
   kParameter,  // the model's tensor number `index`
   kVelocity,   // of the trainer, for that parameter
@@ -99,8 +100,9 @@ struct Program {
   std::vector<Value> values;
   std::vector<Step> steps;
   std::vector<Prepared> prepared;
-  ValueId output = kNoValue;  // the requested node's value, N×H×W×C
-  Shape output_shape;
+  ValueId output = kNoValue;  // the first requested node's value, N×H×W×C
+  std::vector<Shape> output_shapes;
+  size_t output_bytes = 0;  // of all outputs one behind another, as Value::offset places them
   // Training only.
   size_t forward_steps = 0;                // those before the loss
   std::vector<ParameterValue> gradients;   // O×I×H×W, as the parameters

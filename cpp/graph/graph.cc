@@ -119,18 +119,24 @@ Result<NodeId> Graph::Add(std::string name, Op op, std::vector<NodeId> inputs) {
   const NodeId id = static_cast<NodeId>(nodes_.size());
   ids_.emplace(name, id);
   nodes_.push_back({std::move(name), std::move(op), std::move(inputs)});
-  if (!output_chosen_) output_ = id;
+  if (!outputs_chosen_) outputs_ = {id};
   return id;
 }
 
 const Node& Graph::node(NodeId id) const { return Has(id) ? nodes_[id] : kNone; }
 
-Status Graph::SetOutput(NodeId node) {
-  if (!Has(node)) {
-    return InvalidArgument("output " + std::to_string(node) + " is no node of the network");
+Status Graph::SetOutputs(std::vector<NodeId> nodes) {
+  if (nodes.empty()) return InvalidArgument("a network has one output at least, got none");
+  std::vector<bool> is_output(nodes_.size());
+  for (NodeId node : nodes) {
+    if (!Has(node)) {
+      return InvalidArgument("output " + std::to_string(node) + " is no node of the network");
+    }
+    if (is_output[node]) return InvalidArgument(Label(node) + " is given twice among the outputs");
+    is_output[node] = true;
   }
-  output_ = node;
-  output_chosen_ = true;
+  outputs_ = std::move(nodes);
+  outputs_chosen_ = true;
   return {};
 }
 
@@ -161,26 +167,29 @@ std::vector<ParameterSpec> Graph::ParameterSpecs() const {
   return parameters;
 }
 
-std::vector<bool> Graph::NeededFor(NodeId output) const {
+std::vector<bool> Graph::NeededFor(std::span<const NodeId> outputs) const {
   std::vector<bool> needed(nodes_.size());
-  if (!Has(output)) return needed;
-  needed[output] = true;
-  for (NodeId id = output; id >= 0; --id) {  // inputs stand before their consumers
+  for (NodeId output : outputs) {
+    if (Has(output)) needed[output] = true;
+  }
+  for (auto id = static_cast<NodeId>(nodes_.size()) - 1; id >= 0; --id) {  // inputs stand before
     if (!needed[id]) continue;
     for (NodeId input : nodes_[id].inputs) needed[input] = true;
   }
   return needed;
 }
 
-Result<std::vector<Shape>> Graph::InferShapes(const Shape& input, NodeId output) const {
+Result<std::vector<Shape>> Graph::InferShapes(const Shape& input,
+                                              std::span<const NodeId> outputs) const {
   if (nodes_.empty()) return InvalidModel("the network has no nodes");
-  if (output != -1 && !Has(output)) {
+  for (NodeId output : outputs) {
+    if (Has(output)) continue;
     return InvalidArgument("output " + std::to_string(output) +
                            " is no node of the network, whose nodes are 0 to " +
-                           std::to_string(nodes_.size() - 1) + " (-1: all of them)");
+                           std::to_string(nodes_.size() - 1));
   }
   const std::vector<bool> needed =
-      output < 0 ? std::vector<bool>(nodes_.size(), true) : NeededFor(output);
+      outputs.empty() ? std::vector<bool>(nodes_.size(), true) : NeededFor(outputs);
   std::vector<Shape> shapes(nodes_.size());
   std::vector<Shape> inputs;
   for (NodeId id = 0; id < static_cast<NodeId>(nodes_.size()); ++id) {

@@ -166,10 +166,34 @@ Status ReadNode(const Json& object, size_t index, Graph* graph) {
   return graph->Add(*name, std::move(op), std::move(inputs).value()).status();
 }
 
+Status ReadOutputs(const Json& root, Graph* graph) {
+  std::vector<NodeId> outputs{graph->output()};  // where none is named
+  const auto read = [&](const Json& value, NodeId* output) -> Status {
+    const std::string* name = value.get_ptr<const std::string*>();
+    if (name == nullptr) return InvalidModel("output must be a node's name");
+    const Result<NodeId> id = graph->Find(*name);
+    if (!id.ok()) return InvalidModel("output " + Show(*name) + " is no node of the network");
+    *output = id.value();
+    return {};
+  };
+  const auto main = root.find("output");
+  if (main != root.end()) NINC_RETURN_IF_ERROR(read(*main, &outputs[0]));
+  const auto others = root.find("other_outputs");
+  if (others != root.end()) {
+    if (!others->is_array()) return InvalidModel("other_outputs must be a list of nodes' names");
+    for (const Json& other : *others) NINC_RETURN_IF_ERROR(read(other, &outputs.emplace_back()));
+  }
+  if (main == root.end() && outputs.size() == 1) return {};
+  const Status set = graph->SetOutputs(std::move(outputs));
+  return set.ok() ? set : InvalidModel(set.message());
+}
+
 Result<Graph> ReadGraph(const Json& root) {
   if (!root.is_object()) return InvalidModel("a network must be a JSON object");
   for (const auto& [key, value] : root.items()) {
-    if (key != "nodes" && key != "output") return InvalidModel("unknown field " + Show(key));
+    if (key != "nodes" && key != "output" && key != "other_outputs") {
+      return InvalidModel("unknown field " + Show(key));
+    }
   }
   const auto nodes = root.find("nodes");
   if (nodes == root.end() || !nodes->is_array() || nodes->empty()) {
@@ -179,13 +203,7 @@ Result<Graph> ReadGraph(const Json& root) {
   for (size_t i = 0; i < nodes->size(); ++i) {
     NINC_RETURN_IF_ERROR(ReadNode((*nodes)[i], i, &graph));
   }
-  if (root.count("output") != 0) {
-    const std::string* name = FindString(root, "output");
-    if (name == nullptr) return InvalidModel("output must be a node's name");
-    const Result<NodeId> id = graph.Find(*name);
-    if (!id.ok()) return InvalidModel("output " + Show(*name) + " is no node of the network");
-    NINC_RETURN_IF_ERROR(graph.SetOutput(id.value()));
-  }
+  NINC_RETURN_IF_ERROR(ReadOutputs(root, &graph));
   return graph;
 }
 
@@ -204,7 +222,14 @@ std::string Graph::ToJson() const {
     nodes.push_back(std::move(object));
   }
   Json root{{"nodes", std::move(nodes)}};
-  if (output_ >= 0) root["output"] = nodes_[output_].name;
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const std::string& name = nodes_[outputs_[i]].name;
+    if (i == 0) {
+      root["output"] = name;
+    } else {
+      root["other_outputs"].push_back(name);
+    }
+  }
   return root.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -4,12 +4,19 @@
 
 namespace ninc {
 
-Status CheckOutput(const Graph& graph, NodeId output) {
-  const auto nodes = static_cast<NodeId>(graph.nodes().size());
-  if (output >= -1 && output < nodes) return {};
+namespace {
+
+Status NoNode(const Graph& graph, NodeId output, const char* more) {
   return InvalidArgument("output " + std::to_string(output) +
                          " is no node of the network, whose nodes are 0 to " +
-                         std::to_string(nodes - 1) + " (-1: its output)");
+                         std::to_string(graph.nodes().size() - 1) + more);
+}
+
+}  // namespace
+
+Status CheckOutput(const Graph& graph, NodeId output) {
+  if (output >= -1 && output < static_cast<NodeId>(graph.nodes().size())) return {};
+  return NoNode(graph, output, " (-1: its output)");
 }
 
 Status CheckPlanOptions(const Graph& graph, const PlanOptions& options) {
@@ -17,6 +24,14 @@ Status CheckPlanOptions(const Graph& graph, const PlanOptions& options) {
   if (options.mode != Mode::kInference && options.mode != Mode::kTraining) {
     return InvalidArgument("mode must be kInference or kTraining, got " +
                            std::to_string(static_cast<int>(options.mode)));
+  }
+  for (NodeId node : options.more_outputs.nodes()) {
+    if (node < 0) return NoNode(graph, node, "");
+    NINC_RETURN_IF_ERROR(CheckOutput(graph, node));
+  }
+  if (options.mode == Mode::kTraining && !options.more_outputs.nodes().empty()) {
+    return InvalidArgument("training has one output, got " +
+                           std::to_string(1 + options.more_outputs.nodes().size()));
   }
   if (options.label_smoothing >= 0 && options.label_smoothing < 1) return {};
   return InvalidArgument("label_smoothing must be in [0, 1), got " +
@@ -51,6 +66,15 @@ Status CheckPictures(const Shape& input, const Pictures& pictures) {
 Status CheckResult(const Shape& input, const float* y) {
   if (!IsMissing(y, input)) return {};
   return NullPointer("y", "room for the output's values, see OutputShape");
+}
+
+Status CheckResults(const Shape& input, size_t outputs, std::span<float* const> y) {
+  if (y.size() != outputs) {
+    return InvalidArgument("y: expected " + std::to_string(outputs) +
+                           " pointers, one for each output, got " + std::to_string(y.size()));
+  }
+  for (const float* one : y) NINC_RETURN_IF_ERROR(CheckResult(input, one));
+  return {};
 }
 
 Status CheckBatch(const Shape& input, const StridedView& x, const int64_t* labels) {

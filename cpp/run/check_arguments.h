@@ -1,7 +1,9 @@
 // What the public calls of a model and its trainer ask of their arguments before they touch them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "ninc/graph.h"
@@ -29,6 +31,8 @@ Status CheckInput(const Shape& input, const StridedView& x);
 Status CheckPictures(const Shape& input, const Pictures& pictures);
 // What the caller gives room for.
 Status CheckResult(const Shape& input, const float* y);
+// The same for several outputs.
+Status CheckResults(const Shape& input, size_t outputs, std::span<float* const> y);
 // A batch of a training: pictures and a label for each of them.
 Status CheckBatch(const Shape& input, const StridedView& x, const int64_t* labels);
 

@@ -30,6 +30,11 @@ PlanKey KeyOf(const Placement& place, const Shape& input, const PlanOptions& opt
 
 }  // namespace
 
+PlanOptions Model::Impl::OptionsFor(std::span<const NodeId> outputs) {
+  return {.output = outputs.front(),
+          .more_outputs = NodeList(std::vector(outputs.begin() + 1, outputs.end()))};
+}
+
 // ---- Plans --------------------------------------------------------------------------------------
 
 Result<std::shared_ptr<const Plan>> Model::Impl::PlanFor(Placement& place, const Shape& input,
@@ -74,7 +79,7 @@ Result<std::shared_ptr<const PreparedSet>> Model::Impl::PreparedFor(Placement& p
 }
 
 Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
-                        const StridedView& x, const Pictures& pictures, float* y) {
+                        const StridedView& x, const Pictures& pictures, float* const* y) {
   const RunLayout layout = plan.LayoutOf(plan.backend->Threads());  // threads may change meanwhile
   NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
   Backend& stream = arena.stream();
@@ -83,7 +88,7 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
                    .prepared = &prepared,
                    .arena = arena.data(),
                    .workspace = plan.WorkspaceIn(arena.data(), layout),
-                   .y = y};
+                   .outputs = y};
   if (stream.SharesMemory()) {
     return Execute(plan.kernels, {plan.program, plan.layout, stream, run});
   }
@@ -94,20 +99,25 @@ Status Model::Impl::Run(Placement& place, const Plan::Impl& plan, const Prepared
   } else {
     NINC_RETURN_IF_ERROR(WriteInput(stream, plan.input, x, arena.data() + layout.input, &run.x));
   }
-  run.y = reinterpret_cast<float*>(arena.data() + layout.output);
+  run.outputs = nullptr;
+  run.output_memory = arena.data() + layout.outputs;
   if (IsCancelled()) return Cancelled();  // what a device has recorded asks nobody
   NINC_RETURN_IF_ERROR(stream.Replay({plan.id, variant}, [&] {
     return Execute(plan.kernels, {plan.program, plan.layout, stream, run});
   }));
-  const auto count = static_cast<size_t>(plan.program.output_shape.size());
-  return stream.Read(y, run.y, count * sizeof(float));
+  for (const Value& value : plan.program.values) {
+    if (value.kind != ValueKind::kOutput) continue;
+    const auto bytes = static_cast<size_t>(value.shape.size()) * sizeof(float);
+    NINC_RETURN_IF_ERROR(stream.Read(y[value.index], run.output_memory + value.offset, bytes));
+  }
+  return {};
 }
 
 Status Model::Impl::PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures,
-                               float* y, NodeId output, ModelState* used) {
+                               float* const* y, const PlanOptions& options, ModelState* used) {
   const std::shared_ptr<Placement> place = placement();
   NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
-                        PlanFor(*place, input, {.output = output}, ChosenTarget()));
+                        PlanFor(*place, input, options, ChosenTarget()));
   if (plan->output_shape().size() == 0 && used == nullptr) return {};
   NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> set,
                         PreparedFor(*place, plan->impl(), used));
@@ -119,14 +129,14 @@ Status Model::Impl::PlanAndRun(const Shape& input, const StridedView& x, const P
 
 // Addresses differ from call to call, so nothing is recorded.
 Status Model::Impl::RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
-                             const StridedView& x, float* y) {
+                             const StridedView& x, float* const* y) {
   const RunLayout layout = plan.LayoutOf(plan.backend->Threads());
   NINC_ASSIGN_OR_RETURN(const ArenaPool::Lease arena, place.arenas.Acquire(layout.bytes));
   const RunArguments run{.x = x,
                          .prepared = &prepared,
                          .arena = arena.data(),
                          .workspace = plan.WorkspaceIn(arena.data(), layout),
-                         .y = y};
+                         .outputs = y};
   const Status run_status = Execute(plan.kernels, {plan.program, plan.layout, arena.stream(), run});
   // After an error, too: what was queued before it still writes to y.
   NINC_RETURN_IF_ERROR(arena.stream().Synchronize());
@@ -211,12 +221,37 @@ Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
   });
 }
 
+Result<std::vector<Shape>> Model::OutputShapes(const Shape& input,
+                                               std::span<const NodeId> outputs) {
+  return CatchOutOfMemory("shapes", [&]() -> Result<std::vector<Shape>> {
+    if (outputs.empty()) outputs = graph().outputs();
+    const PlanOptions options = impl_->Resolve(Impl::OptionsFor(outputs));
+    const std::shared_ptr<Placement> place = impl_->placement();
+    const PlanKey key = KeyOf(*place, input, options, ChosenTarget());
+    if (const auto plan = place->plans.Find(key)) return plan->output_shapes();
+    NINC_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, graph().InferShapes(input, outputs));
+    std::vector<Shape> of_outputs;
+    for (NodeId output : outputs) of_outputs.push_back(shapes[output]);
+    return of_outputs;
+  });
+}
+
 Status Model::Run(const Shape& input, const StridedView& x, float* y, NodeId output,
                   ModelState* used) {
   return CatchOutOfMemory("run", [&]() -> Status {
     NINC_RETURN_IF_ERROR(CheckInput(input, x));
     NINC_RETURN_IF_ERROR(CheckResult(input, y));
-    return impl_->PlanAndRun(input, x, {}, y, output, used);
+    return impl_->PlanAndRun(input, x, {}, &y, {.output = output}, used);
+  });
+}
+
+Status Model::RunOutputs(const Shape& input, const StridedView& x, std::span<float* const> y,
+                         std::span<const NodeId> outputs) {
+  return CatchOutOfMemory("run", [&]() -> Status {
+    NINC_RETURN_IF_ERROR(CheckInput(input, x));
+    if (outputs.empty()) outputs = graph().outputs();
+    NINC_RETURN_IF_ERROR(CheckResults(input, outputs.size(), y));
+    return impl_->PlanAndRun(input, x, {}, y.data(), Impl::OptionsFor(outputs));
   });
 }
 
@@ -224,25 +259,42 @@ Status Model::RunPictures(const Shape& input, const Pictures& pictures, float* y
   return CatchOutOfMemory("run", [&]() -> Status {
     NINC_RETURN_IF_ERROR(CheckPictures(input, pictures));
     NINC_RETURN_IF_ERROR(CheckResult(input, y));
-    return impl_->PlanAndRun(input, {}, pictures, y, output);
+    return impl_->PlanAndRun(input, {}, pictures, &y, {.output = output});
   });
 }
 
 Result<DeviceResult> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
                                         NodeId output) {
-  return CatchOutOfMemory("run", [&]() -> Result<DeviceResult> {
+  NINC_ASSIGN_OR_RETURN(std::vector<DeviceResult> y,
+                        RunOutputsOnDevice(input, x, stream, {&output, 1}));
+  return std::move(y.front());
+}
+
+Result<std::vector<DeviceResult>> Model::RunOutputsOnDevice(const Shape& input,
+                                                            const StridedView& x, uint64_t stream,
+                                                            std::span<const NodeId> outputs) {
+  return CatchOutOfMemory("run", [&]() -> Result<std::vector<DeviceResult>> {
     NINC_RETURN_IF_ERROR(CheckInput(input, x));
+    if (outputs.empty()) outputs = graph().outputs();
     const std::shared_ptr<Placement> place = impl_->placement();
-    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
-                          impl_->PlanFor(*place, input, {.output = output}, ChosenTarget()));
-    const auto bytes = static_cast<size_t>(plan->output_shape().size()) * sizeof(float);
+    NINC_ASSIGN_OR_RETURN(
+        const std::shared_ptr<const Plan> plan,
+        impl_->PlanFor(*place, input, Impl::OptionsFor(outputs), ChosenTarget()));
     if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
-    DeviceResult y{place->backend, {}};
-    NINC_ASSIGN_OR_RETURN(y.memory, place->backend->AllocateTemporary("output", bytes));
-    if (bytes == 0) return y;
+    std::vector<DeviceResult> y;
+    std::vector<float*> addresses;
+    for (const Shape& shape : plan->output_shapes()) {
+      const auto bytes = static_cast<size_t>(shape.size()) * sizeof(float);
+      DeviceResult result{place->backend, {}};
+      NINC_ASSIGN_OR_RETURN(result.memory, place->backend->AllocateTemporary("output", bytes));
+      addresses.push_back(result.memory.as());
+      y.push_back(std::move(result));
+    }
+    if (plan->output_shape().size() == 0) return y;  // of no pictures, and so are the others
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
                           impl_->PreparedFor(*place, plan->impl()));
-    NINC_RETURN_IF_ERROR(impl_->RunThere(*place, plan->impl(), *prepared, x, y.memory.as()));
+    NINC_RETURN_IF_ERROR(
+        impl_->RunThere(*place, plan->impl(), *prepared, x, addresses.data()));
     place->Trim(impl_->cache_limit);
     return y;
   });

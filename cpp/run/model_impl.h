@@ -66,17 +66,20 @@ struct NINC_LOCAL Model::Impl {
   // An inference plan's weights, as of now. used: where not null, gets the state they are of.
   Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan,
                                                          ModelState* used = nullptr);
-  // x, or pictures where they are not null, and y in the caller's memory.
+  // What gives the values of these nodes; where there are none, the graph's main output.
+  static PlanOptions OptionsFor(std::span<const NodeId> outputs);
+  // x, or pictures where they are not null, and y in the caller's memory: one array for each of the
+  // plan's outputs.
   Status Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
-             const StridedView& x, const Pictures& pictures, float* y);
+             const StridedView& x, const Pictures& pictures, float* const* y);
   // Finds plan and weights, then Run.
-  Status PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures, float* y,
-                    NodeId output, ModelState* used = nullptr);
+  Status PlanAndRun(const Shape& input, const StridedView& x, const Pictures& pictures,
+                    float* const* y, const PlanOptions& options, ModelState* used = nullptr);
   // With the state's lock held.
   ModelState StateNow();
   // x and y in the device's memory.
   Status RunThere(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,
-                  const StridedView& x, float* y);
+                  const StridedView& x, float* const* y);
 };
 
 // Whether an array may be an extra of a file.

@@ -20,6 +20,7 @@ size_t PlanCache::Hash::operator()(const PlanKey& key) const {
   if (options.frozen.numbers() != nullptr) {
     for (int32_t number : *options.frozen.numbers()) add(number);
   }
+  for (NodeId node : options.more_outputs.nodes()) add(node);
   return hash;
 }
 

@@ -51,12 +51,13 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
     )
     from .explanation import Explanation as Explanation, explain as explain
     from .formats.caffe.reader import load_caffe as load_caffe
+    from .formats.load import load as load
     from .formats.onnx_files.reader import load_onnx as load_onnx
     from .formats.torch_files.read import load_torch as load_torch
     from .formats.weights import LoadedWeights as LoadedWeights
     from .inference.evaluation import Evaluation as Evaluation
     from .inference.plan import Plan as Plan
-    from .network import Network as Network, load as load
+    from .network import Network as Network
     from .training import augment as augment, averages as averages, schedules as schedules
     from .training.optim import SGD as SGD
     from .training.record.history import History as History
@@ -77,12 +78,13 @@ _HOMES = {
     "OutOfMemoryError Remark ShapeError",
     "explanation": "Explanation explain",
     "formats.caffe.reader": "load_caffe",
+    "formats.load": "load",
     "formats.onnx_files.reader": "load_onnx",
     "formats.torch_files.read": "load_torch",
     "formats.weights": "LoadedWeights",
     "inference.evaluation": "Evaluation",
     "inference.plan": "Plan",
-    "network": "Network load",
+    "network": "Network",
     "training.optim": "SGD",
     "training.record.history": "History",
     "training.trainer": "Trainer",

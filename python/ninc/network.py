@@ -18,12 +18,13 @@ from .errors import ArgumentError, ShapeError
 from .formats import metadata
 from .formats.head import with_new_head
 from .formats.held_out import HeldOut
-from .formats.model_file import load_model, pickled, save_model, unpickled
+from .formats.model_file import pickled, save_model, unpickled
 from .formats.onnx_export.export import export_onnx
 from .formats.weights import LoadedWeights, load_weights
 from .inference.class_maps import class_maps
 from .inference.evaluation import Evaluation, evaluate
 from .inference.least_size import least_told, size_told
+from .inference.outputs import outputs
 from .inference.plan import Plan, image_shape
 from .inference.predict import Pictures, predict, predict_each, squeezed
 from .inference.summary import summary
@@ -130,8 +131,9 @@ class Network:
 
         x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too.
 
-        Returns N×classes where each output map is one number, else N×C'×H'×W'. Raises ShapeError
-        with the name of the layer that x does not fit.
+        Returns N×classes where each output map is one number, else N×C'×H'×W'; of a network with
+        several outputs the first, see `outputs`. Raises ShapeError with the name of the layer that
+        x does not fit.
 
         An array of another library in the CPU's memory, such as a torch tensor, is read there, too,
         by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked values are a
@@ -148,6 +150,23 @@ class Network:
         except ShapeError as error:
             raise self._told(error, x) from None
         return squeezed(y)
+
+    def outputs(self, x: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """What several layers give, computed in one pass in inference mode: name -> array.
+
+            both = net.outputs(x)                        # of a network with several outputs
+            features = net.outputs(x, ["gap"])["gap"]    # inside a network
+
+        x: as of `net(x)`, which gives the first of the network's outputs alone.
+        names: of layers, as `net.graph` has them; where there are none, the network's outputs.
+        Returns N×C where each map is one number, else N×C×H×W, as `net(x)` does; for an array in a
+        GPU's memory a `DeviceArray` each. Raises ArgumentError for a name that is no layer's, and
+        ShapeError as `net(x)` does.
+        """
+        try:
+            return outputs(self.core, x, names)
+        except ShapeError as error:
+            raise self._told(error, x) from None
 
     def predict(self, images: Pictures, batch_size: int = 64) -> Floats:
         """Class probabilities of pictures: N×classes float32, each row's sum 1.
@@ -381,19 +400,3 @@ class Network:
     def __repr__(self) -> str:
         layers = len(self.graph) - 1  # the input is none
         return f"<Network of {layers} layers, {self.num_parameters:,} parameters>"
-
-
-def load(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> Network:
-    """The network in a file that `Network.save` wrote, or in a trainer's checkpoint.
-
-    path: the file's name; or the file's content, as bytes, bytearray or memoryview; or a file
-        object that is open for reading bytes, such as a member of a zip archive, a pipe or
-        `io.BytesIO`, which is read from where it stands to its end and is not closed.
-
-    Raises FileError where it cannot be read, which is also Python's FileNotFoundError,
-    PermissionError or IsADirectoryError where it is one of these; ModelError where it holds no
-    whole network; OutOfMemoryError where there is no memory for it, also where a pipe does not end;
-    ArgumentError for what is no path, no bytes and no file object open for bytes. What a file
-    object's own `read` raises is passed on.
-    """
-    return Network(load_model(path))

@@ -101,10 +101,12 @@ std::vector<int64_t> LastDims(const Shape& shape, size_t count) {
   return {four.end() - static_cast<std::ptrdiff_t>(count), four.end()};
 }
 
-py::array Binary(const std::string& name, const py::object& a_object, const py::object& b_object) {
-  const py::array a = AnyFloats(a_object, name, "a"), b = AnyFloats(b_object, name, "b");
+// a_name, b_name: what messages call the two.
+py::array Binary(const std::string& name, const py::object& a_object, const py::object& b_object,
+                 const char* a_name, const char* b_name) {
+  const py::array a = AnyFloats(a_object, name, a_name), b = AnyFloats(b_object, name, b_name);
   const std::vector<int64_t> a_dims = Dims(a), b_dims = Dims(b);
-  const Shape a_shape = FourOf(name, "a", a_dims), b_shape = FourOf(name, "b", b_dims);
+  const Shape a_shape = FourOf(name, a_name, a_dims), b_shape = FourOf(name, b_name, b_dims);
   const Result<Shape> shape = BroadcastShape(a_shape, b_shape);
   if (!shape.ok()) {
     Check(InvalidShape(name + ": expected two shapes that are the same but for sizes of 1, got " +
@@ -183,7 +185,8 @@ void DefineElementwise(py::module_& module) {
   module.def("elementwise", &Elementwise, arg("name"), arg("x"), arg("a") = 0.0f, arg("b") = 0.0f);
   module.def("elementwise_backward", &ElementwiseBackward, arg("name"), arg("dy"), arg("v"),
              arg("a") = 0.0f, arg("b") = 0.0f);
-  module.def("binary", &Binary, arg("name"), arg("a"), arg("b"));
+  module.def("binary", &Binary, arg("name"), arg("a"), arg("b"), arg("a_name") = "a",
+             arg("b_name") = "b");
   module.def("sum_to", &SumTo, arg("name"), arg("dy"), arg("shape"), arg("factor") = 1.0f);
   module.def("prelu", &PRelu, arg("x"), arg("slope"));
   module.def("prelu_backward", &PReluBackward, arg("dy"), arg("x"), arg("slope"));

@@ -155,13 +155,19 @@ std::string ChoiceTable(const Plan::Impl& plan) {
          Table(rows, {false, false, false, false, true, false, true});
 }
 
+std::string AllOf(const std::vector<Shape>& shapes) {
+  std::string text;
+  for (const Shape& shape : shapes) text += (text.empty() ? "" : " and ") + shape.ToString();
+  return text;
+}
+
 }  // namespace
 
 std::string Plan::Describe() const {
   const bool training = options().mode == Mode::kTraining;
   const bool here = impl_->backend->SharesMemory();  // the processor, with threads
   std::string text = std::string(training ? "training" : "inference") + ", input " +
-                     input_shape().ToString() + ", output " + output_shape().ToString() + ", " +
+                     input_shape().ToString() + ", output " + AllOf(output_shapes()) + ", " +
                      Name(options().precision) + " on " + std::string(impl_->backend->name()) +
                      (here ? " (" + std::string(TargetName(impl_->target)) + ")" : "") + "\n";
   std::vector<Row<kStepColumns>> rows{

@@ -54,7 +54,7 @@ RunLayout Plan::Impl::LayoutOf(int threads) const {
     if (options.mode == Mode::kInference) {
       run.scale = place(static_cast<size_t>(input.c) * sizeof(float));
       run.shift = place(static_cast<size_t>(input.c) * sizeof(float));
-      run.output = place(static_cast<size_t>(program.output_shape.size()) * sizeof(float));
+      run.outputs = place(program.output_bytes);
     }
   }
   return run;
@@ -106,7 +106,8 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
 Plan::Plan(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Plan::~Plan() = default;
 const Shape& Plan::input_shape() const { return impl_->input; }
-const Shape& Plan::output_shape() const { return impl_->program.output_shape; }
+const Shape& Plan::output_shape() const { return output_shapes().front(); }
+const std::vector<Shape>& Plan::output_shapes() const { return impl_->program.output_shapes; }
 const PlanOptions& Plan::options() const { return impl_->options; }
 double Plan::Flops() const { return impl_->flops; }
 size_t Plan::ArenaBytes() const { return impl_->layout.bytes; }

@@ -18,7 +18,7 @@ namespace ninc {
 // Where the parts of one run's memory begin: the arena comes first, then scratch memory, then the
 // caller's arrays where the backend cannot read them where they are.
 struct RunLayout {
-  size_t workspace = 0, input = 0, scale = 0, shift = 0, output = 0, bytes = 0;
+  size_t workspace = 0, input = 0, scale = 0, shift = 0, outputs = 0, bytes = 0;
   int threads = 1;
 };
 

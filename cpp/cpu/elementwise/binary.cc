@@ -132,20 +132,29 @@ void Binary(BinaryFunction function, const Broadcast& loops, const float* a, con
   const int64_t inner = loops.inner();
   WithBinary(function, [&](auto f) HWY_ATTR {
     const auto block = [&](int64_t begin, int64_t end) HWY_ATTR {
-      for (int64_t i = begin; i < end;) {
-        int64_t row = i / inner, a_at = 0, b_at = 0;
-        const int64_t first = i % inner, count = std::min(inner - first, end - i);
-        for (int loop = Broadcast::kLoops - 2; loop >= 0; --loop) {
-          const int64_t at = row % loops.count[loop];
-          row /= loops.count[loop];
-          a_at += at * loops.a[loop];
-          b_at += at * loops.b[loop];
-        }
-        const int64_t a_step = loops.a[Broadcast::kLoops - 1],
-                      b_step = loops.b[Broadcast::kLoops - 1];
-        Stretch(f, count, a + a_at + first * a_step, a_step, b + b_at + first * b_step, b_step,
-                y + i);
+      constexpr int kOuter = Broadcast::kLoops - 1;
+      const int64_t a_step = loops.a[kOuter], b_step = loops.b[kOuter];
+      int64_t at[kOuter];  // where in each of the outer loops the row is
+      const float *a_row = a, *b_row = b;
+      for (int64_t loop = kOuter - 1, row = begin / inner; loop >= 0; --loop) {
+        at[loop] = row % loops.count[loop];
+        row /= loops.count[loop];
+        a_row += at[loop] * loops.a[loop];
+        b_row += at[loop] * loops.b[loop];
+      }
+      int64_t first = begin % inner;
+      for (int64_t i = begin; i < end; first = 0) {
+        const int64_t count = std::min(inner - first, end - i);
+        Stretch(f, count, a_row + first * a_step, a_step, b_row + first * b_step, b_step, y + i);
         i += count;
+        for (int loop = kOuter - 1; loop >= 0; --loop) {
+          a_row += loops.a[loop];
+          b_row += loops.b[loop];
+          if (++at[loop] < loops.count[loop]) break;
+          a_row -= loops.count[loop] * loops.a[loop];
+          b_row -= loops.count[loop] * loops.b[loop];
+          at[loop] = 0;
+        }
       }
     };
     ParallelBlocks(threads, loops.outer() * inner, kElementBlock, block);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -159,25 +160,33 @@ class NINC_API Graph {
  public:
   // Adds a node after existing ones; checks arity, attributes and the name.
   Result<NodeId> Add(std::string name, Op op, std::vector<NodeId> inputs);
-  // The node whose value the network returns; the last one unless set.
-  Status SetOutput(NodeId node);
+  // The nodes whose values the network returns, none of them twice; the last one unless set. The
+  // first is the network's main output, which is trained, turned into classes and explained.
+  Status SetOutputs(std::vector<NodeId> nodes);
+  Status SetOutput(NodeId node) { return SetOutputs({node}); }
 
   const std::vector<Node>& nodes() const { return nodes_; }
   const Node& node(NodeId id) const;         // one without a name for a number that is no node's
-  NodeId output() const { return output_; }  // -1 where there are no nodes
+  const std::vector<NodeId>& outputs() const { return outputs_; }  // none where there are no nodes
+  NodeId output() const { return outputs_.empty() ? -1 : outputs_.front(); }  // the main one
   Result<NodeId> Find(std::string_view name) const;
   // "conv2 (Conv2d)", as messages name it; "node 99" for a number that is no node's.
   std::string Label(NodeId id) const;
 
   // Parameters in order of appearance, then buffers likewise.
   std::vector<ParameterSpec> ParameterSpecs() const;
-  // For each node, whether the value of `output` depends on it (or is it); false for all where
-  // `output` is no node.
-  std::vector<bool> NeededFor(NodeId output) const;
+  // For each node, whether the value of one of `outputs` depends on it (or is it); a number that is
+  // no node's needs none.
+  std::vector<bool> NeededFor(std::span<const NodeId> outputs) const;
+  std::vector<bool> NeededFor(NodeId output) const { return NeededFor({&output, 1}); }
   // Output shapes for one input shape, or which layer it does not fit:
   // "conv2 (Conv2d): expected 96 input channels, got 3 (input shape 1×3×32×32)".
-  // With `output`, of the nodes that it needs alone; the others' shapes are empty. -1: of all.
-  Result<std::vector<Shape>> InferShapes(const Shape& input, NodeId output = -1) const;
+  // With `outputs`, of the nodes that these need alone; the others' shapes are empty. None: of all.
+  Result<std::vector<Shape>> InferShapes(const Shape& input,
+                                         std::span<const NodeId> outputs = {}) const;
+  Result<std::vector<Shape>> InferShapes(const Shape& input, NodeId output) const {  // -1: of all
+    return output == -1 ? InferShapes(input) : InferShapes(input, {&output, 1});
+  }
   // How many channels the network takes: what its Input says, else what the first layers that read
   // the input take. InvalidArgument where any number will do, as for pools alone, or where only a
   // flattened map tells, whose features are channels × height × width.
@@ -187,8 +196,8 @@ class NINC_API Graph {
   Result<int64_t> OutputChannels() const;
 
   // {"nodes": [{"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, ...}],
-  //  "output": "gap"}. Nodes stand after their inputs; "output" may be left out, as may any field
-  // whose default serves. A node's fields are the members of its operation's struct; those of
+  //  "output": "gap", "other_outputs": ["conv4"]}. Nodes stand after their inputs; the outputs may
+  // be left out, as may any field whose default serves. A node's fields are the members of its operation's struct; those of
   // height and width stand in one list, "kernel_size": [h, w], and a Conv2d's padding is
   // [top, left, bottom, right].
   std::string ToJson() const;
@@ -201,8 +210,8 @@ class NINC_API Graph {
 
   std::vector<Node> nodes_;
   std::map<std::string, NodeId, std::less<>> ids_;
-  NodeId output_ = -1;
-  bool output_chosen_ = false;
+  std::vector<NodeId> outputs_;
+  bool outputs_chosen_ = false;
 };
 
 }  // namespace ninc

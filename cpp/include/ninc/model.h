@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -102,12 +103,21 @@ class NINC_API Model {
   Result<Shape> OutputShape(const Shape& input, NodeId output = -1);
   Status Run(const Shape& input, const StridedView& x, float* y, NodeId output = -1,
              ModelState* used = nullptr);
-  // The same for pictures, which become floats where the network runs.
+  // y[i] = the value of outputs[i], computed in one pass; without outputs, of those of the graph,
+  // all of them. y[i] holds OutputShapes(...)[i].size() floats.
+  Result<std::vector<Shape>> OutputShapes(const Shape& input,
+                                          std::span<const NodeId> outputs = {});
+  Status RunOutputs(const Shape& input, const StridedView& x, std::span<float* const> y,
+                    std::span<const NodeId> outputs = {});
+  // As Run for pictures, which become floats where the network runs.
   Status RunPictures(const Shape& input, const Pictures& pictures, float* y, NodeId output = -1);
   // The same for x in the memory of the device the network runs on, written by another library
   // whose `stream` may still be at it (see Backend::Borrow). The result stays there.
   Result<DeviceResult> RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
                                    NodeId output = -1);
+  Result<std::vector<DeviceResult>> RunOutputsOnDevice(const Shape& input, const StridedView& x,
+                                                       uint64_t stream,
+                                                       std::span<const NodeId> outputs = {});
 
   // From now on runs and trains on "cpu" or "cuda"; runs under way end where they began.
   Status MoveTo(std::string_view device);

@@ -82,6 +82,27 @@ NINC_API ninc_status ninc_model_output_shape(ninc_model* model, const int64_t in
 NINC_API ninc_status ninc_model_run(ninc_model* model, const int64_t input_shape[4], const float* x,
                                     float* y, size_t capacity);
 
+/* How many outputs the network has. Nearly all have one; of several the first is what all other
+ * functions take for the network's output. */
+NINC_API ninc_status ninc_model_num_outputs(const ninc_model* model, int64_t* outputs);
+
+/* The name of the layer that gives output `index`, counted from 0. Valid as long as the model. */
+NINC_API ninc_status ninc_model_output_name(const ninc_model* model, int64_t index,
+                                            const char** name);
+
+/* N, C, H, W of what the layer of this name gives for an input of N, C, H, W. */
+NINC_API ninc_status ninc_model_layer_shape(ninc_model* model, const char* layer,
+                                            const int64_t input_shape[4], int64_t shape[4]);
+
+/* What `count` layers of the network give, outputs or inner ones, computed in one pass; layers that
+ * none of these needs are not computed.
+ *   x: as for ninc_model_run
+ *   layers: their names, `count` of them
+ *   y: for each, room for `capacities[i]` floats, at least its shape's product, written N×C×H×W */
+NINC_API ninc_status ninc_model_run_layers(ninc_model* model, const int64_t input_shape[4],
+                                           const float* x, size_t count, const char* const* layers,
+                                           float* const* y, const size_t* capacities);
+
 /* Ends the calls of this model that compute now, on other threads: they return NINC_CANCELLED
  * within some milliseconds, and what they were to write is undefined. Later calls are not
  * concerned. */

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,24 @@ class ParameterSet {
   std::shared_ptr<const std::vector<int32_t>> numbers_;
 };
 
+// Nodes in a certain order. Copies share them, likewise.
+class NodeList {
+ public:
+  NodeList() = default;
+  explicit NodeList(std::vector<NodeId> nodes) {
+    if (!nodes.empty()) nodes_ = std::make_shared<const std::vector<NodeId>>(std::move(nodes));
+  }
+  std::span<const NodeId> nodes() const {
+    return nodes_ == nullptr ? std::span<const NodeId>() : std::span(*nodes_);
+  }
+  friend bool operator==(const NodeList& a, const NodeList& b) {
+    return a.nodes_ == b.nodes_ || std::ranges::equal(a.nodes(), b.nodes());
+  }
+
+ private:
+  std::shared_ptr<const std::vector<NodeId>> nodes_;
+};
+
 struct PlanOptions {
   Mode mode = Mode::kInference;
   NodeId output = -1;            // -1: the graph's output; Plan::options() has its number
@@ -60,6 +79,8 @@ struct PlanOptions {
   // sake. A batch norm whose running statistics are among them normalises by these; its weight and
   // bias must be among them too, as Trainer::SetFrozen sees to.
   ParameterSet frozen = {};
+  // Inference only: nodes whose values are returned behind that of `output`, in the same pass.
+  NodeList more_outputs = {};
   bool operator==(const PlanOptions&) const = default;
 };
 
@@ -67,7 +88,8 @@ class NINC_API Plan {
  public:
   ~Plan();
   const Shape& input_shape() const;
-  const Shape& output_shape() const;
+  const Shape& output_shape() const;  // the first
+  const std::vector<Shape>& output_shapes() const;
   const PlanOptions& options() const;
   double Flops() const;        // convolutions counted as direct; training: all three passes
   size_t ArenaBytes() const;   // one run's activations, gradients and, in training, packed weights

@@ -57,12 +57,12 @@ struct Gradient<step::PRelu> {
     to.Emit(backward);
     if (passes) to.Contribute(forward.x, backward.dx);
     if (!trained) return;
+    // Summed over rows first, which all threads share.
     const ValueId dslope = to.ParameterGradient(forward.slope);
-    if (to.shape(forward.slope).c == to.shape(forward.x).c) {
-      to.Emit(step::ActivationBackward{{}, backward.terms, kNoValue, kNoValue, dslope});
-    } else {
-      to.Emit(step::SumTo{1.0f, backward.terms, dslope});
-    }
+    const bool is_one = to.shape(forward.slope).c != to.shape(forward.x).c;
+    const ValueId row = is_one ? to.Row(to.shape(forward.x).c) : dslope;
+    to.Emit(step::ActivationBackward{{}, backward.terms, kNoValue, kNoValue, row});
+    if (is_one) to.Emit(step::SumTo{1.0f, row, dslope});
   }
 };
 template <>

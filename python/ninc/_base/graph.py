@@ -75,13 +75,18 @@ class Nodes(Sequence[Node]):
     """The nodes of a network; each stands after those that it takes its inputs from.
 
     nodes: all of them, a tuple; the first is the input.
-    output: the node that gives the network's output.
+    output: the node that gives the network's output; of several, the first.
+    outputs: the nodes that give the network's outputs, mostly one.
 
     `graph[0]` is the first node and `graph["conv1"]` the one with this name.
     """
 
     nodes: tuple[Node, ...]
-    output: Node
+    outputs: tuple[Node, ...]
+
+    @property
+    def output(self) -> Node:
+        return self.outputs[0]
 
     @overload
     def __getitem__(self, index: int | str) -> Node: ...
@@ -103,7 +108,8 @@ class Nodes(Sequence[Node]):
 
     def __repr__(self) -> str:
         lines = "".join(f"  {node._line()}\n" for node in self.nodes)
-        return f"Nodes(\n{lines}  output: {self.output.name}\n)"
+        names = ", ".join(node.name for node in self.outputs)
+        return f"Nodes(\n{lines}  {'outputs' if len(self.outputs) > 1 else 'output'}: {names}\n)"
 
 
 def graph_of(model: _core.Model) -> Nodes:
@@ -113,7 +119,8 @@ def graph_of(model: _core.Model) -> Nodes:
     for name, shape, _ in model.specs():
         shapes.setdefault(name.rpartition(".")[0], {})[name] = tuple(shape)
     nodes = {entry["name"]: _node(entry, shapes.get(entry["name"], {})) for entry in graph["nodes"]}
-    return Nodes(tuple(nodes.values()), nodes[graph["output"]])
+    outputs = (graph["output"], *graph.get("other_outputs", ()))
+    return Nodes(tuple(nodes.values()), tuple(nodes[name] for name in outputs))
 
 
 def _node(entry: dict[str, Any], parameters: Mapping[str, tuple[int, ...]]) -> Node:

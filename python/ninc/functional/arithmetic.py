@@ -57,7 +57,8 @@ def mul(a: FloatsLike, b: FloatsLike) -> Floats:
 def mul_backward(dy: FloatsLike, a: FloatsLike, b: FloatsLike) -> tuple[Floats, Floats]:
     """da = dy * b, db = dy * a, each summed over what its operand has one of."""
     where = "mul_backward"
-    da, db = _core.binary(where, dy, b), _core.binary(where, dy, a)
+    da = _core.binary(where, dy, b, "dy", "b")
+    db = _core.binary(where, dy, a, "dy", "a")
     return _core.sum_to(where, da, np.shape(a)), _core.sum_to(where, db, np.shape(b))
 
 
@@ -69,7 +70,7 @@ def div(a: FloatsLike, b: FloatsLike) -> Floats:
 def div_backward(dy: FloatsLike, a: FloatsLike, b: FloatsLike) -> tuple[Floats, Floats]:
     """da = dy / b, db = -dy * a / b**2, each summed over what its operand has one of."""
     where = "div_backward"
-    da, y = _core.binary(where, dy, b), _core.binary(where, a, b)
+    da, y = _core.binary(where, dy, b, "dy", "b"), _core.binary(where, a, b)
     db = _core.binary("mul", da, y)
     return _core.sum_to(where, da, np.shape(a)), _core.sum_to(where, db, np.shape(b), -1.0)
 

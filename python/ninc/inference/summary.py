@@ -14,14 +14,18 @@ _HEADER = ("layer", "output", "parameters", "MMAC")
 
 
 def summary(model: _core.Model, input_shape: ImageShape) -> str:
-    """One row a layer; MMAC: millions of multiplications with an addition, a picture."""
+    """One row a layer; MMAC: millions of multiplications with an addition, a picture.
+
+    Where the network has several outputs, their names stand below.
+    """
     sizes: Counter[str] = Counter()  # node -> how many numbers are trained
     for name, dims, trainable in model.specs():
         if trainable:
             sizes[name.rpartition(".")[0]] += math.prod(dims)
     rows = []
     total = 0
-    for node in graph_of(model):
+    graph = graph_of(model)
+    for node in graph:
         output = model.output_shape(input_shape, node.name)
         multiplications = _multiplications(node, output)
         total += multiplications
@@ -34,7 +38,8 @@ def summary(model: _core.Model, input_shape: ImageShape) -> str:
             )
         )
     rows.append(("total", "", f"{sum(sizes.values()):,}", f"{total / 1e6:,.2f}"))
-    return _table(rows)
+    names = ", ".join(node.name for node in graph.outputs)
+    return _table(rows) + (f"\noutputs: {names}" if len(graph.outputs) > 1 else "")
 
 
 def _multiplications(node: Node, output: ImageShape) -> int:

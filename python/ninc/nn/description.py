@@ -39,6 +39,8 @@ class Node:
 class Description:
     """The nodes of a network in order; every node stands after its inputs."""
 
+    # A pickle from before there were several outputs has none of them.
+    other_outputs: tuple[str, ...] = ()
     # What is known of the nodes' channels. A pickle from before they were looked at has none.
     _known: Channels | None = None
 
@@ -99,6 +101,8 @@ class Description:
         root: dict[str, Any] = {"nodes": [node.to_json() for node in self.nodes]}
         if self.output is not None:
             root["output"] = self.output
+        if self.other_outputs:
+            root["other_outputs"] = list(self.other_outputs)
         return json.dumps(root)
 
     def _free_name(self, stem: str, counts: dict[str, int]) -> str:

@@ -34,7 +34,7 @@ class Graph(Network):
         b = graph.add(nn.Conv2d(16, 16, 3, padding=1), a, name="second")
         graph.add(nn.ReLU(), graph.add(nn.Add(), a, b))
 
-    The network returns the value of the layer added last, unless `set_output` chose another. It
+    The network returns the value of the layer added last, unless `set_output` chose others. It
     may be run at any point and added to afterwards: weights, preprocessing and class names stay. A
     trainer made before still trains the network as it was then. Several threads may add to one
     graph, and use it meanwhile.
@@ -71,10 +71,19 @@ class Graph(Network):
             self._changes += 1
         return Value(self, last)
 
-    def set_output(self, value: Value | str) -> None:
-        """Makes the network return this value."""
+    def set_output(self, value: Value | str, *more: Value | str) -> None:
+        """Makes the network return this value, and `Network.outputs` the rest beside it.
+
+        The first is what `net(x)` gives, what is trained, turned into classes and explained. Raises
+        ArgumentError for a value given twice, or of another graph.
+        """
         with making:
-            self._description.output = self._name_of(value)
+            names = [self._name_of(one) for one in (value, *more)]
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ArgumentError(f"set_output: {twice[0]!r} is given twice")
+            self._description.output, *others = names
+            self._description.other_outputs = tuple(others)
             self._changes += 1
 
     @property

@@ -43,7 +43,7 @@ Outcome Execute(const Model& model, const Network& network, Program program, boo
   for (size_t i = 0; i < model.specs().size(); ++i) tensors.push_back(model.parameter(i));
   DeviceTensors parameters(std::move(tensors));
   const std::vector<float> x = Random(network.input.size(), 7);
-  const std::vector<int64_t> labels = Labels(network.input.n, program.output_shape.c);
+  const std::vector<int64_t> labels = Labels(network.input.n, program.output_shapes[0].c);
   StepState state{.key = {kSeed, kStep}};
   RunArguments run;
   run.x = View(network.input, x);

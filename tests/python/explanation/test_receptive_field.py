@@ -47,7 +47,7 @@ def test_every_layer_is_known():
     }
     assert ops == known - {"GeluTanh"}  # GELU's, where that is told so
     unfold = Node("y", "Unfold", {}, ("x",), {})
-    graph = Nodes((Node("x", "Input", {}, (), {}), unfold), unfold)
+    graph = Nodes((Node("x", "Input", {}, (), {}), unfold), (unfold,))
     with pytest.raises(ninc.ArgumentError, match=r"y \(Unfold\): nobody has said"):
         centres(graph, "y", 3, 3)
 

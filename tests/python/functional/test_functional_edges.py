@@ -173,3 +173,14 @@ def test_long_sums_of_one_sign():
         np.testing.assert_allclose(db, 0.1 * x.size / db.size, rtol=1e-6)
     dx, dslope = F.prelu_backward(x, -x, np.ones(1, np.float32))
     np.testing.assert_allclose(dslope, -0.01 * x.size, rtol=1e-6)
+
+
+def test_messages_call_operands_what_their_function_does():
+    x = np.ones((2, 3), np.float32)
+    for backward in (F.mul_backward, F.div_backward):
+        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: dy must be float32"):
+            backward(x.astype(np.float64), x, x)
+        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: a must be float32"):
+            backward(x, x.astype(np.float64), x)
+        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: b must be float32"):
+            backward(x, x, x.astype(np.float64))

@@ -210,6 +210,10 @@ expected = net(between.numpy())
 assert (net(ByInterface(between)).numpy() == expected).all()
 assert (net(ByDlpack(between)).numpy() == expected).all()
 assert (net(between).numpy() == expected).all()
+inner = [node.name for node in net.graph][1:4]
+here = net.outputs(x, inner)
+for name, value in net.outputs(memory, inner).items():
+    assert (value.numpy() == here[name]).all()
 doubles, picture = Memory(x.astype(np.float64)), Memory(x[0])
 refused(ninc.errors.DTypeError, "network: x must be float32", doubles)
 refused(ninc.ShapeError, "network: x must be N×C×H×W", picture)

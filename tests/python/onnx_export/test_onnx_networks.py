@@ -178,3 +178,46 @@ def test_a_network_of_a_file_or_with_a_new_head(tmp_path):
     x = np.random.default_rng(0).standard_normal((2, 1, 28, 28), np.float32)
     network.precision = "strict"
     assert_close(answer(session, x), network(x))
+
+
+# ---- Several outputs -----------------------------------------------------------------------------
+
+
+def several(*names):
+    """A network of which these layers are the outputs."""
+    graph = nn.Graph(seed=2)
+    stem = graph.add(nn.Conv2d(3, 8, 3, padding=1), graph.input(), name="stem")
+    maps = graph.add(nn.ReLU(), stem, name="maps")
+    mean = graph.add(nn.GlobalAvgPool2d(), maps, name="mean")
+    same = graph.add(nn.Dropout(), mean, name="same")
+    graph.add(nn.Linear(8, 5), same, name="scores")
+    graph.set_output(*names)
+    return graph
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("scores", "maps"),
+        ("mean", "scores", "stem"),
+        ("mean", "same"),
+        ("same", "mean", "scores"),
+        ("scores", "x", "same"),
+        ("maps", "mean", "stem", "same", "scores"),
+    ],
+)
+def test_several_outputs(names):
+    network = several(*names)
+    network.precision = "strict"
+    model = exported(network)
+    assert [value.name for value in model.graph.output] == list(names)
+    session = session_of(model)
+    for shape in ((2, 3, 6, 9), (1, 3, 5, 4)):
+        x = np.random.default_rng(3).standard_normal(shape, np.float32)
+        found = dict(zip(names, session.run(None, {"x": x})))
+        for name, value in network.outputs(x).items():
+            assert_close(found[name], value)
+    again = ninc.load_onnx(model.SerializeToString()).outputs(x)
+    assert [name for name in again if name != "x"] == [name for name in names if name != "x"]
+    for value, expected in zip(again.values(), network.outputs(x).values()):
+        np.testing.assert_allclose(value, expected, atol=1e-5)

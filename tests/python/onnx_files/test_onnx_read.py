@@ -13,7 +13,7 @@ onnx = pytest.importorskip("onnx", reason="the package onnx reads ONNX files")
 import ninc  # noqa: E402
 from ninc import nn  # noqa: E402
 from support.command_line import ninc_command, printed  # noqa: E402
-from support.formats.onnx_models import model, node, nodes_of, random  # noqa: E402
+from support.formats.onnx_models import load, model, node, nodes_of, random  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
 
@@ -237,3 +237,45 @@ def test_the_package_is_imported_when_it_is_needed():
     code = "import sys, ninc; ninc.load_onnx; print('onnx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n"
+
+
+def test_several_outputs_have_their_own_names():
+    """Also where one value goes by two names, and one is scaled and shifted last."""
+    made = model(
+        [
+            node("Conv", "x w", "c", "conv", pads=[1, 1, 1, 1]),
+            node("Relu", "c", "r", "relu"),
+            node("Mul", "r two", "m", "mul"),
+            node("Add", "m two", "shifted", "add"),
+            node("Identity", "r", "again", "identity"),
+            node("GlobalAveragePool", "r", "mean", "pool"),
+        ],
+        [None, 3, 9, 8],
+        output="mean shifted r again",
+        w=random(6, 3, 3, 3),
+        two=np.float32(2),
+    )
+    network = load(made)
+    found = network.outputs(X)
+    assert list(found) == ["mean", "shifted", "r", "again"]
+    ort = pytest.importorskip("onnxruntime")
+    session = ort.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    for name, expected in zip(found, session.run(None, {"x": X})):
+        np.testing.assert_allclose(found[name].reshape(expected.shape), expected, atol=1e-4)
+    np.testing.assert_array_equal(found["mean"], network(X))
+
+
+def test_a_layer_that_is_an_output_keeps_its_own_value():
+    """What follows it may not become part of it."""
+    numbers = dict(w=random(4, 3, 1, 1), s=random(4, 1, 1))
+    made = model(
+        [node("Conv", "x w", "c"), node("Mul", "c s", "y")],
+        [2, 3, 5, 5],
+        output="y c",
+        **numbers,
+    )
+    x = random(2, 3, 5, 5)
+    found = load(made).outputs(x)
+    conv = np.einsum("kc,nchw->nkhw", numbers["w"][:, :, 0, 0], x)
+    np.testing.assert_allclose(found["c"], conv, atol=1e-5)
+    np.testing.assert_allclose(found["y"], conv * numbers["s"], atol=1e-5)

@@ -33,9 +33,9 @@ REFUSED = {
         [node("FusedConv", "x w", domain="com.microsoft")], dict(w=W),
         "node 1 (FusedConv): it is of com.microsoft, only ONNX's own operations are known",
     ),
-    "two outputs": (
-        [node("Relu", "x", "y"), node("Relu", "x", "z")], dict(output="y z"),
-        "it has 2 outputs, and a network has one: y, z",
+    "an output that is a constant": (
+        [node("Relu", "x", "y"), node("Identity", "w", "z")], dict(output="y z", w=W),
+        "z (output): it is a constant",
     ),
     "indices of a pool": (
         [node("MaxPool", "x", "p i", kernel_shape=[2, 2]), node("Cast", "i", "f", to=1),

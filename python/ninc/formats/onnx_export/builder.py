@@ -120,19 +120,26 @@ class Builder:
             self._turned[key] = Value(self.add(name, operator, inputs, **attributes), PIXEL, flat)
         return self._turned[key]
 
-    def give(self, value: Value, node: Node, inputs: Sequence[str]) -> Value:
-        """The network's output, under the name of its last node.
+    def give(self, outputs: Sequence[tuple[Value, Node]], source: str) -> list[Value]:
+        """The network's outputs, each under the name of its node. source: the input's tensor."""
+        given: list[Value] = []
+        renamed: dict[str, str] = {}
+        for value, node in outputs:
+            value = self.rows(value) if value.size == PIXEL else value
+            wanted, tensor = self.tensor(node), renamed.get(value.tensor, value.tensor)
+            if tensor == source or any(tensor == one.tensor for one in given):
+                tensor = self.add(wanted, "Identity", [tensor])  # which goes by another name, too
+            elif tensor != wanted:
+                # The last step is one after the node's own, or the node has none and it is one
+                # before.
+                names = {tensor: wanted, wanted: self.free_name(f"{node.name}/maps")}
+                self._rename(names)
+                renamed.update(names)
+                tensor = wanted
+            given.append(dataclasses.replace(value, tensor=tensor))
+        return given
 
-        inputs: tensors that come from outside, and keep their names.
-        """
-        value = self.rows(value) if value.size == PIXEL else value
-        wanted, given = self.tensor(node), value.tensor
-        if wanted == given:
-            return value
-        if given in inputs:  # no step gives it
-            return dataclasses.replace(value, tensor=self.add(wanted, "Identity", [given]))
-        # The last step is one after the node's own, or the node has none and it is one before.
-        names = {given: wanted, wanted: self.free_name(f"{node.name}/maps")}
+    def _rename(self, names: Mapping[str, str]) -> None:
         self.steps = [
             Step(
                 step.operator,
@@ -142,4 +149,3 @@ class Builder:
             )
             for step in self.steps
         ]
-        return dataclasses.replace(value, tensor=wanted)

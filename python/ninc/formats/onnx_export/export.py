@@ -56,7 +56,7 @@ def _written(onnx: ModuleType, model: _core.Model, opset: int) -> bytes:
     graph = graph_of(model)
     _check_known(graph)
     build = Builder(graph, parameters, opset)
-    output = _built(build, graph)
+    outputs = _built(build, graph)
     size = sum(array.nbytes for array in build.numbers.values())
     if size > LARGEST:
         raise ModelError(
@@ -70,7 +70,7 @@ def _written(onnx: ModuleType, model: _core.Model, opset: int) -> bytes:
             "place in an ONNX file; network.preprocessing and ninc's own file have them"
         )
     pictures = None if settings is None else settings.size
-    taken, given = _dims(model, graph, output, pictures)
+    taken, given = _dims(model, graph, outputs, pictures)
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     made = helper.make_model(
         helper.make_graph(
@@ -82,7 +82,10 @@ def _written(onnx: ModuleType, model: _core.Model, opset: int) -> bytes:
             ],
             "ninc",
             [helper.make_tensor_value_info(build.tensor(graph[0]), number, taken)],
-            [helper.make_tensor_value_info(output.tensor, number, given)],
+            [
+                helper.make_tensor_value_info(output.tensor, number, dims)
+                for output, dims in zip(outputs, given)
+            ],
             [onnx.numpy_helper.from_array(array, name) for name, array in build.numbers.items()],
         ),
         producer_name="ninc",
@@ -97,8 +100,8 @@ def _written(onnx: ModuleType, model: _core.Model, opset: int) -> bytes:
 
 
 def _needed(graph: Nodes) -> list[Node]:
-    """The nodes that lead to the output, in order; the input is always one."""
-    names = {graph.output.name, graph[0].name}
+    """The nodes that lead to the outputs, in order; the input is always one."""
+    names = {graph[0].name, *(node.name for node in graph.outputs)}
     for node in reversed(graph):
         if node.name in names:
             names.update(node.inputs)
@@ -118,23 +121,23 @@ def _check_known(graph: Nodes) -> None:
         )
 
 
-def _built(build: Builder, graph: Nodes) -> Value:
-    """Adds the steps of all nodes; returns the network's output."""
+def _built(build: Builder, graph: Nodes) -> list[Value]:
+    """Adds the steps of all nodes; returns the network's outputs."""
     source, *others = _needed(graph)
     values = {source.name: Value(build.tensor(source))}
     for node in others:
         inputs = [values[name] for name in node.inputs]
         values[node.name] = OPERATIONS[node.operation](build, node, inputs)
-    return build.give(values[graph.output.name], graph.output, [build.tensor(source)])
+    return build.give([(values[node.name], node) for node in graph.outputs], build.tensor(source))
 
 
 # ---- Shapes --------------------------------------------------------------------------------------
 
 
 def _dims(
-    model: _core.Model, graph: Nodes, output: Value, pictures: tuple[int, int] | None
-) -> tuple[Dims, Dims]:
-    """The dimensions of input and output; what may be any number has a name.
+    model: _core.Model, graph: Nodes, outputs: Sequence[Value], pictures: tuple[int, int] | None
+) -> tuple[Dims, list[Dims]]:
+    """The dimensions of input and outputs; what may be any number has a name.
 
     pictures: (H, W) as the preprocessing gives them. They are the input's where the layers tie the
         network to a size, which could be another only by chance.
@@ -143,18 +146,22 @@ def _dims(
     known = Channels().after(nodes)
     channels = known.of(graph[0].name)
     size: Dims = ("height", "width")
-    given: Dims = (
-        known.of(graph.output.name) or "channels_out",
-        *(output.size or ("height_out", "width_out")),
-    )
+    given: list[Dims] = []
+    for number, (output, node) in enumerate(zip(outputs, graph.outputs), 1):
+        end = "out" if number == 1 else f"out{number}"
+        maps = output.size or (f"height_{end}", f"width_{end}")
+        given.append((known.of(node.name) or f"channels_{end}", *maps))
     if pictures and channels and _is_tied(graph, known):
+        shape = (1, channels, *pictures)
         try:
-            given = model.output_shape((1, channels, *pictures))[1:]
+            given = [model.output_shape(shape, node.name)[1:] for node in graph.outputs]
             size = pictures
         except ShapeError:
             pass  # the network takes no pictures of this size
-    rest = given[:1] if output.flat else given
-    return ("batch", channels or "channels", *size), ("batch", *rest)
+    ends: list[Dims] = [
+        ("batch", *(dims[:1] if output.flat else dims)) for output, dims in zip(outputs, given)
+    ]
+    return ("batch", channels or "channels", *size), ends
 
 
 def _is_tied(graph: Nodes, known: Channels) -> bool:

@@ -12,7 +12,7 @@ from ...errors import ModelError
 from ...nn import Graph, Value
 from ..names import Names, cleaned_name
 from .simplify import channel_map
-from .steps import AFFINE, ERF, INPUT, Array, Step
+from .steps import AFFINE, ERF, INPUT, Array, Step, live
 from .walk import MOST_STEPS
 
 Weights = Mapping[str, Array]
@@ -47,18 +47,25 @@ class _Network:
     def scaled_and_shifted(self, step: Step, value: Value) -> Value:
         """Products and sums with constants, where no layer before could take these over."""
         name = _node_name(step.name)
-        for op, numbers, nothing in (("Mul", step.scale, 1.0), ("Add", step.shift, 0.0)):
-            if np.any(numbers != nothing):
-                constant = _layer("Constant")(channel_map(numbers))
-                held = self.add(constant, f"{name}_constant", [], {})
-                value = self.add(_layer(op)(), name, [value, held], {})
+        parts = [("Mul", step.scale)] if np.any(step.scale != 1.0) else []
+        if np.any(step.shift != 0.0):
+            parts.append(("Add", step.shift))
+        for op, numbers in parts:
+            constant = _layer("Constant")(channel_map(numbers))
+            held = self.add(constant, f"{name}_constant", [], {})
+            label = name if op == parts[-1][0] else f"{name}_scaled"
+            value = self.add(_layer(op)(), label, [value, held], {})
         return value
 
 
-def network_of(steps: Sequence[Step], where: str) -> Graph:
-    """The graph of steps in order, each after its inputs; the last gives the output."""
+def network_of(outputs: Sequence[tuple[str, Step]], where: str) -> Graph:
+    """The graph that gives these outputs. Where there are several, it calls them by their names."""
     made = _Network(where)
     values: dict[int, Value] = {}
+    steps = live([step for _, step in outputs])
+    for name, step in reversed(outputs):
+        if len(outputs) > 1 and step.op != INPUT:
+            step.name = name
     [source] = [step for step in steps if step.op == INPUT]
     taken = {_node_name(step.name) for step in steps if step is not source}
     wanted = (_node_name(source.name), "x", "input")
@@ -71,7 +78,13 @@ def network_of(steps: Sequence[Step], where: str) -> Graph:
         elif step is not source:
             layer = _layer(step.op)(**step.settings)
             values[id(step)] = made.add(layer, _node_name(step.name), inputs, step.weights)
-    made.graph.set_output(values[id(steps[-1])])
+    given: list[Value] = []
+    for name, step in outputs:
+        value = values[id(step)]
+        if value in given:  # two outputs are one value, and have a name each
+            value = made.add(nn.Slice(), _node_name(name), [value], {})
+        given.append(value)
+    made.graph.set_output(*given)
     made.graph.load_state_dict(made.weights)
     return made.graph
 

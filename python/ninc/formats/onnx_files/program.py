@@ -1,4 +1,4 @@
-"""The nodes that lead from a model's input to its output, in order, and what they begin with."""
+"""The nodes that lead from a model's input to its outputs, in order, and what they begin with."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Program:
 
     others: inputs of the graph that are none of the network's, which is a problem.
 
-    needed: names of values that some node, or the output, is computed of.
+    outputs: names of what the network gives, the main one first.
+
+    needed: names of values that some node, or an output, is computed of.
     """
 
     where: str
@@ -65,7 +67,7 @@ class Program:
     input: str
     dims: list[int | None] | None
     others: list[str]
-    output: str
+    outputs: list[str]
     needed: frozenset[str]
     initializers: Mapping[str, Any]
     constants: Mapping[str, Array]
@@ -82,11 +84,8 @@ def program_of(file: OnnxFile, bound: Mapping[str, Array]) -> Program:
     nodes = _nodes(graph, where)
     initializers = _initializers(graph, where)
     problems = [] if graph.output else ["it has no output"]
-    if len(graph.output) > 1:
-        names = ", ".join(shown_name(one.name) for one in graph.output[:10])
-        problems.append(f"it has {len(graph.output)} outputs, and a network has one: {names}")
-    output = graph.output[0].name if graph.output else ""
-    kept, needed = _leading_to([one.name for one in graph.output], nodes, where)
+    outputs = [one.name for one in graph.output]
+    kept, needed = _leading_to(outputs, nodes, where)
     inputs = [one for one in graph.input if one.name not in initializers | dict(bound)]
     used = [one for one in inputs if one.name in needed] or inputs[:1]
     if len(used) != 1:
@@ -104,7 +103,7 @@ def program_of(file: OnnxFile, bound: Mapping[str, Array]) -> Program:
         input=used[0].name if used else "",
         dims=dims,
         others=[one.name for one in used[1:]],
-        output=output,
+        outputs=outputs,
         needed=frozenset(needed),
         initializers=initializers,
         constants=bound,

@@ -39,7 +39,8 @@ def load_onnx(
         model, in its folder, where it is given by name.
 
     The network takes N×C×H×W, also where the file's input is N×H×W×C, and gives its output so. Its
-    layers have the names of the file's nodes, batch norms stay batch norms, and arithmetic with
+    layers have the names of the file's nodes; of several outputs, which `Network.outputs` gives,
+    the layers that end in them have the outputs' names. Batch norms stay batch norms, and arithmetic with
     constants becomes part of the layer before it where it can. Preprocessing and class names come
     along where ninc wrote the file; else a `ninc.Remark` tells that pictures need preprocessing.
 
@@ -62,8 +63,7 @@ def network_in(file: OnnxFile, bound: Mapping[str, Array]) -> Graph:
     """The network of a model. bound: inputs of its graph that are constants, by their names."""
     try:
         program = program_of(file, bound)
-        steps = _steps_of(program)
-        return network_of(steps, file.where)
+        return network_of(_outputs_of(program), file.where)
     except (FileError, ModelError, OutOfMemoryError):
         raise
     except Error as error:  # such as a setting that the core does not take
@@ -73,17 +73,17 @@ def network_in(file: OnnxFile, bound: Mapping[str, Array]) -> Graph:
 # ---- The steps -----------------------------------------------------------------------------------
 
 
-def _steps_of(program: Program) -> list[Step]:
-    """All steps of the network; ModelError that lists what cannot be taken over."""
+def _outputs_of(program: Program) -> list[tuple[str, Step]]:
+    """The network's outputs with their names; ModelError that lists what cannot be taken over."""
     best: list[tuple[int, str, str, str]] = []
     most = (False, -1)
     for letters in _layouts(program):
         walk = Walk(program, letters)
         if program.input:
             go(walk, TABLE, FOLDS)
-        steps, problems = _ended(walk)
-        if steps and not program.problems:
-            return steps
+        outputs, problems = _ended(walk)
+        if outputs and not program.problems:
+            return list(zip(program.outputs, outputs))
         # With the wrong axes a walk does not come far.
         reached = (not walk.problems, len(walk.steps))
         if reached > most:
@@ -108,14 +108,17 @@ def _layouts(program: Program) -> list[str]:
 
 
 def _ended(walk: Walk) -> tuple[list[Step], list[tuple[int, str, str, str]]]:
-    """The steps that lead to the output, or none; and all that cannot be taken over."""
-    output = None if walk.problems or not walk.program.input else _output(walk)
-    if output is None:
+    """The steps that give the outputs, or none; and all that cannot be taken over."""
+    ready = not walk.problems and walk.program.input
+    outputs = [_output(walk, name) for name in walk.program.outputs] if ready else []
+    found = [step for step in outputs if step is not None]
+    if not found or len(found) < len(outputs):
         # What is made of lost values is not known, so every step is looked at.
         made = [step for step in walk.steps if not step.absorbed and step.op != AFFINE]
         return [], walk.problems + _lacking(made)
-    steps = live(simplified(output))
-    return ([], _lacking(steps)) if _lacking(steps) else (steps, [])
+    found = simplified(found)
+    lacking = _lacking(live(found))
+    return ([], lacking) if lacking else (found, [])
 
 
 def _lacking(steps: list[Step]) -> list[tuple[int, str, str, str]]:
@@ -123,11 +126,11 @@ def _lacking(steps: list[Step]) -> list[tuple[int, str, str, str]]:
     return [(step.order, step.kind, step.node, why) for step, why in found if why]
 
 
-def _output(walk: Walk) -> Step | None:
-    """The step that gives the output, N×C×H×W whatever the order of its axes in the file."""
+def _output(walk: Walk, name: str) -> Step | None:
+    """The step that gives an output, N×C×H×W whatever the order of its axes in the file."""
     program = walk.program
     try:
-        value = walk.value(program.output)
+        value = walk.value(name)
         if not isinstance(value, View):
             raise Unsupported("it is a constant")
         view = value if not program.nodes else Job(walk, program.nodes[-1]).whole(value)
@@ -137,7 +140,7 @@ def _output(walk: Walk) -> Step | None:
         if axes not in [_without(order, axes) for order in ("NCHW", "NHWC")]:
             raise Unsupported(f"it is {view}, whose axes are {'×'.join(axes)}")
     except Unsupported as reason:
-        walk.problems.append((0, "output", shown_name(program.output), str(reason)))
+        walk.problems.append((0, "output", shown_name(name), str(reason)))
         return None
     return view.step
 

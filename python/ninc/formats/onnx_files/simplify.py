@@ -7,6 +7,7 @@ convolution the zeros that are put around its input, where nothing else reads wh
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from .steps import AFFINE, Array, Step, live
 _LINEAR = frozenset(("Conv2d", "Linear", "BatchNorm2d"))
 
 
-def simplified(output: Step) -> Step:
-    """The output of the same computation in fewer steps. Steps are replaced, none is changed."""
-    steps = live(output)
+def simplified(outputs: Sequence[Step]) -> list[Step]:
+    """The outputs of the same computation in fewer steps. Steps are replaced, none is changed."""
+    steps = live(outputs)
     readers = Counter(id(one) for step in steps for one in step.inputs)
+    readers.update(id(one) for one in outputs)
     made: dict[int, Step] = {}
     for step in steps:
         inputs = [made[id(one)] for one in step.inputs]
@@ -29,7 +31,7 @@ def simplified(output: Step) -> Step:
         elif is_alone and step.op == "Conv2d" and _is_zeros(inputs[0]):
             new = _padded(inputs[0], new)
         made[id(step)] = new
-    return made[id(output)]
+    return [made[id(one)] for one in outputs]
 
 
 def _scaled(layer: Step, affine: Step) -> Step:

@@ -74,10 +74,10 @@ class Step:
         return self.settings["shift"]
 
 
-def live(output: Step) -> list[Step]:
-    """The steps that the output is computed of, itself among them, each after its inputs."""
+def live(outputs: Sequence[Step]) -> list[Step]:
+    """The steps that the outputs are computed of, these among them, each after its inputs."""
     found: dict[Step, None] = {}
-    waiting: list[tuple[Step, bool]] = [(output, False)]
+    waiting = [(output, False) for output in reversed(outputs)]
     while waiting:
         step, inputs_done = waiting.pop()
         if step in found:

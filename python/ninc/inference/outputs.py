@@ -1,0 +1,33 @@
+"""What several layers of a network give, computed in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import _core
+from .._base.arguments import is_iterable, shown
+from .._base.arrays import on_gpu
+from ..errors import ArgumentError
+from .predict import squeezed
+
+
+def outputs(model: _core.Model, x: Any, names: Sequence[str] | None) -> dict[str, Any]:
+    """Name -> array; see `Network.outputs`."""
+    wanted = model.output_names() if names is None else _checked(names)
+    if not wanted:
+        return {}
+    if on_gpu(x):
+        return dict(zip(wanted, model.run_outputs_on_device(x, wanted)))
+    return dict(zip(wanted, map(squeezed, model.run_outputs(x, wanted))))
+
+
+def _checked(names: Any) -> list[str]:
+    """The names, each once."""
+    if isinstance(names, str) or not is_iterable(names):
+        raise ArgumentError(f"outputs: names must be a list of layers' names, got {shown(names)}")
+    unique = list(dict.fromkeys(names))
+    for name in unique:
+        if not isinstance(name, str):
+            raise ArgumentError(f"outputs: a layer's name must be a string, got {shown(name)}")
+    return unique
