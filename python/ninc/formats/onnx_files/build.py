@@ -36,9 +36,11 @@ class _Network:
 
     def add(self, layer: Any, name: str, inputs: Sequence[Value], weights: Weights) -> Value:
         """Adds a layer with its weights; and with its buffers, which are the layer's own."""
-        if len(self.names) >= MOST_STEPS:
+        return self._added(layer, self.names.free(name or layer.stem or "layer"), inputs, weights)
+
+    def _added(self, layer: Any, free: str, inputs: Sequence[Value], weights: Weights) -> Value:
+        if len(self.names) > MOST_STEPS:
             raise ModelError(f"{self._where}: a network has at most {MOST_STEPS:,} layers")
-        free = self.names.free(name or layer.stem or "layer")
         value = self.graph.add(layer, *inputs, name=free)
         arrays = {**layer.buffers(), **weights}
         self.weights.update((f"{free}.{key}", array) for key, array in arrays.items())
@@ -46,12 +48,13 @@ class _Network:
 
     def scaled_and_shifted(self, step: Step, value: Value) -> Value:
         """Products and sums with constants, where no layer before could take these over."""
-        name = _node_name(step.name)
-        for op, numbers, nothing in (("Mul", step.scale, 1.0), ("Add", step.shift, 0.0)):
+        for op, what, nothing in (("Mul", "scale", 1.0), ("Add", "shift", 0.0)):
+            numbers = step.settings[what]
             if np.any(numbers != nothing):
+                name = self.names.free(_node_name(step.names[what]) or op.lower())
                 constant = _layer("Constant")(channel_map(numbers))
                 held = self.add(constant, f"{name}_constant", [], {})
-                value = self.add(_layer(op)(), name, [value, held], {})
+                value = self._added(_layer(op)(), name, [value, held], {})
         return value
 
 

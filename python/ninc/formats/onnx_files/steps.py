@@ -41,6 +41,8 @@ class Step:
     settings: the layer's arguments. weights: its parameters by the names they have in the layer.
     name: what the layer is to be called. node: what messages call the node that it comes from; kind
     is that node's operation, order its place. absorbed: it became part of another step.
+    is_after_reshape: in the file it takes what was flattened or shuffled, though here it may stand
+    before.
     """
 
     op: str
@@ -53,6 +55,7 @@ class Step:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     absorbed: bool = False
+    is_after_reshape: bool = False
 
     @property
     def input(self) -> Step:
@@ -72,6 +75,11 @@ class Step:
     @property
     def shift(self) -> Array:
         return self.settings["shift"]
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Of an affine step: the nodes that "scale" and "shift" come from, the last ones."""
+        return self.settings["names"]
 
 
 def live(output: Step) -> list[Step]:
