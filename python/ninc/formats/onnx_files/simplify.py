@@ -2,11 +2,13 @@
 
 A convolution, linear layer or batch norm takes over the scale and shift that follow it, and a
 convolution the zeros that are put around its input, where nothing else reads what is in between.
+Functions that a file has behind a flattened map get their place behind `Flatten` again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -28,6 +30,8 @@ def simplified(output: Step) -> Step:
             new = _scaled(inputs[0], new)
         elif is_alone and step.op == "Conv2d" and _is_zeros(inputs[0]):
             new = _padded(inputs[0], new)
+        elif step.op == "Flatten":
+            new = _in_file_order(step, readers, made)
         made[id(step)] = new
     return made[id(output)]
 
@@ -47,6 +51,22 @@ def _scaled(layer: Step, affine: Step) -> Step:
         turned = scale.reshape(-1, *[1] * (weight.ndim - 1))
         weights["weight"] = np.ascontiguousarray(weight * turned, np.float32)
     return Step(**{**vars(layer), "settings": settings, "weights": weights})
+
+
+def _in_file_order(flatten: Step, readers: Counter[int], made: Mapping[int, Step]) -> Step:
+    """The layer in front of the functions that are behind it in the file, and these.
+
+    readers: how many steps read each. made: what each step became.
+    """
+    functions = []
+    step = flatten.input
+    while step.is_after_reshape and readers[id(step)] == 1:
+        functions.append(step)
+        step = step.input
+    new = Step(**{**vars(flatten), "inputs": [made[id(step)]]})
+    for function in reversed(functions):
+        new = Step(**{**vars(function), "inputs": [new], "sizes": flatten.sizes})
+    return new
 
 
 def _is_zeros(step: Step) -> bool:
