@@ -50,6 +50,23 @@ def test_a_share_comes_in_as_a_layer(name):
     np.testing.assert_array_equal(network(X), np.maximum(X, 0))
 
 
+def test_inference_gives_the_bits_that_it_gives_without():
+    def network(dropped):
+        drops = [node("Dropout", "c r", "d"), node("Dropout", "f r", "e")] if dropped else []
+        made = model(
+            [
+                node("Conv", "x w", "c"), *drops[:1], node("Relu", "d" if dropped else "c", "a"),
+                node("MaxPool", "a", "p", kernel_shape=[2, 2], strides=[2, 2]),
+                node("Flatten", "p", "f"), *drops[1:],
+                node("Gemm", "e v" if dropped else "f v", transB=1),
+            ],
+            SHAPE, r=RATIO, w=random(6, 4, 3, 3), v=random(5, 54),
+        )  # fmt: skip
+        return load(made)
+
+    np.testing.assert_array_equal(network(True)(X), network(False)(X))
+
+
 def test_it_drops_while_it_trains():
     """The mean m of ones of which a share is dropped; the loss of the logits m and -m tells it."""
     nodes = [node("Dropout", "x r", "d"), node("Conv", "d w", "c"), node("GlobalAveragePool", "c")]

@@ -5,7 +5,15 @@ import pytest
 
 pytest.importorskip("onnx", reason="the package onnx reads ONNX files")
 pytest.importorskip("onnxruntime", reason="says what is right")
-from support.formats.onnx_models import assert_gives, model, node, nodes_of, random  # noqa: E402
+import ninc  # noqa: E402
+from support.formats.onnx_models import (  # noqa: E402
+    assert_gives,
+    load,
+    model,
+    node,
+    nodes_of,
+    random,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::ninc.Remark")
 
@@ -188,6 +196,14 @@ def test_what_is_no_such_function_stays(name):
     told = {key: np.float32(value) for key, value in NUMBERS.items() if key in used}
     network = assert_gives(model(nodes, [None, 4, 9, 8], **told), random(*X))
     assert operations(network) == layers
+
+
+def test_mish_is_refused_for_its_softplus():
+    """x * tanh(softplus(x)) has the tanh of a GELU, and nothing else of it."""
+    nodes = nodes_from("s = Softplus x\nt = Tanh s\ny = Mul x t")
+    with pytest.raises(ninc.ModelError) as error:
+        load(model(nodes, [None, 4, 9, 8]))
+    assert str(error.value).endswith("node 1 (Softplus): ninc has no such operation")
 
 
 def test_a_thousand_sums_and_products_cost_little():
