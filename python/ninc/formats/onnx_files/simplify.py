@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .steps import AFFINE, Array, Step, live
+from .steps import AFFINE, Array, Step, live, puts_zeros_around
 
 _LINEAR = frozenset(("Conv2d", "Linear", "BatchNorm2d"))
 
@@ -28,7 +28,7 @@ def simplified(output: Step) -> Step:
         is_alone = len(inputs) == 1 and readers[id(step.input)] == 1
         if is_alone and step.op == AFFINE and inputs[0].op in _LINEAR:
             new = _scaled(inputs[0], new)
-        elif is_alone and step.op == "Conv2d" and _is_zeros(inputs[0]):
+        elif is_alone and step.op == "Conv2d" and puts_zeros_around(inputs[0]):
             new = _padded(inputs[0], new)
         elif step.op == "Flatten":
             new = _in_file_order(step, readers, made)
@@ -67,11 +67,6 @@ def _in_file_order(flatten: Step, readers: Counter[int], made: Mapping[int, Step
     for function in reversed(functions):
         new = Step(**{**vars(function), "inputs": [new], "sizes": flatten.sizes})
     return new
-
-
-def _is_zeros(step: Step) -> bool:
-    told = step.settings
-    return step.op == "Pad" and told.get("value") == 0.0 and "channels" not in told
 
 
 def _padded(pad: Step, conv: Step) -> Step:

@@ -98,6 +98,12 @@ def live(output: Step) -> list[Step]:
     return list(found)
 
 
+def puts_zeros_around(step: Step) -> bool:
+    """Whether it is a Pad of height and width alone, with zeros."""
+    told = step.settings
+    return step.op == "Pad" and told.get("value") == 0.0 and "channels" not in told
+
+
 def scalar(numbers: Array) -> float | None:
     """The one number that all of these are, or None."""
     first = numbers.reshape(-1)[0] if numbers.size else np.nan

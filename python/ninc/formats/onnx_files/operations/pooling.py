@@ -12,7 +12,7 @@ import numpy as np
 from ..folding import axes_of, room
 from ..patterns import affine
 from ..sizes import Unknown, Unsupported, product
-from ..steps import Array, Sizes, Step
+from ..steps import Array, Sizes, Step, puts_zeros_around
 from ..views import View, view_as
 from ..walk import Job, Operation
 from .windows import Window, output_sizes, window_of
@@ -34,6 +34,10 @@ def _pool(average: bool) -> Callable[[Job], View]:
         if _covers(step, window, counts_pad):
             whole = "GlobalAvgPool2d" if average else "GlobalMaxPool2d"
             return view_as(job.add(whole, [step], sizes), "NCHW")
+        counted = _with_zeros(step, window) if average and not counts_pad else None
+        if counted is not None:
+            step, window = counted
+            counts_pad = True
         own = _own(step, window, average and counts_pad)
         if own is None and average and not counts_pad:
             return view_as(_mean_without_pads(job, step, window, sizes), "NCHW")
@@ -69,6 +73,24 @@ def _covers(step: Step, window: Window, counts_pad: bool) -> bool:
         and window.kernel[axis] - window.before[axis] >= size
         for axis, size in enumerate(sides)
     )
+
+
+def _with_zeros(step: Step, window: Window) -> tuple[Step, Window] | None:
+    """A mean over zeros around a map, as over the map with padding that counts; None for none.
+
+    So ninc's exporter writes a mean that counts its padding and rounds up: what hangs over beyond
+    the padding does not count, and is padding to the pool.
+    """
+    if not puts_zeros_around(step) or window.ceil or any(window.before):
+        return None
+    pads = [step.settings.get(side, (0, 0)) for side in ("height", "width")]
+    for axis, (before, after) in enumerate(pads):
+        kernel = window.kernel[axis]
+        reached = min(before + window.stride[axis], kernel) - 1
+        if before != after or 2 * before > kernel or before + window.after[axis] != reached:
+            return None
+    around = (pads[0][0], pads[1][0])
+    return step.input, dataclasses.replace(window, before=around, after=around, ceil=True)
 
 
 def _own(step: Step, window: Window, counts_pad: bool) -> Window | None:
