@@ -181,6 +181,9 @@ OTHERS = {
     "a square": ("s = Mul x x\nt = Sigmoid s\ny = Mul x t", ["Mul", "Sigmoid", "Mul"]),
     "a square that is gated": ("s = Mul x x\nt = Sigmoid x\ny = Mul s t",
                                ["Mul", "Sigmoid", "Mul"]),
+    "a function of nothing": (
+        "n = Sub x x\ns = Sigmoid n\ny = Mul x s", ["Sub", "Sigmoid", "Mul"],
+    ),
     "tanh without the 1": ("t = Tanh x\ny = Mul x t", ["Tanh", "Mul"]),
     "tanh of x and 1": (
         "t = Tanh x\ng = Add t one\ny = Mul x g", ["Tanh", "Constant", "Add", "Mul"],

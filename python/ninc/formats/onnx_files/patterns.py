@@ -27,6 +27,7 @@ from .walk import Job
 # Constants in files are float32: 1/6 is off by some 1e-8, and products of a few by more.
 _CLOSE = 1e-6
 
+_LARGEST = 1e3  # of factors; those of files are 6 and below, and what is far from 1 may overflow
 _MOST_TRIED = 8  # of the scales of one value: the last ones
 
 
@@ -131,6 +132,8 @@ def _argument(
             if found is None:
                 return None
             factor = _factor(slope, found, wanted)
+            if not 1 / _LARGEST < abs(factor) < _LARGEST:
+                return None
             x = line(slope, constant) / factor
             expected = composed(wanted, x)
             if expected is None or not _are_same(found, expected, x):
@@ -147,7 +150,10 @@ def _argument(
 
 
 def _factor(slope: Array, found: Array, wanted: tuple[float, ...]) -> float:
-    """By the highest powers: found has wanted * (slope / factor)^degree. NaN or 0 for none."""
+    """By the highest powers: found has wanted * (slope / factor)^degree.
+
+    It is infinite or NaN where there is none.
+    """
     degree = len(wanted) - 1
     slopes, highest = np.broadcast_arrays(slope.reshape(-1), found[degree])
     place = int(np.abs(slopes).argmax())
