@@ -80,8 +80,9 @@ def test_it_drops_while_it_trains():
 
 def sequential():
     network = nn.Sequential(
-        nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Dropout(0.4), nn.Linear(54, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 4), seed=3,
+        nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.4), nn.Linear(54, 8), nn.ReLU(), nn.Dropout(),
+        nn.Linear(8, 4), seed=3,
     )  # fmt: skip
     network.preprocessing = ninc.preprocess.Preprocessing((8, 8), 3, (0.0,) * 3, (1.0,) * 3)
     return network
