@@ -148,15 +148,27 @@ def test_strides_and_views():
     assert_close(answer(session, x), network(x))
 
 
-def test_dropout_vanishes():
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Dropout(), nn.ReLU(), nn.Dropout())
+def test_dropout_has_its_share():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Dropout(0.3), nn.ReLU(), nn.Dropout())
+    model = assert_agrees(network, (1, 3, 2, 2))
+    assert operators(model) == ["Conv", "Dropout", "Relu", "Dropout"]
+    assert [list(node.input)[1:] for node in model.graph.node][1::2] == [
+        ["drop1_ratio"], ["drop2_ratio"],
+    ]  # fmt: skip
+    numbers = {value.name: onnx.numpy_helper.to_array(value) for value in model.graph.initializer}
+    assert numbers["drop1_ratio"] == np.float32(0.3) and numbers["drop2_ratio"] == 0.5
+    assert numbers["drop1_ratio"].shape == ()
+
+
+def test_dropout_of_nothing_vanishes():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Dropout(0), nn.ReLU(), nn.Dropout(0))
     model = assert_agrees(network, (1, 3, 2, 2))
     assert operators(model) == ["Conv", "Relu"]
     assert [value.name for value in model.graph.output] == ["drop2"]
 
 
 def test_a_network_that_gives_what_it_takes():
-    model = assert_agrees(nn.Sequential(nn.Dropout()), (2, 3, 4, 5))
+    model = assert_agrees(nn.Sequential(nn.Dropout(0)), (2, 3, 4, 5))
     assert operators(model) == ["Identity"]
 
 

@@ -90,7 +90,7 @@ def test_any_node_may_be_the_output(output):
     graph.set_output(output)
     model = assert_agrees(with_numbers(graph), (2, 3, 5, 6))
     # What does not lead to the output is left out, with its weights.
-    weights = {value.name for value in model.graph.initializer}
+    weights = {value.name for value in model.graph.initializer} - {"drop1_ratio"}
     assert weights == (set() if output == "x" else {"conv1.weight", "conv1.bias"})
     if output != "x":
         assert [value.name for value in model.graph.output] == [output]
@@ -117,11 +117,12 @@ def test_names_and_weights_are_those_of_the_network():
     model = exported(network)
     weights = {value.name: onnx.numpy_helper.to_array(value) for value in model.graph.initializer}
     state = network.state_dict()
-    assert set(weights) == set(state)
+    assert set(weights) == {*state, "drop1_ratio", "drop2_ratio"}
     for name, array in state.items():
         np.testing.assert_array_equal(weights[name], array)
-    nodes = [node.name for node in network.graph if node.operation not in ("Input", "Dropout")]
-    assert [node.name for node in model.graph.node] == [*nodes[:-1], "gap/maps", "gap"]
+    nodes = [node.name for node in network.graph if node.operation != "Input"]
+    assert [node.name for node in model.graph.node] == [*nodes, "gap_Flatten"]
+    assert list(model.graph.node[-1].output) == ["gap"]
 
 
 def test_names_that_are_taken():

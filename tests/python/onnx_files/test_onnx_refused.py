@@ -46,10 +46,9 @@ REFUSED = {
         [node("MaxPool", kernel_shape=[2, 2], dilations=[2, 2])], {},
         "node 1 (MaxPool): its dilations are (2, 2), only 1 is known",
     ),
-    "means without pads of two sizes": (
-        [node("AveragePool", kernel_shape=[3, 3], pads=[0, 0, 1, 1])], {},
-        "node 1 (AveragePool): its pads are [0, 0, 1, 1], and it leaves them out of its means, "
-        "which ninc does for pads of one size before and behind",
+    "a mean of padding alone": (
+        [node("AveragePool", kernel_shape=[2, 2], pads=[0, 0, 2, 0])], {},
+        "node 1 (AveragePool): its pads are [0, 0, 2, 0], and a window lies in them altogether",
     ),
     "weights that depend on the picture": (
         [node("Conv", "x x")], {},
@@ -102,6 +101,10 @@ REFUSED = {
     "a function that is no pattern": (
         [node("Erf")], {},
         "node 1 (Erf): only as a part of GELU, x * (1 + erf(x / sqrt(2))) / 2, is it known",
+    ),
+    "a root": (
+        [node("Pow", "x half")], dict(half=np.float32(0.5)),
+        "node 1 (Pow): its exponent is 0.5, only 2 and 3 are known",
     ),
     "a constant that differs from picture to picture": (
         [node("Mul", "x c")], dict(c=random(2, 1, 1, 1)),
@@ -174,6 +177,21 @@ def test_what_makes_no_sense_names_the_node(name):
     nodes, told, words = DAMAGED[name]
     made = model(nodes, SHAPE, **told)
     assert re.search(words, refusal(made)), refusal(made)
+
+
+def test_means_without_uneven_pads_of_maps_of_any_size():
+    made = model(node("AveragePool", kernel_shape=[3, 3], pads=[0, 0, 1, 1]), [None, 4, None, 8])
+    assert (
+        "its pads are [0, 0, 1, 1], and it leaves them out of its means, which ninc does for pads "
+        "of one size before and behind, or for maps of one size"
+    ) in refusal(made)
+
+
+def test_constants_for_channels_that_cannot_be():
+    """Where the file leaves the channels open, two constants may still contradict each other."""
+    made = model([node("Add", "x a", "p"), node("Mul", "p b")], [None, None, 9, 8],
+                 a=random(3, 1, 1), b=random(5, 1, 1))  # fmt: skip
+    assert "node 2 (Mul): constants are for 3 channels and for 5" in refusal(made)
 
 
 def test_opsets_that_are_not_read():

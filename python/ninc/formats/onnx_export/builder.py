@@ -34,11 +34,15 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One operator of ONNX. It and the tensor that it gives have the same name."""
+    """One operator of ONNX. output: the tensor that it gives.
+
+    name: by which `load_onnx` calls the layer that it makes of the step.
+    """
 
     operator: str
     inputs: tuple[str, ...]
     output: str
+    name: str
     attributes: Mapping[str, Any]
 
 
@@ -69,18 +73,30 @@ class Builder:
         self._taken.add(name)
         return name
 
-    def add(self, name: str, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Adds a step that gives the tensor `name`; returns that name."""
-        self.steps.append(Step(operator, tuple(inputs), name, attributes))
-        return name
+    def add(
+        self, output: str, operator: str, inputs: Sequence[str], name: str = "", **attributes: Any
+    ) -> str:
+        """Adds a step that gives the tensor `output`, which it returns.
+
+        name: of the step, that of the tensor where it is not told.
+        """
+        self.steps.append(Step(operator, tuple(inputs), output, name or output, attributes))
+        return output
 
     def between(self, node: Node, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Adds one of several steps that a node becomes, but not the last; returns its tensor."""
-        return self.add(self.free_name(f"{node.name}/{operator}"), operator, inputs, **attributes)
+        return self.add(self.helper(node, operator), operator, inputs, **attributes)
 
     def last(self, node: Node, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Adds the step that gives what the node gives; returns its tensor."""
         return self.add(self.tensor(node), operator, inputs, **attributes)
+
+    def helper(self, node: Node, name: str) -> str:
+        """A free name for what a node needs beside its own step.
+
+        It could be a layer's: one that `load_onnx` makes of a step keeps the step's name.
+        """
+        return self.free_name(f"{node.name}_{name}")
 
     def parameter(self, node: Node, name: str) -> str:
         """A parameter of the node, under the name that it has in `state_dict`."""
@@ -94,7 +110,7 @@ class Builder:
 
     def constant(self, node: Node, name: str, value: npt.ArrayLike, dtype: type) -> str:
         """Numbers that the node's steps read beside its parameters."""
-        name = self.free_name(f"{node.name}/{name}")
+        name = self.helper(node, name)
         self.numbers[name] = np.asarray(value, dtype)
         return name
 
@@ -111,10 +127,11 @@ class Builder:
         key = value.tensor, flat
         if key not in self._turned:
             operator = "Flatten" if flat else "Unsqueeze"
-            name = self.free_name(f"{value.tensor}/{operator}")
-            inputs, attributes = [value.tensor], {"axis": 1}
+            name = self.free_name(f"{value.tensor}_{operator}")
+            inputs = [value.tensor]
+            attributes: dict[str, Any] = {"axis": 1}
             if not flat:
-                axes = self.free_name(f"{name}/axes")
+                axes = self.free_name(f"{name}_axes")
                 self.numbers[axes] = np.array([2, 3], np.int64)
                 inputs, attributes = [value.tensor, axes], {}
             self._turned[key] = Value(self.add(name, operator, inputs, **attributes), PIXEL, flat)
@@ -131,8 +148,8 @@ class Builder:
                 tensor = self.add(wanted, "Identity", [tensor])  # which goes by another name, too
             elif tensor != wanted:
                 # The last step is one after the node's own, or the node has none and it is one
-                # before.
-                names = {tensor: wanted, wanted: self.free_name(f"{node.name}/maps")}
+                # before. The tensors change their names, and the steps keep theirs.
+                names = {tensor: wanted, wanted: self.helper(node, "maps")}
                 self._rename(names)
                 renamed.update(names)
                 tensor = wanted
@@ -141,11 +158,10 @@ class Builder:
 
     def _rename(self, names: Mapping[str, str]) -> None:
         self.steps = [
-            Step(
-                step.operator,
-                tuple(names.get(name, name) for name in step.inputs),
-                names.get(step.output, step.output),
-                step.attributes,
+            dataclasses.replace(
+                step,
+                inputs=tuple(names.get(name, name) for name in step.inputs),
+                output=names.get(step.output, step.output),
             )
             for step in self.steps
         ]

@@ -76,7 +76,7 @@ def _written(onnx: ModuleType, model: _core.Model, opset: int) -> bytes:
         helper.make_graph(
             [
                 helper.make_node(
-                    step.operator, step.inputs, [step.output], name=step.output, **step.attributes
+                    step.operator, step.inputs, [step.output], name=step.name, **step.attributes
                 )
                 for step in build.steps
             ],

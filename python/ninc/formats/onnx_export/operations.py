@@ -230,8 +230,14 @@ def _softmax(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
     return _shaped_as(inputs[0], build, node, "Softmax", (), axis=1)
 
 
-def _passed_on(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
-    return inputs[0]
+def _dropout(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
+    """It passes all through: without an input that says so ONNX's is in inference, too."""
+    [x] = inputs
+    share = node.attributes["p"]
+    if share == 0:
+        return x
+    ratio = build.constant(node, "ratio", share, np.float32)
+    return _shaped_as(x, build, node, "Dropout", [ratio])
 
 
 # ---- Shapes and branches -------------------------------------------------------------------------
@@ -239,7 +245,10 @@ def _passed_on(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
 
 def _flatten(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
     [x] = inputs
-    return x if x.flat else Value(build.last(node, "Flatten", [x.tensor], axis=1), PIXEL, True)
+    # A pixel becomes a row where a step needs one; `load_onnx` leaves the layer out, too.
+    if x.flat or x.size == PIXEL:
+        return x
+    return Value(build.last(node, "Flatten", [x.tensor], axis=1), PIXEL, True)
 
 
 def _joined(operator: str, **told: int) -> Row:
@@ -286,15 +295,19 @@ def _pad(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
 
 
 def _channel_shuffle(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
-    """As N×H×W×C, where the last axis may be split and joined whatever the other sizes are."""
+    """As N×H×W×C, where the last axis may be split and joined whatever the other sizes are.
+
+    `load_onnx` finds the layer in the Reshape that joins, which therefore has the node's name.
+    """
     x = build.maps(inputs[0])
     split = build.constant(node, "split", [0, 0, 0, node.attributes["groups"], -1], np.int64)
     join = build.constant(node, "join", [0, 0, 0, -1], np.int64)
     last = build.between(node, "Transpose", [x.tensor], perm=(0, 2, 3, 1))
     parts = build.between(node, "Reshape", [last, split])
     turned = build.between(node, "Transpose", [parts], perm=(0, 1, 2, 4, 3))
-    joined = build.between(node, "Reshape", [turned, join])
-    return Value(build.last(node, "Transpose", [joined], perm=(0, 3, 1, 2)), x.size)
+    joined = build.between(node, "Reshape", [turned, join], name=build.tensor(node))
+    back = build.helper(node, "Transpose")
+    return Value(build.last(node, "Transpose", [joined], name=back, perm=(0, 3, 1, 2)), x.size)
 
 
 def _constant(build: Builder, node: Node, inputs: Sequence[Value]) -> Value:
@@ -323,7 +336,7 @@ OPERATIONS: dict[str, Row] = {
     "Constant": _constant,
     "Conv2d": _conv2d,
     "Div": _joined("Div"),
-    "Dropout": _passed_on,
+    "Dropout": _dropout,
     "Elu": _of_one("Elu", alpha="alpha"),
     "Flatten": _flatten,
     "Gelu": _gelu("none", _gelu_of_erf),

@@ -36,9 +36,11 @@ class _Network:
 
     def add(self, layer: Any, name: str, inputs: Sequence[Value], weights: Weights) -> Value:
         """Adds a layer with its weights; and with its buffers, which are the layer's own."""
-        if len(self.names) >= MOST_STEPS:
+        return self._added(layer, self.names.free(name or layer.stem or "layer"), inputs, weights)
+
+    def _added(self, layer: Any, free: str, inputs: Sequence[Value], weights: Weights) -> Value:
+        if len(self.names) > MOST_STEPS:
             raise ModelError(f"{self._where}: a network has at most {MOST_STEPS:,} layers")
-        free = self.names.free(name or layer.stem or "layer")
         value = self.graph.add(layer, *inputs, name=free)
         arrays = {**layer.buffers(), **weights}
         self.weights.update((f"{free}.{key}", array) for key, array in arrays.items())
@@ -46,15 +48,13 @@ class _Network:
 
     def scaled_and_shifted(self, step: Step, value: Value) -> Value:
         """Products and sums with constants, where no layer before could take these over."""
-        name = _node_name(step.name)
-        parts = [("Mul", step.scale)] if np.any(step.scale != 1.0) else []
-        if np.any(step.shift != 0.0):
-            parts.append(("Add", step.shift))
-        for op, numbers in parts:
-            constant = _layer("Constant")(channel_map(numbers))
-            held = self.add(constant, f"{name}_constant", [], {})
-            label = name if op == parts[-1][0] else f"{name}_scaled"
-            value = self.add(_layer(op)(), label, [value, held], {})
+        for op, what, nothing in (("Mul", "scale", 1.0), ("Add", "shift", 0.0)):
+            numbers = step.settings[what]
+            if np.any(numbers != nothing):
+                name = self.names.free(_node_name(step.names[what]) or op.lower())
+                constant = _layer("Constant")(channel_map(numbers))
+                held = self.add(constant, f"{name}_constant", [], {})
+                value = self._added(_layer(op)(), name, [value, held], {})
         return value
 
 
@@ -64,8 +64,8 @@ def network_of(outputs: Sequence[tuple[str, Step]], where: str) -> Graph:
     values: dict[int, Value] = {}
     steps = live([step for _, step in outputs])
     for name, step in reversed(outputs):
-        if len(outputs) > 1 and step.op != INPUT:
-            step.name = name
+        if len(outputs) > 1:
+            _call(step, name)
     [source] = [step for step in steps if step.op == INPUT]
     taken = {_node_name(step.name) for step in steps if step is not source}
     wanted = (_node_name(source.name), "x", "input")
@@ -87,6 +87,15 @@ def network_of(outputs: Sequence[tuple[str, Step]], where: str) -> Graph:
     made.graph.set_output(*given)
     made.graph.load_state_dict(made.weights)
     return made.graph
+
+
+def _call(step: Step, name: str) -> None:
+    """Gives the last layer that the step becomes this name."""
+    if step.op == AFFINE:
+        last = "shift" if step.shift.any() else "scale"
+        step.settings = {**step.settings, "names": {**step.names, last: name}}
+    elif step.op != INPUT:
+        step.name = name
 
 
 def _layer(op: str) -> Any:

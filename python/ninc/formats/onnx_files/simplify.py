@@ -2,16 +2,17 @@
 
 A convolution, linear layer or batch norm takes over the scale and shift that follow it, and a
 convolution the zeros that are put around its input, where nothing else reads what is in between.
+Functions that a file has behind a flattened map get their place behind `Flatten` again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .steps import AFFINE, Array, Step, live
+from .steps import AFFINE, Array, Step, live, puts_zeros_around
 
 _LINEAR = frozenset(("Conv2d", "Linear", "BatchNorm2d"))
 
@@ -28,8 +29,10 @@ def simplified(outputs: Sequence[Step]) -> list[Step]:
         is_alone = len(inputs) == 1 and readers[id(step.input)] == 1
         if is_alone and step.op == AFFINE and inputs[0].op in _LINEAR:
             new = _scaled(inputs[0], new)
-        elif is_alone and step.op == "Conv2d" and _is_zeros(inputs[0]):
+        elif is_alone and step.op == "Conv2d" and puts_zeros_around(inputs[0]):
             new = _padded(inputs[0], new)
+        elif step.op == "Flatten":
+            new = _in_file_order(step, readers, made)
         made[id(step)] = new
     return [made[id(one)] for one in outputs]
 
@@ -51,9 +54,20 @@ def _scaled(layer: Step, affine: Step) -> Step:
     return Step(**{**vars(layer), "settings": settings, "weights": weights})
 
 
-def _is_zeros(step: Step) -> bool:
-    told = step.settings
-    return step.op == "Pad" and told.get("value") == 0.0 and "channels" not in told
+def _in_file_order(flatten: Step, readers: Counter[int], made: Mapping[int, Step]) -> Step:
+    """The layer in front of the functions that are behind it in the file, and these.
+
+    readers: how many steps read each. made: what each step became.
+    """
+    functions = []
+    step = flatten.input
+    while step.is_after_reshape and readers[id(step)] == 1:
+        functions.append(step)
+        step = step.input
+    new = Step(**{**vars(flatten), "inputs": [made[id(step)]]})
+    for function in reversed(functions):
+        new = Step(**{**vars(function), "inputs": [new], "sizes": flatten.sizes})
+    return new
 
 
 def _padded(pad: Step, conv: Step) -> Step:

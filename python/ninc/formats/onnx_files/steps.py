@@ -41,6 +41,8 @@ class Step:
     settings: the layer's arguments. weights: its parameters by the names they have in the layer.
     name: what the layer is to be called. node: what messages call the node that it comes from; kind
     is that node's operation, order its place. absorbed: it became part of another step.
+    is_after_reshape: in the file it takes what was flattened or shuffled, though here it may stand
+    before.
     """
 
     op: str
@@ -53,6 +55,7 @@ class Step:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     absorbed: bool = False
+    is_after_reshape: bool = False
 
     @property
     def input(self) -> Step:
@@ -73,6 +76,11 @@ class Step:
     def shift(self) -> Array:
         return self.settings["shift"]
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Of an affine step: the nodes that "scale" and "shift" come from, the last ones."""
+        return self.settings["names"]
+
 
 def live(outputs: Sequence[Step]) -> list[Step]:
     """The steps that the outputs are computed of, these among them, each after its inputs."""
@@ -88,6 +96,12 @@ def live(outputs: Sequence[Step]) -> list[Step]:
             waiting.append((step, True))
             waiting.extend((one, False) for one in reversed(step.inputs) if one not in found)
     return list(found)
+
+
+def puts_zeros_around(step: Step) -> bool:
+    """Whether it is a Pad of height and width alone, with zeros."""
+    told = step.settings
+    return step.op == "Pad" and told.get("value") == 0.0 and "channels" not in told
 
 
 def scalar(numbers: Array) -> float | None:

@@ -49,6 +49,7 @@ class Walk:
         # the axis they are needed for: the node that made this axis, and what was made.
         self.named: dict[tuple[int, Axis], Node] = {}
         self.made: dict[tuple[int, str, Axis], Step] = {}
+        self.scaled: dict[int, list[Step]] = {}  # affine steps by what they scale and shift
         dims = program.dims or [None] * len(letters)
         told = dict(zip(letters, dims))
         sizes = Sizes(*(told[one] or Unknown([one]) if one in told else 1 for one in "NCHW"))
@@ -198,6 +199,16 @@ class Job:
         for atoms in view.axes:
             if len(atoms) > 1:
                 self.walk.named.setdefault((id(view.step), atoms), self.node)
+
+    def kept(self, op: str, view: View, settings: Mapping[str, Any]) -> View:
+        """What a layer gives that computes each element by itself, and so has the view's axes."""
+        made = self.add(op, [view.step], view.step.sizes, settings)
+        for atoms in view.axes:
+            node = self.walk.named.get((id(view.step), atoms))
+            if node is not None:
+                self.walk.named[id(made), atoms] = node
+                made.is_after_reshape = True
+        return View(made, view.axes)
 
     def whole(self, view: View) -> View:
         """The view with each axis one of ours, flattened or shuffled where it has to be.

@@ -1,10 +1,13 @@
 """Networks as ONNX files, and what ONNX Runtime makes of them."""
 
 import io
+import warnings
 
 import numpy as np
 import onnx
 import onnxruntime
+
+import ninc
 
 # Of the output's largest magnitude. Both add in float32, in different orders.
 TOLERANCE = 1e-5
@@ -52,6 +55,24 @@ def assert_agrees(network, *shapes, seed=0, **settings):
         x = np.random.default_rng(seed).standard_normal(shape, np.float32)
         assert_close(answer(session, x), network(x))
     return model
+
+
+def assert_comes_back(network, **settings):
+    """Exported, read and exported again, the network has the same steps under the same names.
+
+    Returns the network that was read.
+    """
+    first = exported(network, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ninc.Remark)
+        again = ninc.load_onnx(first.SerializeToString())
+    # Branches may come in another order.
+    assert steps_of(exported(again, **settings)) == steps_of(first)
+    return again
+
+
+def steps_of(model):
+    return sorted((node.name, node.op_type) for node in model.graph.node)
 
 
 def with_numbers(network, seed=1):

@@ -1,4 +1,4 @@
-"""Functions of each element, and softmax."""
+"""Functions of each element, dropout, and softmax."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import ModelError
-from ..sizes import Unknown, Unsupported
+from ..sizes import Unsupported
 from ..steps import ERF
 from ..views import View, aligned, axis_of, joined
 from ..walk import Job, Operation
@@ -20,8 +20,7 @@ def _function(op: str, told: Callable[[Job], Mapping[str, Any]] = lambda job: {}
 
     def make(job: Job) -> View:
         settings = told(job)
-        view = job.view(0)
-        return View(job.add(op, [view.step], view.step.sizes, settings), view.axes)
+        return job.kept(op, job.view(0), settings)
 
     return Operation(make)
 
@@ -48,7 +47,7 @@ def _clip(job: Job) -> View:
         low = job.told.any_number("min", -math.inf)
         high = job.told.any_number("max", math.inf)
     else:
-        low, high = _limit(job, 1, "min", -math.inf), _limit(job, 2, "max", math.inf)
+        low, high = _number(job, 1, "min", -math.inf), _number(job, 2, "max", math.inf)
     if not low <= high:
         raise Unsupported(f"its limits are {low:g} and {high:g}")
     # A file's word for no limit is also the largest number that there is.
@@ -58,11 +57,11 @@ def _clip(job: Job) -> View:
     if (low, high) == (-math.inf, math.inf):
         return view
     op = {(0.0, math.inf): "ReLU", (0.0, 6.0): "ReLU6"}.get((low, high), "Clip")
-    settings = dict(low=low, high=high) if op == "Clip" else {}
-    return View(job.add(op, [view.step], view.step.sizes, settings), view.axes)
+    return job.kept(op, view, dict(low=low, high=high) if op == "Clip" else {})
 
 
-def _limit(job: Job, place: int, name: str, default: float) -> float:
+def _number(job: Job, place: int, name: str, default: float) -> float:
+    """A number that is an input; it may be infinite or NaN."""
     if not job.has(place):
         return default
     numbers = job.floats(place, name)
@@ -75,16 +74,26 @@ def _prelu(job: Job) -> View:
     slope = job.floats(1, "slope")
     view = job.view(0)
     view, numbers = aligned(view, slope)
-    channels = view.step.sizes.C if len(numbers) == 1 else len(numbers)
     if numbers.shape[1:] != (1, 1):
         raise Unsupported("its slope has numbers for places of a map, only for channels are known")
-    if isinstance(channels, Unknown):
-        raise Unsupported("it is given channels whose number the file leaves open")
-    job.walk.program.tensors.budget.take(4 * channels, f"what {job.node} needs")
-    weight = np.broadcast_to(numbers.reshape(-1), (channels,))
-    settings = {"channels": channels}
-    made = job.add("PReLU", [view.step], view.step.sizes, settings, {"weight": weight})
+    settings = {"channels": len(numbers)}
+    weights = {"weight": numbers.reshape(-1)}
+    made = job.add("PReLU", [view.step], view.step.sizes, settings, weights)
     return View(made, view.axes)
+
+
+def _dropout(job: Job) -> View:
+    """A layer that drops while the network trains; whether the file is in training is all one."""
+    job.told.ignore("seed")
+    if job.has(2):
+        job.constant(2, "training_mode")
+    ratio = job.told.number("ratio", 0.5) if job.opset < 12 else _number(job, 1, "ratio", 0.5)
+    if not 0.0 <= ratio < 1.0:
+        raise Unsupported(f"its ratio is {ratio:g}, a number from 0 to below 1 is needed")
+    if job.is_used(1):
+        raise Unsupported("its second output, mask, is used")
+    view = job.view(0)
+    return job.kept("Dropout", view, {"p": ratio}) if ratio else view
 
 
 def _softmax(job: Job) -> View:
@@ -121,5 +130,6 @@ OPERATIONS = {
     "Erf": _function(ERF),
     "PRelu": Operation(_prelu, (2, 2)),
     "Clip": Operation(_clip, (1, 3)),
+    "Dropout": Operation(_dropout, (1, 3), 2),
     "Softmax": Operation(_softmax),
 }

@@ -10,7 +10,7 @@ import numpy as np
 from ....errors import ModelError
 from ..patterns import affine, multiplied
 from ..sizes import Size, Unknown, Unsupported
-from ..steps import Array, Sizes
+from ..steps import Array, Sizes, scalar
 from ..views import Axis, View, aligned, view_as, whole
 from ..walk import Job, Operation
 
@@ -106,6 +106,19 @@ def _common(job: Job, a: Size, b: Size) -> Size:
     return a
 
 
+def _pow(job: Job) -> View:
+    """x² and x³, as products."""
+    exponent = scalar(job.constant(1, "exponent"))
+    if exponent not in (1, 2, 3):
+        raise Unsupported(f"its exponent is {exponent}, only 2 and 3 are known")
+    view = job.view(0)
+    power = view.step
+    for left in range(int(exponent) - 1, 0, -1):
+        suffix = "_square" if left > 1 else ""
+        power = job.add("Mul", [power, view.step], view.step.sizes, suffix=suffix)
+    return View(power, view.axes)
+
+
 # ---- Sums of many, and channels side by side -----------------------------------------------------
 
 
@@ -170,6 +183,7 @@ OPERATIONS = {
     "Sub": _binary("Sub"),
     "Mul": _binary("Mul"),
     "Div": _binary("Div"),
+    "Pow": Operation(_pow, (2, 2)),
     "Sum": Operation(_sum, (1, _MANY)),
     "Concat": Operation(_concat, (1, _MANY)),
     "Neg": Operation(lambda job: View(affine(job, job.view(0).step, -1.0, 0.0), job.view(0).axes)),

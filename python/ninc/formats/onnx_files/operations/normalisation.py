@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ....errors import ModelError
 from ..sizes import Unsupported, dims_shown
 from ..views import View
@@ -30,8 +32,9 @@ def _batch_norm(job: Job) -> View:
     view = job.maps(job.view(0), (2, 4))
     channels = len(weights["weight"])
     expect_channels(job, view.step, channels)
-    # ONNX's momentum is the share that is kept, ninc's and PyTorch's that which is new.
-    settings = dict(channels=channels, eps=eps, momentum=1.0 - kept)
+    # ONNX's momentum is the share that is kept, ninc's and PyTorch's that which is new. The
+    # shortest number that is the same float32, 0.9 for 0.8999999762, leaves the 0.1 that was meant.
+    settings = dict(channels=channels, eps=eps, momentum=1.0 - float(str(np.float32(kept))))
     made = job.add("BatchNorm2d", [view.step], view.step.sizes, settings, weights)
     return View(made, view.axes)
 

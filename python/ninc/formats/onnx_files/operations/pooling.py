@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..folding import axes_of
+from ..folding import axes_of, room
 from ..patterns import affine
 from ..sizes import Unknown, Unsupported, product
-from ..steps import Sizes, Step
+from ..steps import Array, Sizes, Step, puts_zeros_around
 from ..views import View, view_as
 from ..walk import Job, Operation
 from .windows import Window, output_sizes, window_of
@@ -33,19 +34,32 @@ def _pool(average: bool) -> Callable[[Job], View]:
         if _covers(step, window, counts_pad):
             whole = "GlobalAvgPool2d" if average else "GlobalMaxPool2d"
             return view_as(job.add(whole, [step], sizes), "NCHW")
-        step, window = _padded(job, step, window, average, counts_pad)
-        settings = dict(
-            kernel_size=window.kernel,
-            stride=window.stride,
-            padding=window.before,
-            ceil_mode=window.ceil,
-        )
+        counted = _with_zeros(step, window) if average and not counts_pad else None
+        if counted is not None:
+            step, window = counted
+            counts_pad = True
+        own = _own(step, window, average and counts_pad)
+        if own is None and average and not counts_pad:
+            return view_as(_mean_without_pads(job, step, window, sizes), "NCHW")
+        if own is None:
+            value = 0.0 if average else LOWEST
+            step, own = _put_around(job, step, window, value, fills=not average)
+        settings = _settings(own)
         if average:
             settings["count_include_pad"] = counts_pad
         made = job.add("AvgPool2d" if average else "MaxPool2d", [step], sizes, settings)
         return view_as(made, "NCHW")
 
     return make
+
+
+def _settings(window: Window) -> dict[str, Any]:
+    return dict(
+        kernel_size=window.kernel,
+        stride=window.stride,
+        padding=window.before,
+        ceil_mode=window.ceil,
+    )
 
 
 def _covers(step: Step, window: Window, counts_pad: bool) -> bool:
@@ -61,33 +75,81 @@ def _covers(step: Step, window: Window, counts_pad: bool) -> bool:
     )
 
 
-def _padded(
-    job: Job, step: Step, window: Window, average: bool, counts_pad: bool
-) -> tuple[Step, Window]:
-    """The window as ninc's pools can have it, and what it slides over: padded where it has to be.
+def _with_zeros(step: Step, window: Window) -> tuple[Step, Window] | None:
+    """A mean over zeros around a map, as over the map with padding that counts; None for none.
+
+    So ninc's exporter writes a mean that counts its padding and rounds up: what hangs over beyond
+    the padding does not count, and is padding to the pool.
+    """
+    if not puts_zeros_around(step) or window.ceil or any(window.before):
+        return None
+    pads = [step.settings.get(side, (0, 0)) for side in ("height", "width")]
+    for axis, (before, after) in enumerate(pads):
+        kernel = window.kernel[axis]
+        reached = min(before + window.stride[axis], kernel) - 1
+        if before != after or 2 * before > kernel or before + window.after[axis] != reached:
+            return None
+    around = (pads[0][0], pads[1][0])
+    return step.input, dataclasses.replace(window, before=around, after=around, ceil=True)
+
+
+def _own(step: Step, window: Window, counts_pad: bool) -> Window | None:
+    """The window as ninc's pools can have it; None where the map has to be padded for it.
 
     ninc's pads are the same before and behind, and half a kernel at most.
     """
-    fits = all(2 * pad <= side for pad, side in zip(window.before, window.kernel))
-    if fits and window.before == window.after:
-        return step, window
+    if any(2 * pad > side for pad, side in zip(window.before, window.kernel)):
+        return None
+    if window.before == window.after:
+        return window
     # Pads do not count where the largest is sought or the mean of what is there. So windows that
     # begin at the same places, and are as many, give the same whatever is behind the map.
-    if fits and not (average and counts_pad):
-        for ceil in (False, True):
-            other = dataclasses.replace(window, after=window.before, ceil=ceil)
-            if all(_as_many(step, window, other, axis) for axis in (0, 1)):
-                return step, other
-    if average and not counts_pad:
+    for ceil in () if counts_pad else (False, True):
+        other = dataclasses.replace(window, after=window.before, ceil=ceil)
+        if all(_as_many(step, window, other, axis) for axis in (0, 1)):
+            return other
+    return None
+
+
+def _mean_without_pads(job: Job, step: Step, window: Window, sizes: Sizes) -> Step:
+    """Means of what is there, whatever the pads: sums over a map with zeros around it, divided.
+
+    What they are divided by differs from place to place, so it is a constant for maps of this size.
+    """
+    sides = [step.sizes.H, step.sizes.W]
+    if any(isinstance(side, Unknown) for side in sides):
         raise Unsupported(
             f"its pads are {list(window.padding)}, and it leaves them out of its means, which ninc "
-            "does for pads of one size before and behind"
+            "does for pads of one size before and behind, or for maps of one size"
         )
-    return _put_around(job, step, window, average)
+    room(job, [int(size) for size in (sizes.H, sizes.W)], np.float64)
+    rows, columns = (_counts(window, axis, int(side)) for axis, side in enumerate(sides))
+    if min(rows.min(), columns.min()) < 1:
+        raise Unsupported(
+            f"its pads are {list(window.padding)}, and a window lies in them altogether"
+        )
+    padded, own = _put_around(job, step, window, 0.0, fills=True)
+    means = job.add("AvgPool2d", [padded], sizes, _settings(own), suffix="_mean")
+    factors = math.prod(window.kernel) / np.outer(rows, columns)
+    settings = {"value": job.weight(factors[None])}
+    constant = job.add("Constant", [], Sizes(1, 1, *sizes[2:]), settings, suffix="_constant")
+    return job.add("Mul", [means, constant], sizes)
 
 
-def _put_around(job: Job, step: Step, window: Window, average: bool) -> tuple[Step, Window]:
+def _counts(window: Window, axis: int, size: int) -> Array:
+    """Along one axis, how many places of the map each window has."""
+    begins = np.arange(window.output(axis, size)) * window.stride[axis] - window.before[axis]
+    ends = begins + window.kernel[axis]
+    return np.minimum(ends, size) - np.maximum(begins, 0)
+
+
+def _put_around(
+    job: Job, step: Step, window: Window, value: float, fills: bool
+) -> tuple[Step, Window]:
     """A map with the pads around it, and the window that slides over it without any.
+
+    value: what the pads are filled with. fills: they reach as far as the last window, which may
+    hang over, so that all windows are whole; else what hangs over does not count.
 
     What is put around counts as map, where a last window may begin that began in padding before. So
     rounding up is said by more pads where these change nothing, or left out.
@@ -108,10 +170,10 @@ def _put_around(job: Job, step: Step, window: Window, average: bool) -> tuple[St
             over = dataclasses.replace(window, before=(0, 0), after=(0, 0), ceil=False)
             wanted = window.output(axis, size)
             needed = (wanted - 1) * window.stride[axis] + window.kernel[axis] - size - before
-            after = max(after, needed) if not average else after
+            after = max(after, needed) if fills else after
             sides.append(size + before + after)
             if over.output(axis, size + before + after) != wanted:
-                if not average:
+                if fills:
                     after = max(0, needed)
                     sides[-1] = size + before + after
                 elif dataclasses.replace(over, ceil=True).output(axis, sides[-1]) == wanted:
@@ -124,7 +186,7 @@ def _put_around(job: Job, step: Step, window: Window, average: bool) -> tuple[St
         pads.append((before, after))
     if len(rounds) > 1:
         raise Unsupported(f"its pads are {list(window.padding)}, and it rounds up on one axis")
-    settings = dict(height=pads[0], width=pads[1], value=0.0 if average else LOWEST)
+    settings = dict(height=pads[0], width=pads[1], value=value)
     sizes = Sizes(step.sizes.N, step.sizes.C, *sides)
     padded = job.add("Pad", [step], sizes, settings, suffix="_pad")
     return padded, dataclasses.replace(window, before=(0, 0), after=(0, 0), ceil=rounds == {True})
@@ -133,16 +195,17 @@ def _put_around(job: Job, step: Step, window: Window, average: bool) -> tuple[St
 def _as_many(step: Step, window: Window, other: Window, axis: int) -> bool:
     """Whether two windows give equally many results, for maps of each size or of the declared.
 
-    With as many zeros more behind as a stride passes over, rounding down is rounding up; but for
-    windows that lie in the padding alone, which ninc does not have.
+    With as many zeros more behind as a stride passes over, rounding down is rounding up; those that
+    a kernel does not reach from the map would make a window in the padding alone, which ninc does
+    not have.
     """
     before, after, stride = window.before[axis], window.after[axis], window.stride[axis]
     if not window.ceil and not other.ceil and after == before:
         return True
     if window.ceil and other.ceil and after == before:
         return True
-    touches = stride <= window.kernel[axis] - before
-    if not window.ceil and other.ceil and after == before + stride - 1 and touches:
+    reached = min(before + stride, window.kernel[axis]) - 1
+    if not window.ceil and other.ceil and after == reached:
         return True
     size = (step.sizes.H, step.sizes.W)[axis]
     return isinstance(size, int) and window.output(axis, size) == other.output(axis, size)

@@ -16,7 +16,7 @@ _MANY = 10_000
 _BEYOND = 2**31 - 1  # what files say for the end of an axis of any size
 
 
-# ---- Nothing in inference ------------------------------------------------------------------------
+# ---- Nothing at all ------------------------------------------------------------------------------
 
 
 def _cast(job: Job) -> View:
@@ -24,13 +24,6 @@ def _cast(job: Job) -> View:
     job.told.ignore("saturate", "round_mode")
     if to not in FLOATS:
         raise Unsupported(f"it casts to ONNX's type {to}, only floats are known")
-    return job.view(0)
-
-
-def _dropout(job: Job) -> View:
-    job.told.ignore("ratio", "seed")
-    if job.has(2) and job.constant(2, "training_mode").any():
-        raise Unsupported("its training_mode is set")
     return job.view(0)
 
 
@@ -212,7 +205,6 @@ def _pad(job: Job) -> View:
 
 OPERATIONS = {
     "Identity": Operation(lambda job: job.view(0)),
-    "Dropout": Operation(_dropout, (1, 3)),
     "Cast": Operation(_cast),
     "Transpose": Operation(_transpose),
     "Reshape": Operation(_reshape, (2, 2)),
