@@ -104,8 +104,7 @@ class Network:
         """A new network with a fresh last layer for other classes, and all else kept, bit for bit.
 
         classes: their names, which the new network then has, or how many there are.
-        seed: of the last layer's weights, He's as in `nn`; a batch norm after it, and a PReLU with
-            a slope for each class, begin anew, too.
+        seed: of the last layer's weights, He's as in `nn`; batch norms and PReLUs behind begin anew.
 
         Weights, statistics and preprocessing are copies, on the CPU; this network stays as it is.
         The last layer is the convolution or linear layer that gives the output through layers alone
