@@ -104,7 +104,7 @@ class Network:
         """A new network with a fresh last layer for other classes, and all else kept, bit for bit.
 
         classes: their names, which the new network then has, or how many there are.
-        seed: of the last layer's weights, He's as in `nn`; batch norms and PReLUs behind begin anew.
+        seed: of the last layer's weights, He's as in `nn`; batch norm and PReLU behind begin anew.
 
         Weights, statistics and preprocessing are copies, on the CPU; this network stays as it is.
         The last layer is the convolution or linear layer that gives the output through layers alone
