@@ -116,12 +116,11 @@ struct NoParameters {
 struct TakesAnyChannels {
   static Taken Takes(const auto& /*op*/) { return {}; }
 };
-struct KeepsChannels : TakesAnyChannels {
-  static Channels Gives(const auto& /*op*/, const auto& of) { return of.x(0); }
-};
-// Of those whose output has the shape of their one input and is made of it place by place.
-struct KeepsShape : KeepsChannels {
+// Of those whose output has the shape of their one input and is made of it place by place. One that
+// takes a certain number of channels has a Takes of its own.
+struct KeepsShape : TakesAnyChannels {
   static constexpr Places kPlaces = Places::kKept;
+  static Channels Gives(const auto& /*op*/, const auto& of) { return of.x(0); }
   template <class X>
   static Result<Shape> OutputShape(const X& op, Shapes x) {
     NINC_RETURN_IF_ERROR(ExpectChannels(OpRule<X>::Takes(op), x[0]));
