@@ -16,6 +16,7 @@
 #include "bindings/module.h"
 #include "bindings/status.h"
 #include "bindings/without_gil.h"
+#include "graph/facts.h"
 
 namespace ninc::python {
 namespace {
@@ -30,6 +31,23 @@ std::optional<std::string> BeforeSoftmax(const Model& model) {
   const Node& output = graph.node(graph.output());
   if (!std::holds_alternative<op::Softmax>(output.op)) return std::nullopt;
   return graph.node(output.inputs[0]).name;
+}
+
+// By name; None where they depend on the input.
+py::dict NodeChannels(const Model& model) {
+  py::dict named;
+  const std::vector<std::optional<int64_t>> channels = model.graph().NodeChannels();
+  for (size_t id = 0; id < channels.size(); ++id) {
+    named[py::str(model.graph().nodes()[id].name)] = channels[id];
+  }
+  return named;
+}
+
+// The node that ClassesFrom finds.
+std::optional<std::string> ClassesFromName(const Model& model, const std::string& name) {
+  const NodeId from = ClassesFrom(model.graph(), Unwrap(model.graph().Find(name)));
+  if (from < 0) return std::nullopt;
+  return model.graph().node(from).name;
 }
 
 // A read-only array over a tensor's own memory, which lives as long as the array does.
@@ -270,6 +288,13 @@ void DefineModel(py::module_& module) {
            arg("more_extras") = py::dict(), arg("dtype") = "float32")
       .def("graph_json", [](const Model& model) { return model.graph().ToJson(); })
       .def("before_softmax", &BeforeSoftmax)
+      .def("channels", &NodeChannels)
+      .def("output_channels",
+           [](const Model& model) {
+             const Result<int64_t> channels = model.graph().OutputChannels();
+             return channels.ok() ? std::optional(*channels) : std::nullopt;
+           })
+      .def("classes_from", &ClassesFromName, arg("name"))
       .def("specs",
            [](const Model& model) {
              py::list list;

@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   ninc::python::DefinePooling(module);
   ninc::python::DefineElementwise(module);
   ninc::python::DefineOperations(module);
+  ninc::python::DefineGraphs(module);
   ninc::python::DefineModel(module);
   ninc::python::DefineDeviceArrays(module);
   ninc::python::DefineTrainer(module);

@@ -10,6 +10,7 @@ void DefineConvolutions(pybind11::module_& module);  // functional/convolution.c
 void DefinePooling(pybind11::module_& module);       // functional/pooling.cc
 void DefineElementwise(pybind11::module_& module);   // functional/elementwise.cc
 void DefineOperations(pybind11::module_& module);    // functional/operations.cc
+void DefineGraphs(pybind11::module_& module);        // graph_binding.cc
 void DefineModel(pybind11::module_& module);         // model_binding.cc
 void DefineDeviceArrays(pybind11::module_& module);  // device_arrays.cc
 void DefineTrainer(pybind11::module_& module);       // trainer_binding.cc

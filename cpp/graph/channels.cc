@@ -1,221 +1,175 @@
-// How many channels a network takes and gives, from what its layers say. Shapes need a height and a
-// width; this needs neither, so that a program can ask before it has a picture.
-#include <array>
-#include <optional>
-#include <string>
-#include <utility>
-#include <variant>
-#include <vector>
+// The walk itself knows no operation: each says in its file how many channels it takes and gives.
+#include "graph/channels.h"
 
-#include "ninc/graph.h"
+#include <utility>
+
 #include "ops/ops.h"
 
 namespace ninc {
+
+Status ChannelWalk::Visit(NodeId id) {
+  if (values_.size() <= static_cast<size_t>(id)) values_.resize(id + 1, {.known = false});
+  node_ = id;
+  fits_ = {};
+  inputs_.clear();
+  const Node& node = graph_.node(id);
+  for (NodeId input : node.inputs) inputs_.push_back(values_[input]);
+  values_[id] = VisitOp(node.op, [&](auto rule, const auto& op) -> Channels {
+    if (!inputs_.empty()) Take(rule.Takes(op));
+    return rule.Gives(op, *this);
+  });
+  return std::exchange(fits_, {});
+}
+
+std::optional<int64_t> ChannelWalk::Number(const Channels& channels) const {
+  if (!channels.known) return std::nullopt;
+  if (channels.times == 0) return channels.plus;
+  int64_t number = 0;
+  if (!input_ || __builtin_mul_overflow(channels.times, *input_, &number) ||
+      __builtin_add_overflow(number, channels.plus, &number)) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+void ChannelWalk::Take(const Taken& taken) {
+  Channels& x = inputs_[0];
+  if (!x.known) {
+    if (taken.channels == 0) return;
+    if (x.is_pixel && flattened_.empty()) flattened_ = graph_.Label(node_);
+    x = {.plus = taken.channels, .is_pixel = x.is_pixel};
+    return;
+  }
+  if (taken.channels != 0) Solve(x.times, x.plus, taken.channels);
+  const std::optional<int64_t> given = Number(x);
+  if (given && !taken.Fits(*given)) {
+    Fail("expected " + taken.Wanted() + ", got " + std::to_string(*given) + " from " + Giver(0));
+  }
+}
+
+Channels ChannelWalk::Broadcast() {
+  const Channels& a = inputs_[0];
+  const Channels& b = inputs_[1];
+  const bool is_pixel = a.is_pixel && b.is_pixel;
+  const bool a_may = MayBeOne(a), b_may = MayBeOne(b);
+  const std::optional<int64_t> of_a = Number(a), of_b = Number(b);
+  if (of_a == 1) return b.WithPixel(is_pixel);
+  if (of_b == 1) return a.WithPixel(is_pixel);
+  // What may be one channel says nothing of the other, which the sum then has as many as.
+  if (a_may && !b_may) return b.WithPixel(is_pixel);
+  if (b_may && !a_may) return a.WithPixel(is_pixel);
+  if (a_may && b_may) {
+    const bool alike = a.known && b.known && a.times == b.times && a.plus == b.plus;
+    return {.times = a.times, .plus = a.plus, .is_pixel = is_pixel, .known = alike};
+  }
+  if (of_a && of_b && of_a != of_b) {
+    Fail("expected two inputs of as many channels, or one of 1, got " + std::to_string(*of_a) +
+         " channels from " + graph_.Label(graph_.node(node_).inputs[0]) + " and " +
+         std::to_string(*of_b) + " from " + graph_.Label(graph_.node(node_).inputs[1]));
+  }
+  int64_t times = 0, plus = 0;
+  if (!__builtin_sub_overflow(a.times, b.times, &times) &&
+      !__builtin_sub_overflow(a.plus, b.plus, &plus)) {
+    Solve(times, plus, 0);
+  }
+  return (of_a ? a : b).WithPixel(is_pixel);
+}
+
+// Whether it is 1, or is 1 for some C.
+bool ChannelWalk::MayBeOne(const Channels& channels) const {
+  if (!channels.known) return true;
+  if (const std::optional<int64_t> number = Number(channels)) return *number == 1;
+  int64_t rest = 0;
+  if (channels.times == 0 || __builtin_sub_overflow(1, channels.plus, &rest)) return false;
+  return rest % channels.times == 0 && rest / channels.times >= 1;
+}
+
+void ChannelWalk::Solve(int64_t times, int64_t plus, int64_t wanted) {
+  if (times == 0 || input_ || !problem_.empty()) return;
+  int64_t rest = 0;
+  if (__builtin_sub_overflow(wanted, plus, &rest) || rest % times != 0 || rest / times < 1) {
+    problem_ = graph_.Label(node_) + " fits no number of input channels";
+    if (fits_.ok()) fits_ = InvalidModel(problem_);
+  } else {
+    input_ = rest / times;
+    told_by_ = graph_.Label(node_);
+  }
+}
+
+std::string ChannelWalk::Giver(size_t input) const {
+  const Channels& x = inputs_[input];
+  if (x.times == 1 && x.plus == 0) {
+    return "the network's input, of which " + told_by_ + " takes as many";
+  }
+  return graph_.Label(graph_.node(node_).inputs[input]);
+}
+
+void ChannelWalk::Fail(const std::string& problem) {
+  if (fits_.ok()) fits_ = InvalidModel(problem).At(graph_.Label(node_));
+}
+
+Result<int64_t> ChannelWalk::Input() const {
+  if (const std::optional<int64_t> input = Of(0)) return *input;
+  if (!problem_.empty()) return InvalidModel(problem_);
+  if (!flattened_.empty()) {
+    return InvalidArgument("the number of input channels is open: " + flattened_ +
+                           " takes a flattened map, channels × height × width");
+  }
+  return InvalidArgument(
+      "the number of input channels is open: no layer that reads the input needs a certain one");
+}
+
+Result<int64_t> ChannelWalk::Output() const {
+  const Channels& output = values_[graph_.output()];
+  const std::string label = graph_.Label(graph_.output());
+  if (!output.known) {
+    return InvalidArgument("the channels of " + label + " depend on the input's height and width");
+  }
+  if (const std::optional<int64_t> number = Number(output)) return *number;
+  NINC_RETURN_IF_ERROR(Input().status());
+  return InvalidModel(label + " has too many channels");
+}
+
 namespace {
 
-// The channels of a node's value: times * C + plus, where C is the number the network takes.
-struct Channels {
-  int64_t times = 0, plus = 0;
-  // Whether its maps are 1×1 for every input: Flatten then leaves the channels as they are.
-  bool is_pixel = false;
-  // False where they depend on the input's height and width too.
-  bool known = true;
-};
-
-Channels Pixel(Channels x) {
-  x.is_pixel = true;
-  return x;
+// Through the nodes that the outputs need.
+ChannelWalk Walked(const Graph& graph) {
+  ChannelWalk walk(graph);
+  const std::vector<bool> needed = graph.NeededFor(graph.outputs());
+  for (size_t id = 0; id < needed.size(); ++id) {
+    if (needed[id]) (void)walk.Visit(static_cast<NodeId>(id));
+  }
+  return walk;
 }
-
-Channels NotPixel(Channels x) {
-  x.is_pixel = false;
-  return x;
-}
-
-// Goes through the nodes in order and solves the first layer that says what it takes for C. Every
-// operation has to be here: one that is not does not compile.
-class ChannelWalk {
- public:
-  explicit ChannelWalk(const Graph& graph) : graph_(graph), values_(graph.nodes().size()) {
-    const std::vector<bool> needed = graph.NeededFor(graph.output());
-    for (size_t id = 0; id < values_.size(); ++id) {
-      if (!needed[id]) continue;
-      node_ = static_cast<NodeId>(id);
-      values_[id] = std::visit([this](const auto& op) { return Of(op); }, graph.nodes()[id].op);
-    }
-  }
-
-  Result<int64_t> Input() const {
-    if (input_) return *input_;
-    if (!problem_.empty()) return InvalidModel(problem_);
-    if (!flattened_.empty()) {
-      return InvalidArgument("the number of input channels is open: " + flattened_ +
-                             " takes a flattened map, channels × height × width");
-    }
-    return InvalidArgument(
-        "the number of input channels is open: no layer that reads the input needs a certain one");
-  }
-
-  Result<int64_t> Output() const {
-    const Channels& output = values_[graph_.output()];
-    const std::string label = graph_.Label(graph_.output());
-    if (!output.known) {
-      return InvalidArgument("the channels of " + label +
-                             " depend on the input's height and width");
-    }
-    if (output.times == 0) return output.plus;
-    NINC_ASSIGN_OR_RETURN(const int64_t input, Input());
-    int64_t channels = 0;
-    if (__builtin_mul_overflow(output.times, input, &channels) ||
-        __builtin_add_overflow(channels, output.plus, &channels)) {
-      return InvalidModel(label + " has too many channels");
-    }
-    return channels;
-  }
-
- private:
-  Channels Of(const op::Input& op) {
-    if (op.channels != 0) input_ = op.channels;
-    return {.times = 1};
-  }
-  Channels Of(const op::Conv2d& op) {
-    Takes(op.in_channels);
-    const bool keeps_size = op.kernel_h == 1 && op.kernel_w == 1 && op.padding == Padding();
-    return {.plus = op.out_channels, .is_pixel = keeps_size && In().is_pixel};
-  }
-  Channels Of(const op::BatchNorm2d& op) {
-    Takes(op.channels);
-    return {.plus = op.channels, .is_pixel = In().is_pixel};
-  }
-  Channels Of(const op::Linear& op) {
-    if (!In().known && flattened_.empty()) flattened_ = graph_.Label(node_);
-    Takes(op.in_features);
-    return {.plus = op.out_features, .is_pixel = true};
-  }
-  Channels Of(const op::Flatten&) const {
-    Channels flat = Pixel(In());
-    flat.known = flat.known && In().is_pixel;
-    return flat;
-  }
-  Channels Of(const op::Add&) { return Both(); }
-  Channels Of(const op::Sub&) { return Both(); }
-  Channels Of(const op::Mul&) { return Both(); }
-  Channels Of(const op::Div&) { return Both(); }
-  Channels Of(const op::Concat&) const {
-    Channels sum{.is_pixel = In().is_pixel};
-    for (size_t i = 0; i < graph_.node(node_).inputs.size(); ++i) {
-      const Channels x = In(i);
-      // Networks that double their channels again and again come to no number at all.
-      const bool overflows = __builtin_add_overflow(sum.times, x.times, &sum.times) ||
-                             __builtin_add_overflow(sum.plus, x.plus, &sum.plus);
-      sum.known = sum.known && x.known && !overflows;
-    }
-    return sum;
-  }
-  Channels Of(const op::Relu&) const { return In(); }
-  Channels Of(const op::Relu6&) const { return In(); }
-  Channels Of(const op::Clip&) const { return In(); }
-  template <Function kFunction>
-  Channels Of(const op::Elementwise<kFunction>&) const {
-    return In();
-  }
-  Channels Of(const op::Dropout&) const { return In(); }
-  Channels Of(const op::Softmax&) const { return In(); }
-  Channels Of(const op::MaxPool2d&) const { return NotPixel(In()); }  // padding may make it larger
-  Channels Of(const op::AvgPool2d&) const { return NotPixel(In()); }
-  Channels Of(const op::GlobalAvgPool2d&) const { return Pixel(In()); }
-  Channels Of(const op::GlobalMaxPool2d&) const { return Pixel(In()); }
-
-  Channels Of(const op::PRelu& op) {
-    if (op.channels != 1) Takes(op.channels);
-    return In();
-  }
-  Channels Of(const op::Slice& op) const {
-    Channels x = In();
-    if (op.channels.begin == 0 && op.channels.end == op::Range::kToTheEnd &&
-        op.channels.step == 1) {
-      return x;
-    }
-    if (x.times != 0 && input_) {  // what the input has is known
-      x.known = x.known && !__builtin_mul_overflow(x.times, *input_, &x.times) &&
-                !__builtin_add_overflow(x.plus, x.times, &x.plus);
-      x.times = 0;
-    }
-    x.known = x.known && x.times == 0 && x.plus > 0;
-    if (!x.known) return x;
-    const Result<Shape> y = OpRule<op::Slice>::OutputShape({.channels = op.channels},
-                                                           std::array{Shape{1, 1, 1, x.plus}});
-    x.known = y.ok();
-    if (y.ok()) x.plus = y->c;
-    return x;
-  }
-  Channels Of(const op::Pad& op) const {
-    Channels x = NotPixel(In());
-    x.known = x.known &&
-              !__builtin_add_overflow(x.plus, op.channels.before + op.channels.after, &x.plus) &&
-              (x.times != 0 || x.plus > 0);
-    return x;
-  }
-  Channels Of(const op::ChannelShuffle&) const { return In(); }
-  Channels Of(const op::LocalResponseNorm&) const { return In(); }
-  static Channels Of(const op::Constant& op) {
-    return {.plus = op.channels, .is_pixel = op.height == 1 && op.width == 1};
-  }
-
-  // Of two inputs of as many channels, or of one that stands for any number.
-  Channels Both() {
-    const Channels a = In(0), b = In(1);
-    const auto one = [](const Channels& x) { return x.known && x.times == 0 && x.plus == 1; };
-    Channels both = a.known && (a.times == 0 || !b.known) ? a : b;
-    if (one(a) || one(b)) {
-      both = one(a) ? b : a;
-    } else if (a.known && b.known) {
-      int64_t times = 0, plus = 0;
-      const bool fits = !__builtin_sub_overflow(a.times, b.times, &times) &&
-                        !__builtin_sub_overflow(a.plus, b.plus, &plus);
-      if (fits) Solve(times, plus, 0);
-    }
-    both.is_pixel = a.is_pixel && b.is_pixel;
-    return both;
-  }
-
-  const Channels& In(size_t i = 0) const { return values_[graph_.node(node_).inputs[i]]; }
-
-  // The node takes so many channels and no other number.
-  void Takes(int64_t channels) {
-    const Channels x = In();
-    if (x.known) Solve(x.times, x.plus, channels);
-  }
-
-  // times * C + plus = wanted
-  void Solve(int64_t times, int64_t plus, int64_t wanted) {
-    if (times == 0 || input_ || !problem_.empty()) return;
-    int64_t rest = 0;
-    if (__builtin_sub_overflow(wanted, plus, &rest) || rest % times != 0 || rest / times < 1) {
-      problem_ = graph_.Label(node_) + " fits no number of input channels";
-    } else {
-      input_ = rest / times;
-    }
-  }
-
-  const Graph& graph_;
-  std::vector<Channels> values_;
-  NodeId node_ = 0;  // that `Of` is asked about
-  std::optional<int64_t> input_;
-  std::string problem_;    // a layer that no input can suit
-  std::string flattened_;  // a layer that would say it, if heights and widths were known
-};
 
 }  // namespace
 
+Status Graph::CheckChannels() const {
+  ChannelWalk walk(*this);
+  for (size_t id = 0; id < nodes_.size(); ++id) {
+    NINC_RETURN_IF_ERROR(walk.Visit(static_cast<NodeId>(id)));
+  }
+  return {};
+}
+
+std::vector<std::optional<int64_t>> Graph::NodeChannels() const {
+  const ChannelWalk walk = Walked(*this);
+  const std::vector<bool> needed = NeededFor(outputs_);
+  std::vector<std::optional<int64_t>> channels(nodes_.size());
+  for (size_t id = 0; id < nodes_.size(); ++id) {
+    if (needed[id]) channels[id] = walk.Of(static_cast<NodeId>(id));
+  }
+  return channels;
+}
+
 Result<int64_t> Graph::InputChannels() const {
   if (nodes_.empty()) return InvalidModel("the network has no nodes");
-  return ChannelWalk(*this).Input();
+  return Walked(*this).Input();
 }
 
 Result<int64_t> Graph::OutputChannels() const {
   if (nodes_.empty()) return InvalidModel("the network has no nodes");
-  return ChannelWalk(*this).Output();
+  return Walked(*this).Output();
 }
 
 }  // namespace ninc

@@ -70,7 +70,8 @@ OpFace FaceOf(const Op& op) {
 }
 
 std::string CheckArity(const Op& op, size_t inputs) {
-  const auto [name, least, most] = FaceOf(op);
+  const OpFace face = FaceOf(op);
+  const size_t least = face.least_inputs, most = face.most_inputs;
   if (inputs >= least && inputs <= most) return {};
   constexpr const char* kCounts[] = {"no input", "one input", "two inputs"};
   return std::string("takes ") + kCounts[least] + (most > least ? " or more" : "") + ", got " +
@@ -115,12 +116,29 @@ Result<NodeId> Graph::Add(std::string name, Op op, std::vector<NodeId> inputs) {
   }
   if (std::string problem = CheckArity(op, inputs.size()); !problem.empty()) return fail(problem);
   if (std::string problem = CheckFields(op); !problem.empty()) return fail(problem);
+  if (std::string problem = CheckBatch(op, inputs); !problem.empty()) return fail(problem);
 
   const NodeId id = static_cast<NodeId>(nodes_.size());
   ids_.emplace(name, id);
+  const auto constant = [&](NodeId input) { return IsConstant(input); };
+  constant_.push_back(id != 0 && std::all_of(inputs.begin(), inputs.end(), constant));
   nodes_.push_back({std::move(name), std::move(op), std::move(inputs)});
   if (!outputs_chosen_) outputs_ = {id};
   return id;
+}
+
+// Constants are one picture, which stands beside those of a batch only where it is repeated.
+std::string Graph::CheckBatch(const Op& op, const std::vector<NodeId>& inputs) const {
+  const bool one_batch = VisitOp(op, [](auto rule, const auto&) {
+    return requires { rule.kOneBatch; };
+  });
+  if (!one_batch) return {};
+  const auto constant = [&](NodeId input) { return IsConstant(input); };
+  const auto fixed = std::find_if(inputs.begin(), inputs.end(), constant);
+  const auto other = std::find_if_not(inputs.begin(), inputs.end(), constant);
+  if (fixed == inputs.end() || other == inputs.end()) return {};
+  return "expected inputs of as many pictures, got " + Label(*fixed) +
+         ", which is one for any batch, beside " + Label(*other);
 }
 
 const Node& Graph::node(NodeId id) const { return Has(id) ? nodes_[id] : kNone; }

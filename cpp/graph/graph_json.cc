@@ -188,6 +188,14 @@ Status ReadOutputs(const Json& root, Graph* graph) {
   return set.ok() ? set : InvalidModel(set.message());
 }
 
+Status ReadNodes(const Json& nodes, Graph* graph) {
+  if (!nodes.is_array() || nodes.empty()) return InvalidModel("a network needs a list of nodes");
+  for (const Json& node : nodes) {
+    NINC_RETURN_IF_ERROR(ReadNode(node, graph->nodes().size(), graph));
+  }
+  return {};
+}
+
 Result<Graph> ReadGraph(const Json& root) {
   if (!root.is_object()) return InvalidModel("a network must be a JSON object");
   for (const auto& [key, value] : root.items()) {
@@ -196,15 +204,24 @@ Result<Graph> ReadGraph(const Json& root) {
     }
   }
   const auto nodes = root.find("nodes");
-  if (nodes == root.end() || !nodes->is_array() || nodes->empty()) {
-    return InvalidModel("a network needs a list of nodes");
-  }
   Graph graph;
-  for (size_t i = 0; i < nodes->size(); ++i) {
-    NINC_RETURN_IF_ERROR(ReadNode((*nodes)[i], i, &graph));
-  }
+  NINC_RETURN_IF_ERROR(ReadNodes(nodes == root.end() ? Json() : *nodes, &graph));
   NINC_RETURN_IF_ERROR(ReadOutputs(root, &graph));
   return graph;
+}
+
+// What `read` makes of the text's tree.
+template <class Read>
+auto ReadText(std::string_view text, Read read) -> decltype(read(Json())) {
+  try {
+    NINC_RETURN_IF_ERROR(CheckGraphJson(text));
+    return read(Json::parse(text));
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory("no memory for a network's description of " + std::to_string(text.size()) +
+                       " bytes");
+  } catch (const nlohmann::json::exception& error) {
+    return InvalidModel(std::string("the network's JSON: ") + error.what());
+  }
 }
 
 }  // namespace
@@ -233,16 +250,12 @@ std::string Graph::ToJson() const {
   return root.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+Status Graph::AddJson(std::string_view nodes) {
+  return ReadText(nodes, [this](const Json& list) { return ReadNodes(list, this); });
+}
+
 Result<Graph> Graph::FromJson(std::string_view text) {
-  try {
-    NINC_RETURN_IF_ERROR(CheckGraphJson(text));
-    return ReadGraph(Json::parse(text));
-  } catch (const std::bad_alloc&) {
-    return OutOfMemory("no memory for a network's description of " + std::to_string(text.size()) +
-                       " bytes");
-  } catch (const nlohmann::json::exception& error) {
-    return InvalidModel(std::string("the network's JSON: ") + error.what());
-  }
+  return ReadText(text, [](const Json& root) { return ReadGraph(root); });
 }
 
 }  // namespace ninc

@@ -24,7 +24,7 @@ struct AvgPool2dBackward {
 
 template <>
 struct OpRule<op::AvgPool2d> : WindowPool2dRule {
-  static constexpr OpFace kFace{.name = "AvgPool2d"};
+  static constexpr OpFace kFace{.name = "AvgPool2d", .stem = "pool"};
   using Steps = StepList<step::AvgPool2d, step::AvgPool2dBackward>;
 
   static void VisitFields(op::AvgPool2d& op, auto& visit) {

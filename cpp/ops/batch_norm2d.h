@@ -10,7 +10,6 @@
 
 #include "ops/elementwise/activation.h"
 #include "ops/rule/op_rule.h"
-#include "ops/rule/shape_rule.h"
 
 namespace ninc {
 
@@ -57,8 +56,9 @@ struct BatchNormBackward {
 }  // namespace step
 
 template <>
-struct OpRule<op::BatchNorm2d> : NoCheck {
-  static constexpr OpFace kFace{.name = "BatchNorm2d"};
+struct OpRule<op::BatchNorm2d> : NoCheck, KeepsShape, KeepsClasses {
+  static constexpr OpFace kFace{.name = "BatchNorm2d", .stem = "bn"};
+  static constexpr const char* kOutputs = "channels";
   using Steps =
       StepList<step::FoldNorm, step::ScaleShift, step::BatchNorm, step::BatchNormBackward>;
 
@@ -77,10 +77,7 @@ struct OpRule<op::BatchNorm2d> : NoCheck {
             {.name = "running_var", .dims = dims, .initial = 1.0f, .trainable = false}};
   }
 
-  static Result<Shape> OutputShape(const op::BatchNorm2d& op, Shapes x) {
-    NINC_RETURN_IF_ERROR(ExpectChannels(op.channels, "channels", x[0]));
-    return x[0];
-  }
+  static Taken Takes(const op::BatchNorm2d& op) { return {.channels = op.channels}; }
 
   static Status Lower(const op::BatchNorm2d& op, NodeId id, auto& to) {
     if (!to.training() || to.Frozen(id, "running_mean")) return LowerStill(op, id, to);

@@ -3,10 +3,7 @@
 // 2017, ShuffleNet).
 #pragma once
 
-#include <string>
-
 #include "ops/rule/op_rule.h"
-#include "ops/rule/shape_rule.h"
 
 namespace ninc {
 
@@ -20,19 +17,15 @@ struct ChannelShuffle {
 }  // namespace step
 
 template <>
-struct OpRule<op::ChannelShuffle> : NoCheck, NoParameters {
-  static constexpr OpFace kFace{.name = "ChannelShuffle"};
+struct OpRule<op::ChannelShuffle> : NoCheck, NoParameters, KeepsShape, EndsClasses {
+  static constexpr OpFace kFace{.name = "ChannelShuffle", .stem = "shuffle"};
   using Steps = StepList<step::ChannelShuffle>;
 
   static void VisitFields(op::ChannelShuffle& op, auto& visit) {
     visit.Integer("groups", op.groups, 1);
   }
 
-  static Result<Shape> OutputShape(const op::ChannelShuffle& op, Shapes x) {
-    if (x[0].c % op.groups == 0) return x[0];
-    return Expected("a multiple of " + std::to_string(op.groups) + " input channels",
-                    std::to_string(x[0].c), x[0]);
-  }
+  static Taken Takes(const op::ChannelShuffle& op) { return {.multiple_of = op.groups}; }
 
   static Status Lower(const op::ChannelShuffle& op, NodeId id, auto& to) {
     to.Emit(step::ChannelShuffle{op.groups, to.input(id), to.NewValue(id)}, {id});

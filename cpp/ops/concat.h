@@ -15,9 +15,24 @@ struct CopyChannels {  // y(r, y_offset + c) = x(r, x_offset + c) for c < channe
 }  // namespace step
 
 template <>
-struct OpRule<op::Concat> : NoFields, NoParameters {
-  static constexpr OpFace kFace{.name = "Concat", .least_inputs = 2, .most_inputs = OpFace::kAny};
+struct OpRule<op::Concat> : NoFields, NoParameters, TakesAnyChannels, EndsClasses {
+  static constexpr OpFace kFace{
+      .name = "Concat", .stem = "concat", .least_inputs = 2, .most_inputs = OpFace::kAny};
+  static constexpr bool kOneBatch = true;
+  static constexpr Places kPlaces = Places::kKept;
   using Steps = StepList<step::CopyChannels>;
+
+  static Channels Gives(const op::Concat&, const auto& of) {
+    Channels sum{.is_pixel = of.x(0).is_pixel};
+    for (size_t i = 0; i < of.inputs(); ++i) {
+      const Channels& x = of.x(i);
+      // Networks that double their channels again and again come to no number at all.
+      const bool overflows = __builtin_add_overflow(sum.times, x.times, &sum.times) ||
+                             __builtin_add_overflow(sum.plus, x.plus, &sum.plus);
+      sum.known = sum.known && x.known && !overflows;
+    }
+    return sum;
+  }
 
   static Result<Shape> OutputShape(const op::Concat&, Shapes x) {
     Shape output = x[0];

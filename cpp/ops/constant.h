@@ -6,8 +6,10 @@
 namespace ninc {
 
 template <>
-struct OpRule<op::Constant> {
-  static constexpr OpFace kFace{.name = "Constant", .least_inputs = 0, .most_inputs = 0};
+struct OpRule<op::Constant> : TakesAnyChannels, EndsClasses {
+  static constexpr OpFace kFace{
+      .name = "Constant", .stem = "constant", .least_inputs = 0, .most_inputs = 0};
+  static constexpr Places kPlaces = Places::kKept;
   using Steps = StepList<>;
 
   static void VisitFields(op::Constant& op, auto& visit) {
@@ -25,6 +27,10 @@ struct OpRule<op::Constant> {
 
   static std::vector<ParameterField> Parameters(const op::Constant& op) {
     return {{.name = "value", .dims = {op.height, op.width, op.channels}, .trainable = false}};
+  }
+
+  static Channels Gives(const op::Constant& op, const auto& /*of*/) {
+    return {.plus = op.channels, .is_pixel = op.height == 1 && op.width == 1};
   }
 
   static Result<Shape> OutputShape(const op::Constant& op, Shapes) {

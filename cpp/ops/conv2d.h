@@ -10,7 +10,6 @@
 
 #include "ops/elementwise/activation.h"
 #include "ops/rule/op_rule.h"
-#include "ops/rule/shape_rule.h"
 
 namespace ninc {
 
@@ -60,7 +59,7 @@ struct Conv2dBackwardWeights {
 }  // namespace step
 
 // Of operations that are computed as a convolution.
-struct ConvolutionRule {
+struct ConvolutionRule : EndsClasses {
   static constexpr bool kConvolution = true;
   static constexpr int64_t kMaxWeights = int64_t{1} << 36;
   static constexpr const char* kTooManyWeights = "the layer has too many weights";
@@ -89,7 +88,9 @@ struct ConvolutionRule {
 
 template <>
 struct OpRule<op::Conv2d> : ConvolutionRule {
-  static constexpr OpFace kFace{.name = "Conv2d"};
+  static constexpr OpFace kFace{.name = "Conv2d", .stem = "conv"};
+  static constexpr const char* kOutputs = "out_channels";
+  static constexpr Places kPlaces = Places::kMoved;
   using Steps = StepList<step::PackWeights, step::Conv2d, step::Conv2dBackwardData,
                          step::Conv2dBackwardWeights>;
 
@@ -128,9 +129,15 @@ struct OpRule<op::Conv2d> : ConvolutionRule {
     return fields;
   }
 
+  static Taken Takes(const op::Conv2d& op) { return {.channels = op.in_channels}; }
+  static Channels Gives(const op::Conv2d& op, const auto& of) {
+    const bool keeps_size = op.kernel_h == 1 && op.kernel_w == 1 && op.padding == Padding();
+    return {.plus = op.out_channels, .is_pixel = keeps_size && of.x(0).is_pixel};
+  }
+
   static Result<Shape> OutputShape(const op::Conv2d& op, Shapes x) {
     const Shape& input = x[0];
-    NINC_RETURN_IF_ERROR(ExpectChannels(op.in_channels, "channels", input));
+    NINC_RETURN_IF_ERROR(ExpectChannels(Takes(op), input));
     const int64_t span_h = op.dilation_h * (op.kernel_h - 1) + 1;
     const int64_t span_w = op.dilation_w * (op.kernel_w - 1) + 1;
     const int64_t h = input.h + op.padding.top + op.padding.bottom;

@@ -17,8 +17,8 @@ struct Dropout {  // its own backward pass, x = dy, y = dx
 }  // namespace step
 
 template <>
-struct OpRule<op::Dropout> : NoCheck, NoParameters, KeepsShape {
-  static constexpr OpFace kFace{.name = "Dropout"};
+struct OpRule<op::Dropout> : NoCheck, NoParameters, KeepsShape, KeepsClasses {
+  static constexpr OpFace kFace{.name = "Dropout", .stem = "drop"};
   using Steps = StepList<step::Dropout>;
 
   static void VisitFields(op::Dropout& op, auto& visit) {

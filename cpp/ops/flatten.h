@@ -15,9 +15,17 @@ struct ToNchw {  // N×H×W×C -> N×C×H×W contiguous, whatever y's own shape 
 }  // namespace step
 
 template <>
-struct OpRule<op::Flatten> : NoFields, NoParameters {
-  static constexpr OpFace kFace{.name = "Flatten"};
+struct OpRule<op::Flatten> : NoFields, NoParameters, TakesAnyChannels, KeepsClasses {
+  static constexpr OpFace kFace{.name = "Flatten", .stem = "flatten", .once = true};
+  static constexpr Places kPlaces = Places::kWhole;
   using Steps = StepList<step::ToNchw>;
+
+  static Channels Gives(const op::Flatten&, const auto& of) {
+    Channels flat = of.x(0);
+    flat.known = flat.known && flat.is_pixel;
+    flat.is_pixel = true;
+    return flat;
+  }
 
   static Result<Shape> OutputShape(const op::Flatten&, Shapes x) {
     return Shape{x[0].n, 1, 1, x[0].h * x[0].w * x[0].c};

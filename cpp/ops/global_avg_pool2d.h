@@ -20,9 +20,14 @@ struct GlobalAvgPool2dBackward {
 }  // namespace step
 
 template <>
-struct OpRule<op::GlobalAvgPool2d> : NoFields, NoParameters {
-  static constexpr OpFace kFace{.name = "GlobalAvgPool2d"};
+struct OpRule<op::GlobalAvgPool2d> : NoFields, NoParameters, TakesAnyChannels, KeepsClasses {
+  static constexpr OpFace kFace{.name = "GlobalAvgPool2d", .stem = "gap", .once = true};
+  static constexpr Places kPlaces = Places::kWhole;
   using Steps = StepList<step::GlobalAvgPool2d, step::GlobalAvgPool2dBackward>;
+
+  static Channels Gives(const op::GlobalAvgPool2d&, const auto& of) {
+    return of.x(0).WithPixel(true);
+  }
 
   static Result<Shape> OutputShape(const op::GlobalAvgPool2d&, Shapes x) {
     return Shape{x[0].n, 1, 1, x[0].c};

@@ -21,9 +21,14 @@ struct GlobalMaxPool2dBackward {
 }  // namespace step
 
 template <>
-struct OpRule<op::GlobalMaxPool2d> : NoFields, NoParameters {
-  static constexpr OpFace kFace{.name = "GlobalMaxPool2d"};
+struct OpRule<op::GlobalMaxPool2d> : NoFields, NoParameters, TakesAnyChannels, KeepsClasses {
+  static constexpr OpFace kFace{.name = "GlobalMaxPool2d", .stem = "gmp"};
+  static constexpr Places kPlaces = Places::kWhole;
   using Steps = StepList<step::GlobalMaxPool2d, step::GlobalMaxPool2dBackward>;
+
+  static Channels Gives(const op::GlobalMaxPool2d&, const auto& of) {
+    return of.x(0).WithPixel(true);
+  }
 
   static Result<Shape> OutputShape(const op::GlobalMaxPool2d&, Shapes x) {
     return Shape{x[0].n, 1, 1, x[0].c};

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "ops/rule/op_rule.h"
-#include "ops/rule/shape_rule.h"
 
 namespace ninc {
 
@@ -15,11 +14,19 @@ struct FromNchw {  // N×C×H×W (strided where x is the caller's, or its pictur
 }  // namespace step
 
 template <>
-struct OpRule<op::Input> : NoCheck, NoParameters {
-  static constexpr OpFace kFace{.name = "Input", .least_inputs = 0, .most_inputs = 0};
+struct OpRule<op::Input> : NoCheck, NoParameters, EndsClasses {
+  static constexpr OpFace kFace{
+      .name = "Input", .stem = "x", .once = true, .least_inputs = 0, .most_inputs = 0};
+  static constexpr Places kPlaces = Places::kKept;
   using Steps = StepList<step::FromNchw>;
 
   static void VisitFields(op::Input& op, auto& visit) { visit.Integer("channels", op.channels, 0); }
+
+  static Taken Takes(const op::Input& op) { return {.channels = op.channels}; }
+  static Channels Gives(const op::Input& op, const auto& /*of*/) {
+    if (op.channels != 0) return {.plus = op.channels};
+    return {.times = 1};
+  }
 
   // x: the shape that the network is asked to take.
   static Result<Shape> OutputShape(const op::Input& op, Shapes x) {
@@ -28,7 +35,7 @@ struct OpRule<op::Input> : NoCheck, NoParameters {
       return InvalidShape("expected sizes of at least 1 (the batch: 0), got input shape " +
                           input.ToString());
     }
-    if (op.channels != 0) NINC_RETURN_IF_ERROR(ExpectChannels(op.channels, "channels", input));
+    NINC_RETURN_IF_ERROR(ExpectChannels(Takes(op), input));
     return input;
   }
 

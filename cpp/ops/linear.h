@@ -8,7 +8,9 @@ namespace ninc {
 
 template <>
 struct OpRule<op::Linear> : ConvolutionRule {
-  static constexpr OpFace kFace{.name = "Linear"};
+  static constexpr OpFace kFace{.name = "Linear", .stem = "linear"};
+  static constexpr const char* kOutputs = "out_features";
+  static constexpr Places kPlaces = Places::kWhole;
   using Steps = StepList<>;
 
   static void VisitFields(op::Linear& op, auto& visit) {
@@ -27,13 +29,20 @@ struct OpRule<op::Linear> : ConvolutionRule {
     return fields;
   }
 
+  static Taken Takes(const op::Linear& op) {
+    return {.channels = op.in_features, .what = "features"};
+  }
+  static Channels Gives(const op::Linear& op, const auto& /*of*/) {
+    return {.plus = op.out_features, .is_pixel = true};
+  }
+
   static Result<Shape> OutputShape(const op::Linear& op, Shapes x) {
     const Shape& input = x[0];
     if (input.h != 1 || input.w != 1) {
       return InvalidShape("expected a 1×1 map, got " + Extent(input.h, input.w) + " (input shape " +
                           input.ToString() + "); put a Flatten or a pool before it");
     }
-    NINC_RETURN_IF_ERROR(ExpectChannels(op.in_features, "features", input));
+    NINC_RETURN_IF_ERROR(ExpectChannels(Takes(op), input));
     return Shape{input.n, 1, 1, op.out_features};
   }
 

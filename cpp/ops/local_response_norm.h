@@ -27,8 +27,8 @@ struct LocalResponseNormBackward {
 }  // namespace step
 
 template <>
-struct OpRule<op::LocalResponseNorm> : NoParameters, KeepsShape {
-  static constexpr OpFace kFace{.name = "LocalResponseNorm"};
+struct OpRule<op::LocalResponseNorm> : NoParameters, KeepsShape, KeepsClasses {
+  static constexpr OpFace kFace{.name = "LocalResponseNorm", .stem = "lrn"};
   using Steps = StepList<step::LocalResponseNorm, step::LocalResponseNormBackward>;
 
   static void VisitFields(op::LocalResponseNorm& op, auto& visit) {

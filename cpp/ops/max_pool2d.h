@@ -23,7 +23,7 @@ struct MaxPool2dBackward {
 
 template <>
 struct OpRule<op::MaxPool2d> : WindowPool2dRule {
-  static constexpr OpFace kFace{.name = "MaxPool2d"};
+  static constexpr OpFace kFace{.name = "MaxPool2d", .stem = "pool"};
   using Steps = StepList<step::MaxPool2d, step::MaxPool2dBackward>;
 
   static void VisitFields(op::MaxPool2d& op, auto& visit) { VisitWindow(op, visit); }

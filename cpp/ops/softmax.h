@@ -20,8 +20,8 @@ struct SoftmaxBackward {
 }  // namespace step
 
 template <>
-struct OpRule<op::Softmax> : NoFields, NoParameters, KeepsShape {
-  static constexpr OpFace kFace{.name = "Softmax"};
+struct OpRule<op::Softmax> : NoFields, NoParameters, KeepsShape, KeepsClasses {
+  static constexpr OpFace kFace{.name = "Softmax", .stem = "softmax", .once = true};
   using Steps = StepList<step::Softmax, step::SoftmaxBackward>;
 
   // The loss works on logits: a training program ends in front of the network's last Softmax.

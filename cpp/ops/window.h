@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include "ops/rule/op_rule.h"
-#include "ops/rule/shape_rule.h"
 
 namespace ninc {
 
@@ -30,8 +30,9 @@ struct Window {  // y = x seen through the axes; `fill` elsewhere
 }  // namespace step
 
 template <>
-struct OpRule<op::Slice> : NoParameters {
-  static constexpr OpFace kFace{.name = "Slice"};
+struct OpRule<op::Slice> : NoParameters, TakesAnyChannels {
+  static constexpr OpFace kFace{.name = "Slice", .stem = "slice"};
+  static constexpr Places kPlaces = Places::kMoved;
   using Steps = StepList<step::Window>;
 
   static void VisitFields(op::Slice& op, auto& visit) {
@@ -46,6 +47,16 @@ struct OpRule<op::Slice> : NoParameters {
   static std::string Check(const op::Slice& op) {
     const bool forward = op.channels.step >= 1 && op.height.step >= 1 && op.width.step >= 1;
     return forward ? "" : "steps must be at least 1";
+  }
+
+  static bool ClassesPass(const op::Slice& op) { return IsWhole(op.channels); }
+
+  // A part of channels whose number is open depends on it in no simple way.
+  static Channels Gives(const op::Slice& op, const auto& of) {
+    if (IsWhole(op.channels)) return of.x(0);
+    const std::optional<int64_t> given = of.Number(of.x(0));
+    const int64_t count = given ? Count(op.channels, *given) : 0;
+    return {.plus = count, .is_pixel = of.x(0).is_pixel, .known = count > 0};
   }
 
   static Result<Shape> OutputShape(const op::Slice& op, Shapes x) {
@@ -64,6 +75,9 @@ struct OpRule<op::Slice> : NoParameters {
   }
 
  private:
+  static bool IsWhole(const op::Range& range) {
+    return range.begin == 0 && range.end == op::Range::kToTheEnd && range.step == 1;
+  }
   // As Python counts: from the end where below 0, and not beyond either end.
   static int64_t Place(int64_t at, int64_t size) {
     if (at == op::Range::kToTheEnd) return size;
@@ -79,8 +93,9 @@ struct OpRule<op::Slice> : NoParameters {
 };
 
 template <>
-struct OpRule<op::Pad> : NoParameters {
-  static constexpr OpFace kFace{.name = "Pad"};
+struct OpRule<op::Pad> : NoParameters, TakesAnyChannels {
+  static constexpr OpFace kFace{.name = "Pad", .stem = "pad"};
+  static constexpr Places kPlaces = Places::kMoved;
   using Steps = StepList<>;
 
   static void VisitFields(op::Pad& op, auto& visit) {
@@ -94,6 +109,17 @@ struct OpRule<op::Pad> : NoParameters {
     visit.Real("value", op.value, std::isfinite(op.value), "finite");
   }
   static std::string Check(const op::Pad&) { return {}; }
+
+  static bool ClassesPass(const op::Pad& op) {
+    return op.channels.before == 0 && op.channels.after == 0;
+  }
+  static Channels Gives(const op::Pad& op, const auto& of) {
+    Channels x = of.x(0).WithPixel(false);
+    x.known = x.known &&
+              !__builtin_add_overflow(x.plus, op.channels.before + op.channels.after, &x.plus) &&
+              (x.times != 0 || x.plus > 0);
+    return x;
+  }
 
   static Result<Shape> OutputShape(const op::Pad& op, Shapes x) {
     const auto size = [](int64_t size, const op::Margin& margin) {

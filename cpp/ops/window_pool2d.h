@@ -9,7 +9,13 @@
 
 namespace ninc {
 
-struct WindowPool2dRule : NoParameters {
+struct WindowPool2dRule : NoParameters, TakesAnyChannels, KeepsClasses {
+  static constexpr Places kPlaces = Places::kMoved;
+
+  static Channels Gives(const auto& /*op*/, const auto& of) {
+    return of.x(0).WithPixel(false);  // padding may make it larger
+  }
+
   template <class Pool>
   static std::string Check(const Pool& op) {
     for (const auto& [kernel, padding] :

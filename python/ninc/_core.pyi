@@ -1,7 +1,7 @@
 # What type checkers know of the core, which cpp/bindings/ makes. `make types` holds it to the
 # module: its names, their arguments and defaults, and the classes of what they give.
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
 from typing_extensions import CapsuleType, TypeAlias
@@ -106,8 +106,6 @@ def global_max_pool2d_backward(dy: FloatsLike, x: FloatsLike) -> Floats: ...
 
 # ---- Element by element, batch norm, the loss ----------------------------------------------------
 
-ELEMENTWISE: tuple[str, ...]
-
 def clip(name: str, x: FloatsLike, low: float, high: float) -> Floats: ...
 def clip_backward(name: str, dy: FloatsLike, y: FloatsLike, low: float, high: float) -> Floats: ...
 def elementwise(name: str, x: FloatsLike, a: float = ..., b: float = ...) -> Floats: ...
@@ -169,6 +167,19 @@ def softmax_cross_entropy(
 
 # ---- Networks ------------------------------------------------------------------------------------
 
+class _Operation(TypedDict):
+    stem: str
+    once: bool
+    places: Literal["kept", "whole", "moved"]
+    outputs: str  # "" where no field says how many channels it gives
+
+OPERATIONS: dict[str, _Operation]
+
+class Draft:
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
+    def add(self, nodes_json: str) -> None: ...
+
 class _PlanInfo(TypedDict):
     flops: float
     arena_bytes: int
@@ -189,6 +200,9 @@ class Model:
     ) -> None: ...
     def graph_json(self) -> str: ...
     def before_softmax(self) -> str | None: ...
+    def channels(self) -> dict[str, int | None]: ...
+    def output_channels(self) -> int | None: ...
+    def classes_from(self, name: str) -> str | None: ...
     def specs(self) -> list[tuple[str, tuple[int, ...], bool]]: ...  # name, shape, whether trained
     def state(self) -> tuple[dict[str, Floats], dict[str, str], dict[str, Floats]]: ...
     # parameters, metadata, extras

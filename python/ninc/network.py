@@ -105,12 +105,13 @@ class Network:
         """A new network with a fresh last layer for other classes, and all else kept, bit for bit.
 
         classes: their names, which the new network then has, or how many there are.
-        seed: of the last layer's weights, He's as in `nn`; a batch norm after it begins anew, too.
+        seed: of the last layer's weights, He's as in `nn`; batch norm and PReLU behind begin anew.
 
         Weights, statistics and preprocessing are copies, on the CPU; this network stays as it is.
-        The last layer is the convolution or linear layer that gives the output through pools,
-        activations, batch norm, dropout, Flatten and Softmax alone. Raises ModelError, naming the
-        layer, where the network ends in another way.
+        The last layer is the convolution or linear layer that gives the output through layers alone
+        which leave each channel its class: pools, activations, normalisations, dropout, Flatten and
+        Softmax, slices and pads of rows and columns, arithmetic with a Constant of one channel.
+        Raises ModelError, naming the layer, where the network ends in another way.
         """
         seed = integer("new_head", "seed", seed, 0)
         renewed = Network(with_new_head(self.core, classes, seed))

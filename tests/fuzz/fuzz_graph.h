@@ -19,6 +19,8 @@ inline void FuzzGraph(const uint8_t* data, size_t size) {
   const std::string text = graph->ToJson();
   const auto again = Graph::FromJson(text);
   if (!again.ok() || again->ToJson() != text) __builtin_trap();
+  if (graph->NodeChannels().size() != graph->nodes().size()) __builtin_trap();
+  (void)graph->CheckChannels();
   if (!IsModerate(graph.value())) return;
   const auto model = Model::Create(std::move(graph).value());
   if (!model.ok()) __builtin_trap();

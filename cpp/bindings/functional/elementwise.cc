@@ -176,9 +176,6 @@ py::tuple PReluBackward(const py::object& dy_object, const py::object& x_object,
 
 void DefineElementwise(py::module_& module) {
   using py::arg;
-  py::list names;
-  for (const Function function : kFunctions) names.append(std::string(Name(function)));
-  module.attr("ELEMENTWISE") = py::tuple(names);
   module.def("clip", &Clip, arg("name"), arg("x"), arg("low"), arg("high"));
   module.def("clip_backward", &ClipBackward, arg("name"), arg("dy"), arg("y"), arg("low"),
              arg("high"));

@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -160,6 +161,8 @@ class NINC_API Graph {
  public:
   // Adds a node after existing ones; checks arity, attributes and the name.
   Result<NodeId> Add(std::string name, Op op, std::vector<NodeId> inputs);
+  // Adds nodes, a list of them as in ToJson. Those before the first that is refused stay.
+  Status AddJson(std::string_view nodes);
   // The nodes whose values the network returns, none of them twice; the last one unless set. The
   // first is the network's main output, which is trained, turned into classes and explained.
   Status SetOutputs(std::vector<NodeId> nodes);
@@ -175,6 +178,8 @@ class NINC_API Graph {
 
   // Parameters in order of appearance, then buffers likewise.
   std::vector<ParameterSpec> ParameterSpecs() const;
+  // Whether a node's value is the same for every batch: it is made of constants alone.
+  bool IsConstant(NodeId id) const { return Has(id) && constant_[id]; }
   // For each node, whether the value of one of `outputs` depends on it (or is it); a number that is
   // no node's needs none.
   std::vector<bool> NeededFor(std::span<const NodeId> outputs) const;
@@ -187,6 +192,12 @@ class NINC_API Graph {
   Result<std::vector<Shape>> InferShapes(const Shape& input, NodeId output) const {  // -1: of all
     return output == -1 ? InferShapes(input) : InferShapes(input, {&output, 1});
   }
+  // Which layer takes other channels than it is given, as far as that is seen without a picture:
+  // "conv2 (Conv2d): expected 96 input channels, got 3 from conv1 (Conv2d)".
+  Status CheckChannels() const;
+  // For each node how many channels its value has; none where that depends on the input or no
+  // output needs the node.
+  std::vector<std::optional<int64_t>> NodeChannels() const;
   // How many channels the network takes: what its Input says, else what the first layers that read
   // the input take. InvalidArgument where any number will do, as for pools alone, or where only a
   // flattened map tells, whose features are channels × height × width.
@@ -206,9 +217,11 @@ class NINC_API Graph {
   static Result<Graph> FromJson(std::string_view text);
 
  private:
+  std::string CheckBatch(const Op& op, const std::vector<NodeId>& inputs) const;
   bool Has(NodeId id) const { return id >= 0 && static_cast<size_t>(id) < nodes_.size(); }
 
   std::vector<Node> nodes_;
+  std::vector<bool> constant_;  // by node
   std::map<std::string, NodeId, std::less<>> ids_;
   std::vector<NodeId> outputs_;
   bool outputs_chosen_ = false;

@@ -49,7 +49,7 @@ class NINC_API Sequential {
 
  private:
   std::string Append(std::string name, Op op, std::optional<float> deviation);
-  std::string NextName(std::string_view stem);
+  std::string NextName(std::string_view stem, bool once = false);
 
   Graph graph_;
   std::map<std::string, int64_t, std::less<>> counts_;  // of names by their stems

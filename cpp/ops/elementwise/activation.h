@@ -31,7 +31,7 @@ struct ActivationBackward {
 }  // namespace step
 
 template <class Op>
-struct ActivationRule : NoParameters, KeepsShape {
+struct ActivationRule : NoParameters, KeepsShape, KeepsClasses {
   static Status Lower(const Op& op, NodeId id, auto& to) {
     to.Emit(step::ActivationForward{OpRule<Op>::AsActivation(op), to.input(id), to.NewValue(id)},
             {id});
@@ -41,21 +41,21 @@ struct ActivationRule : NoParameters, KeepsShape {
 
 template <>
 struct OpRule<op::Relu> : NoFields, ActivationRule<op::Relu> {
-  static constexpr OpFace kFace{.name = "Relu"};
+  static constexpr OpFace kFace{.name = "Relu", .stem = "relu"};
   using Steps = StepList<step::ActivationForward, step::ActivationBackward>;
   static Activation AsActivation(const op::Relu&) { return kRelu; }
 };
 
 template <>
 struct OpRule<op::Relu6> : NoFields, ActivationRule<op::Relu6> {
-  static constexpr OpFace kFace{.name = "Relu6"};
+  static constexpr OpFace kFace{.name = "Relu6", .stem = "relu"};
   using Steps = StepList<>;
   static Activation AsActivation(const op::Relu6&) { return kRelu6; }
 };
 
 template <>
 struct OpRule<op::Clip> : ActivationRule<op::Clip> {
-  static constexpr OpFace kFace{.name = "Clip"};
+  static constexpr OpFace kFace{.name = "Clip", .stem = "clip"};
   using Steps = StepList<>;
   static void VisitFields(op::Clip& op, auto& visit) {
     visit.Real("low", op.low, std::isfinite(op.low), "finite");

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "ninc/function.h"
@@ -56,7 +57,14 @@ inline Result<Shape> BroadcastShape(const Shape& a, const Shape& b) {
 }
 
 template <BinaryFunction kFunction>
-struct BinaryRule : NoFields, NoParameters {
+struct BinaryRule : NoFields, NoParameters, TakesAnyChannels, KeepsClasses {
+  static constexpr Places kPlaces = Places::kKept;
+  static constexpr OpFace Face(std::string_view name, std::string_view stem) {
+    return {.name = name, .stem = stem, .least_inputs = 2, .most_inputs = 2};
+  }
+
+  static Channels Gives(const auto&, auto& of) { return of.Broadcast(); }
+
   static Result<Shape> OutputShape(const auto&, Shapes x) { return BroadcastShape(x[0], x[1]); }
 
   static Status Lower(const auto&, NodeId id, auto& to) {
@@ -75,22 +83,22 @@ struct BinaryRule : NoFields, NoParameters {
 
 template <>
 struct OpRule<op::Add> : BinaryRule<BinaryFunction::kAdd> {
-  static constexpr OpFace kFace{.name = "Add", .least_inputs = 2, .most_inputs = 2};
+  static constexpr OpFace kFace = Face("Add", "add");
   using Steps = StepList<step::Add, step::Binary, step::SumTo>;
 };
 template <>
 struct OpRule<op::Sub> : BinaryRule<BinaryFunction::kSub> {
-  static constexpr OpFace kFace{.name = "Sub", .least_inputs = 2, .most_inputs = 2};
+  static constexpr OpFace kFace = Face("Sub", "sub");
   using Steps = StepList<>;
 };
 template <>
 struct OpRule<op::Mul> : BinaryRule<BinaryFunction::kMul> {
-  static constexpr OpFace kFace{.name = "Mul", .least_inputs = 2, .most_inputs = 2};
+  static constexpr OpFace kFace = Face("Mul", "mul");
   using Steps = StepList<>;
 };
 template <>
 struct OpRule<op::Div> : BinaryRule<BinaryFunction::kDiv> {
-  static constexpr OpFace kFace{.name = "Div", .least_inputs = 2, .most_inputs = 2};
+  static constexpr OpFace kFace = Face("Div", "div");
   using Steps = StepList<>;
 };
 

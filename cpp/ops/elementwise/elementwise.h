@@ -61,9 +61,10 @@ inline FunctionSettings Settings(const HardSigmoid& op) { return {op.alpha, op.b
 }  // namespace op
 
 template <Function kFunction>
-struct OpRule<op::Elementwise<kFunction>> : NoCheck, NoParameters, KeepsShape {
+struct OpRule<op::Elementwise<kFunction>> : NoCheck, NoParameters, KeepsShape, KeepsClasses {
   using X = op::Elementwise<kFunction>;
-  static constexpr OpFace kFace{.name = FunctionRow<kFunction>::kName};
+  static constexpr OpFace kFace{.name = FunctionRow<kFunction>::kName,
+                                .stem = FunctionRow<kFunction>::kStem};
   // One pair of steps serves all functions, and stands in the list of one of them.
   using Steps =
       std::conditional_t<kFunction == Function::kLeakyRelu,

@@ -6,7 +6,6 @@
 #include "ops/elementwise/activation.h"
 #include "ops/elementwise/binary.h"
 #include "ops/rule/op_rule.h"
-#include "ops/rule/shape_rule.h"
 
 namespace ninc {
 
@@ -25,8 +24,9 @@ struct PReluBackward {
 }  // namespace step
 
 template <>
-struct OpRule<op::PRelu> : NoCheck {
-  static constexpr OpFace kFace{.name = "PRelu"};
+struct OpRule<op::PRelu> : NoCheck, KeepsShape, KeepsClasses {
+  static constexpr OpFace kFace{.name = "PRelu", .stem = "prelu"};
+  static constexpr const char* kOutputs = "channels";
   using Steps = StepList<step::PRelu, step::PReluBackward>;
 
   static void VisitFields(op::PRelu& op, auto& visit) { visit.Integer("channels", op.channels, 1); }
@@ -35,9 +35,8 @@ struct OpRule<op::PRelu> : NoCheck {
     return {{.name = "weight", .dims = {op.channels}, .initial = 0.25f}};
   }
 
-  static Result<Shape> OutputShape(const op::PRelu& op, Shapes x) {
-    if (op.channels != 1) NINC_RETURN_IF_ERROR(ExpectChannels(op.channels, "channels", x[0]));
-    return x[0];
+  static Taken Takes(const op::PRelu& op) {
+    return {.channels = op.channels == 1 ? 0 : op.channels};
   }
 
   static Status Lower(const op::PRelu&, NodeId id, auto& to) {

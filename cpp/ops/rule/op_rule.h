@@ -16,15 +16,27 @@
 #include "ninc/graph.h"
 #include "ninc/status.h"
 #include "ninc/tensor.h"
+#include "ops/rule/channels.h"
+#include "ops/rule/shape_rule.h"
 #include "ops/rule/step.h"
 
 namespace ninc {
 
-// An operation's name in the JSON form, and how many inputs it takes.
+// What an operation is called, and how many inputs it takes.
 struct OpFace {
   static constexpr size_t kAny = std::numeric_limits<size_t>::max();
-  std::string_view name;
+  std::string_view name;  // in the JSON form, "Conv2d"
+  std::string_view stem;  // of its nodes' names: "conv" for conv1, conv2, ...
+  // One of it is the rule in a network, so that the first goes without a number: gap, then gap2.
+  bool once = false;
   size_t least_inputs = 1, most_inputs = 1;
+};
+
+// Which places of its inputs' maps a place of an operation's output is made of.
+enum class Places {
+  kKept,   // the same place of each
+  kWhole,  // all of them: the output has one place
+  kMoved,  // others, which follow from its fields, as a window's do
 };
 
 // A parameter (trained) or a buffer that an operation asks for, "weight".
@@ -56,11 +68,21 @@ concept OneOf = IsOneOf<Step>(List());
 //                                   Flag(name, value)
 //   Check(const X&)               what must hold between fields; empty where it does
 //   Parameters(const X&)          the ParameterFields, trained ones first
+//   Takes(const X&)               how many channels it takes of its first input, as Taken
+//   Gives(const X&, of)           how many it gives, as Channels; `of` is the ChannelWalk of
+//                                 graph/channels.h, which knows those of its inputs
+//   kPlaces                       which places of its inputs an output's place is made of
+//   ClassesPass(const X&)         whether channel c of the output belongs to the class of channel c
+//                                 of its input, however many there are: it may then stand behind a
+//                                 network's classes. Other inputs have one channel for all of them
 //   OutputShape(const X&, Shapes) the output's shape, or why the inputs do not fit
 //   Lower(const X&, NodeId, to)   emits the node's steps; `to` is the Lowering of compile/lower.cc
 // and where it applies
 //   AsActivation(const X&)        what it does to each element: it can be part of another step
 //   kConvolution                  it is computed as a convolution
+//   kOutputs                      the field that says how many channels it gives
+//   kOneBatch                     its inputs have as many pictures each, and a constant's one does
+//                                 not stand for those of others
 // The bases below serve operations that have nothing to say to some of these.
 template <class X>
 struct OpRule;
@@ -91,8 +113,25 @@ struct NoFields : NoCheck {
 struct NoParameters {
   static std::vector<ParameterField> Parameters(const auto& /*op*/) { return {}; }
 };
-struct KeepsShape {
-  static Result<Shape> OutputShape(const auto& /*op*/, Shapes x) { return x[0]; }
+struct TakesAnyChannels {
+  static Taken Takes(const auto& /*op*/) { return {}; }
+};
+// Of those whose output has the shape of their one input and is made of it place by place. One that
+// takes a certain number of channels has a Takes of its own.
+struct KeepsShape : TakesAnyChannels {
+  static constexpr Places kPlaces = Places::kKept;
+  static Channels Gives(const auto& /*op*/, const auto& of) { return of.x(0); }
+  template <class X>
+  static Result<Shape> OutputShape(const X& op, Shapes x) {
+    NINC_RETURN_IF_ERROR(ExpectChannels(OpRule<X>::Takes(op), x[0]));
+    return x[0];
+  }
+};
+struct KeepsClasses {
+  static bool ClassesPass(const auto& /*op*/) { return true; }
+};
+struct EndsClasses {
+  static bool ClassesPass(const auto& /*op*/) { return false; }
 };
 
 // Calls f(rule, fields) with an operation's OpRule and its struct.

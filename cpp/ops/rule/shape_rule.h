@@ -6,6 +6,7 @@
 
 #include "ninc/status.h"
 #include "ninc/tensor.h"
+#include "ops/rule/channels.h"
 
 namespace ninc {
 
@@ -19,10 +20,9 @@ inline Status Expected(const std::string& wanted, const std::string& got, const 
                       ")");
 }
 
-// what: "channels"
-inline Status ExpectChannels(int64_t wanted, const char* what, const Shape& input) {
-  if (input.c == wanted) return {};
-  return Expected(std::to_string(wanted) + " input " + what, std::to_string(input.c), input);
+inline Status ExpectChannels(const Taken& taken, const Shape& input) {
+  if (taken.Fits(input.c)) return {};
+  return Expected(taken.Wanted(), std::to_string(input.c), input);
 }
 
 }  // namespace ninc

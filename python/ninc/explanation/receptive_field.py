@@ -26,11 +26,6 @@ from .._base.graph import Node, Nodes
 from ..errors import ArgumentError
 
 _POOLS = ("MaxPool2d", "AvgPool2d")
-_WHOLE = ("GlobalAvgPool2d", "GlobalMaxPool2d", "Flatten", "Linear")  # their outputs have one place
-_AS_BEFORE = (
-    "BatchNorm2d", "Relu", "Relu6", "Clip", "Dropout", "Add", "Concat", "Softmax",
-    "Sub", "Mul", "Div", "PRelu", "ChannelShuffle", "LocalResponseNorm", *_core.ELEMENTWISE,
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,9 +71,10 @@ def _behind(node: Node, sources: list[Axis], axis: int) -> Axis:
     """The axis of a node's output; `axis`: 0 down, 1 across."""
     source = _mean(sources)
     size = len(source.centres)
-    if node.operation in _WHOLE:
+    facts = _core.OPERATIONS.get(node.operation)
+    if facts and facts["places"] == "whole":
         return Axis(source.centres.mean(keepdims=True), source.jump * size)
-    if node.operation in _AS_BEFORE:
+    if facts and facts["places"] == "kept":
         return source
     if node.operation == "Slice":
         start, stop, step = node.attributes[("height", "width")[axis]]

@@ -15,33 +15,12 @@ from . import metadata
 
 Node = dict[str, Any]  # a node of the core's JSON
 
-# Layers whose weights turn channels into others, and what they call the number of these.
-_CHANNELS = {"Conv2d": "out_channels", "Linear": "out_features"}
-
-# What gives as many channels as it takes, and may stand after the last of these layers.
-_AFTER = frozenset(
-    (
-        "AvgPool2d",
-        "BatchNorm2d",
-        "Dropout",
-        "Flatten",
-        "GlobalAvgPool2d",
-        "GlobalMaxPool2d",
-        "MaxPool2d",
-        "Relu",
-        "Relu6",
-        "Clip",
-        "Softmax",
-        *_core.ELEMENTWISE,
-    )
-)
-
 
 def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> _core.Model:
     """A copy with another last layer; see `Network.new_head`."""
     names, count = _names_and_count(classes)
     graph = json.loads(old.graph_json())
-    fresh = _widen(graph, count, metadata.stored_classes(old))
+    fresh = _widen(old, graph, count)
     model = _core.Model(json.dumps(graph))
     model.initialize(seed)
     parameters, entries, extras = old.state()
@@ -74,33 +53,39 @@ def _names_and_count(classes: Sequence[str] | int) -> tuple[list[str] | None, in
     return names, count
 
 
-def _widen(graph: Node, count: int, old_classes: list[str] | None) -> list[str]:
+def _widen(old: _core.Model, graph: Node, count: int) -> list[str]:
     """Gives the last layer `count` outputs; returns the names of the nodes that begin anew."""
+    old_classes = metadata.stored_classes(old)
     nodes = {node["name"]: node for node in graph["nodes"]}
     readers = Counter(name for node in graph["nodes"] for name in node.get("inputs", ()))
-    readers[graph["output"]] += 1
+    readers.update([graph["output"], *graph.get("other_outputs", ())])
     after, node = [], nodes[graph["output"]]
-    while node["op"] in _AFTER and readers[node["name"]] == 1:
+    while readers[node["name"]] == 1 and (source := old.classes_from(node["name"])) is not None:
         after.append(node)
-        node = nodes[node["inputs"][0]]
-    op = node["op"]
+        node = nodes[source]
+    outputs = _outputs(node)
     if readers[node["name"]] > 1:
         raise _not_understood(node, "gives its value to several layers")
-    if op not in _CHANNELS:
+    if not outputs:
         raise _not_understood(node, "is no layer with weights, and none that passes classes on")
     if node.get("groups", 1) != 1:
         raise _not_understood(node, f"has {node['groups']} groups")
-    width = node[_CHANNELS[op]]
-    flattened = any(one["op"] == "Flatten" for one in after)
-    if flattened and old_classes is not None and len(old_classes) != width:
+    width = node[outputs]
+    # Behind a Flatten there may be more outputs than this layer has, which then are no classes.
+    if old.output_channels() != width and old_classes is not None and len(old_classes) != width:
         raise _not_understood(
             node, f"has {width} outputs, but there are {len(old_classes)} classes"
         )
-    node[_CHANNELS[op]] = count
-    norms = [one for one in after if one["op"] == "BatchNorm2d"]
-    for norm in norms:
-        norm["channels"] = count
-    return [one["name"] for one in (node, *norms)]
+    # Those behind it that have weights for each class, as batch norm does, begin anew, too.
+    fresh = [node, *(one for one in after if one.get(_outputs(one)) == width)]
+    for one in fresh:
+        one[_outputs(one)] = count
+    return [one["name"] for one in fresh]
+
+
+def _outputs(node: Node) -> str:
+    """The field that says how many channels a node gives, or "" where none does."""
+    return _core.OPERATIONS[node["op"]]["outputs"]
 
 
 def _not_understood(node: Node, why: str) -> ModelError:

@@ -14,7 +14,6 @@ from typing import Any
 
 from .. import _core
 from .._base.arguments import is_iterable, quoted, shown
-from .._base.channels import output_channels
 from ..errors import ArgumentError, ModelError
 from ..preprocess import WHITENING_ARRAYS, Preprocessing
 from .held_out import HeldOut
@@ -139,7 +138,7 @@ def check_stored_classes(model: _core.Model, where: str) -> None:
 
 
 def _check_count(model: _core.Model, names: list[str], where: str) -> None:
-    outputs = output_channels(model.graph_json())
+    outputs = model.output_channels()
     if outputs is not None and outputs != len(names):
         raise ArgumentError(
             f"{where}: the network has {outputs} output{'' if outputs == 1 else 's'}, got "

@@ -25,7 +25,7 @@ class Slice(Layer):
     Raises ShapeError, when run, where nothing is left of a picture.
     """
 
-    stem, op = "slice", "Slice"
+    op = "Slice"
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Pad(Layer):
     channels, height, width: (before, after)
     """
 
-    stem, op = "pad", "Pad"
+    op = "Pad"
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ChannelShuffle(Layer):
     C must be a multiple of the groups.
     """
 
-    stem, op = "shuffle", "ChannelShuffle"
+    op = "ChannelShuffle"
     settings = ("groups",)
 
     def __init__(self, groups: int) -> None:
@@ -95,7 +95,7 @@ class Constant(Layer):
         The network holds it as a buffer, H×W×C; training leaves it as it is.
     """
 
-    stem, op = "constant", "Constant"
+    op = "Constant"
     inputs = 0
 
     def __init__(self, value: FloatsLike) -> None:

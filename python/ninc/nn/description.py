@@ -9,12 +9,8 @@ from typing import Any, cast
 
 from .. import _core
 from .._base.arguments import shown
-from .._base.channels import Channels
 from ..errors import ArgumentError
 from .layer import Layer
-
-# One of these is the rule in a network, so the first goes without a number: "gap", then "gap2".
-_ONCE = frozenset(("gap", "flatten", "softmax"))
 
 INPUT = "x"
 
@@ -41,8 +37,9 @@ class Description:
 
     # A pickle from before there were several outputs has none of them.
     other_outputs: tuple[str, ...] = ()
-    # What is known of the nodes' channels. A pickle from before they were looked at has none.
-    _known: Channels | None = None
+    # The nodes as the core has them, which tells what cannot stand behind them. It is made anew
+    # where it has other nodes than these: after an error, and in copies, which begin without.
+    _draft: _core.Draft | None = None
 
     def __init__(self) -> None:
         # Never changed in place: other threads and copies may be looking at the list.
@@ -58,7 +55,6 @@ class Description:
             raise ArgumentError("a network has one input, and it is the first to be added")
         self._check_name(name)
         self.nodes = [Node(name, "Input", (), None)]
-        self._known = None
         return name
 
     def add(self, layer: Layer, inputs: Sequence[str], name: str | None = None) -> str:
@@ -66,7 +62,8 @@ class Description:
 
         name: of the node; where the layer is made of several, the front of their names.
 
-        Raises ModelError where the layer takes other channels than it is given.
+        Raises ModelError where the layer cannot stand there, as one that takes other channels than
+        it is given.
         """
         check_layer(layer)
         if name is not None and not isinstance(name, str):
@@ -79,7 +76,8 @@ class Description:
             if "{previous}" in stem:
                 label = stem.format(previous=numbered)
             elif name is None:
-                label = numbered = self._free_name(stem, counts)
+                once = stem == operation.stem and _core.OPERATIONS[operation.op]["once"]
+                label = numbered = self._free_name(stem, counts, once)
             elif len(steps) == 1:
                 label = name
             else:
@@ -87,15 +85,24 @@ class Description:
             self._check_name(label)
             added.append(Node(label, operation.op, tuple(inputs), operation))
             inputs = (label,)
-        known = self._channels().after([node.to_json() for node in added])
+        draft = self._checked()
+        self._draft = None  # of no further use where it refuses
+        draft.add(_json(added))
         self.nodes = self.nodes + added
-        self._counts, self._known = counts, known
+        self._counts, self._draft = counts, draft
         return added[-1].name
 
-    def _channels(self) -> Channels:
-        if self._known is None:
-            self._known = Channels().after([node.to_json() for node in self.nodes])
-        return self._known
+    def _checked(self) -> _core.Draft:
+        draft = self._draft
+        if draft is None or len(draft) != len(self.nodes):
+            draft = _core.Draft()
+            if self.nodes:
+                draft.add(_json(self.nodes))
+        return draft
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickles of earlier versions have `_known`, for which the draft stands now.
+        return {k: v for k, v in self.__dict__.items() if k not in ("_draft", "_known")}
 
     def to_json(self) -> str:
         root: dict[str, Any] = {"nodes": [node.to_json() for node in self.nodes]}
@@ -105,12 +112,15 @@ class Description:
             root["other_outputs"] = list(self.other_outputs)
         return json.dumps(root)
 
-    def _free_name(self, stem: str, counts: dict[str, int]) -> str:
-        """The next of stem1, stem2, ... that the user has not given to another layer."""
+    def _free_name(self, stem: str, counts: dict[str, int], once: bool = False) -> str:
+        """The next of stem1, stem2, ... that the user has not given to another layer.
+
+        once: begins with stem itself, "gap", since there is rarely a second one.
+        """
         taken = self.names()
         while True:
             counts[stem] = counts.get(stem, 0) + 1
-            name = stem if stem in _ONCE and counts[stem] == 1 else f"{stem}{counts[stem]}"
+            name = stem if once and counts[stem] == 1 else f"{stem}{counts[stem]}"
             if name not in taken:
                 return name
 
@@ -119,6 +129,10 @@ class Description:
             raise ArgumentError(f"a layer's name must be a string with letters, got {shown(name)}")
         if name in self.names():
             raise ArgumentError(f"there is a layer called {name!r} already")
+
+
+def _json(nodes: Sequence[Node]) -> str:
+    return json.dumps([node.to_json() for node in nodes])
 
 
 def check_layer(layer: Any) -> None:

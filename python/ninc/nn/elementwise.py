@@ -17,19 +17,19 @@ _LARGEST = float(np.finfo(np.float32).max)
 class ReLU(Layer):
     """y = max(x, 0); NaN stays NaN."""
 
-    stem, op = "relu", "Relu"
+    op = "Relu"
 
 
 class ReLU6(Layer):
     """y = min(max(x, 0), 6)."""
 
-    stem, op = "relu", "Relu6"
+    op = "Relu6"
 
 
 class Clip(Layer):
     """y = min(max(x, low), high); an infinite limit is none. ArgumentError where low > high."""
 
-    stem, op = "clip", "Clip"
+    op = "Clip"
 
     def __init__(self, low: float = -math.inf, high: float = math.inf) -> None:
         self.low, self.high = limits("Clip", low, high)
@@ -44,7 +44,7 @@ class PReLU(Layer):
     channels: of them each has a slope; 1 for one slope of all. They start as 0.25.
     """
 
-    stem, op = "prelu", "PRelu"
+    op = "PRelu"
     settings = ("channels",)
 
     def __init__(self, channels: int = 1) -> None:
@@ -54,7 +54,7 @@ class PReLU(Layer):
 class LeakyReLU(Layer):
     """y = x where x > 0, else slope * x (Maas, Hannun, Ng 2013)."""
 
-    stem, op = "lrelu", "LeakyRelu"
+    op = "LeakyRelu"
     settings = ("slope",)
 
     def __init__(self, slope: float = 0.01) -> None:
@@ -64,7 +64,7 @@ class LeakyReLU(Layer):
 class ELU(Layer):
     """y = x where x > 0, else alpha * (exp(x) - 1) (Clevert, Unterthiner, Hochreiter 2015)."""
 
-    stem, op = "elu", "Elu"
+    op = "Elu"
     settings = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -74,13 +74,13 @@ class ELU(Layer):
 class Sigmoid(Layer):
     """y = 1 / (1 + exp(-x))"""
 
-    stem, op = "sigmoid", "Sigmoid"
+    op = "Sigmoid"
 
 
 class HardSigmoid(Layer):
     """y = min(max(alpha * x + beta, 0), 1)"""
 
-    stem, op = "hsigmoid", "HardSigmoid"
+    op = "HardSigmoid"
     settings = ("alpha", "beta")
 
     def __init__(self, alpha: float = 1 / 6, beta: float = 0.5) -> None:
@@ -91,19 +91,19 @@ class HardSigmoid(Layer):
 class Tanh(Layer):
     """y = tanh(x)"""
 
-    stem, op = "tanh", "Tanh"
+    op = "Tanh"
 
 
 class SiLU(Layer):
     """y = x * sigmoid(x), also called Swish (Elfwing, Uchibe, Doya 2017)."""
 
-    stem, op = "silu", "Silu"
+    op = "Silu"
 
 
 class HardSwish(Layer):
     """y = x * min(max(x / 6 + 1 / 2, 0), 1) (Howard et al. 2019)."""
 
-    stem, op = "hswish", "HardSwish"
+    op = "HardSwish"
 
 
 class GELU(Layer):
@@ -112,7 +112,7 @@ class GELU(Layer):
     approximate: "none" or "tanh", see `functional.gelu`.
     """
 
-    stem, op = "gelu", "Gelu"
+    op = "Gelu"
 
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = one_of("GELU", "approximate", approximate, ("none", "tanh"))

@@ -11,24 +11,29 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .. import _core
 from .._base.array_types import Floats
 
 
 class Layer:
     """Settings of one operation.
 
-    stem: what its nodes are called, with a number after it: "conv" -> conv1, conv2.
     op: the operation's name in the core's description of networks (cpp/include/ninc/graph.h).
+    stem: what its nodes are called, with a number after it: "conv" -> conv1, conv2; "" for a layer
+        made of several.
     std: deviation its weights are drawn with; None for He's sqrt(2 / fan_in).
     settings: the attributes that the core's JSON has under the same names.
     inputs: how many `Graph.add` takes at least.
     """
 
-    stem = ""
     op = ""
     std: float | Sequence[float] | None = None
     settings: tuple[str, ...] = ()
     inputs = 1
+
+    @property
+    def stem(self) -> str:
+        return _core.OPERATIONS[self.op]["stem"] if self.op else ""
 
     def fields(self) -> dict[str, Any]:
         """The operation's attributes as the core's JSON names them."""

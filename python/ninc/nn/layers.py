@@ -38,7 +38,7 @@ class Conv2d(Layer):
     std: deviation of the initial weights, N(0, std); None for He's sqrt(2 / fan_in).
     """
 
-    stem, op = "conv", "Conv2d"
+    op = "Conv2d"
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class Linear(Layer):
     std: deviation of the initial weights; None for He's sqrt(2 / in_features).
     """
 
-    stem, op = "linear", "Linear"
+    op = "Linear"
     settings = ("in_features", "out_features", "bias")
 
     def __init__(
@@ -179,7 +179,7 @@ class BatchNorm2d(Layer):
     running = (1 - momentum) * running + momentum * batch's. Inference takes the running ones.
     """
 
-    stem, op = "bn", "BatchNorm2d"
+    op = "BatchNorm2d"
     settings = ("channels", "eps", "momentum")
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -190,8 +190,6 @@ class BatchNorm2d(Layer):
 
 class _Pool2d(Layer):
     """What both poolings have."""
-
-    stem = "pool"
 
     def __init__(
         self,
@@ -251,7 +249,7 @@ class AvgPool2d(_Pool2d):
 class GlobalAvgPool2d(Layer):
     """The mean of each map: N×C×H×W -> N×C, for any H and W (Lin, Chen, Yan 2013, section 3.2)."""
 
-    stem, op = "gap", "GlobalAvgPool2d"
+    op = "GlobalAvgPool2d"
 
 
 class GlobalMaxPool2d(Layer):
@@ -259,7 +257,7 @@ class GlobalMaxPool2d(Layer):
     takes the gradient.
     """
 
-    stem, op = "gmp", "GlobalMaxPool2d"
+    op = "GlobalMaxPool2d"
 
 
 class Dropout(Layer):
@@ -267,7 +265,7 @@ class Dropout(Layer):
     passes all through (Srivastava et al. 2014, inverted).
     """
 
-    stem, op = "drop", "Dropout"
+    op = "Dropout"
     settings = ("p",)
 
     def __init__(self, p: float = 0.5) -> None:
@@ -277,31 +275,31 @@ class Dropout(Layer):
 class Add(Layer):
     """a + b; of two inputs, whose sizes of 1 stand for the other's."""
 
-    stem, op = "add", "Add"
+    op = "Add"
 
 
 class Sub(Layer):
     """a - b; of two inputs, whose sizes of 1 stand for the other's."""
 
-    stem, op = "sub", "Sub"
+    op = "Sub"
 
 
 class Mul(Layer):
     """a * b; of two inputs, whose sizes of 1 stand for the other's."""
 
-    stem, op = "mul", "Mul"
+    op = "Mul"
 
 
 class Div(Layer):
     """a / b; of two inputs, whose sizes of 1 stand for the other's."""
 
-    stem, op = "div", "Div"
+    op = "Div"
 
 
 class LocalResponseNorm(Layer):
     """y[c] = x[c] / s[c]**beta, see `functional.local_response_norm`; size: odd."""
 
-    stem, op = "lrn", "LocalResponseNorm"
+    op = "LocalResponseNorm"
     settings = ("size", "alpha", "beta", "k")
 
     def __init__(
@@ -314,16 +312,16 @@ class LocalResponseNorm(Layer):
 class Concat(Layer):
     """Inputs one after another along the channels."""
 
-    stem, op = "concat", "Concat"
+    op = "Concat"
 
 
 class Flatten(Layer):
     """N×C×H×W -> N×(C * H * W), in the order C, H, W."""
 
-    stem, op = "flatten", "Flatten"
+    op = "Flatten"
 
 
 class Softmax(Layer):
     """y[c] = exp(x[c]) / sum over d of exp(x[d]). Training takes the logits in front of it."""
 
-    stem, op = "softmax", "Softmax"
+    op = "Softmax"

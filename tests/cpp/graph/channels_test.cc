@@ -1,6 +1,7 @@
 // How many channels a network takes and gives, from its layers alone.
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -119,14 +120,33 @@ TEST(ChannelsTest, SumsAndConcatenationsAreSolved) {
 }
 
 TEST(ChannelsTest, ASumTellsWhatItsOperandsMustHave) {
-  // A flattened map leaves x open; that its features are added to the means of x does not.
+  Chain chain;  // 2 C = 6: no double is one channel, which would do as well
+  const NodeId doubled = chain.Add(op::Concat{}, {0, 0});
+  const NodeId scales = chain.Add(op::Constant{.channels = 6}, {});
+  chain.Add(op::Mul{}, {doubled, scales});
+  EXPECT_EQ(*chain.graph.InputChannels(), 3);
+  EXPECT_EQ(*chain.graph.OutputChannels(), 6);
+}
+
+TEST(ChannelsTest, ASumLeavesOpenWhetherAnOperandIsOfOneChannel) {
   Chain chain;
   chain.Add(op::Flatten{});
   const NodeId features = chain.Add(op::Linear{.in_features = 48, .out_features = 4});
-  const NodeId means = chain.Add(op::GlobalAvgPool2d{}, {0});
-  chain.Add(op::Add{}, {features, means});
-  EXPECT_EQ(*chain.graph.InputChannels(), 4);
+  const NodeId means = chain.Add(op::GlobalAvgPool2d{}, {0});  // of 4 channels or of 1
+  const NodeId sum = chain.Add(op::Add{}, {features, means});
+  ExpectOpen(chain.graph.InputChannels(), "n2 (Linear) takes a flattened map");
   EXPECT_EQ(*chain.graph.OutputChannels(), 4);
+
+  chain.Add(Conv(1, 4), {0});  // told by another layer
+  chain.Add(op::Add{}, {sum, chain.last});
+  EXPECT_EQ(*chain.graph.InputChannels(), 1);
+  EXPECT_EQ(*chain.graph.OutputChannels(), 4);
+
+  Chain both;  // C and C - 1 go together where the one is 2 or the other 1
+  const NodeId less = both.Add(op::Pad{.channels = {-1, 0}});
+  both.Add(op::Add{}, {0, less});
+  ExpectOpen(both.graph.OutputChannels(), "n2 (Add)");
+  EXPECT_EQ(both.graph.InputChannels().status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST(ChannelsTest, OneChannelStandsForAny) {
@@ -162,6 +182,62 @@ TEST(ChannelsTest, WhatNoInputFitsIsAModelsFault) {
   EXPECT_EQ(chain.graph.InputChannels().status().message(),
             "n2 (Conv2d) fits no number of input channels");
   EXPECT_EQ(*chain.graph.OutputChannels(), 4);
+}
+
+TEST(ChannelsTest, LayersThatCannotFollowOneAnotherAreTold) {
+  const auto problem = [](const Chain& chain) { return chain.graph.CheckChannels().message(); };
+  Chain row;
+  row.Add(Conv(3, 4));
+  row.Add(op::MaxPool2d{});
+  EXPECT_TRUE(row.graph.CheckChannels().ok());
+  row.Add(op::BatchNorm2d{.channels = 8});
+  EXPECT_EQ(problem(row), "n3 (BatchNorm2d): expected 8 input channels, got 4 from n2 (MaxPool2d)");
+  EXPECT_EQ(row.graph.CheckChannels().code(), StatusCode::kInvalidModel);
+  EXPECT_EQ(*row.graph.InputChannels(), 3);  // what is known is known
+
+  Chain twice;
+  twice.Add(Conv(3, 4));
+  twice.Add(op::Linear{.in_features = 5}, {0});
+  EXPECT_EQ(problem(twice),
+            "n2 (Linear): expected 5 input features, got 3 from the network's input, of which n1 "
+            "(Conv2d) takes as many");
+
+  Chain sum;
+  const NodeId four = sum.Add(Conv(3, 4)), six = sum.Add(Conv(3, 6), {0});
+  sum.Add(op::Add{}, {four, six});
+  EXPECT_EQ(problem(sum),
+            "n3 (Add): expected two inputs of as many channels, or one of 1, got 4 channels from "
+            "n1 (Conv2d) and 6 from n2 (Conv2d)");
+
+  Chain groups;
+  groups.Add(Conv(3, 4));
+  groups.Add(op::ChannelShuffle{.groups = 3});
+  EXPECT_EQ(problem(groups),
+            "n2 (ChannelShuffle): expected a multiple of 3 input channels, got 4 from n1 (Conv2d)");
+
+  Chain slopes;
+  slopes.Add(Conv(3, 4));
+  slopes.Add(op::PRelu{.channels = 1});
+  EXPECT_TRUE(slopes.graph.CheckChannels().ok());
+  slopes.Add(op::PRelu{.channels = 5});
+  EXPECT_EQ(problem(slopes), "n3 (PRelu): expected 5 input channels, got 4 from n2 (PRelu)");
+
+  Chain halves;
+  halves.Add(op::Concat{}, {0, 0});
+  halves.Add(Conv(5, 4));
+  EXPECT_EQ(problem(halves), "n2 (Conv2d) fits no number of input channels");
+}
+
+TEST(ChannelsTest, EachNodesNumber) {
+  using Numbers = std::vector<std::optional<int64_t>>;
+  Chain chain;
+  chain.Add(Conv(3, 4));
+  const NodeId flat = chain.Add(op::Flatten{});
+  chain.Add(op::Linear{.in_features = 64, .out_features = 2});
+  EXPECT_EQ(chain.graph.NodeChannels(), (Numbers{3, 4, std::nullopt, 2}));
+  ASSERT_TRUE(chain.graph.SetOutput(flat).ok());
+  EXPECT_EQ(chain.graph.NodeChannels(), (Numbers{3, 4, std::nullopt, std::nullopt}));
+  EXPECT_TRUE(Graph().NodeChannels().empty());
 }
 
 TEST(ChannelsTest, LayersThatTheOutputDoesNotNeedSayNothing) {

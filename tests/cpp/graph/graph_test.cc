@@ -73,6 +73,10 @@ TEST(Graph, RefusesWhatItDoesNotUnderstand) {
       {R"({"name": "a", "op": "Add", "inputs": ["x"]})", "a (Add): takes two inputs, got 1"},
       {R"({"name": "a", "op": "Concat", "inputs": ["x"]})",
        "a (Concat): takes two inputs or more, got 1"},
+      {R"({"name": "k", "op": "Constant"}, {"name": "r", "op": "Relu", "inputs": ["k"]},
+          {"name": "a", "op": "Concat", "inputs": ["x", "r"]})",
+       "a (Concat): expected inputs of as many pictures, got r (Relu), which is one for any batch, "
+       "beside x (Input)"},
       {R"({"name": "x", "op": "Relu", "inputs": ["x"]})",
        "x (Relu): there is a node of this name already"},
       {R"({"name": "y", "op": "Input"})", "y (Input): a network has one Input, its first node"},
@@ -111,6 +115,33 @@ TEST(Graph, RefusesWhatItDoesNotUnderstand) {
     EXPECT_EQ(graph.status().code(), StatusCode::kInvalidModel) << bad.nodes;
     EXPECT_EQ(graph.status().message(), bad.message);
   }
+}
+
+TEST(Graph, JoinsConstantsAmongThemselves) {
+  Graph graph;
+  const NodeId x = graph.Add("x", op::Input{.channels = 0}, {}).value();
+  const NodeId k = graph.Add("k", op::Constant{}, {}).value();
+  const NodeId both = graph.Add("both", op::Concat{}, {k, k}).value();
+  const NodeId sum = graph.Add("sum", op::Add{}, {x, both}).value();
+  EXPECT_TRUE(graph.IsConstant(both));
+  EXPECT_FALSE(graph.IsConstant(x) || graph.IsConstant(sum) || graph.IsConstant(99));
+  EXPECT_TRUE(graph.Add("all", op::Concat{}, {x, sum}).ok());
+}
+
+TEST(Graph, TakesNodesOneAfterAnother) {
+  Graph graph;
+  EXPECT_TRUE(graph.AddJson(R"([{"name": "x", "op": "Input"}])").ok());
+  EXPECT_TRUE(graph
+                  .AddJson(R"([{"name": "r", "op": "Relu", "inputs": ["x"]},
+                                {"name": "s", "op": "Softmax", "inputs": ["r"]}])")
+                  .ok());
+  EXPECT_EQ(graph.nodes().size(), 3u);
+  EXPECT_EQ(graph.output(), 2);
+  EXPECT_EQ(graph.AddJson(R"([{"name": "r", "op": "Relu", "inputs": ["x"]}])").message(),
+            "r (Relu): there is a node of this name already");
+  EXPECT_EQ(graph.AddJson("[]").message(), "a network needs a list of nodes");
+  EXPECT_EQ(graph.AddJson("[7]").message(), "node 3: must be an object");
+  EXPECT_FALSE(graph.AddJson("[").ok());
 }
 
 TEST(Graph, RefusesTextThatIsNoNetwork) {

@@ -249,6 +249,12 @@ TEST_F(Wrong, LayersOfASequential) {
               "2 convolutions needs as many stds, or none, got 1");
   ExpectError(Sequential().Add(MlpConv{.widths = {1}, .stride = 0}).Build(), kModel,
               "conv1 (Conv2d): stride");
+  ExpectError(Sequential()
+                  .Add(MlpConv{.in_channels = 3, .widths = {4}})
+                  .Add(op::GlobalAvgPool2d{})
+                  .Add(op::Linear{.in_features = 8})
+                  .Build(),
+              kModel, "linear1 (Linear): expected 8 input features, got 4 from gap (GlobalAvgPool");
   ExpectError(Sequential().Add(op::Linear{}, -1.0f).Build(), kArgument, "stds: the deviation");
   ExpectError(Sequential().Add(op::Relu{}, 1.0f).Build(), kArgument, "stds: 'relu1'");
   EXPECT_TRUE(Sequential().Build().ok());  // gives its input

@@ -96,6 +96,33 @@ def test_batch_norm_and_activation_behind_the_last_layer_stay_in_its_size():
     graph.add(nn.ReLU(), "softmax")  # the first one is still there to be added to
 
 
+@pytest.mark.parametrize("layer, fresh", [
+    (nn.PReLU(5), {"prelu1.weight"}), (nn.PReLU(), set()), (nn.LocalResponseNorm(3), set()),
+    (nn.Slice(height=(1, None), width=(0, -1, 2)), set()), (nn.Pad(width=(1, 2)), set()),
+    (nn.Clip(0, 3), set()), (nn.SiLU(), set()),
+])  # fmt: skip
+def test_what_may_stand_behind_the_last_layer(layer, fresh):
+    network = weighted(nn.Sequential(nn.Conv2d(3, 5, 1), layer, nn.GlobalAvgPool2d()))
+    renewed = network.new_head(7)
+    assert changed(network, renewed) == {"conv1.weight", "conv1.bias"} | fresh
+    assert renewed(np.ones((2, 3, 4, 6), np.float32)).shape == (2, 7)
+    if fresh:
+        np.testing.assert_array_equal(renewed.state_dict()["prelu1.weight"], [0.25] * 7)
+
+
+@pytest.mark.parametrize("layer", [nn.Add(), nn.Sub(), nn.Mul(), nn.Div()])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 4, 4)])
+@pytest.mark.parametrize("first", [False, True])
+def test_arithmetic_with_a_number_stays_behind_the_last_layer(layer, shape, first):
+    graph = nn.Graph()
+    scores = graph.add(nn.Conv2d(3, 5, 1), graph.input())
+    number = graph.add(nn.Constant(np.full(shape, 2, np.float32)))
+    graph.add(layer, *((number, scores) if first else (scores, number)))
+    renewed = weighted(graph).new_head(7)
+    assert changed(graph, renewed) == {"conv1.weight", "conv1.bias"}
+    assert renewed(np.ones((2, 3, 4, 4), np.float32)).shape == (2, 7, 4, 4)
+
+
 def test_maps_of_one_pixel_that_are_flattened_are_classes():
     network = nn.Sequential(nn.Conv2d(1, 4, 8), nn.Flatten())
     network.classes = list("abcd")
@@ -122,6 +149,13 @@ def read_twice():
     return graph
 
 
+def with_a_number_each():
+    graph = nn.Graph()
+    scores = graph.add(nn.Conv2d(3, 4, 1), graph.input())
+    graph.add(nn.Mul(), scores, graph.add(nn.Constant(np.ones((4, 1, 1), np.float32))))
+    return graph
+
+
 @pytest.mark.parametrize(
     "network, words",
     [
@@ -129,6 +163,10 @@ def read_twice():
         (read_twice(), r"scores \(Conv2d\) gives its value to several layers"),
         (nn.Sequential(nn.Conv2d(4, 4, 1, groups=2), nn.GlobalAvgPool2d()), r"conv1 .* 2 groups"),
         (nn.Sequential(nn.BatchNorm2d(3), nn.GlobalAvgPool2d()), r"x \(Input\) is no layer"),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.ChannelShuffle(2)), r"shuffle1 .* is no layer with"),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Slice(channels=(0, 3))), r"slice1 .* is no layer wi"),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.Pad(channels=(0, 1))), r"pad1 \(Pad\) is no layer w"),
+        (with_a_number_each(), r"mul1 \(Mul\) is no layer with weights"),
     ],
 )
 def test_an_end_that_is_not_understood_is_named(network, words):

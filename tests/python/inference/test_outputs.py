@@ -117,3 +117,15 @@ def test_arrays_that_are_not_contiguous_give_the_same_bits():
     turned = np.ascontiguousarray(X.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     for name, values in net.outputs(X).items():
         np.testing.assert_array_equal(net.outputs(turned)[name], values)
+
+
+def test_a_new_head_leaves_the_other_outputs():
+    net = two_heads()
+    renewed = net.new_head(9)
+    both = renewed.outputs(X)
+    assert both["classes"].shape == (3, 9)
+    np.testing.assert_allclose(both["places"], net.outputs(X)["places"], rtol=1e-5, atol=1e-6)
+    # Where the last layer is itself an output, others would get other classes' maps.
+    net.set_output("classes", "conv2")
+    with pytest.raises(ninc.ModelError, match=r"conv2 \(Conv2d\) gives its value to several"):
+        net.new_head(9)

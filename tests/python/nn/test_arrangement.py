@@ -95,9 +95,16 @@ def test_a_constant_alone_is_no_network(rng):
 def test_concat_does_not_spread_a_constant(rng):
     graph = nn.Graph()
     x = graph.input()
-    graph.add(nn.Concat(), x, graph.add(nn.Constant(np.ones((1, 4, 4), np.float32))))
-    with pytest.raises(ninc.ShapeError, match="expected inputs of one batch, height and width"):
-        graph(rng.standard_normal((2, 3, 4, 4), np.float32))
+    fixed = graph.add(nn.Sigmoid(), graph.add(nn.Constant(np.ones((1, 4, 4), np.float32))))
+    with pytest.raises(ninc.ModelError) as told:
+        graph.add(nn.Concat(), x, fixed)
+    assert str(told.value) == (
+        "concat1 (Concat): expected inputs of as many pictures, got sigmoid1 (Sigmoid), which is "
+        "one for any batch, beside x (Input)"
+    )
+    x = rng.standard_normal((2, 2, 4, 4), np.float32)
+    graph.add(nn.Add(), "x", graph.add(nn.Concat(), fixed, fixed))  # constants join one another
+    np.testing.assert_allclose(graph(x), x + 1 / (1 + np.exp(-1)), rtol=1e-6)
 
 
 def test_squeeze_and_excitation(rng):

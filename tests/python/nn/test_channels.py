@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import nn
-from ninc._base.channels import output_channels
+from ninc import _core, nn
+from ninc._base.channels import Channels
 from ninc.errors import ArgumentError, ModelError
 
 
@@ -96,28 +96,77 @@ def test_copies_and_pickles_go_on():
     graph = nn.Graph()
     graph.add(nn.Conv2d(3, 4, 1), graph.input())
     old = pickle.loads(pickle.dumps(graph))
-    old._description._known = None  # as in pickles from before channels were looked at
+    old._description._known = Channels()  # as pickles of earlier versions have
     for again in (copy.deepcopy(graph), pickle.loads(pickle.dumps(graph)), old):
         with pytest.raises(ModelError, match="conv2 .*expected 8 input channels, got 4 from conv1"):
             again.add(nn.Conv2d(8, 2, 1), "conv1")
         again.add(nn.Conv2d(4, 2, 1), "conv1")
+        assert "_known" not in pickle.loads(pickle.dumps(again))._description.__dict__
     assert "conv2" not in repr(graph)
+
+
+def test_copies_do_not_see_each_others_layers():
+    graph = nn.Graph()
+    graph.add(nn.Conv2d(3, 4, 1), graph.input())
+    other = copy.copy(graph)
+    graph.add(nn.Conv2d(4, 5, 1), "conv1", name="last")
+    other.add(nn.Conv2d(4, 6, 1), "conv1", name="last")
+    with pytest.raises(ModelError, match="conv2 .*expected 6 input channels, got 5 from last"):
+        graph.add(nn.Conv2d(6, 2, 1), "last")
+    other.add(nn.Conv2d(6, 2, 1), "last")
+
+
+def test_thousands_of_layers_are_added_one_by_one():
+    draft = _core.Draft()
+    draft.add('[{"name": "n0", "op": "Input", "channels": 0}]')
+    for i in range(1, 9000):
+        draft.add(json.dumps([{"name": f"n{i}", "op": "Relu", "inputs": [f"n{i - 1}"]}]))
+    assert len(draft) == 9000
 
 
 def test_every_operation_is_known():
     """What gives no number here gives the core none either."""
     for name in ninc.models.__all__[1:]:
         made = getattr(ninc.models, name)(num_classes=7)
-        assert output_channels(made.core.graph_json()) == 7
+        assert made.core.output_channels() == 7
     layers = [
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.ReLU6(), nn.Dropout(), nn.MaxPool2d(2),
         nn.AvgPool2d(2), nn.GlobalMaxPool2d(), nn.Flatten(), nn.Linear(4, 5), nn.Softmax(),
     ]  # fmt: skip
     made = nn.Sequential(*layers)
-    for index, node in enumerate(json.loads(made.core.graph_json())["nodes"][1:]):
-        graph = {"nodes": json.loads(made.core.graph_json())["nodes"], "output": node["name"]}
-        found = output_channels(json.dumps(graph))
-        assert found == made.core.output_shape((1, 3, 16, 16), node["name"])[1], layers[index]
+    for name, found in made.core.channels().items():
+        assert found == made.core.output_shape((1, 3, 16, 16), name)[1], name
+
+
+def test_layers_that_the_core_refuses_are_told_when_they_are_added():
+    graph = nn.Graph()
+    x = graph.add(nn.Conv2d(3, 6, 1), graph.input())
+    for layer, words in [
+        (nn.Add(), r"^add1 \(Add\): takes two inputs, got 1$"),
+        (
+            nn.ChannelShuffle(4),
+            r"^shuffle1 .*expected a multiple of 4 input channels, got 6 from c",
+        ),
+        (
+            nn.PReLU(5),
+            r"^prelu1 \(PRelu\): expected 5 input channels, got 6 from conv1 \(Conv2d\)$",
+        ),
+    ]:
+        with pytest.raises(ModelError, match=words):
+            graph.add(layer, x)
+    graph.add(nn.PReLU(), graph.add(nn.ChannelShuffle(3), x))
+    assert graph(np.zeros((1, 3, 4, 4), np.float32)).shape == (1, 6, 4, 4)
+
+
+def test_an_input_beside_several_channels_may_have_one():
+    graph = nn.Graph()
+    x = graph.input()
+    pooled = graph.add(nn.GlobalAvgPool2d(), x)
+    graph.add(nn.Mul(), pooled, graph.add(nn.Constant(np.ones((4, 1, 1), np.float32))))
+    for channels in (1, 4):
+        assert graph(np.zeros((2, channels, 3, 3), np.float32)).shape == (2, 4)
+    graph.add(nn.Conv2d(1, 2, 1), x)
+    assert graph.core.channels()["x"] == 1
 
 
 # ---- Names of classes ----------------------------------------------------------------------------

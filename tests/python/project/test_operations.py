@@ -1,5 +1,5 @@
-"""What an operation's file in cpp/ops must say: without its shape rule or a gradient the core does
-not compile."""
+"""What an operation's file in cpp/ops must say: without its shape rule, how many channels it takes
+and gives, or a gradient the core does not compile."""
 
 import re
 import shutil
@@ -15,6 +15,11 @@ OPERATION = ROOT / "cpp" / "ops" / "global_max_pool2d.h"
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler here")
 
 SHAPE_RULE = re.compile(r"  static Result<Shape> OutputShape\(.*?\n  }\n", re.DOTALL)
+CHANNELS = re.compile(r"  static Channels Gives\(.*?\n  }\n", re.DOTALL)
+TAKEN = re.compile(" TakesAnyChannels,")
+CLASSES = re.compile(", KeepsClasses")
+PLACES = re.compile(r"  static constexpr Places kPlaces = .*;\n")
+STEM = re.compile(r', \.stem = "gmp"')
 GRADIENT = re.compile(r"template <>\nstruct Gradient<step::GlobalMaxPool2d> {.*?\n};\n", re.DOTALL)
 NO_GRADIENT = re.compile(
     r"template <>\nstruct Gradient<step::GlobalMaxPool2dBackward> : NoGradient {};\n"
@@ -33,7 +38,9 @@ def compile_with(text, source, tmp_path):
     return done.stderr
 
 
-@pytest.mark.parametrize("source", ["graph/graph.cc", "compile/autodiff.cc"])
+@pytest.mark.parametrize(
+    "source", ["graph/graph.cc", "graph/channels.cc", "graph/facts.cc", "compile/autodiff.cc"]
+)
 def test_the_core_compiles_as_it_is(source, tmp_path):
     assert compile_with(OPERATION.read_text(), source, tmp_path) == ""
 
@@ -42,10 +49,24 @@ def test_the_core_compiles_as_it_is(source, tmp_path):
     "left_out, source, missing",
     [
         (SHAPE_RULE, "graph/graph.cc", "OutputShape"),
+        (TAKEN, "graph/channels.cc", "Takes"),
+        (CHANNELS, "graph/channels.cc", "Gives"),
+        (CLASSES, "graph/facts.cc", "ClassesPass"),
+        (PLACES, "graph/facts.cc", "kPlaces"),
+        (STEM, "graph/facts.cc", "static assertion failed"),
         (GRADIENT, "compile/autodiff.cc", "Gradient<ninc::step::GlobalMaxPool2d>"),
         (NO_GRADIENT, "compile/autodiff.cc", "Gradient<ninc::step::GlobalMaxPool2dBackward>"),
     ],
-    ids=["shape rule", "gradient", "the gradient's own"],
+    ids=[
+        "shape rule",
+        "channels taken",
+        "channels given",
+        "classes",
+        "places",
+        "stem",
+        "gradient",
+        "the gradient's own",
+    ],
 )
 def test_what_is_left_out_does_not_compile(left_out, source, missing, tmp_path):
     text, count = left_out.subn("", OPERATION.read_text())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from ... import _core
 from ..._base.arguments import integer
 from ..._base.arguments import path as file_path
-from ..._base.channels import Channels
 from ..._base.graph import Node, Nodes, graph_of
 from ...errors import ArgumentError, ModelError, ShapeError, remark
 from ..metadata import check_stored_classes, stored_preprocessing
@@ -142,15 +140,14 @@ def _dims(
     pictures: (H, W) as the preprocessing gives them. They are the input's where the layers tie the
         network to a size, which could be another only by chance.
     """
-    nodes = json.loads(model.graph_json())["nodes"]
-    known = Channels().after(nodes)
-    channels = known.of(graph[0].name)
+    known = model.channels()
+    channels = known[graph[0].name]
     size: Dims = ("height", "width")
     given: list[Dims] = []
     for number, (output, node) in enumerate(zip(outputs, graph.outputs), 1):
         end = "out" if number == 1 else f"out{number}"
         maps = output.size or (f"height_{end}", f"width_{end}")
-        given.append((known.of(node.name) or f"channels_{end}", *maps))
+        given.append((known[node.name] or f"channels_{end}", *maps))
     if pictures and channels and _is_tied(graph, known):
         shape = (1, channels, *pictures)
         try:
@@ -164,9 +161,9 @@ def _dims(
     return ("batch", channels or "channels", *size), ends
 
 
-def _is_tied(graph: Nodes, known: Channels) -> bool:
+def _is_tied(graph: Nodes, known: Mapping[str, int | None]) -> bool:
     """Whether a layer with weights reads as many channels as the size of the picture makes."""
     return any(
-        node.parameters and any(known.of(name) is None for name in node.inputs)
+        node.parameters and any(known[name] is None for name in node.inputs)
         for node in _needed(graph)
     )
