@@ -178,9 +178,9 @@ def test_long_sums_of_one_sign():
 def test_messages_call_operands_what_their_function_does():
     x = np.ones((2, 3), np.float32)
     for backward in (F.mul_backward, F.div_backward):
-        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: dy must be float32"):
+        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: dy: expected float32"):
             backward(x.astype(np.float64), x, x)
-        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: a must be float32"):
+        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: a: expected float32"):
             backward(x, x.astype(np.float64), x)
-        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: b must be float32"):
+        with pytest.raises(ninc.DTypeError, match=f"{backward.__name__}: b: expected float32"):
             backward(x, x, x.astype(np.float64))

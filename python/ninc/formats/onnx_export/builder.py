@@ -144,9 +144,11 @@ class Builder:
         for value, node in outputs:
             value = self.rows(value) if value.size == PIXEL else value
             wanted, tensor = self.tensor(node), renamed.get(value.tensor, value.tensor)
-            if tensor == source or any(tensor == one.tensor for one in given):
+            if tensor == wanted:
+                pass
+            elif tensor == source or any(tensor == one.tensor for one in given):
                 tensor = self.add(wanted, "Identity", [tensor])  # which goes by another name, too
-            elif tensor != wanted:
+            else:
                 # The last step is one after the node's own, or the node has none and it is one
                 # before. The tensors change their names, and the steps keep theirs.
                 names = {tensor: wanted, wanted: self.helper(node, "maps")}
