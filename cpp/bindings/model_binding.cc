@@ -220,8 +220,8 @@ DeviceArray ToArray(DeviceResult y, const Shape& shape) {
 DeviceArray RunOnDevice(Model& model, const py::object& x_object) {
   const BorrowedImages x(x_object, {"network", "x"});
   const Shape shape = Unwrap(model.OutputShape(x.shape));
-  return ToArray(
-      Unwrap(WithoutGil([&] { return model.RunOnDevice(x.shape, x.view, x.stream); })), shape);
+  return ToArray(Unwrap(WithoutGil([&] { return model.RunOnDevice(x.shape, x.view, x.stream); })),
+                 shape);
 }
 
 py::list RunOutputsOnDevice(Model& model, const py::object& x_object,
@@ -229,8 +229,8 @@ py::list RunOutputsOnDevice(Model& model, const py::object& x_object,
   const BorrowedImages x(x_object, {"network", "x"});
   const std::vector<NodeId> nodes = NodesOf(model, names);
   const std::vector<Shape> shapes = Unwrap(model.OutputShapes(x.shape, nodes));
-  std::vector<DeviceResult> results = Unwrap(WithoutGil(
-      [&] { return model.RunOutputsOnDevice(x.shape, x.view, x.stream, nodes); }));
+  std::vector<DeviceResult> results = Unwrap(
+      WithoutGil([&] { return model.RunOutputsOnDevice(x.shape, x.view, x.stream, nodes); }));
   py::list values;
   for (size_t i = 0; i < results.size(); ++i) {
     values.append(py::cast(ToArray(std::move(results[i]), shapes[i])));

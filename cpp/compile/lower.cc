@@ -188,8 +188,8 @@ class Lowering {
 
   static constexpr NodeId kNobody = -1, kSeveral = -2;
 
-  // consumer_[id]: the one node that reads id and may swallow it, or why there is none. An output is
-  // read by the caller, too.
+  // consumer_[id]: the one node that reads id and may swallow it, or why there is none. An output
+  // is read by the caller, too.
   void FindConsumers(const std::vector<bool>& needed) {
     for (NodeId id = 0; id < static_cast<NodeId>(needed.size()); ++id) {
       if (!needed[id]) continue;

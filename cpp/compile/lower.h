@@ -7,8 +7,8 @@
 namespace ninc {
 
 // The steps that compute node `options.output` (a node's number here, not -1), and in inference
-// `options.more_outputs`, for one input shape, and nothing that these do not need. Layers are fused where the value between them is neither asked
-// for nor read by anyone else:
+// `options.more_outputs`, for one input shape, and nothing that these do not need. Layers are fused
+// where the value between them is neither asked for nor read by anyone else:
 //   both modes   convolution or linear + bias + ReLU(6);  batch norm + ReLU(6);  add + ReLU(6)
 //   inference    batch norm into the convolution's weights and bias; elsewhere scale and shift
 // A frozen batch norm is scale and shift in training too.

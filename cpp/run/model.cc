@@ -277,9 +277,8 @@ Result<std::vector<DeviceResult>> Model::RunOutputsOnDevice(const Shape& input,
     NINC_RETURN_IF_ERROR(CheckInput(input, x));
     if (outputs.empty()) outputs = graph().outputs();
     const std::shared_ptr<Placement> place = impl_->placement();
-    NINC_ASSIGN_OR_RETURN(
-        const std::shared_ptr<const Plan> plan,
-        impl_->PlanFor(*place, input, Impl::OptionsFor(outputs), ChosenTarget()));
+    NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
+                          impl_->PlanFor(*place, input, Impl::OptionsFor(outputs), ChosenTarget()));
     if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
     std::vector<DeviceResult> y;
     std::vector<float*> addresses;
@@ -293,8 +292,7 @@ Result<std::vector<DeviceResult>> Model::RunOutputsOnDevice(const Shape& input,
     if (plan->output_shape().size() == 0) return y;  // of no pictures, and so are the others
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const PreparedSet> prepared,
                           impl_->PreparedFor(*place, plan->impl()));
-    NINC_RETURN_IF_ERROR(
-        impl_->RunThere(*place, plan->impl(), *prepared, x, addresses.data()));
+    NINC_RETURN_IF_ERROR(impl_->RunThere(*place, plan->impl(), *prepared, x, addresses.data()));
     place->Trim(impl_->cache_limit);
     return y;
   });

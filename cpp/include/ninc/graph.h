@@ -169,7 +169,7 @@ class NINC_API Graph {
   Status SetOutput(NodeId node) { return SetOutputs({node}); }
 
   const std::vector<Node>& nodes() const { return nodes_; }
-  const Node& node(NodeId id) const;         // one without a name for a number that is no node's
+  const Node& node(NodeId id) const;  // one without a name for a number that is no node's
   const std::vector<NodeId>& outputs() const { return outputs_; }  // none where there are no nodes
   NodeId output() const { return outputs_.empty() ? -1 : outputs_.front(); }  // the main one
   Result<NodeId> Find(std::string_view name) const;
@@ -208,9 +208,9 @@ class NINC_API Graph {
 
   // {"nodes": [{"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, ...}],
   //  "output": "gap", "other_outputs": ["conv4"]}. Nodes stand after their inputs; the outputs may
-  // be left out, as may any field whose default serves. A node's fields are the members of its operation's struct; those of
-  // height and width stand in one list, "kernel_size": [h, w], and a Conv2d's padding is
-  // [top, left, bottom, right].
+  // be left out, as may any field whose default serves. A node's fields are the members of its
+  // operation's struct; those of height and width stand in one list, "kernel_size": [h, w], and a
+  // Conv2d's padding is [top, left, bottom, right].
   std::string ToJson() const;
   // Refuses (kInvalidModel) what it does not understand: unknown ops and fields, wrong types,
   // values out of range, inputs that are no earlier node.

@@ -105,8 +105,7 @@ class NINC_API Model {
              ModelState* used = nullptr);
   // y[i] = the value of outputs[i], computed in one pass; without outputs, of those of the graph,
   // all of them. y[i] holds OutputShapes(...)[i].size() floats.
-  Result<std::vector<Shape>> OutputShapes(const Shape& input,
-                                          std::span<const NodeId> outputs = {});
+  Result<std::vector<Shape>> OutputShapes(const Shape& input, std::span<const NodeId> outputs = {});
   Status RunOutputs(const Shape& input, const StridedView& x, std::span<float* const> y,
                     std::span<const NodeId> outputs = {});
   // As Run for pictures, which become floats where the network runs.

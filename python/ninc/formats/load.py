@@ -8,6 +8,7 @@ from typing import BinaryIO
 from ..network import Network
 from .model_file import load_model
 
+
 def load(path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO) -> Network:
     """The network in a file that `Network.save` wrote, or in a trainer's checkpoint.
 

@@ -1,4 +1,4 @@
-"""What the fuzzer of the readers was fed and is kept: every input is read again, and refused at most.
+"""What the fuzzer of the readers was fed and is kept: each input is read again, or refused.
 
 An input that a reader once failed on stands in tests/fuzz/corpus under a name that says what it is.
 """

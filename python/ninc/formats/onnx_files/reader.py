@@ -40,9 +40,10 @@ def load_onnx(
 
     The network takes N×C×H×W, also where the file's input is N×H×W×C, and gives its output so. Its
     layers have the names of the file's nodes; of several outputs, which `Network.outputs` gives,
-    the layers that end in them have the outputs' names. Batch norms stay batch norms, and arithmetic with
-    constants becomes part of the layer before it where it can. Preprocessing and class names come
-    along where ninc wrote the file; else a `ninc.Remark` tells that pictures need preprocessing.
+    the layers that end in them have the outputs' names. Batch norms stay batch norms, and
+    arithmetic with constants becomes part of the layer before it where it can. Preprocessing and
+    class names come along where ninc wrote the file; else a `ninc.Remark` tells that pictures need
+    preprocessing.
 
     Needs the package onnx: pip install "ninc[onnx]"; ArgumentError where it is missing. Raises
     FileError where the file cannot be read, and ModelError where it is no ONNX file, or damaged,
