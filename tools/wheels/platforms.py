@@ -44,7 +44,7 @@ class Python:
 PYTHONS = (
     Python("cp39", "bullseye"),
     Python("cp310", None),
-    Python("cp311", "bookworm", source="bookworm"),
+    Python("cp311", "bookworm"),
     Python("cp312", None),
     Python("cp313", "trixie", source="trixie"),
     Python("cp313t", "trixie", source="trixie"),
