@@ -160,9 +160,7 @@ class Network:
 
         x: as of `net(x)`, which gives the first of the network's outputs alone.
         names: of layers, as `net.graph` has them; where there are none, the network's outputs.
-        Returns N×C where each map is one number, else N×C×H×W, as `net(x)` does; for an array in a
-        GPU's memory a `DeviceArray` each. Raises ArgumentError for a name that is no layer's, and
-        ShapeError as `net(x)` does.
+        Arrays and errors are as of `net(x)`; ArgumentError for a name that is no layer's.
         """
         try:
             return outputs(self.core, x, names)
