@@ -132,9 +132,8 @@ class Network:
 
         x: N×C×H×W float32 of any strides, any H and W the layers can take, N = 0 too.
 
-        Returns N×classes where each output map is one number, else N×C'×H'×W'; of a network with
-        several outputs the first, see `outputs`. Raises ShapeError with the name of the layer that
-        x does not fit.
+        Returns N×classes where each output map is one number, else N×C'×H'×W'; of several outputs
+        the first, see `outputs`. Raises ShapeError with the name of the layer that x does not fit.
 
         An array of another library in the CPU's memory, such as a torch tensor, is read there, too,
         by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked values are a
