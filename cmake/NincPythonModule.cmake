@@ -8,7 +8,6 @@ and folders of headers, pybind11's among them: cp313|.cpython-313-aarch64-linux-
 
 file(GLOB NINC_PYTHON_SOURCES CONFIGURE_DEPENDS cpp/bindings/*.cc
      cpp/bindings/functional/*.cc)
-list(FILTER NINC_PYTHON_SOURCES EXCLUDE REGEX "/c_api[^/]*\\.cc$")
 set_source_files_properties(cpp/bindings/take_lock_back.cc PROPERTIES
     COMPILE_OPTIONS -fno-exceptions SKIP_PRECOMPILE_HEADERS ON)
 

@@ -136,8 +136,7 @@ class Network:
         the first, see `outputs`. Raises ShapeError with the name of the layer that x does not fit.
 
         An array of another library in the CPU's memory, such as a torch tensor, is read there, too,
-        by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked values are a
-        DTypeError.
+        by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked: DTypeError.
 
         An array in a GPU's memory, of any library that offers `__cuda_array_interface__` or
         DLPack, is read there; the result, a `DeviceArray` with both, stays there too. It needs the
@@ -159,6 +158,7 @@ class Network:
 
         x: as of `net(x)`, which gives the first of the network's outputs alone.
         names: of layers, as `net.graph` has them; where there are none, the network's outputs.
+
         Arrays and errors are as of `net(x)`; ArgumentError for a name that is no layer's.
         """
         try:

@@ -179,7 +179,7 @@ class NINC_API Graph {
   // Parameters in order of appearance, then buffers likewise.
   std::vector<ParameterSpec> ParameterSpecs() const;
   // Whether a node's value is the same for every batch: it is made of constants alone.
-  bool IsConstant(NodeId id) const { return Has(id) && constant_[id]; }
+  bool IsConstant(NodeId id) const { return Has(id) && constant_[static_cast<size_t>(id)]; }
   // For each node, whether the value of one of `outputs` depends on it (or is it); a number that is
   // no node's needs none.
   std::vector<bool> NeededFor(std::span<const NodeId> outputs) const;

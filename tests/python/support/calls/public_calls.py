@@ -192,6 +192,7 @@ CALLS = {
     "Network.predict": _of_network("predict", images=pictures()),
     "Network.predict_each": _of_network("predict_each", then=list, images=pictures()),
     "Network.evaluate": _of_network("evaluate", data=dataset()),
+    "Network.outputs": _of_network("outputs", x=floats(1, 3, 6, 6), names=["x"]),
     "Network.class_maps": _of_network("class_maps", x=floats(1, 3, 6, 6)),
     "Network.summary": _of_network("summary", input_shape=(3, 6, 6)),
     "Network.plan": _of_network("plan", then=lambda p: p.describe(), input_shape=(3, 6, 6)),

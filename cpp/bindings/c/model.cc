@@ -1,5 +1,5 @@
 // The C interface: models loaded, run and saved. Pictures and classes are in c_api_classes.cc.
-#include "bindings/c_api.h"
+#include "bindings/c/c_api.h"
 
 #include <string>
 #include <string_view>

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "bindings/c_api.h"
+#include "bindings/c/c_api.h"
 #include "ninc/class_maps.h"
 #include "ninc/preprocess.h"
 

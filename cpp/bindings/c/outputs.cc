@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "bindings/c_api.h"
+#include "bindings/c/c_api.h"
 
 using namespace ninc::c_api;  // NOLINT(google-build-using-namespace): all below is their caller
 using ninc::InvalidArgument;
