@@ -41,7 +41,7 @@ py::dict Operations() {
     said["stem"] = facts.stem;
     said["once"] = facts.once;
     said["places"] = facts.places;
-    said["outputs"] = facts.outputs;
+    said["channels_field"] = facts.channels_field;
     operations[py::str(facts.name)] = said;
   }
   return operations;

@@ -251,8 +251,10 @@ py::tuple OutputShape(Model& model, const Nchw& input, const std::optional<std::
 
 std::shared_ptr<const Plan> PlanFor(Model& model, const Nchw& input, bool training,
                                     float label_smoothing) {
-  const PlanOptions options{.mode = training ? Mode::kTraining : Mode::kInference,
-                            .label_smoothing = label_smoothing};
+  PlanOptions options{.mode = training ? Mode::kTraining : Mode::kInference,
+                      .label_smoothing = label_smoothing};
+  const std::vector<NodeId>& outputs = model.graph().outputs();
+  if (!training) options.more_outputs = NodeList({outputs.begin() + 1, outputs.end()});
   return Unwrap(WithoutGil([&] { return model.PlanFor(ShapeOf(input), options); }));
 }
 

@@ -36,8 +36,8 @@ struct RunArguments {
   const PreparedSet* prepared = nullptr;    // inference has them prepared
   std::byte* arena = nullptr;               // MemoryLayout::bytes
   Workspace workspace;                      // of the largest kernel
-  float* const* outputs = nullptr;          // inference: the caller's arrays, or where that is null
-  std::byte* output_memory = nullptr;       // the memory of all of them
+  float* const* outputs = nullptr;           // inference: the caller's arrays, one an output
+  std::byte* output_memory = nullptr;        // in their place: all outputs, by Value::offset
   const int64_t* labels = nullptr;          // training, as all below
   StepState* state = nullptr;               // dropout's key is read, loss and correct are written
   bool dropout = true;                      // false: nothing is dropped

@@ -265,8 +265,8 @@ Result<Program> Lower(const Graph& graph, const Shape& input, const PlanOptions&
   const std::vector<NodeId> outputs = OutputsOf(options);
   NINC_ASSIGN_OR_RETURN(std::vector<Shape> shapes, graph.InferShapes(input, outputs));
   for (NodeId output : outputs) {
-    if (graph.NeededFor(output)[0]) continue;
-    return InvalidShape("its value is a constant, which no picture changes")
+    if (!graph.IsConstant(output)) continue;
+    return InvalidArgument("its value is a constant, which no picture changes")
         .At(graph.Label(output));
   }
   return Lowering(graph, options, std::move(shapes)).Run();

@@ -30,8 +30,8 @@ namespace ninc {
 // Where a value's memory is.
 enum class ValueKind : uint8_t {
   kInput,   // the caller's array, N×C×H×W of any strides
-  kOutput,  // the caller's array number `index`, N×C×H×W contiguous, or `offset` bytes behind the
-            // first one in the run's own memory
+  kOutput,     // output number `index`, N×C×H×W contiguous: the caller's array; or `offset` bytes from
+               // the start, where the run has memory for all outputs
   kArena,      // the run's own arena
   kParameter,  // the model's tensor number `index`
   kVelocity,   // of the trainer, for that parameter

@@ -21,8 +21,8 @@ OpFacts FactsOfRule() {
                 .once = kFace.once,
                 .least_inputs = kFace.least_inputs,
                 .places = NameOf(Rule::kPlaces),
-                .outputs = {}};
-  if constexpr (requires { Rule::kOutputs; }) facts.outputs = Rule::kOutputs;
+                .channels_field = {}};
+  if constexpr (requires { Rule::kChannelsField; }) facts.channels_field = Rule::kChannelsField;
   return facts;
 }
 

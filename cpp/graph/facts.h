@@ -15,8 +15,9 @@ struct OpFacts {
   std::string_view name, stem;
   bool once;
   size_t least_inputs;
-  std::string_view places;   // "kept", "whole" or "moved"
-  std::string_view outputs;  // "out_channels"; empty where no field says how many channels it gives
+  std::string_view places;  // "kept", "whole" or "moved"
+  // "out_channels"; empty where no field says how many channels it gives.
+  std::string_view channels_field;
 };
 
 NINC_API OpFacts FactsOf(const Op& op);

@@ -58,7 +58,7 @@ struct BatchNormBackward {
 template <>
 struct OpRule<op::BatchNorm2d> : NoCheck, KeepsShape, KeepsClasses {
   static constexpr OpFace kFace{.name = "BatchNorm2d", .stem = "bn"};
-  static constexpr const char* kOutputs = "channels";
+  static constexpr const char* kChannelsField = "channels";
   using Steps =
       StepList<step::FoldNorm, step::ScaleShift, step::BatchNorm, step::BatchNormBackward>;
 

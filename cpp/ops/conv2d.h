@@ -89,7 +89,7 @@ struct ConvolutionRule : EndsClasses {
 template <>
 struct OpRule<op::Conv2d> : ConvolutionRule {
   static constexpr OpFace kFace{.name = "Conv2d", .stem = "conv"};
-  static constexpr const char* kOutputs = "out_channels";
+  static constexpr const char* kChannelsField = "out_channels";
   static constexpr Places kPlaces = Places::kMoved;
   using Steps = StepList<step::PackWeights, step::Conv2d, step::Conv2dBackwardData,
                          step::Conv2dBackwardWeights>;

@@ -9,7 +9,7 @@ namespace ninc {
 template <>
 struct OpRule<op::Linear> : ConvolutionRule {
   static constexpr OpFace kFace{.name = "Linear", .stem = "linear"};
-  static constexpr const char* kOutputs = "out_features";
+  static constexpr const char* kChannelsField = "out_features";
   static constexpr Places kPlaces = Places::kWhole;
   using Steps = StepList<>;
 

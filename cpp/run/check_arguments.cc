@@ -19,6 +19,11 @@ Status CheckOutput(const Graph& graph, NodeId output) {
   return NoNode(graph, output, " (-1: its output)");
 }
 
+Status CheckIsNode(const Graph& graph, NodeId output) {
+  if (output >= 0 && output < static_cast<NodeId>(graph.nodes().size())) return {};
+  return NoNode(graph, output, "");
+}
+
 Status CheckPlanOptions(const Graph& graph, const PlanOptions& options) {
   NINC_RETURN_IF_ERROR(CheckOutput(graph, options.output));
   if (options.mode != Mode::kInference && options.mode != Mode::kTraining) {
@@ -26,9 +31,7 @@ Status CheckPlanOptions(const Graph& graph, const PlanOptions& options) {
                            std::to_string(static_cast<int>(options.mode)));
   }
   for (NodeId node : options.more_outputs.nodes()) {
-    if (node < 0 || node >= static_cast<NodeId>(graph.nodes().size())) {
-      return NoNode(graph, node, "");
-    }
+    NINC_RETURN_IF_ERROR(CheckIsNode(graph, node));
   }
   if (options.mode == Mode::kTraining && !options.more_outputs.nodes().empty()) {
     return InvalidArgument("training has one output, got " +

@@ -16,6 +16,9 @@ namespace ninc {
 // `output` names a node of the graph, or is -1, which stands for the graph's own output.
 Status CheckOutput(const Graph& graph, NodeId output);
 
+// It names a node, and nothing stands for one.
+Status CheckIsNode(const Graph& graph, NodeId output);
+
 // What a caller may ask of a plan.
 Status CheckPlanOptions(const Graph& graph, const PlanOptions& options);
 

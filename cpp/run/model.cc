@@ -30,9 +30,11 @@ PlanKey KeyOf(const Placement& place, const Shape& input, const PlanOptions& opt
 
 }  // namespace
 
-PlanOptions Model::Impl::OptionsFor(std::span<const NodeId> outputs) {
-  return {.output = outputs.front(),
-          .more_outputs = NodeList(std::vector(outputs.begin() + 1, outputs.end()))};
+Result<PlanOptions> Model::Impl::OptionsFor(std::span<const NodeId> outputs) const {
+  if (outputs.empty()) outputs = graph->outputs();
+  for (NodeId output : outputs) NINC_RETURN_IF_ERROR(CheckIsNode(*graph, output));
+  return PlanOptions{.output = outputs.front(),
+                     .more_outputs = NodeList(std::vector(outputs.begin() + 1, outputs.end()))};
 }
 
 // ---- Plans --------------------------------------------------------------------------------------
@@ -224,11 +226,12 @@ Result<Shape> Model::OutputShape(const Shape& input, NodeId output) {
 Result<std::vector<Shape>> Model::OutputShapes(const Shape& input,
                                                std::span<const NodeId> outputs) {
   return CatchOutOfMemory("shapes", [&]() -> Result<std::vector<Shape>> {
-    if (outputs.empty()) outputs = graph().outputs();
-    const PlanOptions options = impl_->Resolve(Impl::OptionsFor(outputs));
+    NINC_ASSIGN_OR_RETURN(PlanOptions options, impl_->OptionsFor(outputs));
+    options = impl_->Resolve(options);
     const std::shared_ptr<Placement> place = impl_->placement();
     const PlanKey key = KeyOf(*place, input, options, ChosenTarget());
     if (const auto plan = place->plans.Find(key)) return plan->output_shapes();
+    if (outputs.empty()) outputs = graph().outputs();
     NINC_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, graph().InferShapes(input, outputs));
     std::vector<Shape> of_outputs;
     for (NodeId output : outputs) of_outputs.push_back(shapes[output]);
@@ -249,9 +252,9 @@ Status Model::RunOutputs(const Shape& input, const StridedView& x, std::span<flo
                          std::span<const NodeId> outputs) {
   return CatchOutOfMemory("run", [&]() -> Status {
     NINC_RETURN_IF_ERROR(CheckInput(input, x));
-    if (outputs.empty()) outputs = graph().outputs();
-    NINC_RETURN_IF_ERROR(CheckResults(input, outputs.size(), y));
-    return impl_->PlanAndRun(input, x, {}, y.data(), Impl::OptionsFor(outputs));
+    NINC_ASSIGN_OR_RETURN(const PlanOptions options, impl_->OptionsFor(outputs));
+    NINC_RETURN_IF_ERROR(CheckResults(input, 1 + options.more_outputs.nodes().size(), y));
+    return impl_->PlanAndRun(input, x, {}, y.data(), options);
   });
 }
 
@@ -265,8 +268,10 @@ Status Model::RunPictures(const Shape& input, const Pictures& pictures, float* y
 
 Result<DeviceResult> Model::RunOnDevice(const Shape& input, const StridedView& x, uint64_t stream,
                                         NodeId output) {
+  NINC_RETURN_IF_ERROR(CheckOutput(graph(), output));
+  const NodeId node = output < 0 ? graph().output() : output;
   NINC_ASSIGN_OR_RETURN(std::vector<DeviceResult> y,
-                        RunOutputsOnDevice(input, x, stream, {&output, 1}));
+                        RunOutputsOnDevice(input, x, stream, {&node, 1}));
   return std::move(y.front());
 }
 
@@ -275,10 +280,10 @@ Result<std::vector<DeviceResult>> Model::RunOutputsOnDevice(const Shape& input,
                                                             std::span<const NodeId> outputs) {
   return CatchOutOfMemory("run", [&]() -> Result<std::vector<DeviceResult>> {
     NINC_RETURN_IF_ERROR(CheckInput(input, x));
-    if (outputs.empty()) outputs = graph().outputs();
+    NINC_ASSIGN_OR_RETURN(const PlanOptions options, impl_->OptionsFor(outputs));
     const std::shared_ptr<Placement> place = impl_->placement();
     NINC_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan,
-                          impl_->PlanFor(*place, input, Impl::OptionsFor(outputs), ChosenTarget()));
+                          impl_->PlanFor(*place, input, options, ChosenTarget()));
     if (input.size() > 0) NINC_RETURN_IF_ERROR(place->backend->Borrow("x", x.data, stream));
     std::vector<DeviceResult> y;
     std::vector<float*> addresses;

@@ -66,8 +66,8 @@ struct NINC_LOCAL Model::Impl {
   // An inference plan's weights, as of now. used: where not null, gets the state they are of.
   Result<std::shared_ptr<const PreparedSet>> PreparedFor(Placement& place, const Plan::Impl& plan,
                                                          ModelState* used = nullptr);
-  // What gives the values of these nodes; where there are none, the graph's main output.
-  static PlanOptions OptionsFor(std::span<const NodeId> outputs);
+  // What gives the values of these nodes; where there are none, all outputs of the graph.
+  Result<PlanOptions> OptionsFor(std::span<const NodeId> outputs) const;
   // x, or pictures where they are not null, and y in the caller's memory: one array for each of the
   // plan's outputs.
   Status Run(Placement& place, const Plan::Impl& plan, const PreparedSet& prepared,

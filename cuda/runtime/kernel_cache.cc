@@ -83,8 +83,9 @@ Result<abi::Module> KernelCache::LoadModule(Context& context, const char* name) 
                          " in this build, whose kernels are for " + CompiledFor() + ": " +
                          driver.Describe(code));
   }
-  NINC_RETURN_IF_ERROR(
-      context.Check(code, "cuda: loading the kernels of module " + std::string(name)));
+  NINC_RETURN_IF_ERROR(context.Check(
+      code, "cuda: loading the kernels of module " + std::string(name) +
+                ", which the driver may have to assemble first (its JIT compiler is a part of it)"));
   modules_.emplace(embedded->name, module);
   return module;
 }

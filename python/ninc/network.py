@@ -136,7 +136,8 @@ class Network:
         the first, see `outputs`. Raises ShapeError with the name of the layer that x does not fit.
 
         An array of another library in the CPU's memory, such as a torch tensor, is read there, too,
-        by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked: DTypeError.
+        by DLPack or `__array__`; here and wherever else ninc takes arrays. Masked values are a
+        DTypeError.
 
         An array in a GPU's memory, of any library that offers `__cuda_array_interface__` or
         DLPack, is read there; the result, a `DeviceArray` with both, stays there too. It needs the
@@ -161,10 +162,7 @@ class Network:
 
         Arrays and errors are as of `net(x)`; ArgumentError for a name that is no layer's.
         """
-        try:
-            return outputs(self.core, x, names)
-        except ShapeError as error:
-            raise self._told(error, x) from None
+        return outputs(self.core, x, names)
 
     def predict(self, images: Pictures, batch_size: int = 64) -> Floats:
         """Class probabilities of pictures: N×classes float32, each row's sum 1.
@@ -246,11 +244,11 @@ class Network:
         input_shape: (N, C, H, W) or (C, H, W).
         """
         shape = image_shape("summary", input_shape)
-        with least_told(self.core, shape):
+        with least_told(self.core, shape, [node.name for node in self.graph]):
             return summary(self.core, shape)
 
     def plan(self, input_shape: Sequence[int], training: bool = False) -> Plan:
-        """How the network runs on inputs of (N, C, H, W) or (C, H, W); see `Plan.describe`."""
+        """How it runs, all its outputs, on (N, C, H, W) or (C, H, W); see `Plan.describe`."""
         shape = image_shape("plan", input_shape)
         with least_told(self.core, shape):
             return Plan(self.core, shape, training)

@@ -5,7 +5,7 @@
 READER: a name of `READERS`. FOLDER: inputs to begin with; new ones are written to the first.
 
 A reader may refuse a file with one of ninc's errors, in bounded memory and time. All else is a
-finding, as is a network that is read and then cannot be described and saved.
+finding, as is a network that is read and then cannot be described, saved and exported.
 """
 
 from __future__ import annotations
@@ -79,6 +79,11 @@ def _look_at(network: object) -> None:
     with tempfile.TemporaryDirectory() as name:
         network.save(Path(name) / "net.safetensors")
         ninc.load(Path(name) / "net.safetensors")
+    for change in (lambda: network.new_head(3), lambda: network.export_onnx(io.BytesIO())):
+        try:
+            change()
+        except ninc.ModelError:  # not every network has a head, or a counterpart in ONNX
+            pass
 
 
 READERS: dict[str, Callable[[bytes], None]] = {

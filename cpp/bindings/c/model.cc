@@ -1,4 +1,4 @@
-// The C interface: models loaded, run and saved. Pictures and classes are in c_api_classes.cc.
+// The C interface: models loaded, run and saved. Pictures and classes are in classes.cc.
 #include "bindings/c/c_api.h"
 
 #include <string>

@@ -26,7 +26,7 @@ struct PReluBackward {
 template <>
 struct OpRule<op::PRelu> : NoCheck, KeepsShape, KeepsClasses {
   static constexpr OpFace kFace{.name = "PRelu", .stem = "prelu"};
-  static constexpr const char* kOutputs = "channels";
+  static constexpr const char* kChannelsField = "channels";
   using Steps = StepList<step::PRelu, step::PReluBackward>;
 
   static void VisitFields(op::PRelu& op, auto& visit) { visit.Integer("channels", op.channels, 1); }

@@ -70,17 +70,20 @@ concept OneOf = IsOneOf<Step>(List());
 //   Parameters(const X&)          the ParameterFields, trained ones first
 //   Takes(const X&)               how many channels it takes of its first input, as Taken
 //   Gives(const X&, of)           how many it gives, as Channels; `of` is the ChannelWalk of
-//                                 graph/channels.h, which knows those of its inputs
+//                                 graph/channels.h, which knows those of its inputs and learns from
+//                                 operations whose inputs must go together
 //   kPlaces                       which places of its inputs an output's place is made of
 //   ClassesPass(const X&)         whether channel c of the output belongs to the class of channel c
-//                                 of its input, however many there are: it may then stand behind a
-//                                 network's classes. Other inputs have one channel for all of them
+//                                 of its input, however many there are, even where other channels
+//                                 play a part, as in a softmax: it may then stand behind a network's
+//                                 classes. Whoever asks sees to it that only one of its inputs has
+//                                 classes, and that others have one channel for all of these
 //   OutputShape(const X&, Shapes) the output's shape, or why the inputs do not fit
 //   Lower(const X&, NodeId, to)   emits the node's steps; `to` is the Lowering of compile/lower.cc
 // and where it applies
 //   AsActivation(const X&)        what it does to each element: it can be part of another step
 //   kConvolution                  it is computed as a convolution
-//   kOutputs                      the field that says how many channels it gives
+//   kChannelsField                the field that says how many channels it gives
 //   kOneBatch                     its inputs have as many pictures each, and a constant's one does
 //                                 not stand for those of others
 // The bases below serve operations that have nothing to say to some of these.

@@ -57,35 +57,55 @@ def _widen(old: _core.Model, graph: Node, count: int) -> list[str]:
     """Gives the last layer `count` outputs; returns the names of the nodes that begin anew."""
     old_classes = metadata.stored_classes(old)
     nodes = {node["name"]: node for node in graph["nodes"]}
-    readers = Counter(name for node in graph["nodes"] for name in node.get("inputs", ()))
-    readers.update([graph["output"], *graph.get("other_outputs", ())])
-    after, node = [], nodes[graph["output"]]
-    while readers[node["name"]] == 1 and (source := old.classes_from(node["name"])) is not None:
-        after.append(node)
+    node = nodes[graph["output"]]
+    while (source := old.classes_from(node["name"])) is not None:
         node = nodes[source]
-    outputs = _outputs(node)
-    if readers[node["name"]] > 1:
-        raise _not_understood(node, "gives its value to several layers")
-    if not outputs:
+    field = _channels_field(node)
+    if not field:
         raise _not_understood(node, "is no layer with weights, and none that passes classes on")
     if node.get("groups", 1) != 1:
         raise _not_understood(node, f"has {node['groups']} groups")
-    width = node[outputs]
+    width = node[field]
+    after = _behind(node, graph, old)
     # Behind a Flatten there may be more outputs than this layer has, which then are no classes.
     if old.output_channels() != width and old_classes is not None and len(old_classes) != width:
         raise _not_understood(
             node, f"has {width} outputs, but there are {len(old_classes)} classes"
         )
     # Those behind it that have weights for each class, as batch norm does, begin anew, too.
-    fresh = [node, *(one for one in after if one.get(_outputs(one)) == width)]
+    fresh = [node]
+    for one in after:
+        channels = one.get(_channels_field(one))
+        if channels is None or (one["op"] == "PRelu" and channels == 1):
+            continue  # it has no weights, or one for all classes
+        if channels != width:
+            raise _not_understood(
+                one, f"has {channels} channels, and {node['name']} gives {width} classes"
+            )
+        fresh.append(one)
     for one in fresh:
-        one[_outputs(one)] = count
+        one[_channels_field(one)] = count
     return [one["name"] for one in fresh]
 
 
-def _outputs(node: Node) -> str:
+def _behind(head: Node, graph: Node, old: _core.Model) -> list[Node]:
+    """All nodes that are made of what this one gives, each of which passes its classes on."""
+    found, names = [], {head["name"]}
+    for node in graph["nodes"]:
+        if names.isdisjoint(node.get("inputs", ())):
+            continue
+        if old.classes_from(node["name"]) not in names:
+            raise _not_understood(
+                head, f"gives its value to {node['name']} ({node['op']}), too, which mixes classes"
+            )
+        found.append(node)
+        names.add(node["name"])
+    return found
+
+
+def _channels_field(node: Node) -> str:
     """The field that says how many channels a node gives, or "" where none does."""
-    return _core.OPERATIONS[node["op"]]["outputs"]
+    return _core.OPERATIONS[node["op"]]["channels_field"]
 
 
 def _not_understood(node: Node, why: str) -> ModelError:

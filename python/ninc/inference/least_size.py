@@ -12,15 +12,22 @@ from ..errors import ShapeError, reworded
 _LARGEST = 4096
 
 
-def size_told(model: _core.Model, error: ShapeError, shape: Sequence[int]) -> ShapeError:
+def size_told(
+    model: _core.Model,
+    error: ShapeError,
+    shape: Sequence[int],
+    layers: Sequence[str | None] = (None,),
+) -> ShapeError:
     """The error about an input of this shape, N×C×H×W, with what would do where it is too small.
+
+    layers: names of those that are computed; None is the network's output.
 
     The layer that has too little left of a picture tells of its own input, which nobody knows.
     """
     if len(shape) != 4 or 0 in shape[1:]:
         return error
     _, channels, height, width = map(int, shape)
-    least = least_square(model, channels, min(height, width))
+    least = least_square(model, channels, min(height, width), layers)
     if least is None:
         return error
     words = (
@@ -33,15 +40,19 @@ def size_told(model: _core.Model, error: ShapeError, shape: Sequence[int]) -> Sh
 
 
 @contextlib.contextmanager
-def least_told(model: _core.Model, shape: Sequence[int]) -> Iterator[None]:
+def least_told(
+    model: _core.Model, shape: Sequence[int], layers: Sequence[str | None] = (None,)
+) -> Iterator[None]:
     """Lets a ShapeError about an input of this shape say what `size_told` adds."""
     try:
         yield
     except ShapeError as error:
-        raise size_told(model, error, shape) from None
+        raise size_told(model, error, shape, layers) from None
 
 
-def least_square(model: _core.Model, channels: int, too_small: int) -> int | None:
+def least_square(
+    model: _core.Model, channels: int, too_small: int, layers: Sequence[str | None] = (None,)
+) -> int | None:
     """The side of the smallest square beyond `too_small`; None where larger ones are refused, too.
 
     Shapes alone are inferred, nothing is run.
@@ -49,7 +60,8 @@ def least_square(model: _core.Model, channels: int, too_small: int) -> int | Non
 
     def fits(side: int) -> bool:
         try:
-            model.output_shape((1, channels, side, side))
+            for layer in layers:
+                model.output_shape((1, channels, side, side), layer)
         except ShapeError:
             return False
         return True

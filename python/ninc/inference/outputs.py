@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import _core
-from .._base.arguments import is_iterable, shown
+from .._base.arguments import input_told, is_iterable, shown
 from .._base.arrays import on_gpu
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
+from .least_size import size_told
 from .predict import squeezed
 
 
@@ -19,15 +20,19 @@ def outputs(model: _core.Model, x: Any, names: Sequence[str] | None) -> dict[str
         return {}
     if on_gpu(x):
         return dict(zip(wanted, model.run_outputs_on_device(x, wanted)))
-    return dict(zip(wanted, map(squeezed, model.run_outputs(x, wanted))))
+    try:
+        return dict(zip(wanted, map(squeezed, model.run_outputs(x, wanted))))
+    except ShapeError as error:
+        told = input_told(model, error, x)
+        raise size_told(model, told, getattr(x, "shape", ()), wanted) from None
 
 
 def _checked(names: Any) -> list[str]:
     """The names, each once."""
     if isinstance(names, str) or not is_iterable(names):
         raise ArgumentError(f"outputs: names must be a list of layers' names, got {shown(names)}")
-    unique = list(dict.fromkeys(names))
-    for name in unique:
+    names = list(names)
+    for name in names:
         if not isinstance(name, str):
             raise ArgumentError(f"outputs: a layer's name must be a string, got {shown(name)}")
-    return unique
+    return list(dict.fromkeys(names))

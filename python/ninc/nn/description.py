@@ -73,6 +73,8 @@ class Description:
         counts = dict(self._counts)
         numbered = ""
         for stem, operation in steps:
+            if operation.op not in _core.OPERATIONS:
+                raise ArgumentError(f"{operation!r}: {operation.op!r} is no operation of ninc's")
             if "{previous}" in stem:
                 label = stem.format(previous=numbered)
             elif name is None:

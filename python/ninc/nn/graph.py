@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from typing import Any
 
 from .. import _core
@@ -77,9 +78,11 @@ class Graph(Network):
         The first is what `net(x)` gives, what is trained, turned into classes and explained. Raises
         ArgumentError for a value given twice, or of another graph.
         """
+        if isinstance(value, (list, tuple)):
+            raise ArgumentError("set_output: give outputs one after another: set_output(a, b)")
         with making:
             names = [self._name_of(one) for one in (value, *more)]
-            twice = [name for name in names if names.count(name) > 1]
+            twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:
                 raise ArgumentError(f"set_output: {twice[0]!r} is given twice")
             self._description.output, *others = names

@@ -33,7 +33,7 @@ class Layer:
 
     @property
     def stem(self) -> str:
-        return _core.OPERATIONS[self.op]["stem"] if self.op else ""
+        return _core.OPERATIONS[self.op]["stem"] if self.op in _core.OPERATIONS else ""
 
     def fields(self) -> dict[str, Any]:
         """The operation's attributes as the core's JSON names them."""

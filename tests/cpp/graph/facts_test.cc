@@ -21,14 +21,14 @@ TEST(Facts, OfEachOperation) {
   const OpFacts conv = FactsOf(op::Conv2d{}), norm = FactsOf(op::BatchNorm2d{});
   EXPECT_EQ(conv.stem, "conv");
   EXPECT_EQ(conv.places, "moved");
-  EXPECT_EQ(conv.outputs, "out_channels");
+  EXPECT_EQ(conv.channels_field, "out_channels");
   EXPECT_EQ(conv.least_inputs, 1u);
   EXPECT_EQ(norm.places, "kept");
-  EXPECT_EQ(norm.outputs, "channels");
+  EXPECT_EQ(norm.channels_field, "channels");
   EXPECT_EQ(FactsOf(op::GlobalAvgPool2d{}).places, "whole");
   EXPECT_TRUE(FactsOf(op::GlobalAvgPool2d{}).once);
   EXPECT_FALSE(FactsOf(op::GlobalMaxPool2d{}).once);
-  EXPECT_EQ(FactsOf(op::Relu{}).outputs, "");
+  EXPECT_EQ(FactsOf(op::Relu{}).channels_field, "");
 }
 
 TEST(Facts, WhatPassesClassesOn) {

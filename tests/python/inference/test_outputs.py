@@ -71,7 +71,7 @@ def test_a_constant_is_no_output():
     x = graph.input()
     held = graph.add(nn.Constant(np.ones((3, 1, 1), np.float32)), name="held")
     graph.set_output(graph.add(nn.Add(), x, held), held)
-    with pytest.raises(ninc.ShapeError, match=r"held \(Constant\): its value is a constant"):
+    with pytest.raises(ninc.ArgumentError, match=r"held \(Constant\): its value is a constant"):
         graph.outputs(X)
 
 
@@ -119,13 +119,52 @@ def test_arrays_that_are_not_contiguous_give_the_same_bits():
         np.testing.assert_array_equal(net.outputs(turned)[name], values)
 
 
+def test_what_takes_larger_pictures_says_so():
+    """The least size is that of the layers which were asked for."""
+    graph = nn.Graph()
+    x = graph.input()
+    main = graph.add(nn.GlobalAvgPool2d(), graph.add(nn.Conv2d(3, 4, 3), x))
+    aux = graph.add(nn.Conv2d(3, 4, 15), graph.add(nn.MaxPool2d(1, 1), x), name="aux")
+    graph.set_output(main, aux)
+    small = X[:, :, :8, :8]
+    assert graph(small).shape == (3, 4)
+    with pytest.raises(ninc.ShapeError, match=r"aux \(Conv2d\).*the least square .* is 3×15×15"):
+        graph.outputs(small)
+    with pytest.raises(ninc.ShapeError, match="the least square that it takes is 3×15×15"):
+        graph.summary(small.shape)
+
+
+def test_outputs_in_a_list():
+    with pytest.raises(ninc.ArgumentError, match=r"one after another: set_output\(a, b\)"):
+        two_heads().set_output(["classes", "places"])
+    with pytest.raises(ninc.ArgumentError, match="a layer's name must be a string"):
+        two_heads().outputs(X, [["classes"]])
+
+
+def test_the_plan_is_of_all_outputs():
+    assert "output 3×5×1×1 and 3×4×12×10" in two_heads().plan(X.shape).describe()
+
+
 def test_a_new_head_leaves_the_other_outputs():
     net = two_heads()
     renewed = net.new_head(9)
     both = renewed.outputs(X)
     assert both["classes"].shape == (3, 9)
     np.testing.assert_allclose(both["places"], net.outputs(X)["places"], rtol=1e-5, atol=1e-6)
-    # Where the last layer is itself an output, others would get other classes' maps.
-    net.set_output("classes", "conv2")
-    with pytest.raises(ninc.ModelError, match=r"conv2 \(Conv2d\) gives its value to several"):
+
+
+@pytest.mark.parametrize("names", [("classes", "conv2"), ("shares", "classes"), ("classes", "shares")])
+def test_outputs_that_are_made_of_the_head_change_with_it(names):
+    """Class maps beside scores, and scores beside probabilities."""
+    net = two_heads()
+    net.add(nn.Softmax(), "classes", name="shares")
+    net.set_output(*names)
+    for name, value in net.new_head(9).outputs(X).items():
+        assert value.shape[1] == 9, name
+
+
+def test_a_head_that_others_mix_stays():
+    net = two_heads()
+    net.set_output("classes", net.add(nn.Conv2d(5, 2, 1), "conv2", name="mixed"))
+    with pytest.raises(ninc.ModelError, match=r"gives its value to mixed \(Conv2d\), too, which mixes"):
         net.new_head(9)

@@ -191,7 +191,9 @@ def several(*names):
     maps = graph.add(nn.ReLU(), stem, name="maps")
     mean = graph.add(nn.GlobalAvgPool2d(), maps, name="mean")
     same = graph.add(nn.Dropout(), mean, name="same")
-    graph.add(nn.Linear(8, 5), same, name="scores")
+    flat = graph.add(nn.Flatten(), mean, name="flat")
+    graph.add(nn.Dropout(0.0), maps, name="kept")
+    graph.add(nn.Linear(8, 5), graph.add(nn.Add(), same, flat), name="scores")
     graph.set_output(*names)
     return graph
 
@@ -205,6 +207,11 @@ def several(*names):
         ("same", "mean", "scores"),
         ("scores", "x", "same"),
         ("maps", "mean", "stem", "same", "scores"),
+        ("flat", "mean"),
+        ("mean", "flat", "same"),
+        ("kept", "maps", "stem"),
+        ("maps", "kept"),
+        ("scores", "kept", "x", "flat", "maps", "mean"),
     ],
 )
 def test_several_outputs(names):

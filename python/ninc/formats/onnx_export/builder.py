@@ -138,32 +138,29 @@ class Builder:
         return self._turned[key]
 
     def give(self, outputs: Sequence[tuple[Value, Node]], source: str) -> list[Value]:
-        """The network's outputs, each under the name of its node. source: the input's tensor."""
-        given: list[Value] = []
-        renamed: dict[str, str] = {}
-        for value, node in outputs:
-            value = self.rows(value) if value.size == PIXEL else value
-            wanted, tensor = self.tensor(node), renamed.get(value.tensor, value.tensor)
-            if tensor == wanted:
-                pass
-            elif tensor == source or any(tensor == one.tensor for one in given):
-                tensor = self.add(wanted, "Identity", [tensor])  # which goes by another name, too
-            else:
-                # The last step is one after the node's own, or the node has none and it is one
-                # before. The tensors change their names, and the steps keep theirs.
-                names = {tensor: wanted, wanted: self.helper(node, "maps")}
-                self._rename(names)
-                renamed.update(names)
-                tensor = wanted
-            given.append(dataclasses.replace(value, tensor=tensor))
-        return given
+        """The network's outputs, each under the name of its node. source: the input's tensor.
 
-    def _rename(self, names: Mapping[str, str]) -> None:
+        Tensors change their names for that, all at once, and steps keep theirs.
+        """
+        given: list[Value] = []
+        names = {source: source}  # old -> new
+        wanted = [self.tensor(node) for _, node in outputs]
+        for (value, node), name in zip(outputs, wanted):
+            value = self.rows(value) if value.size == PIXEL else value
+            tensor = value.tensor
+            if tensor in names and names[tensor] != name:  # it goes by another name, too
+                tensor = self.between(node, "Identity", [tensor])
+            names[tensor] = name
+            given.append(dataclasses.replace(value, tensor=name))
+        for (_, node), name in zip(outputs, wanted):
+            # What had the name is one step before: the node's own, whose maps became rows.
+            names.setdefault(name, self.helper(node, "maps"))
         self.steps = [
             dataclasses.replace(
                 step,
-                inputs=tuple(names.get(name, name) for name in step.inputs),
+                inputs=tuple(names.get(one, one) for one in step.inputs),
                 output=names.get(step.output, step.output),
             )
             for step in self.steps
         ]
+        return given

@@ -34,11 +34,12 @@ class _Network:
         self.weights: dict[str, Array] = {}
         self._where = where
 
-    def add(self, layer: Any, name: str, inputs: Sequence[Value], weights: Weights) -> Value:
-        """Adds a layer with its weights; and with its buffers, which are the layer's own."""
-        return self._added(layer, self.names.free(name or layer.stem or "layer"), inputs, weights)
+    def free_name(self, layer: Any, name: str) -> str:
+        """A name for the layer, its node's if that is free. It is taken from then on."""
+        return self.names.free(_node_name(name) or layer.stem or "layer")
 
-    def _added(self, layer: Any, free: str, inputs: Sequence[Value], weights: Weights) -> Value:
+    def add(self, layer: Any, free: str, inputs: Sequence[Value], weights: Weights) -> Value:
+        """Adds a layer with its weights; and with its buffers, which are the layer's own."""
         if len(self.names) > MOST_STEPS:
             raise ModelError(f"{self._where}: a network has at most {MOST_STEPS:,} layers")
         value = self.graph.add(layer, *inputs, name=free)
@@ -46,15 +47,21 @@ class _Network:
         self.weights.update((f"{free}.{key}", array) for key, array in arrays.items())
         return value
 
-    def scaled_and_shifted(self, step: Step, value: Value) -> Value:
-        """Products and sums with constants, where no layer before could take these over."""
-        for op, what, nothing in (("Mul", "scale", 1.0), ("Add", "shift", 0.0)):
-            numbers = step.settings[what]
-            if np.any(numbers != nothing):
-                name = self.names.free(_node_name(step.names[what]) or op.lower())
-                constant = _layer("Constant")(channel_map(numbers))
-                held = self.add(constant, f"{name}_constant", [], {})
-                value = self._added(_layer(op)(), name, [value, held], {})
+    def scaled_and_shifted(self, step: Step, value: Value, called: str) -> Value:
+        """Products and sums with constants, where no layer before could take these over.
+
+        called: the name of the last of them, "" for that of its node.
+        """
+        parts = [("Mul", "scale")] if np.any(step.scale != 1.0) else []
+        if step.shift.any():
+            parts.append(("Add", "shift"))
+        for op, what in parts:
+            is_last = (op, what) == parts[-1]
+            layer = _layer(op)()
+            name = (is_last and called) or self.free_name(layer, step.names[what])
+            constant = _layer("Constant")(channel_map(step.settings[what]))
+            held = self.add(constant, self.names.free(f"{name}_constant"), [], {})
+            value = self.add(layer, name, [value, held], {})
         return value
 
 
@@ -63,9 +70,9 @@ def network_of(outputs: Sequence[tuple[str, Step]], where: str) -> Graph:
     made = _Network(where)
     values: dict[int, Value] = {}
     steps = live([step for _, step in outputs])
-    for name, step in reversed(outputs):
-        if len(outputs) > 1:
-            _call(step, name)
+    # Of several outputs each has its name first, and no other layer has it.
+    names = [made.names.free(_node_name(name)) for name, _ in outputs if len(outputs) > 1]
+    called = {id(step): name for name, (_, step) in zip(names[::-1], outputs[::-1])}
     [source] = [step for step in steps if step.op == INPUT]
     taken = {_node_name(step.name) for step in steps if step is not source}
     wanted = (_node_name(source.name), "x", "input")
@@ -73,29 +80,20 @@ def network_of(outputs: Sequence[tuple[str, Step]], where: str) -> Graph:
     values[id(source)] = made.graph.input(made.names.free(first))
     for step in steps:
         inputs = [values[id(one)] for one in step.inputs]
+        name = called.get(id(step), "")
         if step.op == AFFINE:
-            values[id(step)] = made.scaled_and_shifted(step, inputs[0])
+            values[id(step)] = made.scaled_and_shifted(step, inputs[0], name)
         elif step is not source:
             layer = _layer(step.op)(**step.settings)
-            values[id(step)] = made.add(layer, _node_name(step.name), inputs, step.weights)
-    given: list[Value] = []
-    for name, step in outputs:
-        value = values[id(step)]
-        if value in given:  # two outputs are one value, and have a name each
-            value = made.add(nn.Slice(), _node_name(name), [value], {})
-        given.append(value)
+            free = name or made.free_name(layer, step.name)
+            values[id(step)] = made.add(layer, free, inputs, step.weights)
+    given = [values[id(step)] for _, step in outputs]
+    for place, name in enumerate(names):
+        if given[place].name != name:  # of the input, or of another output, too
+            given[place] = made.add(nn.Slice(), name, [given[place]], {})
     made.graph.set_output(*given)
     made.graph.load_state_dict(made.weights)
     return made.graph
-
-
-def _call(step: Step, name: str) -> None:
-    """Gives the last layer that the step becomes this name."""
-    if step.op == AFFINE:
-        last = "shift" if step.shift.any() else "scale"
-        step.settings = {**step.settings, "names": {**step.names, last: name}}
-    elif step.op != INPUT:
-        step.name = name
 
 
 def _layer(op: str) -> Any:

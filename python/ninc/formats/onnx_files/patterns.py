@@ -126,9 +126,12 @@ def _argument(
     """x and a factor such that one = factor * x and given = wanted(x), a polynomial; or None."""
     base, slope, constant = _normal(one)
     known: Known = {base: line(np.ones(1), np.zeros(1))}
+    if job.walk.comparable <= 0:
+        return None
     try:
         with np.errstate(all="ignore"):
             found = polynomial(given, known)
+            job.walk.comparable -= sum(each.size for each in known.values() if each is not None)
             if found is None:
                 return None
             factor = _factor(slope, found, wanted)

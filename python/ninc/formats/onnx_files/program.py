@@ -14,6 +14,7 @@ from .tensors import FLOATS, Tensors
 
 OLDEST_OPSET, NEWEST_OPSET = 7, 28  # of ONNX's own operations: those that were tried
 _MOST_NODES = 100_000
+_MOST_OUTPUTS = 1_000
 
 OWN_DOMAINS = ("", "ai.onnx")
 
@@ -85,8 +86,13 @@ def program_of(file: OnnxFile, bound: Mapping[str, Array]) -> Program:
     initializers = _initializers(graph, where)
     problems = [] if graph.output else ["it has no output"]
     outputs = [one.name for one in graph.output]
+    if len(outputs) > _MOST_OUTPUTS:
+        raise ModelError(
+            f"{where}: has {len(outputs):,} outputs, at most {_MOST_OUTPUTS:,} are read"
+        )
     kept, needed = _leading_to(outputs, nodes, where)
-    inputs = [one for one in graph.input if one.name not in initializers | dict(bound)]
+    fixed = initializers.keys() | bound.keys()
+    inputs = [one for one in graph.input if one.name not in fixed]
     used = [one for one in inputs if one.name in needed] or inputs[:1]
     if len(used) != 1:
         names = ", ".join(shown_name(one.name) for one in used[:10]) or "none"
@@ -95,7 +101,7 @@ def program_of(file: OnnxFile, bound: Mapping[str, Array]) -> Program:
     if used:
         dims, words = _dims(used[0])
         problems += words
-    _check_order(kept, {one.name for one in inputs} | initializers.keys() | bound.keys(), where)
+    _check_order(kept, {one.name for one in inputs} | fixed, where)
     return Program(
         where=where,
         opset=_opset(file.model, where),

@@ -16,6 +16,9 @@ from .sizes import Size, Unknown, Unsupported, product
 from .steps import INPUT, Array, Sizes, Step
 from .views import Axis, View, view_as
 
+# A second of arithmetic; beyond it, functions are left as the nodes that they are of.
+_MOST_COMPARED = 2**27
+
 MOST_STEPS = 5_000  # a graph takes the square of the time to be built
 
 
@@ -45,6 +48,8 @@ class Walk:
         self.problems: list[tuple[int, str, str, str]] = []
         self._values: dict[str, Value] = dict(program.constants)
         self._unknowns = 0
+        # Numbers that may still be compared to find functions of several nodes.
+        self.comparable = _MOST_COMPARED
         # By the step they are made of, which is among `steps` as long as the walk goes on, and by
         # the axis they are needed for: the node that made this axis, and what was made.
         self.named: dict[tuple[int, Axis], Node] = {}

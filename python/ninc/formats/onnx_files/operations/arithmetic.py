@@ -109,8 +109,10 @@ def _common(job: Job, a: Size, b: Size) -> Size:
 def _pow(job: Job) -> View:
     """x² and x³, as products."""
     exponent = scalar(job.constant(1, "exponent"))
+    if exponent is None:
+        raise Unsupported("it has several exponents, only one for all is known")
     if exponent not in (1, 2, 3):
-        raise Unsupported(f"its exponent is {exponent}, only 2 and 3 are known")
+        raise Unsupported(f"its exponent is {exponent}, only 1, 2 and 3 are known")
     view = job.view(0)
     power = view.step
     for left in range(int(exponent) - 1, 0, -1):
