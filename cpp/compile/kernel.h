@@ -31,17 +31,17 @@ namespace ninc {
 // What differs from one run of a program to the next. All memory is the backend's.
 struct RunArguments {
   StridedView x;
-  Pictures pictures;                        // in place of x where its data is not null
-  DeviceTensors* parameters = nullptr;      // training works on them as they are
-  const PreparedSet* prepared = nullptr;    // inference has them prepared
-  std::byte* arena = nullptr;               // MemoryLayout::bytes
-  Workspace workspace;                      // of the largest kernel
+  Pictures pictures;                         // in place of x where its data is not null
+  DeviceTensors* parameters = nullptr;       // training works on them as they are
+  const PreparedSet* prepared = nullptr;     // inference has them prepared
+  std::byte* arena = nullptr;                // MemoryLayout::bytes
+  Workspace workspace;                       // of the largest kernel
   float* const* outputs = nullptr;           // inference: the caller's arrays, one an output
   std::byte* output_memory = nullptr;        // in their place: all outputs, by Value::offset
-  const int64_t* labels = nullptr;          // training, as all below
-  StepState* state = nullptr;               // dropout's key is read, loss and correct are written
-  bool dropout = true;                      // false: nothing is dropped
-  std::optional<float> norm_momentum = {};  // in place of every batch norm's own
+  const int64_t* labels = nullptr;           // training, as all below
+  StepState* state = nullptr;                // dropout's key is read, loss and correct are written
+  bool dropout = true;                       // false: nothing is dropped
+  std::optional<float> norm_momentum = {};   // in place of every batch norm's own
   const ParameterUpdate* updates = nullptr;  // by parameter
   double* sums = nullptr;                    // of squares, by gradient
   DeviceTensors* velocity = nullptr;         // by parameter

@@ -84,8 +84,9 @@ Result<abi::Module> KernelCache::LoadModule(Context& context, const char* name) 
                          driver.Describe(code));
   }
   NINC_RETURN_IF_ERROR(context.Check(
-      code, "cuda: loading the kernels of module " + std::string(name) +
-                ", which the driver may have to assemble first (its JIT compiler is a part of it)"));
+      code,
+      "cuda: loading the kernels of module " + std::string(name) +
+          ", which the driver may have to assemble first (its JIT compiler is a part of it)"));
   modules_.emplace(embedded->name, module);
   return module;
 }

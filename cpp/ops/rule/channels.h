@@ -9,7 +9,7 @@ namespace ninc {
 
 // How many channels an operation takes of its first input.
 struct Taken {
-  int64_t channels = 0;           // 0: any multiple of the next number
+  int64_t channels = 0;  // 0: any multiple of the next number
   int64_t multiple_of = 1;
   const char* what = "channels";  // as messages call them
 

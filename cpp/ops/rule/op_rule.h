@@ -75,9 +75,10 @@ concept OneOf = IsOneOf<Step>(List());
 //   kPlaces                       which places of its inputs an output's place is made of
 //   ClassesPass(const X&)         whether channel c of the output belongs to the class of channel c
 //                                 of its input, however many there are, even where other channels
-//                                 play a part, as in a softmax: it may then stand behind a network's
-//                                 classes. Whoever asks sees to it that only one of its inputs has
-//                                 classes, and that others have one channel for all of these
+//                                 play a part, as in a softmax: it may then stand behind a
+//                                 network's classes. Whoever asks sees to it that only one of its
+//                                 inputs has classes, and that others have one channel for all of
+//                                 these
 //   OutputShape(const X&, Shapes) the output's shape, or why the inputs do not fit
 //   Lower(const X&, NodeId, to)   emits the node's steps; `to` is the Lowering of compile/lower.cc
 // and where it applies

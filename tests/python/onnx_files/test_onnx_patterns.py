@@ -215,3 +215,11 @@ def test_a_thousand_sums_and_products_cost_little():
     nodes = [node("Tanh", "x", "v0"), *nodes, node("Tanh", "v1000", "t"), node("Mul", "t v500")]
     network = assert_gives(model(nodes, [None, 4, 2, 2]), np.zeros((1, 4, 2, 2), np.float32))
     assert operations(network)[-2:] == ["Tanh", "Mul"]
+
+
+def test_a_file_that_asks_for_much_arithmetic_gets_its_nodes_one_by_one(monkeypatch):
+    """Hostile files can make the comparison of constants long: it ends, and the rest stays right."""
+    monkeypatch.setattr("ninc.formats.onnx_files.walk._MOST_COMPARED", 0)
+    made = model(nodes_from("s = Sigmoid x\ny = Mul x s"), [None, *X[1:]])
+    network = assert_gives(made, random(*X))
+    assert [one["op"] for one in nodes_of(network)][1:] == ["Sigmoid", "Mul"]
