@@ -218,7 +218,7 @@ def test_a_thousand_sums_and_products_cost_little():
 
 
 def test_a_file_that_asks_for_much_arithmetic_gets_its_nodes_one_by_one(monkeypatch):
-    """Hostile files can make the comparison of constants long: it ends, and the rest stays right."""
+    """Hostile files can make comparing constants long: it ends, and the rest stays right."""
     monkeypatch.setattr("ninc.formats.onnx_files.walk._MOST_COMPARED", 0)
     made = model(nodes_from("s = Sigmoid x\ny = Mul x s"), [None, *X[1:]])
     network = assert_gives(made, random(*X))
