@@ -160,7 +160,7 @@ def with_a_number_each():
     "network, words",
     [
         (joined(), r"both \(Add\) is no layer with weights"),
-        (read_twice(), r"scores \(Conv2d\) gives its value to several layers"),
+        (read_twice(), r"scores \(Conv2d\) gives its value to"),
         (nn.Sequential(nn.Conv2d(4, 4, 1, groups=2), nn.GlobalAvgPool2d()), r"conv1 .* 2 groups"),
         (nn.Sequential(nn.BatchNorm2d(3), nn.GlobalAvgPool2d()), r"x \(Input\) is no layer"),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.ChannelShuffle(2)), r"shuffle1 .* is no layer with"),

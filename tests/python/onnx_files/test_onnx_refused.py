@@ -104,7 +104,7 @@ REFUSED = {
     ),
     "a root": (
         [node("Pow", "x half")], dict(half=np.float32(0.5)),
-        "node 1 (Pow): its exponent is 0.5, only 2 and 3 are known",
+        "node 1 (Pow): its exponent is 0.5, only 1, 2 and 3 are known",
     ),
     "a constant that differs from picture to picture": (
         [node("Mul", "x c")], dict(c=random(2, 1, 1, 1)),
