@@ -171,7 +171,7 @@ class _Operation(TypedDict):
     stem: str
     once: bool
     places: Literal["kept", "whole", "moved"]
-    outputs: str  # "" where no field says how many channels it gives
+    channels_field: str  # "" where no field says how many channels it gives
 
 OPERATIONS: dict[str, _Operation]
 
