@@ -27,6 +27,8 @@ def size_told(
     if len(shape) != 4 or 0 in shape[1:]:
         return error
     _, channels, height, width = map(int, shape)
+    if _fits(model, (channels, height, width), layers):
+        return error  # it tells of something else, such as the type of its numbers
     least = least_square(model, channels, min(height, width), layers)
     if least is None:
         return error
@@ -59,12 +61,7 @@ def least_square(
     """
 
     def fits(side: int) -> bool:
-        try:
-            for layer in layers:
-                model.output_shape((1, channels, side, side), layer)
-        except ShapeError:
-            return False
-        return True
+        return _fits(model, (channels, side, side), layers)
 
     low, high = too_small, 2 * too_small
     while not fits(high):
@@ -75,3 +72,13 @@ def least_square(
         middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high
+
+
+def _fits(model: _core.Model, picture: tuple[int, int, int], layers: Sequence[str | None]) -> bool:
+    """Whether the network takes pictures of this shape, C×H×W."""
+    try:
+        for layer in layers:
+            model.output_shape((1, *picture), layer)
+    except ShapeError:
+        return False
+    return True

@@ -188,6 +188,14 @@ def test_no_size_is_named_where_none_would_do():
     assert "least square" not in str(told.value)
 
 
+def test_a_wrong_type_is_no_matter_of_size():
+    net = ninc.models.nin_cifar10()
+    x = np.zeros((1, 3, 32, 32))
+    for call in (net, net.outputs, net.class_maps):
+        with pytest.raises(ninc.DTypeError, match=r"use x.astype\(np.float32\)$"):
+            call(x)
+
+
 # ---- Evaluation ----------------------------------------------------------------------------------
 
 
