@@ -29,9 +29,8 @@ namespace ninc {
 
 // Where a value's memory is.
 enum class ValueKind : uint8_t {
-  kInput,  // the caller's array, N×C×H×W of any strides
-  kOutput,  // output number `index`, N×C×H×W contiguous: the caller's array; or `offset` bytes from
-            // the start, where the run has memory for all outputs
+  kInput,      // the caller's array, N×C×H×W of any strides
+  kOutput,     // output number `index`, N×C×H×W contiguous: the caller's, or at `offset`
   kArena,      // the run's own arena
   kParameter,  // the model's tensor number `index`
   kVelocity,   // of the trainer, for that parameter

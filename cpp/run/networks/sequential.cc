@@ -1,4 +1,4 @@
-// Layers one after another, with the names that python/ninc/nn/description.py gives them, too.
+// Layers one after another, with the names that they have in Python's nn.Sequential.
 #include <utility>
 
 #include "graph/facts.h"
