@@ -6,6 +6,7 @@ that the message names, such as "Conv2d"; `name` is the argument's name.
 
 from __future__ import annotations
 
+import itertools
 import math
 import numbers
 import operator
@@ -32,6 +33,7 @@ LARGEST = 2**63 - 1
 LARGEST_SEED = 2**64 - 1
 
 _MOST_NAMES = 8  # a message shows so many of a list
+_MOST_COMPARED = 10_000  # names among which one like a wrong one is looked for
 
 
 def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = LARGEST) -> int:
@@ -281,6 +283,14 @@ def quoted(names: Sequence[str]) -> str:
     """ "'a', 'b' and 7 more", for a message."""
     told = ", ".join(map(repr, list(names)[:_MOST_NAMES]))
     return f"{told} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else told
+
+
+def likeness(name: str, names: Iterable[str]) -> str:
+    """ "; did you mean 'a', 'b'?" of names like a wrong one, for a message; "" where none are."""
+    import difflib
+
+    near = difflib.get_close_matches(name, itertools.islice(names, _MOST_COMPARED), 3)
+    return f"; did you mean {quoted(near)}?" if near else ""
 
 
 def few(names: Sequence[str]) -> str:

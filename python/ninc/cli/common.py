@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._base.files import user_path
-from ..errors import ArgumentError, FileError
+from ..errors import ArgumentError, FileError, ModelError
 from .numbers import not_negative, positive, share
 from .terminal import say
 
@@ -85,7 +85,17 @@ def load_network(path: str) -> Network:
     if has_picture_ending(path):
         message = f"{path}: is named as a picture; MODEL comes first, then the pictures"
         raise FileError(message, filename=path)
-    return ninc.load(path)
+    try:
+        return ninc.load(path)
+    except ModelError as error:
+        from .convert import foreign_format
+
+        kind = foreign_format(path)
+        if kind is None:
+            raise
+        raise ModelError(
+            f"{path}: is {kind}, of which `ninc convert {path} OUT.safetensors` makes a model file"
+        ) from error
 
 
 def file_or_named_network(name: str) -> Network:

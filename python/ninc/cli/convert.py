@@ -7,6 +7,10 @@ The format of IN is told by what the file holds, that of OUT by its ending.
 
 ONNX files need the package onnx: pip install "ninc[onnx]".
 
+Most files do not say how their pictures are prepared, or what the classes are called. Options say
+it here, and then OUT does: y = (x / scale - mean) / std, of pixels x from 0 to 255, in the order
+red, green, blue.
+
 A caffemodel describes its network by itself. Where the description for deployment is another, or
 has the size of the pictures, --prototxt takes that one.
 
@@ -14,7 +18,8 @@ examples:
   ninc convert nin.caffemodel nin.safetensors
   ninc convert nin.caffemodel nin.safetensors --prototxt deploy.prototxt --rgb
   ninc convert nin.safetensors small.safetensors --dtype bfloat16
-  ninc convert resnet18.onnx resnet18.safetensors
+  ninc convert resnet18.onnx resnet18.safetensors --mean 0.485,0.456,0.406 \\
+      --std 0.229,0.224,0.225 --resize 256 --size 224 --classes imagenet.txt
   ninc convert nin.safetensors nin.onnx
 """
 
@@ -24,11 +29,16 @@ import argparse
 import dataclasses
 import errno
 import os
+import re
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .._base.files import check_none_of, check_writable, reading, user_path
-from ..errors import ArgumentError, FileError, ModelError
+from ..errors import ArgumentError, FileError, ModelError, Remark
+from ..formats.foreign import begins_as_onnx, begins_as_safetensors, kind_of
+from ..formats.names import SET_PREPROCESSING
+from .picture_options import add_description, describe, describes_pictures
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -69,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("float32", "float16", "bfloat16"),
         help="with OUT in safetensors: how weights are stored (default: float32)",
     )
+    add_description(parser.add_argument_group("what OUT says of pictures and classes"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,21 +87,27 @@ def run(args: argparse.Namespace) -> int:
     if ending not in WRITERS:
         known = ", ".join(WRITERS)
         raise ArgumentError(f"{args.target}: the ending says no format that is written: {known}")
-    found = _format_of(args.source)
+    found = format_of(args.source)
     for option in ("prototxt", "rgb"):
         if getattr(args, option) and option not in found.options:
             args.parser.error(f"--{option} does not go with {found.name}, which {args.source} is")
     if args.dtype is not None and ending != ".safetensors":
         args.parser.error(f"--dtype goes with safetensors, not with {args.target}")
-    check_none_of(args.target, filter(None, (args.source, args.prototxt)), "what is converted")
+    check_none_of(
+        args.target, filter(None, (args.source, args.prototxt, args.classes)), "what is converted"
+    )
     check_writable(args.target)
-    network = found.read(args)
+    with warnings.catch_warnings():
+        if describes_pictures(args):
+            warnings.filterwarnings("ignore", f".*{re.escape(SET_PREPROCESSING)}", Remark)
+        network = found.read(args)
+    describe(network, args)
     WRITERS[ending](network, args)
     print(f"{args.target}: {network.num_parameters:,} parameters, from {found.name}")
     return 0
 
 
-def _format_of(path: str) -> Format:
+def format_of(path: str) -> Format:
     """The format of a file, by its content; ModelError where it is none that is read."""
     place = user_path(path)
     if os.path.isdir(place):
@@ -100,20 +117,22 @@ def _format_of(path: str) -> Format:
     for each in READERS:
         if each.begins(head, size):
             return each
-    from ..formats.foreign import kind_of
-
     kind = kind_of(place)
     found = "is of no format that is read" if kind is None else f"is {kind}; what is read here"
     known = ", ".join(each.name for each in READERS)
     raise ModelError(f"{path}: {found}: {known}")
 
 
+def foreign_format(path: str) -> str | None:
+    """The name of the format, other than ninc's own, of a file; None for none."""
+    try:
+        name = format_of(path).name
+    except (FileError, ModelError):
+        return None
+    return None if name == "safetensors" else name
+
+
 # ---- Formats -------------------------------------------------------------------------------------
-
-
-def _is_safetensors(head: bytes, size: int) -> bool:
-    """The header's length in 8 bytes, then the header, which is JSON."""
-    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8
 
 
 def _read_safetensors(args: argparse.Namespace) -> Network:
@@ -135,8 +154,6 @@ def _read_caffemodel(args: argparse.Namespace) -> Network:
 
 
 def _is_onnx(head: bytes, size: int) -> bool:
-    from ..formats.foreign import begins_as_onnx
-
     return begins_as_onnx(head)
 
 
@@ -156,7 +173,7 @@ def _write_onnx(network: Network, args: argparse.Namespace) -> None:
 
 # The first whose bytes these can be.
 READERS = (
-    Format("safetensors", _is_safetensors, _read_safetensors),
+    Format("safetensors", begins_as_safetensors, _read_safetensors),
     Format("onnx", _is_onnx, _read_onnx),
     Format("caffemodel", _is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
 )

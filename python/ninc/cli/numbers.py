@@ -58,6 +58,19 @@ def size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
+def row(text: str) -> tuple[float, ...]:
+    """The numbers of "0.485,0.456,0.406"."""
+    try:
+        found = tuple(map(float, text.split(",")))
+    except ValueError:
+        found = (math.nan,)
+    if not all(map(math.isfinite, found)):
+        raise argparse.ArgumentTypeError(
+            f"must be numbers with commas between them, such as 0.485,0.456,0.406, got {text!r}"
+        )
+    return found
+
+
 def colour(text: str) -> tuple[int, int, int]:
     """RGB of a colour's name or of "#rrggbb"."""
     names = {"white": (255, 255, 255), "grey": (128, 128, 128), "black": (0, 0, 0)}

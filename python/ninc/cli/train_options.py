@@ -12,6 +12,7 @@ from ..training.averages import EMA, SWA
 from ..training.monitor import MONITOR
 from . import numbers
 from .common import INPUTS, add_data, add_data_options, add_machine, model_name
+from .picture_options import add_framing
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -53,33 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_training(parser.add_argument_group("how to train; without these, as the recipe says"))
     pictures = parser.add_argument_group("which pictures")
     add_data_options(pictures)
-    pictures.add_argument(
-        "--resize",
-        type=numbers.positive,
-        metavar="N",
-        help="bring the shorter side to N pixels before the centre is cut out "
-        "(default: the least that covers --size)",
-    )
-    pictures.add_argument(
-        "--size",
-        type=numbers.size,
-        metavar="N",
-        help="height and width of the network's pictures, such as 64 or 48x64 (default: what the "
-        "network was made for)",
-    )
-    pictures.add_argument(
-        "--fit",
-        choices=("crop", "pad", "squash"),
-        help="what is done to pictures of other proportions: cut out the centre, pad all of it "
-        "with the ground, or squash it (default crop)",
-    )
-    pictures.add_argument(
-        "--ground",
-        type=numbers.colour,
-        metavar="COLOUR",
-        help="what lies under transparent pixels and beside padded pictures: white, grey, black "
-        "or #rrggbb (default white)",
-    )
+    add_framing(pictures, "what the network was made for")
 
 
 def _add_checkpoints(group: Any) -> None:

@@ -104,6 +104,14 @@ def begins_as_onnx(beginning: bytes) -> bool:
     )
 
 
+def begins_as_safetensors(beginning: bytes, size: int) -> bool:
+    """Whether a file of `size` bytes that begins so may be safetensors, of whatever origin.
+
+    The header's length lies in 8 bytes, then comes the header, which is JSON.
+    """
+    return beginning[8:9] == b"{" and int.from_bytes(beginning[:8], "little") <= size - 8
+
+
 def _start(source: bytes | str | os.PathLike[str], count: int) -> bytes:
     """The first bytes; none of what can be read only once, such as a pipe, or not at all."""
     if isinstance(source, bytes):

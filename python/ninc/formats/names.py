@@ -1,16 +1,21 @@
-"""Names of nodes that come from other programs, as ninc's networks can have them."""
+"""Names and words for what comes from other programs."""
 
 from __future__ import annotations
 
 _LONGEST_NAME = 200  # bytes; the core takes 256, and a number may have to follow
 _LONGEST_SHOWN = 80  # characters of a name in a message
 
+# What is to be done where a file does not say how its pictures are prepared.
+SET_PREPROCESSING = (
+    "set network.preprocessing before `predict`, or --mean, --std and --size of `ninc convert`"
+)
+
 # What the core's names of nodes cannot have: they are parts of parameters' names in files.
 _FORBIDDEN = {ord(sign): "_" for sign in "/\\\x7f"} | dict.fromkeys(range(32), "_")
 
 
 class Names:
-    """The names that a network's nodes have so far."""
+    """The names that a network's nodes have so far, as ninc's networks can have them."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()

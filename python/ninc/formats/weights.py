@@ -73,7 +73,10 @@ def load_weights(
         problems = [f"{what}: {', '.join(names)}" for what, names in parts if names]
         if problems:
             kind = ModelError if loaded.missing or loaded.unknown else ShapeError
-            raise kind(f"load_state_dict: {'; '.join(problems)}")
+            told = f"load_state_dict: {'; '.join(problems)}"
+            if not loaded.taken and loaded.missing and loaded.unknown:
+                told += '; match="order" pairs weights whose names differ by order and shape'
+            raise kind(told)
     elif not loaded.taken:
         remark(
             "load_state_dict: nothing was taken: no array has both the name and the shape of one "

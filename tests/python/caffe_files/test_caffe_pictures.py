@@ -146,7 +146,7 @@ def test_what_is_not_known_is_told(name, tmp_path):
     net, words = UNKNOWN[name]
     network, remarks = load(tmp_path, net)
     assert network.preprocessing is None and len(remarks) == 1
-    assert words in remarks[0] and remarks[0].endswith("set network.preprocessing before `predict`")
+    assert words in remarks[0] and "; set network.preprocessing before `predict`" in remarks[0]
 
 
 def test_colours_that_cannot_be_turned(tmp_path):

@@ -1,12 +1,15 @@
 """`ninc convert`: which format a file is in, and what is written."""
 
+import dataclasses
 import json
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import ninc
+from ninc.preprocess import Preprocessing
 from support.command_line import ninc_command, printed, usage
 from support.formats.caffe_files import layer, random, small_net, stored, written
 from support.small_pictures import picture_network
@@ -48,7 +51,63 @@ def test_what_remains_to_be_set_is_told_in_one_line(capsys):
     assert ninc_command("convert", "net.caffemodel", "out.safetensors") == 0
     assert capsys.readouterr().err == (
         "ninc: net.caffemodel: it does not say how its pictures are prepared; set "
-        "network.preprocessing before `predict`\n"
+        "network.preprocessing before `predict`, or --mean, --std and --size of `ninc convert`\n"
+    )
+
+
+def test_what_pictures_and_classes_are_is_said_once_and_for_all(folder, capsys):
+    (folder / "names").write_text("cat\ndog\n\n", encoding="utf-8-sig")
+    options = "--mean 0.5,0.4,0.3 --std 0.2,0.2,0.1 --size 9 --resize 12 --classes names".split()
+    assert ninc_command("convert", "net.caffemodel", "out.safetensors", *options) == 0
+    assert capsys.readouterr().err == ""
+    net = ninc.load("out.safetensors")
+    assert net.classes == ["cat", "dog"]
+    told = Preprocessing((9, 9), 3, (0.5, 0.4, 0.3), (0.2, 0.2, 0.1), resize=12)
+    assert net.preprocessing == told.to_dict()
+    # What is not given stays.
+    printed(capsys, "convert", "out.safetensors", "again.safetensors", "--mean", "0,0,0")
+    again = ninc.load("again.safetensors")
+    assert again.preprocessing == dataclasses.replace(told, mean=(0, 0, 0)).to_dict()
+    assert again.classes == net.classes
+    picture = Image.fromarray(random(20, 30, 3).astype(np.uint8))
+    picture.save("p.png")
+    assert "cat" in printed(capsys, "predict", "out.safetensors", "p.png")
+
+
+DESCRIBED_WRONGLY = {
+    "--mean 1,2": "preprocessing: 3 channels need as many means and deviations, got 2 and 3",
+    "--std 1,0,1": "preprocessing: std and scale must be positive",
+    "--classes more": "more: classes: the network has 2 outputs, got 3 names: 'a', 'b', 'c'",
+    "--classes none": "none: classes must be a list of names without control characters, got []",
+    "--classes latin": "latin: is no text in UTF-8 (invalid continuation byte)",
+    "--classes gone": "gone: cannot read (no such file or directory)",
+}
+
+
+@pytest.mark.parametrize("options", DESCRIBED_WRONGLY)
+def test_descriptions_that_do_not_fit(options, folder, capsys):
+    (folder / "more").write_text("a\nb\nc")
+    (folder / "none").write_text("\n")
+    (folder / "latin").write_bytes(b"\xe9t\xe9")
+    assert ninc_command("convert", "net.caffemodel", "out.safetensors", *options.split()) == 1
+    assert capsys.readouterr().err.endswith(f"ninc: {DESCRIBED_WRONGLY[options]}\n")
+    assert not (folder / "out.safetensors").exists()
+
+
+def test_means_that_are_no_numbers(capsys):
+    for text in ("a", "1,,2", "1,nan", ""):
+        said = usage(capsys, "convert", "net.caffemodel", "o.safetensors", "--mean", text)
+        assert "must be numbers with commas between them, such as 0.485,0.456,0.406" in said
+
+
+@pytest.mark.parametrize("command", [["info"], ["predict"], ["eval"], ["explain", "-o", "o.png"]])
+def test_a_command_that_is_given_another_format_names_this_one(command, capsys):
+    [name, *options] = command
+    more = [] if name == "info" else ["picture.png"]
+    assert ninc_command(name, *options, "net.caffemodel", *more) == 1
+    assert capsys.readouterr().err == (
+        "ninc: net.caffemodel: is caffemodel, of which `ninc convert net.caffemodel "
+        "OUT.safetensors` makes a model file\n"
     )
 
 

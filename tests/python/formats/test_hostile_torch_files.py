@@ -230,7 +230,7 @@ OTHERS = {
     "nothing": (b"", "is empty"),
     "a page": (b"<!DOCTYPE html><html>", "a page of the web"),
     "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
-    "gzip": (b"\x1f\x8b\x08\x00", "compressed by gzip"),
+    "gzip": (b"\x1f\x8b\x08\x00", "compressed with gzip"),
     "HDF5": (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     "a text": (b"hello", "begins with b'hello', as no file of PyTorch's does"),
     "a tar": (bytes(257) + b"ustar" + bytes(300), "a tar archive, as PyTorch 0.1 wrote"),

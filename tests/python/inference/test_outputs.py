@@ -52,8 +52,10 @@ def test_no_pictures():
 
 def test_what_is_no_layer():
     net = two_heads()
-    with pytest.raises(ninc.ArgumentError, match="the network has no node 'nothing'"):
+    with pytest.raises(ninc.ArgumentError, match="the network has no layer 'nothing'; its outputs"):
         net.outputs(X, ["places", "nothing"])
+    with pytest.raises(ninc.ArgumentError, match="no layer 'place'.*did you mean 'places'"):
+        net.outputs(X, ["place"])
     with pytest.raises(ninc.ArgumentError, match="names must be a list of layers' names"):
         net.outputs(X, "places")
     with pytest.raises(ninc.ArgumentError, match="a layer's name must be a string, got 3"):

@@ -155,7 +155,8 @@ REFUSED = {
     ),
     "a share of each picture's own": (
         [node("GlobalMaxPool", "x", "r"), node("Dropout", "x r", name="drop")], {},
-        "drop (Dropout): its ratio depends on the picture, a constant is needed",
+        "drop (Dropout): its ratio depends on the picture, a constant is needed; what comes before "
+        "it is read: load_onnx(path, outputs=['r'])",
     ),
 }  # fmt: skip
 

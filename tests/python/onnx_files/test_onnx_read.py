@@ -279,3 +279,73 @@ def test_a_layer_that_is_an_output_keeps_its_own_value():
     conv = np.einsum("kc,nchw->nkhw", numbers["w"][:, :, 0, 0], x)
     np.testing.assert_allclose(found["c"], conv, atol=1e-5)
     np.testing.assert_allclose(found["y"], conv * numbers["s"], atol=1e-5)
+
+
+# ---- Chosen outputs ------------------------------------------------------------------------------
+
+
+def with_ends(*ends):
+    """A network whose logits are l, with these nodes behind them."""
+    nodes = [
+        node("Conv", "x w", "c", "first"), node("Relu", "c", "r", "act"),
+        node("GlobalAveragePool", "r", "g", "gap"), node("Flatten", "g", "f", "flat"),
+        node("MatMul", "f v", "l", "fc"), *ends,
+    ]  # fmt: skip
+    outputs = " ".join(one.output[0] for one in ends) or "l"
+    return model(nodes, [None, 3, 9, 8], output=outputs, w=random(4, 3, 3, 3), v=random(4, 5))
+
+
+def test_outputs_that_are_chosen():
+    content = with_ends(node("Softmax", "l", "p", "probabilities")).SerializeToString()
+    x = random(2, 3, 9, 8)
+    net = ninc.load_onnx(content, outputs=["l"])
+    logits = net(x)
+    # The same by the node that gives it; one layer alone is called as its node is.
+    for name in ("fc", "l"):
+        net = ninc.load_onnx(content, [name])
+        assert [one.name for one in net.graph.outputs] == ["fc"]
+        np.testing.assert_array_equal(net(x), logits)
+    both = ninc.load_onnx(content, outputs=("p", "act"))
+    found = both.outputs(x)
+    assert list(found) == ["p", "act"]
+    shifted = np.exp(logits - logits.max(1, keepdims=True))
+    np.testing.assert_allclose(found["p"], shifted / shifted.sum(1, keepdims=True), rtol=1e-5)
+    assert found["act"].shape == (2, 4, 7, 6) and found["act"].min() == 0
+    # What only the file's own outputs need is left out.
+    alone = ninc.load_onnx(content, outputs=["act"])
+    assert list(alone.parameters()) == ["first.weight"]
+
+
+@pytest.mark.parametrize("op", ["ArgMax", "LogSoftmax", "Selu"])
+def test_a_message_names_the_outputs_that_can_be_read(op):
+    made = with_ends(node(op, "l", "e", "end"))
+    words = f"end ({op}): ninc has no such operation; what comes before it is read: "
+    with pytest.raises(ninc.ModelError) as caught:
+        ninc.load_onnx(made.SerializeToString())
+    assert str(caught.value).endswith(words + "load_onnx(path, outputs=['l'])")
+    assert ninc.load_onnx(made.SerializeToString(), outputs=["l"])(random(2, 3, 9, 8)).shape == (
+        2,
+        5,
+    )
+    # Beside an output that can be read, it is that one.
+    both = with_ends(node("Relu", "l", "y", "yes"), node(op, "y", "e", "end"))
+    with pytest.raises(ninc.ModelError, match=r"outputs=\['y'\]\)$"):
+        ninc.load_onnx(both.SerializeToString())
+
+
+def test_outputs_that_are_not_there():
+    content = with_ends().SerializeToString()
+    for outputs, words in (
+        (["logits"], "bytes has no value and no node 'logits': its outputs are 'l'"),
+        (["frst"], "no node 'frst': its outputs are 'l'; did you mean 'first'?"),
+        (["fc", "l"], "outputs has 'fc' twice"),
+        ([], "outputs needs a name at least"),
+        ("fc", "outputs must be names of outputs, got 'fc'"),
+        ([3], "outputs must be names, got 3"),
+        ([""], "outputs must be names, got ''"),
+    ):
+        with pytest.raises(ninc.ArgumentError) as caught:
+            ninc.load_onnx(content, outputs=outputs)
+        assert words in str(caught.value)
+    with pytest.raises(ninc.ArgumentError, match="has no value and no node 'w'"):
+        ninc.load_onnx(content, outputs=["w"])  # which is a weight

@@ -35,7 +35,8 @@ REFUSED = {
     ),
     "an output that is a constant": (
         [node("Relu", "x", "y"), node("Identity", "w", "z")], dict(output="y z", w=W),
-        "z (output): it is a constant",
+        "z (output): it is a constant; what comes before it is read: "
+        "load_onnx(path, outputs=['y'])",
     ),
     "indices of a pool": (
         [node("MaxPool", "x", "p i", kernel_shape=[2, 2]), node("Cast", "i", "f", to=1),
@@ -69,7 +70,8 @@ REFUSED = {
     ),
     "maps above one another": (
         [node("Relu", "x", "r"), node("Concat", "x r", axis=2)], {},
-        "node 2 (Concat): its axis is 2 of N×4×9×8, only channels are known",
+        "node 2 (Concat): its axis is 2 of N×4×9×8, only channels are known; what comes before "
+        "it is read: load_onnx(path, outputs=['r'])",
     ),
     "pads that mirror": (
         [node("Pad", "x p", mode="reflect")], dict(p=np.array([0, 0, 1, 1, 0, 0, 1, 1])),
@@ -85,7 +87,7 @@ REFUSED = {
         [node("BatchNormalization", "x s s s s", "y m v", training_mode=1)],
         dict(s=np.ones(4, np.float32)),
         "node 1 (BatchNormalization): its training_mode is set: it normalises by each batch's "
-        "statistics",
+        "statistics; in inference, as model.eval() exports it, it does not",
     ),
     "an attribute that is not known": (
         [node("Relu", shade=2.0)], {}, "node 1 (Relu): its attribute shade is not known",
@@ -207,7 +209,7 @@ def test_opsets_that_are_not_read():
 def test_two_inputs():
     made = model(node("Add", "x z"), SHAPE)
     made.graph.input.append(onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, SHAPE))
-    assert "a network has one input, and it takes x, z" in refusal(made)
+    assert refusal(made).endswith("over: a network has one input, and it takes x, z")
     made.graph.node[0].input[1] = "x"  # an input that nothing reads is none
     ninc.load_onnx(made.SerializeToString())
 
@@ -215,4 +217,4 @@ def test_two_inputs():
 def test_an_input_of_whole_numbers():
     made = model(node("Relu"), SHAPE)
     made.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
-    assert "its input 'x' is of ONNX's type 2, floats are needed" in refusal(made)
+    assert "its input 'x' is of ONNX's type uint8, floats are needed" in refusal(made)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from ...errors import ArgumentError
 from ...preprocess import Preprocessing
-from ..names import shown_name
+from ..names import SET_PREPROCESSING, shown_name
 from ..protobuf.schema import Message
 from .net import CaffeLayer
 from .settings import Pair
@@ -116,4 +116,4 @@ def preprocessing_of(pictures: Pictures, rgb: bool) -> tuple[Preprocessing | Non
             return Preprocessing(pictures.size, channels, mean[::-1], std, 1.0), ""
         except ArgumentError as error:
             words = f"what it says of its pictures makes no preprocessing ({error})"
-    return None, f"{words}; set network.preprocessing before `predict`"
+    return None, f"{words}; {SET_PREPROCESSING}"

@@ -12,7 +12,7 @@ from ..._base.arguments import path as file_path
 from ..._base.files import reading
 from ..._base.memory import check_free
 from ...errors import ArgumentError, FileError, ModelError
-from ..foreign import begins_as_onnx, kind_of
+from ..foreign import begins_as_onnx, begins_as_safetensors, kind_of
 from ..source import BYTES, is_file, name_of, no_source, owned_bytes, read_whole
 
 
@@ -63,6 +63,8 @@ def _parsed(content: bytes, where: str) -> Any:
     if not content:
         raise ModelError(f"{where}: is empty, an ONNX file is needed")
     kind = None if begins_as_onnx(content[:3]) else kind_of(content)
+    if kind is None and begins_as_safetensors(content[:9], len(content)):
+        kind = "a safetensors file, which ninc.load reads where ninc wrote it"
     if kind is not None:
         raise ModelError(f"{where}: no ONNX file, but {kind}")
     try:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...errors import ModelError
+from ..._base.arguments import likeness, quoted
+from ...errors import ArgumentError, ModelError
 from ..names import shown_name
 from .files import OnnxFile
 from .steps import Array
-from .tensors import FLOATS, Tensors
+from .tensors import FLOATS, Tensors, type_told
 
 OLDEST_OPSET, NEWEST_OPSET = 7, 28  # of ONNX's own operations: those that were tried
 _MOST_NODES = 100_000
@@ -57,7 +58,8 @@ class Program:
 
     others: inputs of the graph that are none of the network's, which is a problem.
 
-    outputs: names of what the network gives, the main one first.
+    outputs: names of the values that the network gives, the main one first. titles: what the layers
+    that give them are called.
 
     needed: names of values that some node, or an output, is computed of.
     """
@@ -69,6 +71,7 @@ class Program:
     dims: list[int | None] | None
     others: list[str]
     outputs: list[str]
+    titles: list[str]
     needed: frozenset[str]
     initializers: Mapping[str, Any]
     constants: Mapping[str, Array]
@@ -76,21 +79,27 @@ class Program:
     problems: list[str]  # of the model as a whole
 
 
-def program_of(file: OnnxFile, bound: Mapping[str, Array]) -> Program:
+def program_of(
+    file: OnnxFile, bound: Mapping[str, Array], outputs: Sequence[str] | None = None
+) -> Program:
     """The program of a file. bound: constants in the place of inputs. ModelError for a damaged one.
+
+    outputs: names of the values, or of the nodes, that it is to lead to in place of the file's own
+    outputs. ArgumentError for one that is not there.
 
     Whatever ninc cannot take over of the model as a whole stands in `problems`.
     """
     where, graph = file.where, file.model.graph
     nodes = _nodes(graph, where)
     initializers = _initializers(graph, where)
-    problems = [] if graph.output else ["it has no output"]
-    outputs = [one.name for one in graph.output]
-    if len(outputs) > _MOST_OUTPUTS:
+    titles = [one.name for one in graph.output] if outputs is None else list(outputs)
+    problems = [] if titles else ["it has no output"]
+    if len(titles) > _MOST_OUTPUTS:
         raise ModelError(
-            f"{where}: has {len(outputs):,} outputs, at most {_MOST_OUTPUTS:,} are read"
+            f"{where}: has {len(titles):,} outputs, at most {_MOST_OUTPUTS:,} are read"
         )
-    kept, needed = _leading_to(outputs, nodes, where)
+    values = titles if outputs is None else _values_of(titles, file, nodes)
+    kept, needed = _leading_to(values, nodes, where)
     fixed = initializers.keys() | bound.keys()
     inputs = [one for one in graph.input if one.name not in fixed]
     used = [one for one in inputs if one.name in needed] or inputs[:1]
@@ -109,7 +118,8 @@ def program_of(file: OnnxFile, bound: Mapping[str, Array]) -> Program:
         input=used[0].name if used else "",
         dims=dims,
         others=[one.name for one in used[1:]],
-        outputs=outputs,
+        outputs=values,
+        titles=titles,
         needed=frozenset(needed),
         initializers=initializers,
         constants=bound,
@@ -149,6 +159,25 @@ def _opset(model: Any, where: str) -> int:
             "read; onnx.version_converter brings a model to another"
         )
     return version
+
+
+def _values_of(names: list[str], file: OnnxFile, nodes: list[Node]) -> list[str]:
+    """The value that each name means: one of the file's, or the first that a node of it gives."""
+    graph = file.model.graph
+    values = {one.name for one in graph.input}
+    values.update(name for node in nodes for name in node.outputs)
+    given = {node.proto.name: node.outputs[0] for node in reversed(nodes) if node.outputs}
+    found = [name if name in values else given.get(name, "") for name in names]
+    for name, value in zip(names, found):
+        if not value:
+            raise ArgumentError(
+                f"load_onnx: {file.where} has no value and no node {name!r}: its outputs are "
+                f"{quoted([one.name for one in graph.output])}"
+                f"{likeness(name, [*values, *given])}"
+            )
+        if found.count(value) > 1:
+            raise ArgumentError(f"load_onnx: outputs has {name!r} twice")
+    return found
 
 
 def _leading_to(outputs: list[str], nodes: list[Node], where: str) -> tuple[list[Node], set[str]]:
@@ -198,7 +227,7 @@ def _dims(info: Any) -> tuple[list[int | None] | None, list[str]]:
         return None, [f"its input {name!r} is no tensor"]
     words = []
     if kind.elem_type not in FLOATS:
-        words.append(f"its input {name!r} is of ONNX's type {kind.elem_type}, floats are needed")
+        words.append(f"its input {name!r} is of {type_told(kind.elem_type)}, floats are needed")
     if not kind.HasField("shape"):
         return None, words
     dims = [one.dim_value if one.dim_value > 0 else None for one in kind.shape.dim]

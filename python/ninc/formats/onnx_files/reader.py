@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
+from ..._base.arguments import listed, shown
 from ...errors import ArgumentError, Error, FileError, ModelError, OutOfMemoryError, remark
 from ...nn import Graph
 from ...preprocess import Preprocessing
-from ..names import shown_name
+from ..names import SET_PREPROCESSING, shown_name
 from .build import lacks, network_of
 from .files import OnnxFile, read_onnx
 from .folding import FOLDS
@@ -21,9 +23,10 @@ from .simplify import simplified
 from .sizes import Unsupported
 from .steps import AFFINE, Array, Step, live
 from .views import View
-from .walk import Job, Walk, go
+from .walk import Job, Lost, Problem, Walk, go
 
 _MOST_SHOWN = 100  # nodes of a kind, or kinds, in a message
+_MOST_ADVISED = 4  # outputs that a message proposes
 
 # Where ninc's own exporter puts what a model file has as metadata of these names.
 _PREPROCESSING, _CLASSES = "ninc.preprocess", "ninc.classes"
@@ -31,12 +34,16 @@ _PREPROCESSING, _CLASSES = "ninc.preprocess", "ninc.classes"
 
 def load_onnx(
     path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    outputs: Sequence[str] | None = None,
 ) -> Graph:
     """The network in an ONNX file, in inference as ONNX computes it; it trains, too.
 
     path: the file's name; or its content, as bytes, bytearray or memoryview; or a file object that
         is open for reading bytes. Weights that lie in files of their own are found beside the
         model, in its folder, where it is given by name.
+    outputs: names of what the network is to give in place of the file's outputs, the main one
+        first: of values, or of the nodes that give them, anywhere in the file. What only others
+        need is left out, so a network comes in without an end that ninc does not have.
 
     The network takes N×C×H×W, also where the file's input is N×H×W×C, and gives its output so. Its
     layers have the names of the file's nodes; of several outputs, which `Network.outputs` gives,
@@ -45,27 +52,44 @@ def load_onnx(
     class names come along where ninc wrote the file; else a `ninc.Remark` tells that pictures need
     preprocessing.
 
-    Needs the package onnx: pip install "ninc[onnx]"; ArgumentError where it is missing. Raises
-    FileError where the file cannot be read, and ModelError where it is no ONNX file, or damaged,
-    and for what ninc does not have: all such nodes in one message, with the reasons.
+    Needs the package onnx: pip install "ninc[onnx]"; ArgumentError where it is missing, and for
+    outputs that are not in the file. Raises FileError where the file cannot be read, and ModelError
+    where it is no ONNX file, or damaged, and for what ninc does not have: all such nodes in one
+    message, with the reasons.
     """
+    wanted = _checked(outputs)
     file = read_onnx(path)
-    network = network_in(file, {})
+    network = network_in(file, {}, wanted)
     told = _described(network, file)
     if not told:
-        remark(
-            f"{file.where}: it does not say how its pictures are prepared; set "
-            "network.preprocessing before `predict`"
-        )
+        remark(f"{file.where}: it does not say how its pictures are prepared; {SET_PREPROCESSING}")
     return network
 
 
-def network_in(file: OnnxFile, bound: Mapping[str, Array]) -> Graph:
+def _checked(outputs: Sequence[str] | None) -> list[str] | None:
+    if outputs is None:
+        return None
+    names = listed("load_onnx", "outputs", outputs, "names of outputs")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"load_onnx: outputs must be names, got {shown(name)}")
+    if not names:
+        raise ArgumentError("load_onnx: outputs needs a name at least")
+    return names
+
+
+def network_in(
+    file: OnnxFile, bound: Mapping[str, Array], outputs: list[str] | None = None
+) -> Graph:
     """The network of a model. bound: inputs of its graph that are constants, by their names."""
     try:
-        program = program_of(file, bound)
-        return network_of(_outputs_of(program), file.where)
-    except (FileError, ModelError, OutOfMemoryError):
+        program = program_of(file, bound, outputs)
+        found, problems, ends = _outputs_of(program)
+        if not found:
+            advice = _advice(file, bound, ends)
+            raise ModelError(_refusal(program, problems) + advice)
+        return network_of(list(zip(program.titles, found)), file.where)
+    except (ArgumentError, FileError, ModelError, OutOfMemoryError):
         raise
     except Error as error:  # such as a setting that the core does not take
         raise ModelError(f"{file.where}: {error}") from error
@@ -74,9 +98,10 @@ def network_in(file: OnnxFile, bound: Mapping[str, Array]) -> Graph:
 # ---- The steps -----------------------------------------------------------------------------------
 
 
-def _outputs_of(program: Program) -> list[tuple[str, Step]]:
-    """The network's outputs with their names; ModelError that lists what cannot be taken over."""
-    best: list[tuple[int, str, str, str]] = []
+def _outputs_of(program: Program) -> tuple[list[Step], list[Problem], list[str]]:
+    """The network's outputs; or none, all that cannot be taken over, and the values before that."""
+    best: list[Problem] = []
+    ends: list[str] = []
     most = (False, -1)
     for letters in _layouts(program):
         walk = Walk(program, letters)
@@ -84,12 +109,22 @@ def _outputs_of(program: Program) -> list[tuple[str, Step]]:
             go(walk, TABLE, FOLDS)
         outputs, problems = _ended(walk)
         if outputs and not program.problems:
-            return list(zip(program.outputs, outputs))
+            return outputs, [], []
         # With the wrong axes a walk does not come far.
         reached = (not walk.problems, len(walk.steps))
         if reached > most:
-            best, most = problems, reached
-    raise ModelError(_refusal(program, best))
+            best, ends, most = problems, walk.ends(), reached
+    return [], best, ends
+
+
+def _advice(file: OnnxFile, bound: Mapping[str, Array], ends: list[str]) -> str:
+    """Which outputs would be read, for the message about those that are not; "" for none."""
+    if not 0 < len(ends) <= _MOST_ADVISED:
+        return ""
+    with contextlib.suppress(Error):
+        if _outputs_of(program_of(file, bound, ends))[0]:
+            return f"; what comes before it is read: load_onnx(path, outputs={ends!r})"
+    return ""
 
 
 def _layouts(program: Program) -> list[str]:
@@ -108,7 +143,7 @@ def _layouts(program: Program) -> list[str]:
     return ["NCHW", "NHWC"] if may_be_last else ["NCHW"]
 
 
-def _ended(walk: Walk) -> tuple[list[Step], list[tuple[int, str, str, str]]]:
+def _ended(walk: Walk) -> tuple[list[Step], list[Problem]]:
     """The steps that give the outputs, or none; and all that cannot be taken over."""
     ready = not walk.problems and walk.program.input
     outputs = [_output(walk, name) for name in walk.program.outputs] if ready else []
@@ -122,7 +157,7 @@ def _ended(walk: Walk) -> tuple[list[Step], list[tuple[int, str, str, str]]]:
     return ([], lacking) if lacking else (found, [])
 
 
-def _lacking(steps: list[Step]) -> list[tuple[int, str, str, str]]:
+def _lacking(steps: list[Step]) -> list[Problem]:
     found = ((step, lacks(step)) for step in steps)
     return [(step.order, step.kind, step.node, why) for step, why in found if why]
 
@@ -132,6 +167,8 @@ def _output(walk: Walk, name: str) -> Step | None:
     program = walk.program
     try:
         value = walk.value(name)
+        if isinstance(value, Lost):  # of an input that is none of the network's, which is told
+            return None
         if not isinstance(value, View):
             raise Unsupported("it is a constant")
         view = value if not program.nodes else Job(walk, program.nodes[-1]).whole(value)
@@ -151,7 +188,7 @@ def _without(order: str, axes: str) -> str:
     return "".join(one for one in order if one in axes)
 
 
-def _refusal(program: Program, problems: list[tuple[int, str, str, str]]) -> str:
+def _refusal(program: Program, problems: list[Problem]) -> str:
     """What a message says: nodes by operation and reason, in the order of the file."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for _, op, node, why in sorted(problems):

@@ -47,6 +47,16 @@ _TIMES_FILE = 8
 FLOATS = frozenset((1, 10, 11, 16))
 
 
+def type_told(number: int) -> str:
+    """ONNX's name of a type of elements, "ONNX's type int64"."""
+    import onnx
+
+    try:
+        return f"ONNX's type {onnx.TensorProto.DataType.Name(number).lower()}"
+    except ValueError:  # newer than the package, or of no version
+        return f"ONNX's type {number}"
+
+
 class Budget:
     """How many bytes constants may still take: a small file cannot ask for much memory."""
 
@@ -91,7 +101,7 @@ class Tensors:
         if len(dims) > _MOST_DIMS or any(one < 0 for one in dims) or extent > _LARGEST_EXTENT:
             raise ModelError(f"{what} has the shape {dims_shown(dims[:_MOST_DIMS])}, which is none")
         if tensor.data_type not in _TYPES:
-            raise Unsupported(f"its {shown_name(name)!r} is of ONNX's type {tensor.data_type}")
+            raise Unsupported(f"its {shown_name(name)!r} is of {type_told(tensor.data_type)}")
         kind, stored, field = _TYPES[tensor.data_type]
         if tensor.HasField("segment"):
             raise Unsupported(f"its {shown_name(name)!r} is a segment of a tensor")

@@ -30,6 +30,8 @@ LOST = Lost()
 
 Value = Union[Array, View, Lost]
 
+Problem = tuple[int, str, str, str]  # order of the node, its operation, its name, the reason
+
 
 class Unfollowed(Exception):
     """The node takes what was lost before it, so there is nothing to say about it."""
@@ -38,14 +40,15 @@ class Unfollowed(Exception):
 class Walk:
     """A program being gone through. letters: the input's axes, "NCHW", "NHWC" or "NC".
 
-    problems: (order, operation, node, reason) of what cannot be taken over.
+    problems: what cannot be taken over.
     """
 
     def __init__(self, program: Program, letters: str) -> None:
         self.program = program
         self.letters = letters
         self.steps: list[Step] = []
-        self.problems: list[tuple[int, str, str, str]] = []
+        self.problems: list[Problem] = []
+        self._stopped: list[Node] = []  # nodes that the problems are of
         self._values: dict[str, Value] = dict(program.constants)
         self._unknowns = 0
         # Numbers that may still be compared to find functions of several nodes.
@@ -84,6 +87,17 @@ class Walk:
 
     def problem(self, node: Node, reason: str) -> None:
         self.problems.append((node.order, node.op, node.shown, reason))
+        self._stopped.append(node)
+
+    def ends(self) -> list[str]:
+        """The values of the picture that can be had, at which the network was to end or stops."""
+        wanted = [name for node in self._stopped for name in node.inputs]
+        names = dict.fromkeys((*self.program.outputs, *wanted))
+        return [
+            name
+            for name in names
+            if name != self.program.input and isinstance(self._values.get(name), View)
+        ]
 
     def is_needed(self, name: str) -> bool:
         return name in self.program.needed

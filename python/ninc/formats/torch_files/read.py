@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..._base.arguments import shown
 from ...errors import ArgumentError, ModelError
+from ..foreign import kind_of
 from .archive import read_archive
 from .choose import state_dict
 from .content import Content, opened
@@ -18,16 +19,6 @@ from .safetensors import is_safetensors, read_safetensors
 # How an old file begins: with a pickle, of protocol 2 and later or of the first ones, of a number
 # that tells its format.
 _PICKLES = (b"\x80", b"L119547037146038801333356L\n")
-
-# What people take for a checkpoint and what it is, by its first bytes.
-_OTHERS = {
-    b"version https://git-lfs": "is a pointer of Git LFS, and not the file that it stands for: "
-    "git lfs pull fetches that",
-    b"\x1f\x8b": "is compressed by gzip, and has to be unpacked",
-    b"BZh": "is compressed by bzip2, and has to be unpacked",
-    b"\x89HDF": "is an HDF5 file, such as Keras writes",
-    b"<": "is a text such as a page of the web, and not the file that its address promised",
-}
 
 
 def load_torch(
@@ -92,7 +83,7 @@ def _no_checkpoint(begin: bytes) -> str:
         return f"is empty; {needed}"
     if begin[257:262] == b"ustar":
         return "is a tar archive, as PyTorch 0.1 wrote; load and save it in a PyTorch of today"
-    for first, what in _OTHERS.items():
-        if begin.startswith(first):
-            return f"{what}; {needed}"
+    kind = kind_of(begin)
+    if kind is not None:
+        return f"is {kind}; {needed}"
     return f"begins with {begin[:8]!r}, as no file of PyTorch's does; {needed}"

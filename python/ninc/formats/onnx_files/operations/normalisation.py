@@ -26,7 +26,10 @@ def _batch_norm(job: Job) -> View:
     if not 0.0 <= kept <= 1.0:
         raise Unsupported(f"its momentum is {kept:g}, a number from 0 to 1 is needed")
     if job.told.flag("training_mode", False):
-        raise Unsupported("its training_mode is set: it normalises by each batch's statistics")
+        raise Unsupported(
+            "its training_mode is set: it normalises by each batch's "
+            "statistics; in inference, as model.eval() exports it, it does not"
+        )
     if job.told.integer("spatial", 1) != 1:
         raise Unsupported("its spatial is 0: it has statistics for each place of a map")
     view = job.maps(job.view(0), (2, 4))
