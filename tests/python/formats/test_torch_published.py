@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import ninc
-from support.networks import resnet20, torch_resnet20
+from benchmarks.networks import resnet20
+from support.networks import torch_resnet20
 
 FOLDER = Path(os.environ.get("NINC_TEST_DATA", "absent"))
 MODEL, PICTURES = FOLDER / "resnet20.th", FOLDER / "cifar10-jpeg.tar.gz"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import ninc
+from benchmarks.networks import resnet20
 from ninc import nn
-from support.networks import resnet20, torch_resnet20
+from support.networks import torch_resnet20
 
 pytest.importorskip("onnx", reason="the package onnx reads and writes ONNX files")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import ninc
+from benchmarks.networks import mobilenet_v1, resnet20
 from ninc import models, nn
-from support.networks import mobilenet_v1, resnet20
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import ninc
-from support.networks import mobilenet_v1, resnet20, torch_mobilenet_v1, torch_resnet20
+from benchmarks.networks import mobilenet_v1, resnet20
+from support.networks import torch_mobilenet_v1, torch_resnet20
 
 torch = pytest.importorskip("torch")
 
