@@ -4,39 +4,38 @@ import statistics
 
 from ninc import _core
 
-from .peers.chain import chain
-
 PASSES = ("forward", "backward_data", "backward_weights")
 
 
 def convolutions(network, input_shape):
     """The network's Conv2d nodes with their input shapes (N, C, H, W), in order."""
-    for node in chain(network):
-        if node["op"] == "Conv2d":
-            (source,) = node["inputs"]
+    for node in network.graph:
+        if node.operation == "Conv2d":
+            (source,) = node.inputs
             yield node, network.core.output_shape(input_shape, source)
 
 
 def is_first(node, graph_input_channels):
     """A network's first layer has no data gradient to compute."""
-    return node["in_channels"] == graph_input_channels and node["name"] == "conv1"
+    return node.attributes["in_channels"] == graph_input_channels and node.name == "conv1"
 
 
 def measure(network, input_shape, threads, repeats=7):
     """Yields one dict a layer: name, GFLOP a pass and, for each pass, median GFLOP/s."""
     for node, shape in convolutions(network, input_shape):
-        row = {"name": node["name"], "input": shape}
+        told = node.attributes
+        row = {"name": node.name, "input": shape}
         for which in PASSES:
             if which == "backward_data" and is_first(node, input_shape[1]):
                 continue
             flops, seconds = _core.time_conv2d(
                 shape,
-                node["out_channels"],
-                node["kernel_size"],
-                node["stride"],
-                node["padding"],
-                node["dilation"],
-                node["groups"],
+                told["out_channels"],
+                told["kernel_size"],
+                told["stride"],
+                told["padding"],
+                told["dilation"],
+                told["groups"],
                 which,
                 repeats,
                 threads,

@@ -176,7 +176,8 @@ def _present(engines: Iterable[peers.Engine], load, progress):
             continue
         try:
             loaded[engine.name] = load(engine)
-        except RuntimeError as error:  # OpenVINO's bf16 asks for more than it is then allowed
+        # OpenVINO's bf16 asks for more than it is then allowed; not every peer has every layer.
+        except (RuntimeError, ninc.ModelError) as error:
             reason = str(error).strip().splitlines()[-1]
             left_out.append({"name": engine.name, "reason": f"does not run here: {reason}"})
     return loaded, left_out

@@ -19,4 +19,5 @@ def load(path, x: np.ndarray, threads: int) -> Inference:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return Inference(lambda: session.run(None, {"x": x})[0])
+    feed = {session.get_inputs()[0].name: x}
+    return Inference(lambda: session.run(None, feed)[0])

@@ -7,6 +7,8 @@ import re
 import numpy as np
 import openvino
 
+import ninc
+
 from . import BF16, FLOAT32, Inference
 
 _PRECISIONS = {"f32": FLOAT32, "bf16": BF16}
@@ -15,7 +17,9 @@ _PRECISIONS = {"f32": FLOAT32, "bf16": BF16}
 def save(network, input_shape, path) -> None:
     from . import onnx_model  # needed here alone: onnx would count in the engine's memory
 
-    onnx_model.save(network, input_shape, path)
+    # OpenVINO 2026.4 makes a reduction of a pool of the whole map, which stays on AVX-512 where the
+    # rest is held to AVX2, and then reads the layout wrongly.
+    onnx_model.save(network, input_shape, path, windows=ninc.target() == "avx2")
 
 
 def load(path, x: np.ndarray, threads: int, precision: str | None = None) -> Inference:

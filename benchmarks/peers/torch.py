@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import tempfile
@@ -9,10 +10,11 @@ import warnings
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
+
+import ninc
 
 from . import BF16, FLOAT32, Inference
-from .chain import chain, unsupported
 
 
 def save(network, input_shape, path) -> None:
@@ -69,11 +71,30 @@ class Training:
         }
 
 
-def from_ninc(network) -> nn.Sequential:
-    """A module with the network's layers, names and weights."""
-    module = nn.Sequential()
-    for node in chain(network):
-        module.add_module(node["name"], _layer(node))
+def from_ninc(network: ninc.Network) -> fx.GraphModule:
+    """A module with the network's layers, names and weights, which gives N×classes.
+
+    Its forward is the lines that somebody would write: each value is let go of behind its last
+    reader. Raises ninc.ModelError for a layer that has no counterpart here.
+    """
+    graph, code = network.graph, fx.Graph()
+    layers, values = {}, {}
+    for node in graph:
+        inputs = [values[name] for name in node.inputs]
+        if node.operation == "Input":
+            value = code.placeholder("x")
+        elif node.operation in _FUNCTIONS:
+            value = _FUNCTIONS[node.operation](code, node, *inputs)
+        elif node.operation == "Add" and _may_overwrite(graph, node):
+            value = code.call_method("add_", tuple(inputs))
+        else:
+            layers[node.name] = _layer(node, _may_overwrite(graph, node))
+            if node.operation == "Linear":  # a pool of the whole map leaves a pixel
+                inputs = [code.call_function(torch.flatten, (*inputs, 1))]
+            value = code.call_module(node.name, tuple(inputs))
+        values[node.name] = value
+    code.output(code.call_function(torch.flatten, (values[graph.output.name], 1)))
+    module = fx.GraphModule(layers, code)
     state = {name: torch.tensor(value) for name, value in network.state_dict().items()}
     missing, unexpected = module.load_state_dict(state, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
@@ -82,38 +103,89 @@ def from_ninc(network) -> nn.Sequential:
     return module
 
 
-def _layer(node) -> nn.Module:
-    op = node["op"]
+# Those that write an output which they do not need themselves, for gradients either.
+_WRITERS = ("Add", "BatchNorm2d", "Conv2d", "Linear")
+
+
+def _may_overwrite(graph: ninc.Nodes, node: ninc.Node) -> bool:
+    """Whether a node may put its output in the place of its first input: nobody else reads that."""
+    source = node.inputs[0]
+    readers = sum(source in other.inputs for other in graph)
+    return graph[source].operation in _WRITERS and readers == 1
+
+
+def _slice(code, node, x):
+    ranges = (slice(*node.attributes[axis]) for axis in ("channels", "height", "width"))
+    return code.call_function(operator.getitem, (x, (slice(None), *ranges)))
+
+
+def _pad(code, node, x):
+    told = node.attributes
+    margins = [*told["width"], *told["height"], *told["channels"]]  # the last axis comes first
+    return code.call_function(nn.functional.pad, (x, margins), {"value": told["value"]})
+
+
+# What is no module in torch: operation -> the call of it that is added to the code.
+_FUNCTIONS = {
+    "Add": lambda code, node, a, b: code.call_function(torch.add, (a, b)),
+    "Concat": lambda code, node, *inputs: code.call_function(torch.cat, (inputs, 1)),
+    "Mul": lambda code, node, a, b: code.call_function(torch.mul, (a, b)),
+    "Pad": _pad,
+    "Slice": _slice,
+}
+
+
+class _HardSigmoid(nn.Module):
+    """torch's own has one slope, 1/6; files have others."""
+
+    def __init__(self, alpha, beta):
+        super().__init__()
+        self.alpha, self.beta = alpha, beta
+
+    def forward(self, x):
+        return torch.clamp(self.alpha * x + self.beta, 0.0, 1.0)
+
+
+def _layer(node: ninc.Node, inplace: bool) -> nn.Module:
+    op, told = node.operation, node.attributes
     if op == "Conv2d":
-        top, left, bottom, right = node["padding"]
+        top, left, bottom, right = told["padding"]
         if (top, left) != (bottom, right):
-            raise ValueError(f"{node['name']}: torch's Conv2d pads both sides alike")
+            raise ninc.ModelError(f"{node.name}: torch's Conv2d pads both sides alike")
         return nn.Conv2d(
-            node["in_channels"],
-            node["out_channels"],
-            tuple(node["kernel_size"]),
-            tuple(node["stride"]),
+            told["in_channels"],
+            told["out_channels"],
+            told["kernel_size"],
+            told["stride"],
             (top, left),
-            tuple(node["dilation"]),
-            node["groups"],
-            node["bias"],
+            told["dilation"],
+            told["groups"],
+            told["bias"],
         )
+    if op == "Linear":
+        return nn.Linear(told["in_features"], told["out_features"], told["bias"])
     if op == "BatchNorm2d":
-        return nn.BatchNorm2d(node["channels"], node["eps"], node["momentum"])
+        return nn.BatchNorm2d(told["channels"], told["eps"], told["momentum"])
     if op == "Relu":
-        return nn.ReLU(inplace=True)
+        return nn.ReLU(inplace)
+    if op == "HardSwish":
+        return nn.Hardswish(inplace)
+    if op == "HardSigmoid":
+        return _HardSigmoid(told["alpha"], told["beta"])
+    if op == "Softmax":
+        return nn.Softmax(dim=1)
     if op == "Dropout":
-        return nn.Dropout(node["p"])
+        return nn.Dropout(told["p"])
     if op == "GlobalAvgPool2d":
-        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return nn.AdaptiveAvgPool2d(1)
     if op == "GlobalMaxPool2d":
-        return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        return nn.AdaptiveMaxPool2d(1)
     if op not in ("MaxPool2d", "AvgPool2d"):
-        raise unsupported(node)
-    window = (tuple(node["kernel_size"]), tuple(node["stride"]), tuple(node["padding"]))
+        raise ninc.ModelError(f"{node.name}: the peer of torch has no {op}")
+    window = (told["kernel_size"], told["stride"], told["padding"])
     if op == "MaxPool2d":
-        return nn.MaxPool2d(*window, ceil_mode=node["ceil_mode"])
-    return nn.AvgPool2d(*window, node["ceil_mode"], node["count_include_pad"])
+        return nn.MaxPool2d(*window, ceil_mode=told["ceil_mode"])
+    return nn.AvgPool2d(*window, told["ceil_mode"], told["count_include_pad"])
 
 
 def instruction_set() -> str | None:
