@@ -1,7 +1,8 @@
-"""NIN-CIFAR and NIN-ImageNet in ninc, torch, ONNX Runtime and OpenVINO, engines in turn.
+"""The NINs, and networks of others, in ninc, torch, ONNX Runtime and OpenVINO, engines in turn.
 
 pip install -r benchmarks/requirements.txt
-python -m benchmarks.compare                                    # everything: about half an hour
+python -m benchmarks.compare                                    # the NINs: about half an hour
+python -m benchmarks.compare --rows imported                    # ResNets, MobileNets and others
 python -m benchmarks.compare --rows cifar-b1 'imagenet-*' --threads 2
 python -m benchmarks.compare --rows training --engines 'torch [Nc]*' --target avx2 --json out.json
 python -m benchmarks.compare --report --json results.json --plot results.png
@@ -68,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         "--only",
         nargs="+",
         metavar="ROW",
-        default=list(table.NAMES),
-        help=f"names or patterns; there are {', '.join(table.NAMES)}, and inference and training "
-        "for all of a kind",
+        default=[*table.NINS, table.MEMORY],
+        help=f"names or patterns; there are {', '.join(table.NAMES)}; inference and training are "
+        "the NINs' rows of a kind, imported those of other networks; default: the NINs and memory",
     )
     parser.add_argument(
         "--engines",
@@ -145,14 +146,18 @@ def _measure(names: list[str], options, results: dict) -> None:
     rounds, seconds = (2, 0.2) if options.quick else (options.rounds, options.seconds)
     best = ninc.targets()[0]
     targets = list(dict.fromkeys(best if name == "best" else name for name in options.target))
+    asked = [table.row(name) for name in names if name != table.MEMORY]
+    for row in asked:
+        if row.missing:
+            print(f"{row.name} is left out: {row.missing}", file=sys.stderr)
+    present = [row for row in asked if not row.missing]
     results["machine"]["versions"].update(machine()["versions"])
     for target in targets:
         for threads in options.threads:
-            for name in names:
-                if name != table.MEMORY:
-                    row = worker.run(name, target, threads, rounds, seconds, options.engines)
-                    results["rows"] = _merged(results["rows"], row)
-                    write_json(options.json, results)
+            for row in present:
+                measured = worker.run(row.name, target, threads, rounds, seconds, options.engines)
+                results["rows"] = _merged(results["rows"], measured)
+                write_json(options.json, results)
     if table.MEMORY in names and os.path.exists("/proc/self/status"):
         found, left_out = memory.measure(
             max(options.threads), lambda text: worker.show("memory", text)

@@ -72,9 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         "--rows",
         nargs="+",
         metavar="ROW",
-        default=["*"],
+        default=[*table.NINS, PLAN],
         help=f"names or patterns as for benchmarks.compare, {PLAN} in place of {table.MEMORY}; "
-        "default: all",
+        f"default: the NINs and {PLAN}",
     )
     everything = ninc.get_num_threads()
     parser.add_argument("--threads", type=int, nargs="+", default=[everything], help="default: all")

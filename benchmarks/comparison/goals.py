@@ -23,6 +23,25 @@ class Goal:
     hope: float
 
 
+_ANY_ONNX = (peers.ONNX_RUNTIME, peers.OPENVINO)
+# Of networks that other people use, on each of these instruction sets.
+IMPORTED = (
+    Goal("resnet20-b1", _ANY_ONNX, 1.2, 1.4),
+    Goal("resnet20-b16", _ANY_ONNX, 2.0, 2.4),
+    Goal("resnet50-b1", _ANY_ONNX, 1.1, 1.3),
+    Goal("resnet50-b16", _ANY_ONNX, 1.1, 1.3),
+    Goal("vgg19-b1", _ANY_ONNX, 2.5, 2.5),
+    Goal("squeezenet-b1", _ANY_ONNX, 1.1, 1.3),
+    Goal("squeezenet-b16", _ANY_ONNX, 1.1, 1.3),
+    Goal("mobilenet-0.25-b1", _ANY_ONNX, 1.0, 1.3),
+    Goal("mobilenet-0.25-b16", _ANY_ONNX, 1.0, 1.3),
+    Goal("mobilenet-1.0-b1", _ANY_ONNX, 1.0, 1.05),
+    Goal("mobilenet-1.0-b16", _ANY_ONNX, 1.0, 1.05),
+    Goal("text-direction-b1", _ANY_ONNX, 1.0, 1.0),
+    Goal("text-direction-b16", _ANY_ONNX, 1.0, 1.0),
+    Goal("resnet20-train", peers.TORCH, 2.0, 2.0),
+    Goal("mobilenet-0.25-train", peers.TORCH, 3.0, 3.0),
+)
 # Of AVX-512, and of what a processor has beyond it.
 WIDE = (
     Goal("cifar-b1", (peers.OPENVINO,), 1.5, 1.7),
@@ -33,6 +52,7 @@ WIDE = (
     Goal("cifar-train", (peers.TORCH_BF16,), 1.0, 1.0),
     Goal("cifar-train-bn", peers.TORCH, 3.0, 4.0),
     Goal("imagenet-train", peers.TORCH, 1.6, 2.0),
+    *IMPORTED,
 )
 AVX2 = (
     Goal("cifar-b1", (peers.OPENVINO,), 1.5, 1.8),
@@ -40,6 +60,7 @@ AVX2 = (
     Goal("imagenet-b1", (peers.OPENVINO,), 1.5, 1.8),
     Goal("imagenet-b16", (peers.OPENVINO,), 1.5, 1.8),
     Goal("cifar-train", peers.TORCH, 3.0, 3.0),
+    *IMPORTED,
 )
 
 
@@ -80,11 +101,14 @@ def _marked(line: tuple[str, ...], measured: dict) -> tuple[str, ...]:
 
 
 def _scaling(results: list[dict]) -> list[tuple[str, ...]]:
-    """Two threads against one, of ninc alone, as they took turns, and what the machine gave."""
+    """Two threads against one, of ninc alone, as they took turns, and what the machine gave.
+
+    Of the NINs: no goal is set for other networks, some of which have too little work to share.
+    """
     lines = []
     for row in results:
         scaling = row.get("scaling")
-        if row["threads"] != 2 or not scaling:
+        if row["threads"] != 2 or not scaling or row["row"] not in rows.NINS:
             continue
         gain = scaling["one_thread"] / scaling["all_threads"]
         line = _line(row["row"], report.setting(row), "1 thread", gain, _SCALING)

@@ -1,4 +1,4 @@
-"""The comparison with peers: what it builds for them, how it checks and what it prints."""
+"""The comparison with peers: how it checks, what it measures and what it prints."""
 
 import subprocess
 import sys
@@ -7,99 +7,8 @@ import numpy as np
 import pytest
 
 import ninc
-from benchmarks import compare, peers, timing
+from benchmarks import compare, networks, peers, timing
 from benchmarks.comparison import agreement, goals, report, rows, worker
-from benchmarks.peers.chain import chain
-from ninc import nn
-
-
-def small_network(batch_norm=False):
-    """All layers of the NINs; both pools meet an edge that rounding up makes them reach over."""
-    return nn.Sequential(
-        nn.MlpConv(3, (8, 6), 5, stride=2, padding=2, batch_norm=batch_norm),
-        nn.MaxPool2d(3, 2, ceil_mode=True),
-        nn.Dropout(0.5),
-        nn.MlpConv(6, (8, 8), 3, padding=1, batch_norm=batch_norm),
-        nn.AvgPool2d(3, 2, ceil_mode=True, count_include_pad=False),
-        nn.MlpConv(8, (5,), 1, logits=True),
-        nn.GlobalAvgPool2d(),
-    )
-
-
-def pictures(rng, count=2):
-    return rng.standard_normal((count, 3, 30, 23), np.float32)
-
-
-# ---- What peers are given ------------------------------------------------------------------------
-
-
-def test_chain_gives_the_layers_in_order():
-    names = [node["name"] for node in chain(small_network())]
-    assert names[0] == "conv1" and names[-1] == "gap"
-    assert len(names) == 13
-
-
-def test_chain_refuses_a_branch():
-    graph = nn.Graph()
-    x = graph.input("x")
-    a = graph.add(nn.Conv2d(3, 4, 1), x)
-    b = graph.add(nn.Conv2d(3, 4, 1), x)
-    graph.add(nn.Add(), a, b)
-    with pytest.raises(ValueError, match="peers are built for chains"):
-        list(chain(graph))
-
-
-def test_copy_shares_no_weights_and_dropout_can_be_opened(rng):
-    network = small_network()
-    x = pictures(rng)
-    other = agreement.without_dropout(network)
-    np.testing.assert_array_equal(other(x), network(x))
-    assert [n["p"] for n in chain(other) if n["op"] == "Dropout"] == [0.0]
-    assert [n["p"] for n in chain(network) if n["op"] == "Dropout"] == [0.5]
-    other.load_state_dict({name: 2 * value for name, value in other.state_dict().items()})
-    assert np.abs(other(x) - network(x)).max() > 0
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("engine", peers.INFERENCE, ids=lambda engine: engine.name)
-def test_engine_computes_what_ninc_does(engine, batch_norm, rng, tmp_path):
-    missing = engine.missing()
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not installed")
-    network = small_network(batch_norm)
-    state = {
-        name: value + rng.uniform(0.1, 0.3, value.shape).astype(np.float32)
-        for name, value in network.state_dict().items()
-    }  # no scale of 1 and no mean of 0, so that none can be forgotten
-    network.load_state_dict(state)
-    x = pictures(rng)
-    path = engine.save(network, x.shape, str(tmp_path))
-    loaded = engine.module().load(path, x, 1, **engine.variant)
-    expected = network(x)
-    # Rounding: sums of 75 products at most in six layers. bf16's tolerance is the comparison's.
-    tolerance = 1e-5 if loaded.precision == peers.FLOAT32 else agreement.OUTPUT_TOLERANCE["bf16"]
-    assert loaded.run().shape == (2, 5)
-    assert np.abs(loaded.run() - expected).max() <= tolerance * np.abs(expected).max()
-
-
-def test_onnx_model_is_the_networks_chain():
-    onnx_model = pytest.importorskip("benchmarks.peers.onnx_model", exc_type=ImportError)
-    model = onnx_model.model(small_network(True), (2, 3, 30, 23))
-    operators = [node.op_type for node in model.graph.node]
-    block = ["Conv", "BatchNormalization", "Relu"]
-    assert operators == [
-        *block * 2,
-        "MaxPool",
-        *block * 2,
-        "AveragePool",
-        "Conv",
-        "AveragePool",
-        "Flatten",
-    ]
-    weights = {value.name for value in model.graph.initializer}
-    assert weights == set(small_network(True).state_dict())
-    assert [dim.dim_value for dim in model.graph.output[0].type.tensor_type.shape.dim] == [2, 5]
-
 
 # ---- Agreement -----------------------------------------------------------------------------------
 
@@ -185,8 +94,48 @@ def test_other_processes_are_noticed():
 def test_rows_are_chosen_by_name_pattern_and_kind():
     assert rows.select(["memory", "cifar-b*"]) == ["cifar-b1", "cifar-b16", "cifar-b128", "memory"]
     assert rows.select(["training"]) == ["cifar-train", "cifar-train-bn", "imagenet-train"]
+    assert rows.select(["imported"]) == [row.name for row in rows.IMPORTED_ROWS]
+    assert rows.select(["imported", "resnet20-b*", "cifar-b1"])[:3] == [
+        "cifar-b1",
+        "resnet20-b1",
+        "resnet20-b16",
+    ]
     with pytest.raises(ValueError, match="no row is called 'cifar-b2'"):
         rows.select(["cifar-b2"])
+
+
+def test_rows_of_other_networks_are_measured_when_asked_for():
+    assert set(compare._parser().parse_args([]).rows) == {*rows.NINS, "memory"}
+    goals_of = {goal.row for goal in (*goals.WIDE, *goals.AVX2)}
+    assert goals_of <= {row.name for row in rows.ROWS}
+    assert {row.name for row in rows.IMPORTED_ROWS} <= goals_of
+
+
+# Millions of parameters, as torchvision, the MobileNets' authors and others count them.
+PARAMETERS = {
+    "resnet20-b1": (0.27, 10),
+    "resnet50-b1": (25.56, 1000),
+    "vgg19-b1": (20.54, 1000),
+    "squeezenet-b1": (1.24, 1000),
+    "mobilenet-0.25-b1": (0.47, 1000),
+    "mobilenet-1.0-b1": (4.23, 1000),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_network_is_what_others_call_so(name):
+    row = rows.row(name)
+    network = row.build()
+    millions, classes = PARAMETERS[name]
+    assert network.num_parameters / 1e6 == pytest.approx(millions, abs=0.006)
+    assert network.core.output_shape(row.input_shape) == (1, classes, 1, 1)
+
+
+def test_a_row_whose_file_is_missing_is_left_out_with_a_remark(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(networks, "TEXT_DIRECTION", tmp_path / "a.onnx")
+    assert compare.main(["--rows", "text-direction-*"]) == 0
+    told = capsys.readouterr().err
+    assert "text-direction-b1 is left out: NINC_TEST_DATA names no folder with a.onnx" in told
 
 
 def test_engines_are_chosen_by_name_and_pattern():
