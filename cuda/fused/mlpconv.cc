@@ -164,6 +164,8 @@ Result<Pooling> TailOf(const MlpConvProblem& p) {
 // y = tail(activation_L(conv_L(... activation_1(conv_1(x)))))
 Compiled Compile(const step::MlpConv& step, const CompileContext&) {
   const MlpConvProblem& p = step.problem;
+  // A depthwise convolution has a kernel of its own, which no chain has as a part.
+  if (p.layers[0].groups != 1) return std::optional<Kernel>();
   for (const Conv2dProblem& layer : p.layers) NINC_RETURN_IF_ERROR(CheckSize(layer));
   const bool empty = p.layers[0].output().size() == 0;
   const ChainKernel* const chain_kernel = empty ? nullptr : FindChainKernel(p);

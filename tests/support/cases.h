@@ -2,6 +2,7 @@
 // between devices and benchmarks.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -184,6 +185,46 @@ inline std::vector<Conv2dProblem> ConvProblems() {
                      .padding = Same(1),
                      .groups = channels});
   }
+  // Depthwise kernels of every size that has a register tile of its own, and of some that have
+  // none, over rows of one pixel, of a few and of some more than a tile has.
+  for (const auto [kernel, stride, width] : {std::array<int64_t, 3>{1, 1, 9},
+                                             {2, 1, 10},
+                                             {3, 1, 2},
+                                             {3, 1, 7},
+                                             {3, 1, 19},
+                                             {3, 2, 9},
+                                             {3, 2, 20},
+                                             {3, 3, 20},
+                                             {4, 1, 12},
+                                             {5, 1, 6},
+                                             {5, 1, 18},
+                                             {5, 2, 21},
+                                             {7, 1, 17},
+                                             {7, 2, 18}}) {
+    cases.push_back({.n = 2,
+                     .c = 20,
+                     .h = 6,
+                     .w = width,
+                     .k = 20,
+                     .r = kernel,
+                     .s = kernel,
+                     .stride_h = stride,
+                     .stride_w = stride,
+                     .padding = Same(kernel / 2),
+                     .groups = 20});
+  }
+  // A kernel larger than the picture, and rows enough for several tasks.
+  cases.push_back(
+      {.n = 1, .c = 9, .h = 2, .w = 3, .k = 9, .r = 5, .s = 5, .padding = Same(3), .groups = 9});
+  cases.push_back({.n = 5,
+                   .c = 40,
+                   .h = 37,
+                   .w = 21,
+                   .k = 40,
+                   .r = 3,
+                   .s = 3,
+                   .padding = Same(1),
+                   .groups = 40});
   std::vector<Conv2dProblem> problems;
   for (const ConvCase& c : cases) problems.push_back(c.problem());
   return problems;

@@ -32,6 +32,12 @@ inline Conv2dProblem First(Shape input, int64_t channels, int64_t kernel, int64_
   return p;
 }
 
+inline Conv2dProblem Depthwise(Shape input, int64_t kernel, int64_t stride = 1) {
+  Conv2dProblem p = First(input, input.c, kernel, kernel / 2, ConvMethod::kAuto, stride);
+  p.groups = input.c;
+  return p;
+}
+
 // Small enough for an emulated GPU.
 inline std::vector<ChainCase> SmallChains() {
   const auto k = ConvMethod::kAuto;
@@ -80,6 +86,15 @@ inline std::vector<ChainCase> LargeChains() {
       {"7 units and no pool", First({7, 17, 18, 10}, 24, 3, 1, kDirect), {20}},
       {"several images a unit, one left", First({101, 7, 6, 7}, 17, 3, 1, k6), {9}, Tail::kAvgPool},
       {"one layer and its pool", First({66, 9, 7, 12}, 20, 3, 1, kDirect), {}, Tail::kMaxPool},
+      {"depthwise", Depthwise({3, 19, 18, 20}, 3), {24}},
+      {"depthwise, stride and kept maps",
+       Depthwise({2, 23, 21, 40}, 5, 2),
+       {33, 18},
+       Tail::kGlobalAvgPool,
+       {true, true}},
+      {"depthwise, several images a unit", Depthwise({150, 4, 3, 17}, 3), {9}, Tail::kMaxPool},
+      {"depthwise, far weights", Depthwise({1, 5, 6, 600}, 3), {600}},
+      {"depthwise, 13 units", Depthwise({13, 18, 17, 24}, 3), {33, 20}, Tail::kMaxPool},
       {"no images", First({0, 8, 8, 6}, 10, 3, 1), {8, 4}, Tail::kMaxPool},
   };
 }

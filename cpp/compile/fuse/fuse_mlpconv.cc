@@ -10,14 +10,15 @@ namespace {
 
 class ChainFusion {
  public:
-  explicit ChainFusion(Program* program) : program_(*program), readers_(CountReaders(*program)) {}
+  ChainFusion(const Backend& backend, Program* program)
+      : backend_(backend), program_(*program), readers_(CountReaders(*program)) {}
 
   void Run() {
     std::vector<Step> fused;
     for (next_ = 0; next_ < program_.steps.size();) {
       Step step = std::move(program_.steps[next_++]);
       const auto* conv = std::get_if<step::Conv2d>(&step.op);
-      if (conv != nullptr && conv->problem.groups == 1) step = Grow(std::move(step), &fused);
+      if (conv != nullptr && CanBegin(*conv)) step = Grow(std::move(step), &fused);
       fused.push_back(std::move(step));
     }
     program_.steps = std::move(fused);
@@ -28,6 +29,23 @@ class ChainFusion {
   template <typename Op>
   const Op* Next() const {
     return StepAt<Op>(program_, next_);
+  }
+
+  bool CanBegin(const step::Conv2d& conv) const {
+    if (conv.problem.groups == 1) return true;
+    if (!conv.problem.IsDepthwise()) return false;
+    size_t next = next_;
+    while (StepAt<step::PackWeights>(program_, next) != nullptr) ++next;
+    const auto* layer = StepAt<step::Conv2d>(program_, next);
+    if (layer == nullptr || !CanFollow(*layer, conv.y)) return false;
+    step::MlpConv chain{.problem = {}, .x = conv.x, .layers = {}, .y = conv.y};
+    Append(conv, &chain);
+    Append(*layer, &chain);
+    return KernelOf(backend_, program_, chain).has_value();
+  }
+
+  static bool CanFollow(const step::Conv2d& layer, ValueId x) {
+    return layer.x == x && layer.problem.IsPointwise() && layer.problem.groups == 1;
   }
 
   // Takes what can follow `first` from the steps not taken yet; `first` itself where that is
@@ -43,8 +61,8 @@ class ChainFusion {
       const size_t before = next_;
       while (Next<step::PackWeights>() != nullptr) ++next_;
       const auto* layer = Next<step::Conv2d>();
-      if (layer == nullptr || layer->x != chain.y || !layer->problem.IsPointwise() ||
-          layer->problem.groups != 1 || chain.problem.layers.size() == MlpConvProblem::kMaxLayers) {
+      if (layer == nullptr || !CanFollow(*layer, chain.y) ||
+          chain.problem.layers.size() == MlpConvProblem::kMaxLayers) {
         next_ = before;
         break;
       }
@@ -95,6 +113,7 @@ class ChainFusion {
     nodes->insert(nodes->end(), more.begin(), more.end());
   }
 
+  const Backend& backend_;
   Program& program_;
   std::vector<int> readers_;  // by value
   size_t next_ = 0;           // the first step not taken yet
@@ -102,6 +121,6 @@ class ChainFusion {
 
 }  // namespace
 
-void FuseMlpConvs(Program* program) { ChainFusion(program).Run(); }
+void FuseMlpConvs(const Backend& backend, Program* program) { ChainFusion(backend, program).Run(); }
 
 }  // namespace ninc

@@ -75,7 +75,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
     update = UpdateSteps(*graph, options, &impl->program);
   }
   FuseTrainingPools(compiler, &impl->program);
-  FuseMlpConvs(&impl->program);
+  FuseMlpConvs(compiler, &impl->program);
   FuseGradients(&impl->program);
   FuseBatchNorms(compiler, &impl->program);
   FusePointwiseGradients(compiler, &impl->program);

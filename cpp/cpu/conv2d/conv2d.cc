@@ -86,7 +86,7 @@ WorkspaceSize Conv2dWorkspace(const Conv2dPass& conv) {
   if (conv.pass == Pass::kBackwardWeights) {
     if (IsWinograd(conv)) return WinogradWeightsWorkspace(conv);
     if (!conv.depthwise) return BackwardWeightsWorkspace(conv);
-    return DepthwiseWorkspace(conv).Max(
+    return DepthwiseWeightsWorkspace(conv).Max(
         ActivationBackwardWorkspace(p.output().pixels(), p.out_channels));
   }
   if (IsWinograd(conv)) return WinogradRunWorkspace(conv);

@@ -40,7 +40,9 @@ struct MlpConvChain::Destination {
 struct MlpConvChain::Scratch {
   Scratch(const MlpConvChain& chain, Carver& carver) {
     if (chain.winograd_) {
-      winograd = carver.Take<std::byte>(chain.winograd_->ScratchBytes());
+      first = carver.Take<std::byte>(chain.winograd_->ScratchBytes());
+    } else if (chain.depthwise_) {
+      first = carver.Take<std::byte>(chain.depthwise_->ScratchBytes());
     } else {
       block.emplace(chain.target_, chain.lattice_, chain.panels_, carver);
     }
@@ -57,7 +59,7 @@ struct MlpConvChain::Scratch {
     unit_map = carver.Take(unit_pixels * chain.last_channels());
   }
 
-  std::byte* winograd = nullptr;      // the first layer's own
+  std::byte* first = nullptr;         // the first layer's own
   std::optional<BlockScratch> block;  // the same of direct convolution
 
   std::byte* halves;  // of the later layers' products
@@ -87,6 +89,7 @@ MlpConvChain::MlpConvChain(const MlpConvPlan& plan, const MlpConvTail* training)
     tile_pixels_ = shape.outputs() * shape.outputs();
     images = kChainTiles / std::max<int64_t>(1, InImage());
   }
+  if (plan.layers[0].depthwise) depthwise_.emplace(plan.layers[0], 0);
   images_ = std::clamp<int64_t>(images, 1, std::max<int64_t>(1, map_.n));
   block_pixels_ = std::max(BlockRows(target), winograd_ ? winograd_->tiles() * tile_pixels_ : 0);
   for (size_t i = 0; i < p.layers.size(); ++i) {
@@ -152,6 +155,7 @@ void MlpConvChain::Run(Span places, const float* x, const MlpConvLayer* layers,
                        const LastMap& last_map, std::byte* memory) const {
   Carver carver(memory);
   const Scratch scratch(*this, carver);
+  if (depthwise_) depthwise_->Prepare(scratch.first);
   const int64_t step = EvenBlock(places.end - places.begin, block_places());
   for (int64_t first = places.begin; first < places.end && !IsCancelled(); first += step) {
     const int64_t count = std::min(step, places.end - first);
@@ -175,7 +179,7 @@ void MlpConvChain::RunFrom(size_t layer, Span pixels, const float* x, const MlpC
   RunRest(layer, pixels.end - pixels.begin, layers, last_map, scratch);
 }
 
-// Pixels through direct convolution, then the rest.
+// Pixels through direct or depthwise convolution, then the rest.
 void MlpConvChain::RunPixels(int64_t first, int64_t count, const float* x,
                              const MlpConvLayer* layers, const LastMap& last_map,
                              const Scratch& scratch) const {
@@ -184,9 +188,14 @@ void MlpConvChain::RunPixels(int64_t first, int64_t count, const float* x,
     scratch.pixels[m] = first + m;
     scratch.outputs[m] = to.Row(m, first + m);
   }
-  const ProductRows source = PrepareRows(target_, lattice_, x, 0, first, count, *scratch.block);
-  MultiplyBlock(target_, source, panels_, 0, panels_.count(), layers[0].packed,
-                {layers[0].bias, problem_.activations[0]}, scratch.outputs);
+  if (depthwise_) {
+    depthwise_->Run(x, layers[0].packed, layers[0].bias, problem_.activations[0], first, count,
+                    scratch.outputs[0], scratch.first);
+  } else {
+    const ProductRows source = PrepareRows(target_, lattice_, x, 0, first, count, *scratch.block);
+    MultiplyBlock(target_, source, panels_, 0, panels_.count(), layers[0].packed,
+                  {layers[0].bias, problem_.activations[0]}, scratch.outputs);
+  }
   RunRest(1, count, layers, last_map, scratch);
 }
 
@@ -208,7 +217,7 @@ void MlpConvChain::RunTiles(int64_t first, int64_t count, const float* x,
     }
   }
   winograd_->Run(x, layers[0].packed, layers[0].bias, problem_.activations[0], first, count,
-                 scratch.tiles, scratch.winograd);
+                 scratch.tiles, scratch.first);
   RunRest(1, pixels, layers, last_map, scratch);
 }
 

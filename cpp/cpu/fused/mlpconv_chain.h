@@ -1,8 +1,9 @@
 // The layers of a chain one after the other for some of its pixels, a block at a time: what one
 // layer made of the block is still in L2 when the next reads it.
 //
-// Blocks are of Winograd's tiles where that is how the first layer runs, else of pixels in a row;
-// both are numbered through the batch, image after image, and called places here.
+// Blocks are of Winograd's tiles where that is how the first layer runs, else of pixels in a row,
+// be it direct or depthwise; both are numbered through the batch, image after image, and called
+// places here.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,7 @@
 
 #include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/common/conv2d_taps.h"
+#include "cpu/conv2d/depthwise/conv2d_depthwise.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/schedule/blocks.h"
@@ -109,7 +111,8 @@ class MlpConvChain {
   const TapLattice lattice_;
   const Panels panels_;       // of the first layer
   int64_t halves_bytes_ = 0;  // of a later layer's products
-  std::optional<WinogradBlocks> winograd_;
+  std::optional<WinogradBlocks> winograd_;   // the first layer's, where it is Winograd's
+  std::optional<DepthwiseBlock> depthwise_;  // the same where it is depthwise
   int64_t tile_pixels_ = 0;
   int64_t images_ = 1;        // of a unit
   int64_t block_pixels_ = 0;  // what any layer makes at a time, at most

@@ -84,6 +84,8 @@ struct NINC_API Conv2dProblem {
   bool IsPointwise() const {
     return kernel_h == 1 && kernel_w == 1 && stride_h == 1 && stride_w == 1 && padding == Padding{};
   }
+  // One filter a channel, so that no sum goes over channels.
+  bool IsDepthwise() const { return groups > 1 && groups == input.c && out_channels == input.c; }
   // Says which field is wrong, what it is and what it must be.
   Status Validate() const;
   std::string ToString() const;  // "1×96×16×16 -> 192, 5×5, stride 1, padding 2"
@@ -137,12 +139,13 @@ struct TrainingPoolProblem {
 };
 
 // An mlpconv (Lin, Chen, Yan 2013, section 3.1): a convolution, 1×1 convolutions on its output,
-// each with its activation, and maybe a pool. Every layer reads the output of the one before.
+// each with its activation, and maybe a pool. Every layer reads the output of the one before. The
+// first may be depthwise, as in a separable convolution (Howard et al. 2017, section 3.1).
 struct MlpConvProblem {
   enum class Tail : uint8_t { kNone, kMaxPool, kAvgPool, kGlobalAvgPool };
   static constexpr size_t kMaxLayers = 8;
 
-  std::vector<Conv2dProblem> layers;  // 1 to kMaxLayers; groups 1; all but the first IsPointwise
+  std::vector<Conv2dProblem> layers;  // 1 to kMaxLayers; all but the first IsPointwise, of groups 1
   std::vector<Activation> activations;
   Tail tail = Tail::kNone;
   Pool2dProblem pool = {};  // of kMaxPool and kAvgPool

@@ -91,8 +91,7 @@ Conv2dPass::Conv2dPass(Target target, const Conv2dProblem& problem, Pass pass)
     : target(target),
       problem(problem),
       pass(pass),
-      depthwise(problem.groups > 1 && problem.groups == problem.input.c &&
-                problem.out_channels == problem.input.c),
+      depthwise(problem.IsDepthwise()),
       winograd(depthwise ? WinogradShape{} : ChooseWinograd(target, problem, pass)),
       tile(ProductShape(target, problem, pass)) {}
 

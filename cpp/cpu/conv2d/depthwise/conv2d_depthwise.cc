@@ -1,101 +1,63 @@
-// Depthwise convolution: one multiply-add for two loads, so it runs at the speed of the caches and
-// the schedule only has to keep a block of pixels there.
+// The schedule of a pass over pixels: a task takes some rows of the destination, whose sources lie
+// in the caches while one row after the other reads them.
 #include "cpu/conv2d/depthwise/conv2d_depthwise.h"
 
 #include <algorithm>
 
-#include "base/threads/cancel.h"
 #include "base/carver.h"
 #include "base/threads/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/schedule/blocks.h"
 
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "cpu/conv2d/depthwise/conv2d_depthwise.cc"
-#include "cpu/simd/foreach_target.h"
-#include <hwy/highway.h>
-
-#include "cpu/simd/dispatch.h"
-#include "cpu/simd/simd-inl.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace ninc::cpu::HWY_NAMESPACE {
-
-// out(c) = activation(bias(c) + sum over t < taps of rows[t·stride](c) * weight(t, c))
-void DepthwisePixel(const float* const* rows, int64_t stride, int64_t taps, int64_t channels,
-                    const float* HWY_RESTRICT weight, const float* bias, Activation activation,
-                    float* HWY_RESTRICT out) {
-  WithKind(activation, [&](auto kind) HWY_ATTR {
-    ForEachSlice<4>(channels, [&](int64_t c, auto slice) HWY_ATTR {
-      constexpr int kV = decltype(slice)::kVectors;
-      V sum[kV];
-      for (int v = 0; v < kV; ++v) {
-        sum[v] = bias == nullptr ? hn::Zero(D()) : slice.Load(bias + c, v);
-      }
-      for (int64_t t = 0; t < taps; ++t) {
-        for (int v = 0; v < kV; ++v) {
-          sum[v] = hn::MulAdd(slice.Load(rows[t * stride] + c, v),
-                              slice.Load(weight + t * channels + c, v), sum[v]);
-        }
-      }
-      for (int v = 0; v < kV; ++v) slice.Store(Activated(kind, sum[v]), out + c, v);
-    });
-  });
-}
-
-// sums(c) (+)= sum over m < pixels of rows[m](channel0 + c) * dy(m, channel0 + c)
-void DepthwiseOuter(const float* const* rows, int64_t pixels, int64_t channel0, int64_t count,
-                    const float* HWY_RESTRICT dy, int64_t channels, bool first,
-                    float* HWY_RESTRICT sums) {
-  ForEachSlice<4>(count, [&](int64_t c, auto slice) HWY_ATTR {
-    constexpr int kV = decltype(slice)::kVectors;
-    V sum[kV];
-    for (int v = 0; v < kV; ++v) sum[v] = hn::Zero(D());
-    for (int64_t m = 0; m < pixels; ++m) {
-      for (int v = 0; v < kV; ++v) {
-        sum[v] = hn::MulAdd(slice.Load(rows[m] + channel0 + c, v),
-                            slice.Load(dy + m * channels + channel0 + c, v), sum[v]);
-      }
-    }
-    for (int v = 0; v < kV; ++v) {
-      if (!first) sum[v] = hn::Add(sum[v], slice.Load(sums + c, v));
-      slice.Store(sum[v], sums + c, v);
-    }
-  });
-}
-
-}  // namespace ninc::cpu::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 namespace ninc::cpu {
 namespace {
 
-constexpr int64_t kBlockPixels = 64;
-constexpr int64_t kChannelBlock = 64;  // of a weight gradient's task: what a block keeps in L1
+// Floats of the destination that a task writes, about.
+constexpr int64_t kTaskElements = 32768;
 
-// All channels at once: a lattice whose "depth" is the picture's channels.
-TapLattice DepthwiseLattice(const Conv2dPass& conv, int64_t index) {
-  TapLattice lattice = MakeLattice(conv.problem, conv.pass, index);
-  lattice.depth = lattice.columns = conv.problem.input.c;
-  return lattice;
+// The same taps in the other order, where they read the source from its end.
+TapAxis Ascending(TapAxis axis) {
+  if (axis.offset_step >= 0) return axis;
+  const int64_t last = axis.taps - 1;
+  axis.kernel0 += last * axis.kernel_step;
+  axis.kernel_step = -axis.kernel_step;
+  axis.offset0 += last * axis.offset_step;
+  axis.offset_step = -axis.offset_step;
+  return axis;
 }
 
-struct DepthwiseScratch {
-  DepthwiseScratch(const Conv2dPass& conv, Carver& carver) {
-    const Conv2dProblem& p = conv.problem;
-    const int64_t taps = p.kernel_h * p.kernel_w;  // no lattice has more
-    rows = carver.Take<const float*>(taps * kBlockPixels);
-    zeros = carver.Take(p.input.c);
-    sums = carver.Take(conv.pass == Pass::kBackwardWeights ? taps * kChannelBlock : 0);
+struct Scratch {
+  Scratch(const TapLattice& lattice, Carver& carver) {
+    lines = carver.Take<const float*>(lattice.h.taps);
+    weights = carver.Take<const float*>(lattice.h.taps);
+    columns = carver.Take<const float*>(DepthwiseColumns(lattice.h.taps, lattice.w.taps));
+    zeros = carver.Take(lattice.src.c);
   }
-
-  const float** rows;  // [taps][kBlockPixels]
-  float* zeros;        // [channels]
-  float* sums;         // [taps][kChannelBlock] of a weight gradient
+  const float** lines;    // [kernel rows]
+  const float** weights;  // [kernel rows]
+  const float** columns;
+  float* zeros;  // [channels]
 };
 
 }  // namespace
+
+TapLattice DepthwiseLattice(const Conv2dPass& conv, int64_t index) {
+  TapLattice lattice = MakeLattice(conv.problem, conv.pass, index);
+  lattice.depth = lattice.columns = conv.problem.input.c;
+  lattice.h = Ascending(lattice.h);
+  lattice.w = Ascending(lattice.w);
+  return lattice;
+}
+
+DepthwiseLines::DepthwiseLines(const TapLattice& lattice, int64_t n, int64_t i, const float* src) {
+  const TapAxis& h = lattice.h;
+  const Shape& s = lattice.src;
+  const int64_t y0 = i * h.src_step + h.offset0;
+  while (tap0 < h.taps && y0 + tap0 * h.offset_step < 0) ++tap0;
+  while (tap0 + rows < h.taps && y0 + (tap0 + rows) * h.offset_step < s.h) ++rows;
+  line0 = src + (n * s.h + (rows > 0 ? y0 + tap0 * h.offset_step : 0)) * s.w * s.c;
+  step = h.offset_step * s.w * s.c;
+}
 
 size_t DepthwisePackedBytes(const Conv2dPass& conv) {
   return static_cast<size_t>(conv.problem.weight_size()) * sizeof(float);
@@ -118,66 +80,89 @@ void PackDepthwise(const Conv2dPass& conv, const float* weight, const float* sca
   }
 }
 
+DepthwiseBlock::DepthwiseBlock(const Conv2dPass& conv, int64_t lattice)
+    : lattice_(DepthwiseLattice(conv, lattice)), kernel_(DepthwiseRowFor(conv.target)) {}
+
+size_t DepthwiseBlock::ScratchBytes() const { return BytesOf<Scratch>(lattice_); }
+
+void DepthwiseBlock::Prepare(std::byte* memory) const {
+  Carver carver(memory);
+  std::fill_n(Scratch(lattice_, carver).zeros, lattice_.src.c, 0.0f);
+}
+
+void DepthwiseBlock::RunRow(const float* src, const float* packed, const float* bias,
+                            Activation activation, int64_t first, int64_t count, float* out,
+                            int64_t out_step, std::byte* memory) const {
+  Carver carver(memory);
+  const Scratch scratch(lattice_, carver);
+  const TapAxis& w = lattice_.w;
+  const int64_t channels = lattice_.src.c;
+  const PixelWalk walk(lattice_, first);
+  const DepthwiseLines lines(lattice_, walk.n(), walk.i(), src);
+  for (int64_t a = 0; a < lines.rows; ++a) {
+    scratch.lines[a] = lines.line0 + a * lines.step;
+    scratch.weights[a] = packed + (lines.tap0 + a) * w.taps * channels;
+  }
+  kernel_({.lines = scratch.lines,
+           .weights = scratch.weights,
+           .rows = lines.rows,
+           .taps = w.taps,
+           .first = walk.j() * w.src_step + w.offset0,
+           .step = w.src_step,
+           .spread = w.offset_step,
+           .width = lattice_.src.w,
+           .channels = channels,
+           .pixels = count,
+           .zeros = scratch.zeros,
+           .columns = scratch.columns,
+           .bias = bias,
+           .activation = activation,
+           .out = out,
+           .out_step = out_step});
+}
+
+void DepthwiseBlock::Run(const float* src, const float* packed, const float* bias,
+                         Activation activation, int64_t first, int64_t count, float* out,
+                         std::byte* memory) const {
+  const int64_t width = lattice_.w.count, channels = lattice_.src.c;
+  for (int64_t done = 0; done < count;) {
+    const int64_t some = std::min(count - done, width - (first + done) % width);
+    RunRow(src, packed, bias, activation, first + done, some, out + done * channels, channels,
+           memory);
+    done += some;
+  }
+}
+
 WorkspaceSize DepthwiseWorkspace(const Conv2dPass& conv) {
-  return {.per_thread = BytesOf<DepthwiseScratch>(conv)};
+  size_t bytes = 0;
+  for (int64_t i = 0; i < LatticeCount(conv.problem, conv.pass); ++i) {
+    bytes = std::max(bytes, DepthwiseBlock(conv, i).ScratchBytes());
+  }
+  return {.per_thread = bytes};
 }
 
 void DepthwiseRun(const Conv2dPass& conv, const float* src, const float* packed, const float* bias,
                   Activation activation, float* dst, const Workspace& workspace) {
-  const auto pixel_kernel = NINC_DISPATCH(conv.target, DepthwisePixel);
   const int64_t channels = conv.problem.input.c;
   for (int64_t index = 0; index < LatticeCount(conv.problem, conv.pass); ++index) {
-    const TapLattice lattice = DepthwiseLattice(conv, index);
-    const int64_t blocks = CeilDiv(lattice.rows(), kBlockPixels);
-    ParallelFor(workspace.threads(), blocks, [&](int64_t task, int thread) {
-      Carver carver(workspace.thread(thread));
-      const DepthwiseScratch scratch(conv, carver);
-      std::fill_n(scratch.zeros, channels, 0.0f);
-      const int64_t first = task * kBlockPixels;
-      const int64_t pixels = std::min(kBlockPixels, lattice.rows() - first);
-      TapRows(lattice, src, scratch.zeros, 0, first, pixels, 0, lattice.h.taps, kBlockPixels,
-              scratch.rows);
-      PixelWalk walk(lattice, first);
-      for (int64_t m = 0; m < pixels; ++m, walk.Next()) {
-        pixel_kernel(scratch.rows + m, kBlockPixels, lattice.taps(), channels, packed, bias,
-                     activation, DestinationPixel(lattice, walk, dst));
+    const DepthwiseBlock block(conv, index);
+    const TapLattice& lattice = block.lattice();
+    const int64_t rows = lattice.dst.n * lattice.h.count, width = lattice.w.count;
+    if (rows * width == 0) continue;
+    const int64_t task_rows = std::max<int64_t>(1, kTaskElements / (width * channels));
+    const int64_t tasks = CeilDiv(rows, task_rows);
+    ParallelFor(workspace.threads(), tasks, [&](int64_t task, int thread) {
+      std::byte* const memory = workspace.thread<std::byte>(thread);
+      block.Prepare(memory);
+      const int64_t end = std::min(rows, (task + 1) * task_rows);
+      for (int64_t row = task * task_rows; row < end; ++row) {
+        const PixelWalk walk(lattice, row * width);
+        block.RunRow(src, packed, bias, activation, row * width, width,
+                     DestinationPixel(lattice, walk, dst), lattice.w.step * channels, memory);
       }
     });
     packed += lattice.taps() * channels;
   }
 }
 
-void DepthwiseBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy,
-                              float* dweight, const Workspace& workspace) {
-  const auto outer_kernel = NINC_DISPATCH(conv.target, DepthwiseOuter);
-  const TapLattice lattice = DepthwiseLattice(conv, 0);
-  const int64_t channels = conv.problem.input.c, taps = lattice.taps(), pixels = lattice.rows();
-  if (pixels == 0) {
-    std::fill_n(dweight, conv.problem.weight_size(), 0.0f);
-    return;
-  }
-  const int64_t blocks = CeilDiv(channels, kChannelBlock);
-  ParallelFor(workspace.threads(), blocks, [&](int64_t task, int thread) {
-    Carver carver(workspace.thread(thread));
-    const auto [rows, zeros, sums] = DepthwiseScratch(conv, carver);
-    std::fill_n(zeros, channels, 0.0f);
-    const int64_t channel0 = task * kChannelBlock;
-    const int64_t count = std::min(kChannelBlock, channels - channel0);
-    for (int64_t first = 0; first < pixels && !IsCancelled(); first += kBlockPixels) {
-      const int64_t block = std::min(kBlockPixels, pixels - first);
-      TapRows(lattice, x, zeros, 0, first, block, 0, lattice.h.taps, kBlockPixels, rows);
-      for (int64_t t = 0; t < taps; ++t) {
-        outer_kernel(rows + t * kBlockPixels, block, channel0, count, dy + first * channels,
-                     channels, first == 0, sums + t * kChannelBlock);
-      }
-    }
-    for (int64_t c = 0; c < count; ++c) {
-      for (int64_t t = 0; t < taps; ++t) {
-        dweight[(channel0 + c) * taps + t] = sums[t * kChannelBlock + c];
-      }
-    }
-  });
-}
-
 }  // namespace ninc::cpu
-#endif  // HWY_ONCE
