@@ -21,9 +21,9 @@ OUTPUT_TOLERANCE = {peers.FLOAT32: 1e-3, peers.BF16: 5e-2}
 # Of the loss, before and after one step.
 LOSS_TOLERANCE = {peers.FLOAT32: 1e-3, peers.BF16: 2e-2}
 # Of the norm of what a step changes in one parameter. A rounding error that moves one ReLU or one
-# maximum across its kink changes a gradient by about a thousandth; bf16's gradients are looser by
-# far, and their losses are checked alone.
-UPDATE_TOLERANCE = 2e-2
+# maximum across its kink changes a gradient by about a thousandth, by a hundredth where maps are as
+# small as a MobileNet's last. bf16's gradients are looser by far, and its losses are checked alone.
+UPDATE_TOLERANCE = 5e-2
 # Large enough that an update is not lost in its weight's own rounding.
 CHECK_RATE = 0.05
 
@@ -68,8 +68,7 @@ def compare_outputs(name: str, engines: Mapping[str, peers.Inference]) -> dict[s
 def compare_training(name: str, engines: Mapping[str, object]) -> dict[str, Difference]:
     """Two losses and the first update of engines' `Training`, all fresh, an engine.
 
-    Built `without_dropout`, for which each engine draws its own numbers, at CHECK_RATE and without
-    weight decay.
+    Built of a `steady` network at CHECK_RATE and without weight decay.
     """
     before = engines[peers.NINC].parameters()
     results = {}
@@ -93,14 +92,27 @@ def compare_training(name: str, engines: Mapping[str, object]) -> dict[str, Diff
     return _checked(name, engines, differences)
 
 
-def without_dropout(network: ninc.Network) -> ninc.Network:
-    """A copy whose dropout layers let everything through."""
+def steady(network: ninc.Network) -> ninc.Network:
+    """A copy whose gradients can be compared.
+
+    Its dropout lets everything through: each engine would draw its own numbers. Its batch norms add
+    1. With 0, of an untrained network, most outputs are close to ReLU's kink, where rounding moves
+    them across; and a scale in front of a depthwise convolution gets no gradient but rounding
+    errors, since the next batch norm takes it out again.
+    """
 
     def open_dropout(node):
         if node["op"] == "Dropout":
             node["p"] = 0.0
 
-    return copy_of(network, open_dropout)
+    copy = copy_of(network, open_dropout)
+    weights = copy.state_dict()
+    for node in copy.graph:
+        if node.operation == "BatchNorm2d":
+            shift = f"{node.name}.bias"
+            weights[shift] = np.ones_like(weights[shift])
+    copy.load_state_dict(weights)
+    return copy
 
 
 def _relative(difference: np.ndarray, expected: np.ndarray) -> float:

@@ -155,7 +155,7 @@ def _training(row, chosen, threads, progress):
             network, x, labels, threads, rate, weight_decay, **engine.variant
         )
 
-    checked = training(agreement.without_dropout(network), agreement.CHECK_RATE, 0.0)
+    checked = training(agreement.steady(network), agreement.CHECK_RATE, 0.0)
     engines, left_out = _present(chosen, checked, progress)
     described = _described(engines, agreement.compare_training(row.name, engines))
     present = [engine for engine in chosen if engine.name in engines]

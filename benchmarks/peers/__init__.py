@@ -6,6 +6,8 @@ An engine is a module of this package and the words that choose one of its varia
     load(path, x, threads, **variant)          -> Inference
     Training(network, x, labels, threads, rate, weight_decay, **variant)      where it can train
 
+and raises ninc.ModelError for a network with a layer that the engine does not have.
+
 Saving and loading are two steps so that a process that measures memory holds one engine and
 nothing of those that made its file.
 """

@@ -26,15 +26,21 @@ def pictures(rng, count=2):
     return rng.standard_normal((count, 3, 30, 23), np.float32)
 
 
-def test_copy_shares_no_weights_and_dropout_can_be_opened(rng):
+def test_a_steady_copy_shares_no_weights_and_has_no_dropout(rng):
     network = small_network()
     x = pictures(rng)
-    other = agreement.without_dropout(network)
+    other = agreement.steady(network)
     np.testing.assert_array_equal(other(x), network(x))
     assert other.graph["drop1"].attributes["p"] == 0.0
     assert network.graph["drop1"].attributes["p"] == 0.5
     other.load_state_dict({name: 2 * value for name, value in other.state_dict().items()})
     assert np.abs(other(x) - network(x)).max() > 0
+    normed = small_network(batch_norm=True)
+    shifts = [
+        agreement.steady(normed).state_dict()["bn_conv1.bias"],
+        normed.state_dict()["bn_conv1.bias"],
+    ]
+    assert [set(shift) for shift in shifts] == [{1.0}, {0.0}]
 
 
 def small_graph():
@@ -89,8 +95,9 @@ def test_an_engine_trains_as_ninc_does(rng):
     x, labels = pictures(rng, 4), np.array([0, 1, 2, 3])
     graph = small_graph()
     graph.set_output("linear1")  # without softmax
+    network = agreement.steady(graph)
     built = {
-        engine.name: engine.module().Training(graph, x, labels, 1, 0.05, 0.0, **engine.variant)
+        engine.name: engine.module().Training(network, x, labels, 1, 0.05, 0.0, **engine.variant)
         for engine in peers.TRAINING[:3]
     }
     found = agreement.compare_training("row", built)
