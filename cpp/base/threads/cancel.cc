@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/threads/float_mode.h"
+#include "ninc/timeline.h"
 
 namespace ninc {
 namespace {
@@ -59,6 +60,7 @@ bool IsCancelled() {
       // It runs the host program's code, which may call us again.
       const ScopedHostFloatMode mode;
       const CancellationScope none(nullptr);
+      const TimelineScope unrecorded(nullptr);
       asked->Poll();
     }
     next_poll = Now() + kBetweenPolls;
