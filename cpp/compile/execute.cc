@@ -26,12 +26,6 @@ Kernel PackingKernel(const step::PackWeights& step, const Packing& packing) {
   }};
 }
 
-Status ExecuteOne(const Kernel& kernel, const Run& run) {
-  NINC_RETURN_IF_ERROR(kernel.run(run));
-  // After each kernel, since the last one may have been cut short as well.
-  return IsCancelled() ? Cancelled() : Status();
-}
-
 // Without times.
 void AddSteps(std::span<const Kernel> kernels, Timeline* timeline) {
   for (const Kernel& kernel : kernels) {
@@ -54,8 +48,9 @@ Status ExecuteRecorded(std::span<const Kernel> kernels, const Run& run, Timeline
     Status status;
     {
       const RecordStep record(&(*timeline)[next++]);
-      status = ExecuteOne(kernel, run);
+      status = kernel.run(run);
     }
+    if (status.ok() && IsCancelled()) status = Cancelled();
     if (!status.ok()) {
       timeline->resize(next);
       return status;
@@ -129,7 +124,11 @@ WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels) {
 Status Execute(std::span<const Kernel> kernels, const Run& run) {
   Timeline* const timeline = CurrentTimeline();
   if (timeline != nullptr) return ExecuteRecorded(kernels, run, timeline);
-  for (const Kernel& kernel : kernels) NINC_RETURN_IF_ERROR(ExecuteOne(kernel, run));
+  for (const Kernel& kernel : kernels) {
+    NINC_RETURN_IF_ERROR(kernel.run(run));
+    // After each kernel, since the last one may have been cut short as well.
+    if (IsCancelled()) return Cancelled();
+  }
   return {};
 }
 

@@ -30,6 +30,18 @@ int64_t Now() {
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+void Poll() {
+  Cancellation* const asked = current;
+  {
+    // It runs the host program's code, which may call us again.
+    const ScopedHostFloatMode mode;
+    const CancellationScope none(nullptr);
+    const TimelineScope unrecorded(nullptr);
+    asked->Poll();
+  }
+  next_poll = Now() + kBetweenPolls;
+}
+
 }  // namespace
 
 Cancellation::~Cancellation() = default;
@@ -54,17 +66,7 @@ Cancellation* CurrentCancellation() { return current; }
 
 bool IsCancelled() {
   if (current == nullptr) return false;
-  if (polls && Now() >= next_poll) {
-    Cancellation* const asked = current;
-    {
-      // It runs the host program's code, which may call us again.
-      const ScopedHostFloatMode mode;
-      const CancellationScope none(nullptr);
-      const TimelineScope unrecorded(nullptr);
-      asked->Poll();
-    }
-    next_poll = Now() + kBetweenPolls;
-  }
+  if (polls && Now() >= next_poll) Poll();
   return current->cancelled();
 }
 

@@ -229,20 +229,10 @@ Pool* ThePool() {
   return pool;
 }
 
-void RunTasks(int threads, int64_t tasks, const Body& body) {
-  const int useful = static_cast<int>(std::min<int64_t>(std::min(threads, kMaxThreads), tasks));
-  // A nested call runs inline: its caller's siblings are busy with the outer tasks.
-  if (useful <= 1 || inside_region) return RunInline(tasks, body);
-  Pool* const pool = ThePool();
-  inside_region = true;
-  if (pool == nullptr || !pool->TryRun(useful, tasks, body)) RunInline(tasks, body);
-  inside_region = false;
-}
-
 // With the times of each thread's first and last task.
 void RunRecorded(int threads, int64_t tasks, const Body& body, TimelineStep* step) {
-  RecordLoop loop(step, std::clamp(threads, 1, kMaxThreads));
-  RunTasks(threads, tasks, [&](int64_t task, int thread) {
+  RecordLoop loop(step, std::clamp(threads, 1, kMaxThreads));  // loops begun now are not recorded
+  ParallelFor(threads, tasks, [&](int64_t task, int thread) {
     loop.TaskBegins(thread);
     body(task, thread);
     loop.TaskEnds(thread);
@@ -256,7 +246,13 @@ void ForgetPool() { the_pool.store(nullptr, std::memory_order_relaxed); }
 void ParallelFor(int threads, int64_t tasks, Body body) {
   TimelineStep* const step = CurrentStep();
   if (step != nullptr) return RunRecorded(threads, tasks, body, step);
-  RunTasks(threads, tasks, body);
+  const int useful = static_cast<int>(std::min<int64_t>(std::min(threads, kMaxThreads), tasks));
+  // A nested call runs inline: its caller's siblings are busy with the outer tasks.
+  if (useful <= 1 || inside_region) return RunInline(tasks, body);
+  Pool* const pool = ThePool();
+  inside_region = true;
+  if (pool == nullptr || !pool->TryRun(useful, tasks, body)) RunInline(tasks, body);
+  inside_region = false;
 }
 
 }  // namespace ninc
