@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeline",
         metavar="FILE",
-        help="write when each step of one more run began and ended and what each thread did "
+        help="write when each step of a further run began and ended and what each thread did "
         "meanwhile, for https://ui.perfetto.dev",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
