@@ -18,4 +18,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   ninc::python::DefineModel(module);
   ninc::python::DefineDeviceArrays(module);
   ninc::python::DefineTrainer(module);
+  ninc::python::DefineTimeline(module);
 }

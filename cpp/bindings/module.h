@@ -14,5 +14,6 @@ void DefineGraphs(pybind11::module_& module);        // graph_binding.cc
 void DefineModel(pybind11::module_& module);         // model_binding.cc
 void DefineDeviceArrays(pybind11::module_& module);  // device_arrays.cc
 void DefineTrainer(pybind11::module_& module);       // trainer_binding.cc
+void DefineTimeline(pybind11::module_& module);      // timeline_binding.cc
 
 }  // namespace ninc::python

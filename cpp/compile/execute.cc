@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/threads/cancel.h"
+#include "base/threads/timeline.h"
 
 namespace ninc {
 namespace {
@@ -23,6 +24,39 @@ Kernel PackingKernel(const step::PackWeights& step, const Packing& packing) {
   return {[step, make = packing.make](const Run& run) {
     return make(run.stream(), run.In(step.weight), nullptr, run.Out(step.packed), run.threads());
   }};
+}
+
+// Without times.
+void AddSteps(std::span<const Kernel> kernels, Timeline* timeline) {
+  for (const Kernel& kernel : kernels) {
+    TimelineStep& step = timeline->emplace_back();
+    step.kind = kernel.kind;
+    step.layers = kernel.layers;
+    step.flops = kernel.Flops();
+    for (const ConvolutionChoice& choice : kernel.convolutions) {
+      step.algorithms.push_back(choice.algorithm);
+    }
+  }
+}
+
+// All steps are there before the first one runs, so that nothing of the recording but two looks at
+// the clock lies between one and the next. Those that an error leaves out are taken away again.
+Status ExecuteRecorded(std::span<const Kernel> kernels, const Run& run, Timeline* timeline) {
+  size_t next = timeline->size();
+  AddSteps(kernels, timeline);
+  for (const Kernel& kernel : kernels) {
+    Status status;
+    {
+      const RecordStep record(&(*timeline)[next++]);
+      status = kernel.run(run);
+    }
+    if (status.ok() && IsCancelled()) status = Cancelled();
+    if (!status.ok()) {
+      timeline->resize(next);
+      return status;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -74,6 +108,10 @@ Result<std::vector<Kernel>> CompileSteps(const Backend& backend, const Graph& gr
     }
     kernels[i] = PackingKernel(*pack, packings[pack->packed]);
   }
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    kernels[i].kind = std::visit([](const auto& op) { return op.summary().name; }, steps[i].op);
+    for (const NodeId node : steps[i].nodes) kernels[i].layers.push_back(graph.node(node).name);
+  }
   return kernels;
 }
 
@@ -84,6 +122,8 @@ WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels) {
 }
 
 Status Execute(std::span<const Kernel> kernels, const Run& run) {
+  Timeline* const timeline = CurrentTimeline();
+  if (timeline != nullptr) return ExecuteRecorded(kernels, run, timeline);
   for (const Kernel& kernel : kernels) {
     NINC_RETURN_IF_ERROR(kernel.run(run));
     // After each kernel, since the last one may have been cut short as well.

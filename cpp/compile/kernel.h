@@ -118,6 +118,9 @@ struct Kernel {
 
   double Flops() const;  // of its convolutions
 
+  // What its step is called, and the layers that the step computes; of a step by itself nothing.
+  std::string kind;
+  std::vector<std::string> layers;
   std::function<Status(const Run&)> run;
   WorkspaceSize scratch;
   std::vector<Packing> packings;  // of the packed weights it reads, in order

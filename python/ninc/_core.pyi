@@ -1,6 +1,6 @@
 # What type checkers know of the core, which cpp/bindings/ makes. `make types` holds it to the
 # module: its names, their arguments and defaults, and the classes of what they give.
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
@@ -306,3 +306,27 @@ class Trainer:
     def set_averages(self, values: dict[str, _Array]) -> None: ...
     def swap_averages(self) -> None: ...
     def describe(self) -> str: ...
+
+# ---- Timelines -----------------------------------------------------------------------------------
+
+# Times are nanoseconds of one clock.
+class _Loop(TypedDict):
+    begin: int
+    end: int
+    work: list[tuple[int, int, int, int]]  # thread, tasks, begin, end
+
+class _TimelineStep(TypedDict):
+    kind: str
+    layers: list[str]
+    flops: float
+    algorithms: list[str]
+    begin: int
+    end: int
+    loops: list[_Loop]
+
+class _Timeline(TypedDict):
+    begin: int
+    end: int
+    steps: list[_TimelineStep]
+
+def record_timeline(work: Callable[[], object]) -> _Timeline: ...

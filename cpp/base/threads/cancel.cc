@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/threads/float_mode.h"
+#include "ninc/timeline.h"
 
 namespace ninc {
 namespace {
@@ -27,6 +28,18 @@ int64_t Now() {
   timespec now = {};
   clock_gettime(kClock, &now);
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+void Poll() {
+  Cancellation* const asked = current;
+  {
+    // It runs the host program's code, which may call us again.
+    const ScopedHostFloatMode mode;
+    const CancellationScope none(nullptr);
+    const TimelineScope unrecorded(nullptr);
+    asked->Poll();
+  }
+  next_poll = Now() + kBetweenPolls;
 }
 
 }  // namespace
@@ -53,16 +66,7 @@ Cancellation* CurrentCancellation() { return current; }
 
 bool IsCancelled() {
   if (current == nullptr) return false;
-  if (polls && Now() >= next_poll) {
-    Cancellation* const asked = current;
-    {
-      // It runs the host program's code, which may call us again.
-      const ScopedHostFloatMode mode;
-      const CancellationScope none(nullptr);
-      asked->Poll();
-    }
-    next_poll = Now() + kBetweenPolls;
-  }
+  if (polls && Now() >= next_poll) Poll();
   return current->cancelled();
 }
 

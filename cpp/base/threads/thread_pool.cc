@@ -10,6 +10,7 @@
 
 #include "base/threads/cancel.h"
 #include "base/threads/float_mode.h"
+#include "base/threads/timeline.h"
 #include "base/platform.h"
 #include "base/processors.h"
 
@@ -228,11 +229,23 @@ Pool* ThePool() {
   return pool;
 }
 
+// With the times of each thread's first and last task.
+void RunRecorded(int threads, int64_t tasks, const Body& body, TimelineStep* step) {
+  RecordLoop loop(step, std::clamp(threads, 1, kMaxThreads));  // loops begun now are not recorded
+  ParallelFor(threads, tasks, [&](int64_t task, int thread) {
+    loop.TaskBegins(thread);
+    body(task, thread);
+    loop.TaskEnds(thread);
+  });
+}
+
 }  // namespace
 
 void ForgetPool() { the_pool.store(nullptr, std::memory_order_relaxed); }
 
 void ParallelFor(int threads, int64_t tasks, Body body) {
+  TimelineStep* const step = CurrentStep();
+  if (step != nullptr) return RunRecorded(threads, tasks, body, step);
   const int useful = static_cast<int>(std::min<int64_t>(std::min(threads, kMaxThreads), tasks));
   // A nested call runs inline: its caller's siblings are busy with the outer tasks.
   if (useful <= 1 || inside_region) return RunInline(tasks, body);

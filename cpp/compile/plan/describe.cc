@@ -67,18 +67,18 @@ std::string AlgorithmsOf(const Kernel& kernel) {
 Row<kStepColumns> StepRow(const Plan::Impl& plan, size_t index) {
   const Step& step = plan.program.steps[index];
   const StepSummary summary = std::visit([](const auto& op) { return op.summary(); }, step.op);
+  const Kernel& kernel = plan.kernels[index];
   std::string layers;
-  for (NodeId node : step.nodes)
-    layers += (layers.empty() ? "" : ", ") + plan.graph->node(node).name;
+  for (const std::string& layer : kernel.layers) layers += (layers.empty() ? "" : ", ") + layer;
   // Packed weights have no shape, only bytes.
   const bool bytes_alone = std::holds_alternative<step::PackWeights>(step.op);
   size_t packed_bytes = 0;
   const std::vector<ValueId> packed = PackedWeightsOf(step.op);
   for (const ValueId value : packed) packed_bytes += plan.program.values[value].bytes;
-  const double flops = plan.kernels[index].Flops();
-  return {summary.name,
+  const double flops = kernel.Flops();
+  return {kernel.kind,
           layers,
-          AlgorithmsOf(plan.kernels[index]),
+          AlgorithmsOf(kernel),
           !summary.shape.empty() || bytes_alone
               ? summary.shape
               : plan.program.values[summary.result].shape.ToString(),

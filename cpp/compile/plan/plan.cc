@@ -18,13 +18,14 @@ namespace ninc {
 
 namespace {
 
-// An estimate: the function that a kernel runs holds a copy of its step, and its texts are so short
-// that they need no memory of their own.
+// An estimate: the function that a kernel runs holds a copy of its step, and most of its texts are
+// so short that they need no memory of their own.
 size_t BytesOf(const std::vector<Kernel>& kernels) {
   constexpr size_t kCandidates = 3;  // of a choice
   size_t bytes = 0;
   for (const Kernel& kernel : kernels) {
     bytes += sizeof(Kernel) + sizeof(Step) + kernel.packings.size() * 2 * sizeof(Packing) +
+             kernel.kind.size() + kernel.layers.size() * sizeof(std::string) +
              kernel.convolutions.size() *
                  (sizeof(ConvolutionChoice) + kCandidates * sizeof(Conv2dEstimate));
   }
