@@ -212,6 +212,24 @@ inline std::vector<Network> Networks() {
         {"name": "b", "op": "Conv2d", "inputs": ["relu"], "in_channels": 4, "out_channels": 5},
         {"name": "sum", "op": "Add", "inputs": ["a", "b"]},
         {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["sum"]})"},
+      // Depthwise convolutions with 1×1 ones behind them, as in MobileNets: without a batch norm
+      // and with them, with a residual sum, which reads what lies in front, and with a pool.
+      {"separable", {3, 11, 10, 3}, R"(
+        {"name": "x", "op": "Input", "channels": 3},
+        {"name": "conv", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 9},
+        {"name": "dw1", "op": "Conv2d", "inputs": ["conv"], "in_channels": 9, "out_channels": 9,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1], "groups": 9},
+        {"name": "relu1", "op": "Relu6", "inputs": ["dw1"]},
+        {"name": "pw1", "op": "Conv2d", "inputs": ["relu1"], "in_channels": 9, "out_channels": 9},
+        {"name": "sum", "op": "Add", "inputs": ["pw1", "conv"]},
+        {"name": "dw2", "op": "Conv2d", "inputs": ["sum"], "in_channels": 9, "out_channels": 9,
+         "kernel_size": [5, 5], "stride": [2, 2], "padding": [2, 2, 2, 2], "groups": 9,
+         "bias": false},
+        {"name": "bn2", "op": "BatchNorm2d", "inputs": ["dw2"], "channels": 9},
+        {"name": "relu2", "op": "Relu", "inputs": ["bn2"]},
+        {"name": "pw2", "op": "Conv2d", "inputs": ["relu2"], "in_channels": 9, "out_channels": 6},
+        {"name": "bn3", "op": "BatchNorm2d", "inputs": ["pw2"], "channels": 6},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["bn3"]})"},
   };
 }
 

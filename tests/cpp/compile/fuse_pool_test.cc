@@ -24,7 +24,7 @@ Program Compile(const Model& model, const Shape& input, bool fuse) {
   Program program = Lower(model.graph(), input, options).value();
   EXPECT_TRUE(AppendLossAndBackward(options, &program).ok());
   if (fuse) FuseTrainingPools(cpu, &program);
-  FuseMlpConvs(&program);
+  FuseMlpConvs(cpu, &program);
   FuseGradients(&program);
   return program;
 }

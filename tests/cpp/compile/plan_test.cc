@@ -140,6 +140,19 @@ TEST(Plan, FusesWhatNobodyElseReads) {
   EXPECT_EQ(to_conv1->impl().program.steps.size(), 4u);  // from nchw, bn0, conv1, to nchw
 }
 
+TEST(Plan, FusesSeparableConvolutions) {
+  const Network network = Networks().back();
+  const auto plan = RandomModel(network)->PlanFor(network.input, {}).value();
+  EXPECT_EQ(CountSteps<step::MlpConv>(*plan), 2);  // dw1 and pw1; dw2, pw2 and the pool
+  EXPECT_EQ(CountSteps<step::Conv2d>(*plan), 1);
+  for (const char* layer : {"dw1", "dw2"}) {
+    // Asked for alone, it is a step of its own.
+    const NodeId node = RandomModel(network)->graph().Find(layer).value();
+    const auto to_layer = RandomModel(network)->PlanFor(network.input, {.output = node}).value();
+    EXPECT_NE(to_layer->Describe().find("depthwise"), std::string::npos) << layer;
+  }
+}
+
 TEST(Plan, TrainsWithoutGradientsOfTheInput) {
   const Network network = Networks()[0];
   const auto plan = RandomModel(network)->PlanFor(network.input, {Mode::kTraining}).value();
