@@ -4,11 +4,11 @@
 // after another multiplies all frequencies and transforms the products back, bias and activation
 // included. The block is as large as leaves its frequencies and a slice's products in L2, but at
 // least kFewestTiles: weights stream through once a block, and they are n²/r² times those of a
-// direct convolution. Few blocks (batch 1) are shared out by slices too; a thread transforms a
-// block once for all the slices it takes (a block transformed once for all threads, in shared
-// memory, lost 5 % of NIN-CIFAR: half of it was then in the other core's cache). An output is one
-// sum over channels in one order whatever the blocks, so its bits depend on neither them nor the
-// threads.
+// direct convolution. Few blocks (batch 1) are cut into smaller ones where weights are near, and
+// shared out by slices too; a thread transforms a block once for all the slices it takes (a block
+// transformed once for all threads, in shared memory, lost 5 % of NIN-CIFAR: half of it was then in
+// the other core's cache). An output is one sum over channels in one order whatever the blocks, so
+// its bits depend on neither them nor the threads.
 #include "cpu/conv2d/winograd/winograd.h"
 
 #include <algorithm>
@@ -30,6 +30,8 @@ using BlockSizes = WinogradBlockSizes;
 // third-level cache; more than kMostTiles gain nothing.
 constexpr int64_t kFewestTiles = 16;
 constexpr int64_t kMostTiles = 64;
+// Where a small map is cut up for the threads: two each even out what one of them takes longer.
+constexpr int64_t kTasksPerThread = 2;
 
 // The scratch memory of one thread.
 struct WinogradScratch {
@@ -167,6 +169,17 @@ void RunFewSlice(Target target, const TileGrid& grid, const Slices& slices, cons
   }
 }
 
+// How many blocks the tiles are cut into: as few as hold them, but where these and the slices are
+// too few for all threads, as many as that takes, of one register tile at least. Weights that
+// stream from far away are read once for each block, so there slices alone are shared out.
+int64_t BlocksFor(const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
+                  int threads) {
+  const int64_t blocks = CeilDiv(grid.count(), sizes.tiles);
+  if (sizes.far) return blocks;
+  const int64_t wanted = CeilDiv(kTasksPerThread * threads, slices.count());
+  return std::max(blocks, std::min(wanted, grid.count() / slices.panels().shape().rows));
+}
+
 // A block's pixels are transformed: one slice of its outputs.
 void RunSlice(Target target, const TileGrid& grid, const Slices& slices, const BlockSizes& sizes,
               int64_t slice, int64_t count, const float* packed, const float* bias,
@@ -224,7 +237,7 @@ void WinogradRun(const Conv2dPass& conv, const float* src, const float* packed, 
   const TileGrid grid(conv.problem, conv.pass, conv.winograd);
   const Slices slices(grid.dst.c, Products(target).shape);
   const BlockSizes sizes(grid, slices, kMostTiles);
-  const int64_t blocks = CeilDiv(grid.count(), sizes.tiles);
+  const int64_t blocks = BlocksFor(grid, slices, sizes, workspace.threads());
   const int64_t tile_pixels = grid.shape.outputs() * grid.shape.outputs();
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits =
