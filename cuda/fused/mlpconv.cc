@@ -164,7 +164,7 @@ Result<Pooling> TailOf(const MlpConvProblem& p) {
 // y = tail(activation_L(conv_L(... activation_1(conv_1(x)))))
 Compiled Compile(const step::MlpConv& step, const CompileContext&) {
   const MlpConvProblem& p = step.problem;
-  // A depthwise convolution has a kernel of its own, which no chain has as a part.
+  // No chain's kernel computes a depthwise convolution, which stays a step of its own.
   if (p.layers[0].groups != 1) return std::optional<Kernel>();
   for (const Conv2dProblem& layer : p.layers) NINC_RETURN_IF_ERROR(CheckSize(layer));
   const bool empty = p.layers[0].output().size() == 0;

@@ -37,9 +37,9 @@ void CountForwardSteps(Program* program);
 void FuseTrainingPools(const Backend& backend, Program* program);
 
 // A convolution, the 1×1 convolutions that follow it and, where nobody else reads their output, the
-// pool that follows those become one step::MlpConv, for which every backend has a kernel. The first
-// may be depthwise where 1×1 convolutions follow it and the backend has a kernel for that. Results
-// stay the same to the bit.
+// pool that follows those become one step::MlpConv. Every backend has a kernel for chains whose
+// convolutions have one group; a depthwise one begins a chain where 1×1 convolutions follow it and
+// the backend has a kernel for both. Results stay the same to the bit.
 void FuseMlpConvs(const Backend& backend, Program* program);
 
 // The gradient of an activation goes into the data gradient that it masks, a bias's into the weight

@@ -188,7 +188,7 @@ void MlpConvChain::RunPixels(int64_t first, int64_t count, const float* x,
     scratch.pixels[m] = first + m;
     scratch.outputs[m] = to.Row(m, first + m);
   }
-  if (depthwise_) {
+  if (depthwise_) {  // whose pixels lie side by side in a map as in scratch memory
     depthwise_->Run(x, layers[0].packed, layers[0].bias, problem_.activations[0], first, count,
                     scratch.outputs[0], scratch.first);
   } else {

@@ -1,5 +1,6 @@
-// How work is cut: by fixed sizes and the shape alone, never by the number of threads, so that
-// results have the same bits on one thread and on fifty.
+// How work is cut: by fixed sizes and the shape alone, so that results have the same bits on one
+// thread and on fifty. The number of threads may count only where each output stays one whole sum
+// whatever is cut.
 #pragma once
 
 #include <algorithm>

@@ -34,6 +34,7 @@ LARGEST_SEED = 2**64 - 1
 
 _MOST_NAMES = 8  # a message shows so many of a list
 _MOST_COMPARED = 10_000  # names among which one like a wrong one is looked for
+_LONGEST_COMPARED = 200  # characters of such a name
 
 
 def integer(where: str, name: str, value: int, lowest: int = 1, highest: int = LARGEST) -> int:
@@ -289,7 +290,8 @@ def likeness(name: str, names: Iterable[str]) -> str:
     """ "; did you mean 'a', 'b'?" of names like a wrong one, for a message; "" where none are."""
     import difflib
 
-    near = difflib.get_close_matches(name, itertools.islice(names, _MOST_COMPARED), 3)
+    some = [one for one in itertools.islice(names, _MOST_COMPARED) if len(one) <= _LONGEST_COMPARED]
+    near = difflib.get_close_matches(name[:_LONGEST_COMPARED], some, 3)
     return f"; did you mean {quoted(near)}?" if near else ""
 
 

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import errno
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,8 @@ def load_network(path: str) -> Network:
         if kind is None:
             raise
         raise ModelError(
-            f"{path}: is {kind}, of which `ninc convert {path} OUT.safetensors` makes a model file"
+            f"{path}: seems to be {kind}; `ninc convert {shlex.quote(path)} OUT.safetensors` makes "
+            "a model file of such a network"
         ) from error
 
 

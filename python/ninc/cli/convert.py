@@ -38,7 +38,7 @@ from .._base.files import check_none_of, check_writable, reading, user_path
 from ..errors import ArgumentError, FileError, ModelError, Remark
 from ..formats.foreign import begins_as_onnx, begins_as_safetensors, kind_of
 from ..formats.names import SET_PREPROCESSING
-from .picture_options import add_description, describe, describes_pictures
+from .picture_options import add_description, classes_of, describe, describes_pictures
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -75,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "taken by a network that was trained on blue, green, red",
     )
     parser.add_argument(
+        "--outputs",
+        nargs="+",
+        metavar="NAME",
+        help="with onnx: the values, or the nodes that give them, which the network is to end in",
+    )
+    parser.add_argument(
         "--dtype",
         choices=("float32", "float16", "bfloat16"),
         help="with OUT in safetensors: how weights are stored (default: float32)",
@@ -88,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         known = ", ".join(WRITERS)
         raise ArgumentError(f"{args.target}: the ending says no format that is written: {known}")
     found = format_of(args.source)
-    for option in ("prototxt", "rgb"):
+    for option in ("prototxt", "rgb", "outputs"):
         if getattr(args, option) and option not in found.options:
             args.parser.error(f"--{option} does not go with {found.name}, which {args.source} is")
     if args.dtype is not None and ending != ".safetensors":
@@ -97,11 +103,12 @@ def run(args: argparse.Namespace) -> int:
         args.target, filter(None, (args.source, args.prototxt, args.classes)), "what is converted"
     )
     check_writable(args.target)
+    classes = classes_of(args)
     with warnings.catch_warnings():
         if describes_pictures(args):
             warnings.filterwarnings("ignore", f".*{re.escape(SET_PREPROCESSING)}", Remark)
         network = found.read(args)
-    describe(network, args)
+    describe(network, args, classes)
     WRITERS[ending](network, args)
     print(f"{args.target}: {network.num_parameters:,} parameters, from {found.name}")
     return 0
@@ -124,7 +131,7 @@ def format_of(path: str) -> Format:
 
 
 def foreign_format(path: str) -> str | None:
-    """The name of the format, other than ninc's own, of a file; None for none."""
+    """The name of the format, other than ninc's own, that a file seems to have; None for none."""
     try:
         name = format_of(path).name
     except (FileError, ModelError):
@@ -160,7 +167,7 @@ def _is_onnx(head: bytes, size: int) -> bool:
 def _read_onnx(args: argparse.Namespace) -> Network:
     import ninc
 
-    return ninc.load_onnx(args.source)
+    return ninc.load_onnx(args.source, outputs=args.outputs)
 
 
 def _write_safetensors(network: Network, args: argparse.Namespace) -> None:
@@ -174,7 +181,7 @@ def _write_onnx(network: Network, args: argparse.Namespace) -> None:
 # The first whose bytes these can be.
 READERS = (
     Format("safetensors", begins_as_safetensors, _read_safetensors),
-    Format("onnx", _is_onnx, _read_onnx),
+    Format("onnx", _is_onnx, _read_onnx, ("outputs",)),
     Format("caffemodel", _is_caffemodel, _read_caffemodel, ("prototxt", "rgb")),
 )
 WRITERS = {".safetensors": _write_safetensors, ".onnx": _write_onnx}

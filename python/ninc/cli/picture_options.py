@@ -14,16 +14,9 @@ if TYPE_CHECKING:
     from ..network import Network
     from ..preprocess import Preprocessing
 
-# Each option, and the field of `Preprocessing` that it is.
-_FIELDS = {
-    "mean": "mean",
-    "std": "std",
-    "scale": "scale",
-    "size": "size",
-    "resize": "resize",
-    "fit": "fit_mode",
-    "ground": "ground",
-}
+# The options that are fields of `Preprocessing`, as the command line and as the field have them.
+_FIELDS = {name: name for name in ("mean", "std", "scale", "size", "resize", "ground")}
+_FIELDS["fit"] = "fit_mode"
 
 
 def add_framing(group: Any, size: str) -> None:
@@ -62,7 +55,8 @@ def add_description(group: Any) -> None:
         "--mean",
         type=numbers.row,
         metavar="R,G,B",
-        help="mean of the training pictures in units of --scale, a number a channel (default 0)",
+        help="mean of the training pictures in units of --scale, a number a channel; --mean=-1,0,1 "
+        "where the first is below 0 (default 0)",
     )
     group.add_argument(
         "--std",
@@ -87,13 +81,29 @@ def describes_pictures(args: argparse.Namespace) -> bool:
     return any(getattr(args, option) is not None for option in _FIELDS)
 
 
-def describe(network: Network, args: argparse.Namespace) -> None:
+def classes_of(args: argparse.Namespace) -> list[str] | None:
+    """The names in the file of --classes, one a line; None without the option."""
+    if args.classes is None:
+        return None
+    place = user_path(args.classes)
+    try:
+        with reading(place), open(place, encoding="utf-8-sig") as file:
+            names = file.read().rstrip("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"{args.classes}: is no text in UTF-8 ({error.reason})") from None
+    for number, name in enumerate(names, 1):
+        if not name.strip():
+            raise ArgumentError(f"{args.classes}: line {number} has no name of a class")
+    return names
+
+
+def describe(network: Network, args: argparse.Namespace, classes: list[str] | None) -> None:
     """Stores what the options say; what they do not say stays as the network has it."""
     if describes_pictures(args):
         network.preprocessing = _preprocessing(network, args)
-    if args.classes is not None:
+    if classes is not None:
         try:
-            network.classes = _lines(args.classes)
+            network.classes = classes
         except ArgumentError as error:
             raise ArgumentError(f"{args.classes}: {error}") from None
 
@@ -114,13 +124,3 @@ def _preprocessing(network: Network, args: argparse.Namespace) -> Preprocessing:
     count = next(iter(network.core.channels().values())) or len(changes.get("mean", (0.0,) * 3))
     settings = dict(size=None, channels=count, mean=(0.0,) * count, std=(1.0,) * count)
     return Preprocessing(**{**settings, **changes})
-
-
-def _lines(path: str) -> list[str]:
-    """The names in a text file; blank lines at its end are none."""
-    place = user_path(path)
-    try:
-        with reading(place), open(place, encoding="utf-8-sig") as file:
-            return file.read().rstrip().splitlines()
-    except UnicodeDecodeError as error:
-        raise ArgumentError(f"is no text in UTF-8 ({error.reason})") from None

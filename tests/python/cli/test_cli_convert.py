@@ -78,7 +78,8 @@ DESCRIBED_WRONGLY = {
     "--mean 1,2": "preprocessing: 3 channels need as many means and deviations, got 2 and 3",
     "--std 1,0,1": "preprocessing: std and scale must be positive",
     "--classes more": "more: classes: the network has 2 outputs, got 3 names: 'a', 'b', 'c'",
-    "--classes none": "none: classes must be a list of names without control characters, got []",
+    "--classes none": "none: line 1 has no name of a class",
+    "--classes gap": "gap: line 2 has no name of a class",
     "--classes latin": "latin: is no text in UTF-8 (invalid continuation byte)",
     "--classes gone": "gone: cannot read (no such file or directory)",
 }
@@ -88,6 +89,7 @@ DESCRIBED_WRONGLY = {
 def test_descriptions_that_do_not_fit(options, folder, capsys):
     (folder / "more").write_text("a\nb\nc")
     (folder / "none").write_text("\n")
+    (folder / "gap").write_text("a\n \nb")
     (folder / "latin").write_bytes(b"\xe9t\xe9")
     assert ninc_command("convert", "net.caffemodel", "out.safetensors", *options.split()) == 1
     assert capsys.readouterr().err.endswith(f"ninc: {DESCRIBED_WRONGLY[options]}\n")
@@ -95,6 +97,8 @@ def test_descriptions_that_do_not_fit(options, folder, capsys):
 
 
 def test_means_that_are_no_numbers(capsys):
+    printed(capsys, "convert", "net.caffemodel", "o.safetensors", "--mean=-1,0.5,2")
+    assert ninc.load("o.safetensors").preprocessing["mean"] == [-1, 0.5, 2]
     for text in ("a", "1,,2", "1,nan", ""):
         said = usage(capsys, "convert", "net.caffemodel", "o.safetensors", "--mean", text)
         assert "must be numbers with commas between them, such as 0.485,0.456,0.406" in said
@@ -106,8 +110,8 @@ def test_a_command_that_is_given_another_format_names_this_one(command, capsys):
     more = [] if name == "info" else ["picture.png"]
     assert ninc_command(name, *options, "net.caffemodel", *more) == 1
     assert capsys.readouterr().err == (
-        "ninc: net.caffemodel: is caffemodel, of which `ninc convert net.caffemodel "
-        "OUT.safetensors` makes a model file\n"
+        "ninc: net.caffemodel: seems to be caffemodel; `ninc convert net.caffemodel "
+        "OUT.safetensors` makes a model file of such a network\n"
     )
 
 
@@ -169,9 +173,19 @@ def test_an_ending_that_says_no_format(folder, capsys):
 
 
 def test_options_of_another_format(capsys):
-    for option in (["--prototxt", "net.prototxt"], ["--rgb"]):
+    for option in (["--prototxt", "net.prototxt"], ["--rgb"], ["--outputs", "a"]):
         said = usage(capsys, "convert", "net.safetensors", "out.safetensors", *option)
         assert f"{option[0]} does not go with safetensors, which net.safetensors is" in said
+
+
+def test_outputs_of_an_onnx_file(capsys):
+    pytest.importorskip("onnx")
+    from support.formats.onnx_models import small_net as onnx_net
+
+    with open("net.onnx", "wb") as file:
+        file.write(onnx_net(4))
+    printed(capsys, "convert", "net.onnx", "o.safetensors", "--outputs", "/relu/Relu", "y")
+    assert [one.name for one in ninc.load("o.safetensors").graph.outputs] == ["relu_Relu", "y"]
 
 
 def test_what_is_converted_is_not_overwritten(folder, capsys):

@@ -333,13 +333,22 @@ def test_a_message_names_the_outputs_that_can_be_read(op):
         ninc.load_onnx(both.SerializeToString())
 
 
+def test_a_function_that_is_known_as_a_part_of_others_alone():
+    made = with_ends(node("Erf", "l", "e", "end"))
+    with pytest.raises(ninc.ModelError, match=r"part of GELU.*outputs=\['l'\]\)$"):
+        ninc.load_onnx(made.SerializeToString())
+
+
 def test_outputs_that_are_not_there():
     content = with_ends().SerializeToString()
     for outputs, words in (
         (["logits"], "bytes has no value and no node 'logits': its outputs are 'l'"),
         (["frst"], "no node 'frst': its outputs are 'l'; did you mean 'first'?"),
-        (["fc", "l"], "outputs has 'fc' twice"),
-        ([], "outputs needs a name at least"),
+        (["fc", "l"], "outputs must be different values, and 'fc' and 'l' are one"),
+        (["l", "l"], "outputs must be different values, and 'l' and 'l' are one"),
+        ([], "outputs must be 1 to 1,000 names, got 0"),
+        (["l"] * 1001, "outputs must be 1 to 1,000 names, got 1,001"),
+        (["n" * 10_000], "no node 'nnnnnnnnnnnn...nnnnnnnnnnnnn': its outputs are 'l'"),
         ("fc", "outputs must be names of outputs, got 'fc'"),
         ([3], "outputs must be names, got 3"),
         ([""], "outputs must be names, got ''"),
@@ -349,3 +358,21 @@ def test_outputs_that_are_not_there():
         assert words in str(caught.value)
     with pytest.raises(ninc.ArgumentError, match="has no value and no node 'w'"):
         ninc.load_onnx(content, outputs=["w"])  # which is a weight
+
+
+def test_a_node_whose_first_output_is_left_out():
+    made = with_ends()
+    made.graph.node.append(node("Dropout", "l", "- mask", "drop"))
+    made.graph.node[-1].output[:] = ["", "mask"]
+    with pytest.raises(ninc.ModelError, match="its output 2 is used"):
+        ninc.load_onnx(made.SerializeToString(), outputs=["drop"])
+
+
+def test_names_that_are_long_make_no_long_message():
+    made = with_ends(node("Selu", "l", "e", "end"))
+    made.graph.node[4].output[0] = made.graph.node[5].input[0] = "l" * 1_000_000
+    with pytest.raises(ninc.ModelError, match=r"^bytes: .{,200}$"):
+        ninc.load_onnx(made.SerializeToString())
+    made.graph.output[0].name = made.graph.node[5].output[0] = "e" * 1_000_000
+    with pytest.raises(ninc.ArgumentError, match=r"^load_onnx: .{,300}$"):
+        ninc.load_onnx(made.SerializeToString(), outputs=["x" * 1_000_000])

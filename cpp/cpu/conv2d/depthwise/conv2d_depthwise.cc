@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/carver.h"
+#include "base/threads/cancel.h"
 #include "base/threads/thread_pool.h"
 #include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/schedule/blocks.h"
@@ -12,8 +13,8 @@
 namespace ninc::cpu {
 namespace {
 
-// Floats of the destination that a task writes, about.
-constexpr int64_t kTaskElements = 32768;
+// Multiply-adds of a task, about.
+constexpr int64_t kTaskTerms = 300'000;
 
 // The same taps in the other order, where they read the source from its end.
 TapAxis Ascending(TapAxis axis) {
@@ -148,20 +149,22 @@ void DepthwiseRun(const Conv2dPass& conv, const float* src, const float* packed,
     const DepthwiseBlock block(conv, index);
     const TapLattice& lattice = block.lattice();
     const int64_t rows = lattice.dst.n * lattice.h.count, width = lattice.w.count;
-    if (rows * width == 0) continue;
-    const int64_t task_rows = std::max<int64_t>(1, kTaskElements / (width * channels));
+    const int64_t terms = std::max<int64_t>(1, width * channels * lattice.taps());
+    const int64_t task_rows = std::max<int64_t>(1, kTaskTerms / terms);
+    const float* const weights = packed;
+    packed += lattice.taps() * channels;
+    if (width == 0) continue;
     const int64_t tasks = CeilDiv(rows, task_rows);
     ParallelFor(workspace.threads(), tasks, [&](int64_t task, int thread) {
       std::byte* const memory = workspace.thread<std::byte>(thread);
       block.Prepare(memory);
       const int64_t end = std::min(rows, (task + 1) * task_rows);
-      for (int64_t row = task * task_rows; row < end; ++row) {
+      for (int64_t row = task * task_rows; row < end && !IsCancelled(); ++row) {
         const PixelWalk walk(lattice, row * width);
-        block.RunRow(src, packed, bias, activation, row * width, width,
+        block.RunRow(src, weights, bias, activation, row * width, width,
                      DestinationPixel(lattice, walk, dst), lattice.w.step * channels, memory);
       }
     });
-    packed += lattice.taps() * channels;
   }
 }
 

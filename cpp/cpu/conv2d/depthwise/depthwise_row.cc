@@ -1,7 +1,8 @@
-// The register tile: eight pixels of one vector of channels, or four, or one. A column of the
-// picture is loaded once for all of the tile's pixels that read it, and a weight once for all of
-// them, so that of nine multiply-adds an output hardly two loads remain. The sizes and strides that
-// networks have are compiled; any other kernel takes a pixel at a time.
+// The register tile: eight pixels of one vector of channels, or four. A column of the picture is
+// loaded once for all of the tile's pixels that read it, and a weight once for all of them: a tile
+// of a 3×3 kernel takes 39 loads for 72 multiply-adds. The sizes and strides that most networks
+// have are compiled; any other kernel takes a pixel at a time, and so do rows of fewer than four
+// pixels.
 #include "cpu/conv2d/depthwise/depthwise_row.h"
 
 #include <algorithm>
@@ -13,10 +14,6 @@
 
 #include "cpu/simd/dispatch.h"
 #include "cpu/simd/simd-inl.h"
-
-// As NINC_UNROLL, for loops over the columns of a tile, of which there are up to 19.
-#undef NINC_UNROLL_COLUMNS
-#define NINC_UNROLL_COLUMNS _Pragma("GCC unroll 24")
 
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
@@ -32,9 +29,7 @@ class Inside {
   HWY_INLINE const float* Next() {
     const float* const column = next_;
     next_ += channels_;
-    // One address moves on. Left to itself gcc 12 keeps one for each column, and loads a column
-    // for each pixel that reads it.
-    asm("" : "+r"(next_));
+    KeepAddress(next_);
     return column;
   }
 
@@ -55,17 +50,18 @@ class Listed {
   const float* const* next_ = nullptr;
 };
 
-template <int kPixels, class Slice>
-HWY_INLINE void Store(const DepthwiseRow& row, const V (&sums)[kPixels], int64_t c, Slice slice,
-                      float* out) {
-  const bool limited = row.activation != kNoActivation;
-  const V low = hn::Set(D(), row.activation.low), high = hn::Set(D(), row.activation.high);
-  NINC_UNROLL for (int p = 0; p < kPixels; ++p) {
-    slice.Store(limited ? Clamped(sums[p], low, high) : sums[p], out + p * row.out_step + c);
-  }
-}
+// activation(sum), where `limited`; low and high are its limits.
+struct Limits {
+  explicit HWY_INLINE Limits(Activation activation)
+      : limited(activation != kNoActivation),
+        low(hn::Set(D(), activation.low)),
+        high(hn::Set(D(), activation.high)) {}
+  HWY_INLINE V operator()(V sum) const { return limited ? Clamped(sum, low, high) : sum; }
+  bool limited;
+  V low, high;
+};
 
-// One vector of channels of a tile, see there.
+// One vector of channels of a tile: kPixels pixels, of which the first goes to `out`.
 template <int kTaps, int kStep, int kPixels, class Columns, class Slice>
 HWY_INLINE void TileChannels(const DepthwiseRow& row, Columns columns, int64_t c, Slice slice,
                              float* out) {
@@ -89,7 +85,10 @@ HWY_INLINE void TileChannels(const DepthwiseRow& row, Columns columns, int64_t c
       }
     }
   }
-  Store(row, sums, c, slice, out);
+  const Limits limits(row.activation);
+  NINC_UNROLL for (int p = 0; p < kPixels; ++p) {
+    slice.Store(limits(sums[p]), out + p * row.out_step + c);
+  }
 }
 
 // kTaps weights of a kernel row, pixels that are kStep columns apart; `out` is of the first pixel.
@@ -104,18 +103,27 @@ void Tile(const DepthwiseRow& row, Columns columns, float* out) {
   }
 }
 
-// One pixel of any kernel.
+// One pixel of any kernel, several vectors of channels at a time: their sums wait for one another's
+// results less than a single one would for its own.
 void Pixel(const DepthwiseRow& row, Listed columns, float* out) {
-  ForEachSlice<1>(row.channels, [&](int64_t c, auto slice) HWY_ATTR {
-    V sums[1] = {row.bias == nullptr ? hn::Zero(D()) : slice.Load(row.bias + c)};
+  const Limits limits(row.activation);
+  ForEachSlice<4>(row.channels, [&](int64_t c, auto slice) HWY_ATTR {
+    constexpr int kV = decltype(slice)::kVectors;
+    V sums[kV];
+    for (int v = 0; v < kV; ++v) {
+      sums[v] = row.bias == nullptr ? hn::Zero(D()) : slice.Load(row.bias + c, v);
+    }
     for (int64_t a = 0; a < row.rows; ++a) {
       columns.BeginLine(a);
-      for (int64_t b = 0; b < row.taps; ++b) {
-        sums[0] = hn::MulAdd(slice.Load(columns.Next() + c),
-                             slice.Load(row.weights[a] + b * row.channels + c), sums[0]);
+      const float* weights = row.weights[a] + c;
+      for (int64_t b = 0; b < row.taps; ++b, weights += row.channels) {
+        const float* const x = columns.Next() + c;
+        for (int v = 0; v < kV; ++v) {
+          sums[v] = hn::MulAdd(slice.Load(x, v), slice.Load(weights, v), sums[v]);
+        }
       }
     }
-    Store(row, sums, c, slice, out);
+    for (int v = 0; v < kV; ++v) slice.Store(limits(sums[v]), out + c, v);
   });
 }
 

@@ -9,7 +9,8 @@
 namespace ninc::cpu {
 
 // What pixels in one row of the destination are made of. Kernel rows that lie outside of the
-// picture are left out of `lines` and `weights`; columns outside of it read zeros.
+// picture are left out of `lines` and `weights`; columns outside of it read zeros, which an
+// infinite weight makes NaN of.
 struct DepthwiseRow {
   const float* const* lines;    // [rows]: where the picture's row begins that a kernel row reads
   const float* const* weights;  // [rows]: of the kernel row, [taps][channels]

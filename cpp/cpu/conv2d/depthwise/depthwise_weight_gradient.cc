@@ -42,9 +42,6 @@ struct DepthwiseRowGradient {
 }  // namespace ninc::cpu
 #endif
 
-#undef NINC_UNROLL_COLUMNS
-#define NINC_UNROLL_COLUMNS _Pragma("GCC unroll 24")
-
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 namespace {
@@ -61,11 +58,11 @@ HWY_INLINE void AddInside(const DepthwiseRowGradient& row, int64_t line, int64_t
   }
   const int64_t begin = row.first + pixel * kStep;
   NINC_UNROLL for (int a = 0; a < kRows; ++a) {
-    const float* x = row.x + (line + a) * row.line_step + begin * row.channels + c;
+    const float* x = row.x + (line + a) * row.line_step + begin * row.channels;
     NINC_UNROLL_COLUMNS for (int column = 0; column < kColumns; ++column) {
-      const V value = slice.Load(x);
+      const V value = slice.Load(x + c);
       x += row.channels;
-      asm("" : "+r"(x));  // as in depthwise_row.cc
+      KeepAddress(x);
       NINC_UNROLL for (int b = 0; b < kTaps; ++b) {
         const int p = (column - b) / kStep;
         if (column >= b && (column - b) % kStep == 0 && p < kPixels) {
@@ -188,16 +185,19 @@ HWY_AFTER_NAMESPACE();
 namespace ninc::cpu {
 namespace {
 
-// Few enough that their sums take little memory, of at least so many of dy's elements each.
+// Few enough that their sums take little memory, this many floats, and of at least so many
+// multiply-adds each.
 constexpr int64_t kMostTasks = 64;
-constexpr int64_t kTaskElements = 16384;
+constexpr int64_t kMostSums = 1 << 22;
+constexpr int64_t kTaskTerms = 150'000;
 
 // How rows of the batch's pictures are shared out among tasks.
 struct RowTasks {
   explicit RowTasks(const TapLattice& lattice) : rows(lattice.dst.n * lattice.h.count) {
-    const int64_t elements = lattice.w.count * lattice.dst.c;
-    const int64_t least = CeilDiv(kTaskElements, std::max<int64_t>(1, elements));
-    each = std::max(least, CeilDiv(rows, kMostTasks));
+    const int64_t size = std::max<int64_t>(1, lattice.taps() * lattice.dst.c);
+    const int64_t most = std::clamp<int64_t>(kMostSums / size, 1, kMostTasks);
+    const int64_t least = CeilDiv(kTaskTerms, std::max<int64_t>(1, lattice.w.count * size));
+    each = std::max(least, CeilDiv(rows, most));
     count = CeilDiv(rows, each);
   }
   int64_t rows, each, count;

@@ -30,7 +30,8 @@ using BlockSizes = WinogradBlockSizes;
 // third-level cache; more than kMostTiles gain nothing.
 constexpr int64_t kFewestTiles = 16;
 constexpr int64_t kMostTiles = 64;
-// Where a small map is cut up for the threads: two each even out what one of them takes longer.
+// Tasks for each thread where a small map is cut up for them: with two, a thread that is late
+// leaves one of its own to another.
 constexpr int64_t kTasksPerThread = 2;
 
 // The scratch memory of one thread.

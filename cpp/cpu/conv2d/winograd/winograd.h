@@ -36,7 +36,7 @@ struct WinogradBlockSizes {
 std::string WinogradName(Target target, const WinogradShape& shape);  // "winograd F(4×4, 5×5) 8×48"
 
 // Forward and backward data.
-int64_t WinogradRunTiles(const Conv2dPass& conv);  // of a block
+int64_t WinogradRunTiles(const Conv2dPass& conv);  // of a block, at most
 WorkspaceSize WinogradRunWorkspace(const Conv2dPass& conv);
 // Forward:       src = x, dst = y = activation(conv(x) + bias)
 // Backward data: src = dy, dst = dx; no bias, no activation

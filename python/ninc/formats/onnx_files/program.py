@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._base.arguments import likeness, quoted
+from ..._base.arguments import likeness, quoted, shown
 from ...errors import ArgumentError, ModelError
 from ..names import shown_name
 from .files import OnnxFile
@@ -15,7 +15,7 @@ from .tensors import FLOATS, Tensors, type_told
 
 OLDEST_OPSET, NEWEST_OPSET = 7, 28  # of ONNX's own operations: those that were tried
 _MOST_NODES = 100_000
-_MOST_OUTPUTS = 1_000
+MOST_OUTPUTS = 1_000
 
 OWN_DOMAINS = ("", "ai.onnx")
 
@@ -94,10 +94,8 @@ def program_of(
     initializers = _initializers(graph, where)
     titles = [one.name for one in graph.output] if outputs is None else list(outputs)
     problems = [] if titles else ["it has no output"]
-    if len(titles) > _MOST_OUTPUTS:
-        raise ModelError(
-            f"{where}: has {len(titles):,} outputs, at most {_MOST_OUTPUTS:,} are read"
-        )
+    if len(titles) > MOST_OUTPUTS:
+        raise ModelError(f"{where}: has {len(titles):,} outputs, at most {MOST_OUTPUTS:,} are read")
     values = titles if outputs is None else _values_of(titles, file, nodes)
     kept, needed = _leading_to(values, nodes, where)
     fixed = initializers.keys() | bound.keys()
@@ -161,23 +159,29 @@ def _opset(model: Any, where: str) -> int:
     return version
 
 
-def _values_of(names: list[str], file: OnnxFile, nodes: list[Node]) -> list[str]:
+def _values_of(names: Sequence[str], file: OnnxFile, nodes: list[Node]) -> list[str]:
     """The value that each name means: one of the file's, or the first that a node of it gives."""
     graph = file.model.graph
     values = {one.name for one in graph.input}
-    values.update(name for node in nodes for name in node.outputs)
-    given = {node.proto.name: node.outputs[0] for node in reversed(nodes) if node.outputs}
-    found = [name if name in values else given.get(name, "") for name in names]
-    for name, value in zip(names, found):
+    values.update(name for node in nodes for name in node.outputs if name)
+    given = {node.proto.name: next(iter(filter(None, node.outputs)), "") for node in nodes[::-1]}
+    found: dict[str, str] = {}  # value -> the name that it was given by
+    for name in names:
+        value = name if name in values else given.get(name)
         if not value:
+            known = dict.fromkeys(each for node in nodes for each in (node.name, *node.outputs))
             raise ArgumentError(
-                f"load_onnx: {file.where} has no value and no node {name!r}: its outputs are "
-                f"{quoted([one.name for one in graph.output])}"
-                f"{likeness(name, [*values, *given])}"
+                f"load_onnx: {file.where} has no value and no node {shown(name)}: its outputs are "
+                f"{quoted([shown_name(one.name) for one in graph.output])}"
+                f"{likeness(name, filter(None, known))}"
             )
-        if found.count(value) > 1:
-            raise ArgumentError(f"load_onnx: outputs has {name!r} twice")
-    return found
+        if value in found:
+            raise ArgumentError(
+                f"load_onnx: outputs must be different values, and {shown(found[value])} and "
+                f"{shown(name)} are one"
+            )
+        found[value] = name
+    return list(found)
 
 
 def _leading_to(outputs: list[str], nodes: list[Node], where: str) -> tuple[list[Node], set[str]]:

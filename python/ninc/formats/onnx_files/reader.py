@@ -18,7 +18,7 @@ from .build import lacks, network_of
 from .files import OnnxFile, read_onnx
 from .folding import FOLDS
 from .operations import TABLE
-from .program import Program, program_of
+from .program import MOST_OUTPUTS, Program, program_of
 from .simplify import simplified
 from .sizes import Unsupported
 from .steps import AFFINE, Array, Step, live
@@ -73,8 +73,10 @@ def _checked(outputs: Sequence[str] | None) -> list[str] | None:
     for name in names:
         if not isinstance(name, str) or not name:
             raise ArgumentError(f"load_onnx: outputs must be names, got {shown(name)}")
-    if not names:
-        raise ArgumentError("load_onnx: outputs needs a name at least")
+    if not 0 < len(names) <= MOST_OUTPUTS:
+        raise ArgumentError(
+            f"load_onnx: outputs must be 1 to {MOST_OUTPUTS:,} names, got {len(names):,}"
+        )
     return names
 
 
@@ -113,16 +115,20 @@ def _outputs_of(program: Program) -> tuple[list[Step], list[Problem], list[str]]
         # With the wrong axes a walk does not come far.
         reached = (not walk.problems, len(walk.steps))
         if reached > most:
-            best, ends, most = problems, walk.ends(), reached
+            best, ends, most = problems, walk.ends(problems), reached
     return [], best, ends
 
 
 def _advice(file: OnnxFile, bound: Mapping[str, Array], ends: list[str]) -> str:
     """Which outputs would be read, for the message about those that are not; "" for none."""
-    if not 0 < len(ends) <= _MOST_ADVISED:
+    is_short = all(name == shown_name(name) for name in ends)  # a name cut off would be of no use
+    if not (0 < len(ends) <= _MOST_ADVISED and is_short):
         return ""
     with contextlib.suppress(Error):
-        if _outputs_of(program_of(file, bound, ends))[0]:
+        program = program_of(file, bound, ends)
+        found, _, _ = _outputs_of(program)
+        if found:
+            network_of(list(zip(program.titles, found)), file.where)
             return f"; what comes before it is read: load_onnx(path, outputs={ends!r})"
     return ""
 

@@ -48,7 +48,6 @@ class Walk:
         self.letters = letters
         self.steps: list[Step] = []
         self.problems: list[Problem] = []
-        self._stopped: list[Node] = []  # nodes that the problems are of
         self._values: dict[str, Value] = dict(program.constants)
         self._unknowns = 0
         # Numbers that may still be compared to find functions of several nodes.
@@ -87,12 +86,16 @@ class Walk:
 
     def problem(self, node: Node, reason: str) -> None:
         self.problems.append((node.order, node.op, node.shown, reason))
-        self._stopped.append(node)
 
-    def ends(self) -> list[str]:
+    def ends(self, problems: Sequence[Problem]) -> list[str]:
         """The values of the picture that can be had, at which the network was to end or stops."""
-        wanted = [name for node in self._stopped for name in node.inputs]
-        names = dict.fromkeys((*self.program.outputs, *wanted))
+        stopped = {order for order, *_ in problems}
+        wanted = [
+            name for node in self.program.nodes if node.order in stopped for name in node.inputs
+        ]
+        # Of layers that are not there, found after the walk, what comes behind them is had as well.
+        outputs = self.program.outputs if self.problems else []
+        names = dict.fromkeys((*outputs, *wanted))
         return [
             name
             for name in names

@@ -133,7 +133,7 @@ class Machine:
         if text in ("00", "01"):  # how the first protocols wrote False and True
             return self._push(text == "01")
         digits = text[:-1] if text.endswith("L") else text
-        if len(digits) > _MOST_DIGITS or not digits.lstrip("-").isdecimal():
+        if len(digits) > _MOST_DIGITS or not digits.removeprefix("-").isdecimal():
             raise ModelError("the pickle has an integer that is none, or one of endless digits")
         return self._push(int(digits))
 
