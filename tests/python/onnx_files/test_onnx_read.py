@@ -364,7 +364,7 @@ def test_a_node_whose_first_output_is_left_out():
     made = with_ends()
     made.graph.node.append(node("Dropout", "l", "- mask", "drop"))
     made.graph.node[-1].output[:] = ["", "mask"]
-    with pytest.raises(ninc.ModelError, match="its output 2 is used"):
+    with pytest.raises(ninc.ModelError, match="its second output, mask, is used"):
         ninc.load_onnx(made.SerializeToString(), outputs=["drop"])
 
 
