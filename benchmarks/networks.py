@@ -1,6 +1,7 @@
 """Networks that other people use, of layers of ninc's, with the layers' own first weights: He's.
 
-Batch norm is a layer of its own, with running statistics as they are before training.
+Batch norm is a layer of its own, with running statistics as they are before training. One network
+more comes from a file, with the weights that it was trained to.
 """
 
 from __future__ import annotations

@@ -213,6 +213,18 @@ inline std::vector<Conv2dProblem> ConvProblems() {
                      .padding = Same(kernel / 2),
                      .groups = 20});
   }
+  // Other heights than widths, few channels, a stride above the kernel, holes between the taps.
+  for (const int64_t channels : {3, 20}) {
+    ConvCase c{.n = 2, .c = channels, .h = 9, .w = 13, .k = channels, .r = 5, .s = 3};
+    c.padding = {3, 0, 1, 2}, c.groups = channels;
+    cases.push_back(c);
+    c.r = 2, c.s = 5, c.stride_h = 1, c.stride_w = 2;
+    cases.push_back(c);
+    c.r = c.s = 3, c.stride_h = c.stride_w = 4;
+    cases.push_back(c);
+    c.stride_h = c.stride_w = 1, c.dilation_w = 3;
+    cases.push_back(c);
+  }
   // A kernel larger than the picture, and rows enough for several tasks.
   cases.push_back(
       {.n = 1, .c = 9, .h = 2, .w = 3, .k = 9, .r = 5, .s = 5, .padding = Same(3), .groups = 9});

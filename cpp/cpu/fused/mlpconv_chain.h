@@ -109,8 +109,8 @@ class MlpConvChain {
   const MlpConvTail* const training_;
   const Shape map_;  // of the first layer, and but for the channels of all
   const TapLattice lattice_;
-  const Panels panels_;       // of the first layer
-  int64_t halves_bytes_ = 0;  // of a later layer's products
+  const Panels panels_;                      // of the first layer
+  int64_t halves_bytes_ = 0;                 // of a later layer's products
   std::optional<WinogradBlocks> winograd_;   // the first layer's, where it is Winograd's
   std::optional<DepthwiseBlock> depthwise_;  // the same where it is depthwise
   int64_t tile_pixels_ = 0;

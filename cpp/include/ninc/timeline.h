@@ -1,5 +1,5 @@
-// When each step of a run began and ended on the processor, and what each thread did meanwhile:
-// what tells where a second thread waits.
+// When each step of a run began and ended on the processor, and what each thread did meanwhile. It
+// tells at which layers a second thread waits.
 //
 //     ninc::Timeline timeline;
 //     {
