@@ -75,7 +75,9 @@ def load_weights(
             kind = ModelError if loaded.missing or loaded.unknown else ShapeError
             told = f"load_state_dict: {'; '.join(problems)}"
             if not loaded.taken and loaded.missing and loaded.unknown:
-                told += '; match="order" pairs weights whose names differ by order and shape'
+                told += (
+                    '; match="order" takes weights by their order and shape, whatever their names'
+                )
             raise kind(told)
     elif not loaded.taken:
         remark(

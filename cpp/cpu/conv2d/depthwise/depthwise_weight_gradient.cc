@@ -174,8 +174,8 @@ void AddRowGradient(const DepthwiseRowGradient& row) {
   AnyKernel(row);
 }
 
-void AddTasks(const float* partial, int64_t tasks, int64_t size, float* sums) {
-  SumInOrder(partial, tasks, size, size, sums);
+void AddTasks(const float* partial, int64_t tasks, int64_t stride, int64_t count, float* sums) {
+  SumInOrder(partial, tasks, stride, count, sums);
 }
 
 }  // namespace ninc::cpu::HWY_NAMESPACE
@@ -190,6 +190,8 @@ namespace {
 constexpr int64_t kMostTasks = 64;
 constexpr int64_t kMostSums = 1 << 22;
 constexpr int64_t kTaskTerms = 150'000;
+// So many sums are added up together afterwards, by one thread.
+constexpr int64_t kAddedTogether = 1024;
 
 // How rows of the batch's pictures are shared out among tasks.
 struct RowTasks {
@@ -249,7 +251,10 @@ void DepthwiseBackwardWeights(const Conv2dPass& conv, const float* x, const floa
                .sums = sums + lines.tap0 * w.taps * channels});
     }
   });
-  NINC_DISPATCH(conv.target, AddTasks)(scratch.partial, tasks.count, size, scratch.sums);
+  const auto add_tasks = NINC_DISPATCH(conv.target, AddTasks);
+  ParallelBlocks(workspace.threads(), size, kAddedTogether, [&](int64_t begin, int64_t end) {
+    add_tasks(scratch.partial + begin, tasks.count, size, end - begin, scratch.sums + begin);
+  });
   for (int64_t c = 0; c < channels; ++c) {
     for (int64_t t = 0; t < taps; ++t) dweight[c * taps + t] = scratch.sums[t * channels + c];
   }

@@ -27,8 +27,8 @@ def _batch_norm(job: Job) -> View:
         raise Unsupported(f"its momentum is {kept:g}, a number from 0 to 1 is needed")
     if job.told.flag("training_mode", False):
         raise Unsupported(
-            "its training_mode is set: it normalises by each batch's "
-            "statistics; in inference, as model.eval() exports it, it does not"
+            "its training_mode is set: it normalises by each batch's statistics; in inference, as "
+            "model.eval() exports it, it does not"
         )
     if job.told.integer("spatial", 1) != 1:
         raise Unsupported("its spatial is 0: it has statistics for each place of a map")
