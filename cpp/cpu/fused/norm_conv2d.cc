@@ -19,6 +19,7 @@
 #include "cpu/compile.h"
 #include "cpu/conv2d/common/conv2d_pass.h"
 #include "cpu/conv2d/conv2d.h"
+#include "cpu/conv2d/depthwise/conv2d_depthwise.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/winograd/winograd.h"
 #include "cpu/norm/batch_norm.h"
@@ -33,6 +34,10 @@ namespace {
 constexpr int64_t kMostNormTiles = 32, kFewestNormTiles = 8, kFewestBlocks = 16;
 // Blocks that a thread takes in a row, so that what it fetches ahead is its own.
 constexpr int64_t kMostInRow = 8, kFewestTasks = 64;
+
+int64_t BlocksInRow(int64_t blocks) {
+  return std::clamp<int64_t>(blocks / kFewestTasks, 1, kMostInRow);
+}
 
 int64_t BlockTiles(const TileGrid& grid) {
   return std::clamp(CeilDiv(grid.count(), kFewestBlocks), kFewestNormTiles, kMostNormTiles);
@@ -49,6 +54,13 @@ struct BlockSums {
   void Take(int64_t block, const float* const* out, int64_t count) const {
     float* mean = partial + block * 2 * channels;
     rows[block] = RowStatistics(target, out, count, channels, mean, mean + channels);
+  }
+
+  // The same of outputs that lie side by side.
+  void Take(int64_t block, const float* out, int64_t count) const {
+    float* mean = partial + block * 2 * channels;
+    rows[block] = count;
+    BlockStatistics(target, out, count, channels, mean, mean + channels);
   }
 
   Target target;
@@ -123,7 +135,7 @@ class PixelBlocks {
   size_t ScratchBytes() const { return BytesOf<Scratch>(*this); }
   void Run(const float* x, const Normalization* source, const float* packed, const float* bias,
            float* y, const BlockSums& sums, const Workspace& workspace) const {
-    const int64_t in_row = std::clamp<int64_t>(count() / kFewestTasks, 1, kMostInRow);
+    const int64_t in_row = BlocksInRow(count());
     ParallelFor(workspace.threads(), CeilDiv(count(), in_row), [&](int64_t task, int thread) {
       const int64_t end = std::min(count(), (task + 1) * in_row);
       for (int64_t block = task * in_row; block < end; ++block) {
@@ -174,7 +186,7 @@ class PixelBlocks {
       }
     }
     MultiplyBlock(target_, rows, panels_, 0, panels_.count(), packed, {.bias = bias}, scratch.out);
-    sums.Take(block, scratch.out, pixels);
+    sums.Take(block, y + first * lattice_.dst.c, pixels);
   }
 
   Target target_;
@@ -182,9 +194,52 @@ class PixelBlocks {
   Panels panels_;
 };
 
+// Depthwise convolution, some rows of the output at a time.
+class RowBlocks {
+ public:
+  explicit RowBlocks(const Conv2dPass& conv) : block_(conv, 0) {
+    const TapLattice& lattice = block_.lattice();
+    row_floats_ = lattice.w.count * lattice.columns;
+    rows_ = lattice.dst.n * lattice.h.count;
+    block_rows_ = std::max<int64_t>(1, RowSplit::kBlockElements / row_floats_);
+  }
+
+  int64_t count() const { return CeilDiv(rows_, block_rows_); }
+  std::string Name() const { return BlockName(std::min(block_rows_, rows_), "row"); }
+  size_t ScratchBytes() const { return block_.ScratchBytes(); }
+  void Run(const float* x, const Normalization* /*of 1×1 layers*/, const float* packed,
+           const float* bias, float* y, const BlockSums& sums, const Workspace& workspace) const {
+    const int64_t in_row = BlocksInRow(count());
+    ParallelFor(workspace.threads(), CeilDiv(count(), in_row), [&](int64_t task, int thread) {
+      std::byte* const memory = workspace.thread<std::byte>(thread);
+      block_.Prepare(memory);
+      const int64_t end = std::min(count(), (task + 1) * in_row);
+      for (int64_t block = task * in_row; block < end; ++block) {
+        RunBlock(block, x, packed, bias, y, sums, memory);
+      }
+    });
+  }
+
+ private:
+  void RunBlock(int64_t block, const float* x, const float* packed, const float* bias, float* y,
+                const BlockSums& sums, std::byte* memory) const {
+    const int64_t width = block_.lattice().w.count;
+    const int64_t first = block * block_rows_, end = std::min(rows_, first + block_rows_);
+    for (int64_t row = first; row < end; ++row) {
+      block_.RunRow(x, packed, bias, {}, row * width, width, y + row * row_floats_,
+                    block_.lattice().columns, memory);
+    }
+    sums.Take(block, y + first * row_floats_, (end - first) * width);
+  }
+
+  DepthwiseBlock block_;
+  int64_t row_floats_, rows_, block_rows_;
+};
+
 // Calls body(blocks), of the algorithm that the problem takes.
 template <class Body>
 auto WithBlocks(const Conv2dPass& conv, Body body) {
+  if (conv.depthwise) return body(RowBlocks(conv));
   return conv.winograd.tile > 0 ? body(TileBlocks(conv)) : body(PixelBlocks(conv));
 }
 
@@ -214,7 +269,7 @@ void RunBlocks(const Conv2dPass& conv, const float* x, const Normalization* sour
 
 Compiled Compile(const step::NormConv2d& step, const CompileContext& context) {
   const Conv2dProblem& p = step.problem;
-  if (p.groups > 1 || p.output().size() == 0) return std::optional<Kernel>();
+  if ((p.groups > 1 && !p.IsDepthwise()) || p.output().size() == 0) return std::optional<Kernel>();
   const Conv2dPass conv(context.target, p, Pass::kForward);
   Kernel kernel(ScratchOf(conv), [step, conv](const Run& run) {
     CopyStatistics(step, step.problem.out_channels, run);

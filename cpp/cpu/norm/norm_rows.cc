@@ -116,19 +116,119 @@ template <bool kReadsY, class Kind>
 HWY_INLINE void InputGradient(Kind kind, const Normalization& norm, const NormGradientRows& block,
                               const float* offset, const float* slope, float* dz) {
   constexpr bool kMasks = !kReadsY && Kind::kLimited;
-  for (int64_t row = 0; row < block.rows; ++row) {
-    ForEachSlice<1>(block.channels, [&](int64_t c, auto slice) HWY_ATTR {
+  ForEachSlice<2>(block.channels, [&](int64_t c, auto slice) HWY_ATTR {
+    constexpr int kV = decltype(slice)::kVectors;
+    V centre[kV], scale[kV], bias[kV], less[kV], tilt[kV];
+    for (int v = 0; v < kV; ++v) {
+      centre[v] = slice.Load(norm.mean + c, v);
+      scale[v] = slice.Load(norm.scale + c, v);
+      bias[v] = kMasks ? slice.Load(norm.bias + c, v) : hn::Zero(D());
+      less[v] = slice.Load(offset + c, v);
+      tilt[v] = slice.Load(slope + c, v);
+    }
+    for (int64_t row = 0; row < block.rows; ++row) {
       const int64_t i = row * block.channels + c;
-      const V centred = hn::Sub(slice.Load(block.z + i), slice.Load(norm.mean + c));
-      const V scale = slice.Load(norm.scale + c);
-      const V bias = kMasks ? slice.Load(norm.bias + c) : hn::Zero(D());
-      const V g = GradientOf<kReadsY>(kind, slice, slice.Load(block.dy + i), block.y, i, centred,
-                                      scale, bias, 0);
-      const V rest =
-          hn::NegMulAdd(centred, slice.Load(slope + c), hn::Sub(g, slice.Load(offset + c)));
-      slice.Store(hn::Mul(rest, scale), dz + i);
+      for (int v = 0; v < kV; ++v) {
+        const V centred = hn::Sub(slice.Load(block.z + i, v), centre[v]);
+        const V g = GradientOf<kReadsY>(kind, slice, slice.Load(block.dy + i, v), block.y, i,
+                                        centred, scale[v], bias[v], v);
+        const V rest = hn::NegMulAdd(centred, tilt[v], hn::Sub(g, less[v]));
+        slice.Store(hn::Mul(rest, scale[v]), dz + i, v);
+      }
+    }
+  });
+}
+
+void Normalize(const Normalization& norm, int64_t rows, int64_t channels, const float* z,
+               float* y) {
+  WithKind(norm.activation, [&](auto kind) HWY_ATTR {
+    ForEachSlice<2>(channels, [&](int64_t c, auto slice) HWY_ATTR {
+      constexpr int kV = decltype(slice)::kVectors;
+      V centre[kV], scale[kV], bias[kV];
+      for (int v = 0; v < kV; ++v) {
+        centre[v] = slice.Load(norm.mean + c, v);
+        scale[v] = slice.Load(norm.scale + c, v);
+        bias[v] = slice.Load(norm.bias + c, v);
+      }
+      for (int64_t row = 0; row < rows; ++row) {
+        const int64_t i = row * channels + c;
+        for (int v = 0; v < kV; ++v) {
+          const V centred = hn::Sub(slice.Load(z + i, v), centre[v]);
+          slice.Store(Activated(kind, hn::MulAdd(centred, scale[v], bias[v])), y + i, v);
+        }
+      }
     });
+  });
+}
+
+// Rows of so few channels that several fill a vector are taken as fewer, longer rows, whose
+// channels are the same ones again and again. Vectors of which only a part is used cost as much as
+// full ones, and far more where a result is written over what was read: the next row's load waits
+// for the store before it, which covers its place though it writes nothing there.
+struct Fold {
+  Fold(int64_t rows, int64_t channels)
+      : times(std::max<int64_t>(1, kLanes / std::max<int64_t>(1, channels))),
+        rows(times > 1 ? rows / times : 0),
+        channels(times * channels),
+        taken(this->rows * times) {}
+
+  int64_t times;     // rows in one
+  int64_t rows;      // such rows, none where a row fills a vector
+  int64_t channels;  // of one
+  int64_t taken;     // rows that went into them: the others are left
+};
+
+// A row of channels, as often as a vector holds it.
+class Repeated {
+ public:
+  // Nothing where there are no values.
+  Repeated(const Fold& fold, const float* values) : given_(values != nullptr) {
+    if (!given_) return;
+    const int64_t channels = fold.channels / fold.times;
+    for (int64_t i = 0; i < fold.channels; ++i) values_[i] = values[i % channels];
   }
+  const float* data() const { return given_ ? values_ : nullptr; }
+
+ private:
+  bool given_;
+  HWY_ALIGN float values_[kLanes];
+};
+
+struct RepeatedNorm {
+  RepeatedNorm(const Fold& fold, const Normalization& norm)
+      : activation(norm.activation),
+        mean(fold, norm.mean),
+        scale(fold, norm.scale),
+        bias(fold, norm.bias) {}
+  Normalization Arrays() const { return {mean.data(), scale.data(), bias.data(), activation}; }
+
+  Activation activation;
+  Repeated mean, scale, bias;
+};
+
+// The rows that were folded, and those that are left.
+NormGradientRows Folded(const NormGradientRows& block, const Fold& fold) {
+  return {fold.rows, fold.channels, block.dy, block.z, block.y};
+}
+NormGradientRows Left(const NormGradientRows& block, const Fold& fold) {
+  const int64_t first = fold.taken * block.channels;
+  return {block.rows - fold.taken, block.channels, block.dy + first, block.z + first,
+          block.y == nullptr ? nullptr : block.y + first};
+}
+
+void JoinBlock(const float* x, int64_t rows, int64_t seen, int64_t columns, float* mean,
+               float* squares) {
+  const float* near[kNearRows];
+  for (int64_t done = 0; done < rows; done += kNearRows) {
+    const int64_t count = std::min(kNearRows, rows - done);
+    for (int64_t m = 0; m < count; ++m) near[m] = x + (done + m) * columns;
+    JoinNearRows(near, count, seen + done, columns, mean, squares);
+  }
+}
+
+// Adds up what stands `channels` floats apart: sums(c) += sum over t of from(t, c).
+void Unfold(const Fold& fold, const float* from, int64_t channels, float* sums) {
+  for (int64_t i = 0; i < fold.channels; ++i) sums[i % channels] += from[i];
 }
 
 }  // namespace
@@ -149,12 +249,22 @@ int64_t RowStatistics(const float* const* rows, int64_t count, int64_t columns, 
 }
 
 void BlockStatistics(const float* x, int64_t rows, int64_t columns, float* mean, float* squares) {
-  const float* near[kNearRows];
-  for (int64_t seen = 0; seen < rows; seen += kNearRows) {
-    const int64_t count = std::min(kNearRows, rows - seen);
-    for (int64_t m = 0; m < count; ++m) near[m] = x + (seen + m) * columns;
-    JoinNearRows(near, count, seen, columns, mean, squares);
+  const Fold fold(rows, columns);
+  if (fold.rows == 0) return JoinBlock(x, rows, 0, columns, mean, squares);
+  HWY_ALIGN float means[kLanes], deviations[kLanes];
+  JoinBlock(x, fold.rows, 0, fold.channels, means, deviations);
+  // Every column of a folded row stands for as many rows.
+  for (int64_t c = 0; c < columns; ++c) {
+    float sum = 0.0f;
+    for (int64_t i = c; i < fold.channels; i += columns) sum += means[i];
+    mean[c] = sum / static_cast<float>(fold.times);
+    squares[c] = 0.0f;
+    for (int64_t i = c; i < fold.channels; i += columns) {
+      const float d = means[i] - mean[c];
+      squares[c] += deviations[i] + d * d * static_cast<float>(fold.rows);
+    }
   }
+  JoinBlock(x + fold.taken * columns, rows - fold.taken, fold.taken, columns, mean, squares);
 }
 
 void JoinStatistics(int64_t blocks, const int64_t* rows, const float* partial, int64_t channels,
@@ -178,31 +288,47 @@ void JoinStatistics(int64_t blocks, const int64_t* rows, const float* partial, i
 
 void NormalizeRows(const Normalization& norm, int64_t rows, int64_t channels, const float* z,
                    float* y) {
-  WithKind(norm.activation, [&](auto kind) HWY_ATTR {
-    for (int64_t row = 0; row < rows; ++row) {
-      ForEachSlice<1>(channels, [&](int64_t c, auto slice) HWY_ATTR {
-        const int64_t i = row * channels + c;
-        const V centred = hn::Sub(slice.Load(z + i), slice.Load(norm.mean + c));
-        const V scaled = hn::MulAdd(centred, slice.Load(norm.scale + c), slice.Load(norm.bias + c));
-        slice.Store(Activated(kind, scaled), y + i);
-      });
-    }
-  });
+  const Fold fold(rows, channels);
+  if (fold.rows > 0) {
+    Normalize(RepeatedNorm(fold, norm).Arrays(), fold.rows, fold.channels, z, y);
+  }
+  const int64_t first = fold.taken * channels;
+  Normalize(norm, rows - fold.taken, channels, z + first, y + first);
 }
 
 void AddGradientSums(const Normalization& norm, const NormGradientRows& block, float* sums) {
-  WithKind(norm.activation, [&](auto kind) HWY_ATTR {
-    if (block.y == nullptr) return AddSums<false>(kind, norm, block, sums);
-    AddSums<true>(kind, norm, block, sums);
-  });
+  const auto add = [](const Normalization& norm, const NormGradientRows& block, float* sums)
+                       HWY_ATTR {
+                         WithKind(norm.activation, [&](auto kind) HWY_ATTR {
+                           if (block.y == nullptr) return AddSums<false>(kind, norm, block, sums);
+                           AddSums<true>(kind, norm, block, sums);
+                         });
+                       };
+  const Fold fold(block.rows, block.channels);
+  if (fold.rows > 0) {
+    float folded[2 * kLanes] = {};
+    add(RepeatedNorm(fold, norm).Arrays(), Folded(block, fold), folded);
+    Unfold(fold, folded, block.channels, sums);
+    Unfold(fold, folded + fold.channels, block.channels, sums + block.channels);
+  }
+  add(norm, Left(block, fold), sums);
 }
 
 void InputGradientRows(const Normalization& norm, const NormGradientRows& block,
                        const float* offset, const float* slope, float* dz) {
-  WithKind(norm.activation, [&](auto kind) HWY_ATTR {
-    if (block.y == nullptr) return InputGradient<false>(kind, norm, block, offset, slope, dz);
-    InputGradient<true>(kind, norm, block, offset, slope, dz);
-  });
+  const auto give = [](const Normalization& norm, const NormGradientRows& block,
+                       const float* offset, const float* slope, float* dz) HWY_ATTR {
+    WithKind(norm.activation, [&](auto kind) HWY_ATTR {
+      if (block.y == nullptr) return InputGradient<false>(kind, norm, block, offset, slope, dz);
+      InputGradient<true>(kind, norm, block, offset, slope, dz);
+    });
+  };
+  const Fold fold(block.rows, block.channels);
+  if (fold.rows > 0) {
+    give(RepeatedNorm(fold, norm).Arrays(), Folded(block, fold), Repeated(fold, offset).data(),
+         Repeated(fold, slope).data(), dz);
+  }
+  give(norm, Left(block, fold), offset, slope, dz + fold.taken * block.channels);
 }
 
 }  // namespace ninc::cpu::HWY_NAMESPACE

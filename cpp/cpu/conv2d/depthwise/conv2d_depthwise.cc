@@ -40,6 +40,24 @@ struct Scratch {
   float* zeros;  // [channels]
 };
 
+// Whole rows of a lattice: of those that a lattice with `height` rows in a picture has, those in
+// `span`. This lattice may have fewer.
+void RunRows(const DepthwiseBlock& block, Span span, int64_t height, const float* src,
+             const float* packed, const float* bias, Activation activation, float* dst,
+             std::byte* memory) {
+  const TapLattice& lattice = block.lattice();
+  const int64_t width = lattice.w.count;
+  if (width == 0) return;
+  for (int64_t row = span.begin; row < span.end && !IsCancelled(); ++row) {
+    const int64_t n = row / height, i = row % height;
+    if (i >= lattice.h.count) continue;
+    const int64_t pixel = (n * lattice.h.count + i) * width;
+    block.RunRow(src, packed, bias, activation, pixel, width,
+                 DestinationPixel(lattice, PixelWalk(lattice, pixel), dst),
+                 lattice.w.step * lattice.columns, memory);
+  }
+}
+
 }  // namespace
 
 TapLattice DepthwiseLattice(const Conv2dPass& conv, int64_t index) {
@@ -144,28 +162,24 @@ WorkspaceSize DepthwiseWorkspace(const Conv2dPass& conv) {
 
 void DepthwiseRun(const Conv2dPass& conv, const float* src, const float* packed, const float* bias,
                   Activation activation, float* dst, const Workspace& workspace) {
-  const int64_t channels = conv.problem.input.c;
-  for (int64_t index = 0; index < LatticeCount(conv.problem, conv.pass); ++index) {
-    const DepthwiseBlock block(conv, index);
-    const TapLattice& lattice = block.lattice();
-    const int64_t rows = lattice.dst.n * lattice.h.count, width = lattice.w.count;
-    const int64_t terms = std::max<int64_t>(1, width * channels * lattice.taps());
-    const int64_t task_rows = std::max<int64_t>(1, kTaskTerms / terms);
-    const float* const weights = packed;
-    packed += lattice.taps() * channels;
-    if (width == 0) continue;
-    const int64_t tasks = CeilDiv(rows, task_rows);
-    ParallelFor(workspace.threads(), tasks, [&](int64_t task, int thread) {
-      std::byte* const memory = workspace.thread<std::byte>(thread);
+  const int64_t lattices = LatticeCount(conv.problem, conv.pass);
+  const TapLattice first = DepthwiseLattice(conv, 0);
+  // Rows of the first lattice, which has the most. The other lattices' rows lie between them and
+  // come in the same task, while their part of the destination is in the caches.
+  const int64_t rows = first.dst.n * first.h.count;
+  const int64_t terms = first.w.count * first.columns * first.taps() * lattices;
+  const int64_t task_rows = std::max<int64_t>(1, kTaskTerms / std::max<int64_t>(1, terms));
+  ParallelFor(workspace.threads(), CeilDiv(rows, task_rows), [&](int64_t task, int thread) {
+    std::byte* const memory = workspace.thread<std::byte>(thread);
+    const Span span{task * task_rows, std::min(rows, (task + 1) * task_rows)};
+    const float* weights = packed;
+    for (int64_t index = 0; index < lattices; ++index) {
+      const DepthwiseBlock block(conv, index);
       block.Prepare(memory);
-      const int64_t end = std::min(rows, (task + 1) * task_rows);
-      for (int64_t row = task * task_rows; row < end && !IsCancelled(); ++row) {
-        const PixelWalk walk(lattice, row * width);
-        block.RunRow(src, weights, bias, activation, row * width, width,
-                     DestinationPixel(lattice, walk, dst), lattice.w.step * channels, memory);
-      }
-    });
-  }
+      RunRows(block, span, first.h.count, src, weights, bias, activation, dst, memory);
+      weights += block.lattice().taps() * block.lattice().columns;
+    }
+  });
 }
 
 }  // namespace ninc::cpu
