@@ -75,7 +75,9 @@ class NormFusion {
       const Conv2dProblem& problem = reader.conv.problem;
       const ValueId dz = reader.backward.dx;
       if (reader.conv.x != y || !problem.IsPointwise() || readers_[dz] != 2 ||
-          !KernelOf(backend_, program_, step::PointwiseBackward{.problems = {problem}})) {
+          !KernelOf(backend_, program_,
+                    step::PointwiseBackward{.problems = {problem},
+                                            .norms = step::PointwiseBackward::Norms{}})) {
         continue;
       }
       std::optional<size_t> weights, data;

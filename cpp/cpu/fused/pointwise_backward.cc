@@ -40,16 +40,20 @@ namespace {
 constexpr int64_t kMostChunks = 32;
 // Chunks that keep a few threads busy evenly.
 constexpr int64_t kFewestChunks = 16;
+// Between two batch norms a walk is worth it with fewer pixels, since it does their work as well:
+// the chunks are shorter there, of this many pixels at least.
+constexpr int64_t kNormChunkPixels = 192;
 // A chunk's sums stay in L2 beside its blocks.
 constexpr int64_t kMostSumBytes = 256 << 10;
 
-int64_t Chunks(int64_t pixels) {
-  return std::clamp<int64_t>(pixels / kChunkPixels, 1, kMostChunks);
+int64_t Chunks(int64_t pixels, bool norms) {
+  return std::clamp<int64_t>(pixels / (norms ? kNormChunkPixels : kChunkPixels), 1, kMostChunks);
 }
 
 // The layers, the network's last first, with what was chosen for both gradients of each.
 struct PointwisePlan {
-  PointwisePlan(Target target, const std::vector<Conv2dProblem>& problems) : target(target) {
+  PointwisePlan(Target target, const std::vector<Conv2dProblem>& problems, bool norms)
+      : target(target), norms(norms) {
     for (const Conv2dProblem& problem : problems) {
       weights.emplace_back(target, problem, Pass::kBackwardWeights);
       data.emplace_back(target, problem, Pass::kBackwardData);
@@ -57,6 +61,7 @@ struct PointwisePlan {
   }
 
   Target target;
+  bool norms;  // one layer between two batch norms
   std::vector<Conv2dPass> weights, data;
 };
 
@@ -95,7 +100,7 @@ struct GradientWalk {
       : plan(plan),
         target(plan.target),
         pixels(plan.weights[0].problem.output().pixels()),
-        chunks(Chunks(pixels)) {
+        chunks(Chunks(pixels, plan.norms)) {
     for (size_t i = 0; i < size(); ++i) {
       layers[i].emplace(plan.weights[i], plan.data[i]);
       offsets[i] = floats;
@@ -288,10 +293,10 @@ void StorePanel(const GradientWalk& walk, size_t index, int64_t panel, const flo
 }
 
 // Whether a layer's gradients are worth computing so: its sums are small beside the pixels.
-bool IsWorthIt(const Layer& layer, const Conv2dProblem& p) {
+bool IsWorthIt(const Layer& layer, const Conv2dProblem& p, bool norms) {
   return p.IsPointwise() && p.groups == 1 &&
          layer.sums() * int64_t{sizeof(float)} <= kMostSumBytes &&
-         Chunks(p.output().pixels()) >= kFewestChunks;
+         Chunks(p.output().pixels(), norms) >= kFewestChunks;
 }
 
 // The weights' gradients may differ in the last digits from those of layers one by one. norms: null
@@ -328,9 +333,9 @@ void RunChunks(const PointwisePlan& plan, const float* dy, const PointwiseGradie
 }  // namespace
 
 Compiled Compile(const step::PointwiseBackward& step, const CompileContext& context) {
-  const PointwisePlan plan(context.target, step.problems);
+  const PointwisePlan plan(context.target, step.problems, step.norms.has_value());
   for (size_t i = 0; i < plan.data.size(); ++i) {
-    if (!IsWorthIt(Layer(plan.weights[i], plan.data[i]), step.problems[i])) {
+    if (!IsWorthIt(Layer(plan.weights[i], plan.data[i]), step.problems[i], plan.norms)) {
       return std::optional<Kernel>();
     }
   }
