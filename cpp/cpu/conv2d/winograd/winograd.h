@@ -68,11 +68,12 @@ class WinogradBlocks {
 inline int64_t WinogradSumTiles(const WinogradShape& shape) { return shape.tile == 8 ? 32 : 64; }
 // The most channels of x and columns of dy that a task of a weight gradient owns.
 inline constexpr int64_t kMostGradientChannels = 96, kMostGradientColumns = 192;
-// Whether a task owns all frequencies, since x has so few channels that all sums
-// stay in L2: it then reads dy once, not once for each two rows of frequencies.
-inline bool WinogradSumsTogether(const WinogradShape& shape, int64_t channels) {
+// Whether a task owns all frequencies, since there are so few channels that all sums stay in L2: it
+// then reads x and dy once, not once for each two rows of frequencies, and tasks can be parts of
+// the tiles. columns: dy's channels.
+inline bool WinogradSumsTogether(const WinogradShape& shape, int64_t channels, int64_t columns) {
   constexpr int64_t kMostTogether = 48 << 10;  // floats
-  return shape.frequencies() * channels * kMostGradientColumns <= kMostTogether;
+  return shape.frequencies() * channels * std::min(columns, kMostGradientColumns) <= kMostTogether;
 }
 WorkspaceSize WinogradWeightsWorkspace(const Conv2dPass& conv);
 void WinogradBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy,

@@ -51,7 +51,8 @@ struct Sums {
     round = std::max(fitting, kMostGradientColumns) / tile.width();
     round = std::min(round, panels.count());
     blocks = CeilDiv(grid.count(), WinogradSumTiles(grid.shape));
-    if (WinogradSumsTogether(grid.shape, channels)) {
+    together = WinogradSumsTogether(grid.shape, channels, grid.dst.c);
+    if (together) {
       const int64_t most = std::min(kMostChunks, kMostSums / floats());
       chunks = std::clamp<int64_t>(blocks / kFewestChunkBlocks, 1, std::max<int64_t>(1, most));
     }
@@ -71,6 +72,7 @@ struct Sums {
   int64_t frequencies, channels;
   int64_t round;   // panels
   int64_t blocks;  // of tiles
+  bool together;   // a task owns all frequencies
   int64_t chunks = 1;
 };
 
@@ -84,7 +86,7 @@ struct Cut {
         channels(RoundUp(EvenBlock(sums.channels, kMostGradientChannels), kLineFloats)) {
     const int64_t width = sums.panels.shape().width();
     const auto column_parts = [&] { return CeilDiv(sums.round, panels); };
-    if (sums.chunks > 1 || (WinogradSumsTogether(shape, sums.channels) && sums.round >= threads)) {
+    if (sums.chunks > 1 || (sums.together && sums.round >= threads)) {
       together = groups;
       panels = std::clamp<int64_t>(sums.round / CeilDiv(threads, sums.chunks), 1,
                                    kMostGradientColumns / width);
