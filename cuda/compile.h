@@ -79,6 +79,7 @@ inline Compiled None() { return std::optional<Kernel>(); }
 inline Compiled Compile(const step::TrainingPool&, const CompileContext&) { return None(); }
 inline Compiled Compile(const step::TrainingPoolBackward&, const CompileContext&) { return None(); }
 inline Compiled Compile(const step::PointwiseBackward&, const CompileContext&) { return None(); }
+inline Compiled Compile(const step::DepthwiseBackward&, const CompileContext&) { return None(); }
 inline Compiled Compile(const step::NormConv2d&, const CompileContext&) { return None(); }
 inline Compiled Compile(const step::Normalize&, const CompileContext&) { return None(); }
 inline Compiled Compile(const step::NormBackward&, const CompileContext&) { return None(); }

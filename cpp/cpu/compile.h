@@ -14,6 +14,7 @@ Compiled Compile(const step::NormConv2d& step, const CompileContext& context);
 Compiled Compile(const step::Conv2dBackwardData& step, const CompileContext& context);
 Compiled Compile(const step::Conv2dBackwardWeights& step, const CompileContext& context);
 Compiled Compile(const step::PointwiseBackward& step, const CompileContext& context);
+Compiled Compile(const step::DepthwiseBackward& step, const CompileContext& context);
 
 // pool/
 Compiled Compile(const step::MaxPool2d& step, const CompileContext& context);

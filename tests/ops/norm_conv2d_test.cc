@@ -80,6 +80,45 @@ void ExpectStatistics(const Conv2dProblem& p, BatchNormLayer layer, const Output
   for (int64_t c = 0; c < m.channels; ++c) EXPECT_EQ(got[5][c], got[4][c] * layer.weight[c]);
 }
 
+// Blocks of rows, whole pictures among them; rows that nothing reads, holes between taps, a kernel
+// that lies beside the picture.
+std::vector<Conv2dProblem> DepthwiseProblems() {
+  std::vector<Conv2dProblem> problems;
+  for (ConvCase c : std::vector<ConvCase>{
+           {.n = 2, .c = 20, .h = 53, .w = 41, .r = 3, .s = 3, .padding = Same(1)},
+           {.n = 2,
+           .c = 33,
+           .h = 40,
+           .w = 37,
+           .r = 5,
+           .s = 5,
+           .stride_h = 2,
+           .stride_w = 2,
+           .padding = {2, 1, 3, 2}},
+           {.n = 3,
+           .c = 3,
+           .h = 9,
+           .w = 8,
+           .r = 3,
+           .s = 2,
+           .stride_h = 4,
+           .stride_w = 3,
+           .padding = Same(1)},
+           {.n = 1,
+           .c = 7,
+           .h = 60,
+           .w = 70,
+           .r = 3,
+           .s = 3,
+           .padding = {5, 2, 4, 2},
+           .dilation_h = 2,
+           .dilation_w = 2}}) {
+    c.k = c.groups = c.c;
+    problems.push_back(c.problem());
+  }
+  return problems;
+}
+
 // Blocks of pixels and of tiles, the last one not full; tiles that hang over the edge.
 std::vector<Conv2dProblem> Problems() {
   std::vector<Conv2dProblem> problems = {
@@ -96,6 +135,7 @@ std::vector<Conv2dProblem> Problems() {
       ConvCase{.n = 20, .c = 192, .h = 16, .w = 16, .k = 24, .r = 5, .s = 5, .padding = Same(2)}
           .problem()};
   for (int i : {3, 4, 6}) problems[i].method = ConvMethod::kWinograd8;
+  for (const Conv2dProblem& p : DepthwiseProblems()) problems.push_back(p);
   return problems;
 }
 
@@ -116,18 +156,21 @@ TEST(NormConv2dTest, TakesTheStatisticsOfItsOutput) {
 
 TEST(NormConv2dTest, NormalizesWhatItReads) {
   if (OnGpu()) GTEST_SKIP() << "it computes a batch norm by itself";
-  const Conv2dProblem p = Problems()[0];
-  const BatchNormLayer ahead(MatrixCase{p.input.pixels(), p.input.c});
-  const BatchNormLayer layer(MatrixCase{1, p.out_channels});
-  const std::vector<float> weight = Random(p.weight_size(), 2);
-  for (Activation activation : kActivations) {
-    const Source source{ahead, activation};
-    OnEveryBackend(
-        p.ToString(),
-        [&](StepCall& call) {
-          RunBothWays(call, p, call.In(p.input, ahead.x), &source, weight, {}, layer);
-        },
-        [&](const Outputs& got) { ExpectStatistics(p, layer, got); });
+  std::vector<Conv2dProblem> problems = DepthwiseProblems();
+  problems.push_back(Problems()[0]);
+  for (const Conv2dProblem& p : problems) {
+    const BatchNormLayer ahead(MatrixCase{p.input.pixels(), p.input.c});
+    const BatchNormLayer layer(MatrixCase{1, p.out_channels});
+    const std::vector<float> weight = Random(p.weight_size(), 2);
+    for (Activation activation : kActivations) {
+      const Source source{ahead, activation};
+      OnEveryBackend(
+          p.ToString(),
+          [&](StepCall& call) {
+            RunBothWays(call, p, call.In(p.input, ahead.x), &source, weight, {}, layer);
+          },
+          [&](const Outputs& got) { ExpectStatistics(p, layer, got); });
+    }
   }
 }
 
@@ -140,6 +183,8 @@ TEST(NormConv2dTest, IsCompiledWhereItIsWorthIt) {
     return kernel.value().has_value();
   };
   ConvCase c{.n = 2, .c = 8, .h = 9, .w = 7, .k = 8, .r = 3, .s = 3};
+  EXPECT_EQ(compiled(c), !OnGpu());
+  c.groups = 8;
   EXPECT_EQ(compiled(c), !OnGpu());
   c.groups = 2;
   EXPECT_FALSE(compiled(c));

@@ -1,6 +1,6 @@
 // Gradients of 1×1 convolutions in a row, in one step.
 #include "reference/conv2d.h"
-#include "support/batch_norm_case.h"
+#include "support/between_norms.h"
 #include "support/cases.h"
 #include "support/conv2d_check.h"
 
@@ -72,37 +72,12 @@ TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
   if (OnGpu()) GTEST_SKIP() << kOneByOne;
   const Conv2dProblem p =
       ConvCase{.n = 8, .c = 33, .h = 53, .w = 41, .k = 20, .r = 1, .s = 1}.problem();
-  const MatrixCase in{p.input.pixels(), p.input.c}, out{p.input.pixels(), p.out_channels};
-  const BatchNormBackwardCase behind(out, kRelu);
-  const BatchNormLayer ahead(in);
-  const reference::BatchNormOutput forward = ahead.Forward(in, kRelu6);
-  const std::vector<float> x = ToFloat(forward.y), mean = ToFloat(forward.mean),
-                           inv_std = ToFloat(forward.inv_std);
-  const std::vector<float> weight = Random(p.weight_size(), 4);
-  const std::vector<float> dz = ToFloat(behind.want.dx), dz_size = ToFloat(behind.dx);
-  const auto masked = [&](std::vector<double> dx) {
-    for (size_t i = 0; i < dx.size(); ++i) dx[i] = x[i] > 0 && x[i] < 6 ? dx[i] : 0.0;
-    return dx;
-  };
-  const std::vector<double> dx = masked(reference::Conv2dBackwardData(p, dz, weight));
-  const std::vector<double> dx_size =
-      masked(reference::Conv2dBackwardData(p, dz_size, Absolute(weight)));
-  std::vector<double> dweight(in.channels), dbias(in.channels), dweight_size(in.channels),
-      dbias_size(in.channels);
-  for (int64_t i = 0; i < in.size(); ++i) {
-    const int64_t c = i % in.channels;
-    const double normal = (ahead.x[i] - forward.mean[c]) * forward.inv_std[c];
-    const double size = (std::abs(ahead.x[i]) + std::abs(forward.mean[c])) * forward.inv_std[c];
-    dbias[c] += dx[i];
-    dbias_size[c] += dx_size[i];
-    dweight[c] += dx[i] * normal;
-    dweight_size[c] += dx_size[i] * size;
-  }
-  const auto scale = [](const std::vector<float>& norm_weight, const std::vector<float>& by) {
-    std::vector<float> product(by.size());
-    for (size_t c = 0; c < by.size(); ++c) product[c] = norm_weight[c] * by[c];
-    return product;
-  };
+  const BetweenNorms between(p, kRelu6, kRelu);
+  const BatchNormBackwardCase& behind = between.behind;
+  const BatchNormLayer& ahead = between.ahead;
+  const MatrixCase& in = between.in;
+  const std::vector<float> mean = ToFloat(between.forward.mean),
+                           inv_std = ToFloat(between.forward.inv_std);
   const auto pixels = static_cast<double>(in.rows);
   OnEveryBackend(
       "between batch norms",
@@ -114,36 +89,40 @@ TEST(PointwiseBackwardTest, BetweenBatchNormsMatchesTheReferences) {
         step.norms = {.after = {{6, 7, 8, kRelu}, 9, 10, 11, 12},
                       .before = {{13, 14, 15, kRelu6}, 2, 16, 17, 18}};
         call.Run(step,
-                 {call.In(behind.dy), out, call.In(ahead.x), call.In(weight), dweight, dbias,
-                  call.In(behind.mean), call.In(scale(behind.layer.weight, behind.inv_std)),
+                 {call.In(behind.dy), out, call.In(ahead.x), call.In(between.weight), dweight,
+                  dbias, call.In(behind.mean),
+                  call.In(BetweenNorms::Scale(behind.layer.weight, behind.inv_std)),
                   call.In(behind.layer.bias), call.In(behind.layer.x), call.In(behind.inv_std),
                   call.In(ToFloat(behind.want.dweight)), call.In(ToFloat(behind.want.dbias)),
-                  call.In(mean), call.In(scale(ahead.weight, inv_std)), call.In(ahead.bias),
-                  call.In(inv_std), ahead_dweight, ahead_dbias});
+                  call.In(mean), call.In(BetweenNorms::Scale(ahead.weight, inv_std)),
+                  call.In(ahead.bias), call.In(inv_std), ahead_dweight, ahead_dbias});
       },
       [&](const Outputs& got) {
-        ExpectClose(got[0], reference::Conv2dBackwardWeights(p, x, dz),
-                    reference::Conv2dBackwardWeights(p, Absolute(x), dz_size), pixels);
+        const std::vector<float>&dz = between.dz, &dz_size = between.dz_size;
+        ExpectClose(got[0], reference::Conv2dBackwardWeights(p, between.x, dz),
+                    reference::Conv2dBackwardWeights(p, Absolute(between.x), dz_size), pixels);
         std::vector<double> bias(p.out_channels), bias_size(p.out_channels);
         for (size_t i = 0; i < dz.size(); ++i) {
           bias[i % bias.size()] += dz[i];
           bias_size[i % bias.size()] += dz_size[i];
         }
         ExpectClose(got[1], bias, bias_size, pixels);
-        ExpectClose(got[2], dweight, dweight_size, pixels);
-        ExpectClose(got[3], dbias, dbias_size, pixels);
-        ExpectClose(got[4], dx, dx_size, pixels);
+        ExpectClose(got[2], between.dweight, between.dweight_size, pixels);
+        ExpectClose(got[3], between.dbias, between.dbias_size, pixels);
+        ExpectClose(got[4], between.masked, between.masked_size, pixels);
       });
 }
 
 // A backend that has no kernel for the step says so, and the layers stay unfused. It has one where
-// there are 16 chunks of 1024 pixels at the least, and a chunk's sums take 256 KiB at the most.
+// there are 16 chunks of 1024 pixels at the least, between batch norms of 192, and a chunk's sums
+// take 256 KiB at the most.
 TEST(PointwiseBackwardTest, IsCompiledWhereItIsWorthIt) {
   for (const TestedBackend& tested : Backends()) {
     SCOPED_TRACE(tested.name);
-    const auto compiled = [&](const ConvCase& c) {
-      const Result<std::optional<Kernel>> kernel =
-          tested.backend->Compile(step::PointwiseBackward{.problems = {c.problem()}}, {});
+    const auto compiled = [&](const ConvCase& c, bool norms = false) {
+      step::PointwiseBackward walk{.problems = {c.problem()}};
+      if (norms) walk.norms.emplace();
+      const Result<std::optional<Kernel>> kernel = tested.backend->Compile(walk, {});
       ExpectOk(kernel.status());
       return kernel.value().has_value();
     };
@@ -156,6 +135,10 @@ TEST(PointwiseBackwardTest, IsCompiledWhereItIsWorthIt) {
     large.r = large.s = 3, large.padding = Same(1);
     grouped.c = 2, grouped.groups = 2;
     for (const ConvCase& c : {few, wide, large, grouped}) EXPECT_FALSE(compiled(c));
+    few.h = 16 * 192;
+    EXPECT_EQ(compiled(few, true), !OnGpu());
+    --few.h;
+    for (const ConvCase& c : {few, wide, large, grouped}) EXPECT_FALSE(compiled(c, true));
   }
 }
 

@@ -274,6 +274,34 @@ inline Network LargeNorms() {
         {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["avg"]})"};
 }
 
+// Separable layers, as in MobileNets: batch norms between depthwise and 1×1 convolutions, all of
+// which become parts of these. A depthwise layer whose result a sum reads as well keeps its own.
+inline Network SeparableNorms() {
+  return {"separable norms", {5, 33, 34, 3}, R"(
+        {"name": "x", "op": "Input", "channels": 3},
+        {"name": "conv1", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 5,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1], "bias": false},
+        {"name": "bn1", "op": "BatchNorm2d", "inputs": ["conv1"], "channels": 5},
+        {"name": "relu1", "op": "Relu", "inputs": ["bn1"]},
+        {"name": "dw1", "op": "Conv2d", "inputs": ["relu1"], "in_channels": 5, "out_channels": 5,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1], "groups": 5, "bias": false},
+        {"name": "bn2", "op": "BatchNorm2d", "inputs": ["dw1"], "channels": 5},
+        {"name": "relu2", "op": "Relu6", "inputs": ["bn2"]},
+        {"name": "pw1", "op": "Conv2d", "inputs": ["relu2"], "in_channels": 5, "out_channels": 18,
+         "bias": false},
+        {"name": "bn3", "op": "BatchNorm2d", "inputs": ["pw1"], "channels": 18},
+        {"name": "relu3", "op": "Relu", "inputs": ["bn3"]},
+        {"name": "dw2", "op": "Conv2d", "inputs": ["relu3"], "in_channels": 18, "out_channels": 18,
+         "kernel_size": [5, 5], "stride": [2, 2], "padding": [2, 1, 2, 2], "groups": 18,
+         "bias": false},
+        {"name": "bn4", "op": "BatchNorm2d", "inputs": ["dw2"], "channels": 18},
+        {"name": "dw3", "op": "Conv2d", "inputs": ["bn4"], "in_channels": 18, "out_channels": 18,
+         "kernel_size": [3, 3], "padding": [1, 1, 1, 1], "groups": 18},
+        {"name": "bn5", "op": "BatchNorm2d", "inputs": ["dw3"], "channels": 18},
+        {"name": "sum", "op": "Add", "inputs": ["bn4", "bn5"]},
+        {"name": "gap", "op": "GlobalAvgPool2d", "inputs": ["sum"]})"};
+}
+
 inline std::string Json(const Network& network) { return "{\"nodes\": [" + network.nodes + "]}"; }
 
 // All of the network's values, parameters and statistics, random; scales and variances positive.

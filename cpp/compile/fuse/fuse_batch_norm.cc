@@ -36,7 +36,7 @@ class NormFusion {
     // memory.
     const Site* source = nullptr;
     size_t weights_step = 0, data_step = 0;
-    bool read_alone = false;  // this batch norm is the source of another site
+    const Site* reader = nullptr;  // the site whose source this batch norm is
   };
 
   void FindSites() {
@@ -64,8 +64,18 @@ class NormFusion {
     }
   }
 
-  // The 1×1 convolution that alone reads the batch norm's result, where its gradients are taken in
-  // one walk.
+  // Whether both gradients of a convolution between batch norms can be taken in one walk.
+  bool HasWalk(const Conv2dProblem& problem) const {
+    if (problem.IsDepthwise()) {
+      return KernelOf(backend_, program_, step::DepthwiseBackward{.problem = problem}).has_value();
+    }
+    using Walk = step::PointwiseBackward;
+    return problem.IsPointwise() &&
+           KernelOf(backend_, program_, Walk{.problems = {problem}, .norms = Walk::Norms{}});
+  }
+
+  // The convolution that alone reads the batch norm's result, where its gradients are taken in one
+  // walk.
   void FindReader(Site* site) {
     const ValueId y = site->forward.y;
     // The batch norm's own backward pass, the convolution and its weight gradient.
@@ -74,10 +84,7 @@ class NormFusion {
     for (Site& reader : sites_) {
       const Conv2dProblem& problem = reader.conv.problem;
       const ValueId dz = reader.backward.dx;
-      if (reader.conv.x != y || !problem.IsPointwise() || readers_[dz] != 2 ||
-          !KernelOf(backend_, program_,
-                    step::PointwiseBackward{.problems = {problem},
-                                            .norms = step::PointwiseBackward::Norms{}})) {
+      if (reader.conv.x != y || readers_[dz] != 2 || !HasWalk(problem)) {
         continue;
       }
       std::optional<size_t> weights, data;
@@ -90,21 +97,29 @@ class NormFusion {
         }
       }
       if (!weights || !data) continue;
+      // Before a batch norm a bias changes nothing, so depthwise layers have none there.
+      if (problem.IsDepthwise() && DbiasOf(*weights) != kNoValue) continue;
       reader.source = site;
       reader.weights_step = *weights;
       reader.data_step = *data;
-      site->read_alone = true;
+      site->reader = &reader;
     }
+  }
+
+  ValueId DbiasOf(size_t weights_step) const {
+    return StepAt<step::Conv2dBackwardWeights>(program_, weights_step)->dbias;
   }
 
   static step::Norm NormOf(const Site& site) {
     return {site.forward.save_mean, site.scale, site.forward.bias, site.forward.activation};
   }
-  // The gradient that comes from a walk has been masked.
+  // The gradient that comes from a walk of a 1×1 layer has been masked.
   static step::NormValues ValuesOf(const Site& site) {
     step::NormValues values{NormOf(site), site.forward.x, site.forward.save_inv_std,
                             site.backward.dweight, site.backward.dbias};
-    if (site.read_alone) values.norm.activation = {};
+    if (site.reader != nullptr && !site.reader->conv.problem.IsDepthwise()) {
+      values.norm.activation = {};
+    }
     return values;
   }
 
@@ -134,18 +149,18 @@ class NormFusion {
       fused.source = NormOf(*site.source);
     }
     conv.op = fused;
-    if (site.read_alone) {
+    if (site.reader != nullptr) {
       dropped_[site.forward_step] = true;
     } else {
       program_.steps[site.forward_step].op = step::Normalize{NormOf(site), forward.x, forward.y};
     }
-    if (site.read_alone && site.source != nullptr) {
+    if (site.reader != nullptr && site.source != nullptr) {
       dropped_[site.backward_step] = true;
     } else {
       program_.steps[site.backward_step].op =
           step::NormBackward{.values = ValuesOf(site),
                              .dy = site.backward.dy,
-                             .sums = !site.read_alone,
+                             .sums = site.reader == nullptr,
                              .dx = site.source == nullptr ? site.backward.dx : kNoValue};
     }
     if (site.source != nullptr) RewriteGradients(site);
@@ -155,15 +170,26 @@ class NormFusion {
   void RewriteGradients(const Site& site) {
     const auto weights = *StepAt<step::Conv2dBackwardWeights>(program_, site.weights_step);
     const auto data = *StepAt<step::Conv2dBackwardData>(program_, site.data_step);
-    step::PointwiseBackward walk{
-        .problems = {site.conv.problem},
-        .layers = {{site.source->forward.x, data.packed, site.source->forward.activation,
-                    weights.dweight, weights.dbias}},
-        .dy = site.backward.dy,
-        .dx = data.dx};
-    walk.norms = {ValuesOf(site), ValuesOf(*site.source)};
-    walk.norms->before.norm.activation = site.source->forward.activation;
-    program_.steps[site.data_step].op = std::move(walk);
+    step::NormValues before = ValuesOf(*site.source);
+    before.norm.activation = site.source->forward.activation;
+    StepOp& op = program_.steps[site.data_step].op;
+    if (site.conv.problem.IsDepthwise()) {
+      op = step::DepthwiseBackward{.problem = site.conv.problem,
+                                   .after = ValuesOf(site),
+                                   .before = before,
+                                   .packed = data.packed,
+                                   .dweight = weights.dweight,
+                                   .dy = site.backward.dy,
+                                   .dx = data.dx};
+    } else {
+      op = step::PointwiseBackward{
+          .problems = {site.conv.problem},
+          .layers = {{before.z, data.packed, before.norm.activation, weights.dweight,
+                      weights.dbias}},
+          .dy = site.backward.dy,
+          .dx = data.dx,
+          .norms = step::PointwiseBackward::Norms{.after = ValuesOf(site), .before = before}};
+    }
     dropped_[site.weights_step] = true;
   }
 

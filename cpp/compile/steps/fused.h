@@ -165,12 +165,28 @@ struct PointwiseBackward {
     return {norms ? "batch_norm2d and 1×1 convolution backward" : "1×1 convolutions backward", dx};
   }
 };
+// Both gradients of one depthwise convolution between two batch norms, made by fuse_batch_norm.cc:
+// dy is the gradient of the later one's result, dx that of the earlier one's, whose sums are taken.
+// Neither the convolution's input nor the gradient of its output has memory.
+struct DepthwiseBackward {
+  Conv2dProblem problem;
+  NormValues after, before;  // the convolution, in the network's order
+  ValueId packed, dweight;
+  ValueId dy, dx;
+  Operands operands() const {
+    return {{dy, packed, after.z, after.norm.mean, after.norm.scale, after.norm.bias, after.inv_std,
+             after.dweight, after.dbias, before.z, before.norm.mean, before.norm.scale,
+             before.norm.bias, before.inv_std},
+            {dx, dweight, before.dweight, before.dbias}};
+  }
+  StepSummary summary() const { return {"batch_norm2d and depthwise convolution backward", dx}; }
+};
 
 }  // namespace step
 
 using FusedStepList =
     StepList<step::MlpConv, step::TrainingPool, step::TrainingPoolBackward, step::NormConv2d,
-             step::Normalize, step::NormBackward, step::PointwiseBackward>;
+             step::Normalize, step::NormBackward, step::PointwiseBackward, step::DepthwiseBackward>;
 
 template <OneOf<FusedStepList> Step>
 struct Gradient<Step> : NoGradient {};  // differentiation comes before fusion

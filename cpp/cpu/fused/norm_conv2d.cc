@@ -194,46 +194,76 @@ class PixelBlocks {
   Panels panels_;
 };
 
-// Depthwise convolution, some rows of the output at a time.
+// Depthwise convolution, some rows of a picture's output at a time. A batch norm before it
+// normalises the rows that these are made of into scratch memory.
 class RowBlocks {
  public:
-  explicit RowBlocks(const Conv2dPass& conv) : block_(conv, 0) {
-    const TapLattice& lattice = block_.lattice();
-    row_floats_ = lattice.w.count * lattice.columns;
-    rows_ = lattice.dst.n * lattice.h.count;
-    block_rows_ = std::max<int64_t>(1, RowSplit::kBlockElements / row_floats_);
+  explicit RowBlocks(const Conv2dPass& conv) : target_(conv.target), block_(conv, 0) {
+    const int64_t height = lattice().h.count;
+    const int64_t row = std::max<int64_t>(1, lattice().w.count * lattice().columns);
+    block_rows_ = EvenBlock(height, std::max<int64_t>(1, RowSplit::kBlockElements / row));
+    in_picture_ = CeilDiv(height, block_rows_);
   }
 
-  int64_t count() const { return CeilDiv(rows_, block_rows_); }
-  std::string Name() const { return BlockName(std::min(block_rows_, rows_), "row"); }
-  size_t ScratchBytes() const { return block_.ScratchBytes(); }
-  void Run(const float* x, const Normalization* /*of 1×1 layers*/, const float* packed,
-           const float* bias, float* y, const BlockSums& sums, const Workspace& workspace) const {
+  int64_t count() const { return lattice().dst.n * in_picture_; }
+  std::string Name() const { return BlockName(block_rows_, "row"); }
+  size_t ScratchBytes() const { return BytesOf<Scratch>(*this); }
+  void Run(const float* x, const Normalization* source, const float* packed, const float* bias,
+           float* y, const BlockSums& sums, const Workspace& workspace) const {
     const int64_t in_row = BlocksInRow(count());
     ParallelFor(workspace.threads(), CeilDiv(count(), in_row), [&](int64_t task, int thread) {
-      std::byte* const memory = workspace.thread<std::byte>(thread);
-      block_.Prepare(memory);
+      Carver carver(workspace.thread(thread));
+      const auto [normal, depthwise] = Scratch(*this, carver);
+      block_.Prepare(depthwise);
       const int64_t end = std::min(count(), (task + 1) * in_row);
       for (int64_t block = task * in_row; block < end; ++block) {
-        RunBlock(block, x, packed, bias, y, sums, memory);
+        const int64_t n = block / in_picture_, first = block % in_picture_ * block_rows_;
+        const Span rows{first, std::min(first + block_rows_, lattice().h.count)};
+        const DepthwiseRows from = Source(x, source, n, rows, normal);
+        RunBlock(block, from, rows, packed, bias, y, sums, depthwise);
       }
     });
   }
 
  private:
-  void RunBlock(int64_t block, const float* x, const float* packed, const float* bias, float* y,
-                const BlockSums& sums, std::byte* memory) const {
-    const int64_t width = block_.lattice().w.count;
-    const int64_t first = block * block_rows_, end = std::min(rows_, first + block_rows_);
-    for (int64_t row = first; row < end; ++row) {
-      block_.RunRow(x, packed, bias, {}, row * width, width, y + row * row_floats_,
-                    block_.lattice().columns, memory);
+  struct Scratch {
+    Scratch(const RowBlocks& blocks, Carver& carver) {
+      const Shape& s = blocks.lattice().src;
+      normal = carver.Take(MostSourceRows(blocks.lattice(), blocks.block_rows_) * s.w * s.c);
+      depthwise = carver.Take<std::byte>(blocks.block_.ScratchBytes());
     }
-    sums.Take(block, y + first * row_floats_, (end - first) * width);
+    float* normal;  // [rows of x that a block reads][width][channels]
+    std::byte* depthwise;
+  };
+
+  const TapLattice& lattice() const { return block_.lattice(); }
+
+  // What the rows of picture n read.
+  DepthwiseRows Source(const float* x, const Normalization* source, int64_t n, Span rows,
+                       float* normal) const {
+    const Shape& s = lattice().src;
+    const float* const picture = x + n * s.h * s.w * s.c;
+    if (source == nullptr) return {picture};
+    const Span read = SourceRows(lattice(), rows);
+    NormalizeRows(target_, *source, (read.end - read.begin) * s.w, s.c,
+                  picture + read.begin * s.w * s.c, normal);
+    return {normal, read.begin};
   }
 
+  void RunBlock(int64_t block, const DepthwiseRows& x, Span rows, const float* packed,
+                const float* bias, float* y, const BlockSums& sums, std::byte* memory) const {
+    const Shape& to = lattice().dst;
+    y += (block / in_picture_ * to.h + rows.begin) * to.w * to.c;
+    for (int64_t i = rows.begin; i < rows.end; ++i) {
+      block_.RunRow(x, packed, bias, {}, i, {0, to.w}, y + (i - rows.begin) * to.w * to.c, to.c,
+                    memory);
+    }
+    sums.Take(block, y, (rows.end - rows.begin) * to.w);
+  }
+
+  Target target_;
   DepthwiseBlock block_;
-  int64_t row_floats_, rows_, block_rows_;
+  int64_t block_rows_, in_picture_;
 };
 
 // Calls body(blocks), of the algorithm that the problem takes.

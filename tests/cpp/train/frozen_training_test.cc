@@ -70,6 +70,7 @@ const std::vector<std::pair<const char*, Choice>>& Choices() {
 std::vector<Network> AllNetworks() {
   std::vector<Network> networks = Networks();
   networks.push_back(LargeNorms());
+  networks.push_back(SeparableNorms());
   return networks;
 }
 

@@ -47,10 +47,28 @@ TEST(NormTraining, BatchNormsArePartsOfTheStepsAroundThem) {
       std::holds_alternative<step::SoftmaxCrossEntropy>(program.steps[program.forward_steps].op));
 }
 
+TEST(NormTraining, SoAreThoseOfSeparableLayers) {
+  const Network network = SeparableNorms();
+  const std::shared_ptr<Model> model = RandomModel(network);
+  const auto plan = model->PlanFor(network.input, {Mode::kTraining}).value();
+  const Program& program = plan->impl().program;
+  const auto any = [](const auto&) { return true; };
+  EXPECT_EQ(Count<step::BatchNorm>(program, any), 0);
+  EXPECT_EQ(Count<step::NormConv2d>(program, any), 5);
+  // relu1, relu2 and relu3 are read by one convolution alone; bn4 by a sum too, and bn5 by it.
+  EXPECT_EQ(Count<step::NormConv2d>(program, [](const auto& s) { return s.source.has_value(); }),
+            3);
+  EXPECT_EQ(Count<step::Normalize>(program, any), 2);
+  EXPECT_EQ(Count<step::DepthwiseBackward>(program, any), 2);
+  EXPECT_EQ(Count<step::PointwiseBackward>(program, any), 1);
+  EXPECT_EQ(Count<step::NormBackward>(program, any), 3);  // bn5, bn4 and bn1
+  EXPECT_EQ(FindOverlap(program, plan->impl().layout), "");
+}
+
 // Along a random direction, for each parameter, against differences of the loss in double.
-TEST(NormTraining, GradientsAreThoseOfTheLoss) {
+void ExpectGradientsOfTheLoss(const Network& network) {
   constexpr double kDelta = 1e-6;
-  Problem problem(LargeNorms());
+  Problem problem(network);
   std::vector<Tensor> gradients;
   const Result<StepResult> result = problem.Gradients(&gradients);
   ASSERT_TRUE(result.ok()) << result.status().message();
@@ -81,17 +99,24 @@ TEST(NormTraining, GradientsAreThoseOfTheLoss) {
   }
 }
 
+TEST(NormTraining, GradientsAreThoseOfTheLoss) {
+  ExpectGradientsOfTheLoss(LargeNorms());
+  ExpectGradientsOfTheLoss(SeparableNorms());
+}
+
 TEST(NormTraining, GivesTheSameBitsForAnyNumberOfThreads) {
   const int before = GetNumThreads();
-  SetNumThreads(1);
-  Problem alone(LargeNorms());
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(alone.Step(alone.Settings(0.05f, 0.9f)).ok());
-  for (int threads : {2, 3, 5}) {
-    SetNumThreads(threads);
-    Problem together(LargeNorms());
-    for (int i = 0; i < 2; ++i) ASSERT_TRUE(together.Step(together.Settings(0.05f, 0.9f)).ok());
-    const auto want = alone.Parameters(), got = together.Parameters();
-    for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(SameBits(got[i], want[i])) << threads;
+  for (const Network& network : {LargeNorms(), SeparableNorms()}) {
+    SetNumThreads(1);
+    Problem alone(network);
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(alone.Step(alone.Settings(0.05f, 0.9f)).ok());
+    for (int threads : {2, 3, 5}) {
+      SetNumThreads(threads);
+      Problem together(network);
+      for (int i = 0; i < 2; ++i) ASSERT_TRUE(together.Step(together.Settings(0.05f, 0.9f)).ok());
+      const auto want = alone.Parameters(), got = together.Parameters();
+      for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(SameBits(got[i], want[i])) << threads;
+    }
   }
   SetNumThreads(before);
 }

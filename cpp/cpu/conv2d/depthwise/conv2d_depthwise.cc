@@ -46,15 +46,15 @@ void RunRows(const DepthwiseBlock& block, Span span, int64_t height, const float
              const float* packed, const float* bias, Activation activation, float* dst,
              std::byte* memory) {
   const TapLattice& lattice = block.lattice();
-  const int64_t width = lattice.w.count;
-  if (width == 0) return;
+  const Shape &from = lattice.src, &to = lattice.dst;
+  const TapAxis &h = lattice.h, &w = lattice.w;
+  if (w.count == 0) return;
   for (int64_t row = span.begin; row < span.end && !IsCancelled(); ++row) {
     const int64_t n = row / height, i = row % height;
-    if (i >= lattice.h.count) continue;
-    const int64_t pixel = (n * lattice.h.count + i) * width;
-    block.RunRow(src, packed, bias, activation, pixel, width,
-                 DestinationPixel(lattice, PixelWalk(lattice, pixel), dst),
-                 lattice.w.step * lattice.columns, memory);
+    if (i >= h.count) continue;
+    const int64_t pixel = (n * to.h + h.first + i * h.step) * to.w + w.first;
+    block.RunRow({src + n * from.h * from.w * from.c}, packed, bias, activation, i, {0, w.count},
+                 dst + pixel * to.c, w.step * to.c, memory);
   }
 }
 
@@ -68,13 +68,29 @@ TapLattice DepthwiseLattice(const Conv2dPass& conv, int64_t index) {
   return lattice;
 }
 
-DepthwiseLines::DepthwiseLines(const TapLattice& lattice, int64_t n, int64_t i, const float* src) {
+Span SourceRows(const TapLattice& lattice, Span rows) {
+  const TapAxis& h = lattice.h;
+  if (h.taps == 0 || rows.begin >= rows.end) return {0, 0};
+  const int64_t first = rows.begin * h.src_step + h.offset0;
+  const int64_t last = (rows.end - 1) * h.src_step + h.offset0 + (h.taps - 1) * h.offset_step;
+  const int64_t begin = std::clamp<int64_t>(first, 0, lattice.src.h);
+  return {begin, std::clamp<int64_t>(last + 1, begin, lattice.src.h)};
+}
+
+int64_t MostSourceRows(const TapLattice& lattice, int64_t count) {
+  const TapAxis& h = lattice.h;
+  if (h.taps == 0 || count == 0) return 0;
+  return std::min(lattice.src.h, (count - 1) * h.src_step + (h.taps - 1) * h.offset_step + 1);
+}
+
+DepthwiseLines::DepthwiseLines(const TapLattice& lattice, int64_t i, const DepthwiseRows& src) {
   const TapAxis& h = lattice.h;
   const Shape& s = lattice.src;
   const int64_t y0 = i * h.src_step + h.offset0;
   while (tap0 < h.taps && y0 + tap0 * h.offset_step < 0) ++tap0;
   while (tap0 + rows < h.taps && y0 + (tap0 + rows) * h.offset_step < s.h) ++rows;
-  line0 = src + (n * s.h + (rows > 0 ? y0 + tap0 * h.offset_step : 0)) * s.w * s.c;
+  line0 = src.rows;
+  if (rows > 0) line0 += (y0 + tap0 * h.offset_step - src.first) * s.w * s.c;
   step = h.offset_step * s.w * s.c;
 }
 
@@ -109,15 +125,14 @@ void DepthwiseBlock::Prepare(std::byte* memory) const {
   std::fill_n(Scratch(lattice_, carver).zeros, lattice_.src.c, 0.0f);
 }
 
-void DepthwiseBlock::RunRow(const float* src, const float* packed, const float* bias,
-                            Activation activation, int64_t first, int64_t count, float* out,
+void DepthwiseBlock::RunRow(const DepthwiseRows& src, const float* packed, const float* bias,
+                            Activation activation, int64_t i, Span pixels, float* out,
                             int64_t out_step, std::byte* memory) const {
   Carver carver(memory);
   const Scratch scratch(lattice_, carver);
   const TapAxis& w = lattice_.w;
   const int64_t channels = lattice_.src.c;
-  const PixelWalk walk(lattice_, first);
-  const DepthwiseLines lines(lattice_, walk.n(), walk.i(), src);
+  const DepthwiseLines lines(lattice_, i, src);
   for (int64_t a = 0; a < lines.rows; ++a) {
     scratch.lines[a] = lines.line0 + a * lines.step;
     scratch.weights[a] = packed + (lines.tap0 + a) * w.taps * channels;
@@ -126,12 +141,12 @@ void DepthwiseBlock::RunRow(const float* src, const float* packed, const float* 
            .weights = scratch.weights,
            .rows = lines.rows,
            .taps = w.taps,
-           .first = walk.j() * w.src_step + w.offset0,
+           .first = pixels.begin * w.src_step + w.offset0,
            .step = w.src_step,
            .spread = w.offset_step,
            .width = lattice_.src.w,
            .channels = channels,
-           .pixels = count,
+           .pixels = pixels.end - pixels.begin,
            .zeros = scratch.zeros,
            .columns = scratch.columns,
            .bias = bias,
@@ -143,11 +158,12 @@ void DepthwiseBlock::RunRow(const float* src, const float* packed, const float* 
 void DepthwiseBlock::Run(const float* src, const float* packed, const float* bias,
                          Activation activation, int64_t first, int64_t count, float* out,
                          std::byte* memory) const {
-  const int64_t width = lattice_.w.count, channels = lattice_.src.c;
+  const Shape& s = lattice_.src;
   for (int64_t done = 0; done < count;) {
-    const int64_t some = std::min(count - done, width - (first + done) % width);
-    RunRow(src, packed, bias, activation, first + done, some, out + done * channels, channels,
-           memory);
+    const PixelWalk walk(lattice_, first + done);
+    const int64_t some = std::min(count - done, lattice_.w.count - walk.j());
+    RunRow({src + walk.n() * s.h * s.w * s.c}, packed, bias, activation, walk.i(),
+           {walk.j(), walk.j() + some}, out + done * s.c, s.c, memory);
     done += some;
   }
 }

@@ -218,16 +218,50 @@ struct Scratch {
 
 }  // namespace
 
+DepthwiseWeightSums::DepthwiseWeightSums(const Conv2dPass& conv)
+    : target_(conv.target), lattice_(DepthwiseLattice(conv, 0)) {}
+
+void DepthwiseWeightSums::AddRow(const DepthwiseRows& x, int64_t i, const float* dy,
+                                 float* sums) const {
+  const TapAxis& w = lattice_.w;
+  const DepthwiseLines lines(lattice_, i, x);
+  NINC_DISPATCH(target_, AddRowGradient)
+  ({.x = lines.line0,
+    .line_step = lines.step,
+    .rows = lines.rows,
+    .taps = w.taps,
+    .first = w.offset0,
+    .step = w.src_step,
+    .spread = w.offset_step,
+    .width = lattice_.src.w,
+    .channels = lattice_.src.c,
+    .pixels = w.count,
+    .dy = dy,
+    .sums = sums + lines.tap0 * w.taps * lattice_.src.c});
+}
+
+void DepthwiseWeightSums::Store(const float* sums, int64_t count, int64_t stride, float* total,
+                                float* dweight, int threads) const {
+  const auto add_tasks = NINC_DISPATCH(target_, AddTasks);
+  ParallelBlocks(threads, size(), kAddedTogether, [&](int64_t begin, int64_t end) {
+    add_tasks(sums + begin, count, stride, end - begin, total + begin);
+  });
+  const int64_t channels = lattice_.src.c, taps = lattice_.taps();
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t t = 0; t < taps; ++t) dweight[c * taps + t] = total[t * channels + c];
+  }
+}
+
 WorkspaceSize DepthwiseWeightsWorkspace(const Conv2dPass& conv) {
   return {.shared = BytesOf<Scratch>(conv)};
 }
 
 void DepthwiseBackwardWeights(const Conv2dPass& conv, const float* x, const float* dy,
                               float* dweight, const Workspace& workspace) {
-  const auto add_row = NINC_DISPATCH(conv.target, AddRowGradient);
-  const TapLattice lattice = DepthwiseLattice(conv, 0);
-  const TapAxis &h = lattice.h, &w = lattice.w;
-  const int64_t channels = lattice.src.c, taps = lattice.taps(), size = taps * channels;
+  const DepthwiseWeightSums weights(conv);
+  const TapLattice& lattice = weights.lattice();
+  const Shape& s = lattice.src;
+  const int64_t size = weights.size(), height = lattice.h.count;
   const RowTasks tasks(lattice);
   Carver carver(workspace.shared());
   const Scratch scratch(conv, carver);
@@ -236,28 +270,11 @@ void DepthwiseBackwardWeights(const Conv2dPass& conv, const float* x, const floa
     std::fill_n(sums, size, 0.0f);
     const int64_t end = std::min(tasks.rows, (task + 1) * tasks.each);
     for (int64_t row = task * tasks.each; row < end && !IsCancelled(); ++row) {
-      const DepthwiseLines lines(lattice, row / h.count, row % h.count, x);
-      add_row({.x = lines.line0,
-               .line_step = lines.step,
-               .rows = lines.rows,
-               .taps = w.taps,
-               .first = w.offset0,
-               .step = w.src_step,
-               .spread = w.offset_step,
-               .width = lattice.src.w,
-               .channels = channels,
-               .pixels = w.count,
-               .dy = dy + row * w.count * channels,
-               .sums = sums + lines.tap0 * w.taps * channels});
+      weights.AddRow({x + row / height * s.h * s.w * s.c}, row % height,
+                     dy + row * lattice.w.count * s.c, sums);
     }
   });
-  const auto add_tasks = NINC_DISPATCH(conv.target, AddTasks);
-  ParallelBlocks(workspace.threads(), size, kAddedTogether, [&](int64_t begin, int64_t end) {
-    add_tasks(scratch.partial + begin, tasks.count, size, end - begin, scratch.sums + begin);
-  });
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t t = 0; t < taps; ++t) dweight[c * taps + t] = scratch.sums[t * channels + c];
-  }
+  weights.Store(scratch.partial, tasks.count, size, scratch.sums, dweight, workspace.threads());
 }
 
 }  // namespace ninc::cpu
