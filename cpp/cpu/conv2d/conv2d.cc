@@ -110,8 +110,9 @@ std::string Conv2dBlock(const Conv2dPass& conv) {
         gradient ? std::min(WinogradSumTiles(conv.winograd), tiles) : WinogradRunTiles(conv),
         "tile");
   }
-  const int64_t pixels = MakeLattice(p, pass, 0).rows();
-  return BlockName(std::min(gradient ? kSumPixels : BlockRows(conv.target), pixels), "pixel");
+  const TapLattice lattice = MakeLattice(p, pass, 0);
+  const int64_t pixels = gradient ? kSumPixels : BlockPixels(conv.target, lattice, conv.tile);
+  return BlockName(std::min(pixels, lattice.rows()), "pixel");
 }
 
 void Conv2dForward(const Conv2dPass& conv, const float* x, const float* packed, const float* bias,

@@ -83,7 +83,9 @@ MlpConvChain::MlpConvChain(const MlpConvPlan& plan, const MlpConvTail* training)
   const Target target = target_;
   const MlpConvProblem& p = problem_;
   const WinogradShape& shape = plan.layers[0].winograd;
-  int64_t images = BlockRows(target) / std::max<int64_t>(1, map_.h * map_.w);
+  const bool direct = shape.tile == 0 && !plan.layers[0].depthwise;
+  first_pixels_ = direct ? BlockPixels(target, lattice_, panels_.shape()) : BlockRows(target);
+  int64_t images = first_pixels_ / std::max<int64_t>(1, map_.h * map_.w);
   if (shape.tile > 0) {
     winograd_.emplace(plan.layers[0], kChainTiles);
     tile_pixels_ = shape.outputs() * shape.outputs();
@@ -91,7 +93,8 @@ MlpConvChain::MlpConvChain(const MlpConvPlan& plan, const MlpConvTail* training)
   }
   if (plan.layers[0].depthwise) depthwise_.emplace(plan.layers[0], 0);
   images_ = std::clamp<int64_t>(images, 1, std::max<int64_t>(1, map_.n));
-  block_pixels_ = std::max(BlockRows(target), winograd_ ? winograd_->tiles() * tile_pixels_ : 0);
+  block_pixels_ = winograd_ ? winograd_->tiles() * tile_pixels_ : first_pixels_;
+  block_pixels_ = std::max(BlockRows(target), block_pixels_);
   for (size_t i = 0; i < p.layers.size(); ++i) {
     widest_ = std::max(widest_, p.layers[i].out_channels);
     const size_t bytes = SplitScratchBytes(target, 1, p.layers[i].input.c, PanelsOf(i));
@@ -122,7 +125,7 @@ Span MlpConvChain::UnitPixels(int64_t unit) const {
 int64_t MlpConvChain::UnitOf(int64_t place) const { return place / (images_ * InImage()); }
 
 int64_t MlpConvChain::block_places() const {
-  return winograd_ ? winograd_->tiles() : BlockRows(target_);
+  return winograd_ ? winograd_->tiles() : first_pixels_;
 }
 
 std::string MlpConvChain::BlockText() const {

@@ -115,6 +115,7 @@ class MlpConvChain {
   std::optional<DepthwiseBlock> depthwise_;  // the same where it is depthwise
   int64_t tile_pixels_ = 0;
   int64_t images_ = 1;        // of a unit
+  int64_t first_pixels_ = 0;  // of a block of the first layer, unless it is Winograd's
   int64_t block_pixels_ = 0;  // what any layer makes at a time, at most
   int64_t widest_ = 0;        // channels
 };

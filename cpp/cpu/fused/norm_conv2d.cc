@@ -126,12 +126,11 @@ class PixelBlocks {
   explicit PixelBlocks(const Conv2dPass& conv)
       : target_(conv.target),
         lattice_(MakeLattice(conv.problem, conv.pass, 0)),
-        panels_(lattice_.columns, conv.tile) {}
+        panels_(lattice_.columns, conv.tile),
+        block_pixels_(BlockPixels(conv.target, lattice_, conv.tile)) {}
 
-  int64_t count() const { return CeilDiv(lattice_.rows(), BlockRows(target_)); }
-  std::string Name() const {
-    return BlockName(std::min(BlockRows(target_), lattice_.rows()), "pixel");
-  }
+  int64_t count() const { return CeilDiv(lattice_.rows(), block_pixels_); }
+  std::string Name() const { return BlockName(std::min(block_pixels_, lattice_.rows()), "pixel"); }
   size_t ScratchBytes() const { return BytesOf<Scratch>(*this); }
   void Run(const float* x, const Normalization* source, const float* packed, const float* bias,
            float* y, const BlockSums& sums, const Workspace& workspace) const {
@@ -149,17 +148,17 @@ class PixelBlocks {
   struct Scratch {
     Scratch(const PixelBlocks& blocks, Carver& carver)
         : block(blocks.target_, blocks.lattice_, blocks.panels_, carver) {
-      const int64_t rows = BlockRows(blocks.target_);
+      const int64_t rows = blocks.lattice_.taps() == 1 ? blocks.block_pixels_ : 0;
       next = carver.Take<const float*>(rows);
       normal = carver.Take(rows * blocks.lattice_.src.c);
     }
     BlockScratch block;
-    const float** next;  // [BlockRows]: the next block's pixels
-    float* normal;       // [BlockRows][channels]: x normalised
+    const float** next;  // [pixels of a block]: the next block's pixels, of 1×1 layers
+    float* normal;       // [pixels of a block][channels]: x normalised, of the same
   };
 
   int64_t Pixels(int64_t block) const {
-    return std::min(BlockRows(target_), lattice_.rows() - block * BlockRows(target_));
+    return std::min(block_pixels_, lattice_.rows() - block * block_pixels_);
   }
 
   // goes_on: the next block is this thread's too.
@@ -168,7 +167,7 @@ class PixelBlocks {
                 std::byte* memory) const {
     Carver carver(memory);
     const auto [scratch, next, normal] = Scratch(*this, carver);
-    const int64_t first = block * BlockRows(target_), pixels = Pixels(block);
+    const int64_t first = block * block_pixels_, pixels = Pixels(block);
     for (int64_t m = 0; m < pixels; ++m) scratch.out[m] = y + (first + m) * lattice_.dst.c;
     ProductRows rows;
     if (source == nullptr) {
@@ -178,9 +177,9 @@ class PixelBlocks {
       NormalizeRows(target_, *source, pixels, channels, x + first * channels, normal);
       for (int64_t m = 0; m < pixels; ++m) scratch.rows[m] = normal + m * channels;
       rows = {scratch.rows, pixels, 1, channels, scratch.halves};
-      if (goes_on && Pixels(block + 1) == BlockRows(target_)) {
-        for (int64_t m = 0; m < BlockRows(target_); ++m) {
-          next[m] = x + (first + BlockRows(target_) + m) * channels;
+      if (goes_on && Pixels(block + 1) == block_pixels_) {
+        for (int64_t m = 0; m < block_pixels_; ++m) {
+          next[m] = x + (first + block_pixels_ + m) * channels;
         }
         rows.next = next;
       }
@@ -192,6 +191,7 @@ class PixelBlocks {
   Target target_;
   TapLattice lattice_;
   Panels panels_;
+  int64_t block_pixels_;
 };
 
 // Depthwise convolution, some rows of a picture's output at a time. A batch norm before it

@@ -18,16 +18,16 @@ inline __m512i Bits(__m512bh x) {
   return bits;
 }
 
-// Thirty-two terms of a row: 32 of x1, then 32 of x2 at the next tile.
-inline void SplitRow(__m512 low, __m512 high, std::byte* to) {
+// Thirty-two terms of a row: 32 of x1, and as many of x2 at the next tile or wherever they go.
+inline void SplitRow(__m512 low, __m512 high, std::byte* to, int64_t half = kSplitTileBytes) {
   const __m512i first = Bits(_mm512_cvtne2ps_pbh(high, low));
   _mm512_store_si512(to, first);
   const __m512 low1 = _mm512_castsi512_ps(
       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(first)), 16));
   const __m512 high1 = _mm512_castsi512_ps(
       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(first, 1)), 16));
-  _mm512_store_si512(to + kSplitTileBytes, Bits(_mm512_cvtne2ps_pbh(_mm512_sub_ps(high, high1),
-                                                                    _mm512_sub_ps(low, low1))));
+  _mm512_store_si512(
+      to + half, Bits(_mm512_cvtne2ps_pbh(_mm512_sub_ps(high, high1), _mm512_sub_ps(low, low1))));
 }
 
 // Two terms of 16 columns as pairs: even terms in the lower half of each lane.
@@ -83,6 +83,17 @@ inline __m512 ColumnsOf(const float* const* rows, int64_t terms, int64_t term, i
 }
 
 }  // namespace
+
+void SplitPixels(const float* from, int64_t pixels, int64_t channels, int64_t half_bytes,
+                 std::byte* to) {
+  for (int64_t pixel = 0; pixel < pixels; ++pixel, from += channels) {
+    for (int64_t d = 0; d < channels; d += kSplitTerms, to += 2 * kSplitTerms) {
+      const int64_t left = channels - d;
+      SplitRow(_mm512_maskz_loadu_ps(FirstLanes(left), from + d),
+               _mm512_maskz_loadu_ps(FirstLanes(left - kLanes), from + d + kLanes), to, half_bytes);
+    }
+  }
+}
 
 void SplitLeft(const float* const* rows, int64_t offset, int64_t count, int64_t terms,
                int64_t group_bytes, std::byte* to) {
@@ -147,6 +158,7 @@ void SplitRight(const float* from, int64_t stride, int64_t terms, int64_t column
 HWY_POP_ATTRIBUTES
 #else  // no target has them, so that nobody comes here
 namespace ninc::cpu {
+void SplitPixels(const float*, int64_t, int64_t, int64_t, std::byte*) {}
 void SplitLeft(const float* const*, int64_t, int64_t, int64_t, int64_t, std::byte*) {}
 void SplitLeftColumns(const float* const*, int64_t, int64_t, int64_t, int64_t, std::byte*) {}
 void SplitRight(const float*, int64_t, int64_t, int64_t, int, std::byte*, float*) {}

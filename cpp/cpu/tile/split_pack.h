@@ -23,6 +23,11 @@ inline int64_t SplitBytes(int64_t rows, int64_t terms) {
          int64_t{sizeof(float)};
 }
 
+// A picture's pixels as they lie, `channels` floats each, to rows of 2·terms bytes: x1 from `to`
+// on, x2 from half_bytes behind it. terms: the channels, padded with zeros to whole steps. A tile's
+// rows can then begin at any pixel.
+void SplitPixels(const float* from, int64_t pixels, int64_t channels, int64_t half_bytes,
+                 std::byte* to);
 // The left side of rows[i] + offset, i < count, `terms` each; groups lie `group_bytes` apart.
 void SplitLeft(const float* const* rows, int64_t offset, int64_t count, int64_t terms,
                int64_t group_bytes, std::byte* to);

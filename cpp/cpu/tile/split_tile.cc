@@ -33,8 +33,7 @@ void Product(const SplitArgs& args) {
   constexpr int64_t kRow = kVectors * 64;  // bytes
   constexpr int64_t kGroup = kSplitRows * kRow;
   std::byte* const sums = reinterpret_cast<std::byte*>(args.sums);
-  const std::byte* left = args.left;
-  const std::byte* left2 = left + args.group_bytes;
+  const SplitLayout& layout = args.layout;
   const std::byte* right = args.right;
   Fence();
   if (args.first) {
@@ -48,42 +47,46 @@ void Product(const SplitArgs& args) {
     if constexpr (kGroups > 1) _tile_loadd(2, sums + kGroup, kRow);
     if constexpr (kGroups > 1 && kVectors > 1) _tile_loadd(3, sums + kGroup + 64, kRow);
   }
-  for (int64_t step = args.steps; step > 0; --step) {
-    // x1·w2
-    _tile_loadd(4, left, 64);
-    _tile_loadd(6, right, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (kGroups > 1) {
-      _tile_loadd(5, left2, 64);
-      _tile_dpbf16ps(2, 5, 6);
+  for (int64_t tap = 0; tap < args.tap_count; ++tap) {
+    const std::byte* left = args.left + (args.taps == nullptr ? 0 : args.taps[tap]);
+    const std::byte* left2 = left + args.group_bytes;
+    for (int64_t step = args.steps; step > 0; --step) {
+      // x1·w2
+      _tile_loadd(4, left, layout.row);
+      _tile_loadd(6, right, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      if constexpr (kGroups > 1) {
+        _tile_loadd(5, left2, layout.row);
+        _tile_dpbf16ps(2, 5, 6);
+      }
+      if constexpr (kVectors > 1) {
+        _tile_loadd(7, right + kSplitTileBytes, 64);
+        _tile_dpbf16ps(1, 4, 7);
+        if constexpr (kGroups > 1) _tile_dpbf16ps(3, 5, 7);
+      }
+      right += kVectors * kSplitTileBytes;
+      // x1·w1
+      _tile_loadd(6, right, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      if constexpr (kGroups > 1) _tile_dpbf16ps(2, 5, 6);
+      if constexpr (kVectors > 1) {
+        _tile_loadd(7, right + kSplitTileBytes, 64);
+        _tile_dpbf16ps(1, 4, 7);
+        if constexpr (kGroups > 1) _tile_dpbf16ps(3, 5, 7);
+      }
+      right += kVectors * kSplitTileBytes;
+      // x2·w1
+      _tile_loadd(4, left + layout.half, layout.row);
+      _tile_dpbf16ps(0, 4, 6);
+      if constexpr (kVectors > 1) _tile_dpbf16ps(1, 4, 7);
+      if constexpr (kGroups > 1) {
+        _tile_loadd(5, left2 + layout.half, layout.row);
+        _tile_dpbf16ps(2, 5, 6);
+        if constexpr (kVectors > 1) _tile_dpbf16ps(3, 5, 7);
+      }
+      left += layout.step;
+      left2 += layout.step;
     }
-    if constexpr (kVectors > 1) {
-      _tile_loadd(7, right + kSplitTileBytes, 64);
-      _tile_dpbf16ps(1, 4, 7);
-      if constexpr (kGroups > 1) _tile_dpbf16ps(3, 5, 7);
-    }
-    right += kVectors * kSplitTileBytes;
-    // x1·w1
-    _tile_loadd(6, right, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (kGroups > 1) _tile_dpbf16ps(2, 5, 6);
-    if constexpr (kVectors > 1) {
-      _tile_loadd(7, right + kSplitTileBytes, 64);
-      _tile_dpbf16ps(1, 4, 7);
-      if constexpr (kGroups > 1) _tile_dpbf16ps(3, 5, 7);
-    }
-    right += kVectors * kSplitTileBytes;
-    // x2·w1
-    _tile_loadd(4, left + kSplitTileBytes, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (kVectors > 1) _tile_dpbf16ps(1, 4, 7);
-    if constexpr (kGroups > 1) {
-      _tile_loadd(5, left2 + kSplitTileBytes, 64);
-      _tile_dpbf16ps(2, 5, 6);
-      if constexpr (kVectors > 1) _tile_dpbf16ps(3, 5, 7);
-    }
-    left += 2 * kSplitTileBytes;
-    left2 += 2 * kSplitTileBytes;
   }
   _tile_stored(0, sums, kRow);
   if constexpr (kVectors > 1) _tile_stored(1, sums + 64, kRow);
@@ -135,6 +138,7 @@ void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, in
                             ? _mm512_setzero_ps()
                             : _mm512_maskz_loadu_ps(exist, args.bias + args.column + j);
     for (int64_t i = 0; i < count; ++i) {
+      if (args.out[i] == nullptr) continue;
       float* out = args.out[i] + args.column + j;
       const __m512 sum = _mm512_load_ps(sums + i * sums_row + j);
       if (args.mask_base != nullptr) {

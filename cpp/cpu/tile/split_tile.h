@@ -29,15 +29,26 @@ bool HasSplitTiles(Target target);
 // Panels of 32 columns, two tiles.
 TileShape SplitShape();
 
+// Bytes from one thing to the next on the left side: as SplitLeft lays it out, or a picture split
+// as it is (SplitPixels).
+struct SplitLayout {
+  int64_t row = 64;
+  int64_t half = kSplitTileBytes;      // from x1 to x2
+  int64_t step = 2 * kSplitTileBytes;  // of 32 terms
+};
 // Sums of one panel and up to 32 rows, in float32, row after row of 16·vectors columns.
 inline constexpr int64_t kSplitSums = 2 * kSplitRows * 2 * kSplitRows;
 struct SplitArgs {
-  const std::byte* left;  // of the first group
-  int64_t group_bytes;    // to the next
+  const std::byte* left;    // of the first group
+  int64_t group_bytes;      // to the next
+  SplitLayout layout = {};  // of both
+  // Where the left side of each tap begins, in bytes from the first; null for one tap.
+  const int64_t* taps = nullptr;
+  int64_t tap_count = 1;
   const std::byte* right;
-  int64_t steps;
-  int groups;   // of 16 rows: 1 or 2
-  int vectors;  // of 16 columns: 1 or 2
+  int64_t steps;  // of a tap
+  int groups;     // of 16 rows: 1 or 2
+  int vectors;    // of 16 columns: 1 or 2
   float* sums;
   bool first;  // sums = ..., else sums += ...
 };
@@ -69,7 +80,7 @@ class SplitTiles {
 };
 
 // What a tile of tile.h does to its sums before it stores them: rows [0, count) of `sums` to
-// out[i] + column.
+// out[i] + column, where that is not null.
 void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, int64_t count);
 
 }  // namespace ninc::cpu

@@ -18,6 +18,7 @@
 #include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
 #include "cpu/conv2d/direct/conv2d_weight_gradient.h"
+#include "cpu/conv2d/direct/split_picture.h"
 #include "cpu/schedule/blocks.h"
 #include "cpu/tile/split_tile.h"
 #include "cpu/tile/tile.h"
@@ -90,6 +91,20 @@ double SplitGradientCost(Target target, const Conv2dProblem& p) {
          GradientRowsCost(target, p);
 }
 
+// Of one lattice.
+double SplitPictureCost(const SplitSpeed& speed, const TapLattice& lattice) {
+  const SplitPicture picture(lattice);
+  const int64_t steps = SplitSteps(lattice.depth), terms = lattice.taps() * steps * kSplitTerms;
+  const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
+  const int64_t groups = picture.GroupsInBatch();
+  const int64_t blocks = CeilDiv(lattice.rows(), SplitPicturePixels(lattice));
+  const int64_t bytes = SplitBytes(SplitShape().lanes * vectors, terms);
+  return speed.picture_product * Real(lattice.taps() * steps * ProductsOf(groups, vectors)) +
+         speed.picture_sums * Real(groups * vectors) +
+         speed.picture_pixel * Real(picture.PixelsInBatch() * steps) +
+         speed.line * Lines(Real(bytes) - kNearWeights) * Real(blocks);
+}
+
 }  // namespace
 
 double SumsAdded(int64_t blocks) { return Real(blocks) - 0.5; }
@@ -124,6 +139,10 @@ double SplitCost(Target target, const Conv2dProblem& p, Pass pass) {
   for (int64_t i = 0; i < LatticeCount(p, pass); ++i) {
     const TapLattice lattice = MakeLattice(p, pass, i);
     if (lattice.taps() == 0) continue;
+    if (SplitsPictures(lattice, SplitShape())) {
+      cost += SplitPictureCost(speed, lattice);
+      continue;
+    }
     const int64_t rows = lattice.rows(), steps = SumTaps(lattice) * SplitSteps(SumDepth(lattice));
     const int64_t vectors = CeilDiv(lattice.columns, SplitShape().lanes);
     const int64_t panels = CeilDiv(vectors, SplitShape().vectors);

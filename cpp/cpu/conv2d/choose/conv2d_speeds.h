@@ -44,6 +44,9 @@ struct SplitSpeed {
   double product;  // a step of 32 terms for two tiles of 16×16 sums; one alone takes as long
   double left;     // 16 rows split, a step at a time
   double line;     // of weights from beyond L2, once for each block
+  // Of pictures split as they are, where nothing is gathered: the same step; the sums of 16 outputs
+  // and a vector brought into place; a pixel split, a step at a time.
+  double picture_product, picture_sums, picture_pixel;
   // Of gradients of weights, where the left side is turned too:
   double gradient_product, gradient_left;
   double gradient_right;  // 16 columns of dy split, a step at a time

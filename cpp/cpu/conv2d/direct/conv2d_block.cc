@@ -115,9 +115,16 @@ void MultiplyPanel(Target target, const ProductRows& source, const Panels& panel
 
 int64_t BlockRows(Target target) { return kTilesPerBlock * Tiles(target).shape.rows; }
 
+int64_t BlockPixels(Target target, const TapLattice& lattice, const TileShape& shape) {
+  return SplitsPictures(lattice, shape) ? SplitPicturePixels(lattice) : BlockRows(target);
+}
+
 void MultiplyBlock(Target target, const ProductRows& source, const Panels& panels, int64_t panel0,
                    int64_t panel1, const float* packed, const Epilogue& epilogue,
                    float* const* out) {
+  if (source.groups.count > 0) {
+    return MultiplySplitPicture(source.groups, panels, panel0, panel1, packed, epilogue, out);
+  }
   if (panels.shape().split) {
     return MultiplySplit(target, source, panels, panel0, panel1, packed, epilogue, out);
   }
@@ -128,10 +135,16 @@ void MultiplyBlock(Target target, const ProductRows& source, const Panels& panel
 }
 
 BlockScratch::BlockScratch(Target target, const TapLattice& lattice, const Panels& panels,
-                           Carver& carver) {
+                           Carver& carver)
+    : whole(SplitsPictures(lattice, panels.shape())) {
   const int64_t taps = SumTaps(lattice), depth = SumDepth(lattice);
+  out = carver.Take<float*>(BlockPixels(target, lattice, panels.shape()));
+  if (whole) {
+    rows = nullptr, zeros = patches = nullptr;
+    halves = carver.Take<std::byte>(SplitPicture(lattice).ScratchBytes());
+    return;
+  }
   rows = carver.Take<const float*>(taps * BlockRows(target));
-  out = carver.Take<float*>(BlockRows(target));
   zeros = carver.Take(depth);
   patches = carver.Take(MergesTaps(lattice) ? taps * BlockRows(target) * depth : 0);
   halves = carver.Take<std::byte>(SplitScratchBytes(target, taps, depth, panels));
@@ -139,6 +152,10 @@ BlockScratch::BlockScratch(Target target, const TapLattice& lattice, const Panel
 
 ProductRows PrepareRows(Target target, const TapLattice& lattice, const float* src, int64_t group,
                         int64_t first, int64_t pixels, const BlockScratch& scratch) {
+  if (scratch.whole) {
+    return {.pixels = pixels,
+            .groups = SplitPicture(lattice).Prepare(src, first, pixels, scratch.halves)};
+  }
   std::fill_n(scratch.zeros, SumDepth(lattice), 0.0f);
   SumRows(lattice, src, scratch.zeros, group * lattice.depth, first, pixels, 0, lattice.h.taps,
           BlockRows(target), scratch.patches, scratch.rows);

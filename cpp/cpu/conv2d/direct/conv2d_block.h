@@ -8,6 +8,7 @@
 #include "base/carver.h"
 #include "cpu/conv2d/common/conv2d_taps.h"
 #include "cpu/conv2d/direct/conv2d_pack.h"
+#include "cpu/conv2d/direct/split_picture.h"
 #include "ninc/problem.h"
 #include "ninc/target.h"
 
@@ -24,14 +25,18 @@ struct Epilogue {
 
 // Pixels of a block: its rows stay in L2 from panel to panel (32 tiles were no faster).
 int64_t BlockRows(Target target);
+// The same of a convolution's lattice, whose block may be larger.
+int64_t BlockPixels(Target target, const TapLattice& lattice, const TileShape& shape);
 
-// The left side of a block's product: pixel m's terms of tap t start at rows[t·BlockRows() + m].
+// The left side of a block's product: pixel m's terms of tap t start at rows[t·BlockRows() + m], or
+// the pixels are in groups of a split picture.
 struct ProductRows {
   const float* const* rows;
   int64_t pixels;
   int64_t taps, depth;
   std::byte* halves;                   // SplitScratchBytes, where the product is split
   const float* const* next = nullptr;  // [pixels] of the block after it, fetched meanwhile; or null
+  SplitGroups groups = {};             // of SplitsPictures
 };
 
 // out[m](j) = epilogue(sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the columns j of
@@ -46,10 +51,11 @@ struct BlockScratch {
   BlockScratch(Target target, const TapLattice& lattice, const Panels& panels, Carver& carver);
 
   const float** rows;  // [taps][BlockRows]
-  float** out;         // [BlockRows]
+  float** out;         // [BlockPixels]
   float* zeros;        // [depth]
   float* patches;      // [taps][BlockRows][depth], where MergesTaps
   std::byte* halves;   // for ProductRows
+  bool whole;          // SplitsPictures
 };
 
 // Pixels [first, first + pixels) of a group.

@@ -43,7 +43,8 @@ void RunLattice(Target target, const Conv2dProblem& p, const TapLattice& lattice
                 const Epilogue& epilogue, float* dst, const Workspace& workspace) {
   if (lattice.taps() == 0) return ZeroLattice(target, lattice, dst, workspace.threads());
   const Panels panels(lattice.columns, shape);
-  const int64_t blocks = CeilDiv(lattice.rows(), BlockRows(target));
+  const int64_t block = BlockPixels(target, lattice, shape);
+  const int64_t blocks = CeilDiv(lattice.rows(), block);
   // Few blocks (small maps, batch 1): split the panels too, until every thread has some tasks.
   const int64_t wanted = 4 * workspace.threads();
   const int64_t splits = std::clamp<int64_t>(
@@ -52,8 +53,8 @@ void RunLattice(Target target, const Conv2dProblem& p, const TapLattice& lattice
   ParallelFor(workspace.threads(), blocks * p.groups * splits, [&](int64_t task, int thread) {
     const int64_t split = task % splits;
     const int64_t group = task / splits % p.groups;
-    const int64_t first = task / splits / p.groups * BlockRows(target);
-    const int64_t pixels = std::min(BlockRows(target), lattice.rows() - first);
+    const int64_t first = task / splits / p.groups * block;
+    const int64_t pixels = std::min(block, lattice.rows() - first);
     Carver carver(workspace.thread(thread));
     const BlockScratch scratch(target, lattice, panels, carver);
     const ProductRows source = PrepareRows(target, lattice, src, group, first, pixels, scratch);
@@ -74,7 +75,11 @@ std::string DirectName(const Conv2dPass& conv) {
   const std::string shape = std::to_string(tile.rows) + "×" + std::to_string(tile.width()) +
                             (tile.split ? " of split bfloat16" : "");
   if (p.IsPointwise()) return "matrix product " + shape;
-  const bool merges = MergesTaps(MakeLattice(p, conv.pass, 0));
+  const TapLattice lattice = MakeLattice(p, conv.pass, 0);
+  if (conv.pass != Pass::kBackwardWeights && SplitsPictures(lattice, tile)) {
+    return "direct " + shape;
+  }
+  const bool merges = MergesTaps(lattice);
   return (merges ? "implicit gemm of rows " : "implicit gemm ") + shape;
 }
 
