@@ -102,7 +102,8 @@ double SplitPictureCost(const SplitSpeed& speed, const TapLattice& lattice) {
   return speed.picture_product * Real(lattice.taps() * steps * ProductsOf(groups, vectors)) +
          speed.picture_sums * Real(groups * vectors) +
          speed.picture_pixel * Real(picture.PixelsInBatch() * steps) +
-         speed.line * Lines(Real(bytes) - kNearWeights) * Real(blocks);
+         speed.line * Lines(Real(bytes) - kNearWeights) * Real(blocks) +
+         kColdLine * Lines(Real(bytes) - kLastLevelWeights);
 }
 
 }  // namespace
@@ -127,7 +128,8 @@ double PlainCost(Target target, const Conv2dProblem& p, Pass pass) {
     const int64_t rows = lattice.rows(), terms = SumTaps(lattice) * SumDepth(lattice);
     cost += Real(terms) * (speed.multiply * PaidSums(panels, vectors, rows) +
                            speed.term * Real(panels.Tiles(0, panels.count(), rows))) +
-            RowsCost(target, p, lattice, panels.count());
+            RowsCost(target, p, lattice, panels.count()) +
+            kColdLine * Lines(Real(terms * panels.padded_columns() * 4) - kLastLevelWeights);
   }
   return cost;
 }
@@ -152,7 +154,8 @@ double SplitCost(Target target, const Conv2dProblem& p, Pass pass) {
     cost += Real(steps) * (speed.product * Real(ProductsOf(groups, vectors)) +
                            speed.left * Real(groups * times)) +
             RowsCost(target, p, lattice, panels);
-    cost += speed.line * Lines(Real(bytes) - kNearWeights) * Real(blocks);
+    cost += speed.line * Lines(Real(bytes) - kNearWeights) * Real(blocks) +
+            kColdLine * Lines(Real(bytes) - kLastLevelWeights);
   }
   return cost;
 }

@@ -3,7 +3,8 @@
 //   products     multiply-adds of vectors
 //   transforms   vectors of one frequency made from pixels and turned back
 //   weights      lines of them where they are too many for L2, once for each block of tiles, and
-//                waited for where tiles are few
+//                waited for where tiles are few; once from memory where a network's other layers
+//                drive them out of the last cache
 //   gradients    of weights: multiply-adds; transforms; sums of blocks added to those before
 #include "cpu/conv2d/choose/winograd_cost.h"
 
@@ -25,8 +26,10 @@ namespace {
 constexpr double kNearFrequencies = 1.5e6;
 // Fewer tiles than this do not hide where their weights come from.
 constexpr double kHidingTiles = 16;
-// Tiles of a block, about (winograd.cc).
-constexpr double kBlockTiles = 64;
+// Tiles of a block (winograd.cc): at most so many, fewer where their channels and a slice of the
+// products, of about so many columns, are more than these bytes.
+constexpr double kMostBlockTiles = 64, kFewestBlockTiles = 8;
+constexpr double kBlockBytes = 1.3e6, kSliceColumns = 48;
 
 double WinogradGradientCost(Target target, const Conv2dProblem& p, const WinogradShape& shape) {
   const WinogradGradientSpeed& speed = SpeedsOf(target).winograd_gradient;
@@ -79,12 +82,16 @@ double WinogradCost(Target target, const Conv2dProblem& p, Pass pass, const Wino
                           speed.few_from * points * points * tiles * Real(vectors));
   }
   const double row = sizeof(float) * frequencies * Real(depth);
-  const double lines = Lines(row * Real(panels.padded_columns()) - kNearFrequencies);
+  const double bytes = row * Real(panels.padded_columns());
+  const double lines = Lines(bytes - kNearFrequencies);
+  const double tile_bytes = sizeof(float) * frequencies * (Real(depth) + kSliceColumns);
+  const double block = std::clamp(kBlockBytes / tile_bytes, kFewestBlockTiles, kMostBlockTiles);
   return frequencies *
              (to + speed.multiply * Real(depth) * PaidSums(panels, vectors, grid.count()) +
               speed.from * points * tiles * Real(vectors)) +
-         lines * (speed.line * std::ceil(tiles / kBlockTiles) +
-                  speed.alone * std::max(0.0, 1 - tiles / kHidingTiles));
+         lines * (speed.line * std::ceil(tiles / block) +
+                  speed.alone * std::max(0.0, 1 - tiles / kHidingTiles)) +
+         kColdLine * Lines(bytes - kLastLevelWeights);
 }
 
 }  // namespace ninc::cpu
