@@ -33,7 +33,7 @@ void Product(const SplitArgs& args) {
   constexpr int64_t kRow = kVectors * 64;  // bytes
   constexpr int64_t kGroup = kSplitRows * kRow;
   std::byte* const sums = reinterpret_cast<std::byte*>(args.sums);
-  const SplitLayout& layout = args.layout;
+  const SplitLayout layout = args.layout;
   const std::byte* right = args.right;
   Fence();
   if (args.first) {
