@@ -112,49 +112,36 @@ HWY_INLINE void AddSums(Kind kind, const Normalization& norm, const NormGradient
   });
 }
 
-// Calls body(slice, c, first, end) for channels c on and rows [first, end). Of few channels some
-// rows are taken together, so that the channels' own values are loaded once for them; of many, one
-// row after the other, since memory is read fastest in its order.
-template <class Body>
-HWY_INLINE void ForEachRows(int64_t rows, int64_t channels, Body body) {
-  const int64_t together = channels <= 4 * kLanes ? 8 : 1;
-  for (int64_t first = 0; first < rows; first += together) {
-    const int64_t end = std::min(rows, first + together);
-    ForEachSlice<1>(channels, [&](int64_t c, auto slice) HWY_ATTR { body(slice, c, first, end); });
-  }
-}
-
 template <bool kReadsY, class Kind>
 HWY_INLINE void InputGradient(Kind kind, const Normalization& norm, const NormGradientRows& block,
                               const float* offset, const float* slope, float* dz) {
   constexpr bool kMasks = !kReadsY && Kind::kLimited;
-  ForEachRows(
-      block.rows, block.channels, [&](auto slice, int64_t c, int64_t first, int64_t end) HWY_ATTR {
-        const V centre = slice.Load(norm.mean + c), scale = slice.Load(norm.scale + c);
-        const V bias = kMasks ? slice.Load(norm.bias + c) : hn::Zero(D());
-        const V less = slice.Load(offset + c), tilt = slice.Load(slope + c);
-        for (int64_t row = first; row < end; ++row) {
-          const int64_t i = row * block.channels + c;
-          const V centred = hn::Sub(slice.Load(block.z + i), centre);
-          const V g = GradientOf<kReadsY>(kind, slice, slice.Load(block.dy + i), block.y, i,
-                                          centred, scale, bias, 0);
-          slice.Store(hn::Mul(hn::NegMulAdd(centred, tilt, hn::Sub(g, less)), scale), dz + i);
-        }
-      });
+  for (int64_t row = 0; row < block.rows; ++row) {
+    ForEachSlice<1>(block.channels, [&](int64_t c, auto slice) HWY_ATTR {
+      const int64_t i = row * block.channels + c;
+      const V centred = hn::Sub(slice.Load(block.z + i), slice.Load(norm.mean + c));
+      const V scale = slice.Load(norm.scale + c);
+      const V bias = kMasks ? slice.Load(norm.bias + c) : hn::Zero(D());
+      const V g = GradientOf<kReadsY>(kind, slice, slice.Load(block.dy + i), block.y, i, centred,
+                                      scale, bias, 0);
+      const V rest =
+          hn::NegMulAdd(centred, slice.Load(slope + c), hn::Sub(g, slice.Load(offset + c)));
+      slice.Store(hn::Mul(rest, scale), dz + i);
+    });
+  }
 }
 
 void Normalize(const Normalization& norm, int64_t rows, int64_t channels, const float* z,
                float* y) {
   WithKind(norm.activation, [&](auto kind) HWY_ATTR {
-    ForEachRows(rows, channels, [&](auto slice, int64_t c, int64_t first, int64_t end) HWY_ATTR {
-      const V centre = slice.Load(norm.mean + c), scale = slice.Load(norm.scale + c);
-      const V bias = slice.Load(norm.bias + c);
-      for (int64_t row = first; row < end; ++row) {
+    for (int64_t row = 0; row < rows; ++row) {
+      ForEachSlice<1>(channels, [&](int64_t c, auto slice) HWY_ATTR {
         const int64_t i = row * channels + c;
-        const V centred = hn::Sub(slice.Load(z + i), centre);
-        slice.Store(Activated(kind, hn::MulAdd(centred, scale, bias)), y + i);
-      }
-    });
+        const V centred = hn::Sub(slice.Load(z + i), slice.Load(norm.mean + c));
+        const V scaled = hn::MulAdd(centred, slice.Load(norm.scale + c), slice.Load(norm.bias + c));
+        slice.Store(Activated(kind, scaled), y + i);
+      });
+    }
   });
 }
 

@@ -80,7 +80,7 @@ class SplitTiles {
 };
 
 // What a tile of tile.h does to its sums before it stores them: rows [0, count) of `sums` to
-// out[i] + column, where that is not null.
+// out[i] + column.
 void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, int64_t count);
 
 }  // namespace ninc::cpu

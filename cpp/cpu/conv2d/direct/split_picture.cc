@@ -179,19 +179,23 @@ void MultiplySplitPicture(const SplitGroups& groups, const Panels& panels, int64
            .vectors = panels.Vectors(panel),
            .sums = groups.sums,
            .first = true});
-      float* rows[2 * kSplitRows];
-      for (int64_t i = 0; i < outputs; ++i) {
-        const int32_t pixel = groups.pixels[group * kSplitRows + i];
-        rows[i] = pixel < 0 ? nullptr : out[pixel];
+      const int32_t* const pixels = groups.pixels + group * kSplitRows;
+      for (int64_t i = 0; i < outputs;) {  // those in a row that exist
+        float* rows[2 * kSplitRows];
+        const int64_t first = i;
+        for (; i < outputs && pixels[i] >= 0; ++i) rows[i - first] = out[pixels[i]];
+        if (i > first) {
+          SplitEpilogue({.out = rows,
+                         .column = panels.Column(panel),
+                         .columns = panels.Columns(panel),
+                         .bias = epilogue.bias,
+                         .activation = epilogue.activation,
+                         .mask_base = epilogue.x,
+                         .out_base = epilogue.dx},
+                        groups.sums + first * panels.Width(panel), panels.Width(panel), i - first);
+        }
+        while (i < outputs && pixels[i] < 0) ++i;
       }
-      SplitEpilogue({.out = rows,
-                     .column = panels.Column(panel),
-                     .columns = panels.Columns(panel),
-                     .bias = epilogue.bias,
-                     .activation = epilogue.activation,
-                     .mask_base = epilogue.x,
-                     .out_base = epilogue.dx},
-                    groups.sums, panels.Width(panel), outputs);
     }
   }
 }
