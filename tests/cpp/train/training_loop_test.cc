@@ -159,8 +159,11 @@ TEST(TakeAveragesTest, LeavesAveragesAndTheirStatistics) {
   ASSERT_TRUE(trainer->EstimateStatistics(batch->shape, batch->x, 1.0f).ok());
   const auto now = problem.Parameters();
   for (size_t i = 0; i < now.size(); ++i) {
-    EXPECT_EQ(now[i], other->parameter(i).data) << other->specs()[i].name;
-    EXPECT_NE(now[i], last[i]) << other->specs()[i].name;
+    const std::string& name = other->specs()[i].name;
+    EXPECT_EQ(now[i], other->parameter(i).data) << name;
+    // The gradient of what a batch norm takes away again is made of rounding errors, or zero.
+    if (name.ends_with(".bias") && name != "fc.bias") continue;
+    EXPECT_NE(now[i], last[i]) << name;
   }
 }
 
