@@ -11,6 +11,43 @@
 namespace ninc::test {
 namespace {
 
+// Of enough channels for matrix units, which split a picture once (split_picture.h): several
+// pictures a block and several blocks a picture, narrower and wider than 16 pixels; borders on some
+// sides alone, larger than the picture, and none; holes between taps, also in a gradient of a
+// stride.
+std::vector<Conv2dProblem> PictureProblems() {
+  std::vector<Conv2dProblem> problems;
+  for (const ConvCase& c : std::vector<ConvCase>{
+           {.n = 5, .c = 20, .h = 8, .w = 8, .k = 33, .r = 3, .s = 3, .padding = Same(1)},
+           {.n = 1, .c = 36, .h = 70, .w = 17, .k = 20, .r = 3, .s = 3, .padding = Same(1)},
+           {.n = 2, .c = 17, .h = 9, .w = 140, .k = 18, .r = 2, .s = 3},
+           {.n = 3, .c = 32, .h = 31, .w = 13, .k = 16, .r = 5, .s = 3, .padding = {0, 3, 4, 1}},
+           {.n = 2, .c = 33, .h = 3, .w = 2, .k = 17, .r = 3, .s = 3, .padding = {5, 4, 3, 4}},
+           {.n = 2,
+           .c = 20,
+           .h = 15,
+           .w = 14,
+           .k = 21,
+           .r = 3,
+           .s = 3,
+           .padding = Same(2),
+           .dilation_h = 3,
+           .dilation_w = 2},
+           {.n = 2,
+           .c = 18,
+           .h = 15,
+           .w = 14,
+           .k = 40,
+           .r = 5,
+           .s = 4,
+           .stride_h = 2,
+           .stride_w = 3,
+           .padding = Same(2)}}) {
+    problems.push_back(c.problem());
+  }
+  return problems;
+}
+
 std::vector<Conv2dProblem> Problems() {
   std::vector<Conv2dProblem> problems = ConvProblems();
   if (OnGpu()) return problems;
@@ -20,6 +57,7 @@ std::vector<Conv2dProblem> Problems() {
                             {.n = 1, .c = 3000, .h = 3, .w = 7, .k = 100, .r = 1, .s = 1}}) {
     problems.push_back(c.problem());
   }
+  for (const Conv2dProblem& p : PictureProblems()) problems.push_back(p);
   return problems;
 }
 

@@ -135,6 +135,13 @@ std::vector<Conv2dProblem> Problems() {
       ConvCase{.n = 20, .c = 192, .h = 16, .w = 16, .k = 24, .r = 5, .s = 5, .padding = Same(2)}
           .problem()};
   for (int i : {3, 4, 6}) problems[i].method = ConvMethod::kWinograd8;
+  // Pictures that matrix units split: blocks of some rows, and of several pictures.
+  for (const ConvCase& c :
+       {ConvCase{.n = 2, .c = 20, .h = 40, .w = 21, .k = 33, .r = 3, .s = 3, .padding = Same(1)},
+        ConvCase{.n = 40, .c = 17, .h = 7, .w = 5, .k = 18, .r = 3, .s = 3}}) {
+    problems.push_back(c.problem());
+    problems.back().method = ConvMethod::kSplit;
+  }
   for (const Conv2dProblem& p : DepthwiseProblems()) problems.push_back(p);
   return problems;
 }

@@ -56,12 +56,15 @@ inline std::vector<ChainCase> SmallChains() {
 
 // What a processor's schedule has to hold besides: blocks, units of images, tiles, threads.
 inline std::vector<ChainCase> LargeChains() {
-  const auto kDirect = ConvMethod::kDirect;
+  const auto kDirect = ConvMethod::kDirect, kSplit = ConvMethod::kSplit;
   const auto k4 = ConvMethod::kWinograd4, k6 = ConvMethod::kWinograd6, k8 = ConvMethod::kWinograd8;
   return {
       {"patches, many blocks an image", First({2, 18, 17, 3}, 50, 5, 2), {33, 20}, Tail::kMaxPool},
       {"direct", First({3, 9, 8, 20}, 49, 3, 1, kDirect), {16, 10}, Tail::kGlobalAvgPool},
       {"stride", First({2, 23, 21, 3}, 24, 7, 0, kDirect, 4), {24}, Tail::kAvgPool},
+      {"split pictures", First({3, 39, 21, 20}, 49, 3, 1, kSplit), {16, 10}, Tail::kMaxPool},
+      {"split, without a tail", First({2, 19, 40, 18}, 33, 5, 1, kSplit), {16}},
+      {"small split pictures", First({70, 5, 6, 17}, 18, 3, 1, kSplit), {9}, Tail::kGlobalAvgPool},
       {"several images a unit", First({150, 3, 3, 7}, 17, 3, 1, kDirect), {9, 8}, Tail::kMaxPool},
       {"1×1 first", First({70, 12, 12, 24}, 20, 1, 0), {31, 18, 5}, Tail::kAvgPool},
       {"winograd 8", First({66, 8, 8, 18}, 20, 5, 2, k8), {24, 10}, Tail::kMaxPool},

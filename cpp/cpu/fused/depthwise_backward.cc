@@ -4,8 +4,8 @@
 // its result, x of what the earlier one normalises. Both are in the caches while dz and x give the
 // sums of dw, and dz gives dx. dx is the gradient of the earlier batch norm's result, and that
 // one's sums are taken of it at once. One by one these steps write dz and x to memory and read dz
-// three times, x and dx twice: MobileNetV1's training step takes a sixth longer so
-// (docs/results.md).
+// three times, x and dx twice: MobileNetV1's training step takes a fifth longer so
+// (docs/special-paths.md).
 //
 // A task is a chunk of the pictures' bands of rows with sums of its own, cut by the shapes alone
 // and added in order afterwards: the bits do not depend on the threads.
