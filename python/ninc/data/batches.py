@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from queue import Empty, Queue
 from typing import Any, TypeVar, cast
 
@@ -21,6 +21,7 @@ from .stream import Batch, BatchStream
 
 Item = TypeVar("Item")
 Check = Callable[[], None]
+View = Callable[[Any], Any]
 
 # Streams of random numbers drawn from (seed, epoch, stream). Stream 0 shuffles; batch b has b + 1.
 _SHUFFLE = 0
@@ -103,14 +104,23 @@ def training_batches(
 
 
 def batches_in_order(
-    data: Dataset, preprocessing: Preprocessing | None, batch_size: int, check: Check | None = None
+    data: Dataset,
+    preprocessing: Preprocessing | None,
+    batch_size: int,
+    check: Check | None = None,
+    views: Sequence[View] = (lambda images: images,),
 ) -> Generator[Batch, None, None]:
-    """Every image once, as it stands; the last batch may be smaller. check: as in `ahead`."""
+    """Every image once, as it stands; the last batch may be smaller. check: as in `ahead`.
+
+    views: each gives the images, as the data have them, in another way; a batch comes once in each.
+    """
 
     def make() -> Iterator[Batch]:
         for start in range(0, len(data), batch_size):
             chosen = slice(start, start + batch_size)
-            yield _normalised(data.images[chosen], preprocessing), data.labels[chosen]
+            images, labels = data.images[chosen], data.labels[chosen]
+            for view in views:
+                yield _normalised(view(images), preprocessing), labels
 
     return ahead(make(), check)
 
