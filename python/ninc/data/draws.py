@@ -51,10 +51,10 @@ class PictureDraws:
         return self._next(_OF_RUN, numbers)
 
     def _next(self, stream: int, numbers: int) -> npt.NDArray[np.float64]:
-        key = np.random.SeedSequence(self._keys[stream]).generate_state(1, np.uint64)
+        key: Any = np.random.SeedSequence(self._keys[stream]).generate_state(1, np.uint64)
         first = self._used[stream]
         self._used[stream] += numbers
-        index = self.places.astype(np.uint64)[:, None] * np.uint64(_NUMBERS_A_PLACE)
+        index: Any = self.places.astype(np.uint64)[:, None] * np.uint64(_NUMBERS_A_PLACE)
         bits = splitmix64(key, index + np.arange(first, first + numbers, dtype=np.uint64))
         return (bits >> np.uint64(11)) * 2.0**-53
 

@@ -180,7 +180,7 @@ def stored_temperature(model: _core.Model) -> float | None:
     text = model.metadata().get("temperature")
     if text is None:
         return None
-    value = _parsed("temperature", text, object) if len(text) <= _LONGEST_NUMBER else text
+    value: Any = _parsed("temperature", text, object) if len(text) <= _LONGEST_NUMBER else text
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (is_number and TEMPERATURES[0] <= value <= TEMPERATURES[1]):
         low, high = TEMPERATURES

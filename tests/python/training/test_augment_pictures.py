@@ -163,6 +163,17 @@ def test_pixels_are_changed_before_they_are_normalised():
     np.testing.assert_array_equal(got[0][0], wanted)
 
 
+def test_pictures_are_whitened_between_pixels_and_the_rest():
+    data = numbered(20)
+    whitening = Preprocessing.fit(data.images, "gcn_zca")
+    augment = Compose(Cutout(3), Rotation(30))
+    (x, order), *_ = training_batches(data, whitening, 20, augment, 5, 2)
+    rng = drawn(order, seed=5, epoch=2)
+    turned = Rotation(30)(data.images[order], rng)
+    wanted = Cutout(3)(whitening.apply(turned), rng)
+    np.testing.assert_array_equal(x, wanted)
+
+
 def test_arrays_keep_their_order_of_steps():
     data = Dataset(floats(6), np.arange(6) % 2, ["a", "b"])
     augment = Compose(Cutout(3), Rotation(30), Flip(1.0))
