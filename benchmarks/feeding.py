@@ -1,8 +1,9 @@
-"""How long the trainer waits for its batches: NIN-CIFAR, random crop and flip, batches of 128.
+"""How long the trainer waits for its batches: NIN-CIFAR, batches of 128, augmented.
 
 python -m benchmarks.feeding cifar10                # a folder of JPEGs: train/CLASS/*.jpg
 python -m benchmarks.feeding cifar10 --steps 100 --model nin-svhn --json results.json
 python -m benchmarks.feeding cifar10 --reading      # the reading of pictures alone
+python -m benchmarks.feeding cifar10 --augment resizedcrop:0.25,rotate:15,alternatingflip
 
 Real training steps, fed in three ways: from pictures in memory, from files decoded when their turn
 comes and kept ("read as it goes", a second epoch), and from files decoded each time (nothing kept;
@@ -17,16 +18,18 @@ Steps on the same batch are timed right after the fed ones of each way.
 
 Before that it tells how long reading takes, in microseconds a picture on one thread: the file
 opened, decoded, turned and framed. --reading tells no more than that. It is the least of several
-rounds.
+rounds. Likewise how long augmentation takes, the recipe's or what --augment says as of ninc train.
 """
 
 import argparse
+import itertools
 import statistics
 import time
 
 import numpy as np
 
 import ninc
+from ninc.cli.augment_option import augmentation
 from ninc.cli.common import INPUTS
 from ninc.data.batches import batch_bounds, training_batches
 from ninc.preprocess import Preprocessing
@@ -46,6 +49,19 @@ def reading(path, sizes, count=2000, rounds=7):
             files[first : min(first + 100, count)]
         seconds.append(time.perf_counter() - start)
     return min(seconds) / count
+
+
+def augmenting(data, preprocessing, augment, batch_size, rounds=5):
+    """Seconds a picture that augmented batches take longer than others, the least of `rounds`."""
+    least = {}
+    for _, steps in itertools.product(range(rounds), (None, augment)):
+        start = time.perf_counter()
+        batches = training_batches(data, preprocessing, batch_size, steps, 0, 0)
+        count = sum(len(x) for x, _ in itertools.islice(batches, 10))
+        batches.close()
+        seconds = (time.perf_counter() - start) / count
+        least[steps] = min(seconds, least.get(steps, seconds))
+    return least[augment] - least[None]
 
 
 def measure(trainer, data, preprocessing, augment, batch_size, steps, epoch):
@@ -76,6 +92,7 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--threads", type=int, default=ninc.get_num_threads())
+    parser.add_argument("--augment", type=augmentation, metavar="STEPS", help="as of ninc train")
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--reading", action="store_true", help="time the reading alone")
     options = parser.parse_args()
@@ -91,7 +108,9 @@ def main():
     kept.images.look_at_all()
     decoded = ninc.data.load(options.data, in_memory=False, cache=0, **sizes)
     preprocessing = Preprocessing.fit(whole.images)
-    augment = recipes.augmentation(options.model)
+    augment = options.augment or recipes.augmentation(options.model)
+    taken = augmenting(whole, preprocessing, augment, options.batch)
+    print(f"augmenting {taken * 1e6:.1f} us a picture on one thread: {augment}")
     network = ninc.models.create(options.model, batch_norm=True, num_classes=len(whole.classes))
     trainer = recipes.recipe("fast").trainer(network, augment)
     # Batches of one size alone: those of an epoch's beginning are the larger ones.

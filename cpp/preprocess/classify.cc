@@ -11,6 +11,7 @@
 #include "base/threads/thread_pool.h"
 #include "compile/steps/steps.h"
 #include "ninc/preprocess.h"
+#include "preprocess/temperature.h"
 #include "run/check_arguments.h"
 #include "run/model_impl.h"
 #include "run/step_run.h"
@@ -30,6 +31,26 @@ bool EndsWithSoftmax(const Graph& graph) {
 Status Softmax(const Shape& rows, float* values) {
   return RunStep(CpuBackend(), step::Softmax{0, 1}, {{rows, values}, {rows, values}},
                  GetNumThreads());
+}
+
+// values: N×classes of a network's output, in place; they become probabilities.
+//
+//     p = softmax(z / T),   z: the output, or its logarithm where the network ends in a Softmax
+//
+// As python/ninc/inference/probabilities.py, with the same roundings.
+Status Probabilities(const Shape& rows, bool ends_with_softmax, double temperature, float* values) {
+  if (temperature != 1.0) {
+    const auto factor = static_cast<float>(1.0 / temperature);
+    for (int64_t i = 0; i < rows.size(); ++i) {
+      const float score = ends_with_softmax
+                              ? static_cast<float>(std::log(static_cast<double>(values[i])))
+                              : values[i];
+      values[i] = score * factor;
+    }
+  } else if (ends_with_softmax) {
+    return {};
+  }
+  return Softmax(rows, values);
 }
 
 // Whether class a comes before class b; NaN comes last.
@@ -71,6 +92,8 @@ Result<Shape> ScoresOf(Model& model, Shape framed, int64_t top) {
 Result<std::vector<TopClass>> ClassifyPictures(Model& model, const Shape& pictures,
                                                const uint8_t* pixels, int64_t top) {
   NINC_ASSIGN_OR_RETURN(const Preprocessing preprocessing, Preprocessing::Of(model));
+  NINC_ASSIGN_OR_RETURN(const double temperature, StoredTemperature(model));
+  const bool ends_with_softmax = EndsWithSoftmax(model.graph());
   NINC_ASSIGN_OR_RETURN(const Shape framed, preprocessing.FramedShape(pictures));
   NINC_ASSIGN_OR_RETURN(Shape scores, ScoresOf(model, framed, top));
   std::vector<TopClass> best;
@@ -101,7 +124,7 @@ Result<std::vector<TopClass>> ClassifyPictures(Model& model, const Shape& pictur
     NINC_RETURN_IF_ERROR(preprocessing.Frame(some, pixels + first * picture_bytes, at));
     NINC_RETURN_IF_ERROR(preprocessing.Run(model, input, at, y));
     scores.n = count;
-    if (!EndsWithSoftmax(model.graph())) NINC_RETURN_IF_ERROR(Softmax(scores, y));
+    NINC_RETURN_IF_ERROR(Probabilities(scores, ends_with_softmax, temperature, y));
     for (int64_t i = 0; i < count; ++i) AppendBest(y + i * scores.c, top, &order, &best);
   }
   return best;

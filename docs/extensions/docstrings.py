@@ -258,7 +258,9 @@ def targets():
             short = prefix.rpartition(".")[2]
             for spelt in {name, f"{prefix}.{name}", f"{short}.{name}"}:
                 found.setdefault(spelt, home)
-            for member, what in vars(value).items() if inspect.isclass(value) else ():
+            bases = reversed(value.__mro__) if inspect.isclass(value) else ()
+            own = [base for base in bases if base.__module__.startswith("ninc")]
+            for member, what in (entry for base in own for entry in vars(base).items()):
                 if member[0] != "_" and callable(what) or isinstance(what, property):
                     for spelt in (f"{name}.{member}", f"{prefix}.{name}.{member}"):
                         found.setdefault(spelt, f"{home}.{member}")

@@ -15,20 +15,20 @@ from ._base.graph import Nodes, graph_of
 from ._base.locks import fork_safe_lock
 from .data.dataset import Data
 from .errors import ArgumentError, ShapeError
-from .formats import metadata
+from .formats.described import Described
 from .formats.head import with_new_head
-from .formats.held_out import HeldOut
 from .formats.model_file import pickled, save_model, unpickled
 from .formats.onnx_export.export import export_onnx
 from .formats.weights import LoadedWeights, load_weights
+from .inference.calibrate import calibrate
 from .inference.class_maps import class_maps
 from .inference.evaluation import Evaluation, evaluate
 from .inference.least_size import least_told, size_told
 from .inference.outputs import outputs
 from .inference.plan import Plan, image_shape
-from .inference.predict import Pictures, predict, predict_each, squeezed
+from .inference.predict import Pictures, predict, predict_each
+from .inference.probabilities import squeezed
 from .inference.summary import summary
-from .preprocess import Preprocessing
 
 PRECISIONS = ("float32", "strict", "fast")
 
@@ -37,7 +37,7 @@ PRECISIONS = ("float32", "strict", "fast")
 making = fork_safe_lock()
 
 
-class Network:
+class Network(Described):
     """A network with its weights. Made by `nn.Sequential`, `nn.Graph`, `ninc.models` and `load`.
 
     Several threads may use one network at once, and so may the child of a fork. Weights change
@@ -164,7 +164,7 @@ class Network:
         """
         return outputs(self.core, x, names)
 
-    def predict(self, images: Pictures, batch_size: int = 64) -> Floats:
+    def predict(self, images: Pictures, batch_size: int = 64, tta: str | None = None) -> Floats:
         """Class probabilities of pictures: N×classes float32, each row's sum 1.
 
         images: one picture or many, of any sizes and kinds: the path of a picture file or of a
@@ -174,42 +174,63 @@ class Network:
             like, which is read a batch at a time. They are resized, cropped and normalised as the
             network's `preprocessing` says.
         batch_size: pictures computed at a time; changes memory and speed, not results.
+        tta: "flip" has the network look at each picture's mirror image, too, and takes the mean of
+            both scores before the softmax: a little more accurate, at twice the work.
 
         Raises ArgumentError where the network has no preprocessing and for what is no picture,
         ShapeError for an array of other numbers or with its channels first, FileError for a file
         that is no picture. `predict_each` tells which row is whose, and goes on after a bad file if
         you like.
         """
-        return predict(self.core, images, batch_size)
+        return predict(self.core, images, batch_size, tta)
 
     def predict_each(
-        self, images: Pictures, batch_size: int = 64, on_error: str = "raise"
+        self,
+        images: Pictures,
+        batch_size: int = 64,
+        on_error: str = "raise",
+        tta: str | None = None,
     ) -> Iterator[tuple[Any, Floats]]:
         """(picture, class probabilities) for one picture after another, as results come.
 
             for path, probabilities in net.predict_each("holiday"):
                 print(path, net.classes[probabilities.argmax()])
 
-        images, batch_size: as of `predict`; of a folder, each picture is its file's path. However
-            many there are, no more than a few batches are in memory; the next are decoded while the
-            network computes.
+        images, batch_size, tta: as of `predict`; of a folder, each picture is its file's path.
+            However many there are, no more than a few batches are in memory; the next are decoded
+            while the network computes.
         on_error: what to do about a picture that cannot be read, or whose size the network cannot
             take: "raise", after the results before it; or "skip", which leaves it out with a
             `ninc.Remark`, a warning, that names it.
         """
-        return predict_each(self.core, images, batch_size, on_error)
+        return predict_each(self.core, images, batch_size, on_error, tta)
 
-    def evaluate(self, data: Data, batch_size: int = 128) -> Evaluation:
+    def calibrate(self, data: Data, batch_size: int = 128) -> float:
+        """Fits the `temperature` to labelled pictures, stores it and returns it.
+
+            net.calibrate(ninc.data.load("pets", "validation", size=(32, 32)))
+
+        data: as of `evaluate`; pictures that the network was neither trained on nor will be tested
+            on, some hundreds at least.
+
+        Answers stay as they are; their probabilities become as high as answers are right (Guo et
+        al. 2017). Raises ArgumentError, and stores nothing, where no temperature fits: of answers
+        that are all right, or no better than chance.
+        """
+        return calibrate(self, data, batch_size)
+
+    def evaluate(self, data: Data, batch_size: int = 128, tta: str | None = None) -> Evaluation:
         """Loss, accuracy and confusion matrix on labelled pictures, in inference mode.
 
             print(net.evaluate(ninc.data.load("pets", "test", size=(32, 32))).accuracy)
 
         data: a Dataset, or (x, y) as `Dataset` takes them.
         batch_size: images computed at a time; changes memory and speed, not results.
+        tta: as of `predict`.
 
         Raises ArgumentError where the data's classes or pictures are not the network's.
         """
-        return evaluate(self, data, batch_size)
+        return evaluate(self, data, batch_size, tta=tta)
 
     def class_maps(self, x: FloatsLike) -> Floats:
         """N×classes×H'×W': the maps whose means are the scores (paper, section 3.2).
@@ -252,45 +273,6 @@ class Network:
         shape = image_shape("plan", input_shape)
         with least_told(self.core, shape):
             return Plan(self.core, shape, training)
-
-    @property
-    def preprocessing(self) -> dict[str, Any] | None:
-        """What is done to pictures first, as `preprocess.Preprocessing.to_dict` gives it, or None.
-
-        Set it to a `Preprocessing`, or to such a dictionary: one of kind "gcn_zca" leaves the
-        whitening's arrays as they are. Stored with the network in its file.
-        """
-        return metadata.entry(self.core, "preprocessing", dict)
-
-    @preprocessing.setter
-    def preprocessing(self, settings: Preprocessing | Mapping[str, Any] | None) -> None:
-        metadata.store_preprocessing(self.core, settings)
-
-    @property
-    def classes(self) -> list[str] | None:
-        """Names of the classes in the order of the outputs, or None. Stored with the network.
-
-        Setting others than one for each output is an ArgumentError.
-        """
-        return metadata.stored_classes(self.core)
-
-    @classes.setter
-    def classes(self, names: Sequence[str] | None) -> None:
-        metadata.store_classes(self.core, names)
-
-    @property
-    def held_out(self) -> HeldOut | None:
-        """What was held out of data without a test set, a `HeldOut`, or None.
-
-        Stored with the network, by `ninc train`, and by `Trainer.fit` where it validates on what
-        `ninc.data.load(path, "test")` gave; a `fit` on other data clears it. ModelError where the
-        file's entry makes no sense.
-        """
-        return metadata.stored_held_out(self.core)
-
-    @held_out.setter
-    def held_out(self, record: HeldOut | None) -> None:
-        metadata.store_held_out(self.core, record)
 
     # ---- Where and how it runs -------------------------------------------------------------------
 
@@ -376,7 +358,8 @@ class Network:
 
         Input and output have the names of the first and the last node, weights those of
         `state_dict`. Batch, height and width are any that the network takes. Preprocessing and
-        class names are JSON in the metadata, "ninc.preprocess" and "ninc.classes".
+        class names are JSON in the metadata, "ninc.preprocess" and "ninc.classes"; so is a
+        temperature, "ninc.temperature", by which the file's own numbers do not change.
 
         Needs the package onnx: ArgumentError without it. Raises FileError as `save` does, and
         ModelError where layers have no counterpart, with all of their names, and for more than

@@ -109,7 +109,7 @@ NINC_API ninc_status ninc_model_run_layers(ninc_model* model, const int64_t inpu
 NINC_API ninc_status ninc_model_cancel(ninc_model* model);
 
 /* The text stored in the file under `key`, NULL where there is none: "classes" (a JSON list of
- * names), "preprocessing" (JSON). Valid as long as the model. */
+ * names), "preprocessing" (JSON), "temperature" (a number). Valid as long as the model. */
 NINC_API ninc_status ninc_model_metadata(const ninc_model* model, const char* key,
                                          const char** text);
 
@@ -124,10 +124,10 @@ NINC_API ninc_status ninc_model_class_name(const ninc_model* model, int64_t inde
 /* The `top` likeliest classes of each picture and their probabilities, likeliest first and of
  * equals the one of the lower index. The model must have its preprocessing stored, as a trained one
  * has: pictures of any size are cut, padded or squashed to the network's, grey becomes RGB or RGB
- * grey, and values are normalised as in training.
- *   pixels: count×height×width×channels bytes, RGB (channels 3) or grey (1)
- *   top: from 1 to the number of classes
- *   classes, probabilities: count×top, picture after picture */
+ * grey, and values are normalised as in training. Where the file has a temperature T, probabilities
+ * are softmax(scores / T), as `predict` has them in Python; ninc_model_run gives scores as they
+ * are. pixels: count×height×width×channels bytes, RGB (channels 3) or grey (1) top: from 1 to the
+ * number of classes classes, probabilities: count×top, picture after picture */
 NINC_API ninc_status ninc_model_classify(ninc_model* model, const uint8_t* pixels, int64_t count,
                                          int64_t height, int64_t width, int64_t channels,
                                          int64_t top, int64_t* classes, float* probabilities);

@@ -48,8 +48,9 @@ struct TopClass {
   float probability = 0.0f;
 };
 
-// The `top` likeliest classes of each picture, likeliest first and of equals the one of the lower
-// number, one picture after another: pictures.n × top. pictures: N×H×W×C, of any height and width.
+// The `top` likeliest classes of each picture, by the temperature that the model has stored,
+// likeliest first and of equals the one of the lower number, one picture after another: pictures.n
+// × top. pictures: N×H×W×C, of any height and width.
 NINC_API Result<std::vector<TopClass>> Classify(Model& model, const Shape& pictures,
                                                 const uint8_t* pixels, int64_t top);
 

@@ -65,6 +65,15 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
+def add_tta(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tta",
+        choices=("flip",),
+        help="look at each picture's mirror image, too, and take the mean of both scores before "
+        "the softmax: a little more accurate, at twice the work",
+    )
+
+
 def use_threads(args: argparse.Namespace) -> None:
     import ninc
 

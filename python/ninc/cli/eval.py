@@ -8,6 +8,7 @@ examples:
   ninc eval pets.safetensors pets
   ninc eval pets.safetensors other-pets --split all
   ninc eval nin.safetensors cifar10 --json
+  ninc eval nin.safetensors more-pictures --calibrate -o calibrated.safetensors
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .._base.plain_json import json_text
 from .._base.progress import loss_text
 from ..errors import remark
-from . import common
+from . import calibrate, common
 from .numbers import positive
 from .terminal import left, one_line, right, width
 
@@ -38,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split", choices=("train", "validation", "test", "all"), help="which pictures to take"
     )
     parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
+    common.add_tta(parser)
+    calibrate.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     common.add_data_options(parser, "as in training")
     common.add_machine(parser)
@@ -46,24 +49,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..inference.evaluation import evaluate
 
+    calibrate.check_used(args)
     common.use_threads(args)
+    if args.calibrate:
+        return calibrate.run(args)
     network = common.load_network(args.model).to(args.device)
     data, words, doubt = common.load_for(network, args.data, args)
-    result = evaluate(network, data, args.batch_size, progress=True)
+    result = evaluate(network, data, args.batch_size, progress=True, tta=args.tta)
     if doubt:
         remark(doubt)
     if args.json:
-        print(json_text({"data": words, **_as_dict(result)}))
+        print(json_text({"data": words, "tta": args.tta, **_as_dict(result)}))
     else:
         print(_as_text(result, words))
     return 0
 
 
 def _as_dict(result: Evaluation) -> dict[str, Any]:
+    top5 = {} if result.top5_accuracy is None else {"top5_accuracy": result.top5_accuracy}
     return {
         "images": result.count,
         "accuracy": result.accuracy,
+        **top5,
         "loss": result.loss,
+        "calibration_error": result.calibration_error,
+        "temperature": result.temperature,
         "classes": result.classes,
         "recall": result.recall.tolist(),  # null for a class without pictures
         "precision": result.precision.tolist(),  # null for a class never answered
@@ -76,12 +86,27 @@ def _as_text(result: Evaluation, words: str) -> str:
         words,
         f"accuracy {result.accuracy:.2%} ({result.correct:,} of {result.count:,}), "
         f"loss {loss_text(result.loss)}",
+        *_more_figures(result),
         "",
         *_class_table(result),
     ]
     if len(result.classes) <= _WIDEST_MATRIX:
         lines += ["", "rows: what it is; columns: what the network said", *_matrix(result)]
     return "\n".join(lines)
+
+
+def _more_figures(result: Evaluation) -> list[str]:
+    """A line of what is measured beside accuracy and loss; none where nothing is."""
+    figures = []
+    if result.top5_accuracy is not None:
+        figures.append(f"top-5 accuracy {result.top5_accuracy:.2%}")
+    if result.calibration_error is not None:
+        words = "no temperature" if result.temperature is None else f"{result.temperature:.4g}"
+        figures.append(
+            f"calibration error {result.calibration_error:.2%} "
+            + (f"({words})" if result.temperature is None else f"at temperature {words}")
+        )
+    return [", ".join(figures)] if figures else []
 
 
 def _class_table(result: Evaluation) -> list[str]:

@@ -64,6 +64,7 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
         "arena_bytes": plan["arena_bytes"],
         "classes": network.classes,
         "preprocessing": network.preprocessing,
+        "temperature": network.temperature,
         "held_out": None if network.held_out is None else network.held_out.to_dict(),
     }
 
@@ -91,6 +92,8 @@ def _print_network(args: argparse.Namespace) -> None:
     preprocessing = stored_preprocessing(network.core)
     if preprocessing is not None:
         print(f"pictures: {preprocessing.describe()}")
+    if network.temperature is not None:
+        print(f"temperature: {network.temperature:.4g}")
     if network.held_out is not None:
         print(f"held out in training: {network.held_out.describe()}")
     if args.plan:

@@ -8,6 +8,7 @@ examples:
   ninc predict nin.safetensors cat.jpg dog.jpg
   ninc predict nin.safetensors *.jpg --top 1 --json
   ninc predict nin.safetensors holiday --csv holiday.csv
+  ninc predict nin.safetensors cat.jpg --at-least 0.9
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import TYPE_CHECKING, Any, cast
 from .._base.files import check_none_of, check_writable, written_whole
 from .._base.plain_json import json_text
 from .._base.progress import Counter
-from ..errors import Error, FileError
-from .common import add_machine, load_network, use_threads
-from .numbers import positive
+from ..errors import Error, FileError, remark
+from .common import add_machine, add_tta, load_network, use_threads
+from .numbers import positive, share
 from .terminal import one_line, say
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..network import Network
 
 _TOP = 5  # so many classes are shown for each picture
+_UNSURE = "unsure"  # the answer below --at-least
 
 # A function that writes a picture's name and its probabilities, one for each class.
 Write = Callable[[str, "Floats"], None]
@@ -52,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument(
         "--csv",
         metavar="FILE",
-        help="write a table instead: file, likeliest class, its probability, then every class's; "
+        help="write a table instead: file, likeliest class or unsure, its probability, then every "
+        "class's; "
         "- is standard output",
     )
     parser.add_argument(
@@ -65,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=positive, default=64, metavar="N", help="pictures computed at a time"
     )
+    parser.add_argument(
+        "--at-least",
+        type=share,
+        metavar="P",
+        help='answer "unsure" where no class has this probability, such as 0.9',
+    )
+    add_tta(parser)
     add_machine(parser)
 
 
@@ -80,9 +90,14 @@ def run(args: argparse.Namespace) -> int:
         check_none_of(args.csv, [args.model, *args.images], "one of the files to read")
     use_threads(args)
     network = load_network(args.model).to(args.device)
+    if args.at_least is not None and network.temperature is None:
+        remark(
+            f"{args.model} has no temperature: its probabilities may be higher than its answers "
+            "are right; ninc train --validation and ninc eval --calibrate fit one"
+        )
     pictures, missing = _pictures(args.images)
     with _writer(args, network) as write:
-        bad = _predict(network, pictures, args.batch_size, write)
+        bad = _predict(network, pictures, args, write)
     if args.csv not in (None, "-"):
         print(f"wrote {one_line(args.csv)}: {len(pictures) - bad:,} pictures")
     return 1 if bad + missing and args.on_corrupt == "fail" else 0
@@ -110,7 +125,10 @@ def _pictures(given: Sequence[str]) -> tuple[list[tuple[str, Any]], int]:
 
 
 def _predict(
-    network: Network, pictures: Sequence[tuple[str, Any]], batch_size: int, write: Write
+    network: Network,
+    pictures: Sequence[tuple[str, Any]],
+    args: argparse.Namespace,
+    write: Write,
 ) -> int:
     """Writes the results as they come; returns how many pictures could not be read."""
     from ..inference.predict import answers
@@ -118,7 +136,8 @@ def _predict(
     # On a terminal the printed lines themselves show how far it is.
     counter = Counter("predicting", len(pictures), shown=not sys.stdout.isatty())
     bad = 0
-    found = answers(network.core, (picture for _, picture in pictures), batch_size)
+    given = (picture for _, picture in pictures)
+    found = answers(network.core, given, args.batch_size, tta=args.tta)
     with contextlib.closing(counter), contextlib.closing(found):
         for (name, picture), answer in zip(pictures, found):
             if answer.error is None:
@@ -136,36 +155,47 @@ def _predict(
 def _writer(args: argparse.Namespace, network: Network) -> Iterator[Write]:
     """The function that writes one result, in the form that was asked for."""
     if args.csv == "-":
-        yield _csv_writer(sys.stdout, network)
+        yield _csv_writer(sys.stdout, network, args.at_least)
     elif args.csv is not None:
         with written_whole(args.csv) as file:
             # File names that are not valid UTF-8 keep their bytes.
             text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
             try:
-                yield _csv_writer(text, network)
+                yield _csv_writer(text, network, args.at_least)
             finally:
                 text.detach()  # flushes; whoever opened the file closes it
     else:
-        yield _line_writer(args.top or _TOP, args.json, network)
+        yield _line_writer(args, network)
 
 
-def _line_writer(top: int, as_json: bool, network: Network) -> Write:
+def _line_writer(args: argparse.Namespace, network: Network) -> Write:
     from ..formats.metadata import class_names
+
+    top = args.top or _TOP
 
     def write(name: str, probabilities: Floats) -> None:
         classes = class_names(network.core, len(probabilities))
         best = probabilities.argsort(kind="stable")[::-1][:top]
-        if as_json:
+        unsure = _is_unsure(probabilities, args.at_least)
+        if args.json:
             found = [{"class": classes[i], "probability": float(probabilities[i])} for i in best]
-            print(json_text({"image": name, "predictions": found}), flush=True)
+            told = {"unsure": unsure} if args.at_least is not None else {}
+            print(json_text({"image": name, **told, "predictions": found}), flush=True)
         else:
             words = ", ".join(f"{classes[i]} {probabilities[i]:.1%}" for i in best)
+            if unsure:
+                words = f"{_UNSURE} ({words})"
             print(f"{one_line(name)}: {words}", flush=True)
 
     return write
 
 
-def _csv_writer(file: Any, network: Network) -> Write:
+def _is_unsure(probabilities: Floats, at_least: float | None) -> bool:
+    """Whether no class is as likely as was asked for; a NaN is as likely as nothing."""
+    return at_least is not None and not probabilities.max() >= at_least
+
+
+def _csv_writer(file: Any, network: Network, at_least: float | None) -> Write:
     from ..formats.metadata import class_names, stored_preprocessing
 
     table = csv.writer(file, lineterminator="\n")
@@ -185,6 +215,7 @@ def _csv_writer(file: Any, network: Network) -> Write:
             head(len(probabilities))
         best = int(probabilities.argmax())
         numbers = [f"{value:.7g}" for value in probabilities]
-        table.writerow([name, classes[best], numbers[best], *numbers])
+        answer = _UNSURE if _is_unsure(probabilities, at_least) else classes[best]
+        table.writerow([name, answer, numbers[best], *numbers])
 
     return write

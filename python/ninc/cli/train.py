@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         trainer.fit(train, seen, **options)
     except KeyboardInterrupt as stop:
         return _interrupted(args, trainer, stop)
+    _calibrate(trainer, None if seen is test else seen)
     _save(args, trainer)
     _report(args, trainer, test, seen)
     return 0
@@ -204,6 +205,18 @@ def _interrupted(args: argparse.Namespace, trainer: Trainer, stop: KeyboardInter
     return 1
 
 
+def _calibrate(trainer: Trainer, validation: Dataset | None) -> None:
+    """Fits the network's temperature to the validation pictures, where there are enough of them."""
+    from ..inference.calibration import FEWEST
+
+    if validation is None or len(validation) < FEWEST:
+        return
+    try:
+        trainer.network.calibrate(validation)
+    except ArgumentError as error:
+        remark(str(error))
+
+
 def _save(args: argparse.Namespace, trainer: Trainer) -> None:
     trainer.network.save(args.output)
     if args.history is not None:
@@ -235,6 +248,7 @@ def _report(
             "epochs": len(history),
             "epoch": row,
             "checkpoint": args.checkpoint,
+            "temperature": trainer.network.temperature,
         }
         print(json_text(results))
         return
@@ -246,6 +260,11 @@ def _report(
     if chosen_by == "test":
         text += ": --validation 0.1 leaves it out of the training"
     print(text)
+    if trainer.network.temperature is not None:
+        print(
+            f"temperature {trainer.network.temperature:.4g}, fitted to the validation pictures, "
+            "for its probabilities"
+        )
     for path in (args.output, args.plot, args.history):
         if path is not None:
             print(f"wrote {path}")

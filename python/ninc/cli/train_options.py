@@ -11,6 +11,7 @@ from ..training import schedules
 from ..training.averages import EMA, SWA
 from ..training.monitor import MONITOR
 from . import numbers
+from .augment_option import augmentation, forms
 from .common import INPUTS, add_data, add_data_options, add_machine, model_name
 from .picture_options import add_framing
 
@@ -136,7 +137,15 @@ def _add_training(group: Any) -> None:
         choices=("normalize", "gcn_zca"),
         help="mean and deviation of each channel, or the paper's whitening",
     )
-    group.add_argument(
+    augmenting = group.add_mutually_exclusive_group()
+    augmenting.add_argument(
+        "--augment",
+        type=augmentation,
+        metavar="STEPS",
+        help="change pictures at random by these steps, such as padcrop:4,alternatingflip,cutout:8 "
+        f"({forms()})",
+    )
+    augmenting.add_argument(
         "--no-augment", action="store_true", help="take the pictures as they are, uncropped"
     )
     group.add_argument(
@@ -203,9 +212,10 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
     changed = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.momentum == 0:
         changed["nesterov"] = False  # Nesterov's step needs a momentum
+    usual = None if args.no_augment else recipes.augmentation(args.model)
     return recipe.trainer(
         network,
-        None if args.no_augment else recipes.augmentation(args.model),
+        usual if args.augment is None else args.augment,
         args.lr,
         args.seed,
         schedule=schedule,

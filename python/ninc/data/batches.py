@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from queue import Empty, Queue
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from .._base.array_types import Floats, Integers
+from .._base.array_types import Integers
 from ..errors import Error
 from ..preprocess import Preprocessing
 from .dataset import Dataset
+from .draws import Augment, BatchGenerator, in_stages
 from .stream import Batch, BatchStream
 
 Item = TypeVar("Item")
 Check = Callable[[], None]
-Augment = Callable[[Floats, np.random.Generator], Floats]  # see `ninc.augment`
+View = Callable[[Any], Any]
 
 # Streams of random numbers drawn from (seed, epoch, stream). Stream 0 shuffles; batch b has b + 1.
 _SHUFFLE = 0
@@ -67,16 +67,23 @@ def training_batches(
     """One epoch's batches from number `first` on: shuffled, normalised, augmented.
 
     Those of a Dataset hold every image once, at most `batch_size` of them each; see `batch_bounds`.
-    A stream's batches come in its own order and sizes.
+    A stream's batches come in its own order and sizes. Steps of `augment` that change pixels come
+    before the normalisation.
 
     Batches do not depend on those before them: from `first` on they are, bit for bit, what an epoch
     begun at 0 would give. check: as in `ahead`.
     """
 
-    def finish(index: int, images: npt.NDArray[Any], labels: Integers) -> Batch:
+    on_pixels, on_arrays = in_stages(augment)
+
+    def finish(index: int, images: npt.NDArray[Any], labels: Integers, places: Integers) -> Batch:
+        rng = BatchGenerator(seed, epoch, index + 1, places)
+        is_pixels = images.dtype == np.uint8
+        for step in on_pixels if is_pixels else ():
+            images = step(images, rng)
         x = _normalised(images, preprocessing)
-        if augment is not None:
-            x = augment(x, generator(seed, epoch, index + 1))
+        for step in on_arrays if is_pixels or augment is None else (augment,):
+            x = step(x, rng)
         return x, labels
 
     def of_dataset(data: Dataset) -> Iterator[Batch]:
@@ -84,24 +91,36 @@ def training_batches(
         bounds = batch_bounds(len(data), batch_size)
         for index in range(first, len(bounds) - 1):
             chosen = order[bounds[index] : bounds[index + 1]]
-            yield finish(index, data.images[chosen], data.labels[chosen])
+            yield finish(index, data.images[chosen], data.labels[chosen], chosen)
 
     def of_stream(data: BatchStream) -> Iterator[Batch]:
-        for index, (images, labels) in islice(enumerate(data.epoch()), first, None):
-            yield finish(index, images, labels)
+        place = 0
+        for index, (images, labels) in enumerate(data.epoch()):
+            if index >= first:
+                yield finish(index, images, labels, np.arange(place, place + len(images)))
+            place += len(images)
 
     return ahead(of_stream(data) if isinstance(data, BatchStream) else of_dataset(data), check)
 
 
 def batches_in_order(
-    data: Dataset, preprocessing: Preprocessing | None, batch_size: int, check: Check | None = None
+    data: Dataset,
+    preprocessing: Preprocessing | None,
+    batch_size: int,
+    check: Check | None = None,
+    views: Sequence[View] = (lambda images: images,),
 ) -> Generator[Batch, None, None]:
-    """Every image once, as it stands; the last batch may be smaller. check: as in `ahead`."""
+    """Every image once, as it stands; the last batch may be smaller. check: as in `ahead`.
+
+    views: each gives the images, as the data have them, in another way; a batch comes once in each.
+    """
 
     def make() -> Iterator[Batch]:
         for start in range(0, len(data), batch_size):
             chosen = slice(start, start + batch_size)
-            yield _normalised(data.images[chosen], preprocessing), data.labels[chosen]
+            images, labels = data.images[chosen], data.labels[chosen]
+            for view in views:
+                yield _normalised(view(images), preprocessing), labels
 
     return ahead(make(), check)
 

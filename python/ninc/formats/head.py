@@ -29,6 +29,7 @@ def with_new_head(old: _core.Model, classes: Sequence[str] | int, seed: int) -> 
     )
     model.change(entries, extras)
     metadata.store_held_out(model, None)  # it was chosen among the old classes' pictures
+    metadata.store_temperature(model, None)
     metadata.store_classes(model, names)
     return model
 

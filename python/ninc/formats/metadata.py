@@ -13,10 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import _core
-from .._base.arguments import is_iterable, quoted, shown
+from .._base.arguments import is_iterable, positive, quoted, shown
 from ..errors import ArgumentError, ModelError
 from ..preprocess import WHITENING_ARRAYS, Preprocessing
 from .held_out import HeldOut
+
+# The lowest and the highest temperature, and how long the text of one may be.
+TEMPERATURES = (0.01, 100.0)
+_LONGEST_NUMBER = 64
 
 
 def entry(model: _core.Model, key: str, kind: type) -> Any:
@@ -166,6 +170,37 @@ def store_held_out(model: _core.Model, record: HeldOut | None) -> None:
     if record is not None and not isinstance(record, HeldOut):
         raise ArgumentError(f"held_out must be a HeldOut or None, got {shown(record)}")
     _store(model, "held_out", None if record is None else record.to_dict())
+
+
+def stored_temperature(model: _core.Model) -> float | None:
+    """What scores are divided by before the softmax, or None where nothing is stored.
+
+    The core reads it likewise (cpp/preprocess/temperature.cc).
+    """
+    text = model.metadata().get("temperature")
+    if text is None:
+        return None
+    value: Any = _parsed("temperature", text, object) if len(text) <= _LONGEST_NUMBER else text
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and TEMPERATURES[0] <= value <= TEMPERATURES[1]):
+        low, high = TEMPERATURES
+        raise ModelError(
+            f"the network's stored temperature must be a number from {low:g} to {high:g}, got "
+            f"{reprlib.repr(text)}"
+        )
+    return float(value)
+
+
+def store_temperature(model: _core.Model, temperature: float | None) -> None:
+    """See `Network.temperature`."""
+    if temperature is not None:
+        low, high = TEMPERATURES
+        temperature = positive("network", "temperature", temperature)
+        if not low <= temperature <= high:
+            raise ArgumentError(
+                f"network: temperature must lie in {low:g}..{high:g}, got {temperature:g}"
+            )
+    _store(model, "temperature", temperature)
 
 
 def _is_name(name: object) -> bool:

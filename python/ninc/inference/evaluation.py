@@ -5,28 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core
-from .._base.arguments import function, whole
+from .._base.arguments import function
 from .._base.array_types import Floats, Integers
-from .._base.progress import Counter
-from ..data import as_dataset
-from ..data.batches import batches_in_order
 from ..data.dataset import Data
-from ..errors import ArgumentError
-from ..formats.metadata import needed_preprocessing
-from .matching import count_outputs, matched
-
-
-class HasCore(Protocol):
-    """A `Network`, which evaluates itself by this file and so cannot be imported here."""
-
-    @property
-    def core(self) -> _core.Model: ...
+from ..formats.metadata import stored_temperature
+from .calibration import CalibrationGaps
+from .scoring import HasCore, Scoring
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +24,19 @@ class Evaluation:
     loss: mean softmax cross entropy, without label smoothing; a Softmax that ends the network is
         not taken twice.
     confusion: classes×classes counts, confusion[truth, answer].
+    top5_correct: how many pictures' class is among the five likeliest; None for five classes or
+        fewer, where all are.
+    calibration_error: the expected calibration error of the probabilities, by the temperature, 0..1
+        (Guo et al. 2017, 15 bins); None where nobody measured it.
+    temperature: what the network has stored; None for none. The loss is that without it.
     """
 
     loss: float
     confusion: Integers
     classes: list[str]
+    top5_correct: int | None = None
+    calibration_error: float | None = None
+    temperature: float | None = None
 
     @property
     def count(self) -> int:
@@ -56,6 +52,11 @@ class Evaluation:
     def accuracy(self) -> float:
         """The share of right answers, 0..1."""
         return self.correct / self.count
+
+    @property
+    def top5_accuracy(self) -> float | None:
+        """The share of pictures whose class is among the five likeliest, or None, 0..1."""
+        return None if self.top5_correct is None else self.top5_correct / self.count
 
     @property
     def recall(self) -> npt.NDArray[np.float64]:
@@ -78,6 +79,7 @@ def evaluate(
     batch_size: int = 128,
     progress: bool = False,
     check: Callable[[], None] | None = None,
+    tta: str | None = None,
 ) -> Evaluation:
     """Runs every image through the network, in inference mode.
 
@@ -85,32 +87,38 @@ def evaluate(
     network's own preprocessing says; ArgumentError where it has none, and where `matching` finds
     that classes or pictures are not the network's.
     check: called before each batch; what it raises ends the work.
+    tta: "flip" has the network look at each image's mirror image, too; see `mirrored`.
     """
-    data = as_dataset(data, "evaluate: data")
-    batch_size = whole("evaluate", "batch_size", batch_size)
     check = function("evaluate", "check", check, "a function without arguments")
-    if not len(data):
-        raise ArgumentError("evaluate: the data set is empty")
-    model = network.core
-    preprocessing = needed_preprocessing(model, "evaluate") if data.is_pictures else None
-    data = matched(model, data, "evaluate", min(batch_size, len(data)))
-    classes = count_outputs(model, data)
-    # The trainer's loss leaves out a Softmax at the end, too, and trains these numbers.
-    logits_of = model.before_softmax()
+    looked = Scoring(network, data, batch_size, "evaluate", tta)
+    classes, temperature = looked.classes, stored_temperature(network.core)
     confusion = np.zeros((classes, classes), np.int64)
-    loss = 0.0
-    counter = Counter("testing", len(data), shown=progress)
-    batches = batches_in_order(data, preprocessing, batch_size, check)
+    loss, among_five, calibration = 0.0, 0, CalibrationGaps(temperature or 1.0)
+    scored = looked.scores(progress, check)
     # The batches are closed here, since what `check` raises in the garbage collector would be lost.
-    with contextlib.closing(counter), contextlib.closing(batches):
-        for x, labels in batches:
-            if check is not None:
-                check()
-            logits = model.run(x, logits_of).reshape(len(x), classes)
+    with contextlib.closing(scored):
+        for logits, labels in scored:
             loss += cross_entropy_sum(logits, labels)
+            among_five += int(among_likeliest(logits, labels, 5).sum())
+            calibration.add(logits, labels)
             np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
-            counter.advance(len(labels))
-    return Evaluation(loss / len(data), confusion, data.classes)
+    data = looked.data
+    top5 = among_five if classes > 5 else None
+    return Evaluation(
+        loss / len(data), confusion, data.classes, top5, calibration.value, temperature
+    )
+
+
+def among_likeliest(logits: Floats, labels: Integers, count: int) -> npt.NDArray[np.bool_]:
+    """For each picture whether its label is among the `count` largest of its logits, N×classes.
+
+    Of equal logits the one of the lower class comes first, as in the answer. Where one is NaN
+    nothing is told.
+    """
+    own = logits[np.arange(len(labels)), labels][:, None]
+    earlier = np.arange(logits.shape[1]) < labels[:, None]
+    before = (logits > own) | ((logits == own) & earlier)
+    return (before.sum(axis=1) < count) & ~np.isnan(logits).any(axis=1)
 
 
 def cross_entropy_sum(logits: Floats, labels: Integers) -> float:

@@ -10,7 +10,7 @@ from .._base.arguments import input_told, is_iterable, likeness, quoted, shown
 from .._base.arrays import on_gpu
 from ..errors import ArgumentError, ShapeError
 from .least_size import size_told
-from .predict import squeezed
+from .probabilities import squeezed
 
 
 def outputs(model: _core.Model, x: Any, names: Sequence[str] | None) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from ..data.listing import picture_files, remark_ignored
 from ..data.source import Source
 from ..errors import ArgumentError, DTypeError, Error, FileError, ShapeError, remark, reworded
 from ..formats.metadata import needed_preprocessing
-from ..functional import softmax
 from ..preprocess import Preprocessing
 from ..preprocess.pictures import channels_first, conversion
 from .least_size import size_told
+from .mirrored import is_flipped
+from .probabilities import Reading, squeezed
 
 # A Dataset that reads pictures as they are needed is asked for so many at once.
 _READ_AT_A_TIME = 64
@@ -44,14 +45,17 @@ class Answer(NamedTuple):
     error: Error | None
 
 
-def predict(model: _core.Model, images: Pictures, batch_size: int) -> Floats:
+def predict(
+    model: _core.Model, images: Pictures, batch_size: int, tta: str | None = None
+) -> Floats:
     """N×classes float32; see `Network.predict`."""
     images = _in_memory(images, "predict")
-    rows = [row for _, row in predict_each(model, images, batch_size, "raise", "predict")]
+    rows = [row for _, row in predict_each(model, images, batch_size, "raise", tta, "predict")]
     if rows:
         return np.stack(rows)
-    x = np.zeros(_empty_shape(images, needed_preprocessing(model, "predict")), np.float32)
-    return _probabilities(squeezed(model.run(x)), model.before_softmax() is not None)
+    preprocessing = needed_preprocessing(model, "predict")
+    x = np.zeros(_empty_shape(images, preprocessing), np.float32)
+    return Reading.of(model, preprocessing).of_output(squeezed(model.run(x)))
 
 
 def predict_each(
@@ -59,11 +63,12 @@ def predict_each(
     images: Pictures,
     batch_size: int,
     on_error: str,
+    tta: str | None = None,
     where: str = "predict_each",
 ) -> Iterator[tuple[Any, Floats]]:
     """(picture, probabilities) as they come; see `Network.predict_each`."""
     on_error = one_of(where, "on_error", on_error, ("raise", "skip"))
-    found = answers(model, images, batch_size, where)
+    found = answers(model, images, batch_size, where, tta)
 
     def rows() -> Iterator[tuple[Any, Floats]]:
         with contextlib.closing(found):
@@ -79,7 +84,11 @@ def predict_each(
 
 
 def answers(
-    model: _core.Model, images: Pictures, batch_size: int, where: str = "predict"
+    model: _core.Model,
+    images: Pictures,
+    batch_size: int,
+    where: str = "predict",
+    tta: str | None = None,
 ) -> Generator[Answer, None, None]:
     """Gives an Answer for every picture in order, bad ones included.
 
@@ -88,9 +97,11 @@ def answers(
     at once for the network and the settings, else when its turn comes.
     """
     batch_size = whole(where, "batch_size", batch_size)
+    flipped = is_flipped(where, tta)
     preprocessing = needed_preprocessing(model, where)
     pictures = _pictures(images, preprocessing.channels, where)
-    return _answers(model, preprocessing, pictures, batch_size, where)
+    reading = Reading.of(model, preprocessing, flipped)
+    return _answers(reading, pictures, batch_size, where)
 
 
 # ---- Which pictures ------------------------------------------------------------------------------
@@ -226,28 +237,23 @@ def _empty_shape(images: Any, preprocessing: Preprocessing) -> tuple[int, int, i
 
 
 def _answers(
-    model: _core.Model,
-    preprocessing: Preprocessing,
-    pictures: Iterator[Any],
-    batch_size: int,
-    where: str,
+    reading: Reading, pictures: Iterator[Any], batch_size: int, where: str
 ) -> Generator[Answer, None, None]:
     first = list(islice(pictures, batch_size))
     # A thread that decodes in advance is not worth its cost for a single batch.
     several = len(first) == batch_size
-    batches = _decoded(preprocessing, chain(first, pictures), batch_size)
+    batches = _decoded(reading.preprocessing, chain(first, pictures), batch_size)
     batches = ahead(batches) if several else batches
     del first  # its pictures would else stay in memory to the end
-    has_softmax = model.before_softmax() is not None
     number = 0
     with contextlib.closing(batches):
         for batch, pixels in batches:
-            for picture, row in zip(batch, _rows(model, preprocessing, pixels, has_softmax)):
+            for picture, row in zip(batch, _rows(reading, pixels)):
                 if not isinstance(row, Error):
                     yield Answer(picture, row, None)
                 else:
                     error = _named(row, picture, number, where)
-                    if not _is_the_pictures(error, preprocessing):
+                    if not _is_the_pictures(error, reading.preprocessing):
                         raise error
                     yield Answer(picture, None, error)
                 number += 1
@@ -278,9 +284,7 @@ def _decoded(
         yield batch, pixels
 
 
-def _rows(
-    model: _core.Model, preprocessing: Preprocessing, pixels: Sequence[Decoded], has_softmax: bool
-) -> list[Floats | Error]:
+def _rows(reading: Reading, pixels: Sequence[Decoded]) -> list[Floats | Error]:
     """Probabilities of H×W×C pictures in their order; those of one size run together."""
     rows: list[Any] = list(pixels)  # errors stay in their places
     places: dict[tuple[int, ...], list[int]] = {}
@@ -290,10 +294,10 @@ def _rows(
     for same in places.values():
         stacked = np.stack([rows[place] for place in same])
         try:
-            found: Any = _probabilities(_run(model, preprocessing, stacked), has_softmax)
+            found: Any = reading.probabilities(stacked)
         except ShapeError as error:
             shape = len(stacked), stacked.shape[3], *stacked.shape[1:3]
-            found = [size_told(model, error, shape)] * len(same)
+            found = [size_told(reading.model, error, shape)] * len(same)
         for place, row in zip(same, found):
             rows[place] = row
     return rows
@@ -320,26 +324,3 @@ def _named(error: Error, picture: Any, number: int, where: str) -> Error:
         named = reworded(error, f"{where}: images[{number}]: {words}")
     named.__cause__ = error
     return named
-
-
-def _run(model: _core.Model, preprocessing: Preprocessing, pictures: Bytes) -> Floats:
-    """The network's output for N×H×W×C uint8."""
-    if model.device == "cpu" or preprocessing.whitening is not None:
-        return squeezed(model.run(preprocessing.apply(pictures)))
-    # Bytes are copied to the device, a quarter of the floats' size, and normalised there.
-    return squeezed(model.run_pictures(pictures, *preprocessing.factors()))
-
-
-def squeezed(y: Floats) -> Floats:
-    """A network's output as users get it: N×C of N×C×1×1, all else as it is."""
-    return y.reshape(y.shape[:2]) if y.shape[2:] == (1, 1) else y
-
-
-def _probabilities(y: Floats, has_softmax: bool) -> Floats:
-    """N×classes of the network's output, to which softmax may have been applied already."""
-    if y.ndim != 2:
-        raise ShapeError(
-            f"predict: the network's output is {'×'.join(map(str, y.shape[1:]))} a picture, not "
-            "one number a class; end it with GlobalAvgPool2d or Linear"
-        )
-    return y if has_softmax else softmax(y)

@@ -115,6 +115,7 @@ def _prepared(run: Run) -> Preprocessing | None:
     classes = train.classes or []
     if network.classes is None and len(classes) == run.classes:
         network.classes = classes
+    network.temperature = None  # it was fitted to the answers of other weights
     network.held_out = run.held_out  # of other data than an earlier run's, so that None clears it
     if not train.is_pictures:
         if isinstance(train, Dataset):

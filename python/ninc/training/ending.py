@@ -1,4 +1,4 @@
-"""Ends a run, by one path whatever ended it: the last epoch, patience or a signal.
+"""Ends a run, by one path whatever ended it: the last epoch, patience, a callback or a signal.
 
 The checkpoint was written before and holds the weights that training goes on with. The network is
 left with the weights that users want: the best with patience, else the averages where there are
@@ -39,7 +39,7 @@ def end(run: Run, signal: str | None) -> str:
     if run.folder is not None:
         results = {
             "epochs": state.epoch,
-            "ended_by": signal or ("patience" if state.stopped else "epochs"),
+            "ended_by": signal or _ended_by(run),
             "stopped_early": state.stopped,
             "best": state.best,
             "last": history.rows[-1] if history.rows else None,
@@ -48,6 +48,12 @@ def end(run: Run, signal: str | None) -> str:
     if signal is None:
         _remark_on_result(run)
     return weights
+
+
+def _ended_by(run: Run) -> str:
+    if run.stopped_by_callback:
+        return "callback"
+    return "patience" if run.state.stopped else "epochs"
 
 
 def _leave_weights(run: Run, signal: str | None) -> str:

@@ -10,16 +10,21 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from .._base.interrupt import Interrupted
 from ..errors import ArgumentError, DivergedError, OutOfMemoryError
 from . import ending, monitor
+from .callbacks import EpochEnd, call_all
 from .record import checkpoint
 from .record.history import WALL_CLOCK
 from .record.run_settings import described
 from .run import Run
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 
 def train_and_end(run: Run) -> None:
@@ -162,6 +167,8 @@ def _validate(run: Run, row: dict[str, float]) -> None:
     with run.averaged(lambda: run.batches(run.state.epoch), check):
         result = run.evaluate(run.validation, check=check)
         row.update(val_loss=result.loss, val_accuracy=result.accuracy)
+        if result.top5_accuracy is not None:
+            row["val_top5_accuracy"] = result.top5_accuracy
         _keep_best(run, row)
 
 
@@ -194,4 +201,18 @@ def _end_epoch(run: Run, row: dict[str, float]) -> None:
     run.shown.epoch(row)
     if run.folder is not None:
         run.folder.append_row(row)
-        run.save()
+    try:
+        _call_back(run)
+    finally:  # a callback that fails leaves a checkpoint of the epoch all the same
+        if run.folder is not None:
+            run.save()
+
+
+def _call_back(run: Run) -> None:
+    """Calls the user's functions, before the checkpoint, which has what they set on the trainer."""
+    if not run.options.callbacks:
+        return
+    kept = "" if run.folder is None else f"; {run.folder.last} holds the run up to there"
+    told = EpochEnd(cast("Trainer", run.settings), run.history)
+    if call_all(run.options.callbacks, told, kept):
+        run.state.stopped = run.stopped_by_callback = True

@@ -51,6 +51,7 @@ class Run:
     preprocessing: Preprocessing | None = None
     held_out: HeldOut | None = None
     best: dict[str, Floats] | None = None
+    stopped_by_callback: bool = False
     state: State = dataclasses.field(init=False)
     shown: TrainingProgress = dataclasses.field(init=False)
     interrupts: Interrupts = dataclasses.field(init=False)

@@ -20,6 +20,7 @@ from . import fit_checks
 from .augment import Augmentation
 from .averages import EMA, SWA
 from .beginning import begun
+from .callbacks import Callback, checked_callbacks
 from .freezing import frozen_parameters
 from .loop import train_and_end
 from .monitor import MONITOR
@@ -137,6 +138,7 @@ class Trainer(Settings):
         monitor: str = MONITOR,
         preprocessing: str = "normalize",
         freeze: str | Sequence[str] = (),
+        callbacks: Iterable[Callback] = (),
     ) -> History:
         """Trains for `epochs` passes over `train`; returns the history, one row an epoch.
 
@@ -165,6 +167,9 @@ class Trainer(Settings):
             run holds still, to the bit, and takes no gradients of. A batch norm whose parameters
             are all among them normalises by its running statistics, as in inference, and leaves
             them as they are.
+        callbacks: functions that are called one after another at each epoch's end, before its
+            checkpoint, with an `EpochEnd`, whose `stop()` ends the run there. An exception in one
+            ends it, too, with the checkpoint written, as an Error that names the function.
 
         A second fit of one trainer draws other batches than the first, and begins its history anew.
 
@@ -227,6 +232,7 @@ class Trainer(Settings):
             preprocessing=preprocessing,
             progress=progress,
             frozen=frozen_parameters(self.stepper.names, freeze),
+            callbacks=checked_callbacks(callbacks),
         )
         run = Run(
             self.network, self, self.stepper, self.evaluate, train, validation, outputs, options,

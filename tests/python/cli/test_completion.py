@@ -23,7 +23,7 @@ CASES = [
     ("ninc train --model nin-c", ["nin-cifar10", "nin-cifar100"]),
     ("ninc completion z", ["zsh"]),
     ("ninc eval net data --split t", ["train", "test"]),
-    ("ninc predict --t", ["--threads", "--top"]),
+    ("ninc predict --t", ["--threads", "--top", "--tta"]),
     ("ninc predict net --top ", []),
     ("ninc train --checkpoint ", None),
     ("ninc train ", None),

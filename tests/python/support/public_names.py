@@ -40,7 +40,10 @@ def _of_class(name, value):
     found = {} if name in MADE_BY_NINC or name == "Network" else {name: value}
     if name in CONSTRUCTOR_ALONE:
         return found
-    for key, member in vars(value).items():
+    # A network is made of several classes for ninc's own sake, and is one for users.
+    parts = reversed(value.__mro__[:-1]) if value is ninc.Network else [value]
+    members = {key: member for part in parts for key, member in vars(part).items()}
+    for key, member in members.items():
         if isinstance(member, property) and member.fset is not None:
             found[f"{name}.{key} ="] = member
         elif key == "__call__" or not key.startswith("_"):

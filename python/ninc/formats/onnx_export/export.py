@@ -22,7 +22,11 @@ WHERE = "export_onnx"
 LOWEST_OPSET = 13
 
 # Metadata of the file <- the entry of the model file, the same JSON.
-PROPERTIES = {"ninc.preprocess": "preprocessing", "ninc.classes": "classes"}
+PROPERTIES = {
+    "ninc.preprocess": "preprocessing",
+    "ninc.classes": "classes",
+    "ninc.temperature": "temperature",
+}
 
 # Protocol buffers end at 2 GiB; the steps take little beside the numbers.
 LARGEST = 2**31 - 2**20

@@ -30,6 +30,7 @@ _MOST_ADVISED = 4  # outputs that a message proposes
 
 # Where ninc's own exporter puts what a model file has as metadata of these names.
 _PREPROCESSING, _CLASSES = "ninc.preprocess", "ninc.classes"
+_TEMPERATURE = "ninc.temperature"
 
 
 def load_onnx(
@@ -217,11 +218,14 @@ def _described(network: Graph, file: OnnxFile) -> bool:
     told = {one.key: one.value for one in file.model.metadata_props}
     settings = _entry(told, _PREPROCESSING, dict, file.where)
     classes = _entry(told, _CLASSES, list, file.where)
+    temperature = _entry(told, _TEMPERATURE, float, file.where)
     try:
         if settings is not None:
             network.preprocessing = Preprocessing.from_dict(settings, {}).to_dict()
         if classes is not None:
             network.classes = classes
+        if temperature is not None:
+            network.temperature = temperature
     except ArgumentError as error:
         raise ModelError(f"{file.where}: what it says of itself makes no sense: {error}") from error
     return settings is not None

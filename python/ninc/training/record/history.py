@@ -19,7 +19,8 @@ Row = dict[str, float]  # column name -> number
 WALL_CLOCK = ("seconds", "images_per_second", "waited")
 # All columns in their order; a checkpoint stores them in alphabetical order.
 _SETTINGS = ("lr", "momentum", "weight_decay")
-_COLUMNS = ("epoch", *_SETTINGS, "loss", "accuracy", *WALL_CLOCK, "val_loss", "val_accuracy")
+_RESULTS = ("val_loss", "val_accuracy", "val_top5_accuracy")
+_COLUMNS = ("epoch", *_SETTINGS, "loss", "accuracy", *WALL_CLOCK, *_RESULTS)
 
 
 def in_order(row: Row) -> Row:
@@ -38,8 +39,9 @@ class History:
     loss, accuracy: means over the epoch's augmented training batches, while the weights moved.
     seconds, images_per_second: how long it took, and how fast.
     waited: the share of the seconds in which the trainer waited for a batch.
-    val_loss, val_accuracy: with validation, on what `fit` was given for it (`ninc train` without
-        --validation: the test set), of the weights or their averages at the epoch's end.
+    val_loss, val_accuracy, and val_top5_accuracy for more than five classes: with validation, on
+        what `fit` was given for it (`ninc train` without --validation: the test set), of the
+        weights or their averages at the epoch's end.
 
     An epoch that was interrupted and resumed has seconds, images_per_second and waited of its last
     part.

@@ -12,7 +12,8 @@ import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ... import _core
 from ...data import BatchStream, Dataset
@@ -40,6 +41,7 @@ class Options:
     preprocessing: str
     progress: bool
     frozen: list[str]
+    callbacks: tuple[Callable[[Any], Any], ...] = ()
 
 
 def words_of(

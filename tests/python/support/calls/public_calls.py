@@ -73,16 +73,20 @@ def _schedule(kind, **kwargs):
     return lambda: Call(kind, kwargs, then=use)
 
 
+def rng():
+    return np.random.default_rng(0)
+
+
 def _augmentation(kind, *args, **kwargs):
     def use(made):
         repr(made)
-        made(X, np.random.default_rng(0))
+        made(X, rng())
 
     return lambda: Call(kind, kwargs, args, then=use)
 
 
 def _batches(made):
-    return Call(made.__call__, dict(batch=X, rng=np.random.default_rng(0)))
+    return Call(made.__call__, dict(batch=X, rng=rng()))
 
 
 def _trainer():
@@ -202,6 +206,8 @@ CALLS = {
     "Network.preprocessing =": _setter(network, "preprocessing", None),
     "Network.classes =": _setter(network, "classes", ["a", "b"]),
     "Network.held_out =": _setter(network, "held_out", None),
+    "Network.temperature =": _setter(network, "temperature", 1.5),
+    "Network.calibrate": lambda: _calibrate(),
     "Network.precision =": _setter(network, "precision", "strict"),
     "Network.plan_cache_limit =": _setter(network, "plan_cache_limit", 10**6),
     # Training
@@ -250,6 +256,19 @@ CALLS = {
     "PadCrop.__call__": lambda: _batches(augment.PadCrop(1)),
     "Flip.__call__": lambda: _batches(augment.Flip()),
     "Compose.__call__": lambda: _batches(augment.Compose(augment.Flip())),
+    "Cutout": _augmentation(augment.Cutout),
+    "RandomResizedCrop": _augmentation(augment.RandomResizedCrop),
+    "Rotation": _augmentation(augment.Rotation, 20.0),
+    "ColorJitter": lambda: Call(
+        augment.ColorJitter, dict(hue=0.1), then=lambda made: made(pictures(), rng())
+    ),
+    "AlternatingFlip.__call__": lambda: _batches(augment.AlternatingFlip()),
+    "Cutout.__call__": lambda: _batches(augment.Cutout()),
+    "RandomResizedCrop.__call__": lambda: _batches(augment.RandomResizedCrop()),
+    "Rotation.__call__": lambda: _batches(augment.Rotation(20.0)),
+    "ColorJitter.__call__": lambda: Call(
+        augment.ColorJitter(hue=0.1).__call__, dict(batch=pictures(), rng=rng())
+    ),
     "EMA": lambda: Call(averages.EMA, then=lambda made: (repr(made), made.rate(0.5, 3))),
     "SWA": lambda: Call(averages.SWA, then=lambda made: (repr(made), made.rate(0.9, 3))),
     "EMA.rate": lambda: Call(averages.EMA().rate, dict(progress=0.5, count=3)),
@@ -316,6 +335,14 @@ CALLS = {
     "set_num_threads": lambda: Call(ninc.set_num_threads, dict(count=2)),
     "set_target": lambda: Call(ninc.set_target, dict(name=ninc.target())),
 }
+
+
+def _calibrate():
+    """Of pictures that the network is right about now and then."""
+    images = np.concatenate([pictures(n) for n in (1, 2, 3, 4, 5, 6)])
+    data_given = (images, network().predict(images).argmax(axis=1) ^ (np.arange(21) % 3 == 0))
+    made = network()
+    return Call(made.calibrate, dict(data=data_given), network=made)
 
 
 def _export_onnx():

@@ -27,6 +27,8 @@ OPTIONS = (
     "--model", "nin-mnist", "--epochs", EPOCHS, "--batch-size", 8, "--held-out", 0.2,
     "--average", "ema:0.9", "--clip-norm", 1, "--schedule", "plateau", "--warmup", 0.5,
     "--patience", 3, "--momentum", 0.8, "--checkpoint-every", 3,
+    "--augment",
+    "padcrop:2,rotate:20:black,resizedcrop:0.6,jitter:0.2:0.2,alternatingflip,cutout:5",
 )  # fmt: skip
 
 
