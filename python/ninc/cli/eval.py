@@ -8,6 +8,7 @@ examples:
   ninc eval pets.safetensors pets
   ninc eval pets.safetensors other-pets --split all
   ninc eval nin.safetensors cifar10 --json
+  ninc eval nin.safetensors cifar10 --report nin-report
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._base.plain_json import json_text
 from .._base.progress import loss_text
 from ..errors import remark
-from . import common
+from . import common, report
 from .numbers import positive
 from .terminal import left, one_line, right, width
 
@@ -39,36 +40,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch-size", type=positive, default=128, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    report.add_option(parser)
     common.add_data_options(parser, "as in training")
     common.add_machine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..inference.evaluation import evaluate
+    from ..inference.evaluation import as_dict, evaluate
 
     common.use_threads(args)
+    folder = report.folder_of(args)
     network = common.load_network(args.model).to(args.device)
     data, words, doubt = common.load_for(network, args.data, args)
-    result = evaluate(network, data, args.batch_size, progress=True)
+    if folder is None:
+        result = evaluate(network, data, args.batch_size, progress=True)
+    else:
+        recorder = report.of_evaluation(args, folder, doubt)
+        recorder.describe(network, data.input_shape, args.batch_size, training=False)
+        result = recorder.finish(network, data, words, args.batch_size)
     if doubt:
         remark(doubt)
     if args.json:
-        print(json_text({"data": words, **_as_dict(result)}))
+        print(json_text({"data": words, **as_dict(result)}))
     else:
         print(_as_text(result, words))
+        if folder is not None:
+            print(f"\nwrote {folder.page}")
     return 0
-
-
-def _as_dict(result: Evaluation) -> dict[str, Any]:
-    return {
-        "images": result.count,
-        "accuracy": result.accuracy,
-        "loss": result.loss,
-        "classes": result.classes,
-        "recall": result.recall.tolist(),  # null for a class without pictures
-        "precision": result.precision.tolist(),  # null for a class never answered
-        "confusion": result.confusion.tolist(),
-    }
 
 
 def _as_text(result: Evaluation, words: str) -> str:

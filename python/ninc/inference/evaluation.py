@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,19 @@ class Evaluation:
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
 
 
+def as_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """What `ninc eval --json` prints, and a report shows, of an evaluation; shares may be NaN."""
+    return {
+        "images": evaluation.count,
+        "accuracy": evaluation.accuracy,
+        "loss": evaluation.loss,
+        "classes": evaluation.classes,
+        "recall": evaluation.recall.tolist(),  # null for a class without pictures
+        "precision": evaluation.precision.tolist(),  # null for a class never answered
+        "confusion": evaluation.confusion.tolist(),
+    }
+
+
 def _share(part: Integers, whole: Integers) -> npt.NDArray[np.float64]:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
@@ -78,6 +91,7 @@ def evaluate(
     batch_size: int = 128,
     progress: bool = False,
     check: Callable[[], None] | None = None,
+    each: Callable[[Floats, Integers], None] | None = None,
 ) -> Evaluation:
     """Runs every image through the network, in inference mode.
 
@@ -85,6 +99,8 @@ def evaluate(
     network's own preprocessing says; ArgumentError where it has none, and where `matching` finds
     that classes or pictures are not the network's.
     check: called before each batch; what it raises ends the work.
+    each: called with each batch's logits, N×classes, and its labels as the network counts them, in
+        the order of the data.
     """
     data = as_dataset(data, "evaluate: data")
     batch_size = whole("evaluate", "batch_size", batch_size)
@@ -109,6 +125,8 @@ def evaluate(
             logits = model.run(x, logits_of).reshape(len(x), classes)
             loss += cross_entropy_sum(logits, labels)
             np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+            if each is not None:
+                each(logits, labels)
             counter.advance(len(labels))
     return Evaluation(loss / len(data), confusion, data.classes)
 

@@ -160,7 +160,10 @@ def _validate(run: Run, row: dict[str, float]) -> None:
     check = run.interrupts.check
     run.shown.validating(run.state.epoch)
     with run.averaged(lambda: run.batches(run.state.epoch), check):
-        result = run.evaluate(run.validation, check=check)
+        if run.listener is None:
+            result = run.evaluate(run.validation, check=check)
+        else:
+            result = run.listener.evaluate(run.network, run.validation, check)
         row.update(val_loss=result.loss, val_accuracy=result.accuracy)
         _keep_best(run, row)
 
@@ -195,3 +198,5 @@ def _end_epoch(run: Run, row: dict[str, float]) -> None:
     if run.folder is not None:
         run.folder.append_row(row)
         run.save()
+    if run.listener is not None:
+        run.listener.epoch_ended(run.history)
