@@ -10,7 +10,7 @@ import numpy as np
 from . import choice, words
 from .confusion import scroll
 from .curves import Series, chart, legend
-from .document import document, facts_list, notes, section
+from .document import document, facts_list, notes, section, typed
 from .markup import Content, Markup, joined, tag
 from .page import series
 from .record import Record
@@ -62,68 +62,75 @@ def page_of_runs(runs: Sequence[tuple[str, Record]], command: str) -> str:
     by_class = _by_class(runs)
     if by_class:
         sections.append(section("classes", "Classes", by_class))
-    commands = [(name, tag("code", record.command)) for name, record in runs if record.command]
-    commands.append(("this page", tag("code", command)))
+    commands = [(name, typed(record.command)) for name, record in runs if record.command]
+    commands.append(("this page", typed(command)))
     sections.append(section("commands", "Commands", facts_list(commands)))
     count = words.several(len(runs), "run")
     return document(count, tag("p", f"{count} of ninc side by side.", class_="faint"), sections)
 
 
-def _table(ident: str, caption: str, heads: Sequence[Content], rows: Sequence[Markup]) -> Markup:
-    """A table whose first column names its rows."""
-    first, *others = heads
-    head = tag(
-        "tr",
-        tag("th", first, scope="col", class_="left"),
-        *(tag("th", name, scope="col", class_="name") for name in others),
-    )
+def _table(
+    ident: str, caption: str, heads: Sequence[str], rows: Sequence[Markup], words_from: int = 99
+) -> Markup:
+    """A table whose first column names its rows; columns from `words_from` on hold words."""
+    columns = [
+        tag(
+            "th",
+            name,
+            scope="col",
+            class_="left name" if not place or place >= words_from else "name",
+        )
+        for place, name in enumerate(heads)
+    ]
     table = tag(
         "table",
         tag("caption", caption, id=ident),
-        tag("thead", head),
+        tag("thead", tag("tr", *columns)),
         tag("tbody", *rows),
     )
     return scroll(table, ident)
 
 
-def _row(name: str, cells: Sequence[Content], class_: str | None = None) -> Markup:
-    head = tag("th", name, scope="row", class_="name")
-    return tag("tr", head, *(tag("td", cell, class_=class_) for cell in cells))
+def _row(name: str, numbers: Sequence[Content], texts: Sequence[str] = ()) -> Markup:
+    return tag(
+        "tr",
+        tag("th", name, scope="row", class_="name"),
+        *(tag("td", number) for number in numbers),
+        *(tag("td", text, class_="left wrap") for text in texts),
+    )
 
 
 def _runs(runs: Sequence[tuple[str, Record]]) -> Markup:
     rows = []
     for name, record in runs:
         told = summary(name, record)
-        reach = ""
+        reach = words.NOTHING
         if words.known(told["accuracy"]) and told["images"]:
             low, high = words.interval(told["accuracy"], told["images"])
             reach = f"{low:.1%} to {high:.1%}"
         parameters = told["parameters"]
-        rows.append(
-            _row(
-                name,
-                [
-                    words.percent(told["accuracy"], 2),
-                    reach or words.NOTHING,
-                    words.loss(told["loss"]),
-                    told["epochs"],
-                    words.duration(told["seconds"]),
-                    f"{parameters:,}" if isinstance(parameters, int) else words.NOTHING,
-                    told["state"],
-                    tag("span", told["on"] or words.NOTHING),
-                    tag("span", told["chosen_by"] or words.NOTHING),
-                ],
-            )
-        )
-    heads = [
-        "run", "accuracy", "95% interval", "loss", "epochs", "training", "parameters", "state",
-        "evaluated on", "chosen by",
-    ]  # fmt: skip
+        numbers = [
+            words.percent(told["accuracy"], 2),
+            reach,
+            words.loss(told["loss"]),
+            told["epochs"] or words.NOTHING,
+            words.duration(told["seconds"]),
+            f"{parameters:,}" if isinstance(parameters, int) else words.NOTHING,
+        ]
+        rows.append(_row(name, numbers, [told["state"], told["on"], _chosen_by(record)]))
+    heads = ["run", "accuracy", "95% interval", "loss", "epochs", "training", "parameters"]
+    heads += ["state", "evaluated on", "chosen by"]
     data = {record.data for _, record in runs}
     same = len(data) == 1 and "" not in data
     told = [choice.of_several(same)] if len(runs) > 1 else []
-    return joined(_table("runs-table", "The results of each run.", heads, rows), notes(told))
+    return joined(_table("runs-table", "The runs and their results.", heads, rows, 7), notes(told))
+
+
+def _chosen_by(record: Record) -> str:
+    """What chose a run's network, where its report tells."""
+    if record.kind != "training" or not record.choice:
+        return "not told"
+    return f"the {record.chosen_by} set" if record.chosen_by else "nothing held out"
 
 
 def _curves(runs: Sequence[tuple[str, Record]]) -> Markup:
@@ -177,11 +184,12 @@ def _settings(runs: Sequence[tuple[str, Record]], differing: Sequence[str]) -> M
     if not differing:
         return tag("p", "All settings that are known are the same.")
     rows = [
-        _row(name, [s.get(name, words.NOTHING) for _, s in with_settings], "left wrap")
+        _row(name, [], [settings.get(name, words.NOTHING) for _, settings in with_settings])
         for name in differing
     ]
-    caption = "What differs between the runs; all other settings are the same."
-    return _table("settings-table", caption, ["setting", *(n for n, _ in with_settings)], rows)
+    caption = "What differs; all other settings are the same."
+    names = [name for name, _ in with_settings]
+    return _table("settings-table", caption, ["setting", *names], rows, 1)
 
 
 def _by_class(runs: Sequence[tuple[str, Record]]) -> Markup | None:
@@ -200,9 +208,7 @@ def _by_class(runs: Sequence[tuple[str, Record]]) -> Markup | None:
             told = words.percent(share)
             cells.append(tag("strong", told) if share == best else told)
         rows.append(_row(name, cells))
-    caption = (
-        "Recall of each class: the share of its pictures that is recognised; the best is bold."
-    )
+    caption = "Recall by class, the best bold."
     return _table("class-table", caption, ["class", *(name for name, _ in evaluated)], rows)
 
 

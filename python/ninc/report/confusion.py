@@ -27,11 +27,11 @@ def class_tables(results: Mapping[str, Any]) -> Markup:
     """For each class how many pictures there are, which are found, and what they are taken for."""
     classes = list(range(len(results["classes"])))
     if len(classes) <= _MOST_ROWS:
-        return _class_table(results, classes, "By class, in the network's order", "classes")
+        return _class_table(results, classes, "By class, in the network's order", "by-class")
     found = [i for i in classes if _is_number(results["recall"][i])]
     weakest = sorted(found, key=lambda i: results["recall"][i])[:_WEAKEST]
     words = f"The {len(weakest)} classes that are recognised least often"
-    whole = _class_table(results, classes, "All classes, in the network's order", "classes")
+    whole = _class_table(results, classes, "All classes, in the network's order", "by-class")
     return joined(
         _class_table(results, weakest, words, "weakest"),
         tag("details", tag("summary", f"All {len(classes):,} classes"), whole),
@@ -107,18 +107,18 @@ def _matrix(results: Mapping[str, Any]) -> Markup:
             cells.append(tag("td", count, class_=kind if count else None, style=shade))
         rows.append(tag("tr", tag("th", name, scope="row", class_="name"), *cells))
     heads = [tag("th", name, scope="col", class_="name") for name in names]
-    words = (
-        "Rows: what a picture is; columns: what the network said. The more of its row, the darker; "
-        "what is right lies on the diagonal."
+    about = (
+        "Rows: what a picture is; columns: what the network said. The stronger the colour, the "
+        "larger the share of the row; what is right, in blue, lies on the diagonal."
     )
     table = tag(
         "table",
-        tag("caption", words, id="matrix"),
+        tag("caption", "Confusion matrix, in pictures.", id="matrix"),
         tag("thead", tag("tr", tag("td"), *heads)),
         tag("tbody", *rows),
         class_="matrix",
     )
-    return scroll(table, "matrix")
+    return joined(tag("p", about, class_="faint"), scroll(table, "matrix"))
 
 
 def _worst(results: Mapping[str, Any]) -> Markup:

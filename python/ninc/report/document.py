@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from .. import _core
 from .markup import Content, Markup, joined, tag
@@ -80,7 +81,19 @@ def notes(sentences: Sequence[str]) -> Markup:
     """What a reader has to know about the results."""
     if not sentences:
         return Markup("")
-    return tag("ul", *(tag("li", words) for words in sentences), class_="notes")
+    return tag("ul", *(tag("li", *_with_options(words)) for words in sentences), class_="notes")
+
+
+def _with_options(sentence: str) -> Iterator[Content]:
+    """The sentence with options of the command line set as code, which is not broken up."""
+    for place, part in enumerate(re.split(r"(--[a-z-]+(?: [\d.]*\d)?)", sentence)):
+        yield tag("code", part, class_="whole") if place % 2 else part
+
+
+def typed(command: str) -> Markup:
+    """A command, in which lines break between words alone: "--" stays with its option."""
+    words = (tag("span", word, class_="word") for word in command.split(" "))
+    return tag("code", *(part for word in words for part in (word, " ")))
 
 
 def facts_list(entries: Sequence[tuple[str, Content]]) -> Markup:

@@ -8,13 +8,16 @@ from typing import Any
 from . import words
 from .confusion import class_tables, confusion, scroll
 from .curves import Series, chart, legend
-from .document import document, facts_list, notes, section, tiles
+from .document import document, facts_list, notes, section, tiles, typed
 from .markup import Markup, joined, tag
 from .pictures import Gallery, Shown
 from .record import FAILED, FINISHED, INTERRUPTED, UNDER_WAY, Record
 
 # What `ninc eval --json` prints and the page shows in places of its own; other numbers are listed.
 _PLACED = ("data", "images", "accuracy", "loss", "classes", "recall", "precision", "confusion")
+
+# A longer table of layers is folded.
+_MOST_LAYERS = 15
 
 # Columns of the table of epochs -> heading, and how their numbers are written.
 _COLUMNS = {
@@ -120,7 +123,7 @@ def _curves(record: Record) -> Markup:
     charts = [
         chart("loss", "Loss", pairs[0], words.loss, mark),
         chart("accuracy", "Accuracy", pairs[1], lambda value: words.percent(value, 2), mark),
-        chart("rate", "Learning rate", [series(rows, "lr", "rate", 5)], words.plain, mark),
+        chart("rate", "Learning rate", [series(rows, "lr", "rate", 0)], words.plain, mark),
     ]
     both = [line for line in pairs[0] if line.known]
     about = (
@@ -167,11 +170,11 @@ def _pictures(shown: Gallery) -> Markup:
             tag(
                 "p",
                 "Beside each picture the same in grey, with colour where a place spoke for the "
-                "class: a little",
+                "class that the network said and, of a mistake, for the one it is: a little",
                 scale,
-                "much. The scale is each picture's own, as that of ",
+                "much, on a scale of each picture's own, as ",
                 tag("code", "ninc explain"),
-                ".",
+                " draws it.",
             )
         )
     elif shown.without_maps:
@@ -182,7 +185,7 @@ def _pictures(shown: Gallery) -> Markup:
         )
     parts.append(tag("h3", "Most confident mistakes"))
     if shown.mistakes:
-        why = "Where the label is wrong and not the network, they lead to it."
+        why = "Look at the labels, too: wrong ones show up here."
         parts += [tag("p", why, class_="faint"), _cards(shown.mistakes)]
     else:
         parts.append(tag("p", "There are none: every answer is right."))
@@ -222,7 +225,7 @@ def _card(shown: Shown) -> Markup:
     return tag(
         "figure",
         tag("div", *panels, class_=f"panels{small}") if panels else None,
-        tag("figcaption", told, " ", file),
+        tag("figcaption", told, tag("br"), file),
     )
 
 
@@ -241,22 +244,29 @@ def _network(record: Record) -> Markup:
         for row in facts["layers"]
     ]
     shape = "×".join(map(str, facts["input"]))
-    words_ = (
-        f"Layers for an input of {shape}; MMAC: millions of multiplications with an addition, a "
-        "picture."
-    )
     heads = [
         tag("th", name, scope="col", class_="left" if place < 2 else None)
         for place, name in enumerate(facts["header"])
     ]
     table = tag(
         "table",
-        tag("caption", words_, id="layers"),
+        tag("caption", f"Layers, for an input of {shape}.", id="layers"),
         tag("thead", tag("tr", *heads)),
         tag("tbody", *rows[:-1]),
-        tag("tfoot", rows[-1]) if rows else None,
+        tag("tfoot", *rows[-1:]),
     )
-    return scroll(table, "layers")
+    about = tag("p", "MMAC: millions of multiplications with an addition, a picture.")
+    if len(rows) <= _MOST_LAYERS:
+        return joined(about, scroll(table, "layers"))
+    told = tag("summary", f"All {len(rows) - 1:,} layers")
+    total = dict(zip(facts["header"][2:], facts["layers"][-1][2:]))
+    return joined(
+        tag(
+            "p", f"Input {shape}, {total['parameters']} parameters, {total['MMAC']} MMAC a picture."
+        ),
+        about,
+        tag("details", told, scroll(table, "layers")),
+    )
 
 
 def _costs(record: Record) -> list[tuple[str, str]]:
@@ -271,7 +281,7 @@ def _costs(record: Record) -> list[tuple[str, str]]:
     step = "a training step" if record.kind == "training" else "a run"
     entries += [
         (f"memory of {step}'s values", words.memory(memory.get("values"))),
-        ("packed weights", words.memory(memory.get("weights"))),
+        ("packed weights", words.memory(memory.get("weights") or None)),
         ("most memory of the process", words.memory(memory.get("peak"))),
         *record.machine.items(),
     ]
@@ -279,8 +289,8 @@ def _costs(record: Record) -> list[tuple[str, str]]:
 
 
 def _command(record: Record) -> Markup:
-    parts = [tag("pre", tag("code", record.command), tabindex=0)]
+    parts = [tag("pre", typed(record.command), tabindex=0)]
     if record.settings:
-        parts.append(tag("h3", "Settings"))
-        parts.append(facts_list(list(record.settings.items())))
+        settings = facts_list(list(record.settings.items()))
+        parts.append(tag("details", tag("summary", "All settings"), settings))
     return joined(*parts)
