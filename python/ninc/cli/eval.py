@@ -19,11 +19,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .._base.plain_json import json_text
+from .._base.plain_text import one_line
 from .._base.progress import loss_text
 from ..errors import remark
 from . import common, report
 from .numbers import positive
-from .terminal import left, one_line, right, width
+from .terminal import left, right, width
 
 if TYPE_CHECKING:
     from ..inference.evaluation import Evaluation

@@ -31,13 +31,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._base.files import check_none_of, check_writable
 from .._base.plain_json import json_text
+from .._base.plain_text import one_line
 from .._base.progress import loss_text
 from ..errors import ArgumentError, Error, remark
 from ..training.monitor import MONITOR
 from . import report
 from .common import HELD_OUT, load_split, use_threads
 from .start import Start
-from .terminal import one_line, say
+from .terminal import say
 from .train_options import add_arguments, check_used, fit_options, make_trainer
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     _announce_run(trainer, len(train), options["epochs"], options["batch_size"])
     recorder = None
     if folder is not None:
-        recorder = report.of_training(args, folder, trainer, seen, test, options, doubts)
+        recorder = report.of_training(args, folder, trainer, cast(Any, seen), test, options, doubts)
     try:
         trainer.fit(train, seen, **options)
     except KeyboardInterrupt as stop:

@@ -33,7 +33,7 @@ def summary_rows(model: _core.Model, input_shape: ImageShape) -> list[tuple[str,
     for name, dims, trainable in model.specs():
         if trainable:
             sizes[name.rpartition(".")[0]] += math.prod(dims)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     total = 0
     for node in graph_of(model):
         output = model.output_shape(input_shape, node.name)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import choice, words
-from .confusion import scroll
+from .confusion import name_cell, scroll
 from .curves import Series, chart, legend
 from .document import document, facts_list, notes, section, typed
 from .markup import Content, Markup, joined, tag
@@ -94,7 +94,7 @@ def _table(
 def _row(name: str, numbers: Sequence[Content], texts: Sequence[str] = ()) -> Markup:
     return tag(
         "tr",
-        tag("th", name, scope="row", class_="name"),
+        name_cell("th", name, scope="row"),
         *(tag("td", number) for number in numbers),
         *(tag("td", text, class_="left wrap") for text in texts),
     )
@@ -122,8 +122,10 @@ def _runs(runs: Sequence[tuple[str, Record]]) -> Markup:
     heads += ["state", "evaluated on", "chosen by"]
     data = {record.data for _, record in runs}
     same = len(data) == 1 and "" not in data
-    told = [choice.of_several(same)] if len(runs) > 1 else []
-    return joined(_table("runs-table", "The runs and their results.", heads, rows, 7), notes(told))
+    sentences = [choice.of_several(same)] if len(runs) > 1 else []
+    return joined(
+        _table("runs-table", "The runs and their results.", heads, rows, 7), notes(sentences)
+    )
 
 
 def _chosen_by(record: Record) -> str:

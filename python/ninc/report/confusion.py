@@ -21,6 +21,8 @@ _MOST_CONFUSIONS = 40
 # Of more classes than this, the table of the weakest comes first and that of all is folded.
 _MOST_ROWS = 50
 _WEAKEST = 20
+# Names of more letters may be broken into lines, and are shown whole in any case.
+_LONG = 18
 
 
 def class_tables(results: Mapping[str, Any]) -> Markup:
@@ -50,6 +52,12 @@ def scroll(table: Markup, label: str) -> Markup:
     return tag("div", table, class_="scroll", role="region", aria_labelledby=label, tabindex=0)
 
 
+def name_cell(kind: str, name: str, scope: str | None = None) -> Markup:
+    """A cell with a name; long ones are broken into lines. kind: "th" or "td"."""
+    looks = ["left"] * (kind == "td") + ["name"] + ["long"] * (len(name) > _LONG)
+    return tag(kind, name, scope=scope, class_=" ".join(looks))
+
+
 def _is_number(share: float | None) -> bool:
     return share is not None and not math.isnan(share)
 
@@ -65,11 +73,11 @@ def _class_table(results: Mapping[str, Any], chosen: list[int], words: str, iden
         rows.append(
             tag(
                 "tr",
-                tag("th", names[index], scope="row", class_="name"),
+                name_cell("th", names[index], scope="row"),
                 tag("td", int(matrix[index].sum())),
                 _share(results["recall"][index]),
                 _share(results["precision"][index]),
-                tag("td", taken, class_="left name"),
+                name_cell("td", taken),
             )
         )
     heads = ["class", "pictures", "recall", "precision", "most often taken for"]
@@ -105,8 +113,8 @@ def _matrix(results: Mapping[str, Any]) -> Markup:
             kind = "r" if i == j else "w"
             shade = f"--s:{shades[i, j]:.2f}" if count else None
             cells.append(tag("td", count, class_=kind if count else None, style=shade))
-        rows.append(tag("tr", tag("th", name, scope="row", class_="name"), *cells))
-    heads = [tag("th", name, scope="col", class_="name") for name in names]
+        rows.append(tag("tr", name_cell("th", name, scope="row"), *cells))
+    heads = [name_cell("th", name, scope="col") for name in names]
     about = (
         "Rows: what a picture is; columns: what the network said. The stronger the colour, the "
         "larger the share of the row; what is right, in blue, lies on the diagonal."
@@ -130,8 +138,8 @@ def _worst(results: Mapping[str, Any]) -> Markup:
     rows = [
         tag(
             "tr",
-            tag("th", names[i], scope="row", class_="name"),
-            tag("td", names[j], class_="left name"),
+            name_cell("th", names[i], scope="row"),
+            name_cell("td", names[j]),
             tag("td", int(matrix[i, j])),
             tag("td", percent(matrix[i, j] / totals[i])),
         )

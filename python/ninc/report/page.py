@@ -221,7 +221,7 @@ def _card(shown: Shown) -> Markup:
         alt = f"Where the network saw {entry.name}: {place}"
         panels.append(tag("span", tag("img", src=entry.uri, alt=alt, **size), entry.name))
     small = " small" if max(shown.width, shown.height) <= 64 else ""
-    file = tag("span", shown.file, class_="faint name")
+    file = tag("span", shown.file, class_="faint file")
     return tag(
         "figure",
         tag("div", *panels, class_=f"panels{small}") if panels else None,
@@ -255,18 +255,13 @@ def _network(record: Record) -> Markup:
         tag("tbody", *rows[:-1]),
         tag("tfoot", *rows[-1:]),
     )
-    about = tag("p", "MMAC: millions of multiplications with an addition, a picture.")
+    about = "MMAC: millions of multiplications with an addition, a picture."
     if len(rows) <= _MOST_LAYERS:
-        return joined(about, scroll(table, "layers"))
+        return joined(tag("p", about), scroll(table, "layers"))
+    parameters, total = facts["layers"][-1][2:]
+    about = f"Input {shape}, {parameters} parameters, {total} MMAC. {about}"
     told = tag("summary", f"All {len(rows) - 1:,} layers")
-    total = dict(zip(facts["header"][2:], facts["layers"][-1][2:]))
-    return joined(
-        tag(
-            "p", f"Input {shape}, {total['parameters']} parameters, {total['MMAC']} MMAC a picture."
-        ),
-        about,
-        tag("details", told, scroll(table, "layers")),
-    )
+    return joined(tag("p", about), tag("details", told, scroll(table, "layers")))
 
 
 def _costs(record: Record) -> list[tuple[str, str]]:
