@@ -18,7 +18,8 @@ from ..explanation.receptive_field import Axis, centres
 from ..formats.metadata import stored_preprocessing
 from ..inference.class_maps import pooled_node
 from ..network import Network
-from .answers import Answer, Answers
+from ..preprocess import Preprocessing
+from .answers import MOST_SHOWN, Answer, Answers
 from .image_data import data_uri, longest_side, reduced
 
 # Below this share of the strongest evidence a picture has no place worth a name; see `figure`.
@@ -72,66 +73,59 @@ def gallery(network: Network, data: Dataset, classes: Sequence[str], answers: An
     mistakes = answers.confident_mistakes()
     taken = {answer.index for answer in mistakes}
     # Each picture is shown once: where a mistake is among both, it counts as a mistake.
-    uncertain = [a for a in answers.uncertain(2 * len(taken) + 12) if a.index not in taken][:12]
-    chosen = mistakes + uncertain
-    shown: list[Shown] = []
-    maps, why = None, ""
-    if chosen:
-        images = np.asarray(data.images[np.array([answer.index for answer in chosen])])
-        maps, why = _class_maps(network, images)
-        for place, answer in enumerate(chosen):
-            pixels = _pixels(images[place])
-            shown.append(_shown(data, classes, answer, pixels, maps, place))
+    uncertain = [a for a in answers.uncertain(len(taken) + MOST_SHOWN) if a.index not in taken]
+    chosen = [*mistakes, *uncertain[:MOST_SHOWN]]
+    maps, why = _class_maps(network, data)
+    shown = [_shown(data, classes, answer, maps) for answer in chosen]
     count = len(mistakes)
     return Gallery(tuple(shown[:count]), tuple(shown[count:]), why, not data.is_pictures)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Maps:
-    """N×classes×H'×W' of N pictures, and where their places look, down and across."""
+    """Gives class maps of images as the data have them.
 
-    values: Floats
+    axes: where the maps' places look, down and across.
+    """
+
+    network: Network
+    preprocessing: Preprocessing | None
     axes: tuple[Axis, Axis]
 
+    def of(self, image: np.ndarray) -> Floats:
+        """classes×H'×W'; one image at a time, since many classes make large maps."""
+        x = image[None]
+        return self.network.class_maps(self.preprocessing.apply(x) if self.preprocessing else x)[0]
 
-def _class_maps(network: Network, images: np.ndarray) -> tuple[_Maps | None, str]:
-    """The class maps; without them words that say why."""
+
+def _class_maps(network: Network, data: Dataset) -> tuple[_Maps | None, str]:
+    """What gives class maps; without them words that say why."""
     try:
         node, _ = pooled_node(network.graph)
     except ArgumentError as error:
         return None, str(error).partition("class_maps: ")[2]
-    x = images
-    if images.dtype == np.uint8:
-        preprocessing = stored_preprocessing(network.core)
-        if preprocessing is None:  # an evaluation of pictures has refused such a network before
-            return None, "the network has no preprocessing stored"
-        x = preprocessing.apply(images)
     try:
-        axes = centres(network.graph, node, *x.shape[2:])
+        axes = centres(network.graph, node, *data.input_shape[1:])
     except ArgumentError as error:
         return None, str(error)
-    return _Maps(network.class_maps(x), axes), ""
+    preprocessing = stored_preprocessing(network.core) if data.is_pictures else None
+    return _Maps(network, preprocessing, axes), ""
 
 
-def _shown(
-    data: Dataset,
-    classes: Sequence[str],
-    answer: Answer,
-    pixels: Bytes | None,
-    maps: _Maps | None,
-    place: int,
-) -> Shown:
+def _shown(data: Dataset, classes: Sequence[str], answer: Answer, maps: _Maps | None) -> Shown:
+    image = np.asarray(data.images[np.array([answer.index])])[0]
+    pixels = _pixels(image)
     explained = []
-    label, said = classes[answer.label], classes[answer.said]
     if maps is not None and pixels is not None:
+        values = maps.of(image)
         for index in dict.fromkeys((answer.said, answer.label)):
-            explained.append(_class_map(classes[index], index, maps, place, pixels))
+            explained.append(_class_map(classes[index], index, values, maps.axes, pixels))
     small = None if pixels is None else reduced(pixels, longest_side())
     return Shown(
         answer=answer,
         file=_file(data, answer.index),
-        label=label,
-        said=said,
+        label=classes[answer.label],
+        said=classes[answer.said],
         uri="" if small is None else data_uri(small),
         width=0 if small is None else small.shape[1],
         height=0 if small is None else small.shape[0],
@@ -139,14 +133,15 @@ def _shown(
     )
 
 
-def _class_map(name: str, index: int, maps: _Maps, picture: int, pixels: Bytes) -> ClassMap | None:
+def _class_map(
+    name: str, index: int, values: Floats, axes: tuple[Axis, Axis], pixels: Bytes
+) -> ClassMap | None:
     """The picture in grey with heat over it, as `ninc explain` draws it; None for NaN in maps."""
-    values = maps.values[picture]
     if not np.isfinite(values).all():
         return None
     height, width = pixels.shape[:2]
     box = (0.0, 0.0, float(width), float(height))
-    heat = spread(warmth(values, index)[0], maps.axes, (height, width), box, (height, width))
+    heat = spread(warmth(values, index)[0], axes, (height, width), box, (height, width))
     small, small_heat = (reduced(each, longest_side()) for each in (pixels, heat))
     seen = (0.0, 0.0, float(small.shape[1]), float(small.shape[0]))
     drawn = colours.overlay(small, small_heat, seen)

@@ -101,9 +101,14 @@ class Recorder:
 
         words: what the data are.
         """
-        result, answers = self._evaluated(
-            network, data, words, batch_size=batch_size, progress=True
-        )
+        try:
+            result, answers = self._evaluated(
+                network, data, words, batch_size=batch_size, progress=True
+            )
+        except KeyboardInterrupt:
+            if self.record.history:  # else nothing says yet that something is under way
+                self.stopped("in the evaluation at its end")
+            raise
         self._choose(network, data, result.classes, answers)
         self.record.data = data.fingerprint()
         self.record.state = FINISHED

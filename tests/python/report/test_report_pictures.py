@@ -15,7 +15,10 @@ from ninc.report import image_data
 from ninc.report.answers import Answers
 from ninc.report.image_data import data_uri, png, reduced
 from ninc.report.pictures import gallery
+from ninc.report.record import Record
+from ninc.report.recorder import Folder, Recorder
 from support.explain_networks import per_pixel
+from support.html_pages import check
 from support.small_pictures import random_bytes
 
 # Class 0 looks for red, class 1 for green, class 2 for blue.
@@ -160,6 +163,25 @@ def test_large_pictures_are_jpeg_with_pillow_and_small_without(monkeypatch):
     small = reduced(smooth, image_data.longest_side())
     assert max(small.shape) <= 64
     np.testing.assert_array_equal(decoded(data_uri(small)), small)
+
+
+@pytest.mark.parametrize("with_pillow", [True, False])
+def test_the_page_of_large_pictures_of_many_classes_is_small(tmp_path, monkeypatch, with_pillow):
+    if with_pillow:
+        pytest.importorskip("PIL")
+    else:
+        monkeypatch.setattr(image_data, "find_spec", lambda name: None)
+    rng = np.random.default_rng(0)
+    names = [f"a class with a name, number {i}" for i in range(1000)]
+    network = nn.Sequential(nn.Conv2d(3, 1000, 32, stride=32), nn.GlobalAvgPool2d(), seed=1)
+    network.preprocessing = ninc.preprocess.Preprocessing((224, 224), 3, (0.5,) * 3, (0.2,) * 3)
+    network.classes = names
+    # Noise is what pictures are compressed worst of.
+    images = rng.integers(0, 256, (30, 224, 224, 3), np.uint8)
+    recorder = Recorder(Folder(tmp_path), Record("evaluation", "net", "ninc eval net data"))
+    recorder.finish(network, Dataset(images, rng.integers(0, 1000, 30), names), "noise", 10)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert len(check(text).all("img")) == 24 * 3 and len(text) < 3_000_000
 
 
 def test_reduced_pictures_are_means_of_blocks():

@@ -174,6 +174,18 @@ def test_what_was_held_out_is_told_as_eval_tells_it(parts, capsys):
     assert "A quick try: of each class at most 8 pictures." in numbers["remarks"]
 
 
+def test_a_validation_set_without_a_test_set(parts, capsys):
+    with np.load(parts / "data.npz") as arrays:
+        renamed = {name.replace("_test", "_val"): array for name, array in arrays.items()}
+    np.savez(parts / "data.npz", **renamed)
+    assert train(parts, "--patience", 2) == 0
+    told = printed_json(capsys, "eval", parts / "net.safetensors", parts / "data.npz")
+    _, numbers = report_in(parts / "report")
+    assert numbers["results"] == told and "in the validation set of" in told["data"]
+    assert numbers["choice"].startswith("Chosen by the validation set itself: early stopping")
+    assert "--validation" not in numbers["choice"]
+
+
 def test_pictures_in_both_sets_are_on_the_page(parts):
     with np.load(parts / "data.npz") as arrays:
         again = dict(arrays, x_test=arrays["x"][:20], y_test=arrays["y"][:20])
@@ -193,6 +205,19 @@ def test_an_interrupted_run_keeps_its_report(parts, own_handler, monkeypatch):
     assert train(parts, "--checkpoint", parts / "run", "--resume") == 0
     page, numbers = report_in(parts / "report")
     assert numbers["state"] == "finished" and len(numbers["history"]) == 2
+
+
+def test_an_evaluation_at_the_end_that_is_interrupted(parts, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "_evaluated", interrupted)
+        patch.setattr(Recorder, "evaluate", lambda self, net, data, check: net.evaluate(data))
+        assert train(parts) == 1
+    page, numbers = report_in(parts / "report")
+    assert numbers["state"] == "interrupted" and "in the evaluation at its end" in page.text
+    assert (parts / "net.safetensors").exists()
 
 
 def test_a_run_that_fails_says_why(parts, capsys):
