@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..errors import Error
-from . import bench, completion, convert, demo, eval, explain, info, predict, train
+from . import bench, completion, convert, demo, eval, explain, info, predict, report, train
 from .terminal import say, speaking
 
 COMMANDS = {
@@ -23,6 +23,7 @@ COMMANDS = {
     "eval": eval,
     "predict": predict,
     "explain": explain,
+    "report": report,
     "convert": convert,
     "info": info,
     "bench": bench,

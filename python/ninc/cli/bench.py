@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from .._base.files import check_none_of, check_writable, write_whole
 from .._base.plain_json import json_text
+from .._base.plain_text import one_line
 from .common import add_machine, file_or_named_network, use_threads, usual_input
 from .numbers import positive
-from .terminal import one_line
 
 if TYPE_CHECKING:
     from ..network import Network

@@ -9,6 +9,7 @@ examples:
   ninc eval pets.safetensors other-pets --split all
   ninc eval nin.safetensors cifar10 --json
   ninc eval nin.safetensors more-pictures --calibrate -o calibrated.safetensors
+  ninc eval nin.safetensors cifar10 --report nin-report
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._base.plain_json import json_text
+from .._base.plain_text import one_line
 from .._base.progress import loss_text
 from ..errors import remark
-from . import calibrate, common
+from . import calibrate, common, report
 from .numbers import positive
-from .terminal import left, one_line, right, width
+from .terminal import left, right, width
 
 if TYPE_CHECKING:
     from ..inference.evaluation import Evaluation
@@ -42,43 +44,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_tta(parser)
     calibrate.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    report.add_option(parser)
     common.add_data_options(parser, "as in training")
     common.add_machine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..inference.evaluation import evaluate
+    from ..inference.evaluation import as_dict, evaluate
 
     calibrate.check_used(args)
     common.use_threads(args)
     if args.calibrate:
         return calibrate.run(args)
+    folder = report.folder_of(args)
     network = common.load_network(args.model).to(args.device)
     data, words, doubt = common.load_for(network, args.data, args)
-    result = evaluate(network, data, args.batch_size, progress=True, tta=args.tta)
+    if folder is None:
+        result = evaluate(network, data, args.batch_size, progress=True, tta=args.tta)
+    else:
+        recorder = report.of_evaluation(args, folder, doubt)
+        recorder.describe(network, data.input_shape, args.batch_size, training=False)
+        result = recorder.finish(network, data, words, args.batch_size, args.tta)
     if doubt:
         remark(doubt)
     if args.json:
-        print(json_text({"data": words, "tta": args.tta, **_as_dict(result)}))
+        print(json_text({"data": words, "tta": args.tta, **as_dict(result)}))
     else:
         print(_as_text(result, words))
+        if folder is not None:
+            print(f"\nwrote {folder.page}")
     return 0
-
-
-def _as_dict(result: Evaluation) -> dict[str, Any]:
-    top5 = {} if result.top5_accuracy is None else {"top5_accuracy": result.top5_accuracy}
-    return {
-        "images": result.count,
-        "accuracy": result.accuracy,
-        **top5,
-        "loss": result.loss,
-        "calibration_error": result.calibration_error,
-        "temperature": result.temperature,
-        "classes": result.classes,
-        "recall": result.recall.tolist(),  # null for a class without pictures
-        "precision": result.precision.tolist(),  # null for a class never answered
-        "confusion": result.confusion.tolist(),
-    }
 
 
 def _as_text(result: Evaluation, words: str) -> str:

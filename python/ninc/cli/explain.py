@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._base.files import check_none_of, check_writable, make_folder
+from .._base.plain_text import one_line
 from ..errors import ArgumentError, FileError, ShapeError
 from .common import add_machine, load_network, use_threads
-from .terminal import one_line, say
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..explanation import Explanation

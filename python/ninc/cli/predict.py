@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._base.files import check_none_of, check_writable, written_whole
 from .._base.plain_json import json_text
+from .._base.plain_text import one_line
 from .._base.progress import Counter
 from ..errors import Error, FileError, remark
 from .common import add_machine, add_tta, load_network, use_threads
 from .numbers import positive, share
-from .terminal import one_line, say
+from .terminal import say
 
 if TYPE_CHECKING:
     from .._base.array_types import Floats

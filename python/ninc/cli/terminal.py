@@ -9,22 +9,11 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from .._base.plain_text import one_line
 from ..errors import Remark
-
-# Categories of Unicode that move the cursor, end a line, or are no characters at all: control
-# characters, halves of surrogate pairs, separators of lines and paragraphs.
-_ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 
 # Letters of Chinese, Japanese and Korean take two columns.
 _TWO_COLUMNS = ("W", "F")
-
-
-def one_line(text: str) -> str:
-    """The text with control characters written as escapes: a file name may hold a line's end."""
-    return "".join(
-        sign.encode("unicode_escape").decode() if unicodedata.category(sign) in _ESCAPED else sign
-        for sign in text
-    )
 
 
 def width(text: str) -> int:

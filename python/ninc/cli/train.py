@@ -14,6 +14,7 @@ examples:
   ninc train cifar10 -o nin.safetensors
   ninc train cifar10 -o nin.safetensors --recipe original --checkpoint run --resume
   ninc train pets -o pets.safetensors --epochs 30 --validation 0.1 --patience 5 --plot pets.png
+  ninc train pets -o pets.safetensors --report pets-report
   ninc train cifar10 -o try.safetensors --limit 100 --epochs 2
   ninc train birds -o birds.safetensors --init pets.safetensors --freeze '*conv1*' --lr 0.01
   ninc train fashion-mnist -o clothes.safetensors --model nin-mnist --average ema --json
@@ -30,18 +31,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._base.files import check_none_of, check_writable
 from .._base.plain_json import json_text
+from .._base.plain_text import one_line
 from .._base.progress import loss_text
-from ..errors import ArgumentError, remark
-from ..training.monitor import MONITOR, watched
+from ..errors import ArgumentError, Error, remark
+from ..training.monitor import MONITOR
+from . import report
 from .common import HELD_OUT, load_split, use_threads
 from .start import Start
-from .terminal import one_line, say
+from .terminal import say
 from .train_options import add_arguments, check_used, fit_options, make_trainer
 
 if TYPE_CHECKING:
     from ..data import Dataset
     from ..formats.held_out import HeldOut
     from ..network import Network
+    from ..report.recorder import Recorder
     from ..training.trainer import Trainer
 
 __all__ = ["add_arguments", "run"]
@@ -57,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     _check_outputs(args)
     if args.plot is not None and find_spec("matplotlib") is None:
         raise ArgumentError("--plot needs matplotlib: pip install 'ninc[train]'")
+    folder = report.folder_of(args)
     use_threads(args)
     start = Start(args)
     data, record = _load(args, start)
@@ -66,20 +71,29 @@ def run(args: argparse.Namespace) -> int:
     network.held_out = record
     trainer = make_trainer(args, network)
     trainer.held_out = record
-    _announce(args, start, network, data)
+    doubts = _announce(args, start, network, data)
     # Training looks at a validation part where there is one, else at the test set.
     seen = data.get("validation", test)
     if args.validation is not None:
         train, seen = train.split(args.validation, args.seed)
     options = fit_options(args, len(train), train.is_pictures)
     _announce_run(trainer, len(train), options["epochs"], options["batch_size"])
+    recorder = None
+    if folder is not None:
+        recorder = report.of_training(args, folder, trainer, cast(Any, seen), test, options, doubts)
     try:
         trainer.fit(train, seen, **options)
     except KeyboardInterrupt as stop:
+        if recorder is not None:
+            recorder.stopped(str(stop) or "at once, by Ctrl-C")
         return _interrupted(args, trainer, stop)
+    except Error as error:
+        if recorder is not None:
+            recorder.stopped(str(error), failed=True)
+        raise
     _calibrate(trainer, None if seen is test else seen)
     _save(args, trainer)
-    _report(args, trainer, test, seen)
+    _tell(args, trainer, test, seen, recorder)
     return 0
 
 
@@ -124,7 +138,8 @@ def _load(args: argparse.Namespace, start: Start) -> tuple[dict[str, Dataset], H
 
 def _announce(
     args: argparse.Namespace, start: Start, network: Network, data: dict[str, Dataset]
-) -> None:
+) -> list[str]:
+    """Prints what is trained, and on what; returns what it remarks on the results to come."""
     from ..data.listing import some_names
     from ..data.survey import shared_images
 
@@ -139,13 +154,16 @@ def _announce(
         file=sys.stderr,
     )
     _announce_framing(train)
+    doubts = []
     for name in filter(data.get, words):
         twice = shared_images(train, data[name])
         if twice:
-            remark(
+            doubts.append(
                 f"{twice:,} of the {len(data[name]):,} pictures {words[name]} are also among those "
                 "to train with, pixel for pixel: the accuracy on them says little"
             )
+            remark(doubts[-1])
+    return doubts
 
 
 def _announce_framing(train: Dataset) -> None:
@@ -225,10 +243,17 @@ def _save(args: argparse.Namespace, trainer: Trainer) -> None:
         trainer.history.plot(args.plot)
 
 
-def _report(
-    args: argparse.Namespace, trainer: Trainer, test: Dataset | None, seen: Dataset | None
+def _tell(
+    args: argparse.Namespace,
+    trainer: Trainer,
+    test: Dataset | None,
+    seen: Dataset | None,
+    recorder: Recorder | None,
 ) -> None:
-    """Prints the results on the test set, or without one on what training has looked at."""
+    """Prints the results on the test set, or without one on what training has looked at.
+
+    Of a run with a report, which evaluates the network anew, these are the report's.
+    """
     history, monitor = trainer.history, args.monitor or MONITOR
     row = history.rows[-1]
     best = (min if monitor == "val_loss" else max)(history, key=lambda row: row[monitor])
@@ -236,10 +261,13 @@ def _report(
         row = best
     kind = "validation" if test is None else "test"
     own = seen if test is None else test  # the data of the accuracy
-    accuracy = row["val_accuracy"] if own is seen else trainer.evaluate(cast(Any, own)).accuracy
-    # This is true where what training looked at also steered it.
-    steered = args.patience is not None or watched(trainer.schedule) is not None
-    chosen_by = ("test" if seen is test else "validation") if steered else None
+    chosen_by = report.chosen_by(args, trainer, seen is test)
+    if recorder is not None:
+        accuracy = report.end(args, recorder, trainer, cast(Any, seen), test, row).accuracy
+    elif own is seen:
+        accuracy = row["val_accuracy"]
+    else:
+        accuracy = trainer.evaluate(cast(Any, own)).accuracy
     if args.json:
         results = {
             "model": os.fspath(args.output),
@@ -249,6 +277,7 @@ def _report(
             "epoch": row,
             "checkpoint": args.checkpoint,
             "temperature": trainer.network.temperature,
+            "report": args.report,
         }
         print(json_text(results))
         return
@@ -265,7 +294,8 @@ def _report(
             f"temperature {trainer.network.temperature:.4g}, fitted to the validation pictures, "
             "for its probabilities"
         )
-    for path in (args.output, args.plot, args.history):
+    page = None if recorder is None else recorder.folder.page
+    for path in (args.output, args.plot, args.history, page):
         if path is not None:
             print(f"wrote {path}")
     if args.checkpoint is not None and best[monitor] != row[monitor]:

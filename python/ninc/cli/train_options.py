@@ -14,6 +14,7 @@ from . import numbers
 from .augment_option import augmentation, forms
 from .common import INPUTS, add_data, add_data_options, add_machine, model_name
 from .picture_options import add_framing
+from .report import add_option
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     parser.add_argument("--plot", metavar="FILE", help="write loss and accuracy as a PNG picture")
     parser.add_argument("--history", metavar="FILE", help="write them as JSON, a line an epoch")
+    add_option(parser)
     add_machine(parser)
     _add_checkpoints(parser.add_argument_group("to stop and go on"))
     _add_training(parser.add_argument_group("how to train; without these, as the recipe says"))

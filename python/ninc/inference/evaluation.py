@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,23 @@ class Evaluation:
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
 
 
+def as_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """What `ninc eval --json` prints, and a report shows, of an evaluation; shares may be NaN."""
+    top5 = {} if evaluation.top5_accuracy is None else {"top5_accuracy": evaluation.top5_accuracy}
+    return {
+        "images": evaluation.count,
+        "accuracy": evaluation.accuracy,
+        **top5,
+        "loss": evaluation.loss,
+        "calibration_error": evaluation.calibration_error,
+        "temperature": evaluation.temperature,
+        "classes": evaluation.classes,
+        "recall": evaluation.recall.tolist(),  # null for a class without pictures
+        "precision": evaluation.precision.tolist(),  # null for a class never answered
+        "confusion": evaluation.confusion.tolist(),
+    }
+
+
 def _share(part: Integers, whole: Integers) -> npt.NDArray[np.float64]:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
@@ -80,6 +98,7 @@ def evaluate(
     progress: bool = False,
     check: Callable[[], None] | None = None,
     tta: str | None = None,
+    each: Callable[[Floats, Integers], None] | None = None,
 ) -> Evaluation:
     """Runs every image through the network, in inference mode.
 
@@ -88,6 +107,8 @@ def evaluate(
     that classes or pictures are not the network's.
     check: called before each batch; what it raises ends the work.
     tta: "flip" has the network look at each image's mirror image, too; see `mirrored`.
+    each: called with each batch's logits, N×classes, and its labels as the network counts them, in
+        the order of the data.
     """
     check = function("evaluate", "check", check, "a function without arguments")
     looked = Scoring(network, data, batch_size, "evaluate", tta)
@@ -102,6 +123,8 @@ def evaluate(
             among_five += int(among_likeliest(logits, labels, 5).sum())
             calibration.add(logits, labels)
             np.add.at(confusion, (labels, logits.argmax(axis=1)), 1)
+            if each is not None:
+                each(logits, labels)
     data = looked.data
     top5 = among_five if classes > 5 else None
     return Evaluation(

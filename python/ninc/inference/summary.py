@@ -10,22 +10,32 @@ from .. import _core
 from .._base.graph import Node, graph_of
 from .plan import ImageShape
 
-_HEADER = ("layer", "output", "parameters", "MMAC")
+HEADER = ("layer", "output", "parameters", "MMAC")
 
 
 def summary(model: _core.Model, input_shape: ImageShape) -> str:
-    """One row a layer; MMAC: millions of multiplications with an addition, a picture.
+    """The table of `summary_rows` as text.
 
     Where the network has several outputs, their names stand below.
+    """
+    outputs = graph_of(model).outputs
+    names = ", ".join(node.name for node in outputs)
+    told = f"\noutputs: {names}" if len(outputs) > 1 else ""
+    return _table(summary_rows(model, input_shape)) + told
+
+
+def summary_rows(model: _core.Model, input_shape: ImageShape) -> list[tuple[str, ...]]:
+    """One row a layer below `HEADER`, the last row in all.
+
+    MMAC: millions of multiplications with an addition, a picture.
     """
     sizes: Counter[str] = Counter()  # node -> how many numbers are trained
     for name, dims, trainable in model.specs():
         if trainable:
             sizes[name.rpartition(".")[0]] += math.prod(dims)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     total = 0
-    graph = graph_of(model)
-    for node in graph:
+    for node in graph_of(model):
         output = model.output_shape(input_shape, node.name)
         multiplications = _multiplications(node, output)
         total += multiplications
@@ -38,8 +48,7 @@ def summary(model: _core.Model, input_shape: ImageShape) -> str:
             )
         )
     rows.append(("total", "", f"{sum(sizes.values()):,}", f"{total / 1e6:,.2f}"))
-    names = ", ".join(node.name for node in graph.outputs)
-    return _table(rows) + (f"\noutputs: {names}" if len(graph.outputs) > 1 else "")
+    return rows
 
 
 def _multiplications(node: Node, output: ImageShape) -> int:
@@ -54,7 +63,7 @@ def _multiplications(node: Node, output: ImageShape) -> int:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(_HEADER, *rows)]
+    widths = [max(map(len, column)) for column in zip(HEADER, *rows)]
 
     def line(cells: tuple[str, ...]) -> str:
         words, numbers = zip(cells[:2], widths[:2]), zip(cells[2:], widths[2:])
@@ -63,4 +72,4 @@ def _table(rows: Sequence[tuple[str, ...]]) -> str:
         return "  ".join(left + right).rstrip()
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([line(_HEADER), rule, *map(line, rows[:-1]), rule, line(rows[-1])])
+    return "\n".join([line(HEADER), rule, *map(line, rows[:-1]), rule, line(rows[-1])])

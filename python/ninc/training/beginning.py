@@ -32,6 +32,7 @@ def begun(run: Run) -> Iterator[None]:
         if options.checkpoint_dir is not None:
             run.folder = RunFolder(options.checkpoint_dir)
             stack.callback(run.folder.close)
+        if run.folder is not None or run.listener is not None:
             run.words = words_of(run.network, run.settings, run.train, run.validation, options)
         core.set_frozen(options.frozen)
         stack.callback(core.set_frozen, [])
@@ -46,6 +47,8 @@ def begun(run: Run) -> Iterator[None]:
         run.interrupts = stack.enter_context(Interrupts(run.shown.note))
         options.pace.done(run.state.steps)
         stack.callback(_hand_back, run)
+        if run.listener is not None:
+            run.listener.begun(run.words, run.history)
         yield
 
 

@@ -165,7 +165,10 @@ def _validate(run: Run, row: dict[str, float]) -> None:
     check = run.interrupts.check
     run.shown.validating(run.state.epoch)
     with run.averaged(lambda: run.batches(run.state.epoch), check):
-        result = run.evaluate(run.validation, check=check)
+        if run.listener is None:
+            result = run.evaluate(run.validation, check=check)
+        else:
+            result = run.listener.evaluate(run.network, run.validation, check)
         row.update(val_loss=result.loss, val_accuracy=result.accuracy)
         if result.top5_accuracy is not None:
             row["val_top5_accuracy"] = result.top5_accuracy
@@ -206,6 +209,8 @@ def _end_epoch(run: Run, row: dict[str, float]) -> None:
     finally:  # a callback that fails leaves a checkpoint of the epoch all the same
         if run.folder is not None:
             run.save()
+        if run.listener is not None:
+            run.listener.epoch_ended(run.history)
 
 
 def _call_back(run: Run) -> None:

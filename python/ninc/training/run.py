@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Generator
-from typing import cast
+from collections.abc import Callable, Generator, Mapping
+from typing import Protocol, cast
 
 from .._base.array_types import Floats
 from .._base.interrupt import Interrupts
@@ -27,14 +27,34 @@ from .settings import Settings
 from .stepper import Stepper
 
 
+class Listener(Protocol):
+    """Follows a run from outside, such as a report of it; see `Trainer.listener`.
+
+    What it raises ends the run.
+    """
+
+    def begun(self, settings: Mapping[str, str], history: History) -> None:
+        """Called before the first step, with all that shapes the run and the epochs there are."""
+
+    def evaluate(
+        self, network: Network, data: Dataset, check: Callable[[], None] | None
+    ) -> Evaluation:
+        """Evaluates in the place of `Trainer.evaluate`, with the same result, after each epoch."""
+        ...
+
+    def epoch_ended(self, history: History) -> None:
+        """Called when an epoch is finished and, of a run with a folder, stored."""
+
+
 @dataclasses.dataclass
 class Run:
     """What is trained, how and on what; and where it stands.
 
     settings: the trainer's, which may be set between two steps. evaluate: the trainer's, too.
-    classes: how many the network tells apart. words: all that shapes the run, where it has a
-    folder. best: the best weights, where they stay in memory: with a folder they are in its file.
-    held_out: what `ninc.data.load` held out of these data, where it did, to be stored.
+    classes: how many the network tells apart. words: all that shapes the run, where it has a folder
+    or a listener. best: the best weights, where they stay in memory: with a folder they are in its
+    file. held_out: what `ninc.data.load` held out of these data, where it did, to be stored.
+    listener: who follows the run, or None.
     """
 
     network: Network
@@ -50,6 +70,7 @@ class Run:
     words: dict[str, str] = dataclasses.field(default_factory=dict)
     preprocessing: Preprocessing | None = None
     held_out: HeldOut | None = None
+    listener: Listener | None = None
     best: dict[str, Floats] | None = None
     stopped_by_callback: bool = False
     state: State = dataclasses.field(init=False)

@@ -29,7 +29,7 @@ from .pending_loss import PendingLoss
 from .record.checkpoint import Pace
 from .record.history import History
 from .record.run_settings import Options
-from .run import Run
+from .run import Listener, Run
 from .schedules import Constant, Schedule
 from .settings import Settings
 from .stepper import Stepper
@@ -52,7 +52,8 @@ class Trainer(Settings):
         `ninc.averages`.
 
     The attribute `held_out` is what `fit` stores as `network.held_out` where the data themselves do
-    not tell, such as those that were divided a second time: a `HeldOut`, or None.
+    not tell, such as those that were divided a second time: a `HeldOut`, or None. `listener` is who
+    follows `fit` from outside, such as the report of `ninc train --report`, or None.
 
     A trainer is one thread's at a time; others may meanwhile use its network.
 
@@ -83,6 +84,7 @@ class Trainer(Settings):
         self.augment = augment
         self.average = average
         self.held_out: HeldOut | None = None
+        self.listener: Listener | None = None
         self.history = History()
 
     @property
@@ -236,7 +238,7 @@ class Trainer(Settings):
         )
         run = Run(
             self.network, self, self.stepper, self.evaluate, train, validation, outputs, options,
-            held_out=held_out,
+            held_out=held_out, listener=self.listener,
         )  # fmt: skip
         self._fitting = True
         try:

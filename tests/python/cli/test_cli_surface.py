@@ -7,8 +7,9 @@ import pytest
 
 import ninc
 from ninc import cli, errors
+from ninc._base.plain_text import one_line
 from ninc.cli import eval as eval_command
-from ninc.cli.terminal import one_line, width
+from ninc.cli.terminal import width
 from ninc.inference.evaluation import Evaluation
 from support.command_line import usage
 from support.processes import python
