@@ -1,6 +1,7 @@
 // A network, its trainer and a batch: what tests of training steps begin with.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -31,11 +32,20 @@ struct Problem {
   }
   StepSettings Settings(float lr, float momentum = 0, float decay = 0) const {
     StepSettings settings;
-    settings.momentum = momentum;
-    settings.updates.assign(trainer->velocity().value().size(), {lr, decay});
+    settings.rule = rule::Sgd{momentum};
+    settings.updates.assign(Trainable(), {lr, decay});
     settings.seed = kSeed;
     settings.step = kStep;
     return settings;
+  }
+  size_t Trainable() const {
+    const std::vector<ParameterSpec>& specs = model->specs();
+    return static_cast<size_t>(std::count_if(
+        specs.begin(), specs.end(), [](const ParameterSpec& spec) { return spec.trainable; }));
+  }
+  // One of the arrays that the optimiser keeps: SGD's only one is its velocity.
+  SharedTensors State(size_t array = 0) const {
+    return trainer->optimizer_state().value().arrays.at(array);
   }
   Result<StepResult> Step(const StepSettings& settings) {
     return trainer->Step(input, View(input, x), labels.data(), settings);

@@ -113,7 +113,7 @@ TEST_P(Allocations, NoneInASecondTrainingStep) {
     const std::vector<float> x = Random(network.input.size(), 7);
     const std::vector<int64_t> labels(network.input.n, 1);
     StepSettings settings;
-    settings.momentum = 0.9f;
+    settings.rule = rule::Sgd{0.9f};
     settings.updates.assign(trainer->velocity().value().size(), {0.01f, 1e-4f});
     const auto step = [&] {
       settings.step += 1;
