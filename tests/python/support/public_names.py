@@ -5,6 +5,7 @@ import inspect
 import ninc
 from ninc import augment, averages, data, models, nn, preprocess, schedules
 from ninc import functional as F
+from ninc.training.optim import Optimizer
 
 MODULES = {
     "ninc": ninc, "functional": F, "nn": nn, "models": models, "schedules": schedules,
@@ -40,7 +41,8 @@ def _of_class(name, value):
     found = {} if name in MADE_BY_NINC or name == "Network" else {name: value}
     if name in CONSTRUCTOR_ALONE:
         return found
-    for key, member in vars(value).items():
+    members = {**vars(Optimizer), **vars(value)} if issubclass(value, Optimizer) else vars(value)
+    for key, member in members.items():
         if isinstance(member, property) and member.fset is not None:
             found[f"{name}.{key} ="] = member
         elif key == "__call__" or not key.startswith("_"):
