@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <iterator>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -22,6 +21,13 @@ template <class Body>
 void WithRule(size_t place, const Body& body) {
   WithRule(place, body, std::make_index_sequence<std::variant_size_v<UpdateRule>>());
 }
+
+template <size_t... kPlaces>
+constexpr std::array<RuleFacts, sizeof...(kPlaces)> FactsOf(std::index_sequence<kPlaces...>) {
+  return {{{RuleSteps<std::variant_alternative_t<kPlaces, UpdateRule>>::kName,
+            RuleSteps<std::variant_alternative_t<kPlaces, UpdateRule>>::kState}...}};
+}
+constexpr auto kRuleFacts = FactsOf(std::make_index_sequence<std::variant_size_v<UpdateRule>>());
 
 // Adds what lies outside the program's own memory as values of it.
 class UpdateValues {
@@ -84,18 +90,7 @@ std::vector<Step> WeightSteps(size_t rule, const std::vector<ParameterSpec>& spe
 
 }  // namespace
 
-const std::vector<RuleFacts>& UpdateRules() {
-  static const auto* const kFacts = [] {
-    auto* const facts = new std::vector<RuleFacts>;
-    for (size_t rule = 0; rule < std::variant_size_v<UpdateRule>; ++rule) {
-      WithRule(rule, [&](auto of_rule) {
-        facts->push_back({of_rule.kName, {std::begin(of_rule.kState), std::end(of_rule.kState)}});
-      });
-    }
-    return facts;
-  }();
-  return *kFacts;
-}
+std::span<const RuleFacts> UpdateRules() { return kRuleFacts; }
 
 size_t CountTrainable(std::span<const ParameterSpec> specs) {
   return static_cast<size_t>(std::count_if(

@@ -1,7 +1,6 @@
 // A network, its trainer and a batch: what tests of training steps begin with.
 #pragma once
 
-#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -38,11 +37,7 @@ struct Problem {
     settings.step = kStep;
     return settings;
   }
-  size_t Trainable() const {
-    const std::vector<ParameterSpec>& specs = model->specs();
-    return static_cast<size_t>(std::count_if(
-        specs.begin(), specs.end(), [](const ParameterSpec& spec) { return spec.trainable; }));
-  }
+  size_t Trainable() const { return TrainableCount(*model); }
   // One of the arrays that the optimiser keeps: SGD's only one is its velocity.
   SharedTensors State(size_t array = 0) const {
     return trainer->optimizer_state().value().arrays.at(array);

@@ -3,9 +3,9 @@
 // stand in ParameterUpdate. The gradient is scaled before (StepSettings::clip_norm).
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 #include "ninc/export.h"
 
@@ -48,9 +48,9 @@ struct StateArray {
 };
 struct RuleFacts {
   std::string_view name;  // "sgd"
-  std::vector<StateArray> state_arrays;
+  std::span<const StateArray> state_arrays;
 };
 // By the rules' places in UpdateRule.
-NINC_API const std::vector<RuleFacts>& UpdateRules();
+NINC_API std::span<const RuleFacts> UpdateRules();
 
 }  // namespace ninc
