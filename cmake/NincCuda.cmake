@@ -96,9 +96,9 @@ foreach(architecture IN LISTS NINC_CUDA_VIRTUAL)
   string(APPEND NINC_CUDA_TARGETS " compute_${architecture}")
 endforeach()
 
-# Kernels of one pass over memory that only networks from elsewhere ask for go along as PTX alone: the
+# Kernels of one pass over memory that most networks do without go along as PTX alone: the
 # driver assembles them in a moment, once, and keeps them, and the wheel is half a megabyte smaller.
-set(NINC_CUDA_PTX_ALONE binary function local_response_norm prelu window)
+set(NINC_CUDA_PTX_ALONE adam binary function local_response_norm prelu window)
 
 set(NINC_CUDA_DIR ${PROJECT_BINARY_DIR}/cuda)
 file(MAKE_DIRECTORY ${NINC_CUDA_DIR})

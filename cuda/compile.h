@@ -71,6 +71,8 @@ Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& co
 Compiled Compile(const step::SumOfSquares& step, const CompileContext& context);
 Compiled Compile(const step::LimitGradients& step, const CompileContext& context);
 Compiled Compile(const step::SgdUpdate& step, const CompileContext& context);
+Compiled Compile(const step::CountUpdates& step, const CompileContext& context);
+Compiled Compile(const step::AdamUpdate& step, const CompileContext& context);
 Compiled Compile(const step::AverageUpdate& step, const CompileContext& context);
 Compiled Compile(const step::CopyUpdated& step, const CompileContext& context);
 

@@ -54,10 +54,9 @@ auto WithArguments(PyTrainer& self, const py::object& x_object, const py::object
   return Unwrap(WithoutGil([&] { return step(x.shape, x.view, label_data, settings); }));
 }
 
-StepSettings Settings(float momentum, bool nesterov, uint64_t seed, uint64_t step, float clip_norm,
+StepSettings Settings(const UpdateRule& rule, uint64_t seed, uint64_t step, float clip_norm,
                       float average_rate) {
-  return {.momentum = momentum,
-          .nesterov = nesterov,
+  return {.rule = rule,
           .updates = {},
           .seed = seed,
           .step = step,
@@ -66,19 +65,19 @@ StepSettings Settings(float momentum, bool nesterov, uint64_t seed, uint64_t ste
 }
 
 py::tuple Step(PyTrainer& self, const py::object& x, const py::object& labels, const py::object& lr,
-               const py::object& decay, float momentum, bool nesterov, uint64_t seed, uint64_t step,
+               const py::object& decay, const UpdateRule& rule, uint64_t seed, uint64_t step,
                float clip_norm, float average_rate) {
-  return ToTuple(WithArguments(
-      self, x, labels, lr, decay, Settings(momentum, nesterov, seed, step, clip_norm, average_rate),
-      [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
+  return ToTuple(
+      WithArguments(self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate),
+                    [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
 }
 
 std::shared_ptr<PendingStep> Launch(PyTrainer& self, const py::object& x, const py::object& labels,
-                                    const py::object& lr, const py::object& decay, float momentum,
-                                    bool nesterov, uint64_t seed, uint64_t step, float clip_norm,
-                                    float average_rate) {
+                                    const py::object& lr, const py::object& decay,
+                                    const UpdateRule& rule, uint64_t seed, uint64_t step,
+                                    float clip_norm, float average_rate) {
   return WithArguments(
-      self, x, labels, lr, decay, Settings(momentum, nesterov, seed, step, clip_norm, average_rate),
+      self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate),
       [&](const auto&... arguments) { return self.trainer->Launch(arguments...); });
 }
 
@@ -111,7 +110,7 @@ void EstimateStatistics(PyTrainer& self, const py::object& x_object, float momen
   Check(WithoutGil([&] { return self.trainer->EstimateStatistics(x.shape, x.view, momentum); }));
 }
 
-// Copies of velocities or averages by the parameters' names; empty where there are none yet.
+// Copies of a state's arrays or averages by the parameters' names; empty where there are none yet.
 py::dict Named(const PyTrainer& self, const SharedTensors& tensors) {
   py::dict named;
   for (size_t i = 0; i < tensors.size(); ++i) named[self.name(i).c_str()] = CopyOf(*tensors[i]);
@@ -136,14 +135,16 @@ void SetFrozen(PyTrainer& self, const std::vector<std::string>& names) {
 
 using Numbered = std::vector<std::pair<size_t, std::vector<float>>>;
 
-// Arrays by the parameters' names as values by their numbers.
-Numbered ByNumber(const PyTrainer& self, const char* function, const py::dict& values) {
+// Arrays by the parameters' names as values by their numbers. one_number: of each.
+Numbered ByNumber(const PyTrainer& self, const char* function, const py::dict& values,
+                  bool one_number = false) {
   Numbered numbered;
   for (const auto& [key, value] : values) {
     const std::string name = py::str(key);
     const size_t i = NumberOf(self, function, name);
     const py::array array = ContiguousFloats(value, {function, name.c_str()}, -1);
-    const std::vector<int64_t>& wanted = self.model->specs()[self.trainable[i]].dims;
+    const std::vector<int64_t> wanted =
+        one_number ? std::vector<int64_t>{1} : self.model->specs()[self.trainable[i]].dims;
     if (Dims(array) != wanted) {
       Check(InvalidShape(std::string(function) + ": " + name + ": expected shape " +
                          DimsToString(wanted) + ", got " + DimsToString(Dims(array))));
@@ -162,9 +163,38 @@ void SetEach(const Numbered& numbered, Set set) {
   }));
 }
 
-void SetVelocity(PyTrainer& self, const py::dict& values) {
-  SetEach(ByNumber(self, "set_velocity", values),
-          [&](size_t i, const auto& data) { return self.trainer->SetVelocity(i, data); });
+// What the update rule keeps, array by array: {"velocity": {"conv1.weight": ..., ...}}.
+py::dict NamedState(const PyTrainer& self) {
+  const OptimizerState state = Unwrap(WithoutGil([&] { return self.trainer->optimizer_state(); }));
+  py::dict named;
+  for (size_t i = 0; i < state.arrays.size(); ++i) {
+    const std::string array(UpdateRules()[state.rule].state_arrays[i].name);
+    named[array.c_str()] = Named(self, state.arrays[i]);
+  }
+  return named;
+}
+
+// The same back: no rule has an array of another's name.
+void SetNamedState(PyTrainer& self, const py::dict& values) {
+  constexpr const char* kName = "set_optimizer_state";
+  for (const auto& [key, arrays] : values) {
+    const std::string name = py::str(key);
+    bool known = false;
+    for (size_t rule = 0; rule < UpdateRules().size(); ++rule) {
+      for (size_t array = 0; array < UpdateRules()[rule].state_arrays.size(); ++array) {
+        const StateArray& facts = UpdateRules()[rule].state_arrays[array];
+        if (facts.name != name) continue;
+        known = true;
+        SetEach(ByNumber(self, kName, py::cast<py::dict>(arrays), facts.one_number),
+                [&](size_t i, const auto& data) {
+                  return self.trainer->SetOptimizerState(rule, array, i, data);
+                });
+      }
+    }
+    if (!known) {
+      Check(InvalidArgument(std::string(kName) + ": no optimiser keeps an array '" + name + "'"));
+    }
+  }
 }
 
 void SetAverages(PyTrainer& self, const py::dict& values) {
@@ -176,27 +206,43 @@ void SetAverages(PyTrainer& self, const py::dict& values) {
 
 void DefineTrainer(py::module_& module) {
   using py::arg;
+  py::class_<rule::Sgd>(module, "SgdRule")
+      .def(py::init([](float momentum, bool nesterov) {
+             return rule::Sgd{momentum, nesterov};
+           }),
+           arg("momentum"), arg("nesterov"));
+  py::class_<rule::Adam>(module, "AdamRule")
+      .def(py::init([](double beta1, double beta2, double eps, bool decoupled_decay) {
+             return rule::Adam{beta1, beta2, eps, decoupled_decay};
+           }),
+           arg("beta1"), arg("beta2"), arg("eps"), arg("decoupled_decay"));
+  py::list arrays;
+  for (const RuleFacts& facts : UpdateRules()) {
+    for (const StateArray& array : facts.state_arrays) arrays.append(std::string(array.name));
+  }
+  module.attr("OPTIMIZER_ARRAYS") = py::tuple(arrays);
   py::class_<PendingStep, std::shared_ptr<PendingStep>>(module, "PendingStep")
       .def("wait", [](PendingStep& self) {
         return ToTuple(Unwrap(WithoutGil([&] { return self.Wait(); })));
       });
   py::class_<PyTrainer>(module, "Trainer")
       .def(py::init<std::shared_ptr<Model>, float>(), arg("model"), arg("label_smoothing") = 0.0f)
-      .def("step", &Step, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("momentum"),
-           arg("nesterov"), arg("seed"), arg("step"), arg("clip_norm") = 0.0f,
-           arg("average_rate") = 0.0f)
-      .def("launch", &Launch, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"),
-           arg("momentum"), arg("nesterov"), arg("seed"), arg("step"), arg("clip_norm") = 0.0f,
-           arg("average_rate") = 0.0f)
+      .def("step", &Step, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("rule"),
+           arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f)
+      .def("launch", &Launch, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("rule"),
+           arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f)
       .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("estimate_statistics", &EstimateStatistics, arg("x"), arg("momentum"))
       .def("set_frozen", &SetFrozen, arg("names"))
-      .def("velocity",
-           [](const PyTrainer& self) {
-             return Named(self, Unwrap(WithoutGil([&] { return self.trainer->velocity(); })));
-           })
-      .def("set_velocity", &SetVelocity, arg("values"))
+      .def(
+          "set_class_weights",
+          [](PyTrainer& self, const std::vector<float>& weights) {
+            Check(WithoutGil([&] { return self.trainer->SetClassWeights(weights); }));
+          },
+          arg("weights"))
+      .def("optimizer_state", &NamedState)
+      .def("set_optimizer_state", &SetNamedState, arg("values"))
       .def("averages",
            [](const PyTrainer& self) {
              return Named(self, Unwrap(WithoutGil([&] { return self.trainer->averages(); })));

@@ -21,11 +21,11 @@ class Differentiation {
     FindNeeded();
   }
 
-  Status Run(float label_smoothing) {
+  Status Run(float label_smoothing, bool weighted) {
     const size_t forward_steps = program_.forward_steps = program_.steps.size();
     const ValueId logits = program_.output;
     const ValueId dlogits = Like(logits);
-    Emit(step::SoftmaxCrossEntropy{label_smoothing, logits, dlogits});
+    Emit(step::SoftmaxCrossEntropy{label_smoothing, logits, dlogits, weighted});
     gradients_[logits] = dlogits;
     for (size_t i = forward_steps; i-- > 0;) {
       nodes_ = program_.steps[i].nodes;
@@ -124,7 +124,7 @@ Status AppendLossAndBackward(const PlanOptions& options, Program* program) {
   if (logits.h != 1 || logits.w != 1) {
     return InvalidShape("training needs an output of N×classes×1×1, got " + logits.ToString());
   }
-  return Differentiation(options, program).Run(options.label_smoothing);
+  return Differentiation(options, program).Run(options.label_smoothing, options.class_weights);
 }
 
 }  // namespace ninc

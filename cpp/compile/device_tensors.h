@@ -1,6 +1,7 @@
 // Named arrays that the user sees in the process's memory and a backend computes on in its own: a
-// network's parameters, a trainer's velocities and averages. Where the backend shares the process's
-// memory there is one copy; else there are two, and this class knows which of them is newer.
+// network's parameters, what an optimiser keeps of them, averages. Where the backend shares the
+// process's memory there is one copy; else there are two, and this class knows which of them is
+// newer.
 //
 // Readers share the process's copy: what Share gave out is never written to again. Who writes next
 // makes a copy for itself, once, so that a reader costs no copy where nobody writes.

@@ -18,8 +18,8 @@ float* Run::Out(ValueId v) const {
       return reinterpret_cast<float*>(arguments_.arena + layout_.offsets[v]);
     case ValueKind::kParameter:
       return arguments_.parameters->data(value.index);
-    case ValueKind::kVelocity:
-      return arguments_.velocity->data(value.index);
+    case ValueKind::kOptimizerState:
+      return arguments_.optimizer_state->data(value.index);
     case ValueKind::kAverage:
       return arguments_.averages->data(value.index);
     case ValueKind::kPrepared:

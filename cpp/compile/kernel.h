@@ -43,9 +43,10 @@ struct RunArguments {
   bool dropout = true;                       // false: nothing is dropped
   std::optional<float> norm_momentum = {};   // in place of every batch norm's own
   const ParameterUpdate* updates = nullptr;  // by parameter
+  const float* class_weights = nullptr;      // by class, of a loss that is weighted
   double* sums = nullptr;                    // of squares, by gradient
-  DeviceTensors* velocity = nullptr;         // by parameter
-  DeviceTensors* averages = nullptr;         // likewise; empty where none are kept
+  DeviceTensors* optimizer_state = nullptr;  // by OptimizerStateIndex
+  DeviceTensors* averages = nullptr;         // by parameter; empty where none are kept
 };
 
 // One run, as its kernels see it: where the values of their steps lie.

@@ -5,7 +5,8 @@
 // Values are in static single assignment form: one step writes a value (a concat's: one copy for
 // each of its parts), before any step reads it, and nothing writes it again. Which values share
 // memory is memory.cc's business alone, so that no other stage has to ask who else reads a value.
-// The steps of an update alone write what was there before: parameters, velocities and averages.
+// The steps of an update alone write what was there before: parameters, an optimiser's state and
+// averages.
 //
 // A new kind of step stands in the file of its operation (cpp/ops/) and has a Compile on each
 // backend.
@@ -29,14 +30,14 @@ namespace ninc {
 
 // Where a value's memory is.
 enum class ValueKind : uint8_t {
-  kInput,      // the caller's array, N×C×H×W of any strides
-  kOutput,     // output number `index`, N×C×H×W contiguous: the caller's, or at `offset`
-  kArena,      // the run's own arena
-  kParameter,  // the model's tensor number `index`
-  kVelocity,   // of the trainer, for that parameter
-  kAverage,    // likewise
-  kPrepared,   // Program::prepared[index], `offset` bytes from its start
-  kAddress,    // `offset` itself: of a step by itself
+  kInput,           // the caller's array, N×C×H×W of any strides
+  kOutput,          // output number `index`, N×C×H×W contiguous: the caller's, or at `offset`
+  kArena,           // the run's own arena
+  kParameter,       // the model's tensor number `index`
+  kOptimizerState,  // of the trainer: tensor number `index`, see OptimizerStateIndex
+  kAverage,         // of the trainer, for that parameter
+  kPrepared,        // Program::prepared[index], `offset` bytes from its start
+  kAddress,         // `offset` itself: of a step by itself
 };
 
 struct Value {
@@ -56,6 +57,11 @@ struct Step {
     return std::visit([](const auto& op) { return op.operands(); }, op);
   }
 };
+
+// Of an optimiser's arrays the first comes first, of each trainable parameter a tensor.
+inline size_t OptimizerStateIndex(size_t array, size_t parameter, size_t trainable) {
+  return array * trainable + parameter;
+}
 
 // A batch norm's parameters, by their numbers in the model.
 struct NormParameters {

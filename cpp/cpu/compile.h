@@ -57,6 +57,8 @@ Compiled Compile(const step::LocalResponseNormBackward& step, const CompileConte
 Compiled Compile(const step::SumOfSquares& step, const CompileContext& context);
 Compiled Compile(const step::LimitGradients& step, const CompileContext& context);
 Compiled Compile(const step::SgdUpdate& step, const CompileContext& context);
+Compiled Compile(const step::CountUpdates& step, const CompileContext& context);
+Compiled Compile(const step::AdamUpdate& step, const CompileContext& context);
 Compiled Compile(const step::AverageUpdate& step, const CompileContext& context);
 Compiled Compile(const step::CopyUpdated& step, const CompileContext& context);
 

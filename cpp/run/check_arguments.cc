@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "ninc/optimizer.h"
+
 namespace ninc {
 
 namespace {
@@ -36,6 +38,10 @@ Status CheckPlanOptions(const Graph& graph, const PlanOptions& options) {
   if (options.mode == Mode::kTraining && !options.more_outputs.nodes().empty()) {
     return InvalidArgument("training has one output, got " +
                            std::to_string(1 + options.more_outputs.nodes().size()));
+  }
+  if (options.update_rule >= UpdateRules().size()) {
+    return InvalidArgument("update_rule must be below " + std::to_string(UpdateRules().size()) +
+                           ", got " + std::to_string(options.update_rule));
   }
   if (options.label_smoothing >= 0 && options.label_smoothing < 1) return {};
   return InvalidArgument("label_smoothing must be in [0, 1), got " +

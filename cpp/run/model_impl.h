@@ -45,7 +45,11 @@ struct NINC_LOCAL Model::Impl {
   std::shared_ptr<Placement> current;
 
   PlanOptions Resolve(PlanOptions options) const {
-    if (options.mode == Mode::kInference) options.frozen = {};
+    if (options.mode == Mode::kInference) {
+      options.frozen = {};
+      options.update_rule = 0;
+      options.class_weights = false;
+    }
     if (options.output < 0) options.output = graph->output();
     options.precision = precision;
     return options;

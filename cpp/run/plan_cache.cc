@@ -12,9 +12,11 @@ size_t PlanCache::Hash::operator()(const PlanKey& key) const {
     hash = (hash ^ static_cast<size_t>(part)) * 0x9E3779B97F4A7C15u;  // Fibonacci hashing
   };
   const PlanOptions& options = key.options;
-  for (int64_t part : {key.input.n, key.input.h, key.input.w, key.input.c,
-                       static_cast<int64_t>(options.output), static_cast<int64_t>(options.mode),
-                       static_cast<int64_t>(options.precision), static_cast<int64_t>(key.target)}) {
+  for (int64_t part :
+       {key.input.n, key.input.h, key.input.w, key.input.c, static_cast<int64_t>(options.output),
+        static_cast<int64_t>(options.mode), static_cast<int64_t>(options.precision),
+        static_cast<int64_t>(options.update_rule), static_cast<int64_t>(options.class_weights),
+        static_cast<int64_t>(key.target)}) {
     add(part);
   }
   if (options.frozen.numbers() != nullptr) {

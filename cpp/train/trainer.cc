@@ -1,8 +1,10 @@
 // The trainer's public face: what a caller may ask for, each under the model's writer lock.
 #include <algorithm>
+#include <cmath>
 #include <span>
 #include <utility>
 
+#include "compile/update.h"
 #include "ninc/cancel.h"
 #include "run/check_arguments.h"
 #include "train/diagnose.h"
@@ -25,7 +27,7 @@ Result<std::unique_ptr<Trainer>> Trainer::Create(std::shared_ptr<Model> model,
     impl->model_impl = model->impl_.get();
     impl->model = std::move(model);
     impl->label_smoothing = label_smoothing;
-    impl->velocity = DeviceTensors(impl->LikeParameters());
+    impl->trainable = CountTrainable(impl->model_impl->specs);
     return std::unique_ptr<Trainer>(new Trainer(std::move(impl)));
   });
 }
@@ -36,9 +38,7 @@ Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
     const std::vector<ParameterSpec>& specs = impl_->model_impl->specs;
     std::vector<bool> chosen(specs.size());
     for (size_t index : parameters) {
-      if (index >= impl_->velocity.size()) {
-        return InvalidArgument("there is no trainable parameter " + std::to_string(index));
-      }
+      NINC_RETURN_IF_ERROR(impl_->CheckTrainable(index));
       chosen[index] = true;
     }
     // A layer whose parameters are all frozen keeps its statistics too.
@@ -55,6 +55,21 @@ Status Trainer::SetFrozen(const std::vector<size_t>& parameters) {
     ParameterSet frozen(std::move(numbers));
     const std::lock_guard state_lock(impl_->model_impl->state_mutex);
     impl_->frozen = std::move(frozen);
+    return {};
+  });
+}
+
+Status Trainer::SetClassWeights(const std::vector<float>& weights) {
+  return CatchOutOfMemory("class_weights", [&]() -> Status {
+    for (size_t i = 0; i < weights.size(); ++i) {
+      if (weights[i] > 0 && std::isfinite(weights[i])) continue;
+      return InvalidArgument("class_weights[" + std::to_string(i) +
+                             "] must be above 0 and finite, got " + std::to_string(weights[i]));
+    }
+    std::vector<float> copy = weights;
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
+    const std::lock_guard state_lock(impl_->model_impl->state_mutex);
+    impl_->class_weights = std::move(copy);
     return {};
   });
 }
@@ -140,22 +155,48 @@ Status Trainer::EstimateStatistics(const Shape& input, const StridedView& x, flo
   });
 }
 
-Result<SharedTensors> Trainer::velocity() const { return impl_->Share(&impl_->velocity); }
-
-Status Trainer::SetVelocity(size_t index, const std::vector<float>& values) {
-  return CatchOutOfMemory("velocity", [&]() -> Status {
+Result<OptimizerState> Trainer::optimizer_state() const {
+  return CatchOutOfMemory("optimizer state", [&]() -> Result<OptimizerState> {
     NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
-    return impl_->Replace(index, values, "velocity", &impl_->velocity);
+    NINC_ASSIGN_OR_RETURN(const SharedTensors all, impl_->Share(&impl_->optimizer_state));
+    OptimizerState state{impl_->update_rule, {}};
+    const size_t each = impl_->trainable;
+    for (size_t first = 0; first < all.size(); first += each) {
+      state.arrays.emplace_back(all.begin() + first, all.begin() + first + each);
+    }
+    return state;
   });
 }
 
-Result<SharedTensors> Trainer::averages() const { return impl_->Share(&impl_->averages); }
+Status Trainer::SetOptimizerState(size_t rule, size_t array, size_t parameter,
+                                  const std::vector<float>& values) {
+  return CatchOutOfMemory("optimizer state", [&]() -> Status {
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
+    if (rule >= UpdateRules().size() || array >= UpdateRules()[rule].state_arrays.size()) {
+      return InvalidArgument("there is no array " + std::to_string(array) + " of update rule " +
+                             std::to_string(rule));
+    }
+    NINC_RETURN_IF_ERROR(impl_->CheckTrainable(parameter));
+    NINC_RETURN_IF_ERROR(impl_->UseRule(rule));
+    return impl_->Replace(parameter, OptimizerStateIndex(array, parameter, impl_->trainable),
+                          values, std::string(UpdateRules()[rule].state_arrays[array].name),
+                          &impl_->optimizer_state);
+  });
+}
+
+Result<SharedTensors> Trainer::averages() const {
+  return CatchOutOfMemory("averages", [&]() -> Result<SharedTensors> {
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
+    return impl_->Share(&impl_->averages);
+  });
+}
 
 Status Trainer::SetAverage(size_t index, const std::vector<float>& values) {
   return CatchOutOfMemory("averages", [&]() -> Status {
     NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
+    NINC_RETURN_IF_ERROR(impl_->CheckTrainable(index));
     impl_->MakeAverages();
-    return impl_->Replace(index, values, "average", &impl_->averages);
+    return impl_->Replace(index, index, values, "average", &impl_->averages);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,7 +26,7 @@ inline constexpr size_t kOutcomes = 32;
 // Behind a run's memory: what a step needs beside it.
 struct StepLayout {
   RunLayout run;
-  size_t labels = 0, state = 0, updates = 0, sums = 0, outcomes = 0, bytes = 0;
+  size_t labels = 0, state = 0, updates = 0, class_weights = 0, sums = 0, outcomes = 0, bytes = 0;
 };
 
 // A step's outcome, in the device's memory until it is asked for.
@@ -48,9 +49,12 @@ struct NINC_LOCAL Trainer::Impl {
   Model::Impl* model_impl = nullptr;
   float label_smoothing = 0;
   Target target = ChosenTarget();
-  ParameterSet frozen;     // see PlanOptions
-  DeviceTensors velocity;  // by parameter: trainable ones stand before the buffers
-  DeviceTensors averages;  // likewise; empty until they are asked for
+  ParameterSet frozen;               // see PlanOptions
+  size_t trainable = 0;              // how many parameters are; they stand before the buffers
+  size_t update_rule = 0;            // the place in UpdateRule of what optimizer_state is of
+  DeviceTensors optimizer_state;     // by OptimizerStateIndex; empty until it is asked for
+  DeviceTensors averages;            // by parameter; likewise
+  std::vector<float> class_weights;  // by class; none: all weigh the same
   std::shared_ptr<Placement> place;
   std::shared_ptr<const Plan> plan;
   StepLayout layout;
@@ -73,14 +77,18 @@ struct NINC_LOCAL Trainer::Impl {
   }
   StepState* state() const { return At<StepState>(layout.state); }
 
+  Status CheckTrainable(size_t parameter) const;
   static Status CheckLabels(const Plan& plan, const int64_t* labels, int64_t count);
   Status CheckSettings(const StepSettings& settings) const;
+  Status CheckClassWeights(const Plan& plan) const;
   StepLayout LayoutOf(const Plan::Impl& plan) const;
   // Makes `plan`, `arena` and the parameters ready for a batch and copies it to the device; the
   // caller adds what its run needs beside it. labels: null for a run without a loss.
   Result<RunArguments> BeginStep(const Shape& input, const StridedView& x, const int64_t* labels,
                                  const StepState& initial,
                                  const std::vector<ParameterUpdate>& updates = {});
+  // What a weighted loss finds in the state.
+  void WeighLabels(const int64_t* labels, int64_t count, StepState* state) const;
   // Copies to the device what a step needs beside its pictures. initial: what its kernels find.
   Status WriteSettings(int64_t batch, const int64_t* labels, const StepState& initial,
                        const std::vector<ParameterUpdate>& updates);
@@ -99,10 +107,11 @@ struct NINC_LOCAL Trainer::Impl {
   void ResolveAll();
   std::vector<Tensor> LikeParameters() const;  // zeros, one tensor for each trainable parameter
   void MakeAverages();                         // where there are none
+  Status UseRule(size_t rule);                 // makes its state, where there is none of it
   Result<SharedTensors> Share(DeviceTensors* tensors) const;
-  // Copies `values` into (*tensors)[index], where they fit.
-  Status Replace(size_t index, const std::vector<float>& values, const char* what,
-                 DeviceTensors* tensors) const;
+  // Copies `values` into (*tensors)[index], which is of a parameter, where they fit.
+  Status Replace(size_t parameter, size_t index, const std::vector<float>& values,
+                 const std::string& what, DeviceTensors* tensors) const;
 };
 
 }  // namespace ninc

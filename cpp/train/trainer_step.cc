@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/threads/cancel.h"
+#include "compile/update.h"
 #include "run/staging.h"
 #include "train/trainer_impl.h"
 
@@ -34,12 +35,12 @@ Status Trainer::Impl::CheckLabels(const Plan& plan, const int64_t* labels, int64
 }
 
 Status Trainer::Impl::CheckSettings(const StepSettings& settings) const {
-  if (settings.updates.size() != velocity.size()) {
-    return InvalidArgument("a step needs " + std::to_string(velocity.size()) +
+  if (settings.updates.size() != trainable) {
+    return InvalidArgument("a step needs " + std::to_string(trainable) +
                            " updates, one for each trainable parameter, got " +
                            std::to_string(settings.updates.size()));
   }
-  if (!std::isfinite(settings.momentum)) return InvalidArgument("momentum must be finite");
+  NINC_RETURN_IF_ERROR(CheckRule(settings.rule));
   if (!(settings.clip_norm >= 0)) {
     return InvalidArgument("clip_norm must be 0 or more, got " +
                            std::to_string(settings.clip_norm));
@@ -48,7 +49,7 @@ Status Trainer::Impl::CheckSettings(const StepSettings& settings) const {
     return InvalidArgument("average_rate must be in [0, 1], got " +
                            std::to_string(settings.average_rate));
   }
-  for (size_t i = 0; i < velocity.size(); ++i) {
+  for (size_t i = 0; i < trainable; ++i) {
     const ParameterUpdate& update = settings.updates[i];
     if (std::isfinite(update.lr) && std::isfinite(update.weight_decay)) continue;
     return InvalidArgument(
@@ -56,6 +57,19 @@ Status Trainer::Impl::CheckSettings(const StepSettings& settings) const {
         std::to_string(update.lr) + " and " + std::to_string(update.weight_decay));
   }
   return {};
+}
+
+Status Trainer::Impl::CheckTrainable(size_t parameter) const {
+  if (parameter < trainable) return {};
+  return InvalidArgument("there is no trainable parameter " + std::to_string(parameter));
+}
+
+Status Trainer::Impl::CheckClassWeights(const Plan& plan) const {
+  const auto classes = static_cast<size_t>(plan.output_shape().c);
+  if (class_weights.empty() || class_weights.size() == classes) return {};
+  return InvalidArgument("class_weights: the network tells " + std::to_string(classes) +
+                         " classes apart, got " + std::to_string(class_weights.size()) +
+                         " weights");
 }
 
 StepLayout Trainer::Impl::LayoutOf(const Plan::Impl& plan) const {
@@ -66,7 +80,8 @@ StepLayout Trainer::Impl::LayoutOf(const Plan::Impl& plan) const {
   };
   step.labels = place(static_cast<size_t>(plan.input.n) * sizeof(int64_t));
   step.state = place(sizeof(StepState));
-  step.updates = place(velocity.size() * sizeof(ParameterUpdate));
+  step.updates = place(trainable * sizeof(ParameterUpdate));
+  step.class_weights = place(class_weights.size() * sizeof(float));
   step.sums = place(plan.program.gradients.size() * sizeof(double));
   if (!plan.backend->SharesMemory()) step.outcomes = place(kOutcomes * sizeof(StepState));
   return step;
@@ -80,11 +95,15 @@ Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedV
                         input.ToString());
   }
   const std::shared_ptr<Placement> where = model_impl->placement();
-  const PlanOptions options{
-      .mode = Mode::kTraining, .label_smoothing = label_smoothing, .frozen = frozen};
+  const PlanOptions options{.mode = Mode::kTraining,
+                            .label_smoothing = label_smoothing,
+                            .class_weights = !class_weights.empty(),
+                            .update_rule = update_rule,
+                            .frozen = frozen};
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
                         model_impl->PlanFor(*where, input, options, target));
   if (labels != nullptr) NINC_RETURN_IF_ERROR(CheckLabels(*next, labels, input.n));
+  NINC_RETURN_IF_ERROR(CheckClassWeights(*next));
   // Threads may be set between two steps.
   if (next != plan || layout.run.threads != where->backend->Threads()) {
     ResolveAll();
@@ -99,7 +118,7 @@ Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedV
     const std::lock_guard lock(model_impl->state_mutex);
     NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
     NINC_RETURN_IF_ERROR(model_impl->parameters.MakeReady(place->backend, &stream(), "parameters"));
-    NINC_RETURN_IF_ERROR(velocity.MakeReady(place->backend, &stream(), "velocities"));
+    NINC_RETURN_IF_ERROR(optimizer_state.MakeReady(place->backend, &stream(), "optimizer state"));
     NINC_RETURN_IF_ERROR(averages.MakeReady(place->backend, &stream(), "averages"));
     settings_block.resize(layout.sums - layout.labels);
   }
@@ -110,14 +129,25 @@ Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedV
                    .labels = At<int64_t>(layout.labels),
                    .state = state(),
                    .updates = At<ParameterUpdate>(layout.updates),
+                   .class_weights = At<float>(layout.class_weights),
                    .sums = At<double>(layout.sums),
-                   .velocity = &velocity,
+                   .optimizer_state = &optimizer_state,
                    .averages = &averages};
   NINC_RETURN_IF_ERROR(WriteSettings(input.n, labels, initial, updates));
   if (!stream().SharesMemory()) {
     NINC_RETURN_IF_ERROR(WriteInput(stream(), input, x, arena.data() + layout.run.input, &run.x));
   }
   return run;
+}
+
+void Trainer::Impl::WeighLabels(const int64_t* labels, int64_t count, StepState* state) const {
+  double sum = 0;
+  for (const float weight : class_weights) sum += weight;
+  state->mean_class_weight = sum / static_cast<double>(class_weights.size());
+  state->label_weight = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    state->label_weight += class_weights[static_cast<size_t>(labels[i])];
+  }
 }
 
 // One copy for all, since each would wait for the one before it.
@@ -127,8 +157,11 @@ Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const 
     if (bytes > 0) std::memcpy(settings_block.data() + offset - layout.labels, from, bytes);
   };
   put(layout.labels, labels, labels == nullptr ? 0 : batch * sizeof(int64_t));
-  put(layout.state, &initial, sizeof(initial));
+  StepState state = initial;
+  if (labels != nullptr && !class_weights.empty()) WeighLabels(labels, batch, &state);
+  put(layout.state, &state, sizeof(state));
   put(layout.updates, updates.data(), updates.size() * sizeof(ParameterUpdate));
+  put(layout.class_weights, class_weights.data(), class_weights.size() * sizeof(float));
   return stream().Write(At<std::byte>(layout.labels), settings_block.data(), settings_block.size());
 }
 
@@ -148,11 +181,11 @@ Status Trainer::Impl::Update(const RunArguments& run, bool average) {
   const std::lock_guard lock(model_impl->state_mutex);
   const RecordingKey key{plan_impl().id, kUpdate | (average ? kAveraged : 0)};
   model_impl->parameters.Unshare();
-  velocity.Unshare();
+  optimizer_state.Unshare();
   if (average) averages.Unshare();
   // First: a failure in the middle may have changed some of them.
   model_impl->parameters.DeviceChanged(arena.stream());
-  velocity.DeviceChanged(arena.stream());
+  optimizer_state.DeviceChanged(arena.stream());
   if (average) averages.DeviceChanged(arena.stream());
   ++model_impl->version;
   return stream().Replay(key, [&]() -> Status {
@@ -167,13 +200,13 @@ Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64
   NINC_RETURN_IF_ERROR(CheckSettings(settings));
   const bool average = settings.average_rate > 0, clip = settings.clip_norm > 0;
   if (average) MakeAverages();  // before anything changes: memory may run out
-  NINC_ASSIGN_OR_RETURN(const RunArguments run, BeginStep(input, x, labels,
-                                                          {.key = {settings.seed, settings.step},
-                                                           .momentum = settings.momentum,
-                                                           .nesterov = settings.nesterov,
-                                                           .clip_norm = settings.clip_norm,
-                                                           .average_rate = settings.average_rate},
-                                                          settings.updates));
+  NINC_RETURN_IF_ERROR(UseRule(settings.rule.index()));
+  StepState initial{.key = {settings.seed, settings.step},
+                    .clip_norm = settings.clip_norm,
+                    .average_rate = settings.average_rate};
+  PutRule(settings.rule, &initial);
+  NINC_ASSIGN_OR_RETURN(const RunArguments run,
+                        BeginStep(input, x, labels, initial, settings.updates));
   NINC_RETURN_IF_ERROR(ForwardBackward(run, clip));
   // On the processor the backward pass is over, so that an update which is refused can be left out.
   // On a GPU it is queued all the same, and each of its kernels looks at the state first.
@@ -245,23 +278,30 @@ void Trainer::Impl::MakeAverages() {
   averages = std::move(made);
 }
 
-Result<SharedTensors> Trainer::Impl::Share(DeviceTensors* tensors) const {
-  return CatchOutOfMemory("trainer", [&]() -> Result<SharedTensors> {
-    NINC_ASSIGN_OR_RETURN(const auto lock, model_impl->LockWriter());
-    const std::lock_guard state_lock(model_impl->state_mutex);
-    NINC_RETURN_IF_ERROR(tensors->Fetch());
-    return tensors->Share();
-  });
+Status Trainer::Impl::UseRule(size_t rule) {
+  if (rule == update_rule && !optimizer_state.empty()) return {};
+  DeviceTensors made(EmptyOptimizerState(rule, model_impl->specs));
+  if (arena.stream() != nullptr) {  // what it has queued and recorded works on the arrays that go
+    NINC_RETURN_IF_ERROR(stream().Synchronize());
+    stream().ForgetRecordings();
+  }
+  const std::lock_guard lock(model_impl->state_mutex);
+  update_rule = rule;
+  optimizer_state = std::move(made);
+  return {};
 }
 
-Status Trainer::Impl::Replace(size_t index, const std::vector<float>& values, const char* what,
-                              DeviceTensors* tensors) const {
-  if (index >= tensors->size()) {
-    return InvalidArgument("there is no trainable parameter " + std::to_string(index));
-  }
+Result<SharedTensors> Trainer::Impl::Share(DeviceTensors* tensors) const {
+  const std::lock_guard state_lock(model_impl->state_mutex);
+  NINC_RETURN_IF_ERROR(tensors->Fetch());
+  return tensors->Share();
+}
+
+Status Trainer::Impl::Replace(size_t parameter, size_t index, const std::vector<float>& values,
+                              const std::string& what, DeviceTensors* tensors) const {
   const Tensor& old = tensors->host(index);
   if (values.size() != old.data.size()) {
-    return InvalidShape(model_impl->specs[index].name + ": expected " +
+    return InvalidShape(model_impl->specs[parameter].name + ": expected " +
                         std::to_string(old.data.size()) + " values of " + what + ", got " +
                         std::to_string(values.size()));
   }

@@ -32,19 +32,22 @@ Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& co
   const int64_t rows = context.shape(step.logits).n, channels = context.shape(step.logits).c;
   return Kernel(ScratchOf<RowLoss>(rows), [step, rows, channels](const Run& run) {
     auto* const row_losses = run.scratch().shared<RowLoss>();
+    StepState* const state = run.arguments().state;
     const SoftmaxCrossEntropyArgs args{rows,
                                        channels,
                                        run.In(step.logits),
                                        run.arguments().labels,
                                        row_losses,
                                        run.Out(step.dlogits),
+                                       step.weighted ? run.arguments().class_weights : nullptr,
+                                       state,
                                        step.smoothing};
     NINC_RETURN_IF_ERROR(
         On(run).Launch({"softmax", "ninc_softmax_cross_entropy"}, WarpGrid(rows), args));
-    StepState* const state = run.arguments().state;
-    return On(run).Launch(
-        {"softmax", "ninc_softmax_cross_entropy_mean"}, Grid{},
-        SoftmaxCrossEntropyMeanArgs{rows, row_losses, &state->loss, &state->correct});
+    return On(run).Launch({"softmax", "ninc_softmax_cross_entropy_mean"}, Grid{},
+                          SoftmaxCrossEntropyMeanArgs{
+                              rows, row_losses, step.weighted ? &state->label_weight : nullptr,
+                              &state->loss, &state->correct});
   });
 }
 

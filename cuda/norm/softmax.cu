@@ -42,6 +42,19 @@ __device__ __forceinline__ double SumOfExp(const float* x, int64_t channels, flo
   return WarpSum(sum);
 }
 
+// What each class counts in the loss, and the sum over rows is divided by.
+struct Weighting {
+  const float* weights;
+  double mean, total;
+  __device__ __forceinline__ explicit Weighting(const SoftmaxCrossEntropyArgs& args)
+      : weights(args.weights),
+        mean(weights == nullptr ? 1.0 : args.state->mean_class_weight),
+        total(weights == nullptr ? static_cast<double>(args.rows) : args.state->label_weight) {}
+  __device__ __forceinline__ double of(int64_t c) const {
+    return weights == nullptr ? 1.0 : static_cast<double>(weights[c]);
+  }
+};
+
 // Calls body(row, lane) for the rows of this warp.
 template <class Body>
 __device__ __forceinline__ void ForEachRow(int64_t rows, Body body) {
@@ -96,25 +109,35 @@ extern "C" __global__ void __launch_bounds__(256, 4)
     const float max = first.value;
     const double sum = SumOfExp(x, channels, max, lane);
 
+    const Weighting weighting(args);
+
     // -sum_c t(c) * log softmax(x)(c), where log softmax(x)(c) = x(c) - max - log sum
     const double log_sum = log(sum);
-    double loss = (1.0 - smoothing) * (log_sum - (static_cast<double>(x[label]) - max));
+    double loss =
+        (1.0 - smoothing) * weighting.of(label) * (log_sum - (static_cast<double>(x[label]) - max));
     if (args.smoothing > 0.0f) {  // else an infinite logit elsewhere would make the loss NaN
       double total = 0.0;
-      for (int64_t c = lane; c < channels; c += 32) total += static_cast<double>(x[c]) - max;
-      loss += smoothing * (log_sum - WarpSum(total) / static_cast<double>(channels));
+      for (int64_t c = lane; c < channels; c += 32) {
+        total += weighting.of(c) * (static_cast<double>(x[c]) - max);
+      }
+      loss +=
+          smoothing * (weighting.mean * log_sum - WarpSum(total) / static_cast<double>(channels));
     }
     if (lane == 0) args.row_losses[row] = {loss, first.channel == label};
     if (args.dlogits == nullptr) return;
 
     __syncwarp();  // dlogits may be logits, and another lane's is read above
     float* dx = args.dlogits + row * channels;
-    const double scale = 1.0 / sum, inverse_rows = 1.0 / static_cast<double>(args.rows);
+    const double inverse_total = 1.0 / weighting.total;
     const double everywhere = smoothing / static_cast<double>(channels);
+    const double all = args.weights == nullptr  // of the row's targets
+                           ? 1.0
+                           : (1.0 - smoothing) * weighting.of(label) + smoothing * weighting.mean;
+    const double scale = 1.0 / sum;
     for (int64_t c = lane; c < channels; c += 32) {
-      const double target = everywhere + (c == label ? 1.0 - smoothing : 0.0);
+      const double target = weighting.of(c) * (everywhere + (c == label ? 1.0 - smoothing : 0.0));
       const double y = static_cast<double>(expf(x[c] - max)) * scale;
-      dx[c] = static_cast<float>((y - target) * inverse_rows);
+      dx[c] = static_cast<float>((y * all - target) * inverse_total);
     }
   });
 }
@@ -132,7 +155,9 @@ extern "C" __global__ void __launch_bounds__(256, 4)
   loss = BlockSum<256>(loss, losses);
   correct = BlockSum<256>(correct, counts);
   if (threadIdx.x != 0) return;
-  *args.loss = static_cast<float>(loss / static_cast<double>(args.rows));
+  const double total =
+      args.label_weight == nullptr ? static_cast<double>(args.rows) : *args.label_weight;
+  *args.loss = static_cast<float>(loss / total);
   *args.correct = correct;
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "ninc/backend.h"
+
 namespace ninc::cuda {
 
 inline constexpr uint32_t kSoftmaxRowsPerBlock = 8;
@@ -28,20 +30,24 @@ struct RowLoss {
 };
 
 // rows_out(r) = row r's loss and whether its first largest logit is the label's; dlogits unless
-// null: may be logits.
+// null: may be logits. The state's label_weight and mean_class_weight are read with weights alone.
 struct SoftmaxCrossEntropyArgs {
   int64_t rows, channels;
   const float* logits;
   const int64_t* labels;
   RowLoss* row_losses;
   float* dlogits;
+  const float* weights;  // by class; or null: all 1
+  const StepState* state;
   float smoothing;
 };
 
-// loss = mean of the rows' losses (NaN of none), correct = their number
+// loss = mean of the rows' losses (NaN of none), weighted where label_weight is not null; correct =
+// their number
 struct SoftmaxCrossEntropyMeanArgs {
   int64_t rows;
   const RowLoss* row_losses;
+  const double* label_weight;
   float* loss;
   int64_t* correct;
 };

@@ -3,13 +3,15 @@
 
 #include "cuda/common/reduce.cuh"
 #include "cuda/common/vector.cuh"
+#include "ninc/optimizer.h"
 
 namespace ninc::cuda {
 
 extern "C" __global__ void __launch_bounds__(256, 4) ninc_sgd_update(const SgdUpdateArgs args) {
   if (args.state->updated == 0) return;
-  const float scale = args.state->gradient_scale, momentum = args.state->momentum;
-  const bool nesterov = args.state->nesterov != 0;
+  const auto& rule = *reinterpret_cast<const rule::Sgd*>(args.state->rule);
+  const float scale = args.state->gradient_scale, momentum = rule.momentum;
+  const bool nesterov = rule.nesterov;
   const float lr = args.update->lr, decay = args.update->weight_decay;
   ForEach(args.count, args.vectors, [&](auto width, int64_t i) {
     constexpr int kWidth = decltype(width)::value;

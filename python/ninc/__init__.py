@@ -1,8 +1,8 @@
 """ninc: Network in Network, trained and run fast without a framework.
 
 Networks: `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`, `ninc.load_onnx`,
-`ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.schedules`, `ninc.averages`,
-`ninc.augment`, `ninc.data`.
+`ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.Adam`, `ninc.AdamW`,
+`ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
 Pictures: `Network.predict`, `ninc.explain`, `ninc.preprocess`. Operations on arrays:
 `ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 
@@ -59,7 +59,7 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
     from .inference.plan import Plan as Plan
     from .network import Network as Network
     from .training import augment as augment, averages as averages, schedules as schedules
-    from .training.optim import SGD as SGD
+    from .training.optim import SGD as SGD, Adam as Adam, AdamW as AdamW
     from .training.record.history import History as History
     from .training.trainer import Trainer as Trainer
 
@@ -85,7 +85,7 @@ _HOMES = {
     "inference.evaluation": "Evaluation",
     "inference.plan": "Plan",
     "network": "Network",
-    "training.optim": "SGD",
+    "training.optim": "Adam AdamW SGD",
     "training.record.history": "History",
     "training.trainer": "Trainer",
 }

@@ -263,6 +263,14 @@ class DeviceArray:
 
 # ---- Training ------------------------------------------------------------------------------------
 
+OPTIMIZER_ARRAYS: tuple[str, ...]  # what the update rules keep, each of another name
+
+class SgdRule:
+    def __init__(self, momentum: float, nesterov: bool) -> None: ...
+
+class AdamRule:
+    def __init__(self, beta1: float, beta2: float, eps: float, decoupled_decay: bool) -> None: ...
+
 class PendingStep:
     def wait(self) -> _Step: ...
 
@@ -274,8 +282,7 @@ class Trainer:
         labels: WholeNumbers,
         lr: FloatsLike,
         weight_decay: FloatsLike,
-        momentum: float,
-        nesterov: bool,
+        rule: SgdRule | AdamRule,
         seed: int,
         step: int,
         clip_norm: float = 0.0,
@@ -287,8 +294,7 @@ class Trainer:
         labels: WholeNumbers,
         lr: FloatsLike,
         weight_decay: FloatsLike,
-        momentum: float,
-        nesterov: bool,
+        rule: SgdRule | AdamRule,
         seed: int,
         step: int,
         clip_norm: float = 0.0,
@@ -300,8 +306,9 @@ class Trainer:
     def find_non_finite(self, x: FloatsLike, labels: WholeNumbers, seed: int, step: int) -> str: ...
     def estimate_statistics(self, x: FloatsLike, momentum: float) -> None: ...
     def set_frozen(self, names: Sequence[str]) -> None: ...
-    def velocity(self) -> dict[str, Floats]: ...
-    def set_velocity(self, values: dict[str, _Array]) -> None: ...
+    def set_class_weights(self, weights: Sequence[float]) -> None: ...
+    def optimizer_state(self) -> dict[str, dict[str, Floats]]: ...  # array -> parameter -> values
+    def set_optimizer_state(self, values: dict[str, dict[str, _Array]]) -> None: ...
     def averages(self) -> dict[str, Floats]: ...
     def set_averages(self, values: dict[str, _Array]) -> None: ...
     def swap_averages(self) -> None: ...

@@ -1,6 +1,7 @@
 // The parts of `make gpu-check`, each printing what it finds.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -23,6 +24,13 @@ struct Net {
 // maps keep their size; quick: fewer channels and smaller pictures.
 Net NinCifar(const Options& options);
 Net NinImageNet(const Options& options);
+
+// The updates that a step of the network needs.
+inline size_t TrainableCount(const Model& model) {
+  size_t count = 0;
+  for (const ParameterSpec& spec : model.specs()) count += spec.trainable ? 1 : 0;
+  return count;
+}
 
 // Fifty steps on the device beside the same on the processor. False where they part.
 bool CheckTraining(const Options& options);

@@ -66,10 +66,9 @@ Status PrintRow(const Options& options, const Net& net, int64_t batch, bool trai
         const std::shared_ptr<const Plan> plan,
         net.model->PlanFor(input, {training ? Mode::kTraining : Mode::kInference}));
     NINC_ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer, Trainer::Create(net.model, 0.0f));
-    StepSettings settings{.momentum = 0.9f, .updates = {}};
-    NINC_ASSIGN_OR_RETURN(const SharedTensors velocity, trainer->velocity());
+    StepSettings settings{.rule = rule::Sgd{0.9f}, .updates = {}};
     // A rate of almost nothing: the work is the same, and the weights cannot run away.
-    settings.updates.assign(velocity.size(), {1e-12f, 0.0f});
+    settings.updates.assign(TrainableCount(*net.model), {1e-12f, 0.0f});
     NINC_ASSIGN_OR_RETURN(const double seconds,
                           MedianSeconds(options.quick ? 0 : 2, [&]() -> Status {
                             if (training)

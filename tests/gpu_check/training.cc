@@ -32,8 +32,8 @@ bool CheckTraining(const Options& options) {
   }
   const auto trainer_here = Trainer::Create(here.model, 0.1f).value();
   const auto trainer_there = Trainer::Create(there.model, 0.1f).value();
-  StepSettings settings{.momentum = 0.9f, .updates = {}, .seed = 7};
-  settings.updates.assign(trainer_here->velocity().value().size(), {0.002f, 1e-4f});
+  StepSettings settings{.rule = rule::Sgd{0.9f}, .updates = {}, .seed = 7};
+  settings.updates.assign(TrainableCount(*here.model), {0.002f, 1e-4f});
 
   std::printf("\n%d training steps of %s, batch %lld, on the device and the processor:\n", kSteps,
               here.name, static_cast<long long>(batch));

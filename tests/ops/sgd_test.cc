@@ -21,8 +21,7 @@ std::vector<int64_t> Counts() {
 
 RunArguments ArgumentsOf(StepCall& call, const SgdSettings& settings) {
   StepState state;
-  state.momentum = settings.momentum;
-  state.nesterov = settings.nesterov;
+  PutRule(rule::Sgd{settings.momentum, settings.nesterov}, &state);
   state.gradient_scale = settings.gradient_scale;
   state.updated = 1;
   return {.state = call.Values<StepState>({state}),
@@ -107,7 +106,7 @@ TEST(SgdTest, AStepThatIsNotAppliedChangesNothing) {
       "100",
       [&](StepCall& call) {
         StepState refused;
-        refused.momentum = 0.9f;
+        PutRule(rule::Sgd{0.9f}, &refused);
         refused.average_rate = 1.0f;
         const RunArguments arguments{.state = call.Values<StepState>({refused}),
                                      .updates = call.Values<ParameterUpdate>({{0.1f, 0.1f}})};

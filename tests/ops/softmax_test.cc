@@ -61,6 +61,16 @@ struct Batch {
   std::vector<float> logits;
   std::vector<int64_t> labels;
   float smoothing;
+  std::vector<float> weights = {};  // by class; none: all count alike
+
+  // As the trainer works them out.
+  void Weigh(StepState* state) const {
+    for (float weight : weights) {
+      state->mean_class_weight += weight / static_cast<double>(weights.size());
+    }
+    if (weights.empty()) return;
+    for (int64_t label : labels) state->label_weight += weights[label];
+  }
 };
 
 constexpr StepState kPoisoned{.loss = kNan, .correct = -1};
@@ -68,11 +78,16 @@ constexpr StepState kPoisoned{.loss = kNan, .correct = -1};
 // Outputs: loss and number of right rows, dlogits, dlogits in place of the logits.
 void RunCrossEntropy(StepCall& call, const MatrixCase& m, const Batch& batch) {
   StepState* const state = call.Room<StepState>();
-  const RunArguments arguments{.labels = call.Values(batch.labels), .state = state};
+  StepState before = kPoisoned;
+  batch.Weigh(&before);
+  const bool weighted = !batch.weights.empty();
+  const RunArguments arguments{.labels = call.Values(batch.labels),
+                               .state = state,
+                               .class_weights = weighted ? call.Values(batch.weights) : nullptr};
   const auto run = [&](StepArray logits, StepArray dlogits, bool gradient) {
     // What was there before is not to be added to.
-    ExpectOk(call.backend().Write(state, &kPoisoned, sizeof(kPoisoned)));
-    call.Run(step::SoftmaxCrossEntropy{batch.smoothing, 0, gradient ? 1 : kNoValue},
+    ExpectOk(call.backend().Write(state, &before, sizeof(before)));
+    call.Run(step::SoftmaxCrossEntropy{batch.smoothing, 0, gradient ? 1 : kNoValue, weighted},
              {logits, dlogits}, arguments);
     const StepState now = call.Read(state);
     return std::vector{now.loss, static_cast<float>(now.correct)};
@@ -109,6 +124,47 @@ TEST(SoftmaxCrossEntropyTest, LossGradientAndRightRows) {
           });
     }
   }
+}
+
+TEST(SoftmaxCrossEntropyTest, ClassesMayHaveWeights) {
+  for (const MatrixCase& m : MatrixCases()) {
+    if (m.rows == 0) continue;
+    Batch batch{Random(m.size(), 3, -kReach, kReach), {}, 0.0f, Random(m.channels, 4, 0.25f, 4.0f)};
+    for (int64_t r = 0; r < m.rows; ++r) batch.labels.push_back(r * 7 % m.channels);
+    for (float smoothing : {0.0f, 0.1f}) {
+      batch.smoothing = smoothing;
+      const reference::CrossEntropyOutput want = reference::SoftmaxCrossEntropy(
+          m.channels, batch.logits, batch.labels, smoothing, batch.weights);
+      // A gradient is a difference of two numbers of at most a row's weight, sixteen times
+      // another's.
+      std::vector<double> magnitude = want.dlogits;
+      for (double& value : magnitude) {
+        value = kExpError * (std::abs(value) + 1.6 / static_cast<double>(m.rows));
+      }
+      const auto correct = static_cast<double>(want.correct);
+      OnEveryBackend(
+          m.ToString(), [&](StepCall& call) { RunCrossEntropy(call, m, batch); },
+          [&](const Outputs& got) {
+            ExpectClose(got[0], {want.loss, correct}, {want.loss + 1.0, 0.0}, 1);
+            ExpectClose(got[1], want.dlogits, magnitude, 1);
+            ExpectClose(got[2], want.dlogits, magnitude, 1);
+          });
+    }
+  }
+}
+
+// loss = (3 * log 2 + 1 * log 2) / 4 and, of the first row, 3 * (softmax - onehot) / 4.
+TEST(SoftmaxCrossEntropyTest, AWeightedMeanIsDividedByTheWeights) {
+  const Batch batch{{0.0f, 0.0f, 0.0f, 0.0f}, {0, 1}, 0.0f, {3.0f, 1.0f}};
+  OnEveryBackend(
+      "3 to 1",
+      [&](StepCall& call) {
+        RunCrossEntropy(call, {2, 2}, batch);
+      },
+      [](const Outputs& got) {
+        ExpectClose(got[0], {std::log(2.0), 1.0}, {1.0, 0.0}, 1);
+        ExpectExact(got[1], {-0.375, 0.375, 0.125, -0.125});
+      });
 }
 
 TEST(SoftmaxCrossEntropyTest, AnInfiniteLogitElsewhereCostsNothing) {

@@ -304,6 +304,13 @@ inline Network SeparableNorms() {
 
 inline std::string Json(const Network& network) { return "{\"nodes\": [" + network.nodes + "]}"; }
 
+// How many updates a step of the network's trainer needs.
+inline size_t TrainableCount(const Model& model) {
+  size_t count = 0;
+  for (const ParameterSpec& spec : model.specs()) count += spec.trainable ? 1 : 0;
+  return count;
+}
+
 // All of the network's values, parameters and statistics, random; scales and variances positive.
 inline std::shared_ptr<Model> RandomModel(const Network& network, uint32_t seed = 1) {
   Result<Graph> graph = Graph::FromJson(Json(network));

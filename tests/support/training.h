@@ -31,11 +31,16 @@ struct Problem {
   }
   StepSettings Settings(float lr, float momentum = 0, float decay = 0) const {
     StepSettings settings;
-    settings.momentum = momentum;
-    settings.updates.assign(trainer->velocity().value().size(), {lr, decay});
+    settings.rule = rule::Sgd{momentum};
+    settings.updates.assign(Trainable(), {lr, decay});
     settings.seed = kSeed;
     settings.step = kStep;
     return settings;
+  }
+  size_t Trainable() const { return TrainableCount(*model); }
+  // One of the arrays that the optimiser keeps: SGD's only one is its velocity.
+  SharedTensors State(size_t array = 0) const {
+    return trainer->optimizer_state().value().arrays.at(array);
   }
   Result<StepResult> Step(const StepSettings& settings) {
     return trainer->Step(input, View(input, x), labels.data(), settings);

@@ -1,7 +1,10 @@
 // The steps of an update: what training does with gradients and statistics. Whatever reads or
-// writes the model itself does nothing where StepState::updated is 0.
+// writes the model itself does nothing where StepState::updated is 0. Each update rule's own steps
+// stand in a file of their own.
 #pragma once
 
+#include "compile/steps/adam.h"
+#include "compile/steps/sgd.h"
 #include "ops/rule/op_rule.h"
 
 namespace ninc {
@@ -21,14 +24,6 @@ struct LimitGradients {
   Operands operands() const { return {{}, {}}; }
   StepSummary summary() const { return {"limit gradients", kNoValue}; }
 };
-// As PyTorch defines it: g = gradient_scale * gradient + weight_decay * weight; velocity =
-// momentum * velocity + g; weight -= lr * (nesterov ? g + momentum * velocity : velocity).
-struct SgdUpdate {
-  int32_t parameter;  // whose lr and weight_decay hold
-  ValueId gradient, velocity, weight;
-  Operands operands() const { return {{gradient, velocity, weight}, {velocity, weight}}; }
-  StepSummary summary() const { return {"sgd update", kNoValue}; }
-};
 // average += average_rate * (weight - average); with a rate of 1 a copy, without a trace of what
 // stood there.
 struct AverageUpdate {
@@ -44,8 +39,9 @@ struct CopyUpdated {  // y = x
 
 }  // namespace step
 
-using UpdateStepList = StepList<step::SumOfSquares, step::LimitGradients, step::SgdUpdate,
-                                step::AverageUpdate, step::CopyUpdated>;
+using UpdateStepList =
+    StepList<step::SumOfSquares, step::LimitGradients, step::SgdUpdate, step::CountUpdates,
+             step::AdamUpdate, step::AverageUpdate, step::CopyUpdated>;
 
 template <OneOf<UpdateStepList> Step>
 struct Gradient<Step> : NoGradient {};  // an update reads gradients that are there

@@ -36,14 +36,25 @@ double SumOfExp(const float* x, int64_t channels, float max) {
   return sum;
 }
 
+// What each class counts in the loss, and the sum over rows is divided by.
+struct Weighting {
+  const float* weights;  // by class; null: all 1
+  double mean;           // over classes
+  double total;          // over the rows' labels
+  double of(int64_t c) const { return weights == nullptr ? 1.0 : weights[c]; }
+};
+
 // -sum_c t(c) * log softmax(x)(c), where log softmax(x)(c) = x(c) - max - log sum
-double RowLoss(const float* x, int64_t channels, int64_t label, float smoothing, float max,
-               double sum) {
-  double loss = (1.0 - smoothing) * (std::log(sum) - (static_cast<double>(x[label]) - max));
+double RowLoss(const float* x, int64_t channels, int64_t label, float smoothing,
+               const Weighting& weighting, float max, double sum) {
+  double loss = (1.0 - smoothing) * weighting.of(label) *
+                (std::log(sum) - (static_cast<double>(x[label]) - max));
   if (smoothing > 0.0f) {  // else an infinite logit elsewhere would make the loss NaN
     double total = 0.0;
-    for (int64_t c = 0; c < channels; ++c) total += static_cast<double>(x[c]) - max;
-    loss += smoothing * (std::log(sum) - total / static_cast<double>(channels));
+    for (int64_t c = 0; c < channels; ++c) {
+      total += weighting.of(c) * (static_cast<double>(x[c]) - max);
+    }
+    loss += smoothing * (weighting.mean * std::log(sum) - total / static_cast<double>(channels));
   }
   return loss;
 }
@@ -77,15 +88,16 @@ void SoftmaxBackward(int64_t rows, int64_t channels, const float* dy, const floa
   });
 }
 
-// t(r, c) = (1 - smoothing) * [c = labels(r)] + smoothing / C
-// loss = -1/R sum_rc t(r, c) * log softmax(logits)(r, c);  dlogits = (softmax(logits) - t) / R
+// t(r, c) = weight(c) * ((1 - smoothing) * [c = labels(r)] + smoothing / C)
+// loss = -1/W sum_rc t(r, c) * log softmax(logits)(r, c),  W = sum_r weight(labels(r))
+// dlogits(r, c) = (softmax(logits)(r, c) * sum_k t(r, k) - t(r, c)) / W
 // correct = rows whose first largest logit stands at the label. loss is NaN without rows, as the
 // mean of nothing is; dlogits may be logits, or null. partial: of each task.
 void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits, const int64_t* labels,
-                         float smoothing, StepState* state, float* dlogits, Partial* partial,
-                         int threads) {
+                         float smoothing, const Weighting& weighting, StepState* state,
+                         float* dlogits, Partial* partial, int threads) {
   const int64_t tasks = CeilDiv(rows, kRowsPerTask);
-  const double inverse_rows = 1.0 / static_cast<double>(rows);
+  const double inverse_total = 1.0 / weighting.total;
   const double everywhere = static_cast<double>(smoothing) / static_cast<double>(channels);
 
   ParallelFor(threads, tasks, [&](int64_t task, int) {
@@ -97,13 +109,16 @@ void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits, co
       const int64_t first = FirstMaximum(x, channels);
       const float max = x[first];
       const double sum = SumOfExp(x, channels, max);
-      own.loss += RowLoss(x, channels, label, smoothing, max, sum);
+      own.loss += RowLoss(x, channels, label, smoothing, weighting, max, sum);
       own.correct += first == label;
       if (dlogits == nullptr) continue;
       float* dx = dlogits + row * channels;
+      const double all = weighting.weights == nullptr  // of the row's targets
+                             ? 1.0
+                             : (1.0 - smoothing) * weighting.of(label) + smoothing * weighting.mean;
       for (int64_t c = 0; c < channels; ++c) {
-        const double target = everywhere + (c == label ? 1.0 - smoothing : 0.0);
-        dx[c] = static_cast<float>((std::exp(x[c] - max) / sum - target) * inverse_rows);
+        const double target = weighting.of(c) * (everywhere + (c == label ? 1.0 - smoothing : 0.0));
+        dx[c] = static_cast<float>((std::exp(x[c] - max) / sum * all - target) * inverse_total);
       }
     }
     partial[task] = own;
@@ -114,7 +129,7 @@ void SoftmaxCrossEntropy(int64_t rows, int64_t channels, const float* logits, co
     total.loss += partial[task].loss;
     total.correct += partial[task].correct;
   }
-  state->loss = static_cast<float>(total.loss / static_cast<double>(rows));
+  state->loss = static_cast<float>(total.loss / weighting.total);
   state->correct = total.correct;
 }
 
@@ -137,8 +152,13 @@ Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& co
   const Shape logits = context.shape(step.logits);
   const auto bytes = static_cast<size_t>(CeilDiv(logits.n, kRowsPerTask)) * sizeof(Partial);
   return Kernel({.shared = bytes}, [step, logits](const Run& run) {
+    StepState* const state = run.arguments().state;
+    const Weighting weighting = step.weighted
+                                    ? Weighting{run.arguments().class_weights,
+                                                state->mean_class_weight, state->label_weight}
+                                    : Weighting{nullptr, 1.0, static_cast<double>(logits.n)};
     SoftmaxCrossEntropy(logits.n, logits.c, run.In(step.logits), run.arguments().labels,
-                        step.smoothing, run.arguments().state, run.Out(step.dlogits),
+                        step.smoothing, weighting, state, run.Out(step.dlogits),
                         run.scratch().shared<Partial>(), run.threads());
   });
 }

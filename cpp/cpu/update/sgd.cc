@@ -118,7 +118,8 @@ Compiled Compile(const step::SgdUpdate& step, const CompileContext& context) {
     const StepState& state = *run.arguments().state;
     if (state.updated == 0) return;
     const ParameterUpdate& update = run.arguments().updates[step.parameter];
-    const SgdSettings settings{update.lr, state.momentum, update.weight_decay, state.nesterov != 0,
+    const auto rule = RuleOf<rule::Sgd>(state);
+    const SgdSettings settings{update.lr, rule.momentum, update.weight_decay, rule.nesterov,
                                state.gradient_scale};
     kernel(count, settings, run.In(step.gradient), run.Out(step.velocity), run.Out(step.weight),
            run.threads());

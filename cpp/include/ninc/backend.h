@@ -114,10 +114,11 @@ struct ParameterUpdate {
 struct StepState {
   // Set before the step.
   DropoutKey key;
-  float momentum = 0.0f;
-  uint32_t nesterov = 0;
-  float clip_norm = 0.0f;     // above 0: the largest norm all gradients together may have
-  float average_rate = 0.0f;  // of the averages' update
+  alignas(double) std::byte rule[40] = {};  // the update rule's settings (ninc/optimizer.h)
+  double label_weight = 0.0;       // of a weighted loss: the sum over labels of their weights
+  double mean_class_weight = 0.0;  // likewise: the mean over classes
+  float clip_norm = 0.0f;          // above 0: the largest norm all gradients together may have
+  float average_rate = 0.0f;       // of the averages' update
   // Set by the step.
   float loss = 0.0f;
   float gradient_scale = 1.0f;

@@ -16,6 +16,7 @@
 #include "ninc/cancel.h"
 #include "ninc/export.h"
 #include "ninc/graph.h"
+#include "ninc/optimizer.h"
 #include "ninc/plan.h"
 #include "ninc/status.h"
 #include "ninc/tensor.h"
@@ -141,8 +142,7 @@ class NINC_API Model {
 };
 
 struct StepSettings {
-  float momentum = 0.0f;
-  bool nesterov = false;
+  UpdateRule rule = rule::Sgd();
   std::vector<ParameterUpdate> updates;  // one for each trainable parameter, in order
   uint64_t seed = 0;                     // of dropout
   uint64_t step = 0;                     // of dropout; counts from 0
@@ -161,6 +161,13 @@ struct StepResult {
   bool updated = false;        // false where the loss or the norm is not finite
 };
 
+// What an update rule keeps of all parameters.
+struct OptimizerState {
+  size_t rule = 0;                    // its place in UpdateRules()
+  std::vector<SharedTensors> arrays;  // of each of its state_arrays a tensor for each trainable
+                                      // parameter; none before the first step
+};
+
 // A step that was launched, and may not have been computed yet.
 class NINC_API PendingStep {
  public:
@@ -168,10 +175,10 @@ class NINC_API PendingStep {
   virtual Result<StepResult> Wait() = 0;  // from any thread, any number of times
 };
 
-// Forward, softmax cross entropy, backward and SGD in one call. The network's output must be
+// Forward, softmax cross entropy, backward and update in one call. The network's output must be
 // logits, N×classes×1×1, or a Softmax of them, which the loss then leaves out. Where the loss or
-// the norm of the gradients is not finite, weights, statistics, velocities and averages stay as
-// they were. A trainer keeps the memory of its steps while it lives.
+// the norm of the gradients is not finite, weights, statistics, averages and what the optimiser
+// keeps stay as they were. A trainer keeps the memory of its steps while it lives.
 class NINC_API Trainer {
  public:
   static Result<std::unique_ptr<Trainer>> Create(std::shared_ptr<Model> model,
@@ -183,6 +190,11 @@ class NINC_API Trainer {
   // averages to their values. A batch norm all of whose parameters are among them normalises by its
   // running statistics, as in inference, and leaves them alone.
   Status SetFrozen(const std::vector<size_t>& parameters);
+
+  // From the next step on class c counts weights[c] times in the loss, as
+  // torch.nn.CrossEntropyLoss(weight) has it: the sum over the batch is divided by that of the
+  // labels' weights. One for each class, above 0; none: all count alike.
+  Status SetClassWeights(const std::vector<float>& weights);
 
   // x: N×C×H×W, N at least 1; labels: N values in [0, classes).
   Result<StepResult> Step(const Shape& input, const StridedView& x, const int64_t* labels,
@@ -204,10 +216,12 @@ class NINC_API Trainer {
   // over their batches.
   Status EstimateStatistics(const Shape& input, const StridedView& x, float momentum);
 
-  // SGD's velocities, one for each trainable parameter, for checkpoints. As of now: later steps do
-  // not change them.
-  Result<SharedTensors> velocity() const;
-  Status SetVelocity(size_t index, const std::vector<float>& values);
+  // What the update rule of the latest step keeps, for checkpoints. As of now: later steps do not
+  // change it. A step by another rule, or setting another's, begins with zeros.
+  Result<OptimizerState> optimizer_state() const;
+  // rule, array: places in UpdateRules() and in the rule's state_arrays.
+  Status SetOptimizerState(size_t rule, size_t array, size_t parameter,
+                           const std::vector<float>& values);
   // The averages of the trainable parameters; none before a step had an average_rate.
   Result<SharedTensors> averages() const;
   Status SetAverage(size_t index, const std::vector<float>& values);

@@ -73,6 +73,8 @@ struct PlanOptions {
   Mode mode = Mode::kInference;
   NodeId output = -1;            // -1: the graph's output; Plan::options() has its number
   float label_smoothing = 0.0f;  // training only
+  bool class_weights = false;  // training only: whether classes count for more or less in the loss
+  size_t update_rule = 0;      // training only: the place in UpdateRule of what moves the weights
   // Model::PlanFor takes Model::SetPrecision's instead.
   Precision precision = Precision::kFloat32;
   // Training only: parameters that stay as they are. No gradient is taken of them or for their

@@ -10,6 +10,7 @@
 
 #include "ninc/export.h"
 #include "ninc/model.h"
+#include "ninc/optimizer.h"
 #include "ninc/schedule.h"
 #include "ninc/status.h"
 #include "ninc/tensor.h"
@@ -60,18 +61,18 @@ class NINC_API ShuffledBatches {
   Batch batch_;
 };
 
-// Stochastic gradient descent for a whole network, as ninc.SGD in Python. For each parameter w with
-// gradient g:
-//     g' = g + weight_decay * w,  v = momentum * v + g'
-//     w  = w - lr * (g' + momentum * v)   with nesterov,   w - lr * v   without
-// A group's settings are for parameters whose names match its pattern, in which * stands for any
-// characters and ? for one: lr_mult multiplies the rate, weight_decay replaces it. Of several that
-// match, a later one overrides an earlier one, setting by setting.
+// Settings of an optimiser for parameters whose names match a pattern, in which * stands for any
+// characters and ? for one: lr_mult multiplies the rate, weight_decay replaces it. Of several
+// groups that match, a later one overrides an earlier one, setting by setting.
+struct OptimizerGroup {
+  std::string pattern;  // "*.bias"
+  std::optional<double> lr_mult = {}, weight_decay = {};
+};
+
+// Optimisers for a whole network, as ninc.SGD, ninc.Adam and ninc.AdamW in Python;
+// ninc/optimizer.h has their formulas.
 struct Sgd {
-  struct Group {
-    std::string pattern;  // "*.bias"
-    std::optional<double> lr_mult = {}, weight_decay = {};
-  };
+  using Group = OptimizerGroup;
 
   double lr = 0.1;
   double momentum = 0.0;
@@ -80,10 +81,30 @@ struct Sgd {
   double clip_norm = 0.0;  // 0: no limit
   std::vector<Group> groups = {};
 };
+struct Adam {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0.0;  // added to the gradient
+  double clip_norm = 0.0;
+  std::vector<OptimizerGroup> groups = {};
+};
+struct AdamW {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 1e-2;  // taken of the weight itself
+  double clip_norm = 0.0;
+  std::vector<OptimizerGroup> groups = {};
+};
 
 // The settings of a step with the rates multiplied by `lr_factor`; seed, step and average_rate are
 // the caller's to set. An error where a group's pattern matches none of the parameters.
 NINC_API Result<StepSettings> MakeStepSettings(const Model& model, const Sgd& sgd,
+                                               double lr_factor = 1.0);
+NINC_API Result<StepSettings> MakeStepSettings(const Model& model, const Adam& adam,
+                                               double lr_factor = 1.0);
+NINC_API Result<StepSettings> MakeStepSettings(const Model& model, const AdamW& adamw,
                                                double lr_factor = 1.0);
 
 // Ends a training with its averages: the model's weights become the averages, and the trainer's

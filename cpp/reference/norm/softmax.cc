@@ -37,17 +37,24 @@ std::vector<double> SoftmaxBackward(int64_t channels, const Values& dy, const Va
 }
 
 CrossEntropyOutput SoftmaxCrossEntropy(int64_t channels, const Values& logits,
-                                       const std::vector<int64_t>& labels, float smoothing) {
+                                       const std::vector<int64_t>& labels, float smoothing,
+                                       const std::vector<float>& weights) {
   CrossEntropyOutput out;
-  const double rows = static_cast<double>(labels.size());
+  const auto weight = [&](int64_t c) { return weights.empty() ? 1.0 : weights[c]; };
+  double total = 0.0;
+  for (int64_t label : labels) total += weight(label);
   for (size_t row = 0; row < labels.size(); ++row) {
     const double* x = &logits[row * channels];
     const std::vector<double> log_softmax = LogSoftmax(x, channels);
+    const auto target = [&](int64_t c) {
+      return weight(c) * ((c == labels[row] ? 1.0 - smoothing : 0.0) +
+                          static_cast<double>(smoothing) / static_cast<double>(channels));
+    };
+    double targets = 0.0;
+    for (int64_t c = 0; c < channels; ++c) targets += target(c);
     for (int64_t c = 0; c < channels; ++c) {
-      const double target = (c == labels[row] ? 1.0 - smoothing : 0.0) +
-                            static_cast<double>(smoothing) / static_cast<double>(channels);
-      out.loss -= target * log_softmax[c] / rows;
-      out.dlogits.push_back((std::exp(log_softmax[c]) - target) / rows);
+      out.loss -= target(c) * log_softmax[c] / total;
+      out.dlogits.push_back((std::exp(log_softmax[c]) * targets - target(c)) / total);
     }
     out.correct += std::max_element(x, x + channels) - x == labels[row];
   }

@@ -20,10 +20,12 @@ struct CrossEntropyOutput {
   std::vector<double> dlogits;
 };
 
-// t(r, c) = (1 - smoothing) * [c = labels(r)] + smoothing / C
-// loss = -1/R sum_rc t(r, c) * log softmax(logits)(r, c);  dlogits = (softmax(logits) - t) / R
+// t(r, c) = weights(c) * ((1 - smoothing) * [c = labels(r)] + smoothing / C), without weights 1
+// loss = -1/W sum_rc t(r, c) * log softmax(logits)(r, c),  W = sum_r weights(labels(r))
+// dlogits(r, c) = (softmax(logits)(r, c) * sum_k t(r, k) - t(r, c)) / W
 // correct = rows whose first largest logit stands at the label
 CrossEntropyOutput SoftmaxCrossEntropy(int64_t channels, const Values& logits,
-                                       const std::vector<int64_t>& labels, float smoothing);
+                                       const std::vector<int64_t>& labels, float smoothing,
+                                       const std::vector<float>& weights = {});
 
 }  // namespace ninc::reference

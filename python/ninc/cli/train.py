@@ -192,13 +192,15 @@ def _announce_run(trainer: Trainer, images: int, epochs: int, batch_size: int) -
     import ninc
 
     steps = -(-images // batch_size)
+    kind = type(trainer.optimizer)
+    optimizer = "" if kind is ninc.SGD else f"{kind.__name__}, "
     device, threads = trainer.network.device, ninc.get_num_threads()
     if device == "cpu":
         device += f", {threads} thread{'' if threads == 1 else 's'}"
     print(
         f"{epochs:,} epoch{'' if epochs == 1 else 's'} of {steps:,} "
         f"step{'' if steps == 1 else 's'} of {-(-images // steps):,} pictures, "
-        f"rate {trainer.optimizer.lr:g}, on {device}",
+        f"{optimizer}rate {trainer.optimizer.lr:g}, on {device}",
         file=sys.stderr,
     )
 

@@ -10,6 +10,7 @@ from ..errors import ArgumentError
 from ..training import schedules
 from ..training.averages import EMA, SWA
 from ..training.monitor import MONITOR
+from ..training.optim import OPTIMIZERS
 from . import numbers
 from .augment_option import augmentation, forms
 from .common import INPUTS, add_data, add_data_options, add_machine, model_name
@@ -28,6 +29,7 @@ _SCHEDULES: dict[str, Callable[[], schedules.Schedule]] = {
     "plateau": schedules.Plateau,
 }
 _AVERAGES = {"ema": EMA, "swa": SWA}
+_OPTIMIZERS = {name.lower(): kind for name, kind in OPTIMIZERS.items()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,9 +98,16 @@ def _add_training(group: Any) -> None:
         metavar="N",
         help="pictures a step (default 128; of fast, less for less than 2,048 pictures)",
     )
+    group.add_argument(
+        "--optimizer",
+        choices=_OPTIMIZERS,
+        default="sgd",
+        help="adam and adamw take a rate of 0.001 and their own decay, 0 and 0.01, unless told "
+        "(default sgd)",
+    )
     group.add_argument("--lr", type=numbers.positive_real, metavar="RATE", help="learning rate")
     group.add_argument(
-        "--momentum", type=numbers.share_or_none, metavar="M", help="momentum, below 1"
+        "--momentum", type=numbers.share_or_none, metavar="M", help="SGD's momentum, below 1"
     )
     group.add_argument(
         "--weight-decay", type=numbers.not_negative_real, metavar="D", help="decay of the kernels"
@@ -114,6 +123,12 @@ def _add_training(group: Any) -> None:
         type=numbers.share_or_none,
         metavar="E",
         help="share of the target spread over classes; 0 for none",
+    )
+    group.add_argument(
+        "--class-weights",
+        choices=("balanced",),
+        help="balanced: classes of few pictures count for more in the loss, so that all count the "
+        "same together",
     )
     group.add_argument(
         "--schedule",
@@ -223,6 +238,7 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
         schedule=schedule,
         label_smoothing=args.label_smoothing,
         average=args.average,
+        optimizer=_OPTIMIZERS[args.optimizer],
         **changed,
     )
 
@@ -235,6 +251,8 @@ def check_used(args: argparse.Namespace) -> None:
     ):
         if given and args.checkpoint is None:
             args.parser.error(f"{option} needs --checkpoint DIR")
+    if args.momentum is not None and args.optimizer != "sgd":
+        args.parser.error(f"--momentum is SGD's; --optimizer {args.optimizer} has none")
     if args.monitor is not None and args.checkpoint is None and args.patience is None:
         args.parser.error("--monitor needs --patience N or --checkpoint DIR")
 
@@ -258,4 +276,5 @@ def fit_options(args: argparse.Namespace, images: int, pictures: bool = True) ->
         monitor=args.monitor or MONITOR,
         preprocessing=preprocessing,
         freeze=args.freeze,
+        class_weights=args.class_weights,
     )

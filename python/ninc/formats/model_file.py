@@ -18,9 +18,9 @@ from .foreign import recognised
 from .source import BYTES, is_file, name_of, no_source, owned_bytes, read_whole
 
 # A checkpoint is a model file that also has an entry in its metadata for where the run stands, and
-# arrays, whose names are parameters' names after these prefixes.
+# arrays: averages and what an optimiser keeps, whose names are parameters' names after prefixes.
 TRAINING = "training"
-VELOCITY, AVERAGE = "velocity:", "average:"
+AVERAGE = "average:"
 
 
 # Bytes that are no model and no more than this may be a file's name.
@@ -65,7 +65,8 @@ def forget_training(model: _core.Model) -> None:
     """Takes out of a checkpoint's model what is not the network; changes no other model."""
     if TRAINING not in model.metadata():
         return
-    arrays = [name for name in model.extras() if name.startswith((VELOCITY, AVERAGE))]
+    prefixes = (AVERAGE, *(f"{array}:" for array in _core.OPTIMIZER_ARRAYS))
+    arrays = [name for name in model.extras() if name.startswith(prefixes)]
     model.change({TRAINING: None}, dict.fromkeys(arrays))
 
 

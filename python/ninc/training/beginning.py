@@ -14,6 +14,7 @@ from ..errors import ArgumentError, FileError
 from ..formats.metadata import stored_preprocessing
 from ..preprocess import Preprocessing
 from . import ending, fit_checks, monitor
+from .optim import OPTIMIZERS
 from .record import checkpoint
 from .record.checkpoint import Checkpoint
 from .record.run_folder import RunFolder
@@ -36,6 +37,8 @@ def begun(run: Run) -> Iterator[None]:
             run.words = words_of(run.network, run.settings, run.train, run.validation, options)
         core.set_frozen(options.frozen)
         stack.callback(core.set_frozen, [])
+        core.set_class_weights(options.class_weights)
+        stack.callback(core.set_class_weights, [])
         begins = _begin(run)
         done = run.state.epoch * (run.state.epoch_steps or 0) + run.state.step
         run.shown = TrainingProgress(
@@ -108,7 +111,9 @@ def _restore(run: Run, found: Checkpoint) -> None:
     run.state = state
     found.restore(run.network.core, run.stepper.core)
     if state.optimizer is not None:
-        run.settings.optimizer = run.settings.optimizer.replaced(**state.optimizer)
+        # Whatever the run had by then; checkpoints of a time with one kind do not name it.
+        settings = {"optimizer": "SGD", **state.optimizer}
+        run.settings.optimizer = OPTIMIZERS[settings.pop("optimizer")](**settings)
     run.history = run.own_folder.restore_history(state.rows)
 
 

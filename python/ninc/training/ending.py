@@ -110,7 +110,8 @@ def _remark_on_result(run: Run) -> None:
         row = rows[state.best["epoch"] - 1]
     training = held_out = None
     if isinstance(run.train, Dataset):
-        training = Guess.of(run.train.labels, run.classes, run.settings.label_smoothing)
+        smoothing, weights = run.settings.label_smoothing, run.options.class_weights
+        training = Guess.of(run.train.labels, run.classes, smoothing, weights)
     if run.validation is not None:
         held_out = Guess.of(run.validation.labels, run.classes)
     steps = None if state.epoch_steps is None else state.epoch * state.epoch_steps

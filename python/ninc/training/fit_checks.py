@@ -16,7 +16,7 @@ from ..preprocess.statistics import SMALLEST_STD
 from .monitor import MONITOR, MONITORS, watched
 
 if TYPE_CHECKING:
-    from .optim import SGD
+    from .optim import Optimizer
 
 # A channel whose deviation is below two grey levels out of 255 shows next to nothing.
 _FLAT = 2.0 / 255.0
@@ -216,7 +216,7 @@ def check_watched(
         raise ArgumentError(f"fit: {schedule!r} needs validation data to watch {column}")
 
 
-def remark_on_settings(optimizer: SGD, patience: int | None, epochs: int) -> None:
+def remark_on_settings(optimizer: Optimizer, patience: int | None, epochs: int) -> None:
     """Remarks on settings that have no effect."""
     if optimizer.lr == 0.0:
         remark("fit: the optimiser's learning rate is 0: no weight will change")

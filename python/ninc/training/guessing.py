@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -29,12 +29,26 @@ class Guess:
     count: int
 
     @classmethod
-    def of(cls, labels: np.ndarray, classes: int, smoothing: float = 0.0) -> Guess:
-        """labels: N whole numbers below `classes`, N at least 1."""
-        shares = np.bincount(labels, minlength=classes) / len(labels)
-        target = (1.0 - smoothing) * shares + smoothing / classes
+    def of(
+        cls,
+        labels: np.ndarray,
+        classes: int,
+        smoothing: float = 0.0,
+        weights: Sequence[float] = (),
+    ) -> Guess:
+        """labels: N whole numbers below `classes`, N at least 1. weights: of each class, or none.
+
+        Where classes have weights, the best guess for the loss is in proportion to its weighted
+        targets.
+        """
+        counts = np.bincount(labels, minlength=classes)
+        counted = np.array(weights) if len(weights) else np.ones(classes)
+        total = float(counts @ counted)
+        target = counted * ((1.0 - smoothing) * counts + smoothing * len(labels) / classes) / total
         target = target[target > 0.0]
-        return cls(float(-(target * np.log(target)).sum()), float(shares.max()), len(labels))
+        # The targets' sum, 1 without weights, is what the loss's logarithms are of shares of.
+        loss = float(-(target * np.log(target / target.sum())).sum())
+        return cls(loss, float(counts.max()) / len(labels), len(labels))
 
     def is_as_good(self, loss: float, accuracy: float) -> bool:
         """True where neither of a network's results is better than this guess's.

@@ -86,8 +86,7 @@ def _epoch(run: Run) -> None:
     row = {
         "epoch": state.epoch + 1,
         "lr": state.lr,
-        "momentum": run.settings.optimizer.momentum,
-        "weight_decay": run.settings.optimizer.weight_decay,
+        **run.settings.optimizer.row(),
         "loss": state.loss / state.images,
         "accuracy": state.right / state.images,
         "seconds": seconds,

@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..network import Network
 from .augment import Augmentation, Compose, Flip, PadCrop
 from .averages import EMA, SWA
-from .optim import SGD
+from .optim import SGD, Optimizer
 from .schedules import OneCycle, Schedule, Step
 from .trainer import Trainer
 
@@ -20,7 +20,7 @@ class Recipe:
     """Everything about a training run but the data.
 
     batch_norm: which variant of the network it is meant for.
-    optimizer: (network, lr) -> SGD, since the rules speak of parameters by name.
+    optimizer: (network, lr) -> SGD, since the rules speak of parameters by name. lr: SGD's.
     steps: how many an epoch should have, of few pictures too; see `batch_size_for`.
     """
 
@@ -52,16 +52,23 @@ class Recipe:
         schedule: Schedule | None = None,
         label_smoothing: float | None = None,
         average: EMA | SWA | None = None,
-        **sgd: float,
+        optimizer: type[Optimizer] = SGD,
+        **settings: float,
     ) -> Trainer:
         """A trainer that follows this recipe except in what is given.
 
-        sgd: the optimiser's momentum, weight_decay or clip_norm.
+        optimizer: one of another kind has its own rate and decay, and the recipe's rules by name.
+        settings: the optimiser's momentum, weight_decay or clip_norm.
         """
+        made: Optimizer = self.optimizer(network, self.lr)
+        if optimizer is not SGD:
+            made = optimizer(groups=made.groups)
+        if lr is not None:
+            settings["lr"] = lr
         smoothing = self.label_smoothing if label_smoothing is None else label_smoothing
         return Trainer(
             network,
-            self.optimizer(network, self.lr if lr is None else lr).replaced(**sgd),
+            made.replaced(**settings),
             self.schedule if schedule is None else schedule,
             augment,
             smoothing,

@@ -113,7 +113,8 @@ class Run:
 
     def save(self) -> None:
         """Writes a checkpoint of where the run stands."""
-        self.state.optimizer = self.settings.optimizer.settings()
+        optimizer = self.settings.optimizer
+        self.state.optimizer = {"optimizer": type(optimizer).__name__, **optimizer.settings()}
         checkpoint.save(
             self.own_folder.last, self.network.core, self.stepper.core, self.state, self.words
         )

@@ -8,7 +8,7 @@ from .._base.arguments import LARGEST_SEED, not_negative, whole
 from ..errors import ArgumentError
 from .augment import Augmentation
 from .averages import EMA, SWA
-from .optim import SGD, Rates
+from .optim import OPTIMIZERS, Optimizer, Rates
 from .schedules import Schedule
 
 
@@ -19,7 +19,7 @@ class Settings:
     every step; a loop of one's own around `step` may set it too.
     """
 
-    optimizer: SGD
+    optimizer: Optimizer
     schedule: Schedule
     augment: Augmentation | None
     average: EMA | SWA | None
@@ -39,7 +39,7 @@ class Settings:
         """The setting's value where steps can use it; raises ArgumentError otherwise."""
         if name in ("network", "label_smoothing"):
             raise ArgumentError(f"Trainer: {name} is given once; make another Trainer to change it")
-        if name in SGD.SETTINGS:
+        if any(name in kind.SETTINGS for kind in OPTIMIZERS.values()):
             raise ArgumentError(f"Trainer: {name} is the optimizer's; set trainer.optimizer.{name}")
         if name == "average" and self._fitting:
             raise ArgumentError("Trainer: average cannot be changed while fit is under way")
@@ -50,7 +50,7 @@ class Settings:
         none = value is None
         is_average = hasattr(value, "rate") and hasattr(value, "norm_batches")
         fits, wanted = {
-            "optimizer": (isinstance(value, SGD), "a ninc.SGD"),
+            "optimizer": (isinstance(value, Optimizer), "a ninc.SGD, Adam or AdamW"),
             "schedule": (callable(value), "a function (epoch, epochs) -> factor"),
             "augment": (none or callable(value), "a function (batch, rng) -> batch, or None"),
             "average": (none or is_average, "ninc.averages.EMA or SWA, or None"),

@@ -44,8 +44,7 @@ class Stepper:
         return dict(
             lr=lr * np.float32(now.lr_factor),
             weight_decay=weight_decay,
-            momentum=optimizer.momentum,
-            nesterov=optimizer.nesterov,
+            rule=optimizer.rule(),
             seed=now.seed,
             step=step,
             clip_norm=optimizer.clip_norm or 0.0,

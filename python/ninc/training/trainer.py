@@ -21,10 +21,11 @@ from .augment import Augmentation
 from .averages import EMA, SWA
 from .beginning import begun
 from .callbacks import Callback, checked_callbacks
+from .class_weights import ClassWeights, weights_of_classes
 from .freezing import frozen_parameters
 from .loop import train_and_end
 from .monitor import MONITOR
-from .optim import SGD
+from .optim import SGD, Optimizer
 from .pending_loss import PendingLoss
 from .record.checkpoint import Pace
 from .record.history import History
@@ -38,11 +39,12 @@ TrainingData = Union[Data, BatchStream, Iterable[tuple[Any, Any]]]
 
 
 class Trainer(Settings):
-    """Trains a network by stochastic gradient descent on softmax cross entropy.
+    """Trains a network on softmax cross entropy.
 
     network: gives logits, N×classes; its weights change in place.
-    optimizer: SGD(0.1, momentum=0.9, weight_decay=1e-4) if None. It and its settings may be changed
-        between steps: `trainer.optimizer.lr = 0.01`.
+    optimizer: SGD, Adam or AdamW; SGD(0.1, momentum=0.9, weight_decay=1e-4) if None. It and its
+        settings may be changed between steps: `trainer.optimizer.lr = 0.01`. One of another kind
+        begins anew with what it keeps of each parameter.
     schedule: multiplies the rate over a `fit`; see `ninc.schedules`.
     augment: changes each training batch; see `ninc.augment`.
     label_smoothing: e in 0..1; the target is 1 - e + e/classes for the label, e/classes elsewhere.
@@ -64,7 +66,7 @@ class Trainer(Settings):
     def __init__(
         self,
         network: Network,
-        optimizer: SGD | None = None,
+        optimizer: Optimizer | None = None,
         schedule: Schedule | None = None,
         augment: Augmentation | None = None,
         label_smoothing: float = 0.0,
@@ -140,6 +142,7 @@ class Trainer(Settings):
         monitor: str = MONITOR,
         preprocessing: str = "normalize",
         freeze: str | Sequence[str] = (),
+        class_weights: ClassWeights = None,
         callbacks: Iterable[Callback] = (),
     ) -> History:
         """Trains for `epochs` passes over `train`; returns the history, one row an epoch.
@@ -172,6 +175,12 @@ class Trainer(Settings):
         callbacks: functions that are called one after another at each epoch's end, before its
             checkpoint, with an `EpochEnd`, whose `stop()` ends the run there. An exception in one
             ends it, too, with the checkpoint written, as an Error that names the function.
+        class_weights: how much each class counts in the training loss, as
+            torch.nn.CrossEntropyLoss(weight=...) has it: a sequence, one number above 0 for each
+            class, or a mapping from classes' names (the others count 1). "balanced" counts a
+            class N / (K * its pictures), for N pictures of K classes, so that all count the same
+            together. The history's `loss` is then the weighted mean; results on held-out data
+            are not weighted.
 
         A second fit of one trainer draws other batches than the first, and begins its history anew.
 
@@ -234,6 +243,7 @@ class Trainer(Settings):
             preprocessing=preprocessing,
             progress=progress,
             frozen=frozen_parameters(self.stepper.names, freeze),
+            class_weights=weights_of_classes(class_weights, train, self.network.classes, outputs),
             callbacks=checked_callbacks(callbacks),
         )
         run = Run(

@@ -103,7 +103,7 @@ TEST(Cancel, AStepLeavesWeightsStatisticsVelocitiesAndAverages) {
     settings.average_rate = 0.5f;
     ASSERT_TRUE(problem.Step(settings).ok());
     const ModelState before = problem.model->State().value();
-    const SharedTensors velocity = problem.trainer->velocity().value();
+    const SharedTensors velocity = problem.State();
     const SharedTensors averages = problem.trainer->averages().value();
     Cancellation cancellation;
     cancellation.Cancel();
@@ -123,7 +123,7 @@ TEST(Cancel, AStepLeavesWeightsStatisticsVelocitiesAndAverages) {
     const ModelState after = problem.model->State().value();
     EXPECT_EQ(after.version, before.version);
     EXPECT_TRUE(SameBits(after.parameters, before.parameters)) << network.name;
-    EXPECT_TRUE(SameBits(problem.trainer->velocity().value(), velocity)) << network.name;
+    EXPECT_TRUE(SameBits(problem.State(), velocity)) << network.name;
     EXPECT_TRUE(SameBits(problem.trainer->averages().value(), averages)) << network.name;
 
     // And it goes on as if nothing had been.
@@ -149,7 +149,7 @@ class UsesTheNetwork : public Cancellation {
     RunModel(*problem_->model, problem_->input, problem_->x);
     EXPECT_EQ(problem_->model->SetParameters({}).code(), StatusCode::kInvalidArgument);
     EXPECT_EQ(problem_->trainer->SwapAverages().code(), StatusCode::kInvalidArgument);
-    EXPECT_EQ(problem_->trainer->velocity().status().code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(problem_->trainer->optimizer_state().status().code(), StatusCode::kInvalidArgument);
     Cancel();
   }
   Problem* const problem_;

@@ -70,7 +70,7 @@ TEST_F(ForkTest, TheChildGoesOnWithTheNetworkAndItsTrainer) {
   busy.Add([&] { EXPECT_TRUE(problem.Step(settings).ok()); });
   busy.Add([&] { EXPECT_TRUE(Runs(model, problem.input)); });
   busy.Add([&] { EXPECT_TRUE(Save(model, folder.File("parent")).ok()); });
-  busy.Add([&] { EXPECT_TRUE(problem.trainer->velocity().ok()); });
+  busy.Add([&] { EXPECT_TRUE(problem.trainer->optimizer_state().ok()); });
   for (int i = 0; i < Rounds(); ++i) {
     EXPECT_TRUE(HoldsInChild([&] {
       if (!Finite(model.State().value().parameters)) return false;

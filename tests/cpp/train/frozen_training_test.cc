@@ -25,16 +25,15 @@ bool IsOneOf(const std::string& name, const std::vector<std::string>& names) {
 struct FrozenProblem : Problem {
   FrozenProblem(const Network& network, const Choice& choice) : Problem(network) {
     std::vector<size_t> numbers;
-    for (size_t i = 0; i < trainable(); ++i) {
+    for (size_t i = 0; i < Trainable(); ++i) {
       frozen.push_back(choice(i, model->specs()[i].name));
       if (frozen[i]) numbers.push_back(i);
     }
     EXPECT_TRUE(trainer->SetFrozen(numbers).ok());
   }
-  size_t trainable() const { return trainer->velocity().value().size(); }
   // Of batch norms: whether both parameters are frozen.
   bool IsStill(const std::string& layer) const {
-    for (size_t i = 0; i < trainable(); ++i) {
+    for (size_t i = 0; i < Trainable(); ++i) {
       if (model->specs()[i].name.starts_with(layer + ".") && !frozen[i]) return false;
     }
     return true;
@@ -123,14 +122,14 @@ TEST(FrozenTraining, WhatIsFrozenKeepsItsBits) {
     for (const auto& [name, choice] : Choices()) {
       SCOPED_TRACE(std::string(network.name) + ", frozen: " + name);
       FrozenProblem problem(network, choice);
-      for (size_t i = 0; i < problem.trainable(); ++i) {
+      for (size_t i = 0; i < problem.Trainable(); ++i) {
         const auto size = static_cast<int64_t>(problem.model->parameter(i).data.size());
-        ASSERT_TRUE(problem.trainer->SetVelocity(i, Random(size, 60)).ok());
+        ASSERT_TRUE(problem.trainer->SetOptimizerState(0, 0, i, Random(size, 60)).ok());
         ASSERT_TRUE(problem.trainer->SetAverage(i, Random(size, 61)).ok());
       }
       const auto before = problem.Parameters();
       StepSettings settings = problem.Settings(0.05f, 0.9f, 0.1f);
-      settings.nesterov = true;
+      settings.rule = rule::Sgd{0.9f, true};
       settings.clip_norm = 0.01f;
       settings.average_rate = 0.25f;
       for (int step = 0; step < 2; ++step) ASSERT_TRUE(problem.Step(settings).value().updated);
@@ -213,7 +212,7 @@ TEST(FrozenTraining, StatisticsAreEstimatedOfTheOthers) {
       problem.trainer->EstimateStatistics(problem.input, View(problem.input, problem.x), 1.0f)
           .ok());
   const auto after = problem.Parameters();
-  for (size_t i = problem.trainable(); i < after.size(); ++i) {
+  for (size_t i = problem.Trainable(); i < after.size(); ++i) {
     const std::string& name = problem.model->specs()[i].name;
     EXPECT_EQ(SameBits(after[i], before[i]), name.starts_with("bn1.")) << name;
   }

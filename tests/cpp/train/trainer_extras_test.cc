@@ -57,7 +57,7 @@ TEST(TrainerExtras, AveragesFollowTheWeights) {
     settings.average_rate = rate;
     ASSERT_TRUE(problem.Step(settings).ok());
     const SharedTensors averages = problem.trainer->averages().value();
-    ASSERT_EQ(averages.size(), problem.trainer->velocity().value().size());
+    ASSERT_EQ(averages.size(), problem.Trainable());
     want.resize(averages.size());
     for (size_t i = 0; i < averages.size(); ++i) {
       const std::vector<float>& weight = problem.model->parameter(i).data;
@@ -133,7 +133,7 @@ TEST(TrainerExtras, EstimatesStatistics) {
     EXPECT_NEAR(problem.model->parameter(mean_at).data[c], mean[c], 1e-5);
     EXPECT_NEAR(problem.model->parameter(var_at).data[c], variance[c], 1e-5);
   }
-  for (size_t i = 0; i < problem.trainer->velocity().value().size(); ++i) {
+  for (size_t i = 0; i < problem.Trainable(); ++i) {
     EXPECT_TRUE(SameBits(problem.model->parameter(i).data, before[i]));
   }
   EXPECT_EQ(problem.trainer->EstimateStatistics(problem.input, View(problem.input, problem.x), 2.0f)
@@ -183,7 +183,7 @@ TEST(TrainerExtras, ANumberThatIsNotFiniteUpdatesNothing) {
       problem.x[0] = kNan;
     }
     const auto before = problem.Parameters();
-    const SharedTensors velocity = problem.trainer->velocity().value();
+    const SharedTensors velocity = problem.State();
     const SharedTensors averages = problem.trainer->averages().value();
     const uint64_t version = problem.model->version();
     const Result<StepResult> result = problem.Step(settings);
@@ -195,7 +195,7 @@ TEST(TrainerExtras, ANumberThatIsNotFiniteUpdatesNothing) {
       EXPECT_TRUE(SameBits(problem.model->parameter(i).data, before[i]));
     }
     for (size_t i = 0; i < velocity.size(); ++i) {
-      EXPECT_TRUE(SameBits(problem.trainer->velocity().value()[i]->data, velocity[i]->data));
+      EXPECT_TRUE(SameBits(problem.State()[i]->data, velocity[i]->data));
       EXPECT_TRUE(SameBits(problem.trainer->averages().value()[i]->data, averages[i]->data));
     }
   }

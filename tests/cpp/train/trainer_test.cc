@@ -122,8 +122,9 @@ TEST(Trainer, StepsAsSgdDoes) {
   StepSettings settings = problem.Settings(0.1f, 0.9f, 0.01f);
   settings.updates[1] = {0.2f, 0.0f};  // conv1's bias has its own
   std::vector<std::vector<double>> velocity;
-  const SharedTensors zeros = problem.trainer->velocity().value();
-  for (const auto& v : zeros) velocity.emplace_back(v->data.size(), 0.0);
+  for (size_t i = 0; i < problem.Trainable(); ++i) {
+    velocity.emplace_back(problem.model->parameter(i).data.size(), 0.0);
+  }
 
   for (int step = 0; step < 3; ++step) {
     std::vector<Tensor> gradients;
@@ -265,7 +266,7 @@ TEST(Trainer, RefusesWhatDoesNotFitAndChangesNothing) {
 
   EXPECT_EQ(Trainer::Create(problem.model, 1.0f).status().message(),
             "label_smoothing must be in [0, 1), got 1.000000");
-  EXPECT_EQ(problem.trainer->SetVelocity(1, {1.0f}).message(),
+  EXPECT_EQ(problem.trainer->SetOptimizerState(0, 0, 1, {1.0f}).message(),
             "conv1.bias: expected 6 values of velocity, got 1");
   EXPECT_EQ(problem.Parameters(), before);
 }

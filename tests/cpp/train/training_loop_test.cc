@@ -102,8 +102,8 @@ TEST(StepSettingsTest, ReachParametersByName) {
                 .clip_norm = 3,
                 .groups = {{"*.bias", {}, 0.0}, {"conv?.*", 0.5}, {"conv1.bias", {}, 0.25}}};
   const StepSettings settings = MakeStepSettings(*model, sgd, 0.5).value();
-  EXPECT_EQ(settings.momentum, 0.9f);
-  EXPECT_TRUE(settings.nesterov);
+  EXPECT_EQ(std::get<rule::Sgd>(settings.rule).momentum, 0.9f);
+  EXPECT_TRUE(std::get<rule::Sgd>(settings.rule).nesterov);
   EXPECT_EQ(settings.clip_norm, 3.0f);
   EXPECT_EQ(settings.average_rate, 0.0f);
   const auto update = [&](const char* name) {
@@ -117,11 +117,34 @@ TEST(StepSettingsTest, ReachParametersByName) {
   EXPECT_EQ(update("cccp1.bias").weight_decay, 0.0f);
 }
 
+TEST(StepSettingsTest, AreThoseOfAdamToo) {
+  const std::shared_ptr<Model> model = RandomModel(Networks()[0]);
+  const size_t bias = model->FindParameter("conv1.bias").value();
+  const StepSettings adam =
+      MakeStepSettings(*model, Adam{.beta2 = 0.99, .clip_norm = 2, .groups = {{"*.bias", 2.0}}},
+                       0.5)
+          .value();
+  const auto rule = std::get<rule::Adam>(adam.rule);
+  EXPECT_EQ(std::tuple(rule.beta1, rule.beta2, rule.eps, rule.decoupled_decay),
+            std::tuple(0.9, 0.99, 1e-8, false));
+  EXPECT_EQ(adam.clip_norm, 2.0f);
+  EXPECT_EQ(adam.updates[bias].lr, 1e-3f);
+  EXPECT_EQ(adam.updates[bias].weight_decay, 0.0f);
+  const StepSettings adamw = MakeStepSettings(*model, AdamW{.lr = 0.5}).value();
+  EXPECT_TRUE(std::get<rule::Adam>(adamw.rule).decoupled_decay);
+  EXPECT_EQ(adamw.updates[bias].lr, 0.5f);
+  EXPECT_EQ(adamw.updates[bias].weight_decay, 0.01f);
+  EXPECT_EQ(MakeStepSettings(*model, AdamW{.beta1 = 1}).status().message(),
+            "adamw: betas must be in [0, 1), got 1.000000");
+  EXPECT_EQ(MakeStepSettings(*model, Adam{.lr = -1}).status().message(),
+            "adam: lr must be 0 or more, got -1.000000");
+}
+
 TEST(StepSettingsTest, PatternsHaveToFitWholeNames) {
   const std::shared_ptr<Model> model =
       Sequential().Add(op::Linear{.in_features = 2, .out_features = 2}).Build().value();
   const auto fits = [&](const char* pattern) {
-    return MakeStepSettings(*model, {.groups = {{pattern, 0.0}}}).ok();
+    return MakeStepSettings(*model, Sgd{.groups = {{pattern, 0.0}}}).ok();
   };
   for (const char* pattern : {"linear1.weight", "*", "**", "*weight", "linear*", "l*1*.w*t",
                               "?inear1.weight", "*e*e*t", "linear1.weight*"}) {

@@ -97,10 +97,29 @@ TEST_F(WrongTraining, Settings) {
   refused(StepSettings(), "one for each trainable parameter, got 0");
   refused(changed([](StepSettings& s) { s.updates.emplace_back(); }), "got ");
   refused(changed([](StepSettings& s) { s.updates[0].lr = kNan; }), "lr and weight_decay must be");
-  refused(changed([](StepSettings& s) { s.momentum = kNan; }), "momentum must be finite");
+  refused(changed([](StepSettings& s) { s.rule = rule::Sgd{kNan}; }), "momentum must be finite");
+  refused(changed([](StepSettings& s) { s.rule = rule::Adam{.beta1 = 1}; }),
+          "betas must be in [0, 1), got 1.0");
+  refused(changed([](StepSettings& s) { s.rule = rule::Adam{.beta2 = kNan}; }),
+          "betas must be in [0, 1), got nan");
+  refused(changed([](StepSettings& s) { s.rule = rule::Adam{.eps = -1}; }),
+          "eps must be 0 or more, got -1");
   refused(changed([](StepSettings& s) { s.clip_norm = -1; }), "clip_norm must be 0 or more");
   refused(changed([](StepSettings& s) { s.average_rate = 2; }), "average_rate must be in [0, 1]");
   ExpectError(trainer.EstimateStatistics(input, x, kNan), kArgument, "momentum must be in [0, 1]");
+}
+
+TEST_F(WrongTraining, ClassWeights) {
+  for (float weight : {0.0f, -1.0f, kNan, std::numeric_limits<float>::infinity()}) {
+    ExpectError(trainer.SetClassWeights({1.0f, weight}), kArgument,
+                "class_weights[1] must be above 0 and finite, got ");
+  }
+  ASSERT_TRUE(trainer.SetClassWeights({1.0f, 2.0f}).ok());
+  ExpectRefused(input, x, labels, kArgument,
+                "class_weights: the network tells " + std::to_string(problem.classes) +
+                    " classes apart, got 2 weights");
+  ASSERT_TRUE(trainer.SetClassWeights({}).ok());
+  EXPECT_TRUE(trainer.Step(input, x, labels, settings).ok());
 }
 
 TEST_F(WrongTraining, SettingsOfAnOptimiser) {
@@ -117,14 +136,17 @@ TEST_F(WrongTraining, SettingsOfAnOptimiser) {
 }
 
 TEST_F(WrongTraining, NumbersOfParameters) {
-  const size_t count = trainer.velocity().value().size();
+  const size_t count = problem.Trainable();
   for (size_t index : {count, std::numeric_limits<size_t>::max()}) {
     const std::string words = "no trainable parameter " + std::to_string(index);
     ExpectError(trainer.SetFrozen({index}), kArgument, words);
-    ExpectError(trainer.SetVelocity(index, {}), kArgument, words);
+    ExpectError(trainer.SetOptimizerState(0, 0, index, {}), kArgument, words);
     ExpectError(trainer.SetAverage(index, {}), kArgument, words);
   }
-  ExpectError(trainer.SetVelocity(0, {}), kShape, "values of velocity, got 0");
+  ExpectError(trainer.SetOptimizerState(0, 0, 0, {}), kShape, "values of velocity, got 0");
+  ExpectError(trainer.SetOptimizerState(1, 2, 0, {}), kShape, "expected 1 values of steps, got 0");
+  ExpectError(trainer.SetOptimizerState(0, 1, 0, {}), kArgument, "no array 1 of update rule 0");
+  ExpectError(trainer.SetOptimizerState(2, 0, 0, {}), kArgument, "no array 0 of update rule 2");
   ExpectError(trainer.SetAverage(0, {}), kShape, "values of average, got 0");
 }
 

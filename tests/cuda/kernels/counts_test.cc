@@ -110,11 +110,23 @@ std::vector<Case> Cases() {
       {"sgd", 5 * map, 1.1, 1.3,
        [](StepCall& call) {
          StepState state;
-         state.momentum = 0.9f;
+         PutRule(rule::Sgd{0.9f}, &state);
          state.updated = 1;
          const std::vector<float> values = Random(kMap.size(), 1);
          call.Run(step::SgdUpdate{0, 0, 1, 2},
                   {In(call, kMap), call.InOut(values), call.InOut(values)},
+                  {.state = call.Values<StepState>({state}),
+                   .updates = call.Values<ParameterUpdate>({{0.1f, 0.1f}})});
+       }},
+      {"adam", 7 * map, 1.1, 2.0,
+       [](StepCall& call) {
+         StepState state;
+         PutRule(rule::Adam(), &state);
+         state.updated = 1;
+         const std::vector<float> values = Random(kMap.size(), 1), positive(kMap.size(), 0.5f);
+         call.Run(step::AdamUpdate{0, 0, 1, 2, 3, 4},
+                  {In(call, kMap), call.InOut(values), call.InOut(positive), call.In({3.0f}),
+                   call.InOut(values)},
                   {.state = call.Values<StepState>({state}),
                    .updates = call.Values<ParameterUpdate>({{0.1f, 0.1f}})});
        }},

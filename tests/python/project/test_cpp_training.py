@@ -139,7 +139,12 @@ int main(int, char** arguments) {
   const auto model = ninc::CreateNin("nin-mnist").value();
   const auto settings = ninc::MakeStepSettings(*model, sgd, 0.9).value();
   for (const auto& [lr, decay] : settings.updates) std::printf(" %.17g %.17g", lr, decay);
-  std::puts("");
+  std::printf("\nadamw");
+  const ninc::AdamW adamw{.groups = {{"*.bias", 0.3, 0.0}}};
+  const auto steps = ninc::MakeStepSettings(*model, adamw, 0.7).value();
+  for (const auto& [lr, decay] : steps.updates) std::printf(" %.17g %.17g", lr, decay);
+  const auto rule = std::get<ninc::rule::Adam>(steps.rule);
+  std::printf(" %.17g %.17g %.17g\n", rule.beta1, rule.beta2, rule.eps);
 }
 """
 
@@ -208,3 +213,11 @@ def test_rates_are_the_same(told):
     lr, decay = ninc.SGD(0.3, weight_decay=0.001, groups=groups).vectors(names)
     want = np.stack([lr * np.float32(0.9), decay], axis=1).ravel()
     assert told[1]["rates"] == want.tolist() and len(np.unique(want)) == 5
+
+
+def test_adamw_is_the_same(told):
+    names = list(models.nin_mnist().parameters())
+    adamw = ninc.AdamW(groups=[("*.bias", dict(lr_mult=0.3, weight_decay=0.0))])
+    lr, decay = adamw.vectors(names)
+    want = np.stack([lr * np.float32(0.7), decay], axis=1).ravel()
+    assert told[1]["adamw"] == [*want.tolist(), *adamw.betas, adamw.eps]

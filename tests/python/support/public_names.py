@@ -5,6 +5,7 @@ import inspect
 import ninc
 from ninc import augment, averages, data, models, nn, preprocess, schedules
 from ninc import functional as F
+from ninc.training.optim import Optimizer
 
 MODULES = {
     "ninc": ninc, "functional": F, "nn": nn, "models": models, "schedules": schedules,
@@ -40,8 +41,9 @@ def _of_class(name, value):
     found = {} if name in MADE_BY_NINC or name == "Network" else {name: value}
     if name in CONSTRUCTOR_ALONE:
         return found
-    # A network is made of several classes for ninc's own sake, and is one for users.
-    parts = reversed(value.__mro__[:-1]) if value is ninc.Network else [value]
+    # Networks and optimisers are made of several classes for ninc's own sake, and are one for users.
+    several = value is ninc.Network or issubclass(value, Optimizer)
+    parts = reversed(value.__mro__[:-1]) if several else [value]
     members = {key: member for part in parts for key, member in vars(part).items()}
     for key, member in members.items():
         if isinstance(member, property) and member.fset is not None:

@@ -159,7 +159,7 @@ def test_groups_that_were_spoilt_are_told_at_the_step(change, words):
 @pytest.mark.parametrize(
     "name, value, words",
     [
-        ("optimizer", 0.1, "Trainer: optimizer must be a ninc.SGD, got 0.1"),
+        ("optimizer", 0.1, "Trainer: optimizer must be a ninc.SGD, Adam or AdamW, got 0.1"),
         ("optimizer", ninc.SGD(0.1, groups=[("x", {})]), "group 'x' matches none"),
         ("schedule", 0.1, "Trainer: schedule must be a function"),
         ("augment", "flip", "Trainer: augment must be a function .*, or None, got 'flip'"),

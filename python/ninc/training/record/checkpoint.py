@@ -1,8 +1,8 @@
 """Checkpoints: a network's model file with all that a run needs to go on as if never interrupted.
 
-The weights, velocities and averages are the file's arrays; where the run stands is a JSON entry of
-its metadata. Nothing in it depends on the clock or the number of threads, so that an interrupted
-run and one that never was write the same bytes.
+The weights, what the optimiser keeps and averages are the file's arrays; where the run stands is a
+JSON entry of its metadata. Nothing in it depends on the clock or the number of threads, so that an
+interrupted run and one that never was write the same bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from ... import _core
 from ..._base.arguments import whole
 from ...errors import ArgumentError, DivergedError, Error, FileError, OutOfMemoryError
 from ...formats.metadata import copy_stored
-from ...formats.model_file import AVERAGE, TRAINING, VELOCITY, forget_training
+from ...formats.model_file import AVERAGE, TRAINING, forget_training
+from ..optim import OPTIMIZERS
 
 # Format 1: epochs left out pictures that did not fill a batch. Format 2: they see every picture.
 _FORMAT = 2
@@ -39,7 +40,7 @@ class State:
     averaged: steps averaged. lr: the rate of the latest step.
     rows: the history without what depends on the clock. best: the best epoch and its value.
     stale: epochs since then. stopped: ended early. schedule: what a stateful one remembers.
-    optimizer: its settings now, which may have been changed since the run began.
+    optimizer: its kind and settings now, which may have been changed since the run began.
     """
 
     epoch: int = 0
@@ -76,10 +77,12 @@ class Checkpoint:
     version: str
 
     def restore(self, network: _core.Model, core: _core.Trainer) -> None:
-        """Puts weights, velocities, averages and what is known of the pictures in place."""
+        """Puts all arrays in place, and what is known of the pictures."""
         model, extras = self.model, dict(self.model.extras())
         network.set_parameters(model.parameters())
-        core.set_velocity(_with_prefix(extras, VELOCITY))
+        core.set_optimizer_state(
+            {array: _with_prefix(extras, f"{array}:") for array in _core.OPTIMIZER_ARRAYS}
+        )
         core.set_averages(_with_prefix(extras, AVERAGE))
         forget_training(model)
         copy_stored(model, network)
@@ -102,7 +105,11 @@ def save(
 
     Raises DivergedError, and writes nothing, where an array holds numbers that are not finite.
     """
-    arrays = {f"{VELOCITY}{name}": array for name, array in core.velocity().items()}
+    arrays = {
+        f"{kind}:{name}": array
+        for kind, named in core.optimizer_state().items()
+        for name, array in named.items()
+    }
     arrays |= {f"{AVERAGE}{name}": array for name, array in core.averages().items()}
     check_finite({**model.parameters(), **arrays}, state)
     entry = {
@@ -163,6 +170,7 @@ def _checked_state(entry: Mapping[str, Any]) -> State:
     _check(all(type(count) is int and count >= 0 for count in counts))
     _check(all(type(number) in (int, float) for number in numbers))
     _check(isinstance(state.schedule, dict) and len(state.rows) == state.epoch)
+    _check(state.optimizer is None or state.optimizer.get("optimizer", "SGD") in OPTIMIZERS)
     return state
 
 

@@ -18,7 +18,7 @@ Row = dict[str, float]  # column name -> number
 # Columns that differ between two runs of the same settings; no checkpoint holds them.
 WALL_CLOCK = ("seconds", "images_per_second", "waited")
 # All columns in their order; a checkpoint stores them in alphabetical order.
-_SETTINGS = ("lr", "momentum", "weight_decay")
+_SETTINGS = ("lr", "momentum", "beta1", "beta2", "weight_decay")
 _RESULTS = ("val_loss", "val_accuracy", "val_top5_accuracy")
 _COLUMNS = ("epoch", *_SETTINGS, "loss", "accuracy", *WALL_CLOCK, *_RESULTS)
 
@@ -35,8 +35,10 @@ class History:
     epoch: counted from 1.
     lr: of its last step, as it was used: the optimiser's times the schedule's factor, before the
         groups' multipliers.
-    momentum, weight_decay: at its end, before what groups say otherwise.
-    loss, accuracy: means over the epoch's augmented training batches, while the weights moved.
+    momentum, or Adam's beta1 and beta2, and weight_decay: at its end, before what groups say
+        otherwise.
+    loss, accuracy: means over the epoch's augmented training batches, while the weights moved;
+        the loss weighted where classes have weights.
     seconds, images_per_second: how long it took, and how fast.
     waited: the share of the seconds in which the trainer waited for a batch.
     val_loss, val_accuracy, and val_top5_accuracy for more than five classes: with validation, on

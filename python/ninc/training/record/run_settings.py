@@ -24,6 +24,8 @@ from ..settings import Settings
 from .checkpoint import Checkpoint, Pace
 
 _ANEW = "or begin anew in another folder"
+# What checkpoints mean that were written before there was a choice.
+_UNTOLD = {"optimizer": "SGD"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Options:
     preprocessing: str
     progress: bool
     frozen: list[str]
+    class_weights: list[float]  # none: all count alike
     callbacks: tuple[Callable[[Any], Any], ...] = ()
 
 
@@ -52,7 +55,7 @@ def words_of(
     options: Options,
 ) -> dict[str, str]:
     """Everything that shapes the run, in words."""
-    optimizer, stored = settings.optimizer, stored_preprocessing(network.core)
+    stored = stored_preprocessing(network.core)
     graph = hashlib.blake2b(network.core.graph_json().encode(), digest_size=4).hexdigest()
     return {
         # Classes come first: other classes also mean another last layer, which would tell less.
@@ -62,11 +65,7 @@ def words_of(
         "epochs": str(options.epochs),
         "batch size": str(options.batch_size),
         "precision": network.precision,
-        "rate": str(optimizer.lr),
-        "momentum": f"{optimizer.momentum}{' (Nesterov)' if optimizer.nesterov else ''}",
-        "weight decay": str(optimizer.weight_decay),
-        "parameter groups": str(optimizer.groups),
-        "clip_norm": str(optimizer.clip_norm),
+        **settings.optimizer.words(),
         "schedule": described(settings.schedule),
         "augmentation": described(settings.augment),
         "label smoothing": str(settings.label_smoothing),
@@ -76,6 +75,7 @@ def words_of(
         "patience": "none" if options.patience is None else str(options.patience),
         "preprocessing": options.preprocessing if stored is None else stored.kind,
         "frozen": ", ".join(options.frozen) or "none",
+        "class weights": ", ".join(map(str, options.class_weights)) or "none",
         "pictures": _pictures(train),
         "training data": _fingerprint(train),
         "validation data": _fingerprint(validation),
@@ -91,7 +91,8 @@ def check_same(
 ) -> None:
     """Raises ArgumentError unless a run of these settings may go on from this checkpoint."""
     for name in {**words, **found.settings}:
-        before, now = found.settings.get(name, "none"), words.get(name, "none")
+        before = found.settings.get(name, _UNTOLD.get(name, "none"))
+        now = words.get(name, "none")
         if before == now:
             continue
         if name == "epochs":

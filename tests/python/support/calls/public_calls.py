@@ -218,10 +218,24 @@ CALLS = {
     ),
     "Trainer.evaluate": _of_trainer("evaluate", False, data=dataset()),
     "SGD": lambda: Call(ninc.SGD, dict(lr=0.1), then=lambda sgd: (repr(sgd), sgd.vectors(["a"]))),
-    "SGD.vectors": lambda: Call(ninc.SGD(0.1).vectors, dict(names=["conv1.weight"])),
-    "SGD.replaced": lambda: Call(
-        ninc.SGD(0.1).replaced, more=["lr", "momentum", "groups", "speed"]
-    ),
+    **{
+        name: lambda kind=kind: Call(
+            kind, dict(lr=0.1), then=lambda made: (repr(made), made.vectors(["a"]))
+        )
+        for name, kind in (("Adam", ninc.Adam), ("AdamW", ninc.AdamW))
+    },
+    **{
+        f"{kind.__name__}.vectors": lambda kind=kind: Call(
+            kind(0.1).vectors, dict(names=["conv1.weight"])
+        )
+        for kind in (ninc.SGD, ninc.Adam, ninc.AdamW)
+    },
+    **{
+        f"{kind.__name__}.replaced": lambda kind=kind: Call(
+            kind(0.1).replaced, more=["lr", "momentum", "betas", "groups", "speed"]
+        )
+        for kind in (ninc.SGD, ninc.Adam, ninc.AdamW)
+    },
     "History": lambda: Call(ninc.History, then=lambda history: (repr(history), len(history))),
     "History.append": lambda: Call(_history().append, dict(row={"epoch": 2, "loss": 0.25})),
     "History.save": lambda: Call(_history().save, dict(path="history.jsonl")),

@@ -41,7 +41,7 @@ def test_a_checkpoint_is_a_network_with_the_trainers_arrays(tmp_path):
     assert (found.state.epoch, found.state.steps, found.state.averaged) == (1, 6, 6)
     assert found.target == ninc.target() and found.version == ninc.__version__
     extras = found.model.extras()
-    for name, velocity in trainer.stepper.core.velocity().items():
+    for name, velocity in trainer.stepper.core.optimizer_state()["velocity"].items():
         np.testing.assert_array_equal(extras[f"velocity:{name}"], velocity)
         np.testing.assert_array_equal(extras[f"average:{name}"], trainer.network.state_dict()[name])
     network = ninc.load(tmp_path / "last.safetensors")

@@ -1,75 +1,90 @@
-"""SGD's settings; the arithmetic runs in the core, inside the training step.
+"""What all optimisers share: settings that are checked whenever one is set, and groups by name.
 
-As PyTorch defines it, for each parameter w with gradient g:
-
-    g' = g + weight_decay * w
-    v  = momentum * v + g'
-    w  = w - lr * (g' + momentum * v)   with nesterov,   w - lr * v   without
-
-Before that, where clip_norm is given and the Euclidean norm n of all gradients together is larger,
-each g is scaled by clip_norm / n.
+An optimiser tells the core its rule, which `ninc/optimizer.h` there defines, and the rate and the
+decay of each parameter. Before a rule is applied, where clip_norm is given and the Euclidean norm n
+of all gradients together is larger, each gradient is scaled by clip_norm / n.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from .._base.arguments import flag, listed, not_negative, shown
-from .._base.array_types import Floats
-from ..errors import ArgumentError
+from ..._base.arguments import listed, not_negative, shown
+from ..._base.array_types import Floats
+from ...errors import ArgumentError
+
+if TYPE_CHECKING:  # the command line loads this room before the core
+    from ... import _core
 
 _GROUP_KEYS = frozenset({"lr_mult", "weight_decay"})
 
 Groups = Sequence[tuple[str, Mapping[str, float]]]
+Check = Callable[[str, str, Any], Any]  # (where, name, value) -> the value as it is kept
+_Self = TypeVar("_Self", bound="Optimizer")
 
 
-@dataclasses.dataclass(repr=False, eq=False)
-class SGD:
-    """Stochastic gradient descent with momentum, as PyTorch defines it.
+class Optimizer:
+    """What `SGD`, `Adam` and `AdamW` have in common; a dataclass for each says its settings.
 
-        g = gradient + weight_decay * w
-        v = momentum * v + g
-        w = w - lr * v,   with nesterov   w - lr * (g + momentum * v)
-
-    lr: the learning rate, which the trainer's schedule multiplies
-    clip_norm: the largest norm of all gradients together; None for no limit.
-    groups: ``[(pattern, settings), ...]`` for parameters whose names match a shell-style pattern;
-        settings hold ``lr_mult`` (multiplies the rate) and ``weight_decay`` (replaces it). Of
-        several groups that match, a later one overrides an earlier one, setting by setting.
-
-        SGD(0.1, momentum=0.9, weight_decay=1e-4, groups=[("*.bias", dict(weight_decay=0))])
-
-    Every setting is an attribute and may be set between two steps; each step uses what is set then.
-    Raises ArgumentError for a value that makes no sense, and for a name that is no setting.
+    CHECKS: of each setting, by name; SETTINGS: their names.
     """
 
-    SETTINGS: ClassVar[frozenset[str]]  # their names
+    CHECKS: ClassVar[dict[str, Check]]
+    SETTINGS: ClassVar[frozenset[str]]
 
     lr: float
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
-    groups: Groups = ()
-    clip_norm: float | None = None
+    weight_decay: float
+    groups: Groups
+    clip_norm: float | None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _CHECKS:  # a misspelt name would do nothing
+        kind = type(self).__name__
+        if name not in self.CHECKS:  # a misspelt name would do nothing
             raise ArgumentError(
-                f"SGD: {name!r} is no setting and would change nothing; what can be set is "
-                f"{', '.join(_CHECKS)}"
+                f"{kind}: {name!r} is no setting and would change nothing; what can be set is "
+                f"{', '.join(self.CHECKS)}"
             )
-        checked = _CHECKS[name]("SGD", name, value)
-        settings = {**vars(self), name: checked}
-        if settings.get("nesterov") and settings["momentum"] == 0:
-            raise ArgumentError(
-                "SGD: nesterov needs a momentum above 0; set nesterov to False first to go without"
-            )
+        checked = self.CHECKS[name](kind, name, value)
+        self._check_together({**vars(self), name: checked})
         object.__setattr__(self, name, checked)
+
+    def _check_together(self, settings: dict[str, Any]) -> None:
+        """Raises ArgumentError for settings, or those of them that are known yet, at odds."""
+
+    # ---- What each optimiser says of itself ------------------------------------------------------
+
+    def rule(self) -> _core.SgdRule | _core.AdamRule:
+        """What the core is told beside rates and decays."""
+        raise NotImplementedError
+
+    def own_words(self) -> dict[str, str]:
+        """The settings that not all optimisers have, in words, as a run's folder keeps them."""
+        raise NotImplementedError
+
+    def own_row(self) -> dict[str, float]:
+        """The same as columns of a history."""
+        raise NotImplementedError
+
+    # ---- What follows ----------------------------------------------------------------------------
+
+    def words(self) -> dict[str, str]:
+        """All settings in words: a run may be resumed with the same ones alone."""
+        return {
+            "optimizer": type(self).__name__,
+            "rate": str(self.lr),
+            **self.own_words(),
+            "weight decay": str(self.weight_decay),
+            "parameter groups": str(self.groups),
+            "clip_norm": str(self.clip_norm),
+        }
+
+    def row(self) -> dict[str, float]:
+        """The columns of a history that tell of these settings, but for the rate."""
+        return {**self.own_row(), "weight_decay": self.weight_decay}
 
     def rates_key(self) -> Any:
         """A key that is equal for settings with equal `vectors`, and cheap enough for every step.
@@ -89,16 +104,17 @@ class SGD:
         Raises ArgumentError where a pattern matches no name, since nobody would notice that a
         misspelt one changes nothing.
         """
-        names = listed("SGD.vectors", "names", names, "a list of parameters' names")
+        kind = type(self).__name__
+        names = listed(f"{kind}.vectors", "names", names, "a list of parameters' names")
         if not all(isinstance(name, str) for name in names):
-            raise ArgumentError(f"SGD.vectors: names must be texts, got {shown(names)}")
+            raise ArgumentError(f"{kind}.vectors: names must be texts, got {shown(names)}")
         lr = np.full(len(names), self.lr, np.float32)
         weight_decay = np.full(len(names), self.weight_decay, np.float32)
-        for pattern, settings in _checked_groups("SGD", "groups", self.groups):
+        for pattern, settings in _checked_groups(kind, "groups", self.groups):
             chosen = [i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, pattern)]
             if not chosen:
                 raise ArgumentError(
-                    f"SGD: group {pattern!r} matches none of the network's parameters "
+                    f"{kind}: group {pattern!r} matches none of the network's parameters "
                     f"({', '.join(names[:4])}, ...)"
                 )
             if "lr_mult" in settings:
@@ -111,21 +127,16 @@ class SGD:
         """All arguments by name, as they are now."""
         return dict(vars(self))
 
-    def replaced(self, **settings: Any) -> SGD:
+    def replaced(self: _Self, **settings: Any) -> _Self:
         """The same settings with some changed, by name."""
+        kind = type(self)
         for name in settings:
             if name not in self.SETTINGS:
                 raise ArgumentError(
-                    f"SGD.replaced: {name!r} is no setting; there are {', '.join(_CHECKS)}"
+                    f"{kind.__name__}.replaced: {name!r} is no setting; there are "
+                    f"{', '.join(self.CHECKS)}"
                 )
-        return SGD(**{**self.settings(), **settings})
-
-    def __repr__(self) -> str:
-        return (
-            f"SGD(lr={self.lr:g}, momentum={self.momentum:g}, nesterov={self.nesterov}, "
-            f"weight_decay={self.weight_decay:g}, groups={self.groups}, "
-            f"clip_norm={self.clip_norm})"
-        )
+        return kind(**{**self.settings(), **settings})
 
 
 class Rates:
@@ -140,8 +151,8 @@ class Rates:
         # a trainer's optimizer comes here beside the one that trains.
         self._known: tuple[Any, tuple[Floats, Floats] | None] = None, None
 
-    def of(self, optimizer: SGD) -> tuple[Floats, Floats]:
-        """(lr, weight_decay) as `SGD.vectors` gives them now; the arrays are not to be changed."""
+    def of(self, optimizer: Optimizer) -> tuple[Floats, Floats]:
+        """(lr, weight_decay) as its `vectors` gives them now; the arrays are not to be changed."""
         key = optimizer.rates_key()
         known, vectors = self._known
         if vectors is None or key is None or key != known:
@@ -182,13 +193,6 @@ def _checked_groups(where: str, name: str, groups: Groups) -> list[tuple[str, di
     return checked
 
 
-_CHECKS: dict[str, Callable[[str, str, Any], Any]] = {
-    "lr": not_negative,
-    "momentum": not_negative,
-    "nesterov": flag,
-    "weight_decay": not_negative,
-    "groups": _checked_groups,
-    "clip_norm": _norm_or_none,
-}
-
-SGD.SETTINGS = frozenset(_CHECKS)
+def checks_of(**own: Check) -> dict[str, Check]:
+    """The checks of an optimiser's own settings, and of those that all have, by name."""
+    return {**own, "groups": _checked_groups, "clip_norm": _norm_or_none}
