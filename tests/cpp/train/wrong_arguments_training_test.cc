@@ -187,10 +187,10 @@ TEST_F(WrongTraining, DataOfBatchesAndEvaluations) {
 }
 
 TEST_F(WrongTraining, AGroupThatMatchesNothing) {
-  ExpectError(MakeStepSettings(*problem.model, {.groups = {{"*.bais", 0.0}}}), kArgument,
+  ExpectError(MakeStepSettings(*problem.model, Sgd{.groups = {{"*.bais", 0.0}}}), kArgument,
               "groups: '*.bais' matches none of the network's ");
   // What is no number is refused by the step, by the parameter's name.
-  const StepSettings settings = MakeStepSettings(*problem.model, {}, kNan).value();
+  const StepSettings settings = MakeStepSettings(*problem.model, Sgd(), kNan).value();
   ExpectError(trainer.Step(input, x, labels, settings), kArgument, "lr and weight_decay must be");
 }
 

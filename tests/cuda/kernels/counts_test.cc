@@ -118,7 +118,7 @@ std::vector<Case> Cases() {
                   {.state = call.Values<StepState>({state}),
                    .updates = call.Values<ParameterUpdate>({{0.1f, 0.1f}})});
        }},
-      {"adam", 7 * map, 1.1, 2.0,
+      {"adam", 7 * map, 1.1, 2.8,
        [](StepCall& call) {
          StepState state;
          PutRule(rule::Adam(), &state);

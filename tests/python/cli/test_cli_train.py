@@ -97,13 +97,13 @@ def test_options_change_the_recipe():
     options = fit_options(
         parsed("--checkpoint", "run", "--resume", "--checkpoint-every", "50", "--patience", "3",
                "--monitor", "val_loss", "--preprocessing", "gcn_zca", "--batch-size", "9",
-               "--freeze", "*conv1", "--freeze", "cccp1"),
+               "--freeze", "*conv1", "--freeze", "cccp1", "--class-weights", "balanced"),
         100,
     )  # fmt: skip
     assert options == {
         "epochs": 10, "batch_size": 9, "checkpoint_dir": "run", "resume": True,
         "checkpoint_every": 50, "patience": 3, "monitor": "val_loss", "preprocessing": "gcn_zca",
-        "freeze": ["*conv1", "cccp1"],
+        "freeze": ["*conv1", "cccp1"], "class_weights": "balanced",
     }  # fmt: skip
 
 
