@@ -52,7 +52,7 @@ class Recipe:
         schedule: Schedule | None = None,
         label_smoothing: float | None = None,
         average: EMA | SWA | None = None,
-        optimizer: type[Optimizer] = SGD,
+        optimizer: Callable[..., Optimizer] = SGD,
         **settings: float,
     ) -> Trainer:
         """A trainer that follows this recipe except in what is given.

@@ -41,7 +41,7 @@ def _of_class(name, value):
     found = {} if name in MADE_BY_NINC or name == "Network" else {name: value}
     if name in CONSTRUCTOR_ALONE:
         return found
-    # Networks and optimisers are made of several classes for ninc's own sake, and are one for users.
+    # Networks and optimisers are of several classes for ninc's own sake, and are one for users.
     several = value is ninc.Network or issubclass(value, Optimizer)
     parts = reversed(value.__mro__[:-1]) if several else [value]
     members = {key: member for part in parts for key, member in vars(part).items()}
