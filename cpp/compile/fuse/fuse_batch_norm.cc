@@ -97,7 +97,8 @@ class NormFusion {
         }
       }
       if (!weights || !data) continue;
-      // Before a batch norm a bias changes nothing, so depthwise layers have none there.
+      // The walk of a depthwise layer gives no bias's gradient: before a batch norm, which takes a
+      // bias away again, hardly any has one.
       if (problem.IsDepthwise() && DbiasOf(*weights) != kNoValue) continue;
       reader.source = site;
       reader.weights_step = *weights;

@@ -41,9 +41,10 @@ struct Arrays {
 
 class DepthwiseWalk {
  public:
-  DepthwiseWalk(Target target, const Conv2dProblem& problem)
-      : data_(target, problem, Pass::kBackwardData),
-        weights_(Conv2dPass(target, problem, Pass::kBackwardWeights)) {
+  // The two passes of one layer.
+  DepthwiseWalk(const Conv2dPass& data, const Conv2dPass& weights)
+      : data_(data), weights_(weights) {
+    const Conv2dProblem& problem = data.problem;
     const Shape &x = problem.input, y = problem.output();
     const int64_t row = std::max<int64_t>(1, (x.w + y.w) * x.c);
     // Whole strides, so that a band of dx begins where all its lattices do.
@@ -55,15 +56,14 @@ class DepthwiseWalk {
     chunks_ = std::min(units_, most_chunks);
   }
 
-  const Conv2dPass& data() const { return data_; }
   std::string Name() const { return BlockName(std::min(band_, problem().input.h), "row"); }
   WorkspaceSize Workspace() const;
   void Run(const Arrays& arrays, const ninc::Workspace& workspace) const;
 
  private:
-  // Rows [begin, end) of picture n.
+  // Rows of a picture.
   struct Band {
-    int64_t n;
+    int64_t n;    // which picture
     Span x;       // of x and dx
     Span dy;      // of dy, whose products with x go into dw with this band
     Span around;  // of dy: what dx reads as well
@@ -214,7 +214,9 @@ void DepthwiseWalk::RunData(const float* packed, const Band& band, const Depthwi
 Compiled Compile(const step::DepthwiseBackward& step, const CompileContext& context) {
   const Conv2dProblem& p = step.problem;
   if (!p.IsDepthwise() || p.output().size() == 0) return std::optional<Kernel>();
-  const DepthwiseWalk walk(context.target, p);
+  const Conv2dPass data(context.target, p, Pass::kBackwardData);
+  const Conv2dPass weights(context.target, p, Pass::kBackwardWeights);
+  const DepthwiseWalk walk(data, weights);
   Kernel kernel(walk.Workspace(), [step, walk](const Run& run) {
     walk.Run({.dy = run.In(step.dy),
               .packed = run.In(step.packed),
@@ -224,8 +226,8 @@ Compiled Compile(const step::DepthwiseBackward& step, const CompileContext& cont
               .dx = run.Out(step.dx)},
              run.scratch());
   });
-  AddConvolution(kernel, 0, Conv2dPass(context.target, p, Pass::kBackwardWeights), walk.Name());
-  AddConvolution(kernel, 0, walk.data(), walk.Name());
+  AddConvolution(kernel, 0, weights, walk.Name());
+  AddConvolution(kernel, 0, data, walk.Name());
   return kernel;
 }
 

@@ -43,6 +43,7 @@ constexpr int64_t kFewestChunks = 16;
 // Between two batch norms a walk is worth it with fewer pixels, since it does their work as well:
 // the chunks are shorter there, of this many pixels at least.
 constexpr int64_t kNormChunkPixels = 192;
+static_assert(16 * kMaxTileRows <= kNormChunkPixels, "each chunk has a block of pixels");
 // A chunk's sums stay in L2 beside its blocks.
 constexpr int64_t kMostSumBytes = 256 << 10;
 

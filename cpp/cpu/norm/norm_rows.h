@@ -1,5 +1,6 @@
 // The steps of batch normalisation over a block of rows, on the calling thread. Their schedules
-// (batch_norm.cc, norm_conv2d.cc, pointwise_backward.cc) call them while a block is in cache.
+// (batch_norm.cc, norm_conv2d.cc, pointwise_backward.cc, depthwise_backward.cc) call them while a
+// block is in cache.
 //
 // Mean and squared deviations are taken of a block that is in cache and joined by the formula of
 // Chan, Golub and LeVeque (1979); the textbook's E[x²] - E[x]² reads once as well, and loses all

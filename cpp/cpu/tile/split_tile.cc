@@ -138,7 +138,6 @@ void SplitEpilogue(const TileArgs& args, const float* sums, int64_t sums_row, in
                             ? _mm512_setzero_ps()
                             : _mm512_maskz_loadu_ps(exist, args.bias + args.column + j);
     for (int64_t i = 0; i < count; ++i) {
-      if (args.out[i] == nullptr) continue;
       float* out = args.out[i] + args.column + j;
       const __m512 sum = _mm512_load_ps(sums + i * sums_row + j);
       if (args.mask_base != nullptr) {

@@ -11,7 +11,7 @@ from ..errors import ArgumentError, Error
 if TYPE_CHECKING:
     from ..network import Network
     from .record.history import History, Row
-    from .trainer import Trainer
+    from .settings import Settings
 
 
 class EpochEnd:
@@ -25,16 +25,11 @@ class EpochEnd:
     network: the one that is trained, with the weights that training goes on with, averages or not.
     """
 
-    def __init__(self, trainer: Trainer, history: History) -> None:
-        self.trainer, self.history = trainer, history
+    def __init__(self, trainer: Settings, network: Network, history: History) -> None:
+        self.trainer, self.network, self.history = trainer, network, history
         self.row: Row = history.rows[-1]
         self.epoch = int(self.row["epoch"])
         self.stopped = False
-
-    @property
-    def network(self) -> Network:
-        """The network that is trained."""
-        return self.trainer.network
 
     def stop(self) -> None:
         """Ends the run with this epoch, as its last epoch would; the other callbacks are called."""

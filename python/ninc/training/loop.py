@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -22,9 +21,6 @@ from .record import checkpoint
 from .record.history import WALL_CLOCK
 from .record.run_settings import described
 from .run import Run
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
 
 
 def train_and_end(run: Run) -> None:
@@ -217,6 +213,6 @@ def _call_back(run: Run) -> None:
     if not run.options.callbacks:
         return
     kept = "" if run.folder is None else f"; {run.folder.last} holds the run up to there"
-    told = EpochEnd(cast("Trainer", run.settings), run.history)
+    told = EpochEnd(run.settings, run.network, run.history)
     if call_all(run.options.callbacks, told, kept):
         run.state.stopped = run.stopped_by_callback = True

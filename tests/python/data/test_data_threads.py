@@ -11,8 +11,7 @@ from PIL import Image
 from ninc.data import BatchStream, stream
 from ninc.data.pictures import DecodedSource, PictureFiles
 from ninc.preprocess import Framing
-from ninc.training import optim
-from ninc.training.optim import SGD, Rates
+from ninc.training.optim import SGD, Rates, optimizer
 
 
 class Numbers(DecodedSource):
@@ -213,5 +212,5 @@ def test_rates_asked_for_while_others_are_computed():
     def quickly(rates):
         return rates.of(quick)[0][0]
 
-    for pair in at_each_line(optim, lambda: Rates(["a"]), slow_twice, quickly):
+    for pair in at_each_line(optimizer, lambda: Rates(["a"]), slow_twice, quickly):
         assert pair == ([np.float32(0.1)] * 2, np.float32(0.5))

@@ -183,7 +183,9 @@ void DepthwiseRun(const Conv2dPass& conv, const float* src, const float* packed,
   // Rows of the first lattice, which has the most. The other lattices' rows lie between them and
   // come in the same task, while their part of the destination is in the caches.
   const int64_t rows = first.dst.n * first.h.count;
-  const int64_t terms = first.w.count * first.columns * first.taps() * lattices;
+  // Of all lattices about the kernel's taps, once for each pixel of the first.
+  const int64_t window = conv.problem.kernel_h * conv.problem.kernel_w;
+  const int64_t terms = first.w.count * first.columns * window;
   const int64_t task_rows = std::max<int64_t>(1, kTaskTerms / std::max<int64_t>(1, terms));
   ParallelFor(workspace.threads(), CeilDiv(rows, task_rows), [&](int64_t task, int thread) {
     std::byte* const memory = workspace.thread<std::byte>(thread);

@@ -36,7 +36,8 @@ struct ProductRows {
   int64_t taps, depth;
   std::byte* halves;                   // SplitScratchBytes, where the product is split
   const float* const* next = nullptr;  // [pixels] of the block after it, fetched meanwhile; or null
-  SplitGroups groups = {};             // of SplitsPictures
+  // The block as groups of outputs of a split picture, without rows; or none.
+  SplitGroups groups = {};
 };
 
 // out[m](j) = epilogue(sum over t, d of rows(t, m)(d) * packed(t, d, j)) for the columns j of
@@ -55,7 +56,8 @@ struct BlockScratch {
   float* zeros;        // [depth]
   float* patches;      // [taps][BlockRows][depth], where MergesTaps
   std::byte* halves;   // for ProductRows
-  bool whole;          // SplitsPictures
+  // The block is taken of a split picture, which `halves` holds: rows, zeros, patches are null.
+  bool whole;
 };
 
 // Pixels [first, first + pixels) of a group.

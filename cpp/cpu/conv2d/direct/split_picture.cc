@@ -10,7 +10,7 @@
 namespace ninc::cpu {
 namespace {
 
-// What a block reads and writes, half of the L2 that processors with matrix units have.
+// What a block reads and writes, half of an L2 of 2 MiB, which processors with matrix units have.
 constexpr int64_t kBlockBytes = 1 << 20;
 // Blocks that keep a few threads busy, of so many pixels at least: each splits the rows above and
 // below it once more.
@@ -77,9 +77,9 @@ size_t SplitPicture::ScratchBytes() const { return BytesOf<Scratch>(*this); }
 int64_t SplitPicture::MostRows() const {
   const int64_t width = std::max<int64_t>(1, lattice_.w.count);
   const int64_t height = std::max<int64_t>(1, lattice_.h.count);
-  const int64_t pixels = SplitPicturePixels(lattice_);
+  const int64_t pixels = std::min(SplitPicturePixels(lattice_), lattice_.rows());
   // A block that begins within a row ends in one more; each picture brings its border.
-  const int64_t pictures = CeilDiv(pixels, width * height) + 1;
+  const int64_t pictures = std::min(CeilDiv(pixels, width * height) + 1, lattice_.dst.n);
   return CeilDiv(pixels, width) + 1 + pictures * reach_h_;
 }
 

@@ -41,7 +41,7 @@ class SplitPicture {
   size_t ScratchBytes() const;  // of a block
   // Pixels [first, first + count), at most SplitPicturePixels().
   SplitGroups Prepare(const float* src, int64_t first, int64_t count, std::byte* memory) const;
-  // Groups of outputs that the batch has, and pixels that are split, for the cost.
+  // For the cost: groups of outputs that the batch has, and pixels that are split.
   int64_t GroupsInBatch() const;
   int64_t PixelsInBatch() const;
 
@@ -60,8 +60,8 @@ class SplitPicture {
   int64_t width_;              // pixels of a split row
 };
 
+struct Epilogue;  // conv2d_block.h
 // out[m](j) = epilogue(sum ...) for the columns of panels [panel0, panel1), see MultiplyBlock.
-struct Epilogue;
 void MultiplySplitPicture(const SplitGroups& groups, const Panels& panels, int64_t panel0,
                           int64_t panel1, const float* packed, const Epilogue& epilogue,
                           float* const* out);

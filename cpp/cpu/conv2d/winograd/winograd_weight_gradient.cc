@@ -15,7 +15,8 @@
 // threads and batch 128 of NIN-CIFAR on Zen 3). There a task mostly owns all frequencies and up to
 // 192 columns, and a chunk of the tiles: a number of chunks that follows from the shape alone,
 // whose sums are added in order at the end. More threads than that cut the columns, few tiles are
-// one chunk. So the bits do not depend on the threads either way.
+// one chunk. Other layers go the same way where all their sums are as few. So the bits do not
+// depend on the threads either way.
 #include <algorithm>
 #include <limits>
 
