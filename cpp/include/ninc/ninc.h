@@ -125,9 +125,11 @@ NINC_API ninc_status ninc_model_class_name(const ninc_model* model, int64_t inde
  * equals the one of the lower index. The model must have its preprocessing stored, as a trained one
  * has: pictures of any size are cut, padded or squashed to the network's, grey becomes RGB or RGB
  * grey, and values are normalised as in training. Where the file has a temperature T, probabilities
- * are softmax(scores / T), as `predict` has them in Python; ninc_model_run gives scores as they
- * are. pixels: count×height×width×channels bytes, RGB (channels 3) or grey (1) top: from 1 to the
- * number of classes classes, probabilities: count×top, picture after picture */
+ * are softmax(scores / T), as `predict` has them in Python; ninc_model_run gives the scores
+ * themselves.
+ *   pixels: count×height×width×channels bytes, RGB (channels 3) or grey (1)
+ *   top: from 1 to the number of classes
+ *   classes, probabilities: count×top, picture after picture */
 NINC_API ninc_status ninc_model_classify(ninc_model* model, const uint8_t* pixels, int64_t count,
                                          int64_t height, int64_t width, int64_t channels,
                                          int64_t top, int64_t* classes, float* probabilities);

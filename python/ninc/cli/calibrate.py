@@ -31,6 +31,8 @@ def check_used(args: argparse.Namespace) -> None:
         args.parser.error("--calibrate and -o FILE go together")
     if not args.calibrate:
         return
+    if args.report is not None:
+        args.parser.error("--calibrate writes a model and no report: leave out --report")
     if args.tta is not None:
         args.parser.error("--calibrate fits the answers of one look: leave out --tta")
     if args.split in ("train", "test"):

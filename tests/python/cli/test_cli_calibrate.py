@@ -107,6 +107,7 @@ def test_options_that_do_not_go_together(capsys):
     assert "--calibrate and -o FILE go together" in usage(capsys, *base, "--calibrate")
     assert "--calibrate and -o FILE go together" in usage(capsys, *base, "-o", "x.safetensors")
     assert "leave out --tta" in usage(capsys, *base, "--calibrate", "-o", "x", "--tta", "flip")
+    assert "leave out --report" in usage(capsys, *base, "--calibrate", "-o", "x", "--report", "y")
 
 
 def test_few_pictures_are_remarked_on(here, capsys):

@@ -88,14 +88,8 @@ void MultiplySplit(Target target, const ProductRows& source, const Panels& panel
                       .first = first == 0});
         if (!last) continue;
         const int64_t m = group * kSplitRows;
-        SplitEpilogue({.out = out + m,
-                       .column = panels.Column(panel),
-                       .columns = panels.Columns(panel),
-                       .bias = epilogue.bias,
-                       .activation = epilogue.activation,
-                       .mask_base = epilogue.x,
-                       .out_base = epilogue.dx},
-                      to, width, std::min(2 * kSplitRows, source.pixels - m));
+        SplitEpilogue(SplitOutput(epilogue, panels, panel, out + m), to, width,
+                      std::min(2 * kSplitRows, source.pixels - m));
       }
     }
   }

@@ -11,6 +11,18 @@ namespace ninc::cpu {
 // Bytes of ProductRows::halves; none where products are not split.
 size_t SplitScratchBytes(Target target, int64_t taps, int64_t depth, const Panels& panels);
 
+// How a panel's sums go to out, for SplitEpilogue.
+inline TileArgs SplitOutput(const Epilogue& epilogue, const Panels& panels, int64_t panel,
+                            float* const* out) {
+  return {.out = out,
+          .column = panels.Column(panel),
+          .columns = panels.Columns(panel),
+          .bias = epilogue.bias,
+          .activation = epilogue.activation,
+          .mask_base = epilogue.x,
+          .out_base = epilogue.dx};
+}
+
 // MultiplyBlock where panels.shape().split.
 void MultiplySplit(Target target, const ProductRows& source, const Panels& panels, int64_t panel0,
                    int64_t panel1, const float* packed, const Epilogue& epilogue,

@@ -5,13 +5,14 @@
 
 #include "cpu/conv2d/common/conv2d_rows.h"
 #include "cpu/conv2d/direct/conv2d_block.h"
+#include "cpu/conv2d/direct/conv2d_split.h"
 #include "cpu/schedule/blocks.h"
 
 namespace ninc::cpu {
 namespace {
 
 // What a block reads and writes, half of an L2 of 2 MiB, which processors with matrix units have.
-constexpr int64_t kBlockBytes = 1 << 20;
+constexpr int64_t kBlockFloats = (1 << 20) / sizeof(float);
 // Blocks that keep a few threads busy, of so many pixels at least: each splits the rows above and
 // below it once more.
 constexpr int64_t kFewestBlocks = 16, kFewestPixels = 128;
@@ -21,11 +22,19 @@ int64_t First(const TapAxis& axis) {
 }
 int64_t Reach(const TapAxis& axis) { return std::abs((axis.taps - 1) * axis.offset_step); }
 
+// Whether at least half of the outputs in groups of 16 are pixels of the map: of a small one most
+// lie beside it.
+bool FillsGroups(const TapLattice& lattice) {
+  const int64_t width = lattice.w.count, height = lattice.h.count;
+  const int64_t outputs = RoundUp(height * (width + Reach(lattice.w)), kSplitRows);
+  return 2 * height * width >= outputs;
+}
+
 }  // namespace
 
 bool SplitsPictures(const TapLattice& lattice, const TileShape& shape) {
   return shape.split && lattice.taps() > 1 && lattice.h.src_step == 1 && lattice.w.src_step == 1 &&
-         lattice.depth == lattice.src.c && !MergesTaps(lattice);
+         lattice.depth == lattice.src.c && !MergesTaps(lattice) && FillsGroups(lattice);
 }
 
 int64_t SplitPicturePixels(const TapLattice& lattice) {
@@ -33,13 +42,15 @@ int64_t SplitPicturePixels(const TapLattice& lattice) {
   const int64_t height = std::max<int64_t>(1, lattice.h.count);
   const int64_t read = (width + Reach(lattice.w)) * RoundUp(lattice.src.c, kSplitTerms);
   const int64_t written = width * lattice.columns;
-  const int64_t floats = kBlockBytes / int64_t{sizeof(float)} - Reach(lattice.h) * read;
+  const int64_t border = Reach(lattice.h) * read;  // floats, of a picture or a part of one
   const int64_t fewest = CeilDiv(kFewestPixels, width);
-  const int64_t in_l2 = std::max<int64_t>(0, floats) / (read + written);
+  const int64_t in_l2 = std::max<int64_t>(0, kBlockFloats - border) / (read + written);
   const int64_t busy = CeilDiv(lattice.dst.n * height, kFewestBlocks);
   const int64_t rows = std::max(fewest, std::min(in_l2, busy));
   // Whole pictures, or parts of about the same height.
-  return rows >= height ? rows / height * height * width : EvenBlock(height, rows) * width;
+  if (rows < height) return EvenBlock(height, rows) * width;
+  const int64_t pictures = kBlockFloats / (border + height * (read + written));
+  return std::clamp<int64_t>(pictures, 1, rows / height) * height * width;
 }
 
 SplitPicture::SplitPicture(const TapLattice& lattice)
@@ -185,13 +196,7 @@ void MultiplySplitPicture(const SplitGroups& groups, const Panels& panels, int64
         const int64_t first = i;
         for (; i < outputs && pixels[i] >= 0; ++i) rows[i - first] = out[pixels[i]];
         if (i > first) {
-          SplitEpilogue({.out = rows,
-                         .column = panels.Column(panel),
-                         .columns = panels.Columns(panel),
-                         .bias = epilogue.bias,
-                         .activation = epilogue.activation,
-                         .mask_base = epilogue.x,
-                         .out_base = epilogue.dx},
+          SplitEpilogue(SplitOutput(epilogue, panels, panel, rows),
                         groups.sums + first * panels.Width(panel), panels.Width(panel), i - first);
         }
         while (i < outputs && pixels[i] < 0) ++i;

@@ -17,7 +17,7 @@
 namespace ninc::cpu {
 
 // Whether products of the lattice are split products of whole pictures: the source moves with the
-// destination, and a tap has enough terms.
+// destination, a tap has enough terms, and maps are not so small that most outputs lie beside them.
 bool SplitsPictures(const TapLattice& lattice, const TileShape& shape);
 // Pixels of a block: some rows, so that what they read and write stays in L2. By the shape alone.
 int64_t SplitPicturePixels(const TapLattice& lattice);
