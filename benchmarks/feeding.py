@@ -108,7 +108,7 @@ def main():
     kept.images.look_at_all()
     decoded = ninc.data.load(options.data, in_memory=False, cache=0, **sizes)
     preprocessing = Preprocessing.fit(whole.images)
-    augment = options.augment or recipes.augmentation(options.model)
+    augment = options.augment or recipes.recipe("fast", options.model).augment(1)
     taken = augmenting(whole, preprocessing, augment, options.batch)
     print(f"augmenting {taken * 1e6:.1f} us a picture on one thread: {augment}")
     network = ninc.models.create(options.model, batch_norm=True, num_classes=len(whole.classes))

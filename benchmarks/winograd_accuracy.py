@@ -76,7 +76,7 @@ def run(mode: str, seed: int, train, test, options: argparse.Namespace, show) ->
     """One training from its seed to its test: accuracy, loss, and the loss of every step."""
     network = made(mode, seed, options)
     network.preprocessing = preprocessing = Preprocessing.fit(train.images)
-    augment = recipes.augmentation("nin-cifar10")
+    augment = recipes.recipe(_RECIPE).augment(options.epochs)
     trainer = recipes.recipe(_RECIPE).trainer(network, augment, options.lr, seed)
     steps = steps_per_epoch(train, options.batch)
     losses = []

@@ -15,6 +15,8 @@ What the networks have in common:
     seed: of the initial weights.
 
 The published N(0, 0.05) trains slowly at first: scores start near zero and stay there a while.
+
+`fast_cifar10` is of today: NIN's last layer and global average pooling on 3×3 convolutions.
 """
 
 from __future__ import annotations
@@ -25,10 +27,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import nn
-from ._base.arguments import flag, one_of, shown
+from ._base.arguments import flag, integer, listed, one_of, shown
 from .errors import ArgumentError
 
-__all__ = ["create", "nin_cifar10", "nin_cifar100", "nin_imagenet", "nin_mnist", "nin_svhn"]
+__all__ = [
+    "create",
+    "fast_cifar10",
+    "nin_cifar10",
+    "nin_cifar100",
+    "nin_imagenet",
+    "nin_mnist",
+    "nin_svhn",
+]
 
 
 def nin_cifar10(
@@ -101,10 +111,65 @@ def nin_imagenet(
     return _assemble(blocks, between, batch_norm, in_channels, seed)
 
 
+def fast_cifar10(
+    num_classes: int = 10,
+    widths: Sequence[int] = (64, 192, 192),
+    in_channels: int = 3,
+    seed: int = 0,
+) -> nn.Sequential:
+    """For 32×32 pictures, and to be trained in minutes: 1,160,642 parameters.
+
+    A 2×2 convolution, whose filters recipe "fast" takes from the training pictures; three blocks of
+    two 3×3 convolutions with batch norm, the first two with a max pool; and, as in NIN, a 1×1
+    convolution to one map a class, of 7×7, and global average pooling. 95.6 million multiplications
+    a picture. After the network of Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (arXiv
+    2404.00498), which ends in a max pool over its 3×3 maps and so has no maps to explain it by.
+
+    widths: output channels of each block.
+    """
+    in_channels = integer("fast_cifar10", "in_channels", in_channels)
+    first = nn.Conv2d(in_channels, 2 * 4 * in_channels, 2)
+    layers: list[nn.Layer] = [first, nn.ReLU()]
+    channels = first.out_channels
+    widths = listed("fast_cifar10", "widths", widths, "a sequence of integers")
+    for index, width in enumerate(widths):
+        layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=False))
+        if index < 2:
+            layers.append(nn.MaxPool2d(2))
+        layers += [_fast_norm(width), nn.ReLU()]
+        layers.append(nn.Conv2d(width, width, 3, padding=1, bias=False))
+        layers += [_fast_norm(width), nn.ReLU()]
+        channels = width
+    layers += [nn.Conv2d(channels, num_classes, 1), nn.GlobalAvgPool2d()]
+    return _passing_on(nn.Sequential(*layers, seed=seed))
+
+
+def _fast_norm(channels: int) -> nn.BatchNorm2d:
+    """Running statistics follow quickly, since a short run has few steps."""
+    return nn.BatchNorm2d(channels, momentum=0.4)
+
+
+def _passing_on(network: nn.Sequential) -> nn.Sequential:
+    """Lets each 3×3 convolution begin with filters that pass its first channels on as they are.
+
+    What the layers before have found then reaches the last one from the first step on.
+    """
+    weights = network.state_dict()
+    for name, kernel in weights.items():
+        if kernel.ndim == 4 and kernel.shape[2:] == (3, 3):
+            count = min(kernel.shape[:2])
+            passing = kernel.copy()
+            passing[:count] = 0.0
+            passing[range(count), range(count), 1, 1] = 1.0
+            weights[name] = passing
+    network.load_state_dict(weights)
+    return network
+
+
 # Names as typed on the command line.
 _MODELS: dict[str, Callable[..., nn.Sequential]] = {
     make.__name__.replace("_", "-"): make
-    for make in (nin_cifar10, nin_cifar100, nin_svhn, nin_mnist, nin_imagenet)
+    for make in (nin_cifar10, nin_cifar100, nin_svhn, nin_mnist, nin_imagenet, fast_cifar10)
 }
 
 

@@ -1,4 +1,7 @@
-"""Reads `ninc train --augment`: steps with commas between them, a step's numbers behind colons."""
+"""Reads `ninc train --augment`: steps with commas between them, a step's numbers behind colons.
+
+Behind an @ stands in how many of the first epochs a step is taken: "padcrop:2@10,flip".
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,9 @@ def forms() -> str:
 
 
 def _step(part: str, text: str) -> Augmentation:
+    part, until, epochs = part.partition("@")
+    if until:
+        return _until(_step(part, text), epochs, text)
     name, *values = part.split(":")
     known = _steps().get(name)
     if known is None:
@@ -50,6 +56,17 @@ def _step(part: str, text: str) -> Augmentation:
         raise argparse.ArgumentTypeError(
             f"a step is written {known.form}, got {part!r}: {error}"
         ) from None
+
+
+def _until(step: Augmentation, epochs: str, text: str) -> Augmentation:
+    from ..training.augment import Until
+
+    if not epochs.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"behind @ stands in how many of the first epochs a step is taken; got {epochs!r} in "
+            f"{text!r}"
+        )
+    return Until(int(epochs), step)
 
 
 def _steps() -> dict[str, _Step]:

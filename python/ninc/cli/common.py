@@ -28,6 +28,7 @@ INPUTS = {
     "nin-svhn": (32, 3),
     "nin-mnist": (28, 1),
     "nin-imagenet": (224, 3),
+    "fast-cifar10": (32, 3),
 }
 
 # This share of each class is held out of data without a test set.

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         check_writable(path)
     use_threads(args)
 
-    recipe = recipes.recipe("fast")
+    recipe = recipes.recipe("fast", "nin-mnist")
     network = ninc.models.create("nin-mnist", batch_norm=True, seed=_SEED)
     print(
         f"NIN with {network.num_parameters:,} parameters: training on {len(train):,} handwritten "
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         file=sys.stderr if args.json else sys.stdout,
     )
     start = time.monotonic()
-    trainer = recipe.trainer(network, recipes.augmentation("nin-mnist"), _RATE, _SEED)
+    trainer = recipe.trainer(network, recipe.augment(_EPOCHS), _RATE, _SEED)
     history = trainer.fit(train, test, epochs=_EPOCHS, batch_size=_BATCH)
     seconds = time.monotonic() - start
 

@@ -51,8 +51,8 @@ class Start:
             return ninc.models.create(
                 args.model,
                 num_classes=len(train.classes),
-                batch_norm=recipes.recipe(args.recipe).batch_norm,
                 seed=args.seed,
+                **recipes.recipe(args.recipe, args.model).network,
             ).to(args.device)
         # Recipes need a published network's name; this is the one that takes such pictures.
         args.model = recipes.like(*train.input_shape)
@@ -64,6 +64,18 @@ class Start:
                 f"from {args.init}"
             )
         return network.to(args.device)
+
+    def prepare(self, network: Network, train: Dataset, preprocessing: str) -> list[str]:
+        """Sets what the recipe takes from the pictures; returns what it holds still then.
+
+        A network of a model file has its weights.
+        """
+        from ..training import recipes
+
+        prepare = recipes.recipe(self.args.recipe, self.args.model).prepare
+        if prepare is None or self._kept is not None:
+            return []
+        return prepare(network, train, preprocessing)
 
     def describe(self, network: Network) -> str:
         """Words for what the run starts from; raises ArgumentError where --freeze does not fit it.

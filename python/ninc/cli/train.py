@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     if args.validation is not None:
         train, seen = train.split(args.validation, args.seed)
     options = fit_options(args, len(train), train.is_pictures)
+    options["freeze"] += start.prepare(network, train, options["preprocessing"])
     _announce_run(trainer, len(train), options["epochs"], options["batch_size"])
     recorder = None
     if folder is not None:

@@ -160,7 +160,7 @@ def _add_training(group: Any) -> None:
         type=augmentation,
         metavar="STEPS",
         help="change pictures at random by these steps, such as padcrop:4,alternatingflip,cutout:8 "
-        f"({forms()})",
+        f"({forms()}; a step that ends in @EPOCHS is taken in so many first epochs)",
     )
     augmenting.add_argument(
         "--no-augment", action="store_true", help="take the pictures as they are, uncropped"
@@ -221,7 +221,7 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
     """The recipe's trainer, changed where the command line says otherwise."""
     from ..training import recipes
 
-    recipe = recipes.recipe(args.recipe)
+    recipe = recipes.recipe(args.recipe, args.model)
     schedule = recipe.schedule if args.schedule is None else _SCHEDULES[args.schedule]()
     if args.warmup:
         schedule = schedules.Warmup(args.warmup, then=schedule)
@@ -229,7 +229,7 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
     changed = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if args.momentum == 0:
         changed["nesterov"] = False  # Nesterov's step needs a momentum
-    usual = None if args.no_augment else recipes.augmentation(args.model)
+    usual = None if args.no_augment else recipe.augment(args.epochs or recipe.epochs)
     return recipe.trainer(
         network,
         usual if args.augment is None else args.augment,
@@ -261,10 +261,10 @@ def fit_options(args: argparse.Namespace, images: int, pictures: bool = True) ->
     """The arguments of `Trainer.fit` for so many images; `pictures`: whether they are uint8."""
     from ..training import recipes
 
-    recipe = recipes.recipe(args.recipe)
+    recipe = recipes.recipe(args.recipe, args.model)
     preprocessing = args.preprocessing
     if preprocessing is None:
-        preprocessing = recipes.preprocessing(args.recipe, args.model) if pictures else "normalize"
+        preprocessing = recipe.preprocessing if pictures else "normalize"
     every = "10m" if args.checkpoint is not None else None
     return dict(
         epochs=args.epochs or recipe.epochs,
@@ -275,6 +275,6 @@ def fit_options(args: argparse.Namespace, images: int, pictures: bool = True) ->
         patience=args.patience,
         monitor=args.monitor or MONITOR,
         preprocessing=preprocessing,
-        freeze=args.freeze,
+        freeze=list(args.freeze),
         class_weights=args.class_weights,
     )

@@ -15,12 +15,13 @@ in batches of another size, too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .._base.arguments import share, shown, whole
 from .._base.array_types import Floats, FloatsLike
-from ..data.draws import picture_draws
+from ..data.draws import BatchGenerator, picture_draws
 from ..errors import ArgumentError
 from .augmenting.checks import checked
 from .augmenting.colour import ColorJitter
@@ -36,6 +37,7 @@ __all__ = [
     "PadCrop",
     "RandomResizedCrop",
     "Rotation",
+    "Until",
 ]
 
 Augmentation = Callable[[Floats, np.random.Generator], Floats]
@@ -137,6 +139,39 @@ class Cutout:
         return f"Cutout({self.size})"
 
 
+class Until:
+    """Makes the changes of `augment` in a run's first epochs, and none in those after them.
+
+    epochs: how many they are.
+
+    The pictures that a network is asked about are neither cut nor covered. Where the last epochs
+    show it such pictures, its layers' statistics are theirs (the difference between training and
+    test pictures is that of Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+    """
+
+    def __init__(self, epochs: int, augment: Augmentation) -> None:
+        self.epochs = whole("Until", "epochs", epochs, 0)
+        if not callable(augment):
+            raise ArgumentError(
+                f"Until: augment must be a function (batch, rng) -> batch, got {shown(augment)}"
+            )
+        self.augment = augment
+        self.on_pixels: bool = getattr(augment, "on_pixels", False)
+
+    def __call__(self, batch: Any, rng: np.random.Generator) -> Any:
+        batch = checked("Until", batch, rng)
+        over = isinstance(rng, BatchGenerator) and rng.pictures.epoch >= self.epochs
+        return batch if over else self.augment(batch, rng)
+
+    def single_steps(self) -> list[Augmentation]:
+        """As of `Compose`: each step of `augment` for so many epochs."""
+        split = getattr(self.augment, "single_steps", None)
+        return [self] if split is None else [Until(self.epochs, step) for step in split()]
+
+    def __repr__(self) -> str:
+        return f"Until({self.epochs}, {self.augment!r})"
+
+
 class Compose:
     """Applies augmentations one after another, all drawing from the same generator.
 
@@ -161,7 +196,7 @@ class Compose:
         """All steps in their order, those of a Compose within this one, too."""
         if type(self).__call__ is not Compose.__call__:
             return [self]  # nobody knows what else it does
-        nested = ((s.single_steps() if isinstance(s, Compose) else [s]) for s in self.steps)
+        nested = (getattr(s, "single_steps", lambda s=s: [s])() for s in self.steps)
         return [step for steps in nested for step in steps]
 
     def __repr__(self) -> str:

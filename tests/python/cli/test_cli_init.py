@@ -155,7 +155,7 @@ def test_a_run_from_a_file_is_resumed(tmp_path, model, capsys):
     ],
 )
 def test_augmentation_follows_the_pictures(shape, augment):
-    assert repr(recipes.augmentation(recipes.like(*shape))) == repr(augment)
+    assert repr(recipes.recipe("fast", recipes.like(*shape)).augment(1)) == repr(augment)
 
 
 def test_recipes_take_networks_without_biases():

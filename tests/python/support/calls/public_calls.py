@@ -185,6 +185,7 @@ CALLS = {
     "models.nin_svhn": _model(models.nin_svhn),
     "models.nin_mnist": _model(models.nin_mnist, 1),
     "models.nin_imagenet": _model(models.nin_imagenet),
+    "models.fast_cifar10": _model(models.fast_cifar10),
     "models.create": lambda: Call(models.create, {"name": "nin-mnist"}, more=["seed", "colour"]),
     "load": _load(ninc.load, path="net.safetensors"),
     "load_caffe": _load(ninc.load_caffe, path="net.caffemodel"),
@@ -276,6 +277,8 @@ CALLS = {
     "ColorJitter": lambda: Call(
         augment.ColorJitter, dict(hue=0.1), then=lambda made: made(pictures(), rng())
     ),
+    "Until": _augmentation(augment.Until, 2, augment.Flip()),
+    "Until.__call__": lambda: _batches(augment.Until(2, augment.Flip())),
     "AlternatingFlip.__call__": lambda: _batches(augment.AlternatingFlip()),
     "Cutout.__call__": lambda: _batches(augment.Cutout()),
     "RandomResizedCrop.__call__": lambda: _batches(augment.RandomResizedCrop()),
