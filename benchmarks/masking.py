@@ -11,8 +11,8 @@ random pixels    anywhere, each by itself. So many holes leave no edge whole, wh
                  may harm more than a larger thing that is hidden: this says as much about the
                  network as about its maps.
 random block     a rectangle, as near to a square as fits, somewhere
-moved            the strongest places' own form, moved by a random way; what leaves the picture comes
-                 in on the other side. It differs from the first in nothing but where it lies.
+moved            the strongest places' own form, moved by a random way; what leaves the picture
+                 comes in on the other side. It differs from the first only in where it lies.
 
 Masked pixels take the mean colour of the pictures, that of all that were loaded. For each way a row
 tells how many predictions change, the accuracy, and the mean probability of the class predicted

@@ -118,14 +118,7 @@ def explain(
     preprocessing and, with "cam", for one without class maps, FileError for an unreadable picture,
     ShapeError for one too small for the network.
     """
-    if not isinstance(method, str) or method not in METHODS:
-        raise ArgumentError(f"explain: method must be {' or '.join(METHODS)}, got {shown(method)}")
-    if not isinstance(network, Network):
-        raise ArgumentError(f"explain: a network is needed first, got {type(network).__name__}")
-    if layer is not None and method != "grad-cam":
-        raise ArgumentError(
-            f"explain: layer goes with method 'grad-cam', got {shown(layer)} with {method!r}"
-        )
+    _check(network, method, layer)
     framing = needed_preprocessing(network.core, "explain").framing
     given: Any = picture
     if is_array(given):
@@ -162,6 +155,18 @@ def explain(
         predicted=names[likeliest],
         predicted_probability=float(probabilities[likeliest]),
     )
+
+
+def _check(network: Network, method: str, layer: str | None) -> None:
+    """Raises ArgumentError for arguments of `explain` that cannot be."""
+    if not isinstance(method, str) or method not in METHODS:
+        raise ArgumentError(f"explain: method must be {' or '.join(METHODS)}, got {shown(method)}")
+    if not isinstance(network, Network):
+        raise ArgumentError(f"explain: a network is needed first, got {type(network).__name__}")
+    if layer is not None and method != "grad-cam":
+        raise ArgumentError(
+            f"explain: layer goes with method 'grad-cam', got {shown(layer)} with {method!r}"
+        )
 
 
 def _places(
