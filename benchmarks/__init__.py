@@ -1,8 +1,9 @@
 """Measurements: `nin` (each layer against the machine's limit), `compare` (against peers),
 `versions` (two builds in turn), `regret` (whether the algorithms chosen are the best), `feeding`
 (whether a trainer waits for its pictures), `first_picture` (how long a program in C takes to its
-first answer), `serving` (a web service beside ONNX Runtime's) and `winograd_accuracy` (whether
-trainings with Winograd's convolution are as right as those without).
+first answer), `serving` (a web service beside ONNX Runtime's), `winograd_accuracy` (whether
+trainings with Winograd's convolution are as right as those without) and `masking` (whether class
+maps show what answers come from).
 
 Speed claims of this project are ratios against a peer in one run; docs/results.md names the
 commands.

@@ -3,8 +3,8 @@
 Networks: `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`, `ninc.load_onnx`,
 `ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.Adam`, `ninc.AdamW`,
 `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
-Pictures: `Network.predict`, `ninc.explain`, `ninc.preprocess`. Operations on arrays:
-`ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
+Pictures: `Network.predict`, `ninc.explain`, `ninc.contact_sheet`, `ninc.preprocess`. Operations on
+arrays: `ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 
 Everything is imported when first used, so that `import ninc` costs next to nothing.
 """
@@ -49,7 +49,11 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
         Remark as Remark,
         ShapeError as ShapeError,
     )
-    from .explanation import Explanation as Explanation, explain as explain
+    from .explanation import (
+        Explanation as Explanation,
+        contact_sheet as contact_sheet,
+        explain as explain,
+    )
     from .formats.caffe.reader import load_caffe as load_caffe
     from .formats.load import load as load
     from .formats.onnx_files.reader import load_onnx as load_onnx
@@ -76,7 +80,7 @@ _HOMES = {
     "data": "Dataset",
     "errors": "ArgumentError DTypeError DeviceError DivergedError Error FileError ModelError "
     "OutOfMemoryError Remark ShapeError",
-    "explanation": "Explanation explain",
+    "explanation": "Explanation contact_sheet explain",
     "formats.caffe.reader": "load_caffe",
     "formats.load": "load",
     "formats.onnx_files.reader": "load_onnx",

@@ -25,7 +25,7 @@ from .receptive_field import Axis
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 # The scale is at least this.
-_WORTH_SHOWING = 0.1
+WORTH_SHOWING = 0.1
 
 
 def warmth(maps: np.ndarray, label: int) -> tuple[np.ndarray, float]:
@@ -39,7 +39,7 @@ def warmth(maps: np.ndarray, label: int) -> tuple[np.ndarray, float]:
     # The mean of the others is (sum - own) / (classes - 1).
     leads = maps if alike else (maps * classes - maps.sum(axis=0)) / (classes - 1)
     evidence = np.maximum(leads, 0.0)
-    scale = max(float(evidence.max()), _WORTH_SHOWING)
+    scale = max(float(evidence.max()), WORTH_SHOWING)
     own = evidence[label]
     return (own - own.min()) / scale, scale
 

@@ -141,6 +141,19 @@ def test_a_cut_picture_has_heat_in_its_middle_only():
     assert np.abs(centroid(shown.heat) - (17.5, 68.5)).max() < 1.0
 
 
+def test_an_array_of_the_networks_size_is_seen_whole():
+    # `resize` would bring its shorter side to 32 and cut 4 pixels off each side; it is not applied.
+    network = per_pixel([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], (24, 24), resize=32)
+    picture = square((24, 24), 1, 2, 5)
+    shown = explain(network, picture, 0)
+    assert shown.seen == (0.0, 0.0, 24.0, 24.0)
+    assert centroid(shown.heat).tolist() == [3, 4]
+    # A file of this size is brought to 32 and cut, as `predict` does it.
+    shown = explain(network, Image.fromarray(picture), 0)
+    assert shown.seen == (3.0, 3.0, 21.0, 21.0)
+    assert not shown.heat[:3].any() and not shown.heat[:, :3].any()
+
+
 @pytest.mark.parametrize("fit", ["pad", "squash"])
 @pytest.mark.parametrize("size", [(40, 90), (90, 40), (33, 64)])
 def test_a_padded_or_squashed_picture_has_heat_where_it_is_bright(fit, size):
@@ -217,9 +230,9 @@ def test_an_unknown_class_is_told(network, label):
         explain(network, square((8, 8), 2, 2, 4, 1), label)
 
 
-@pytest.mark.parametrize("method", ["grad-cam", None, 3, ["cam"], np.zeros(2)])
+@pytest.mark.parametrize("method", ["gradcam", None, 3, ["cam"], np.zeros(2)])
 def test_an_unknown_method_is_told(network, method):
-    with pytest.raises(ArgumentError, match="method must be cam"):
+    with pytest.raises(ArgumentError, match="method must be cam or grad-cam"):
         explain(network, square((8, 8), 2, 2, 4, 1), method=method)
 
 
@@ -245,5 +258,5 @@ def test_networks_that_cannot_be_explained_are_told():
         explain(bare, square((8, 8), 2, 2, 4, 1))
     without_maps = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
     without_maps.preprocessing = ninc.preprocess.Preprocessing((4, 4), 1, (0.0,), (1.0,))
-    with pytest.raises(ArgumentError, match="linear1 is Linear fed by x"):
+    with pytest.raises(ArgumentError, match="linear1 is Linear fed by x.*method 'grad-cam'"):
         explain(without_maps, square((4, 4), 1, 1, 2, 1))

@@ -343,6 +343,10 @@ CALLS = {
     "preprocess.picture_name": calling(preprocess.picture_name, picture="cat.jpg"),
     "preprocess.picture_size": _load(preprocess.picture_size, picture="6x6.png"),
     "explain": lambda: _explain(),
+    "contact_sheet": lambda: Call(
+        ninc.contact_sheet,
+        dict(explanations=[_explanation()], truths=["0"], columns=1, title="One"),
+    ),
     "Explanation": lambda: Call(
         ninc.Explanation,
         {f.name: getattr(_explanation(), f.name) for f in dataclasses.fields(ninc.Explanation)},
@@ -384,4 +388,5 @@ def _load_state_dict():
 
 def _explain():
     made = network()
-    return Call(ninc.explain, dict(network=made, picture=pictures(1)[0]), network=made)
+    chosen = dict(label=1, method="grad-cam", layer="conv1")
+    return Call(ninc.explain, dict(network=made, picture=pictures(1)[0], **chosen), network=made)
