@@ -24,7 +24,6 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,11 @@ from ninc.inference.evaluation import evaluate
 from ninc.preprocess import Preprocessing
 from ninc.training import recipes
 
+from . import stored_rows
+
 ENGINES = ("ninc", "torch")
+# What a stored row has at least.
+_FIELDS = ("engine", "model", "seed", "accuracy", "flip_accuracy", "seconds")
 
 
 class Job:
@@ -176,9 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ninc is {best['torch'] / best['ninc']:.2f} times as fast")
         return 0
     test = ninc.data.load(options.data, split="test", limit=options.limit)
-    rows: list[dict] = []
-    if options.json is not None and os.path.exists(options.json):
-        rows = [json.loads(line) for line in Path(options.json).read_text().splitlines()]
+    rows = [] if options.json is None else stored_rows(options.json, _FIELDS)
     for seed in options.seeds:
         key = {
             "engine": options.engine,

@@ -22,10 +22,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
 import sys
-from pathlib import Path
 
 import ninc
 from ninc._base.files import append_line
@@ -34,6 +32,8 @@ from ninc.cli.numbers import positive
 from ninc.data.batches import batch_bounds, steps_per_epoch, training_batches
 from ninc.preprocess import Preprocessing
 from ninc.training import recipes
+
+from . import stored_rows
 
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 # What a training is called here, and the precision that makes it so.
@@ -106,25 +106,8 @@ def run(mode: str, seed: int, train, test, options: argparse.Namespace, show) ->
 
 
 def stored(path: str) -> list[dict]:
-    """The rows of a file of JSON lines; none where there is no file. A torn last line is cut off.
-
-    ValueError where another line is no row.
-    """
-    if not os.path.exists(path):
-        return []
-    content = Path(path).read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
-    rows = []
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            row = json.loads(line)
-            row["settings"], row["seed"], row["mode"], row["accuracy"], row["losses"][0]
-        except (ValueError, TypeError, KeyError, IndexError):
-            raise ValueError(f"{path}: line {number} is no result of this benchmark") from None
-        rows.append(row)
-    return rows
+    """The rows of a file of results, as `stored_rows` reads them."""
+    return stored_rows(path, ("settings", "seed", "mode", "accuracy", "losses"))
 
 
 def check_same(path: str, rows: list[dict], settings: dict) -> None:

@@ -14,7 +14,9 @@ What the networks have in common:
     in_channels: 3 for RGB, 1 for grey.
     seed: of the initial weights.
 
-The published N(0, 0.05) trains slowly at first: scores start near zero and stay there a while.
+The published N(0, 0.05) trains slowly at first: scores start near zero and stay there a while. A
+large step may put all of them to zero for good, since a ReLU follows them; `SGD(clip_norm=0.5)`
+keeps steps small.
 
 `fast_cifar10` is of today: NIN's last layer and global average pooling on 3×3 convolutions.
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..network import Network
 
 # These options say what the model file of --init says itself.
-_STORED = ("preprocessing", "resize", "size", "fit", "ground")
+_STORED = ("pool2", "preprocessing", "resize", "size", "fit", "ground")
 
 
 class Start:
@@ -32,6 +32,8 @@ class Start:
         self.args = args
         self._kept: Network | None = None
         if args.init is None:
+            if args.pool2 is not None and args.model in ("nin-imagenet", "fast-cifar10"):
+                args.parser.error(f"--pool2: {args.model} has max pools alone")
             self.pictures = _asked(args)
             return
         for option in _STORED:
@@ -48,11 +50,13 @@ class Start:
 
         args, network = self.args, self._kept
         if network is None:
+            chosen = {} if args.pool2 is None else {"pool2": args.pool2}
             return ninc.models.create(
                 args.model,
                 num_classes=len(train.classes),
                 seed=args.seed,
                 **recipes.recipe(args.recipe, args.model).network,
+                **chosen,
             ).to(args.device)
         # Recipes need a published network's name; this is the one that takes such pictures.
         args.model = recipes.like(*train.input_shape)

@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on from this model file or checkpoint: its architecture, weights and picture "
         "size; for other classes with a new last layer",
     )
+    parser.add_argument(
+        "--pool2",
+        choices=("avg", "max"),
+        help="the network's second pool: max as in the authors' cuda-convnet, avg as in their "
+        "Caffe model (default avg for nin-cifar10, else max; all of nin-imagenet's are max)",
+    )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     parser.add_argument("--plot", metavar="FILE", help="write loss and accuracy as a PNG picture")
     parser.add_argument("--history", metavar="FILE", help="write them as JSON, a line an epoch")
@@ -96,7 +102,8 @@ def _add_training(group: Any) -> None:
         "--batch-size",
         type=numbers.positive,
         metavar="N",
-        help="pictures a step (default 128; of fast, less for less than 2,048 pictures)",
+        help="pictures a step (default 128; of fast, less for less than 2,048 pictures; of "
+        "original with nin-imagenet 64)",
     )
     group.add_argument(
         "--optimizer",

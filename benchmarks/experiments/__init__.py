@@ -1,0 +1,1 @@
+"""What `benchmarks.paper` is made of: experiments, networks, trainings and tables."""
