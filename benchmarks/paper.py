@@ -132,13 +132,13 @@ def _train(options: argparse.Namespace) -> list[str]:
     settings = plan.settings(train, test, pictures_called(options.data))
     rows = stored_rows(options.json, _FIELDS)
     done = {(r["variant"], r["seed"]) for r in rows if r["settings"] == settings}
-    wanted = [
-        (n, s) for s in dict.fromkeys(options.seeds) for n in variants_of(options.experiments)
-    ]
+    names, seeds = variants_of(options.experiments), dict.fromkeys(options.seeds)
+    wanted = [(name, seed) for seed in seeds for name in names]
     left = [run for run in wanted if run not in done]
     _say(
-        f"{len(wanted)} trainings of {options.epochs} epochs of {len(train):,} pictures, recipe "
-        f"{options.recipe}: {len(wanted) - len(left)} of them stand in {options.json}"
+        f"{table.count(len(wanted), 'training')} of {table.count(options.epochs, 'epoch')} of "
+        f"{len(train):,} pictures, recipe {options.recipe}: {len(wanted) - len(left)} of them in "
+        f"{options.json}"
     )
     if not left:
         return []

@@ -42,11 +42,11 @@ def _heading(settings: dict) -> list[str]:
     clipped = settings.get("clip norm")
     limit = "" if clipped is None else f", gradients limited to a norm of {clipped:g}"
     return [
-        f"### Recipe `{settings['recipe']}`, {_count(epochs, 'epoch')} of {pictures:,} pictures",
+        f"### Recipe `{settings['recipe']}`, {count(epochs, 'epoch')} of {pictures:,} pictures",
         "",
         f"Paper: CIFAR-10, lossless, 260 epochs or so of 50,000 pictures. Measured: "
         f"{settings['pictures']}, the network {network}, the recipe's schedule scaled to "
-        f"{_count(epochs, 'epoch')}, rate {settings['rate']:g}{limit}, batch {settings['batch']}; "
+        f"{count(epochs, 'epoch')}, rate {settings['rate']:g}{limit}, batch {settings['batch']}; "
         f"tested once, at the end, on {settings['test pictures']:,} pictures.",
     ]
 
@@ -138,5 +138,6 @@ def _mean(runs: list[Row]) -> float:
     return statistics.mean(run["error"] for run in runs)
 
 
-def _count(number: int, word: str) -> str:
+def count(number: int, word: str) -> str:
+    """In words such as 1 epoch or 1,000 epochs."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
