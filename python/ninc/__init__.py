@@ -1,8 +1,8 @@
 """ninc: Network in Network, trained and run fast without a framework.
 
 Networks: `ninc.pretrained`, `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`,
-`ninc.load_onnx`, `ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.Adam`, `ninc.AdamW`,
-`ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
+`ninc.load_onnx`, `ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.Adam`,
+`ninc.AdamW`, `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
 Pictures: `Network.predict`, `ninc.explain`, `ninc.contact_sheet`, `ninc.preprocess`. Operations on
 arrays: `ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 

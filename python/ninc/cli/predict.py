@@ -1,7 +1,8 @@
 """Say what is in pictures
 
-Without MODEL the network answers that comes with ninc, which knows the classes of CIFAR-10. A folder
-stands for all pictures in it and in the folders below it; - is a picture from standard input. Results come as they are ready. A picture that cannot be read is named on stderr and does not
+Without MODEL the network answers that comes with ninc, which knows the classes of CIFAR-10. A
+folder stands for all pictures in it and in the folders below it; - is a picture from standard
+input. Results come as they are ready. A picture that cannot be read is named on stderr and does not
 end the others; the exit status is then 1, or 0 with --on-corrupt skip.
 
 examples:
