@@ -3,8 +3,9 @@
 (whether a trainer waits for its pictures), `first_picture` (how long a program in C takes to its
 first answer), `serving` (a web service beside ONNX Runtime's), `winograd_accuracy` (whether
 trainings with Winograd's convolution are as right as those without), `masking` (whether class maps
-show what answers come from), `paper` (the experiments of "Network In Network") and `fast` (what
-accuracy recipe "fast" gives, and how soon).
+show what answers come from), `paper` (the experiments of "Network In Network"), `fast` (what
+accuracy recipe "fast" gives, and how soon) and `finetune` (what a trained network is worth where
+there are few pictures).
 
 Speed claims of this project are ratios against a peer in one run; docs/results.md names the
 commands.

@@ -53,6 +53,12 @@ wheel() {
 wheel "$work/plain" OFF
 wheel "$work/one" AUTO
 wheel "$work/another/and longer" AUTO
+for name in cifar10.safetensors cifar10.json; do
+  "$python" -c 'import sys, zipfile
+sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read("ninc/packaged/" + sys.argv[2]))' \
+    "$work"/plain/ninc-"$version"-*.whl "$name" | cmp - "python/ninc/packaged/$name" \
+    || fail "the packaged network is not in the wheel"
+done
 cmp "$work"/one/ninc-"$version"-*.whl "$work/another/and longer"/ninc-"$version"-*.whl \
   || fail "two builds of one source differ"
 echo "two builds are the same: $(sha256sum "$work"/one/ninc-*.whl | cut -c1-16)..."

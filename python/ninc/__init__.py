@@ -1,8 +1,8 @@
 """ninc: Network in Network, trained and run fast without a framework.
 
-Networks: `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`, `ninc.load_onnx`,
-`ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.Adam`, `ninc.AdamW`,
-`ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
+Networks: `ninc.pretrained`, `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`,
+`ninc.load_onnx`, `ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.Adam`,
+`ninc.AdamW`, `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
 Pictures: `Network.predict`, `ninc.explain`, `ninc.contact_sheet`, `ninc.preprocess`. Operations on
 arrays: `ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
 
@@ -62,6 +62,10 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
     from .inference.evaluation import Evaluation as Evaluation
     from .inference.plan import Plan as Plan
     from .network import Network as Network
+    from .packaged import (
+        get_pretrained_path as get_pretrained_path,
+        pretrained as pretrained,
+    )
     from .training import augment as augment, averages as averages, schedules as schedules
     from .training.optim import SGD as SGD, Adam as Adam, AdamW as AdamW
     from .training.record.history import History as History
@@ -89,6 +93,7 @@ _HOMES = {
     "inference.evaluation": "Evaluation",
     "inference.plan": "Plan",
     "network": "Network",
+    "packaged": "get_pretrained_path pretrained",
     "training.optim": "Adam AdamW SGD",
     "training.record.history": "History",
     "training.trainer": "Trainer",

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         nargs="?",
         default="nin-cifar10",
-        help="model file, or a name (default nin-cifar10)",
+        help="model file, or a name such as cifar10 (default nin-cifar10)",
     )
     parser.add_argument(
         "--batch", type=positive, default=64, metavar="N", help="images a run (default 64)"

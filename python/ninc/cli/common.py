@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._base.arguments import few
 from .._base.files import user_path
 from ..errors import ArgumentError, FileError, ModelError
 from .numbers import not_negative, positive, share
@@ -42,6 +43,8 @@ _PARTS = {
     "all": "in all",
 }
 _SHARES = {"train": "not held out", "test": "held out", "all": "in all"}
+
+_MODEL_ENDING = ".safetensors"
 
 # So many damaged pictures are named in one line; the Dataset's `skipped` has all.
 _MOST_NAMES = 20
@@ -83,11 +86,16 @@ def use_threads(args: argparse.Namespace) -> None:
 
 
 def load_network(path: str) -> Network:
-    """The network in a model file; raises FileError or ModelError where it is none."""
+    """The network in a model file, or a packaged one by its name, where no file has this name.
+
+    Raises FileError or ModelError where there is none.
+    """
     import ninc
 
     from ..data.listing import has_picture_ending
 
+    if is_packaged(path):
+        return ninc.pretrained(path)
     # A missing file is found here to say so in the plainest words; the core finds all other faults.
     if not _exists(path):
         raise FileError(f"{path}: no such model file", errno.ENOENT, path)
@@ -110,15 +118,85 @@ def load_network(path: str) -> Network:
         ) from error
 
 
-def file_or_named_network(name: str) -> Network:
-    """The network of a model file, or a published network, given by name, with fresh weights."""
+def is_packaged(word: str) -> bool:
+    """Whether a packaged network is meant; a file of its name comes first, with a remark."""
+    from ..packaged import is_meant
+
+    return is_meant(word, _exists(word))
+
+
+def model_and_pictures(args: argparse.Namespace) -> tuple[Network, list[str]]:
+    """The network and the pictures of `[MODEL] IMAGE ...`; without MODEL the packaged network.
+
+    Which network that is, stderr is told. Ends with a usage error where no picture is named.
+    """
     import ninc
+
+    from ..packaged import DEFAULT
+
+    given = [word for word in (args.model, *(args.images or ())) if word is not None]
+    if args.model is not None and not _is_picture(args.model, alone=len(given) == 1):
+        if len(given) == 1:
+            args.parser.error(f"a picture is missing: ninc {args.command} {args.model} IMAGE")
+        return load_network(args.model), given[1:]
+    if not given:
+        args.parser.error("the following arguments are required: IMAGE")
+    for name in given[1:]:
+        if name.lower().endswith(_MODEL_ENDING):
+            args.parser.error(f"{name} is named as a model: MODEL comes first, then the pictures")
+    network = ninc.pretrained(DEFAULT)
+    say(f"the packaged network {DEFAULT}: {few(network.classes or ())}")
+    return network, given
+
+
+def _is_picture(word: str, alone: bool) -> bool:
+    """Whether the first word of `[MODEL] IMAGE ...` is a picture, or a folder of such.
+
+    alone: whether no other word follows; then a file is a picture whatever its name, unless it is
+        a model's.
+    """
+    from ..data.listing import has_picture_ending
+    from ..packaged import NAMES
+    from .convert import format_of
+
+    if word == "-" or os.path.isdir(user_path(word)) or has_picture_ending(word):
+        return True
+    if not alone or word in NAMES or word.lower().endswith(_MODEL_ENDING):
+        return False
+    try:
+        format_of(word)
+    except (FileError, ModelError):
+        return True
+    return False
+
+
+def add_model_and_pictures(parser: argparse.ArgumentParser) -> None:
+    """Adds `[MODEL] IMAGE ...`, which `model_and_pictures` reads.
+
+    Neither is required as argparse sees it: which of the two a single word is, is found later.
+    """
+    model = parser.add_argument(
+        "model",
+        metavar="[MODEL]",
+        help="model file, or cifar10, the packaged network (default where IMAGE comes first)",
+    )
+    images = parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", help="picture files, or folders with such"
+    )
+    model.required = images.required = False
+
+
+def file_or_named_network(name: str) -> Network:
+    """The network of a model file, or one by name: a packaged one, or a published, untrained."""
+    import ninc
+
+    from ..packaged import NAMES
 
     published = _published(name)
     if published is not None:
         return ninc.models.create(published)
-    if not _exists(name):
-        message = f"{name}: no such model file, and not one of {', '.join(INPUTS)}"
+    if name not in NAMES and not _exists(name):
+        message = f"{name}: no such model file, and not one of {', '.join((*INPUTS, *NAMES))}"
         raise FileError(message, errno.ENOENT, name)
     return load_network(name)
 

@@ -61,7 +61,9 @@ class Format:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="IN", help="model file of any format that is read")
+    parser.add_argument(
+        "source", metavar="IN", help="model file of any format that is read, or cifar10"
+    )
     parser.add_argument("target", metavar="OUT", help="model file to write, such as o.safetensors")
     parser.add_argument(
         "--prototxt",
@@ -89,10 +91,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..packaged import get_pretrained_path, is_meant
+
     ending = os.path.splitext(args.target)[1].lower()
     if ending not in WRITERS:
         known = ", ".join(WRITERS)
         raise ArgumentError(f"{args.target}: the ending says no format that is written: {known}")
+    if is_meant(args.source, os.path.exists(user_path(args.source))):
+        args.source = get_pretrained_path(args.source)
     found = format_of(args.source)
     for option in ("prototxt", "rgb", "outputs"):
         if getattr(args, option) and option not in found.options:

@@ -35,7 +35,7 @@ _WIDEST_MATRIX = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="model file")
+    parser.add_argument("model", metavar="MODEL", help="model file, or cifar10")
     common.add_data(parser)
     parser.add_argument(
         "--split", choices=("train", "validation", "test", "all"), help="which pictures to take"

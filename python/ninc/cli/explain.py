@@ -4,12 +4,13 @@ Writes each picture beside itself in grey with colour where it spoke for the cla
 all pictures on one sheet; -o FOLDER/ gets a file a picture. --sheet makes FILE a contact sheet of
 many small pictures, each with what the network said of it, and of those in a folder that has the
 name of a class, whether this is right. A picture that cannot be read is named and left out, and the
-exit status is then 1.
+exit status is then 1. Without MODEL it is the network that comes with ninc.
 
 --method cam needs a network that ends in global average pooling; grad-cam takes any network with
 convolutions.
 
 examples:
+  ninc explain cat.jpg -o cat-map.png
   ninc explain nin.safetensors cat.jpg -o cat-map.png
   ninc explain nin.safetensors cat.jpg -o dog-map.png --class dog
   ninc explain nin.safetensors *.jpg -o maps/
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from .._base.files import check_none_of, check_writable, make_folder
 from .._base.plain_text import one_line
 from ..errors import ArgumentError, FileError, ShapeError
-from .common import add_machine, load_network, use_threads
+from .common import add_machine, add_model_and_pictures, model_and_pictures, use_threads
 from .numbers import positive
 from .terminal import say
 
@@ -40,10 +41,7 @@ _MOST_ON_A_SHEET = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="model file")
-    parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="picture files, or folders with such"
-    )
+    add_model_and_pictures(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -94,8 +92,9 @@ def run(args: argparse.Namespace) -> int:
     if args.columns is not None and not args.sheet:
         args.parser.error("--columns goes with --sheet")
     use_threads(args)
-    network = load_network(args.model).to(args.device)
-    images = _files(args.images)
+    network, given = model_and_pictures(args)
+    network.to(args.device)
+    images = _files(given)
     output = _output(args, images, network)
     status = 0
     for image in images:

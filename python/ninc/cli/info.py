@@ -4,6 +4,7 @@ examples:
   ninc info
   ninc info nin.safetensors
   ninc info nin-imagenet
+  ninc info cifar10
   ninc info nin.safetensors --json
 """
 
@@ -14,12 +15,15 @@ from typing import Any
 
 from .._base.arguments import few
 from .._base.plain_json import json_text
-from .common import file_or_named_network, usual_input
+from .common import file_or_named_network, is_packaged, usual_input
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="model file, or a name such as nin-cifar10"
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="model file, or a name such as nin-cifar10, or cifar10 for the packaged network",
     )
     parser.add_argument(
         "--plan", action="store_true", help="show also the steps that run for one picture"
@@ -40,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
 def _build() -> dict[str, Any]:
     import ninc
 
+    from .. import packaged
     from ..control import device_info
 
     return {
@@ -49,10 +54,13 @@ def _build() -> dict[str, Any]:
         "target": ninc.target(),
         "devices": device_info(),
         "threads": ninc.get_num_threads(),
+        "pretrained": [packaged.about(name) for name in packaged.NAMES],
     }
 
 
 def _network(args: argparse.Namespace) -> dict[str, Any]:
+    from .. import packaged
+
     network = file_or_named_network(args.model)
     shape = (1, *usual_input(network, args.model))
     plan = network.core.plan_info(shape)
@@ -65,6 +73,7 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
         "classes": network.classes,
         "preprocessing": network.preprocessing,
         "temperature": network.temperature,
+        "pretrained": packaged.about(args.model) if is_packaged(args.model) else None,
         "held_out": None if network.held_out is None else network.held_out.to_dict(),
     }
 
@@ -79,13 +88,27 @@ def _print_build() -> None:
         state = f"not usable: {device['problem']}" if device["problem"] else device["description"]
         print(f"device {device['name']}: {state}")
     print(f"threads: {about['threads']}")
+    for each in about["pretrained"]:
+        print(f"packaged network {each['name']}: {_told(each)}")
+
+
+def _told(about: dict[str, Any]) -> str:
+    """Of a packaged network: its classes, and how often it is right."""
+    return (
+        f"{few(about['classes'])}; accuracy {about['test_accuracy']:.2%} on the test pictures of "
+        f"{about['data_set']}, with flip averaging {about['test_accuracy_flip']:.2%}"
+    )
 
 
 def _print_network(args: argparse.Namespace) -> None:
+    from .. import packaged
     from ..formats.metadata import stored_preprocessing
 
     network = file_or_named_network(args.model)
     shape = (1, *usual_input(network, args.model))
+    if is_packaged(args.model):
+        about = packaged.about(args.model)
+        print(f"packaged network {args.model}: {_told(about)}\ntrained by: {about['command']}\n")
     print(network.summary(shape))
     if network.classes is not None:
         print(f"{len(network.classes)} classes: {few(network.classes)}")

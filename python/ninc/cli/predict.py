@@ -1,10 +1,12 @@
 """Say what is in pictures
 
-A folder stands for all pictures in it and in the folders below it; - is a picture from standard
+Without MODEL the network answers that comes with ninc, which knows the classes of CIFAR-10. A
+folder stands for all pictures in it and in the folders below it; - is a picture from standard
 input. Results come as they are ready. A picture that cannot be read is named on stderr and does not
 end the others; the exit status is then 1, or 0 with --on-corrupt skip.
 
 examples:
+  ninc predict cat.jpg
   ninc predict nin.safetensors cat.jpg dog.jpg
   ninc predict nin.safetensors *.jpg --top 1 --json
   ninc predict nin.safetensors holiday --csv holiday.csv
@@ -27,7 +29,13 @@ from .._base.plain_json import json_text
 from .._base.plain_text import one_line
 from .._base.progress import Counter
 from ..errors import Error, FileError, remark
-from .common import add_machine, add_tta, load_network, use_threads
+from .common import (
+    add_machine,
+    add_model_and_pictures,
+    add_tta,
+    model_and_pictures,
+    use_threads,
+)
 from .numbers import positive, share
 from .terminal import say
 
@@ -43,8 +51,7 @@ Write = Callable[[str, "Floats"], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="model file")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files and folders")
+    add_model_and_pictures(parser)
     parser.add_argument(
         "--top", type=positive, metavar="N", help=f"show N likeliest classes (default {_TOP})"
     )
@@ -88,15 +95,17 @@ def run(args: argparse.Namespace) -> int:
         if has_picture_ending(args.csv):  # someone wrote `--csv a.jpg b.jpg` as if it were a switch
             args.parser.error(f"--csv: {args.csv} is named as a picture, not as a table to write")
         check_writable(args.csv)
-        check_none_of(args.csv, [args.model, *args.images], "one of the files to read")
+        given = [word for word in (args.model, *(args.images or ())) if word is not None]
+        check_none_of(args.csv, given, "one of the files to read")
     use_threads(args)
-    network = load_network(args.model).to(args.device)
+    network, images = model_and_pictures(args)
+    network.to(args.device)
     if args.at_least is not None and network.temperature is None:
         remark(
             f"{args.model} has no temperature: its probabilities may be higher than its answers "
             "are right; ninc train --validation and ninc eval --calibrate fit one"
         )
-    pictures, missing = _pictures(args.images)
+    pictures, missing = _pictures(images)
     with _writer(args, network) as write:
         bad = _predict(network, pictures, args, write)
     if args.csv not in (None, "-"):

@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     beginning.add_argument(
         "--init",
         metavar="FILE",
-        help="go on from this model file or checkpoint: its architecture, weights and picture "
-        "size; for other classes with a new last layer",
+        help="go on from this model file or checkpoint, or from cifar10, the packaged network: its "
+        "architecture, weights and picture size; for other classes with a new last layer",
     )
     parser.add_argument(
         "--pool2",

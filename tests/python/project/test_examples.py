@@ -104,6 +104,26 @@ def test_classes_and_probabilities_are_those_of_predict(programs, network, progr
         assert [p for p, _, _ in found] == pytest.approx(expected[order].tolist(), abs=6e-7)
 
 
+def made_up_pictures():
+    """Noise, even grey, and a dark shape on a bright ground, of several sizes."""
+    shape = np.full((48, 64, 3), (90, 160, 220), np.uint8)
+    shape[20:40, 10:50] = (60, 50, 40)
+    return [random_bytes(32, 32, 3, seed=1), np.full((20, 33, 3), 128, np.uint8), shape]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_packaged_network_says_the_same_in_c(programs, program, tmp_path):
+    """The file that `get_pretrained_path` names, as it lies in the package."""
+    packaged = ninc.pretrained()
+    for pixels in made_up_pictures():
+        picture = write_pnm(tmp_path / "picture.ppm", pixels)
+        expected = packaged.predict(pixels)[0]
+        order = np.argsort(-expected, kind="stable")[:5]
+        found = printed(run(programs / program, ninc.get_pretrained_path(), picture))
+        assert [name for _, _, name in found] == [packaged.classes[index] for index in order]
+        assert [p for p, _, _ in found] == pytest.approx(expected[order].tolist(), abs=6e-7)
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_comments_in_a_picture(programs, network, program, tmp_path):
     """GIMP writes one after the kind; the format allows them before each number."""

@@ -4,6 +4,7 @@ The wheel is the newest in dist/ (`make wheel`) or the one NINC_WHEEL names.
 """
 
 import importlib.metadata
+import importlib.util
 import os
 import re
 import shutil
@@ -56,9 +57,61 @@ def names(wheel):
         return archive.namelist()
 
 
-# An operation costs some 20 kB of kernels; what costs more than a few of them should be seen.
+# An operation costs some 20 kB of kernels; what costs more than a few of them should be seen. The
+# packaged network takes 2.5 MB at most.
 def test_wheel_is_small(wheel):
-    assert wheel.stat().st_size <= 4_500_000
+    assert wheel.stat().st_size <= 6_000_000
+
+
+def test_wheel_has_the_packaged_networks(wheel):
+    folder = ROOT / "python" / "ninc" / "packaged"
+    sources = {path.name: path for path in folder.glob("*.*") if path.suffix != ".py"}
+    assert set(sources) == {"cifar10.json", "cifar10.safetensors"}
+    with zipfile.ZipFile(wheel) as archive:
+        for name, source in sources.items():
+            assert archive.read(f"ninc/packaged/{name}") == source.read_bytes()
+
+
+# The environment has the wheel, numpy and Pillow, and nothing else; the process has no network.
+PREDICT_OFFLINE = """
+import socket, sys
+def refused(*words, **named):
+    raise OSError("the network was asked")
+socket.socket = socket.create_connection = socket.getaddrinfo = refused
+from PIL import Image
+Image.radial_gradient("L").convert("RGB").save("picture.png")
+from ninc.cli import main
+sys.exit(main(["predict", "picture.png"]))
+"""
+
+
+def test_predict_answers_right_after_the_install(wheel, tmp_path):
+    pytest.importorskip("PIL.Image")
+    home = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", home)
+    (site,) = home.glob("lib/python*/site-packages")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "install")
+    if subprocess.run([*pip[:3], "--version"], capture_output=True).returncode != 0:
+        pytest.skip("pip is not installed")
+    run(*pip, "--no-index", "--no-deps", "--target", site, wheel)
+    for name in ("numpy", "PIL"):
+        package = Path(importlib.util.find_spec(name).origin).parent
+        (site / name).symlink_to(package)
+        # Shared libraries of a wheel lie beside its package.
+        for libraries in package.parent.glob("*.libs"):
+            if not (site / libraries.name).exists():
+                (site / libraries.name).symlink_to(libraries)
+    environment = {"PATH": os.defpath, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [home / "bin" / "python", "-I", "-c", PREDICT_OFFLINE],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("ninc: the packaged network cifar10: airplane, automobile, ")
+    assert len(done.stderr.splitlines()) == 1
+    classes = ninc.pretrained().classes
+    assert re.fullmatch(r"picture.png: (\w+ [\d.]+%(, )?){5}\n", done.stdout), done.stdout
+    assert set(re.findall(r"(\w+) [\d.]+%", done.stdout)) <= set(classes)
 
 
 def test_wheel_has_each_library_once(names):

@@ -187,6 +187,8 @@ CALLS = {
     "models.nin_imagenet": _model(models.nin_imagenet),
     "models.fast_cifar10": _model(models.fast_cifar10),
     "models.create": lambda: Call(models.create, {"name": "nin-mnist"}, more=["seed", "colour"]),
+    "pretrained": lambda: Call(ninc.pretrained, {"name": "cifar10"}, then=repr),
+    "get_pretrained_path": lambda: Call(ninc.get_pretrained_path, {"name": "cifar10"}),
     "load": _load(ninc.load, path="net.safetensors"),
     "load_caffe": _load(ninc.load_caffe, path="net.caffemodel"),
     "load_onnx": lambda: _load_onnx(),
