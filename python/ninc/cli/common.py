@@ -122,7 +122,7 @@ def is_packaged(word: str) -> bool:
     """Whether a packaged network is meant; a file of its name comes first, with a remark."""
     from ..packaged import is_meant
 
-    return is_meant(word, _exists(word))
+    return is_meant(word)
 
 
 def model_and_pictures(args: argparse.Namespace) -> tuple[Network, list[str]]:

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     if ending not in WRITERS:
         known = ", ".join(WRITERS)
         raise ArgumentError(f"{args.target}: the ending says no format that is written: {known}")
-    if is_meant(args.source, os.path.exists(user_path(args.source))):
+    if is_meant(args.source):
         args.source = get_pretrained_path(args.source)
     found = format_of(args.source)
     for option in ("prototxt", "rgb", "outputs"):

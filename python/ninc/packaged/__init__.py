@@ -78,18 +78,21 @@ def about(name: str) -> dict[str, Any]:
     return told
 
 
-def is_meant(word: str, exists: bool) -> bool:
+def is_meant(word: str) -> bool:
     """Whether a word where a model file is expected means a packaged network.
 
-    word: as the user typed it. exists: whether there is a file or folder of this name, which is
-        then meant, and a remark says so.
+    A file of this name is meant where there is one, and a remark says so. A folder is not: it is no
+    model file, and the folder of a data set is often called as the network trained on it.
     """
-    if word in NAMES and exists:
+    if word not in NAMES:
+        return False
+    is_file = os.path.isfile(word)
+    if is_file:
         remark(
-            f"{word}: the file or folder of this name is taken, not the packaged network {word}; "
-            "another working folder has no such file"
+            f"{word}: the file of this name is taken, not the packaged network {word}; another "
+            "working folder has no such file"
         )
-    return word in NAMES and not exists
+    return not is_file
 
 
 def _known(function: str, name: str) -> str:
