@@ -75,8 +75,10 @@ class Training:
             norms = [m for m in self._module.modules() if isinstance(m, nn.BatchNorm2d)]
             for norm in norms:
                 norm.reset_running_stats()
-                norm.momentum = None  # the mean over all batches
-            batches = zip(range(self._average.norm_batches), self._job.batches(self._job.epochs))
+                norm.momentum = None  # the mean over all batches, of the last epoch as in ninc
+            batches = zip(
+                range(self._average.norm_batches), self._job.batches(self._job.epochs - 1)
+            )
             for _, (x, _) in batches:
                 self._module(_images(x))
 

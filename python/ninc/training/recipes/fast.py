@@ -43,7 +43,7 @@ def fast_net() -> Recipe:
         schedule=OneCycle(warmup=0.23, start=0.2, end=0.07),
         label_smoothing=0.2,
         batch_size=256,
-        epochs=13,
+        epochs=17,
         augment=_crops_but_for_the_end,
         average=EMA(0.99),
         steps=16,
