@@ -46,9 +46,10 @@ def test_it_trains_what_the_command_trains(data, tmp_path, capsys):
     assert out.err == ""
 
 
-def test_torch_trains_the_same(data, tmp_path):
+def test_torch_trains_the_same(data, tmp_path, monkeypatch):
     """After one epoch the two differ by rounding alone, averages and statistics included."""
     pytest.importorskip("torch")
+    monkeypatch.setenv("NINC_PRECISION", "strict")
     command = [data, "--epochs", "1", "--save", str(tmp_path)]
     for engine in fast.ENGINES:
         assert fast.main([*command, "--engine", engine]) == 0
