@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 import ninc
 from ninc._base.files import append_line
@@ -48,7 +47,7 @@ class Job:
     """One training of the recipe, before its first step."""
 
     def __init__(self, model: str, train: ninc.data.Dataset, seed: int, epochs: int | None) -> None:
-        self.train, self.seed = train, seed
+        self.model, self.train, self.seed = model, train, seed
         self.recipe = recipe = recipes.recipe("fast", model)
         self.epochs = epochs or recipe.epochs
         self.batch_size = recipe.batch_size_for(len(train))
@@ -63,6 +62,24 @@ class Job:
             self.network.preprocessing = Preprocessing.fit(train.images, framing=train.framing)
         self.preprocessing = Preprocessing.from_dict(self.network.preprocessing)
         self.network.classes = train.classes
+
+    def settings(self) -> dict[str, Any]:
+        """What makes two trainings comparable but for engine and seed, as a stored row has it."""
+        recipe = self.recipe
+        return {
+            "model": self.model,
+            "parameters": self.network.num_parameters,
+            "epochs": self.epochs,
+            "batch": self.batch_size,
+            "optimizer": repr(recipe.optimizer(self.network, recipe.lr)),
+            "schedule": repr(recipe.schedule),
+            "label smoothing": recipe.label_smoothing,
+            "average": repr(recipe.average),
+            "augmentation": repr(self.augment),
+            "frozen": self.frozen,
+            "training pictures": len(self.train),
+            "training data": self.train.fingerprint(),
+        }
 
     def trainer(self) -> ninc.Trainer:
         return self.recipe.trainer(self.network, self.augment, seed=self.seed)
@@ -82,22 +99,21 @@ class Job:
 
 def multiply_adds(network: ninc.Network, shape: tuple[int, ...], frozen: list[str]) -> int:
     """Those of one picture's training step; see the module."""
-    total, below_trained = 0, False
+    total, below_trained, parameters = 0, False, network.parameters()
     for node in network.graph:
-        if node.operation not in ("Conv2d", "Linear"):
-            continue
-        kernel = network.parameters()[f"{node.name}.weight"]
-        pixels = int(np.prod(network.core.output_shape((1, *shape), node.name)[2:]))
-        trained = f"{node.name}.weight" not in frozen
-        total += kernel.size * pixels * (1 + trained + below_trained)
-        below_trained |= trained
+        trained = [n for n in parameters if n.rpartition(".")[0] == node.name and n not in frozen]
+        weight = f"{node.name}.weight"
+        if node.operation in ("Conv2d", "Linear"):
+            pixels = math.prod(network.core.output_shape((1, *shape), node.name)[2:])
+            total += parameters[weight].size * pixels * (1 + (weight in trained) + below_trained)
+        below_trained |= bool(trained)
     return total
 
 
 # ---- Whole trainings -----------------------------------------------------------------------------
 
 
-def trained(job: Job, engine: str, test: ninc.data.Dataset, save: str | None) -> dict[str, Any]:
+def trained(job: Job, engine: str, test: ninc.data.Dataset) -> dict[str, Any]:
     """Trains; returns the row. Data are in memory, and the clock runs for the epochs alone."""
     began = time.perf_counter()
     if engine == "ninc":
@@ -114,8 +130,6 @@ def trained(job: Job, engine: str, test: ninc.data.Dataset, save: str | None) ->
     seconds = time.perf_counter() - began
     plain = evaluate(job.network, test)
     both = evaluate(job.network, test, tta="flip")
-    if save is not None:
-        job.network.save(os.path.join(save, f"{engine}-{job.seed}.safetensors"))
     return {"seconds": seconds, "accuracy": plain.accuracy, "flip_accuracy": both.accuracy}
 
 
@@ -167,9 +181,18 @@ def timed(model: str, train: ninc.data.Dataset, epochs: int) -> dict[str, list[f
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except (ImportError, ValueError, ninc.Error) as error:
+        sys.exit(f"fast: {error}")
+    except KeyboardInterrupt:
+        sys.exit("fast: interrupted; finished trainings stand in --json FILE")
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.threads is not None:
         ninc.set_num_threads(options.threads)
-    train = ninc.data.load(options.data, split="train", limit=options.limit)
+    train = ninc.data.load(options.data, split="train", limit=options.limit, progress=True)
     if options.timed:
         seconds = timed(options.model, train, options.timed)
         best = {engine: min(values) for engine, values in seconds.items()}
@@ -178,29 +201,29 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{engine}: {each} s an epoch, {len(train) / best[engine]:.0f} pictures/s")
         print(f"ninc is {best['torch'] / best['ninc']:.2f} times as fast")
         return 0
-    test = ninc.data.load(options.data, split="test", limit=options.limit)
+    test = ninc.data.load(options.data, split="test", limit=options.limit, progress=True)
+    if options.save is not None:
+        os.makedirs(options.save, exist_ok=True)
     rows = [] if options.json is None else stored_rows(options.json, _FIELDS)
+    shared: dict[str, Any] = {}
     for seed in options.seeds:
-        key = {
-            "engine": options.engine,
-            "model": options.model,
-            "seed": seed,
-            "pictures": len(train),
-            "epochs": options.epochs,
-        }
+        job = Job(options.model, train, seed, options.epochs)
+        shared = job.settings()
+        key = {"engine": options.engine, "seed": seed, **shared}
         if any(row.items() >= key.items() for row in rows):
             continue
-        job = Job(options.model, train, seed, options.epochs)
         count = multiply_adds(job.network, train.input_shape, job.frozen)
         print(
             f"{options.engine}, {options.model}, seed {seed}: {job.epochs} epochs of "
             f"{len(train):,} pictures, {count * len(train) * job.epochs:.3g} multiply-adds",
             file=sys.stderr,
         )
-        rows.append({**key, **trained(job, options.engine, test, options.save)})
+        rows.append({**key, **trained(job, options.engine, test)})
         if options.json is not None:
             append_line(options.json, json.dumps(rows[-1]))
-    print(table([row for row in rows if row["model"] == options.model]))
+        if options.save is not None:
+            job.network.save(os.path.join(options.save, f"{options.engine}-{seed}.safetensors"))
+    print(table([row for row in rows if row.items() >= shared.items()]))
     return 0
 
 

@@ -8,8 +8,8 @@ Trains a network on all classes but two, or takes one that was (--init). Then, f
 hundred training pictures of each of the two classes are drawn, and two networks learn them: one
 begins with the trained network and a new last layer (`Network.new_head`), the other, of the same
 layers, from nothing. Both see the same pictures in as many steps of as many pictures; each has the
-rate that suits it. Their accuracies on the test pictures of the two classes, and the difference in
-points, are a table's rows.
+rate that suits it, and the first layer is trained like the others. Their accuracies on the test
+pictures of the two classes, and the difference in points, are a table's rows.
 
 --tune tests on other training pictures of the two classes, so that rates, epochs and what is frozen
 can be chosen without a look at the test set.

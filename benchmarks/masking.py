@@ -37,7 +37,7 @@ import numpy as np
 
 import ninc
 from ninc._base.progress import Counter
-from ninc.cli.common import as_stored
+from ninc.cli.common import as_stored, load_network
 from ninc.cli.numbers import not_negative, positive
 from ninc.explanation import METHODS, explain
 from ninc.inference.matching import matched
@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not 0 < options.share < 1:
         parser.error(f"--share must be between 0 and 1, got {options.share}")
     try:
-        network = ninc.load(options.model)
+        network = load_network(options.model)
         stored = as_stored(network)
         if not stored or stored["size"] is None:
             sys.exit(f"masking: {options.model}: says nothing about the size of its pictures")

@@ -5,7 +5,7 @@ their Caffe model. ReLU follows every convolution, the last one included; pools 
 2 and round up; dropout of 0.5 stands between the blocks; global average pooling ends the network,
 which takes pictures of any size large enough for its pools.
 
-What the networks have in common:
+What the networks of the paper have in common:
 
     num_classes: maps of the last layer, one a class.
     pool2: the second pool, "max" as in cuda-convnet or "avg" as in the authors' Caffe CIFAR-10.
@@ -15,8 +15,8 @@ What the networks have in common:
     seed: of the initial weights.
 
 The published N(0, 0.05) trains slowly at first: scores start near zero and stay there a while. A
-large step may put all of them to zero for good, since a ReLU follows them; `SGD(clip_norm=0.5)`
-keeps steps small.
+large step may put all of them to zero for good, since a ReLU follows them;
+`SGD(0.1, clip_norm=0.5)` keeps steps small.
 
 `fast_cifar10` is of today: NIN's last layer and global average pooling on 3×3 convolutions.
 """
@@ -121,7 +121,7 @@ def fast_cifar10(
 ) -> nn.Sequential:
     """For 32×32 pictures, and to be trained in minutes: 837,506 parameters.
 
-    A 2×2 convolution, whose filters recipe "fast" takes from the training pictures; three blocks of
+    A 2×2 convolution, whose filters `ninc train` takes from the training pictures; three blocks of
     two 3×3 convolutions with batch norm, the first two with a max pool; and, as in NIN, a 1×1
     convolution to one map a class, of 7×7, and global average pooling. 76.5 million multiplications
     a picture. After the network of Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (arXiv

@@ -153,12 +153,14 @@ def _is_picture(word: str, alone: bool) -> bool:
     """Whether the first word of `[MODEL] IMAGE ...` is a picture, or a folder of such.
 
     alone: whether no other word follows; then a file is a picture whatever its name, unless it is
-        a model's.
+        a model's. Before other words, cifar10 is the packaged network, whatever lies there.
     """
     from ..data.listing import has_picture_ending
     from ..packaged import NAMES
     from .convert import format_of
 
+    if word in NAMES and not alone:
+        return False
     if word == "-" or os.path.isdir(user_path(word)) or has_picture_ending(word):
         return True
     if not alone or word in NAMES or word.lower().endswith(_MODEL_ENDING):

@@ -34,6 +34,8 @@ class Start:
         if args.init is None:
             if args.pool2 is not None and args.model in ("nin-imagenet", "fast-cifar10"):
                 args.parser.error(f"--pool2: {args.model} has max pools alone")
+            if args.recipe == "original" and args.model == "fast-cifar10":
+                args.parser.error("--recipe original is of the paper's networks, not fast-cifar10")
             self.pictures = _asked(args)
             return
         for option in _STORED:

@@ -29,6 +29,8 @@ _SCHEDULES: dict[str, Callable[[], schedules.Schedule]] = {
     "plateau": schedules.Plateau,
 }
 _AVERAGES = {"ema": EMA, "swa": SWA}
+# What stands for the last weights, in place of a recipe's averages.
+_NO_AVERAGE = "none"
 _OPTIMIZERS = {name.lower(): kind for name, kind in OPTIMIZERS.items()}
 
 
@@ -93,7 +95,8 @@ def _add_training(group: Any) -> None:
         "--recipe",
         choices=("original", "fast"),
         default="fast",
-        help="the paper's settings, or batch norm with a one-cycle rate (default fast)",
+        help="the paper's settings, or batch norm with a one-cycle rate and settings by --model "
+        "(default fast)",
     )
     group.add_argument(
         "--epochs", type=numbers.positive, metavar="N", help="passes over the pictures"
@@ -102,8 +105,8 @@ def _add_training(group: Any) -> None:
         "--batch-size",
         type=numbers.positive,
         metavar="N",
-        help="pictures a step (default 128; of fast, less for less than 2,048 pictures; of "
-        "original with nin-imagenet 64)",
+        help="pictures a step (default 128; with fast-cifar10 256, of original with nin-imagenet "
+        "64; of fast, less where an epoch would have less than 16 steps)",
     )
     group.add_argument(
         "--optimizer",
@@ -154,7 +157,7 @@ def _add_training(group: Any) -> None:
         type=_average,
         metavar="KIND",
         help="train on, but test and save averaged weights: ema or ema:DECAY, swa or swa:START, "
-        "a share of the run (ema:0.999, swa:0.75)",
+        "a share of the run (ema:0.999, swa:0.75); none for the last weights, whatever the recipe says",
     )
     group.add_argument(
         "--preprocessing",
@@ -214,13 +217,16 @@ def _every(text: str) -> int | str:
 
 
 def _average(text: str) -> Any:
+    if text == _NO_AVERAGE:
+        return text
     name, _, number = text.partition(":")
     try:
         kind = _AVERAGES[name]
         return kind(float(number)) if number else kind()
     except (KeyError, ArgumentError, ValueError):
         raise argparse.ArgumentTypeError(
-            f"must be ema, ema:DECAY, swa or swa:START with a number between 0 and 1, got {text!r}"
+            "must be ema, ema:DECAY, swa or swa:START with a number between 0 and 1, or none, got "
+            f"{text!r}"
         ) from None
 
 
@@ -237,17 +243,20 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
     if args.momentum == 0:
         changed["nesterov"] = False  # Nesterov's step needs a momentum
     usual = None if args.no_augment else recipe.augment(args.epochs or recipe.epochs)
-    return recipe.trainer(
+    trainer = recipe.trainer(
         network,
         usual if args.augment is None else args.augment,
         args.lr,
         args.seed,
         schedule=schedule,
         label_smoothing=args.label_smoothing,
-        average=args.average,
+        average=None if args.average == _NO_AVERAGE else args.average,
         optimizer=_OPTIMIZERS[args.optimizer],
         **changed,
     )
+    if args.average == _NO_AVERAGE:
+        trainer.average = None
+    return trainer
 
 
 def check_used(args: argparse.Namespace) -> None:

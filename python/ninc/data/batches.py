@@ -63,6 +63,7 @@ def training_batches(
     epoch: int,
     first: int = 0,
     check: Check | None = None,
+    earlier: int = 0,
 ) -> Generator[Batch, None, None]:
     """One epoch's batches from number `first` on: shuffled, normalised, augmented.
 
@@ -71,13 +72,13 @@ def training_batches(
     before the normalisation.
 
     Batches do not depend on those before them: from `first` on they are, bit for bit, what an epoch
-    begun at 0 would give. check: as in `ahead`.
+    begun at 0 would give. check: as in `ahead`. earlier: how many of `epoch` were of earlier runs.
     """
 
     on_pixels, on_arrays = in_stages(augment)
 
     def finish(index: int, images: npt.NDArray[Any], labels: Integers, places: Integers) -> Batch:
-        rng = BatchGenerator(seed, epoch, index + 1, places)
+        rng = BatchGenerator(seed, epoch, index + 1, places, epoch - earlier)
         is_pixels = images.dtype == np.uint8
         for step in on_pixels if is_pixels else ():
             images = step(images, rng)

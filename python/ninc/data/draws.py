@@ -71,11 +71,16 @@ class BatchGenerator(np.random.Generator):
     """The generator of a training batch, which also has its pictures' own numbers.
 
     stream: the batch's number from 1 on.
+    run_epoch: the epoch's number in its own run, from 0; `epoch` counts those of a trainer's
+        earlier runs too, so that another run draws other numbers.
     """
 
-    def __init__(self, seed: int, epoch: int, stream: int, places: Integers) -> None:
+    def __init__(
+        self, seed: int, epoch: int, stream: int, places: Integers, run_epoch: int | None = None
+    ) -> None:
         super().__init__(np.random.PCG64([seed, epoch, stream]))
         self.pictures = PictureDraws(seed, epoch, places)
+        self.run_epoch = epoch if run_epoch is None else run_epoch
 
 
 def picture_draws(where: str, rng: np.random.Generator, count: int) -> PictureDraws:

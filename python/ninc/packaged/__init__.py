@@ -89,8 +89,8 @@ def is_meant(word: str) -> bool:
     is_file = os.path.isfile(word)
     if is_file:
         remark(
-            f"{word}: the file of this name is taken, not the packaged network {word}; another "
-            "working folder has no such file"
+            f"{word}: the file of this name is taken, not the packaged network {word}; rename "
+            "it, or run ninc in another folder, for that one"
         )
     return not is_file
 

@@ -144,9 +144,11 @@ class Until:
 
     epochs: how many they are.
 
-    The pictures that a network is asked about are neither cut nor covered. Where the last epochs
-    show it such pictures, its layers' statistics are theirs (the difference between training and
-    test pictures is that of Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+    The last epochs then show pictures as they will be asked about, neither cut nor covered, and the
+    running statistics of batch norm are those of such pictures. What the difference costs otherwise
+    is told by Touvron et al. 2019, "Fixing the train-test resolution discrepancy".
+
+    A generator that is not the trainer's has no epoch: the changes are then made.
     """
 
     def __init__(self, epochs: int, augment: Augmentation) -> None:
@@ -160,13 +162,12 @@ class Until:
 
     def __call__(self, batch: Any, rng: np.random.Generator) -> Any:
         batch = checked("Until", batch, rng)
-        over = isinstance(rng, BatchGenerator) and rng.pictures.epoch >= self.epochs
+        over = isinstance(rng, BatchGenerator) and rng.run_epoch >= self.epochs
         return batch if over else self.augment(batch, rng)
 
     def single_steps(self) -> list[Augmentation]:
         """As of `Compose`: each step of `augment` for so many epochs."""
-        split = getattr(self.augment, "single_steps", None)
-        return [self] if split is None else [Until(self.epochs, step) for step in split()]
+        return [Until(self.epochs, step) for step in _steps_of(self.augment)]
 
     def __repr__(self) -> str:
         return f"Until({self.epochs}, {self.augment!r})"
@@ -196,8 +197,13 @@ class Compose:
         """All steps in their order, those of a Compose within this one, too."""
         if type(self).__call__ is not Compose.__call__:
             return [self]  # nobody knows what else it does
-        nested = (getattr(s, "single_steps", lambda s=s: [s])() for s in self.steps)
-        return [step for steps in nested for step in steps]
+        return [single for step in self.steps for single in _steps_of(step)]
 
     def __repr__(self) -> str:
         return f"Compose({', '.join(map(repr, self.steps))})"
+
+
+def _steps_of(augment: Augmentation) -> list[Augmentation]:
+    """The steps that it is made of, or itself."""
+    split: Callable[[], list[Augmentation]] | None = getattr(augment, "single_steps", None)
+    return [augment] if split is None else split()

@@ -99,6 +99,7 @@ class Run:
             self.state.before + epoch,
             first,
             check or self.interrupts.check,
+            self.state.before,
         )
 
     def averaged(

@@ -126,6 +126,8 @@ def test_a_folder_of_the_name_is_pictures_and_no_model(capsys, folder):
     assert status == 0 and out.startswith("packaged network cifar10")
     status, out, _ = run(capsys, "predict", "cifar10", "cifar10")
     assert status == 0 and out.startswith("cifar10/c.png: ")
+    status, out, _ = run(capsys, "predict", "cifar10", "a.png")
+    assert status == 0 and out.startswith("a.png: ") and "cifar10/" not in out
 
 
 def test_the_name_goes_where_a_model_file_goes(capsys, folder):

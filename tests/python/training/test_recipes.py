@@ -56,6 +56,13 @@ def test_whitening_of_another_first_layer_says_what_it_needs():
     with pytest.raises(ArgumentError, match="begins with MaxPool2d"):
         layers = ninc.nn.MaxPool2d(2), ninc.nn.Conv2d(3, 24, 2), ninc.nn.GlobalAvgPool2d()
         whiten_patches(ninc.nn.Sequential(*layers), _pictures(), "normalize")
+    network, labels = ninc.models.fast_cifar10(2), np.arange(4) % 2
+    for shape, told in (((4, 1, 8, 8), "3 channels of at least 2×2"), ((4, 3, 1, 8), "are 3×1×8")):
+        with pytest.raises(ArgumentError, match=told):
+            whiten_patches(network, Dataset(np.zeros(shape, np.float32), labels), "normalize")
+    with pytest.raises(ArgumentError, match="numbers that are not finite"):
+        broken = np.full((4, 3, 8, 8), np.nan, np.float32)
+        whiten_patches(network, Dataset(broken, labels), "normalize")
 
 
 def test_the_network_has_maps_to_explain_itself_by():
@@ -79,7 +86,7 @@ def test_the_rates_of_fast():
     assert decays["conv8.weight"] == np.float32(1.3e-3)
 
 
-@pytest.mark.parametrize(("epochs", "cropped"), [(1, 1), (5, 4), (8, 6), (17, 14)])
+@pytest.mark.parametrize(("epochs", "cropped"), [(1, 1), (5, 4), (8, 6), (16, 13), (17, 14)])
 def test_the_last_epochs_are_not_cropped(epochs, cropped):
     augment = recipes.recipe("fast", "fast-cifar10").augment(epochs)
     assert repr(augment) == repr(Compose(Until(cropped, PadCrop(2)), AlternatingFlip()))
@@ -101,6 +108,22 @@ def test_until_ends_with_its_epochs():
         np.testing.assert_array_equal(Until(2, crop)(batch, BatchGenerator(*key)), expected)
     with pytest.raises(ArgumentError, match="Until: augment must be a function"):
         Until(2, 3)
+
+
+@pytest.mark.filterwarnings("ignore::ninc.Remark")
+def test_until_counts_the_epochs_of_each_fit():
+    seen = []
+
+    def note(batch, rng):
+        seen.append(rng.run_epoch)
+        return batch
+
+    network = ninc.nn.Sequential(ninc.nn.Conv2d(3, 2, 3), ninc.nn.GlobalAvgPool2d())
+    trainer = ninc.Trainer(network, augment=Until(2, note))
+    x = np.zeros((8, 3, 4, 4), np.float32)
+    for _ in range(2):
+        trainer.fit((x, np.arange(8) % 2), epochs=4, progress=False)
+    assert seen == [0, 1, 0, 1]
 
 
 def test_until_keeps_what_is_on_pixels_apart():

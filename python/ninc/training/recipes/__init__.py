@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import ArgumentError
 from ..augment import Augmentation, Compose, Flip, PadCrop
-from .fast import fast_net, fast_nin
+from .fast import fast_cifar10, fast_nin
 from .original import original
 from .recipe import Recipe
 
@@ -22,7 +22,7 @@ def recipe(name: str, model: str = "nin-cifar10") -> Recipe:
             raise ArgumentError(
                 'recipe "original" is that of the paper\'s networks; fast-cifar10 has "fast"'
             )
-        return fast_net()
+        return fast_cifar10()
     if name == "original":
         return original(model, _augmentation(model))
     return fast_nin(_augmentation(model))

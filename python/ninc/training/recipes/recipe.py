@@ -65,7 +65,7 @@ class Recipe:
     ) -> Trainer:
         """A trainer that follows this recipe except in what is given.
 
-        augment: None for none.
+        augment: None for none. average: None for the recipe's own.
         optimizer: one of another kind has its own rate and decay, and the recipe's rules by name.
         settings: the optimiser's momentum, weight_decay or clip_norm.
         """

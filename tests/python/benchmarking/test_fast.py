@@ -26,7 +26,10 @@ def test_multiply_adds_are_of_the_gradients_that_are_taken():
     )
     first, second = 4 * 3 * 9 * 64, 5 * 4 * 16
     assert fast.multiply_adds(network, (3, 8, 8), []) == 2 * first + 3 * second
-    assert fast.multiply_adds(network, (3, 8, 8), ["conv1.weight"]) == first + 2 * second
+    # The first layer's bias is trained, and its gradient comes through the second layer.
+    assert fast.multiply_adds(network, (3, 8, 8), ["conv1.weight"]) == first + 3 * second
+    frozen = ["conv1.weight", "conv1.bias"]
+    assert fast.multiply_adds(network, (3, 8, 8), frozen) == first + 2 * second
 
 
 def test_it_trains_what_the_command_trains(data, tmp_path, capsys):
