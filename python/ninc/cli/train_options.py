@@ -157,7 +157,7 @@ def _add_training(group: Any) -> None:
         type=_average,
         metavar="KIND",
         help="train on, but test and save averaged weights: ema or ema:DECAY, swa or swa:START, "
-        "a share of the run (ema:0.999, swa:0.75); none for the last weights, whatever the recipe says",
+        "a share of the run (ema:0.999, swa:0.75); none leaves out the recipe's average",
     )
     group.add_argument(
         "--preprocessing",
