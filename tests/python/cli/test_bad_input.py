@@ -93,7 +93,7 @@ def test_truncated_and_empty_model_files(capsys, tmp_path, model, data, kept):
 def test_no_model_file(capsys, tmp_path, data):
     image = data / "cat" / "1.png"
     fails(capsys, tmp_path, "no such model file", "predict", tmp_path / "none", image)
-    fails(capsys, tmp_path, "is a folder", "predict", data, image)
+    fails(capsys, tmp_path, "is a folder", "eval", data, data)
     fails(capsys, tmp_path, "not one of nin-cifar10", "bench", "nin-cifar11")
     with pytest.raises(Error, match="nin-cifar10"):
         ninc.models.create("nin-cifar11")

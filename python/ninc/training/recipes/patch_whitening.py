@@ -78,9 +78,8 @@ def _second_moment(
     moment, count = np.zeros((size, size)), 0
     chosen = np.unique(np.linspace(0, len(train) - 1, _PICTURES).astype(np.int64))
     for part in np.array_split(chosen, -(-len(chosen) // _AT_A_TIME)):
-        x: Floats = np.asarray(train.subset(part).images[:])
-        if preprocessing is not None:
-            x = preprocessing.apply(x)
+        pixels = np.asarray(train.subset(part).images[:])
+        x: Floats = pixels if preprocessing is None else preprocessing.apply(pixels)
         windows = np.lib.stride_tricks.sliding_window_view(x, window, axis=(2, 3))
         patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, size).astype(np.float64)
         moment += patches.T @ patches
