@@ -20,6 +20,7 @@ import numpy as np
 
 import ninc
 from ninc._base.files import write_whole
+from ninc.packaged import DEFAULT, NAMES
 
 FOLDER = Path(__file__).resolve().parents[1] / "python" / "ninc" / "packaged"
 LARGEST = 2_500_000  # bytes of the model file
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("trained", type=Path, metavar="TRAINED")
     parser.add_argument("data", metavar="CIFAR10")
-    parser.add_argument("--name", default="cifar10", help="default cifar10")
+    parser.add_argument("--name", choices=NAMES, default=DEFAULT, help=f"default {DEFAULT}")
     parser.add_argument("--command", required=True, help="the command that trained it, as typed")
     parser.add_argument("--recipe", required=True, help="the recipe's name, or its settings")
     parser.add_argument("--seed", type=int, required=True)

@@ -5,6 +5,8 @@ Batch norm bears a high rate, which one cycle takes up and down; short runs lear
 
 from __future__ import annotations
 
+import functools
+
 from ...network import Network
 from ..augment import AlternatingFlip, Augmentation, Compose, PadCrop, Until
 from ..averages import EMA
@@ -38,7 +40,7 @@ def fast_cifar10() -> Recipe:
     """
     return Recipe(
         network={},
-        optimizer=_fast_cifar10_sgd,
+        optimizer=functools.partial(_sgd, weight_decay=1.3e-3, shift_rate=8.0),
         lr=0.25,
         schedule=OneCycle(warmup=0.23, start=0.2, end=0.07),
         label_smoothing=0.2,
@@ -51,30 +53,21 @@ def fast_cifar10() -> Recipe:
     )
 
 
-def _sgd(network: Network, lr: float) -> SGD:
-    """Only kernels decay; biases and batch norm's scales, all of one dimension, do not."""
-    vectors = [name for name, value in network.parameters().items() if value.ndim == 1]
-    return SGD(
-        lr,
-        momentum=0.9,
-        nesterov=True,
-        weight_decay=5e-4,
-        groups=[(name, dict(weight_decay=0.0)) for name in vectors],
-    )
+def _sgd(network: Network, lr: float, weight_decay: float = 5e-4, shift_rate: float = 1.0) -> SGD:
+    """Only kernels decay; biases and batch norm's scales, all of one dimension, do not.
+
+    shift_rate: what the rate of batch norms' biases is multiplied by.
+    """
+    values = network.state_dict()
+    groups = []
+    for name, value in network.parameters().items():
+        if value.ndim == 1:
+            layer, _, kind = name.rpartition(".")
+            is_shift = kind == "bias" and f"{layer}.running_mean" in values
+            groups.append((name, dict(weight_decay=0.0, lr_mult=shift_rate if is_shift else 1.0)))
+    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=weight_decay, groups=groups)
 
 
 def _crops_but_for_the_end(epochs: int) -> Augmentation:
     """The last fifth of the epochs shows pictures uncut, as those to be recognised are."""
     return Compose(Until(epochs - round(0.2 * epochs), PadCrop(2)), AlternatingFlip())
-
-
-def _fast_cifar10_sgd(network: Network, lr: float) -> SGD:
-    """As `_sgd`, with more decay and eight times the rate for the biases of batch norms."""
-    buffers = network.state_dict()
-    groups = []
-    for name, value in network.parameters().items():
-        layer, _, kind = name.rpartition(".")
-        if value.ndim == 1:
-            is_shift = kind == "bias" and f"{layer}.running_mean" in buffers
-            groups.append((name, dict(weight_decay=0.0, lr_mult=8.0 if is_shift else 1.0)))
-    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=1.3e-3, groups=groups)
