@@ -75,6 +75,11 @@ Compiled Compile(const step::CountUpdates& step, const CompileContext& context);
 Compiled Compile(const step::AdamUpdate& step, const CompileContext& context);
 Compiled Compile(const step::AverageUpdate& step, const CompileContext& context);
 Compiled Compile(const step::CopyUpdated& step, const CompileContext& context);
+Compiled Compile(const step::AddToShardSum& step, const CompileContext& context);
+Compiled Compile(const step::AddResultToShardSum& step, const CompileContext& context);
+Compiled Compile(const step::AddShardSums& step, const CompileContext& context);
+Compiled Compile(const step::TakeFromShardSum& step, const CompileContext& context);
+Compiled Compile(const step::TakeResultFromShardSum& step, const CompileContext& context);
 
 // Fused steps that the GPU has no kernel for: fusion asks first and leaves the steps as they were.
 inline Compiled None() { return std::optional<Kernel>(); }

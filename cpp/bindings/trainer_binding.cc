@@ -55,29 +55,30 @@ auto WithArguments(PyTrainer& self, const py::object& x_object, const py::object
 }
 
 StepSettings Settings(const UpdateRule& rule, uint64_t seed, uint64_t step, float clip_norm,
-                      float average_rate) {
+                      float average_rate, int64_t shards) {
   return {.rule = rule,
           .updates = {},
           .seed = seed,
           .step = step,
           .clip_norm = clip_norm,
-          .average_rate = average_rate};
+          .average_rate = average_rate,
+          .shards = shards};
 }
 
 py::tuple Step(PyTrainer& self, const py::object& x, const py::object& labels, const py::object& lr,
                const py::object& decay, const UpdateRule& rule, uint64_t seed, uint64_t step,
-               float clip_norm, float average_rate) {
-  return ToTuple(
-      WithArguments(self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate),
-                    [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
+               float clip_norm, float average_rate, int64_t shards) {
+  return ToTuple(WithArguments(
+      self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards),
+      [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
 }
 
 std::shared_ptr<PendingStep> Launch(PyTrainer& self, const py::object& x, const py::object& labels,
                                     const py::object& lr, const py::object& decay,
                                     const UpdateRule& rule, uint64_t seed, uint64_t step,
-                                    float clip_norm, float average_rate) {
+                                    float clip_norm, float average_rate, int64_t shards) {
   return WithArguments(
-      self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate),
+      self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards),
       [&](const auto&... arguments) { return self.trainer->Launch(arguments...); });
 }
 
@@ -96,13 +97,15 @@ py::tuple Gradients(PyTrainer& self, const py::object& x_object, const py::objec
 }
 
 std::string FindNonFinite(PyTrainer& self, const py::object& x_object,
-                          const py::object& labels_object, uint64_t seed, uint64_t step) {
+                          const py::object& labels_object, uint64_t seed, uint64_t step,
+                          int64_t shards) {
   const ImageArray x(x_object, {"find_non_finite", "x"});
   const py::array_t<int64_t> labels =
       Labels(labels_object, {"find_non_finite", "labels"}, x.shape.n);
   const int64_t* label_data = labels.data();
-  return Unwrap(WithoutGil(
-      [&] { return self.trainer->FindNonFinite(x.shape, x.view, label_data, seed, step); }));
+  return Unwrap(WithoutGil([&] {
+    return self.trainer->FindNonFinite(x.shape, x.view, label_data, seed, step, shards);
+  }));
 }
 
 void EstimateStatistics(PyTrainer& self, const py::object& x_object, float momentum) {
@@ -228,11 +231,14 @@ void DefineTrainer(py::module_& module) {
   py::class_<PyTrainer>(module, "Trainer")
       .def(py::init<std::shared_ptr<Model>, float>(), arg("model"), arg("label_smoothing") = 0.0f)
       .def("step", &Step, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("rule"),
-           arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f)
+           arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f,
+           arg("shards") = 1)
       .def("launch", &Launch, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("rule"),
-           arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f)
+           arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f,
+           arg("shards") = 1)
       .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
-      .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"))
+      .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"),
+           arg("shards") = 1)
       .def("estimate_statistics", &EstimateStatistics, arg("x"), arg("momentum"))
       .def("set_frozen", &SetFrozen, arg("names"))
       .def(

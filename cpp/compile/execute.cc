@@ -21,7 +21,8 @@ void Settle(ValueId packed, const Packing& packing, Program* program) {
 }
 
 Kernel PackingKernel(const step::PackWeights& step, const Packing& packing) {
-  return {[step, make = packing.make](const Run& run) {
+  return {[step, make = packing.make](const Run& run) -> Status {
+    if (run.arguments().weights_are_packed) return {};
     return make(run.stream(), run.In(step.weight), nullptr, run.Out(step.packed), run.threads());
   }};
 }

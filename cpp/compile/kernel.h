@@ -47,6 +47,12 @@ struct RunArguments {
   double* sums = nullptr;                    // of squares, by gradient
   DeviceTensors* optimizer_state = nullptr;  // by OptimizerStateIndex
   DeviceTensors* averages = nullptr;         // by parameter; empty where none are kept
+  // Of a batch in shards (compile/steps/shards.h).
+  bool weights_are_packed = false;         // by the run before, whose arena is this one's
+  float* shard_sum = nullptr;              // Program::shard_sum_size floats
+  const float* other_shard_sum = nullptr;  // likewise
+  bool first_shard = true;                 // whether the sum begins with this shard
+  float shard_share = 1.0f;                // the shard's share of the batch's examples
 };
 
 // One run, as its kernels see it: where the values of their steps lie.

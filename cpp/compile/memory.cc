@@ -31,7 +31,8 @@ std::vector<Lifetime> FindLifetimes(const Program& program) {
       for (ValueId v : *list) {
         if (v == kNoValue) continue;
         lives[v].Extend(i);
-        if (program.values[v].keep) lives[v].Extend(steps);
+        if (program.values[v].keep || program.values[v].lasting) lives[v].Extend(steps);
+        if (program.values[v].lasting) lives[v].Extend(0);
       }
     }
   }

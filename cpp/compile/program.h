@@ -46,8 +46,9 @@ struct Value {
   size_t bytes = 0;
   int32_t index = -1;
   size_t offset = 0;
-  bool keep = false;    // read after the last step: parameter gradients, new statistics
-  bool trained = true;  // of a parameter: none of the buffers
+  bool keep = false;     // read after the last step: parameter gradients, new statistics
+  bool lasting = false;  // read in later runs of the program: nothing else ever stands in its place
+  bool trained = true;   // of a parameter: none of the buffers
 };
 
 struct Step {
@@ -99,6 +100,9 @@ template <typename Part>
 struct Update {
   std::vector<Part> limit, clipped_limit;  // one of them: whether there will be an update
   std::vector<Part> weights, statistics, averages;
+  // Of a batch in shards: what follows each shard's backward pass, what adds one sum of shards to
+  // another, and what puts the sum of all in the place of a single pass's gradients.
+  std::vector<Part> add_shard, add_sums, take_sum;
 };
 
 struct Program {
@@ -112,6 +116,7 @@ struct Program {
   size_t forward_steps = 0;                // those before the loss
   std::vector<ParameterValue> gradients;   // O×I×H×W, as the parameters
   std::vector<ParameterValue> statistics;  // running mean and variance after the batch
+  size_t shard_sum_size = 0;               // in floats; 0 where batches are not cut into shards
 
   ValueId AddValue(Value value) {
     values.push_back(std::move(value));

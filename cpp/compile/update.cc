@@ -88,6 +88,24 @@ std::vector<Step> WeightSteps(size_t rule, const std::vector<ParameterSpec>& spe
   return steps;
 }
 
+// What adds up the shards of a batch; see steps/shards.h.
+void AppendShardSteps(const std::vector<ParameterSpec>& specs, Program* program,
+                      Update<Step>* update) {
+  size_t offset = 0;
+  const auto part = [&](const ParameterValue& of, bool statistic) {
+    const NodeId layer = specs[of.parameter].node;
+    update->add_shard.push_back({step::AddToShardSum{of.value, offset, statistic}, {layer}});
+    update->take_sum.push_back({step::TakeFromShardSum{offset, of.value}, {layer}});
+    offset += static_cast<size_t>(program->values[of.value].shape.size());
+  };
+  for (const ParameterValue& gradient : program->gradients) part(gradient, false);
+  for (const ParameterValue& statistic : program->statistics) part(statistic, true);
+  update->add_shard.push_back({step::AddResultToShardSum{offset}, {}});
+  update->take_sum.push_back({step::TakeResultFromShardSum{offset}, {}});
+  program->shard_sum_size = offset + 2;
+  update->add_sums.push_back({step::AddShardSums{program->shard_sum_size}, {}});
+}
+
 }  // namespace
 
 std::span<const RuleFacts> UpdateRules() { return kRuleFacts; }
@@ -144,6 +162,7 @@ Update<Step> UpdateSteps(const Graph& graph, const PlanOptions& options, Program
       update.averages.push_back({step::AverageUpdate{weight, average}, {specs[i].node}});
     }
   }
+  if (options.shards) AppendShardSteps(specs, program, &update);
   return update;
 }
 

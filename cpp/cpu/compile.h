@@ -61,6 +61,11 @@ Compiled Compile(const step::CountUpdates& step, const CompileContext& context);
 Compiled Compile(const step::AdamUpdate& step, const CompileContext& context);
 Compiled Compile(const step::AverageUpdate& step, const CompileContext& context);
 Compiled Compile(const step::CopyUpdated& step, const CompileContext& context);
+Compiled Compile(const step::AddToShardSum& step, const CompileContext& context);
+Compiled Compile(const step::AddResultToShardSum& step, const CompileContext& context);
+Compiled Compile(const step::AddShardSums& step, const CompileContext& context);
+Compiled Compile(const step::TakeFromShardSum& step, const CompileContext& context);
+Compiled Compile(const step::TakeResultFromShardSum& step, const CompileContext& context);
 
 // softmax/
 Compiled Compile(const step::Softmax& step, const CompileContext& context);

@@ -89,6 +89,9 @@ Status CheckResults(const Shape& input, size_t outputs, std::span<float* const> 
 
 Status CheckBatch(const Shape& input, const StridedView& x, const int64_t* labels) {
   NINC_RETURN_IF_ERROR(CheckInput(input, x));
+  return CheckLabelsGiven(input, labels);
+}
+Status CheckLabelsGiven(const Shape& input, const int64_t* labels) {
   if (!IsMissing(labels, input)) return {};
   return NullPointer("labels", std::to_string(input.n) + " labels, one a picture");
 }

@@ -38,5 +38,6 @@ Status CheckResult(const Shape& input, const float* y);
 Status CheckResults(const Shape& input, size_t outputs, std::span<float* const> y);
 // A batch of a training: pictures and a label for each of them.
 Status CheckBatch(const Shape& input, const StridedView& x, const int64_t* labels);
+Status CheckLabelsGiven(const Shape& input, const int64_t* labels);
 
 }  // namespace ninc

@@ -121,14 +121,41 @@ Result<StepResult> Trainer::Gradients(const Shape& input, const StridedView& x,
   });
 }
 
+Result<std::vector<float>> Trainer::AddShards(const Shape& batch, const StridedView& x,
+                                              const int64_t* labels, const StepSettings& settings,
+                                              int64_t begin, int64_t end) {
+  return CatchOutOfMemory("training step", [&]() -> Result<std::vector<float>> {
+    NINC_RETURN_IF_ERROR(Impl::CheckShards(settings.shards));
+    if (begin < 0 || end < begin || end > settings.shards) {
+      return InvalidArgument("shards [" + std::to_string(begin) + ", " + std::to_string(end) +
+                             ") are not among " + std::to_string(settings.shards));
+    }
+    Shape own = batch;
+    own.n = ShardTree(std::max<int64_t>(batch.n, 1), settings.shards).Rows({begin, end}).size();
+    NINC_RETURN_IF_ERROR(CheckInput(own, x));
+    NINC_RETURN_IF_ERROR(CheckLabelsGiven(batch, labels));
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
+    return impl_->AddShards(batch, x, labels, settings, {begin, end});
+  });
+}
+
+Result<StepResult> Trainer::UpdateBySum(const Shape& batch, const std::vector<float>& sum,
+                                        const StepSettings& settings) {
+  return CatchOutOfMemory("training step", [&]() -> Result<StepResult> {
+    NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
+    NINC_RETURN_IF_ERROR(impl_->UpdateBySum(batch, sum, settings));
+    return impl_->ReadResult(impl_->state());
+  });
+}
+
 Result<std::string> Trainer::FindNonFinite(const Shape& input, const StridedView& x,
-                                           const int64_t* labels, uint64_t seed, uint64_t step) {
+                                           const int64_t* labels, uint64_t seed, uint64_t step,
+                                           int64_t shards) {
   return CatchOutOfMemory("diagnosis", [&]() -> Result<std::string> {
     NINC_RETURN_IF_ERROR(CheckBatch(input, x, labels));
+    NINC_RETURN_IF_ERROR(Impl::CheckShards(shards));
     NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
-    NINC_ASSIGN_OR_RETURN(const RunArguments run,
-                          impl_->BeginStep(input, x, labels, {.key = {seed, step}}));
-    return ninc::FindNonFinite(impl_->plan_impl(), impl_->stream(), run);
+    return impl_->FindNonFinite(input, x, labels, {.seed = seed, .step = step, .shards = shards});
   });
 }
 

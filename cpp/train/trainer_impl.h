@@ -14,6 +14,7 @@
 #include "compile/execute.h"
 #include "compile/plan/plan_impl.h"
 #include "ninc/model.h"
+#include "ninc/training.h"
 #include "run/arena.h"
 #include "run/model_impl.h"
 
@@ -22,6 +23,12 @@ namespace ninc {
 // How many steps may be under way on a device before the oldest outcome that somebody still holds
 // has to be waited for.
 inline constexpr size_t kOutcomes = 32;
+
+// What decides which operations a run comes to, for recordings.
+namespace recorded {
+inline constexpr uint64_t kForwardBackward = 1, kUpdate = 2, kClipped = 4, kAveraged = 8,
+                          kShard = 16, kPacked = 32;
+}  // namespace recorded
 
 // Behind a run's memory: what a step needs beside it.
 struct StepLayout {
@@ -40,6 +47,17 @@ class Outcome final : public PendingStep {
   std::shared_ptr<Trainer::Impl> trainer_;
   size_t slot_ = 0;
   std::optional<Result<StepResult>> known_;  // guarded by the model's writer_mutex
+};
+
+// Some shards of a batch, and what their runs are given.
+struct ShardRuns {
+  ShardTree tree;
+  Shape example;                    // of one: N is 1
+  StridedView x;                    // of the examples of shards [own.begin, own.end)
+  const int64_t* labels = nullptr;  // of all examples
+  Stretch own;
+  StepState initial;
+  const std::vector<ParameterUpdate>* updates = nullptr;
 };
 
 // Guarded by the model's writer_mutex. What a fork has to find whole changes inside its state_mutex
@@ -63,6 +81,10 @@ struct NINC_LOCAL Trainer::Impl {
   size_t next_outcome = 0;
   std::vector<std::byte> settings_block;  // what WriteSettings copies from
   Arena arena;  // kept from step to step; a pool shared with inference might drop it
+  // Of a batch in shards: sums one behind another, and whether the arena holds what the plan packed
+  // of the weights as they are.
+  DeviceMemory shard_sums;
+  bool weights_are_packed = false;
 
   const Plan::Impl& plan_impl() const { return plan->impl(); }
   Backend& stream() const { return *arena.stream(); }
@@ -78,17 +100,25 @@ struct NINC_LOCAL Trainer::Impl {
   StepState* state() const { return At<StepState>(layout.state); }
 
   Status CheckTrainable(size_t parameter) const;
+  static Status CheckNotEmpty(const Shape& batch);
+  static Status CheckShards(int64_t shards);
   static Status CheckLabels(const Plan& plan, const int64_t* labels, int64_t count);
   Status CheckSettings(const StepSettings& settings) const;
   Status CheckClassWeights(const Plan& plan) const;
   StepLayout LayoutOf(const Plan::Impl& plan) const;
-  // Makes `plan`, `arena` and the parameters ready for a batch and copies it to the device; the
-  // caller adds what its run needs beside it. labels: null for a run without a loss.
+  // Makes `plan`, `arena` and the parameters ready for runs of such a batch, or of such a shard.
+  Status UsePlan(const Shape& input, bool shards);
+  // Checks a whole batch's labels; the state then has what its loss is divided by.
+  Status WeighLabels(const int64_t* labels, int64_t count, StepState* state) const;
+  // Copies pictures, labels and settings to the device for a run of `plan`; the caller adds what
+  // its run needs beside it. x.data, labels: null for a run without pictures, without a loss.
+  Result<RunArguments> BeginRun(const StridedView& x, const int64_t* labels,
+                                const StepState& initial,
+                                const std::vector<ParameterUpdate>& updates = {});
+  // All three, for a batch in one run.
   Result<RunArguments> BeginStep(const Shape& input, const StridedView& x, const int64_t* labels,
-                                 const StepState& initial,
+                                 StepState initial,
                                  const std::vector<ParameterUpdate>& updates = {});
-  // What a weighted loss finds in the state.
-  void WeighLabels(const int64_t* labels, int64_t count, StepState* state) const;
   // Copies to the device what a step needs beside its pictures. initial: what its kernels find.
   Status WriteSettings(int64_t batch, const int64_t* labels, const StepState& initial,
                        const std::vector<ParameterUpdate>& updates);
@@ -96,6 +126,9 @@ struct NINC_LOCAL Trainer::Impl {
   // whether there is to be an update.
   Status ForwardBackward(const RunArguments& run, bool clip);
   Status Update(const RunArguments& run, bool average);
+  // What has to be there before a step changes anything, since memory may run out.
+  Status PrepareStep(const Shape& batch, const StepSettings& settings);
+  static StepState InitialState(const StepSettings& settings);
   // All of a step; what came of it is in state() once the stream has got there.
   Status Step(const Shape& input, const StridedView& x, const int64_t* labels,
               const StepSettings& settings);
@@ -105,6 +138,30 @@ struct NINC_LOCAL Trainer::Impl {
   void Resolve(Outcome* outcome) const;
   // Before the memory that outcomes lie in goes, or is laid out anew.
   void ResolveAll();
+
+  // Of a batch in shards: trainer_shards.cc.
+  Result<ShardRuns> BeginShards(const Shape& batch, const StridedView& x, const int64_t* labels,
+                                const StepSettings& settings, const Stretch& own);
+  Status UseShardPlan(const ShardRuns& runs, int64_t examples);
+  Status MakeShardSums(size_t sums);
+  float* ShardSum(size_t number) const;
+  // Computes one shard and sets the sum to what it comes to, or adds that.
+  Status AddShard(const ShardRuns& runs, int64_t shard, size_t sum, bool first);
+  // Sets the sum to that of a part of the tree; sums behind it are written over.
+  Status AddUp(const ShardRuns& runs, const Stretch& part, size_t sum);
+  Status StepInShards(const Shape& batch, const StridedView& x, const int64_t* labels,
+                      const StepSettings& settings);
+  Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,
+                                       const int64_t* labels, const StepSettings& settings,
+                                       const Stretch& own);
+  Status UpdateBySum(const Shape& batch, const std::vector<float>& sum,
+                     const StepSettings& settings);
+  // See Trainer::FindNonFinite.
+  Result<std::string> FindNonFinite(const Shape& batch, const StridedView& x, const int64_t* labels,
+                                    const StepSettings& settings);
+  // The update by sum number 0. run: of `plan`, with the step's settings.
+  Status UpdateByShardSum(RunArguments run, const StepSettings& settings);
+
   std::vector<Tensor> LikeParameters() const;  // zeros, one tensor for each trainable parameter
   void MakeAverages();                         // where there are none
   Status UseRule(size_t rule);                 // makes its state, where there is none of it

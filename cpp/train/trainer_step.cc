@@ -15,9 +15,6 @@
 namespace ninc {
 namespace {
 
-// What decides which operations a step comes to, for recordings.
-constexpr uint64_t kForwardBackward = 1, kUpdate = 2, kClipped = 4, kAveraged = 8;
-
 StepResult ToResult(const StepState& state) {
   return {state.loss, state.correct, state.gradient_norm, state.updated != 0};
 }
@@ -41,6 +38,7 @@ Status Trainer::Impl::CheckSettings(const StepSettings& settings) const {
                            std::to_string(settings.updates.size()));
   }
   NINC_RETURN_IF_ERROR(CheckRule(settings.rule));
+  NINC_RETURN_IF_ERROR(CheckShards(settings.shards));
   if (!(settings.clip_norm >= 0)) {
     return InvalidArgument("clip_norm must be 0 or more, got " +
                            std::to_string(settings.clip_norm));
@@ -87,41 +85,60 @@ StepLayout Trainer::Impl::LayoutOf(const Plan::Impl& plan) const {
   return step;
 }
 
-Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedView& x,
-                                              const int64_t* labels, const StepState& initial,
-                                              const std::vector<ParameterUpdate>& updates) {
-  if (input.n < 1) {
-    return InvalidShape("training needs a batch of at least 1, got input shape " +
-                        input.ToString());
-  }
+Status Trainer::Impl::CheckNotEmpty(const Shape& batch) {
+  if (batch.n >= 1) return {};
+  return InvalidShape("training needs a batch of at least 1, got input shape " + batch.ToString());
+}
+
+Status Trainer::Impl::CheckShards(int64_t shards) {
+  if (shards >= 1) return {};
+  return InvalidArgument("shards must be at least 1, got " + std::to_string(shards));
+}
+
+Status Trainer::Impl::UsePlan(const Shape& input, bool shards) {
+  NINC_RETURN_IF_ERROR(CheckNotEmpty(input));
   const std::shared_ptr<Placement> where = model_impl->placement();
   const PlanOptions options{.mode = Mode::kTraining,
                             .label_smoothing = label_smoothing,
                             .class_weights = !class_weights.empty(),
                             .update_rule = update_rule,
+                            .shards = shards,
                             .frozen = frozen};
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
                         model_impl->PlanFor(*where, input, options, target));
-  if (labels != nullptr) NINC_RETURN_IF_ERROR(CheckLabels(*next, labels, input.n));
-  NINC_RETURN_IF_ERROR(CheckClassWeights(*next));
   // Threads may be set between two steps.
   if (next != plan || layout.run.threads != where->backend->Threads()) {
     ResolveAll();
     // The state's lock, for the child of a fork: it has to find these whole, and would not wait for
     // the writer's.
     const std::lock_guard lock(model_impl->state_mutex);
+    if (place != where) shard_sums = DeviceMemory();
     plan = std::move(next);
     place = where;
     layout = LayoutOf(plan_impl());
+    weights_are_packed = false;
   }
-  {
-    const std::lock_guard lock(model_impl->state_mutex);
-    NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
-    NINC_RETURN_IF_ERROR(model_impl->parameters.MakeReady(place->backend, &stream(), "parameters"));
-    NINC_RETURN_IF_ERROR(optimizer_state.MakeReady(place->backend, &stream(), "optimizer state"));
-    NINC_RETURN_IF_ERROR(averages.MakeReady(place->backend, &stream(), "averages"));
-    settings_block.resize(layout.sums - layout.labels);
-  }
+  const std::lock_guard lock(model_impl->state_mutex);
+  NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
+  NINC_RETURN_IF_ERROR(model_impl->parameters.MakeReady(place->backend, &stream(), "parameters"));
+  NINC_RETURN_IF_ERROR(optimizer_state.MakeReady(place->backend, &stream(), "optimizer state"));
+  NINC_RETURN_IF_ERROR(averages.MakeReady(place->backend, &stream(), "averages"));
+  settings_block.resize(layout.sums - layout.labels);
+  return {};
+}
+
+Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedView& x,
+                                              const int64_t* labels, StepState initial,
+                                              const std::vector<ParameterUpdate>& updates) {
+  NINC_RETURN_IF_ERROR(UsePlan(input, false));
+  if (labels != nullptr) NINC_RETURN_IF_ERROR(WeighLabels(labels, input.n, &initial));
+  return BeginRun(x, labels, initial, updates);
+}
+
+Result<RunArguments> Trainer::Impl::BeginRun(const StridedView& x, const int64_t* labels,
+                                             const StepState& initial,
+                                             const std::vector<ParameterUpdate>& updates) {
+  const Shape& input = plan_impl().input;
   RunArguments run{.x = x,
                    .parameters = &model_impl->parameters,
                    .arena = arena.data(),
@@ -134,20 +151,25 @@ Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedV
                    .optimizer_state = &optimizer_state,
                    .averages = &averages};
   NINC_RETURN_IF_ERROR(WriteSettings(input.n, labels, initial, updates));
-  if (!stream().SharesMemory()) {
+  if (!stream().SharesMemory() && x.data != nullptr) {
     NINC_RETURN_IF_ERROR(WriteInput(stream(), input, x, arena.data() + layout.run.input, &run.x));
   }
   return run;
 }
 
-void Trainer::Impl::WeighLabels(const int64_t* labels, int64_t count, StepState* state) const {
+Status Trainer::Impl::WeighLabels(const int64_t* labels, int64_t count, StepState* state) const {
+  NINC_RETURN_IF_ERROR(CheckLabels(*plan, labels, count));
+  NINC_RETURN_IF_ERROR(CheckClassWeights(*plan));
+  state->total_weight = static_cast<double>(count);
+  if (class_weights.empty()) return {};
   double sum = 0;
   for (const float weight : class_weights) sum += weight;
   state->mean_class_weight = sum / static_cast<double>(class_weights.size());
-  state->label_weight = 0;
+  state->total_weight = 0;
   for (int64_t i = 0; i < count; ++i) {
-    state->label_weight += class_weights[static_cast<size_t>(labels[i])];
+    state->total_weight += class_weights[static_cast<size_t>(labels[i])];
   }
+  return {};
 }
 
 // One copy for all, since each would wait for the one before it.
@@ -157,9 +179,7 @@ Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const 
     if (bytes > 0) std::memcpy(settings_block.data() + offset - layout.labels, from, bytes);
   };
   put(layout.labels, labels, labels == nullptr ? 0 : batch * sizeof(int64_t));
-  StepState state = initial;
-  if (labels != nullptr && !class_weights.empty()) WeighLabels(labels, batch, &state);
-  put(layout.state, &state, sizeof(state));
+  put(layout.state, &initial, sizeof(initial));
   put(layout.updates, updates.data(), updates.size() * sizeof(ParameterUpdate));
   put(layout.class_weights, class_weights.data(), class_weights.size() * sizeof(float));
   return stream().Write(At<std::byte>(layout.labels), settings_block.data(), settings_block.size());
@@ -167,7 +187,8 @@ Status Trainer::Impl::WriteSettings(int64_t batch, const int64_t* labels, const 
 
 Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
   if (IsCancelled()) return Cancelled();  // what a device has recorded asks nobody
-  const RecordingKey key{plan_impl().id, kForwardBackward | (clip ? kClipped : 0)};
+  const RecordingKey key{plan_impl().id,
+                         recorded::kForwardBackward | (clip ? recorded::kClipped : 0)};
   return stream().Replay(key, [&]() -> Status {
     NINC_RETURN_IF_ERROR(Execute(plan_impl().kernels, RunOf(run)));
     // A gradient's sum of squares is taken parameter by parameter in double, each with sums over
@@ -179,7 +200,7 @@ Status Trainer::Impl::ForwardBackward(const RunArguments& run, bool clip) {
 Status Trainer::Impl::Update(const RunArguments& run, bool average) {
   const CancellationScope whole(nullptr);
   const std::lock_guard lock(model_impl->state_mutex);
-  const RecordingKey key{plan_impl().id, kUpdate | (average ? kAveraged : 0)};
+  const RecordingKey key{plan_impl().id, recorded::kUpdate | (average ? recorded::kAveraged : 0)};
   model_impl->parameters.Unshare();
   optimizer_state.Unshare();
   if (average) averages.Unshare();
@@ -195,18 +216,28 @@ Status Trainer::Impl::Update(const RunArguments& run, bool average) {
   });
 }
 
-Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64_t* labels,
-                           const StepSettings& settings) {
+Status Trainer::Impl::PrepareStep(const Shape& batch, const StepSettings& settings) {
+  NINC_RETURN_IF_ERROR(CheckNotEmpty(batch));
   NINC_RETURN_IF_ERROR(CheckSettings(settings));
-  const bool average = settings.average_rate > 0, clip = settings.clip_norm > 0;
-  if (average) MakeAverages();  // before anything changes: memory may run out
-  NINC_RETURN_IF_ERROR(UseRule(settings.rule.index()));
+  if (settings.average_rate > 0) MakeAverages();
+  return UseRule(settings.rule.index());
+}
+
+StepState Trainer::Impl::InitialState(const StepSettings& settings) {
   StepState initial{.key = {settings.seed, settings.step},
                     .clip_norm = settings.clip_norm,
                     .average_rate = settings.average_rate};
   PutRule(settings.rule, &initial);
+  return initial;
+}
+
+Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64_t* labels,
+                           const StepSettings& settings) {
+  NINC_RETURN_IF_ERROR(PrepareStep(input, settings));
+  if (settings.shards > 1) return StepInShards(input, x, labels, settings);
+  const bool average = settings.average_rate > 0, clip = settings.clip_norm > 0;
   NINC_ASSIGN_OR_RETURN(const RunArguments run,
-                        BeginStep(input, x, labels, initial, settings.updates));
+                        BeginStep(input, x, labels, InitialState(settings), settings.updates));
   NINC_RETURN_IF_ERROR(ForwardBackward(run, clip));
   // On the processor the backward pass is over, so that an update which is refused can be left out.
   // On a GPU it is queued all the same, and each of its kernels looks at the state first.

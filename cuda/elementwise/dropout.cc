@@ -1,5 +1,6 @@
 #include "cuda/elementwise/dropout.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "base/philox.h"
@@ -8,11 +9,14 @@
 
 namespace ninc::cuda {
 
-// The kernel reads a key as two words.
-static_assert(offsetof(DropoutKey, seed) == 0 && offsetof(DropoutKey, step) == sizeof(uint64_t));
+// The kernel reads a key as three words.
+static_assert(offsetof(DropoutKey, seed) == 0 && offsetof(DropoutKey, step) == sizeof(uint64_t) &&
+              offsetof(DropoutKey, first) == 2 * sizeof(uint64_t));
 
 Compiled Compile(const step::Dropout& step, const CompileContext& context) {
-  return Kernel{[step, count = context.shape(step.x).size()](const Run& run) {
+  const Shape& shape = context.shape(step.x);
+  return Kernel{[step, count = shape.size(),
+                 each = shape.size() / std::max<int64_t>(shape.n, 1)](const Run& run) {
     const float* x = run.In(step.x);
     float* y = run.Out(step.y);
     const float p = run.arguments().dropout ? step.p : 0.0f;
@@ -24,6 +28,7 @@ Compiled Compile(const step::Dropout& step, const CompileContext& context) {
                            x,
                            y,
                            count,
+                           each,
                            step.layer,
                            static_cast<uint32_t>(threshold),
                            1.0f / (1.0f - p),

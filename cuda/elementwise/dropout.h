@@ -5,12 +5,13 @@
 
 namespace ninc::cuda {
 
-// y(i) = word(i) < threshold ? 0 : x(i) * scale for i < count, words as in cpp/base/philox.h.
+// y(i) = word(first + i) < threshold ? 0 : x(i) * scale for i < count, words as in
+// cpp/base/philox.h; first = the key's first example * each.
 struct DropoutArgs {
-  const uint64_t* key;  // seed and step, in device memory: a recorded step reads new ones each time
+  const uint64_t* key;  // a DropoutKey in device memory: a recorded step reads a new one each time
   const float* x;
   float* y;
-  int64_t count;
+  int64_t count, each;
   uint32_t layer;
   uint32_t threshold;
   float scale;

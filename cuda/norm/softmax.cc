@@ -45,9 +45,8 @@ Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& co
     NINC_RETURN_IF_ERROR(
         On(run).Launch({"softmax", "ninc_softmax_cross_entropy"}, WarpGrid(rows), args));
     return On(run).Launch({"softmax", "ninc_softmax_cross_entropy_mean"}, Grid{},
-                          SoftmaxCrossEntropyMeanArgs{
-                              rows, row_losses, step.weighted ? &state->label_weight : nullptr,
-                              &state->loss, &state->correct});
+                          SoftmaxCrossEntropyMeanArgs{rows, row_losses, &state->total_weight,
+                                                      &state->loss, &state->correct});
   });
 }
 

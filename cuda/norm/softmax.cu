@@ -49,7 +49,7 @@ struct Weighting {
   __device__ __forceinline__ explicit Weighting(const SoftmaxCrossEntropyArgs& args)
       : weights(args.weights),
         mean(weights == nullptr ? 1.0 : args.state->mean_class_weight),
-        total(weights == nullptr ? static_cast<double>(args.rows) : args.state->label_weight) {}
+        total(args.state->total_weight) {}
   __device__ __forceinline__ double of(int64_t c) const {
     return weights == nullptr ? 1.0 : static_cast<double>(weights[c]);
   }
@@ -155,9 +155,7 @@ extern "C" __global__ void __launch_bounds__(256, 4)
   loss = BlockSum<256>(loss, losses);
   correct = BlockSum<256>(correct, counts);
   if (threadIdx.x != 0) return;
-  const double total =
-      args.label_weight == nullptr ? static_cast<double>(args.rows) : *args.label_weight;
-  *args.loss = static_cast<float>(loss / total);
+  *args.loss = static_cast<float>(loss / *args.total_weight);
   *args.correct = correct;
 }
 

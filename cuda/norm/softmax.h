@@ -30,7 +30,7 @@ struct RowLoss {
 };
 
 // rows_out(r) = row r's loss and whether its first largest logit is the label's; dlogits unless
-// null: may be logits. The state's label_weight and mean_class_weight are read with weights alone.
+// null: may be logits. The state's mean_class_weight is read with weights alone.
 struct SoftmaxCrossEntropyArgs {
   int64_t rows, channels;
   const float* logits;
@@ -42,12 +42,11 @@ struct SoftmaxCrossEntropyArgs {
   float smoothing;
 };
 
-// loss = mean of the rows' losses (NaN of none), weighted where label_weight is not null; correct =
-// their number
+// loss = sum of the rows' losses / total_weight (NaN of none); correct = their number
 struct SoftmaxCrossEntropyMeanArgs {
   int64_t rows;
   const RowLoss* row_losses;
-  const double* label_weight;
+  const double* total_weight;
   float* loss;
   int64_t* correct;
 };

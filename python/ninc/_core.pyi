@@ -287,6 +287,7 @@ class Trainer:
         step: int,
         clip_norm: float = 0.0,
         average_rate: float = 0.0,
+        shards: int = 1,
     ) -> _Step: ...
     def launch(
         self,
@@ -299,11 +300,14 @@ class Trainer:
         step: int,
         clip_norm: float = 0.0,
         average_rate: float = 0.0,
+        shards: int = 1,
     ) -> PendingStep: ...
     def gradients(
         self, x: FloatsLike, labels: WholeNumbers, seed: int, step: int
     ) -> tuple[float, int, dict[str, Floats]]: ...  # mean loss, how many were right, gradients
-    def find_non_finite(self, x: FloatsLike, labels: WholeNumbers, seed: int, step: int) -> str: ...
+    def find_non_finite(
+        self, x: FloatsLike, labels: WholeNumbers, seed: int, step: int, shards: int = 1
+    ) -> str: ...
     def estimate_statistics(self, x: FloatsLike, momentum: float) -> None: ...
     def set_frozen(self, names: Sequence[str]) -> None: ...
     def set_class_weights(self, weights: Sequence[float]) -> None: ...

@@ -65,11 +65,13 @@ struct Batch {
 
   // As the trainer works them out.
   void Weigh(StepState* state) const {
+    state->total_weight = static_cast<double>(labels.size());
+    if (weights.empty()) return;
+    state->total_weight = 0;
     for (float weight : weights) {
       state->mean_class_weight += weight / static_cast<double>(weights.size());
     }
-    if (weights.empty()) return;
-    for (int64_t label : labels) state->label_weight += weights[label];
+    for (int64_t label : labels) state->total_weight += weights[label];
   }
 };
 

@@ -250,7 +250,7 @@ py::tuple SoftmaxCrossEntropy(const py::object& logits_object, const py::object&
     }
   }
   py::array_t<float> dlogits = NewArray({rows, classes});
-  StepState state;
+  StepState state{.total_weight = static_cast<double>(rows)};
   const Shape shape{rows, 1, 1, classes};
   Call().Run(step::SoftmaxCrossEntropy{smoothing, 0, 1},
              {{shape, logits.data()}, {shape, dlogits.data()}},

@@ -32,13 +32,22 @@ size_t BytesOf(const std::vector<Kernel>& kernels) {
   return bytes;
 }
 
+// All shards of a batch are computed with the same weights: the first one's run packs them for all.
+void KeepPackedWeights(Program* program) {
+  for (const Step& step : program->steps) {
+    const auto* pack = std::get_if<step::PackWeights>(&step.op);
+    if (pack != nullptr) program->values[pack->packed].lasting = true;
+  }
+}
+
 }  // namespace
 
 size_t Plan::Impl::OwnBytes() const {
   // A step's operands and nodes are a few words beside it.
   return sizeof(Plan) + sizeof(Impl) + program.steps.size() * sizeof(Step) + BytesOf(kernels) +
          BytesOf(update.limit) + BytesOf(update.clipped_limit) + BytesOf(update.weights) +
-         BytesOf(update.statistics) + BytesOf(update.averages) +
+         BytesOf(update.statistics) + BytesOf(update.averages) + BytesOf(update.add_shard) +
+         BytesOf(update.add_sums) + BytesOf(update.take_sum) +
          program.values.size() * (sizeof(Value) + sizeof(size_t)) +
          program.prepared.size() * sizeof(Prepared);
 }
@@ -82,6 +91,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   FusePointwiseGradients(compiler, &impl->program);
   NINC_ASSIGN_OR_RETURN(impl->kernels,
                         CompileSteps(compiler, *graph, impl->program.steps, &impl->program));
+  if (options.shards) KeepPackedWeights(&impl->program);
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->kernels);
   const auto compile = [&](const std::vector<Step>& steps, std::vector<Kernel>* kernels) -> Status {
@@ -94,6 +104,9 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   NINC_RETURN_IF_ERROR(compile(update.weights, &impl->update.weights));
   NINC_RETURN_IF_ERROR(compile(update.statistics, &impl->update.statistics));
   NINC_RETURN_IF_ERROR(compile(update.averages, &impl->update.averages));
+  NINC_RETURN_IF_ERROR(compile(update.add_shard, &impl->update.add_shard));
+  NINC_RETURN_IF_ERROR(compile(update.add_sums, &impl->update.add_sums));
+  NINC_RETURN_IF_ERROR(compile(update.take_sum, &impl->update.take_sum));
   for (const Kernel& kernel : impl->kernels) impl->flops += kernel.Flops();
   impl->graph = std::move(graph);
   impl->backend = std::move(backend);

@@ -6,12 +6,13 @@
 namespace ninc {
 
 namespace step {
-// The mean over rows of -sum_c t(c) log softmax(x)(c), t = (1 - smoothing) * onehot(label) +
-// smoothing / C, goes to the run's loss; dlogits = (softmax(x) - t) / rows; how many rows have
-// their first largest logit at the label goes to `correct`. Labels are the run's, in [0, C).
+// The sum over rows of -sum_c t(c) log softmax(x)(c), t = (1 - smoothing) * onehot(label) +
+// smoothing / C, divided by StepState::total_weight, goes to the run's loss; dlogits = (softmax(x)
+// - t) / total_weight; how many rows have their first largest logit at the label goes to `correct`.
+// Labels are the run's, in [0, C).
 //
 // Weighted, as torch.nn.CrossEntropyLoss(weight) has it: t(c) is multiplied by the weight of class
-// c, and the sum over rows is divided by that of their labels' weights, StepState::label_weight.
+// c, and the total weight is the sum of the labels' weights.
 struct SoftmaxCrossEntropy {
   float smoothing;
   ValueId logits, dlogits;

@@ -5,6 +5,7 @@
 
 #include "compile/steps/fused.h"
 #include "compile/steps/loss.h"
+#include "compile/steps/shards.h"
 #include "compile/steps/update.h"
 #include "ops/ops.h"
 
@@ -20,7 +21,7 @@ template <class... Steps>
 std::variant<Steps...> VariantOf(StepList<Steps...>);
 
 using AnyStep = decltype(VariantOf(StepsOf(Op()) + StepList<step::SoftmaxCrossEntropy>() +
-                                   FusedStepList() + UpdateStepList()));
+                                   FusedStepList() + UpdateStepList() + ShardStepList()));
 
 struct StepOp : AnyStep {  // a struct for the sake of short names in messages and symbols
   using AnyStep::AnyStep;

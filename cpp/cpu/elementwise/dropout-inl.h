@@ -74,14 +74,15 @@ HWY_INLINE void DrawWords(const DropoutMask& mask, uint64_t block, uint32_t* wor
 #endif
 
 // Calls step(i, lanes, slice, dropped) for slices of `lanes` lanes that cover [0, count), where
-// position 0 is `first` of all.
+// position 0 is `first` of the run's.
 template <class Step>
 HWY_INLINE void DrawStretch(const DropoutMask& mask, int64_t first, int64_t count, Step step) {
   HWY_ALIGN uint32_t words[kDrawn + kLanes] = {};  // a last slice loads past what was drawn
   const U limit = hn::Set(DU(), mask.threshold);
   for (int64_t i = 0; i < count;) {
-    const int64_t skip = (first + i) % kDrawn;
-    DrawWords(mask, static_cast<uint64_t>(first + i - skip) / 4, words);
+    const int64_t position = mask.first + first + i;
+    const int64_t skip = position % kDrawn;
+    DrawWords(mask, static_cast<uint64_t>(position - skip) / 4, words);
     const int64_t drawn = std::min(count - i, kDrawn - skip);
     ForEachSlice<1>(drawn, [&](int64_t j, auto slice) HWY_ATTR {
       const M dropped = hn::RebindMask(D(), hn::Lt(hn::LoadU(DU(), words + skip + j), limit));

@@ -21,7 +21,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 
-// y(i) = word(i) < p * 2^32 ? 0 : x(i) / (1 - p),  word(i) = Philox(i / 4; key)[i % 4] (philox.h)
+// y(i) = word(first + i) < p * 2^32 ? 0 : x(i) / (1 - p)
+// word(j) = Philox(j / 4; key)[j % 4] (philox.h), first = the mask's
 // y may be x. The backward pass is the same call on dy: the mask is drawn again.
 void DropAll(int64_t count, const DropoutMask& mask, const float* x, float* y, int threads) {
   ParallelBlocks(threads, count, kElementBlock, [&](int64_t begin, int64_t end) HWY_ATTR {
@@ -41,13 +42,15 @@ namespace ninc::cpu {
 
 Compiled Compile(const step::Dropout& step, const CompileContext& context) {
   const auto kernel = NINC_DISPATCH(context.target, DropAll);
-  return Kernel{[step, kernel, count = context.shape(step.x).size()](const Run& run) {
+  const Shape& x = context.shape(step.x);
+  return Kernel{[step, kernel, count = x.size(),
+                 each = x.size() / std::max<int64_t>(x.n, 1)](const Run& run) {
     const float p = run.arguments().dropout ? step.p : 0.0f;
     if (p == 1.0f) {  // drops all, and 1 / (1 - p) is infinite
       std::fill_n(run.Out(step.y), count, 0.0f);
       return;
     }
-    kernel(count, DropoutMask(p, step.layer, run.arguments().state->key), run.In(step.x),
+    kernel(count, DropoutMask(p, step.layer, run.arguments().state->key, each), run.In(step.x),
            run.Out(step.y), run.threads());
   }};
 }

@@ -305,7 +305,8 @@ void TrainingPoolForward(Target target, const TrainingPoolProblem& problem, cons
                          Span images, const float* x, float* y, uint8_t* trace, int threads) {
   std::optional<DropoutMask> mask;
   if (key != nullptr && problem.dropout != 0.0f) {
-    mask.emplace(problem.dropout, problem.layer, *key);
+    const Shape out = problem.pool.output();
+    mask.emplace(problem.dropout, problem.layer, *key, out.h * out.w * out.c);
   }
   NINC_DISPATCH(target, PoolAndDrop)
   (problem, mask ? &*mask : nullptr, images, x, y, trace, threads);

@@ -155,8 +155,8 @@ Compiled Compile(const step::SoftmaxCrossEntropy& step, const CompileContext& co
     StepState* const state = run.arguments().state;
     const Weighting weighting = step.weighted
                                     ? Weighting{run.arguments().class_weights,
-                                                state->mean_class_weight, state->label_weight}
-                                    : Weighting{nullptr, 1.0, static_cast<double>(logits.n)};
+                                                state->mean_class_weight, state->total_weight}
+                                    : Weighting{nullptr, 1.0, state->total_weight};
     SoftmaxCrossEntropy(logits.n, logits.c, run.In(step.logits), run.arguments().labels,
                         step.smoothing, weighting, state, run.Out(step.dlogits),
                         run.scratch().shared<Partial>(), run.threads());

@@ -95,11 +95,13 @@ class Workspace {
   int threads_ = 1;
 };
 
-// Which random numbers the dropout layers of one step draw: Philox4x32-10 keyed by these, the layer
-// and the position.
+// Which random numbers the dropout layers of one step draw: Philox4x32-10 keyed by seed, step and
+// layer. The position in the layer's input counts from the batch's first example, of which a run
+// may compute a shard: that one's first example has the number `first` in the batch.
 struct DropoutKey {
   uint64_t seed = 0;
   uint64_t step = 0;
+  int64_t first = 0;
 };
 
 // One parameter's share of an update: lr and decay after the schedule and the group rules.
@@ -115,8 +117,10 @@ struct StepState {
   // Set before the step.
   DropoutKey key;
   alignas(double) std::byte rule[40] = {};  // the update rule's settings (ninc/optimizer.h)
-  double label_weight = 0.0;       // of a weighted loss: the sum over labels of their weights
-  double mean_class_weight = 0.0;  // likewise: the mean over classes
+  // What the rows' losses are divided by: how many rows the batch has, or the sum of their labels'
+  // weights. A shard of a batch is divided by that of the whole batch.
+  double total_weight = 0.0;
+  double mean_class_weight = 0.0;  // of a weighted loss: the mean over classes
   float clip_norm = 0.0f;          // above 0: the largest norm all gradients together may have
   float average_rate = 0.0f;       // of the averages' update
   // Set by the step.

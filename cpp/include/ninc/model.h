@@ -152,6 +152,12 @@ struct StepSettings {
   // average += rate * (weight - average) after the update, in [0, 1]: 0 leaves the averages alone,
   // 1 makes them the weights.
   float average_rate = 0.0f;
+  // Above 1: the batch is computed in at most so many shards, one after the other, and their
+  // gradients are added in an order that depends on the batch's size and on `shards` alone. That
+  // bounds the memory of a step, and makes its result the same wherever shards are computed (see
+  // Trainer::ShardSums). Batch norms normalise each shard by itself; their running statistics
+  // follow the mean over all examples of the shards' statistics.
+  int64_t shards = 1;
 };
 
 struct StepResult {
@@ -207,10 +213,26 @@ class NINC_API Trainer {
   Result<StepResult> Gradients(const Shape& input, const StridedView& x, const int64_t* labels,
                                uint64_t seed, uint64_t step, std::vector<Tensor>* gradients);
 
+  // A step that several processes make together, each from some shards of the batch
+  // (StepSettings::shards) that follow one another.
+  //
+  // AddShards computes shards [begin, end), of which some or all may have no examples, and updates
+  // nothing. batch: the whole batch's shape; x: the examples of these shards; labels: of all
+  // examples. It gives, one behind another, the sums of ShardTree::Roots of these shards, floats
+  // that are added in single precision in the order of the tree, whatever they mean.
+  //
+  // UpdateBySum makes the update that Step would have made: sum is that of all shards.
+  Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,
+                                       const int64_t* labels, const StepSettings& settings,
+                                       int64_t begin, int64_t end);
+  Result<StepResult> UpdateBySum(const Shape& batch, const std::vector<float>& sum,
+                                 const StepSettings& settings);
+
   // Where a step goes wrong: runs it piece by piece, updates nothing, and names the first weights,
   // output or gradient that are not finite: "the output of conv2 (Conv2d)". Empty where all are.
+  // shards: as StepSettings::shards.
   Result<std::string> FindNonFinite(const Shape& input, const StridedView& x, const int64_t* labels,
-                                    uint64_t seed, uint64_t step);
+                                    uint64_t seed, uint64_t step, int64_t shards = 1);
   // Forward in training mode but without dropout; then, in every batch norm, running = (1 -
   // momentum) * running + momentum * batch. Calls with momentum 1, 1/2, 1/3, ... leave the mean
   // over their batches.

@@ -75,6 +75,7 @@ struct PlanOptions {
   float label_smoothing = 0.0f;  // training only
   bool class_weights = false;  // training only: whether classes count for more or less in the loss
   size_t update_rule = 0;      // training only: the place in UpdateRule of what moves the weights
+  bool shards = false;         // training only: whether a batch takes several runs, shard by shard
   // Model::PlanFor takes Model::SetPrecision's instead.
   Precision precision = Precision::kFloat32;
   // Training only: parameters that stay as they are. No gradient is taken of them or for their

@@ -3,6 +3,8 @@
 // together; ninc/schedule.h has learning rates, ninc/networks.h networks to train.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,6 +24,65 @@ struct LabelledPictures {
   Shape shape;                      // of all of them; N at least 1
   const float* pictures = nullptr;  // N×C×H×W, contiguous
   const int64_t* labels = nullptr;  // N classes, each 0 or more
+};
+
+// Shards, or rows of a batch: [begin, end).
+struct Stretch {
+  int64_t begin = 0, end = 0;
+  int64_t size() const { return end - begin; }
+  bool empty() const { return end <= begin; }
+};
+
+// The shards of a batch and the order in which they are added up (StepSettings::shards).
+//
+// A batch of N examples is cut into at most S shards of ceil(N / S) examples in a row, of which the
+// last may be smaller. What several shards come to is the sum of two parts: the largest power of
+// two of them that leaves some over, and those that it leaves. This binary tree depends on N and S
+// alone, so that a sum has the same bits whoever computes which of its parts.
+class ShardTree {
+ public:
+  // examples, shards: N and S, each at least 1.
+  ShardTree(int64_t examples, int64_t shards)
+      : examples_(examples),
+        each_((examples + shards - 1) / shards),
+        count_((examples + each_ - 1) / each_) {}
+
+  int64_t examples() const { return examples_; }
+  int64_t each() const { return each_; }    // examples of a shard, but for the last
+  int64_t count() const { return count_; }  // shards that have examples
+
+  // The examples of these shards.
+  Stretch Rows(const Stretch& shards) const {
+    return {std::min(examples_, shards.begin * each_), std::min(examples_, shards.end * each_)};
+  }
+
+  // Where the sum of several shards is parted: that of [begin, middle) is added to that of the
+  // rest.
+  static int64_t Middle(const Stretch& shards) {
+    return shards.begin +
+           static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(shards.size() - 1)));
+  }
+
+  // The largest parts of the tree that lie in `own` wholly, in order.
+  std::vector<Stretch> Roots(const Stretch& own) const {
+    std::vector<Stretch> roots;
+    AddRoots({0, count_}, own, &roots);
+    return roots;
+  }
+
+ private:
+  static void AddRoots(const Stretch& part, const Stretch& own, std::vector<Stretch>* roots) {
+    if (part.empty() || part.end <= own.begin || own.end <= part.begin) return;
+    if (own.begin <= part.begin && part.end <= own.end) {
+      roots->push_back(part);
+      return;
+    }
+    const int64_t middle = Middle(part);  // a single shard lies in `own` or beside it
+    AddRoots({part.begin, middle}, own, roots);
+    AddRoots({middle, part.end}, own, roots);
+  }
+
+  int64_t examples_, each_, count_;
 };
 
 // A batch: what Trainer::Step takes.

@@ -109,6 +109,13 @@ def _add_training(group: Any) -> None:
         "64; of fast, less where an epoch would have less than 16 steps)",
     )
     group.add_argument(
+        "--shards",
+        type=numbers.positive,
+        default=1,
+        metavar="N",
+        help="compute each batch in N parts, one after another, which takes less memory",
+    )
+    group.add_argument(
         "--optimizer",
         choices=_OPTIMIZERS,
         default="sgd",
@@ -256,6 +263,7 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
     )
     if args.average == _NO_AVERAGE:
         trainer.average = None
+    trainer.shards = args.shards
     return trainer
 
 

@@ -136,7 +136,9 @@ def _diverged(run: Run, x: np.ndarray, labels: np.ndarray, loss: float) -> None:
     if not np.isfinite(x).all():
         text += ": the images of this batch are not finite"
     else:
-        found = run.stepper.core.find_non_finite(x, labels, run.settings.seed, state.steps)
+        found = run.stepper.core.find_non_finite(
+            x, labels, run.settings.seed, state.steps, run.settings.shards
+        )
         if found:
             text += f": not finite first is {found}"
         text += f"; try a rate below {state.lr:.3g} or clip_norm"

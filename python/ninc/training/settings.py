@@ -24,6 +24,7 @@ class Settings:
     augment: Augmentation | None
     average: EMA | SWA | None
     seed: int
+    shards: int
     lr_factor: float
 
     def __init__(self, rates: Rates, label_smoothing: float) -> None:
@@ -41,10 +42,12 @@ class Settings:
             raise ArgumentError(f"Trainer: {name} is given once; make another Trainer to change it")
         if any(name in kind.SETTINGS for kind in OPTIMIZERS.values()):
             raise ArgumentError(f"Trainer: {name} is the optimizer's; set trainer.optimizer.{name}")
-        if name == "average" and self._fitting:
-            raise ArgumentError("Trainer: average cannot be changed while fit is under way")
+        if name in ("average", "shards") and self._fitting:
+            raise ArgumentError(f"Trainer: {name} cannot be changed while fit is under way")
         if name == "seed":
             return whole("Trainer", name, value, 0, LARGEST_SEED)
+        if name == "shards":
+            return whole("Trainer", name, value)
         if name == "lr_factor":
             return not_negative("Trainer", name, value)
         none = value is None

@@ -49,6 +49,7 @@ class Stepper:
             step=step,
             clip_norm=optimizer.clip_norm or 0.0,
             average_rate=average_rate,
+            shards=now.shards,
         )
 
     def update(

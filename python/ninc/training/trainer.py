@@ -52,6 +52,11 @@ class Trainer(Settings):
         bit, on any number of threads of one kind of processor.
     average: the averaged weights that `fit` validates and ends with in place of the last ones; see
         `ninc.averages`.
+    shards: above 1, each batch is computed in at most so many parts of ceil(N / shards) pictures,
+        one after another, which takes less memory. The loss and its gradients are those of the
+        whole batch, added up in an order that the number of shards decides, so that another
+        number gives other last bits. Batch norms normalise each shard by itself; their running
+        statistics follow the mean over the shards.
 
     The attribute `held_out` is what `fit` stores as `network.held_out` where the data themselves do
     not tell, such as those that were divided a second time: a `HeldOut`, or None. `listener` is who
@@ -72,6 +77,7 @@ class Trainer(Settings):
         label_smoothing: float = 0.0,
         seed: int = 0,
         average: EMA | SWA | None = None,
+        shards: int = 1,
     ) -> None:
         smoothing = share_below_1("Trainer", "label_smoothing", label_smoothing)
         if not isinstance(network, Network):
@@ -85,6 +91,7 @@ class Trainer(Settings):
         self.schedule = Constant() if schedule is None else schedule
         self.augment = augment
         self.average = average
+        self.shards = shards
         self.held_out: HeldOut | None = None
         self.listener: Listener | None = None
         self.history = History()

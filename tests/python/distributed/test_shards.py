@@ -1,0 +1,88 @@
+"""Training with batches that are cut into shards, in one process."""
+
+import numpy as np
+import pytest
+
+import ninc
+from ninc import nn
+from ninc.errors import ArgumentError
+from support.small_training import bars, fit_in, small_network
+from support.weights import assert_same_weights, copies
+
+
+def network_of(norm=False, seed=3):
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1),
+        *([nn.BatchNorm2d(6)] if norm else []),
+        nn.Relu(),
+        nn.Dropout(0.5),
+        nn.Conv2d(6, 2, 1),
+        nn.GlobalAvgPool2d(),
+        seed=seed,
+    )
+
+
+def trained(shards, norm=False, threads=2, epochs=2):
+    network = network_of(norm)
+    ninc.set_num_threads(threads)
+    trainer = ninc.Trainer(
+        network, ninc.SGD(0.1, momentum=0.9), augment=ninc.augment.PadCrop(1), shards=shards
+    )
+    trainer.fit(bars(60), epochs=epochs, batch_size=25, progress=False)  # 3 steps an epoch
+    return copies(network)
+
+
+@pytest.mark.parametrize("shards", [2, 3, 8, 100])
+def test_the_result_is_the_whole_batchs_but_for_rounding(shards):
+    whole, cut = trained(1), trained(shards)
+    for name, values in whole.items():
+        np.testing.assert_allclose(cut[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_threads_do_not_change_it():
+    assert_same_weights(trained(4, norm=True, threads=1), trained(4, norm=True, threads=2))
+
+
+def test_a_batch_norm_normalises_each_shard_by_itself():
+    shards, whole = trained(4, norm=True), trained(1, norm=True)
+    assert not np.allclose(shards["bn1.bias"], whole["bn1.bias"], 1e-3)
+
+
+def test_running_statistics_are_those_of_all_shards():
+    network = network_of(norm=True)
+    x = np.random.default_rng(0).standard_normal((8, 1, 6, 6), np.float32)
+    before = copies(network)
+    trainer = ninc.Trainer(network, ninc.SGD(0.1), shards=4)
+    trainer.step(x, np.zeros(8, np.int64))
+    maps = ninc.functional.conv2d(x, before["conv1.weight"], before["conv1.bias"], padding=1)
+    shards = maps.reshape(4, 2, 6, 6, 6)
+    mean = shards.mean((1, 3, 4)).mean(0)
+    var = shards.var((1, 3, 4), ddof=1).mean(0)
+    after = copies(network)
+    np.testing.assert_allclose(after["bn1.running_mean"], 0.1 * mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(after["bn1.running_var"], 0.9 + 0.1 * var, rtol=1e-4, atol=1e-6)
+
+
+def test_a_run_goes_on_with_the_shards_it_was_begun_with(tmp_path):
+    fit_in(tmp_path, changed={"shards": 4}, epochs=1)
+    with pytest.raises(ArgumentError, match="begun with shards 4, now it is 1; give the same"):
+        fit_in(tmp_path, epochs=2, resume=True)
+    resumed = fit_in(tmp_path, changed={"shards": 4}, epochs=2, resume=True)
+    unbroken = fit_in(tmp_path / "other", changed={"shards": 4}, epochs=2)
+    assert_same_weights(resumed.network, unbroken.network)
+
+
+@pytest.mark.parametrize("shards", [0, -1, 1.5, "2", True, None])
+def test_other_numbers_are_refused(shards):
+    with pytest.raises(ninc.Error, match="Trainer: shards must be"):
+        ninc.Trainer(small_network(), shards=shards)
+
+
+def test_they_cannot_change_while_a_run_is_under_way():
+    trainer = ninc.Trainer(small_network(), ninc.SGD(0.1), shards=2)
+
+    def change(epoch):
+        epoch.trainer.shards = 3
+
+    with pytest.raises(ArgumentError, match="shards cannot be changed while fit is under way"):
+        trainer.fit(bars(20), epochs=1, progress=False, callbacks=[change])
