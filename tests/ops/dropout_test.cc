@@ -77,6 +77,30 @@ TEST(DropoutTest, EqualsTheReferenceAndTheProcessor) {
   }
 }
 
+// A run of some of a batch's examples drops what a run of all drops of them, also where they begin
+// in the middle of a block of words.
+TEST(DropoutTest, AShardHasItsPartOfTheMask) {
+  constexpr int64_t kExamples = 7;
+  for (int64_t each : {1, 3, 16, 333}) {
+    const Draw whole{{99, 5}, 2};
+    const std::vector<float> x = Random(kExamples * each, 3);
+    const std::vector<double> all = reference::Dropout(0.4f, whole.layer, whole.key, x);
+    for (int64_t first : {1, 2, 6}) {
+      const Shape shape{kExamples - first, 1, 1, each};
+      const std::vector<float> shard(x.begin() + first * each, x.end());
+      const std::vector<double> want(all.begin() + first * each, all.end());
+      const Draw draw{{99, 5, first}, 2};
+      const auto drop = [&](StepCall& call) {
+        StepState* const state = call.Values<StepState>({{.key = draw.key}});
+        call.Run(step::Dropout{0.4f, draw.layer, 0, 1}, {call.In(shape, shard), call.Out(shape)},
+                 {.state = state});
+      };
+      OnEveryBackend(NameOf(shard, 0.4f), drop,
+                     [&](const Outputs& got) { ExpectClose(got[0], want, Magnitudes(want), 1); });
+    }
+  }
+}
+
 // More values than the threads of a GPU's largest grid take in one turn.
 TEST(DropoutTest, ThreadsGoOn) {
   if (!OnGpu()) GTEST_SKIP() << "of the GPU alone";
