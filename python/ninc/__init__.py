@@ -3,8 +3,9 @@
 Networks: `ninc.pretrained`, `ninc.models`, `ninc.nn`, `ninc.load`, `ninc.load_caffe`,
 `ninc.load_onnx`, `ninc.load_torch`. Training: `ninc.Trainer`, `ninc.SGD`, `ninc.Adam`,
 `ninc.AdamW`, `ninc.schedules`, `ninc.averages`, `ninc.augment`, `ninc.data`.
-Pictures: `Network.predict`, `ninc.explain`, `ninc.contact_sheet`, `ninc.preprocess`. Operations on
-arrays: `ninc.functional`. Control: `ninc.set_num_threads`, `ninc.set_target`, `ninc.build_info`.
+Pictures: `Network.predict`, `ninc.explain`, `ninc.contact_sheet`, `ninc.preprocess`; by the million
+`ninc.distributed`. Operations on arrays: `ninc.functional`. Control: `ninc.set_num_threads`,
+`ninc.set_target`, `ninc.build_info`.
 
 Everything is imported when first used, so that `import ninc` costs next to nothing.
 """
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
     # isort: off
     from . import (
         data as data,
+        distributed as distributed,
         errors as errors,
         functional as functional,
         models as models,
@@ -73,7 +75,8 @@ if TYPE_CHECKING:  # what editors and type checkers know; `as` tells them that u
 
 # Where each name lives.
 _MODULES = frozenset(
-    "_core augment averages data errors functional models nn preprocess schedules".split()
+    "_core augment averages data distributed errors functional models nn preprocess "
+    "schedules".split()
 )
 _HOMES = {
     "_base.graph": "Node Nodes",

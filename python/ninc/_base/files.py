@@ -70,6 +70,27 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return place
 
 
+def locked_folder(path: str | os.PathLike[str], busy: str) -> int | None:
+    """Locks a folder itself; the open folder, whose closing gives the lock back, or None.
+
+    The system gives it back, too, however the process ends. FileError, with `busy` after the
+    folder's name, where another process has the lock; None where the file system has no locks.
+    """
+    import fcntl  # which not every system has
+
+    with reading(path):
+        folder = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(folder)
+        raise FileError.of(error, f"{os.fspath(path)}: {busy}", path) from None
+    except OSError:
+        os.close(folder)
+        return None
+    return folder
+
+
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a temporary file beside `path`, flushes it and renames it into place.
 

@@ -89,8 +89,12 @@ def answers(
     batch_size: int,
     where: str = "predict",
     tta: str | None = None,
+    single: bool = False,
 ) -> Generator[Answer, None, None]:
     """Gives an Answer for every picture in order, bad ones included.
+
+    single: each of `images` is one picture and has one Answer, whatever it is: of a folder, or of
+        an array that is no picture, the Answer has the error.
 
     Several threads decode pictures while the network computes those before them, and no more than
     four batches are held at a time. What is wrong with the call and not with a picture is raised:
@@ -99,9 +103,9 @@ def answers(
     batch_size = whole(where, "batch_size", batch_size)
     flipped = is_flipped(where, tta)
     preprocessing = needed_preprocessing(model, where)
-    pictures = _pictures(images, preprocessing.channels, where)
+    pictures = iter(images) if single else _pictures(images, preprocessing.channels, where)
     reading = Reading.of(model, preprocessing, flipped)
-    return _answers(reading, pictures, batch_size, where)
+    return _answers(reading, pictures, batch_size, where, single)
 
 
 # ---- Which pictures ------------------------------------------------------------------------------
@@ -237,7 +241,7 @@ def _empty_shape(images: Any, preprocessing: Preprocessing) -> tuple[int, int, i
 
 
 def _answers(
-    reading: Reading, pictures: Iterator[Any], batch_size: int, where: str
+    reading: Reading, pictures: Iterator[Any], batch_size: int, where: str, single: bool
 ) -> Generator[Answer, None, None]:
     first = list(islice(pictures, batch_size))
     # A thread that decodes in advance is not worth its cost for a single batch.
@@ -248,12 +252,13 @@ def _answers(
     number = 0
     with contextlib.closing(batches):
         for batch, pixels in batches:
-            for picture, row in zip(batch, _rows(reading, pixels)):
+            for picture, decoded, row in zip(batch, pixels, _rows(reading, pixels)):
                 if not isinstance(row, Error):
                     yield Answer(picture, row, None)
                 else:
                     error = _named(row, picture, number, where)
-                    if not _is_the_pictures(error, reading.preprocessing):
+                    unread = single and isinstance(decoded, Error)
+                    if not unread and not _is_the_pictures(error, reading.preprocessing):
                         raise error
                     yield Answer(picture, None, error)
                 number += 1

@@ -9,7 +9,6 @@ run.json            command, seed, versions, target, data, settings; at the end 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
@@ -22,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from ... import _core
-from ..._base.files import append_line, check_writable, make_folder, reading, write_whole
+from ..._base.files import append_line, check_writable, locked_folder, make_folder, write_whole
 from ..._base.plain_json import json_text
-from ...errors import FileError
 from .history import WALL_CLOCK, History, in_order
 
 
@@ -38,7 +36,7 @@ class RunFolder:
         self.history = self.path / "history.jsonl"
         self.plot = self.path / "history.png"
         self.about = self.path / "run.json"
-        self._lock = self._locked()
+        self._lock = locked_folder(self.path, "another training run is using this folder")
         try:
             check_writable(self.last)
             self._remove_remains()
@@ -50,21 +48,6 @@ class RunFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def _locked(self) -> int | None:
-        """Locks the folder itself; the system releases the lock however the process ends."""
-        with reading(self.path):
-            folder = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(folder)
-            message = f"{self.path}: another training run is using this folder"
-            raise FileError.of(error, message, self.path) from None
-        except OSError:  # this file system cannot lock
-            os.close(folder)
-            return None
-        return folder
 
     def _remove_remains(self) -> None:
         """Deletes temporary files of a process that was killed while it wrote."""
