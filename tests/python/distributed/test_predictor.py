@@ -103,7 +103,9 @@ def test_a_bad_picture_has_its_error_and_the_others_their_answers(model, files, 
     assert np.isnan(found["probabilities"][1:9]).all() and np.isnan(found["probability"][1:9]).all()
     assert found["class"][1:9].tolist() == [""] * 8
     assert found["error"][1] == "b: not a picture, or a damaged one"
-    assert found["error"][2].startswith("c: a picture must be a file name") and all(found["error"][1:9])
+    assert found["error"][2].startswith("c: a picture must be a file name") and all(
+        found["error"][1:9]
+    )
     # Of a file the words are those of `ninc predict`, and a picture without a name has its place.
     path = tmp_path / "bad.jpg"
     path.write_bytes(b"junk")
