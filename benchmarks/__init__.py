@@ -4,8 +4,9 @@
 first answer), `serving` (a web service beside ONNX Runtime's), `winograd_accuracy` (whether
 trainings with Winograd's convolution are as right as those without), `masking` (whether class maps
 show what answers come from), `paper` (the experiments of "Network In Network"), `fast` (what
-accuracy recipe "fast" gives, and how soon) and `finetune` (what a trained network is worth where
-there are few pictures).
+accuracy recipe "fast" gives, and how soon), `finetune` (what a trained network is worth where there
+are few pictures) and `bulk` (whether Ray and Dask give the answers of `ninc predict`, and at what
+cost).
 
 Speed claims of this project are ratios against a peer in one run; docs/results.md names the
 commands.

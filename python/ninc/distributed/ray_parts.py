@@ -61,7 +61,7 @@ def work_by_ray(work: PartWork, parts: Sequence[Part], advance: Callable[[int], 
     try:
         if own:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         ray.data.DataContext.get_current().enable_progress_bars = False
         _work(ray, work, parts, advance)
     except Error:

@@ -29,12 +29,12 @@ def _of_ray() -> int | None:
 
 
 def _of_dask() -> int | None:
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
+    # Somebody's own folder may be called like Dask's package.
+    get_worker = getattr(sys.modules.get("distributed"), "get_worker", None)
+    if get_worker is None:
         return None
     try:
-        worker = distributed.get_worker()
+        threads: int = get_worker().state.nthreads
     except ValueError:  # this thread computes no task of a worker
         return None
-    threads: int = worker.state.nthreads
     return threads

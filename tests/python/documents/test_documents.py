@@ -36,6 +36,7 @@ NOT_RUN = {
     "needs FastAPI or Flask": 2,
     "asks a service that is running": 1,
     "needs a GPU": 1,
+    "needs Ray, Dask or pyarrow": 5,
     "builds ninc from source": 2,
     "builds ninc as a part of another project, as make test-embedding does": 1,
 }

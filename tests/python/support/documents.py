@@ -174,7 +174,8 @@ def _is_there(words):
         assert asked <= known, f"the Makefile has no goal {asked - known}"
         return True
     if words[0].endswith("python") and words[1:2] == ["-m"] and words[2].startswith("benchmarks."):
-        file = ROOT / f"{words[2].replace('.', '/')}.py"
+        place = ROOT / words[2].replace(".", "/")
+        file = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
     elif words[0].endswith("python") and words[1:] and words[1].startswith("tools/"):
         file = ROOT / words[1]
     elif words[0] == "pytest":

@@ -3,13 +3,14 @@
 import inspect
 
 import ninc
-from ninc import augment, averages, data, models, nn, preprocess, schedules
+from ninc import augment, averages, data, distributed, models, nn, preprocess, schedules
 from ninc import functional as F
 from ninc.training.optim import Optimizer
 
 MODULES = {
     "ninc": ninc, "functional": F, "nn": nn, "models": models, "schedules": schedules,
     "augment": augment, "averages": averages, "data": data, "preprocess": preprocess,
+    "distributed": distributed,
 }  # fmt: skip
 
 # Objects that ninc hands out: users read them, and never make one themselves.

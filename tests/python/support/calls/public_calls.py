@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import augment, averages, data, models, nn, preprocess, schedules
+from ninc import augment, averages, data, distributed, models, nn, preprocess, schedules
 from support.calls.call import LABELS, Call, X, calling, floats, pictures
 from support.calls.functions import FUNCTIONS
 from support.formats.caffe_files import save_small_net
@@ -119,15 +119,20 @@ def _graph_output():
     return Call(graph.set_output, {"value": value}, then=lambda _: graph(X))
 
 
-def _load(function, **kwargs):
+def _load(function, then=repr, **kwargs):
     def make():
         preprocess.open_picture(pictures(1)[0]).save("6x6.png")
         np.savez("data.npz", x=pictures(8), y=np.arange(8) % 2)
         network().save("net.safetensors")
         save_small_net("net.caffemodel")
-        return Call(function, kwargs, then=lambda made: repr(made))
+        return Call(function, kwargs, then=then)
 
     return make
+
+
+def _predictor():
+    network().save("net.safetensors")
+    return distributed.Predictor("net.safetensors").__call__
 
 
 def _history():
@@ -345,6 +350,10 @@ CALLS = {
     "preprocess.picture_name": calling(preprocess.picture_name, picture="cat.jpg"),
     "preprocess.picture_size": _load(preprocess.picture_size, picture="6x6.png"),
     "explain": lambda: _explain(),
+    "Predictor": _load(
+        distributed.Predictor, path="net.safetensors", then=lambda made: made([pictures(1)[0]])
+    ),
+    "Predictor.__call__": lambda: Call(_predictor(), dict(batch={"image": pictures()})),
     "contact_sheet": lambda: Call(
         ninc.contact_sheet,
         dict(explanations=[_explanation()], truths=["0"], columns=1, title="One"),
