@@ -81,9 +81,7 @@ def ray_begun() -> Iterator[Any]:
 def ray_answers(ray: Any, kind: type, model: str, pictures: Sequence[str] | str) -> Any:
     """A Ray data set of answers by two actors of one processor each."""
     # The actors have both processors, so that reading must not ask for one.
-    files = ray.data.read_binary_files(
-        pictures, include_paths=True, ray_remote_args={"num_cpus": 0}
-    )
+    files = ray.data.read_binary_files(pictures, include_paths=True, num_cpus=0)
     return files.map_batches(
         kind,
         fn_constructor_args=(model,),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,12 +65,11 @@ def work_by_ray(work: PartWork, parts: Sequence[Part], advance: Callable[[int], 
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         ray.data.DataContext.get_current().enable_progress_bars = False
-        _work(ray, work, parts, advance)
+        with contextlib.redirect_stdout(sys.stderr):  # Ray prints there that an actor has died
+            _work(ray, work, parts, advance)
     except Error:
         raise
-    except (
-        Exception
-    ) as error:  # Ray raises many kinds, and `Exception` itself where it cannot begin
+    except Exception as error:  # Ray's kinds are many, one of them Exception itself
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise Error(f"--ray: Ray could not do the work: {lines[-1]}") from error
     finally:

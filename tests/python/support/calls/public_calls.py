@@ -130,11 +130,6 @@ def _load(function, then=repr, **kwargs):
     return make
 
 
-def _predictor():
-    network().save("net.safetensors")
-    return distributed.Predictor("net.safetensors").__call__
-
-
 def _history():
     return ninc.History([{"epoch": 1, "lr": 0.1, "loss": 0.5, "accuracy": 0.5}])
 
@@ -353,7 +348,9 @@ CALLS = {
     "Predictor": _load(
         distributed.Predictor, path="net.safetensors", then=lambda made: made([pictures(1)[0]])
     ),
-    "Predictor.__call__": lambda: Call(_predictor(), dict(batch={"image": pictures()})),
+    "Predictor.__call__": lambda: Call(
+        distributed.Predictor(ninc.get_pretrained_path()).__call__, dict(batch=[pictures(1)[0]])
+    ),
     "contact_sheet": lambda: Call(
         ninc.contact_sheet,
         dict(explanations=[_explanation()], truths=["0"], columns=1, title="One"),
