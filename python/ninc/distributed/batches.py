@@ -131,6 +131,6 @@ def _found(
     count = known[0] if known else network.core.output_channels()
     nothing = np.full(count or len(stored_classes(network.core) or ()), np.nan, np.float32)
     made = np.empty((len(pictures), len(nothing)), np.float32)
-    for place, row in enumerate(probabilities):
-        made[place] = nothing if row is None else row
+    for place, values in enumerate(probabilities):
+        made[place] = nothing if values is None else values
     return _Found(labels, made, errors)

@@ -148,7 +148,7 @@ class BulkRun:
     @property
     def pictures(self) -> int:
         """How many there are in all."""
-        return sum(part.count for part in self.parts)
+        return sum(part.pictures for part in self.parts)
 
     def remaining(self) -> list[Part]:
         """The parts that are not done."""
@@ -167,7 +167,7 @@ class BulkRun:
     def finish(self, by_ray: bool = False) -> None:
         """Works on the remaining parts; progress on stderr. by_ray: by actors of Ray Data."""
         parts = self.remaining()
-        counter = Counter("predicting", sum(part.count for part in parts))
+        counter = Counter("predicting", sum(part.pictures for part in parts))
         try:
             if by_ray and parts:
                 from .ray_parts import work_by_ray

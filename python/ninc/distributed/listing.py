@@ -21,11 +21,11 @@ from ..errors import FileError
 
 
 class Part(NamedTuple):
-    """A run of the listing. start: the byte where its first line begins."""
+    """A run of the listing. start: the byte where its first line begins. pictures: how many."""
 
     number: int
     start: int
-    count: int
+    pictures: int
 
 
 def write_listing(listing: Path, given: Sequence[str], part_size: int) -> list[Part]:
@@ -64,11 +64,11 @@ def names_of(listing: Path, part: Part) -> list[str]:
     """The paths of a part's pictures."""
     with reading(listing), open(listing, "rb") as file:
         file.seek(part.start)
-        return [json.loads(line)[0] for line in islice(file, part.count)]
+        return [json.loads(line)[0] for line in islice(file, part.pictures)]
 
 
 def _parts(lines: Iterator[bytes], part_size: int) -> list[Part]:
-    parts = []
+    parts: list[Part] = []
     place = 0
     shown = LiveLine()
     while True:

@@ -71,8 +71,11 @@ class Predictor:
         device: str = "cpu",
     ) -> None:
         where = "Predictor"
-        is_content = isinstance(path, bytes)
-        self.path = path if is_content else os.path.abspath(file_path(where, "path", path))
+        self.path: str | bytes
+        if isinstance(path, bytes):
+            self.path = path
+        else:
+            self.path = os.path.abspath(file_path(where, "path", path))
         if threads is not None:
             threads = integer(where, "threads", threads, highest=2**31 - 1)
         self.threads = threads

@@ -36,9 +36,9 @@ class PartActor:
                 self.work(part)
             except Error as raised:
                 error = str(raised) or type(raised).__name__
-            counts.append(part.count)
+            counts.append(part.pictures)
             errors.append(error)
-        return {"count": counts, "error": errors}
+        return {"done": counts, "error": errors}
 
 
 def needed_ray() -> Any:
@@ -95,4 +95,4 @@ def _work(ray: Any, work: PartWork, parts: Sequence[Part], advance: Callable[[in
     for row in done.iter_rows():
         if row["error"]:
             raise Error(row["error"])
-        advance(row["count"])
+        advance(row["done"])

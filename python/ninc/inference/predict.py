@@ -103,7 +103,11 @@ def answers(
     batch_size = whole(where, "batch_size", batch_size)
     flipped = is_flipped(where, tta)
     preprocessing = needed_preprocessing(model, where)
-    pictures = iter(images) if single else _pictures(images, preprocessing.channels, where)
+    pictures = (
+        iter(cast("Iterable[Any]", images))
+        if single
+        else _pictures(images, preprocessing.channels, where)
+    )
     reading = Reading.of(model, preprocessing, flipped)
     return _answers(reading, pictures, batch_size, where, single)
 

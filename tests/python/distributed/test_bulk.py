@@ -367,7 +367,7 @@ def test_an_actor_tells_what_is_wrong_with_the_run(there, out):
         actor = ray_parts.PartActor(run.work)
         batch = {name: np.array([part[place] for part in run.parts])
                  for place, name in enumerate(run.parts[0]._fields)}  # fmt: skip
-        assert actor(batch) == {"count": [4, 4], "error": ["", ""]}
+        assert actor(batch) == {"done": [4, 4], "error": ["", ""]}
         assert run.remaining() == []
         (out / "_listing.jsonl").unlink()
         told = actor(batch)["error"]
