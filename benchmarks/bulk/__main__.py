@@ -66,7 +66,7 @@ def main() -> int:
 
         told = checks.all_of_them(args.model, str(folder), files, wanted, Path(scratch))
         if not args.no_speed:
-            told.update(speed.measured(args.model, files))
+            told.update(speed.measured(files, Path(scratch)))
             print(
                 f"plain loop {told['plain']:,.0f} pictures/s, Ray Data {told['ray']:,.0f}: "
                 f"{told['overhead']:+.1%} time, goal below {GOAL:.0%}; "

@@ -78,16 +78,14 @@ def ray_begun() -> Iterator[Any]:
         ray.shutdown()
 
 
-def ray_answers(ray: Any, kind: type, model: str, pictures: Sequence[str] | str) -> Any:
-    """A Ray data set of answers by two actors of one processor each."""
-    # The actors have both processors, so that reading must not ask for one.
-    files = ray.data.read_binary_files(pictures, include_paths=True, num_cpus=0)
-    return files.map_batches(
+def by_actors(ray: Any, pictures: Any, kind: type, model: str, batch: int) -> Any:
+    """The answers for a Ray data set of pictures by two actors of one processor each."""
+    return pictures.map_batches(
         kind,
         fn_constructor_args=(model,),
         compute=ray.data.ActorPoolStrategy(size=2),
         num_cpus=1,
-        batch_size=_BATCH,
+        batch_size=batch,
     )
 
 
@@ -95,7 +93,9 @@ def of_ray_data(model: str, folder: str) -> Iterator[tuple[str, Sequence[float]]
     """Answers of Ray Data; an actor is killed when the first are there."""
     with ray_begun() as ray:
         killed = False
-        for row in ray_answers(ray, Predictor, model, folder).iter_rows():
+        # The actors have both processors, so that reading must not ask for one.
+        files = ray.data.read_binary_files(folder, include_paths=True, num_cpus=0)
+        for row in by_actors(ray, files, Predictor, model, _BATCH).iter_rows():
             if not killed:
                 killed = kill_an_actor()
             yield row["path"], row["probabilities"]
