@@ -1,7 +1,7 @@
 """What Ray Data costs beside a plain loop of the same Predictor on the same processors.
 
-The network is NIN-CIFAR with batch norm, untrained. Both are given paths, and whoever answers reads:
-tasks that only read would take the same two processors from the actors.
+The network is NIN-CIFAR with batch norm, untrained. Both are given paths, and whoever answers
+reads: tasks that only read would take the same two processors from the actors.
 """
 
 from __future__ import annotations
