@@ -19,23 +19,24 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import _core
-from .._base.files import locked_folder, make_folder, reading, write_whole, written_whole
+from .._base.files import locked_folder, make_folder, reading, write_whole
 from .._base.plain_json import json_text
 from .._base.progress import Counter
 from ..errors import ArgumentError, FileError
 from ..formats.metadata import stored_classes
 from .choices import PART_SIZE
-from .listing import Part, compare_listing, names_of, write_listing
-from .part_files import check_kind, error_line, usual_kind, writer
+from .listing import Part, compare_listing, write_listing
+from .part_files import check_kind, usual_kind
+from .part_work import LISTING, PartWork, remove_remains
 from .predictor import Predictor
-from .rows import rows
+from .ray_parts import work_by_ray
 
-_LISTING, _ABOUT = "_listing.jsonl", "_run.json"
+_ABOUT = "_run.json"
 
 # What the entries of _run.json are called in a message.
 _WORDS = {
@@ -48,46 +49,6 @@ _WORDS = {
     "tta": "--tta",
     "at_least": "--at-least",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class PartWork:
-    """What a part's work needs beside the part, in this process or in another.
-
-    folder: of the run. base: the folder that pictures' paths begin at. digits: of part numbers.
-    """
-
-    folder: Path
-    base: str
-    kind: str
-    digits: int
-    predictor: Predictor
-
-    def file(self, part: Part) -> Path:
-        return self.folder / f"part-{part.number:0{self.digits}}.{self.kind}"
-
-    def bad_file(self, part: Part) -> Path:
-        return self.folder / f"_bad-{part.number:0{self.digits}}.jsonl"
-
-    def __call__(self, part: Part, advance: Callable[[int], None] = lambda count: None) -> None:
-        """Writes a part's files, whole or not at all. advance: called with 1 for each picture."""
-        names = names_of(self.folder / _LISTING, part)
-        file, bad_file = self.file(part), self.bad_file(part)
-        _remove_remains(self.folder, file.name, bad_file.name)
-        found = rows(self.predictor.network(), names, names, self.predictor.settings)
-        bad = b""
-        with written_whole(file) as opened:
-            with writer(self.kind, opened) as write:
-                for row in found:
-                    if row.error:
-                        bad += error_line(row)
-                    else:
-                        write(row)
-                    advance(1)
-            if bad:
-                write_whole(bad_file, bad)
-            else:  # an earlier try at this part may have left one
-                bad_file.unlink(missing_ok=True)
 
 
 class BulkRun:
@@ -126,7 +87,7 @@ class BulkRun:
                 "pictures": list(pictures),
                 "format": kind,
                 "part_size": -(-part_size // batch) * batch,
-                **predictor.settings._asdict(),
+                **dataclasses.asdict(predictor.settings),
             }
             self.parts = self._listed(before, about)
             digits = max(5, len(str(len(self.parts) - 1)))
@@ -170,8 +131,6 @@ class BulkRun:
         counter = Counter("predicting", sum(part.pictures for part in parts))
         try:
             if by_ray and parts:
-                from .ray_parts import work_by_ray
-
                 work_by_ray(self.work, parts, counter.advance)
             else:
                 for part in parts:
@@ -193,7 +152,7 @@ class BulkRun:
             if not isinstance(about, dict):
                 raise FileError(f"{file}: damaged; give --bulk another folder", filename=file)
             return about
-        others = [name for name in os.listdir(self.folder) if name[0] != "." and name != _LISTING]
+        others = [name for name in os.listdir(self.folder) if name[0] != "." and name != LISTING]
         if others:
             raise FileError(
                 f"{self.folder}: holds other files, such as {min(others)}; give --bulk a new or "
@@ -203,8 +162,8 @@ class BulkRun:
         return None
 
     def _listed(self, before: dict[str, Any] | None, about: dict[str, Any]) -> list[Part]:
-        listing, given, size = self.folder / _LISTING, about["pictures"], about["part_size"]
-        _remove_remains(self.folder, _LISTING, _ABOUT)
+        listing, given, size = self.folder / LISTING, about["pictures"], about["part_size"]
+        remove_remains(self.folder, LISTING, _ABOUT)
         if before is None:
             return write_listing(listing, given, size)
         for key, words in _WORDS.items():
@@ -222,13 +181,6 @@ def _told(value: Any) -> str:
     if value is None:
         return "none"
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _remove_remains(folder: Path, *names: str) -> None:
-    """Deletes temporary files of a process that was killed while it wrote one of these."""
-    for name in names:
-        for remains in folder.glob(f".{name}.*"):
-            remains.unlink(missing_ok=True)
 
 
 def _check_apart(folder: str, pictures: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ The command line reads this before it loads the core.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
 
 PARQUET, JSON_LINES = "parquet", "jsonl"  # what files end in, too
 KINDS = (PARQUET, JSON_LINES)
@@ -15,7 +15,8 @@ PART_SIZE = 1024  # pictures a part
 UNSURE = "unsure"  # the class of a picture whose likeliest one is not as likely as was asked for
 
 
-class Settings(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Settings:
     """What answers depend on: pictures computed at a time, and what a `Predictor` says of these."""
 
     batch_size: int

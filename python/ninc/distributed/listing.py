@@ -7,12 +7,12 @@ memory.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Sequence
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import NamedTuple
 
 from .._base.files import reading, user_path, written_whole
 from .._base.progress import LiveLine
@@ -20,7 +20,8 @@ from ..data.listing import files_below, is_picture, remark_ignored
 from ..errors import FileError
 
 
-class Part(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Part:
     """A run of the listing. start: the byte where its first line begins. pictures: how many."""
 
     number: int

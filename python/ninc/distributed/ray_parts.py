@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import sys
@@ -10,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import ArgumentError, Error
-from .bulk import PartWork
 from .listing import Part
+from .part_work import PartWork
 
 # An actor has one part at work and the next at hand.
 _PARTS_AN_ACTOR = 2
@@ -30,8 +31,9 @@ class PartActor:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         counts, errors = [], []
-        for values in zip(*(batch[name].tolist() for name in Part._fields)):
-            part, error = Part(*values), ""
+        columns = (batch[name].tolist() for name in ("number", "start", "pictures"))
+        for part in map(Part, *columns):
+            error = ""
             try:
                 self.work(part)
             except Error as raised:
@@ -88,7 +90,9 @@ def _work(ray: Any, work: PartWork, parts: Sequence[Part], advance: Callable[[in
         )
     pool = ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=_PARTS_AN_ACTOR)
     # A block for each part, so that a part is told of, or done again, by itself.
-    items = ray.data.from_items([part._asdict() for part in parts], override_num_blocks=len(parts))
+    items = ray.data.from_items(
+        list(map(dataclasses.asdict, parts)), override_num_blocks=len(parts)
+    )
     done = items.map_batches(
         PartActor, fn_constructor_args=(work,), compute=pool, num_cpus=threads, batch_size=1
     )

@@ -1,6 +1,7 @@
 """`ninc predict --bulk`: parts that are whole, runs that go on, and what is refused."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc.distributed import bulk, part_files, ray_parts
+from ninc.distributed import bulk, part_files, part_work, ray_parts
 from support.command_line import ninc_command, printed_json, usage
 from support.processes import python
 from support.small_pictures import CLASSES, noise, picture_network, save
@@ -185,8 +186,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
                 raise KeyboardInterrupt
             yield row
 
-    real = bulk.rows
-    monkeypatch.setattr(bulk, "rows", interrupted)
+    real = part_work.rows
+    monkeypatch.setattr(part_work, "rows", interrupted)
     status, said, told = run(capsys, out, *JSON)
     assert (status, said) == (1, "")
     line = told.splitlines()[-1]
@@ -195,16 +196,16 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     )
     assert f"ninc predict net.safetensors photos --bulk {out} --part-size 4" in line
     assert not [path for path in out.iterdir() if path.name[0] == "."]
-    monkeypatch.setattr(bulk, "rows", real)
+    monkeypatch.setattr(part_work, "rows", real)
     assert run(capsys, out, *JSON)[0] == 1 and contents(out) == whole
 
 
 DIES = """
 import os, signal, sys
 from ninc.cli import main
-from ninc.distributed import bulk
+from ninc.distributed import part_work
 
-count, real = iter(range(1000)), bulk.rows
+count, real = iter(range(1000)), part_work.rows
 
 def dying(*args):
     for row in real(*args):
@@ -212,7 +213,7 @@ def dying(*args):
             os.kill(os.getpid(), signal.SIGKILL)
         yield row
 
-bulk.rows = dying
+part_work.rows = dying
 sys.exit(main(sys.argv[2:]))
 """
 
@@ -365,8 +366,8 @@ def test_an_actor_tells_what_is_wrong_with_the_run(there, out):
         bulk.BulkRun(str(out), network, ["photos/a"], "jsonl", PART, batch_size=2)
     ) as run:
         actor = ray_parts.PartActor(run.work)
-        batch = {name: np.array([part[place] for part in run.parts])
-                 for place, name in enumerate(run.parts[0]._fields)}  # fmt: skip
+        parts = [dataclasses.asdict(part) for part in run.parts]
+        batch = {name: np.array([part[name] for part in parts]) for name in parts[0]}
         assert actor(batch) == {"done": [4, 4], "error": ["", ""]}
         assert run.remaining() == []
         (out / "_listing.jsonl").unlink()
