@@ -6,12 +6,10 @@
 #include <atomic>
 #include <cmath>
 #include <memory>
-#include <string>
 #include <thread>
 #include <vector>
 
 #include "ninc/cancel.h"
-#include "ninc/training.h"
 #include "support/cuda_device.h"
 #include "support/training.h"
 
@@ -67,46 +65,6 @@ TEST(CudaTrainer, GradientsAreThoseOfTheProcessor) {
                 << pair.here.model->specs()[i].name;
           }
         }
-      }
-    }
-  });
-}
-
-// As TwentyStepsFollowTheProcessor, of batches in shards; and several devices' shards together make
-// the step that one makes, to the bit.
-TEST(CudaTrainer, ShardsFollowTheProcessorAndMeetToTheBit) {
-  InOwnProcess([] {
-    for (const Network& network : Networks()) {
-      // A batch norm of maps of one pixel cannot normalise a shard of one example.
-      const bool has_norms = network.nodes.find("BatchNorm2d") != std::string::npos;
-      if (network.input.n < (has_norms ? 4 : 2)) continue;
-      SCOPED_TRACE(network.name);
-      Pair pair(network);
-      Problem worker(network);
-      EXPECT_OK(worker.model->MoveTo("cuda"));
-      StepSettings settings = pair.here.Settings(0.02f, 0.9f, 1e-3f);
-      settings.shards = 2;
-      for (int step = 0; step < 3; ++step) {
-        const StepResult want = cuda::Value(pair.here.Step(settings));
-        const StepResult got = cuda::Value(pair.there.Step(settings));
-        EXPECT_NEAR(got.loss, want.loss, 1e-4);
-        std::vector<float> sum;
-        for (int64_t shard : {0, 1}) {
-          StridedView x = View(worker.input, worker.x);
-          x.data += ShardTree(worker.input.n, 2).Rows({shard, shard + 1}).begin * x.strides[0];
-          const std::vector<float> part = cuda::Value(worker.trainer->AddShards(
-              worker.input, x, worker.labels.data(), settings, shard, shard + 1));
-          if (shard == 0) sum = part;
-          for (size_t i = 0; shard == 1 && i < sum.size(); ++i) sum[i] += part[i];
-        }
-        EXPECT_EQ(cuda::Value(worker.trainer->UpdateBySum(worker.input, sum, settings)).loss,
-                  got.loss);
-      }
-      for (size_t i = 0; i < pair.here.model->specs().size(); ++i) {
-        const std::vector<float>& got = pair.there.model->parameter(i).data;
-        EXPECT_TRUE(SameBits(worker.model->parameter(i).data, got));
-        EXPECT_LT(Difference(got, pair.here.model->parameter(i).data), 1e-3)
-            << pair.here.model->specs()[i].name;
       }
     }
   });
