@@ -2,6 +2,7 @@
 // runs come to is added up as ShardTree says, and the update takes the sum for what a single run
 // would have left. Shards that are added up together need a sum for each level of the tree, not one
 // for each shard.
+#include <algorithm>
 #include <bit>
 #include <mutex>
 #include <string>
@@ -16,7 +17,7 @@ namespace {
 
 // So many sums are in use while a tree of so many shards is added up.
 size_t Levels(int64_t shards) {
-  return static_cast<size_t>(std::bit_width(static_cast<uint64_t>(shards)));
+  return std::max<size_t>(1, std::bit_width(static_cast<uint64_t>(shards - 1)));
 }
 
 Shape WithExamples(Shape shape, int64_t examples) {
@@ -163,13 +164,17 @@ Result<std::string> Trainer::Impl::FindNonFinite(const Shape& batch, const Strid
                                                  const StepSettings& settings) {
   NINC_RETURN_IF_ERROR(CheckNotEmpty(batch));
   const ShardTree tree(batch.n, settings.shards);
+  const bool cut = settings.shards > 1;
+  StepState initial{.key = {settings.seed, settings.step}};
+  NINC_RETURN_IF_ERROR(UsePlan(WithExamples(batch, tree.each()), cut));
+  NINC_RETURN_IF_ERROR(WeighLabels(labels, batch.n, &initial));
   for (int64_t shard = 0; shard < tree.count(); ++shard) {
     const Stretch rows = tree.Rows({shard, shard + 1});
     StridedView own = x;
     own.data += rows.begin * x.strides[0];
-    NINC_ASSIGN_OR_RETURN(const RunArguments run,
-                          BeginStep(WithExamples(batch, rows.size()), own, labels + rows.begin,
-                                    {.key = {settings.seed, settings.step, rows.begin}}));
+    initial.key.first = rows.begin;
+    NINC_RETURN_IF_ERROR(UsePlan(WithExamples(batch, rows.size()), cut));
+    NINC_ASSIGN_OR_RETURN(const RunArguments run, BeginRun(own, labels + rows.begin, initial));
     NINC_ASSIGN_OR_RETURN(std::string found, ninc::FindNonFinite(plan_impl(), stream(), run));
     if (!found.empty()) return found;
   }

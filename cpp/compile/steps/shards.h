@@ -1,6 +1,7 @@
 // The steps that add up the shards of a batch. What shards come to is added in one array of floats,
 // the run's shard sum: gradients and new statistics one behind another, then loss and right
-// answers. A sum of shards has the same bits wherever it is computed, since each step rounds once.
+// answers. Products and sums are rounded separately, so that a sum of shards has the same bits
+// wherever it is computed.
 #pragma once
 
 #include "ops/rule/op_rule.h"

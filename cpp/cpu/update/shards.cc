@@ -13,8 +13,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace ninc::cpu::HWY_NAMESPACE {
 
-// y(i) = scale * x(i), or y(i) += scale * x(i) with the product rounded by itself: a sum that comes
-// to another process as a number has the same bits.
+// y(i) = scale * x(i), or y(i) += scale * x(i). Product and sum are rounded separately, because
+// another worker adds products that were rounded before they came to it.
 void SetOrAdd(int64_t count, bool set, float scale, const float* x, float* y, int threads) {
   ParallelBlocks(threads, count, kElementBlock, [&](int64_t begin, int64_t end) HWY_ATTR {
     const V factor = hn::Set(D(), scale);  // one: exact

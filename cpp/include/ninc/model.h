@@ -155,7 +155,7 @@ struct StepSettings {
   // Above 1: the batch is computed in at most so many shards, one after the other, and their
   // gradients are added in an order that depends on the batch's size and on `shards` alone. That
   // bounds the memory of a step, and makes its result the same wherever shards are computed (see
-  // Trainer::ShardSums). Batch norms normalise each shard by itself; their running statistics
+  // Trainer::AddShards). Batch norms normalise each shard by itself; their running statistics
   // follow the mean over all examples of the shards' statistics.
   int64_t shards = 1;
 };
@@ -218,8 +218,9 @@ class NINC_API Trainer {
   //
   // AddShards computes shards [begin, end), of which some or all may have no examples, and updates
   // nothing. batch: the whole batch's shape; x: the examples of these shards; labels: of all
-  // examples. It gives, one behind another, the sums of ShardTree::Roots of these shards, floats
-  // that are added in single precision in the order of the tree, whatever they mean.
+  // examples. It gives, one behind another, the sums of ShardTree::Roots of these shards:
+  // gradients, weighted statistics, loss and right answers, all to be added in single precision in
+  // the order of the tree.
   //
   // UpdateBySum makes the update that Step would have made: sum is that of all shards.
   Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,

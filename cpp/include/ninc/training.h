@@ -44,8 +44,8 @@ class ShardTree {
   // examples, shards: N and S, each at least 1.
   ShardTree(int64_t examples, int64_t shards)
       : examples_(examples),
-        each_((examples + shards - 1) / shards),
-        count_((examples + each_ - 1) / each_) {}
+        each_((examples - 1) / shards + 1),
+        count_((examples - 1) / each_ + 1) {}
 
   int64_t examples() const { return examples_; }
   int64_t each() const { return each_; }    // examples of a shard, but for the last

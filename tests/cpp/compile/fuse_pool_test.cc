@@ -44,7 +44,7 @@ Outcome Execute(const Model& model, const Network& network, Program program, boo
   DeviceTensors parameters(std::move(tensors));
   const std::vector<float> x = Random(network.input.size(), 7);
   const std::vector<int64_t> labels = Labels(network.input.n, program.output_shapes[0].c);
-  StepState state{.key = {kSeed, kStep}};
+  StepState state{.key = {kSeed, kStep}, .total_weight = static_cast<double>(labels.size())};
   RunArguments run;
   run.x = View(network.input, x);
   run.parameters = &parameters;

@@ -32,6 +32,9 @@ TEST(ShardTree, CutsABatchIntoEqualShardsButForTheLast) {
   EXPECT_EQ(small.count(), 5);
   EXPECT_EQ(small.Rows({4, 8}).size(), 1);
   EXPECT_TRUE(small.Rows({5, 8}).empty());
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(ShardTree(3, most).count(), 3);
+  EXPECT_EQ(ShardTree(most, 1).each(), most);
 }
 
 TEST(ShardTree, GivesTheLargestPartsOfTheTree) {
