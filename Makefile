@@ -113,11 +113,12 @@ test-rounds: build-cpp $(VENV)/.installed $(VENV)/.test-tools
 	  tests/python/machine/test_forks.py tests/python/machine/test_one_state.py
 
 # NINC_TEST_TORCH=1 brings torch, onnx and ONNX Runtime, second opinions that some tests ask for where
-# they are installed, and Ray and Dask, under which a Predictor runs.
+# they are installed; NINC_TEST_RAY=1 brings Ray and Dask, under which a Predictor runs.
 test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
 	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then \
-	  $(PIP) install torch==2.13.0 onnx==1.23.2 onnxruntime==1.32.0 \
-	    'ray[data]==2.60.0' 'dask[dataframe]' distributed pyarrow; fi
+	  $(PIP) install torch==2.13.0 onnx==1.23.2 onnxruntime==1.32.0; fi
+	@if [[ -n "$${NINC_TEST_RAY:-}" ]]; then \
+	  $(PIP) install 'ray[data]==2.60.0' 'dask[dataframe]' distributed pyarrow; fi
 	@$(BIN)/python -m pytest
 
 # What others build with ninc, built: a shared library and a static one, of every kernel, and the

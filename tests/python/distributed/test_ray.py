@@ -24,7 +24,10 @@ COUNT = 30
 
 @pytest.fixture(scope="module", autouse=True)
 def begun():
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    # A cluster of its own: the address of one that has died may lie about, and Ray waits for it.
+    ray.init(
+        address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield
     ray.shutdown()
