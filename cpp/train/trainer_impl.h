@@ -126,6 +126,8 @@ struct NINC_LOCAL Trainer::Impl {
   // whether there is to be an update.
   Status ForwardBackward(const RunArguments& run, bool clip);
   Status Update(const RunArguments& run, bool average);
+  // The same where the limit of gradients found loss and gradients finite.
+  Status UpdateIfFinite(const RunArguments& run, bool average);
   // What has to be there before a step changes anything, since memory may run out.
   Status PrepareStep(const Shape& batch, const StepSettings& settings);
   static StepState InitialState(const StepSettings& settings);

@@ -117,8 +117,7 @@ Status Trainer::Impl::UpdateByShardSum(RunArguments run, const StepSettings& set
   NINC_RETURN_IF_ERROR(Execute(now.update.take_sum, RunOf(run)));
   NINC_RETURN_IF_ERROR(
       Execute(settings.clip_norm > 0 ? now.update.clipped_limit : now.update.limit, RunOf(run)));
-  if (stream().SharesMemory() && state()->updated == 0) return {};
-  return Update(run, settings.average_rate > 0);
+  return UpdateIfFinite(run, settings.average_rate > 0);
 }
 
 // ---- Several processes --------------------------------------------------------------------------

@@ -239,6 +239,10 @@ Status Trainer::Impl::Step(const Shape& input, const StridedView& x, const int64
   NINC_ASSIGN_OR_RETURN(const RunArguments run,
                         BeginStep(input, x, labels, InitialState(settings), settings.updates));
   NINC_RETURN_IF_ERROR(ForwardBackward(run, clip));
+  return UpdateIfFinite(run, average);
+}
+
+Status Trainer::Impl::UpdateIfFinite(const RunArguments& run, bool average) {
   // On the processor the backward pass is over, so that an update which is refused can be left out.
   // On a GPU it is queued all the same, and each of its kernels looks at the state first.
   if (stream().SharesMemory() && state()->updated == 0) return {};

@@ -32,7 +32,7 @@ size_t BytesOf(const std::vector<Kernel>& kernels) {
   return bytes;
 }
 
-// All shards of a batch are computed with the same weights: the first one's run packs them for all.
+// Shards of one size are computed with the same weights: the first one's run packs them for all.
 void KeepPackedWeights(Program* program) {
   for (const Step& step : program->steps) {
     const auto* pack = std::get_if<step::PackWeights>(&step.op);

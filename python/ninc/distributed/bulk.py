@@ -32,7 +32,7 @@ from ..formats.metadata import stored_classes
 from .choices import PART_SIZE
 from .listing import Part, compare_listing, write_listing
 from .part_files import check_kind, usual_kind
-from .part_work import LISTING, PartWork, remove_remains
+from .part_work import LISTING, PartWork, arithmetic_of
 from .predictor import Predictor
 from .ray_parts import work_by_ray
 
@@ -42,6 +42,7 @@ _ABOUT = "_run.json"
 _WORDS = {
     "ninc": "ninc's version",
     "network": "the network",
+    "arithmetic": "what computes",
     "pictures": "the pictures named",
     "format": "--bulk-format",
     "part_size": "--part-size",
@@ -81,18 +82,20 @@ class BulkRun:
             kind = kind or (before or {}).get("format") or usual_kind()
             check_kind(kind)
             batch = predictor.settings.batch_size
+            arithmetic = arithmetic_of(predictor.network())
             about = {
                 "ninc": _core.__version__,
                 "network": hashlib.sha256(network).hexdigest(),
                 "pictures": list(pictures),
                 "format": kind,
                 "part_size": -(-part_size // batch) * batch,
+                "arithmetic": arithmetic,
                 **dataclasses.asdict(predictor.settings),
             }
             self.parts = self._listed(before, about)
             digits = max(5, len(str(len(self.parts) - 1)))
             where = Path(os.path.abspath(self.folder))
-            self.work = PartWork(where, os.getcwd(), kind, digits, predictor)
+            self.work = PartWork(where, os.getcwd(), kind, digits, predictor, arithmetic)
             if before is None:  # last, so that a run which is there has its listing
                 classes = stored_classes(predictor.network().core)
                 text = json_text({**about, "classes": classes}, indent=1)
@@ -137,6 +140,13 @@ class BulkRun:
                     self.work(part, counter.advance)
         finally:
             counter.close()
+        self._remove_remains()  # of actors that died
+
+    def _remove_remains(self) -> None:
+        """Deletes temporary files of processes that were killed while they wrote."""
+        for name in ("part-*", "_bad-*", LISTING, _ABOUT):
+            for remains in self.folder.glob(f".{name}.*"):
+                remains.unlink(missing_ok=True)
 
     # ---- What the folder holds -------------------------------------------------------------------
 
@@ -163,7 +173,7 @@ class BulkRun:
 
     def _listed(self, before: dict[str, Any] | None, about: dict[str, Any]) -> list[Part]:
         listing, given, size = self.folder / LISTING, about["pictures"], about["part_size"]
-        remove_remains(self.folder, LISTING, _ABOUT)
+        self._remove_remains()
         if before is None:
             return write_listing(listing, given, size)
         for key, words in _WORDS.items():

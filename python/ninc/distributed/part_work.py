@@ -5,12 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from .. import _core
 from .._base.files import write_whole, written_whole
+from ..errors import ArgumentError
 from .listing import Part, names_of
 from .part_files import error_line, writer
 from .predictor import Predictor
 from .rows import rows
+
+if TYPE_CHECKING:
+    from ..network import Network
 
 LISTING = "_listing.jsonl"
 
@@ -20,6 +26,7 @@ class PartWork:
     """What a part's work needs beside the part, in this process or in another.
 
     folder: of the run. base: the folder that pictures' paths begin at. digits: of part numbers.
+    arithmetic: what the run was begun on; see `arithmetic_of`.
     """
 
     folder: Path
@@ -27,6 +34,7 @@ class PartWork:
     kind: str
     digits: int
     predictor: Predictor
+    arithmetic: str
 
     def file(self, part: Part) -> Path:
         return self.folder / f"part-{part.number:0{self.digits}}.{self.kind}"
@@ -38,8 +46,13 @@ class PartWork:
         """Writes a part's files, whole or not at all. advance: called with 1 for each picture."""
         names = names_of(self.folder / LISTING, part)
         file, bad_file = self.file(part), self.bad_file(part)
-        remove_remains(self.folder, file.name, bad_file.name)
-        found = rows(self.predictor.network(), names, names, self.predictor.settings)
+        network = self.predictor.network()
+        if arithmetic_of(network) != self.arithmetic:
+            raise ArgumentError(
+                f"this process computes on {arithmetic_of(network)}, the run was begun on "
+                f"{self.arithmetic}, whose last digits differ; give all its processes the same"
+            )
+        found = rows(network, names, names, self.predictor.settings)
         bad = b""
         with written_whole(file) as opened:
             with writer(self.kind, opened) as write:
@@ -55,8 +68,6 @@ class PartWork:
                 bad_file.unlink(missing_ok=True)
 
 
-def remove_remains(folder: Path, *names: str) -> None:
-    """Deletes temporary files of a process that was killed while it wrote one of these."""
-    for name in names:
-        for remains in folder.glob(f".{name}.*"):
-            remains.unlink(missing_ok=True)
+def arithmetic_of(network: Network) -> str:
+    """What the last digits of answers depend on, beside the network and its batches."""
+    return f"{network.device}, {_core.target()} instructions, precision {network.precision}"

@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <limits>
-#include <map>
 #include <memory>
 #include <utility>
 
 #include "base/threads/thread_pool.h"
 #include "ninc/training.h"
+#include "support/shards.h"
 #include "support/training.h"
 
 namespace ninc::test {
@@ -135,49 +135,6 @@ TEST(Shards, NormaliseByThemselvesAndMeetInTheMean) {
   EXPECT_GT(networks, 0);
 }
 
-// The sum of a part of the tree, from the sums of its parts.
-std::vector<float> Total(const std::map<Pair, std::vector<float>>& sums, const Stretch& part) {
-  const auto found = sums.find({part.begin, part.end});
-  if (found != sums.end()) return found->second;
-  const int64_t middle = ShardTree::Middle(part);
-  std::vector<float> total = Total(sums, {part.begin, middle});
-  const std::vector<float> right = Total(sums, {middle, part.end});
-  for (size_t i = 0; i < total.size(); ++i) total[i] += right[i];
-  return total;
-}
-
-// A step that workers make together; each has a trainer and a network of its own.
-void StepTogether(const std::vector<std::unique_ptr<Problem>>& workers, int64_t shards) {
-  std::map<Pair, std::vector<float>> sums;
-  const Problem& first = *workers.front();
-  const ShardTree tree(first.input.n, shards);
-  const auto number = static_cast<int64_t>(workers.size());
-  const int64_t each = first.input.size() / first.input.n;
-  for (int64_t w = 0; w < number; ++w) {
-    const Stretch own{w * shards / number, (w + 1) * shards / number};
-    Problem& worker = *workers[w];
-    StridedView x = View(worker.input, worker.x);
-    x.data += tree.Rows(own).begin * each;
-    const std::vector<float> found = worker.trainer
-                                         ->AddShards(worker.input, x, worker.labels.data(),
-                                                     Sharded(worker, shards), own.begin, own.end)
-                                         .value();
-    const std::vector<Stretch> roots = tree.Roots(own);
-    for (size_t i = 0; i < roots.size(); ++i) {
-      const size_t size = found.size() / roots.size();
-      sums[{roots[i].begin, roots[i].end}].assign(found.begin() + i * size,
-                                                  found.begin() + (i + 1) * size);
-    }
-  }
-  const std::vector<float> total = Total(sums, {0, tree.count()});
-  for (const auto& worker : workers) {
-    const auto result =
-        worker->trainer->UpdateBySum(worker->input, total, Sharded(*worker, shards));
-    ASSERT_TRUE(result.ok()) << result.status().message();
-    EXPECT_TRUE(result->updated);
-  }
-}
-
 TEST(Shards, GiveTheSameBitsOnAnyNumberOfWorkersAndThreads) {
   for (const Network& network : Networks()) {
     if (network.input.n < 3) continue;
@@ -196,7 +153,7 @@ TEST(Shards, GiveTheSameBitsOnAnyNumberOfWorkersAndThreads) {
         for (int64_t w = 0; w < number; ++w) workers.push_back(std::make_unique<Problem>(network));
         const int threads = GetNumThreads();
         SetNumThreads(static_cast<int>(number));
-        for (int step = 0; step < 2; ++step) StepTogether(workers, shards);
+        for (int step = 0; step < 2; ++step) StepTogether(workers, Sharded(alone, shards));
         SetNumThreads(threads);
         for (const auto& worker : workers) {
           for (size_t i = 0; i < alone.Parameters().size(); ++i) {

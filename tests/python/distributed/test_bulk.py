@@ -14,7 +14,7 @@ import ninc
 from ninc.distributed import bulk, part_files, part_work, ray_parts
 from support.command_line import ninc_command, printed_json, usage
 from support.processes import python
-from support.small_pictures import CLASSES, noise, picture_network, save
+from support.small_pictures import CLASSES, network_and_photos, noise, picture_network, save
 
 pytest.importorskip("PIL.Image")
 
@@ -26,10 +26,7 @@ OPTIONS = ("--part-size", PART, "--batch-size", 2)
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder with a network and pictures below one folder; two are damaged, one is none."""
-    folder = tmp_path_factory.mktemp("world")
-    picture_network().save(folder / "net.safetensors")
-    for number in range(COUNT):
-        save(folder / "photos" / "abc"[number % 3] / f"{number:02}.png", noise(seed=number))
+    folder = network_and_photos(tmp_path_factory.mktemp("world"), COUNT, "abc")
     for name in DAMAGED:
         (folder / name).write_bytes((folder / name).read_bytes()[:60])
     (folder / "photos" / "notes.txt").write_text("no picture")
@@ -305,6 +302,22 @@ def test_two_runs_at_a_time_are_refused(there, out, capsys):
     assert "another bulk run is using this folder" in run(capsys, out)[2]
     other.close()
     assert "differs in the pictures named, photos/a then" in run(capsys, out, *JSON)[2]
+
+
+def test_other_last_digits_are_not_mixed_in(there, out, capsys, monkeypatch):
+    run(capsys, out, *JSON)
+    about = json.loads((out / "_run.json").read_text("utf-8"))
+    assert about["arithmetic"] == f"cpu, {ninc.target()} instructions, precision float32"
+    part = min(out.glob("part-*"))
+    part.unlink()
+    monkeypatch.setattr(bulk, "arithmetic_of", lambda network: "an abacus")
+    told = run(capsys, out, *JSON)[2]
+    assert "differs in what computes" in told and "and an abacus now" in told
+    with pytest.raises(ninc.Error, match="computes on cpu, .* was begun on an abacus, whose last"):
+        other = bulk.BulkRun(str(out.with_name("other")), (there / "net.safetensors").read_bytes(),
+                             ["photos"], "jsonl")  # fmt: skip
+        with contextlib.closing(other):
+            other.finish()
 
 
 def test_pictures_are_taken_once(there, out, capsys):

@@ -13,7 +13,7 @@ import pytest
 import ninc
 from ninc.distributed import Predictor, ray_parts
 from support.command_line import ninc_command
-from support.small_pictures import CLASSES, noise, picture_network, save
+from support.small_pictures import CLASSES, network_and_photos, picture_network
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data", reason="Ray Data needs pandas and pyarrow")
@@ -36,10 +36,7 @@ def begun():
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder with a network and pictures in folders, of which one is damaged."""
-    folder = tmp_path_factory.mktemp("world")
-    picture_network().save(folder / "net.safetensors")
-    for number in range(COUNT):
-        save(folder / "photos" / "ab"[number % 2] / f"{number:02}.png", noise(seed=number))
+    folder = network_and_photos(tmp_path_factory.mktemp("world"), COUNT, "ab")
     (folder / "photos" / "b" / "07.png").write_bytes(b"junk")
     return folder
 

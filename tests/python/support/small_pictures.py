@@ -70,3 +70,14 @@ def turned_exif(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     return exif
+
+
+def network_and_photos(folder, count, classes):
+    """Fills a folder: net.safetensors, and photos in folders of these names in turn."""
+    picture_network().save(folder / "net.safetensors")
+    for number in range(count):
+        save(
+            folder / "photos" / classes[number % len(classes)] / f"{number:02}.png",
+            noise(seed=number),
+        )
+    return folder
