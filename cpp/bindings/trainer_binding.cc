@@ -1,6 +1,8 @@
 // The Trainer class of _core: one training step is one call.
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "bindings/status.h"
 #include "bindings/without_gil.h"
 #include "ninc/model.h"
+#include "ninc/training.h"
 
 namespace ninc::python {
 namespace {
@@ -39,6 +42,16 @@ py::tuple ToTuple(const StepResult& result) {
   return py::make_tuple(result.loss, result.correct, result.updated);
 }
 
+// The settings with what holds for each parameter.
+StepSettings WithUpdates(const PyTrainer& self, const py::object& lr_object,
+                         const py::object& decay_object, StepSettings settings) {
+  const int64_t count = static_cast<int64_t>(self.trainable.size());
+  const py::array lr = Vector(lr_object, {"step", "lr"}, count);
+  const py::array decay = Vector(decay_object, {"step", "weight_decay"}, count);
+  for (int64_t i = 0; i < count; ++i) settings.updates.push_back({Data(lr)[i], Data(decay)[i]});
+  return settings;
+}
+
 // Hands a step's arguments to step(input, x, labels, settings), without the GIL.
 template <typename Step>
 auto WithArguments(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
@@ -46,10 +59,7 @@ auto WithArguments(PyTrainer& self, const py::object& x_object, const py::object
                    StepSettings settings, Step step) {
   const ImageArray x(x_object, {"step", "x"});
   const py::array_t<int64_t> labels = Labels(labels_object, {"step", "labels"}, x.shape.n);
-  const int64_t count = static_cast<int64_t>(self.trainable.size());
-  const py::array lr = Vector(lr_object, {"step", "lr"}, count);
-  const py::array decay = Vector(decay_object, {"step", "weight_decay"}, count);
-  for (int64_t i = 0; i < count; ++i) settings.updates.push_back({Data(lr)[i], Data(decay)[i]});
+  settings = WithUpdates(self, lr_object, decay_object, std::move(settings));
   const int64_t* label_data = labels.data();
   return Unwrap(WithoutGil([&] { return step(x.shape, x.view, label_data, settings); }));
 }
@@ -71,6 +81,41 @@ py::tuple Step(PyTrainer& self, const py::object& x, const py::object& labels, c
   return ToTuple(WithArguments(
       self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards),
       [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
+}
+
+// The sums of the largest parts of the tree within shards [begin, end): parts × size. x has these
+// shards' pictures, labels are of the whole batch.
+py::array AddShards(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
+                    const py::object& lr, const py::object& decay, const UpdateRule& rule,
+                    uint64_t seed, uint64_t step, float clip_norm, float average_rate,
+                    int64_t shards, int64_t begin, int64_t end) {
+  const ImageArray x(x_object, {"step", "x"});
+  const py::array_t<int64_t> labels = Labels(labels_object, {"step", "labels"}, -1);
+  Shape batch = x.shape;
+  batch.n = labels.size();
+  const StepSettings settings =
+      WithUpdates(self, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards));
+  const int64_t* label_data = labels.data();
+  const std::vector<float> sums = Unwrap(WithoutGil(
+      [&] { return self.trainer->AddShards(batch, x.view, label_data, settings, begin, end); }));
+  const auto size = static_cast<int64_t>(self.trainer->ShardSumSize());
+  py::array_t<float> array = NewArray({static_cast<int64_t>(sums.size()) / size, size});
+  std::copy(sums.begin(), sums.end(), array.mutable_data());
+  return array;
+}
+
+// shape: the whole batch's, N, C, H, W.
+py::tuple UpdateBySum(PyTrainer& self, const py::object& sum_object,
+                      const std::array<int64_t, 4>& shape, const py::object& lr,
+                      const py::object& decay, const UpdateRule& rule, uint64_t seed, uint64_t step,
+                      float clip_norm, float average_rate, int64_t shards) {
+  const py::array sum = ContiguousFloats(sum_object, {"step", "sum"}, 1);
+  const std::vector<float> values(Data(sum), Data(sum) + sum.size());
+  const Shape batch{shape[0], shape[2], shape[3], shape[1]};
+  const StepSettings settings =
+      WithUpdates(self, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards));
+  return ToTuple(
+      Unwrap(WithoutGil([&] { return self.trainer->UpdateBySum(batch, values, settings); })));
 }
 
 std::shared_ptr<PendingStep> Launch(PyTrainer& self, const py::object& x, const py::object& labels,
@@ -228,6 +273,31 @@ void DefineTrainer(py::module_& module) {
       .def("wait", [](PendingStep& self) {
         return ToTuple(Unwrap(WithoutGil([&] { return self.Wait(); })));
       });
+  py::class_<ShardTree>(module, "ShardTree")
+      .def(py::init<int64_t, int64_t>(), arg("examples"), arg("shards"))
+      .def_property_readonly("count", &ShardTree::count)
+      .def(
+          "rows",
+          [](const ShardTree& self, int64_t begin, int64_t end) {
+            const Stretch rows = self.Rows({begin, end});
+            return py::make_tuple(rows.begin, std::max(rows.begin, rows.end));
+          },
+          arg("begin"), arg("end"))
+      .def(
+          "roots",
+          [](const ShardTree& self, int64_t begin, int64_t end) {
+            std::vector<std::pair<int64_t, int64_t>> roots;
+            for (const Stretch& root : self.Roots({begin, end}))
+              roots.emplace_back(root.begin, root.end);
+            return roots;
+          },
+          arg("begin"), arg("end"))
+      .def_static(
+          "middle",
+          [](int64_t begin, int64_t end) {
+            return ShardTree::Middle({begin, end});
+          },
+          arg("begin"), arg("end"));
   py::class_<PyTrainer>(module, "Trainer")
       .def(py::init<std::shared_ptr<Model>, float>(), arg("model"), arg("label_smoothing") = 0.0f)
       .def("step", &Step, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("rule"),
@@ -236,6 +306,12 @@ void DefineTrainer(py::module_& module) {
       .def("launch", &Launch, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("rule"),
            arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f,
            arg("shards") = 1)
+      .def("add_shards", &AddShards, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"),
+           arg("rule"), arg("seed"), arg("step"), arg("clip_norm"), arg("average_rate"),
+           arg("shards"), arg("begin"), arg("end"))
+      .def("update_by_sum", &UpdateBySum, arg("sum"), arg("shape"), arg("lr"), arg("weight_decay"),
+           arg("rule"), arg("seed"), arg("step"), arg("clip_norm"), arg("average_rate"),
+           arg("shards"))
       .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"),
            arg("shards") = 1)

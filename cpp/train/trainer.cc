@@ -139,6 +139,11 @@ Result<std::vector<float>> Trainer::AddShards(const Shape& batch, const StridedV
   });
 }
 
+size_t Trainer::ShardSumSize() const {
+  const std::shared_ptr<const Plan> now = plan();
+  return now == nullptr ? 0 : now->impl().program.shard_sum_size;
+}
+
 Result<StepResult> Trainer::UpdateBySum(const Shape& batch, const std::vector<float>& sum,
                                         const StepSettings& settings) {
   return CatchOutOfMemory("training step", [&]() -> Result<StepResult> {

@@ -274,6 +274,15 @@ class AdamRule:
 class PendingStep:
     def wait(self) -> _Step: ...
 
+class ShardTree:  # see ninc/training.h
+    def __init__(self, examples: int, shards: int) -> None: ...
+    @property
+    def count(self) -> int: ...
+    def rows(self, begin: int, end: int) -> tuple[int, int]: ...
+    def roots(self, begin: int, end: int) -> list[tuple[int, int]]: ...
+    @staticmethod
+    def middle(begin: int, end: int) -> int: ...
+
 class Trainer:
     def __init__(self, model: Model, label_smoothing: float = 0.0) -> None: ...
     def step(
@@ -302,6 +311,34 @@ class Trainer:
         average_rate: float = 0.0,
         shards: int = 1,
     ) -> PendingStep: ...
+    def add_shards(
+        self,
+        x: FloatsLike,
+        labels: WholeNumbers,
+        lr: FloatsLike,
+        weight_decay: FloatsLike,
+        rule: SgdRule | AdamRule,
+        seed: int,
+        step: int,
+        clip_norm: float,
+        average_rate: float,
+        shards: int,
+        begin: int,
+        end: int,
+    ) -> Floats: ...
+    def update_by_sum(
+        self,
+        sum: FloatsLike,
+        shape: tuple[int, int, int, int],
+        lr: FloatsLike,
+        weight_decay: FloatsLike,
+        rule: SgdRule | AdamRule,
+        seed: int,
+        step: int,
+        clip_norm: float,
+        average_rate: float,
+        shards: int,
+    ) -> _Step: ...
     def gradients(
         self, x: FloatsLike, labels: WholeNumbers, seed: int, step: int
     ) -> tuple[float, int, dict[str, Floats]]: ...  # mean loss, how many were right, gradients

@@ -226,6 +226,8 @@ class NINC_API Trainer {
   Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,
                                        const int64_t* labels, const StepSettings& settings,
                                        int64_t begin, int64_t end);
+  // How many floats each of these sums has, after the latest AddShards.
+  size_t ShardSumSize() const;
   Result<StepResult> UpdateBySum(const Shape& batch, const std::vector<float>& sum,
                                  const StepSettings& settings);
 

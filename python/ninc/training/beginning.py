@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from .. import _core
@@ -17,6 +19,7 @@ from . import ending, fit_checks, monitor
 from .optim import OPTIMIZERS
 from .record import checkpoint
 from .record.checkpoint import Checkpoint
+from .record.history import History
 from .record.run_folder import RunFolder
 from .record.run_settings import bound_to_epochs, check_same, words_of
 from .run import Run
@@ -30,9 +33,13 @@ def begun(run: Run) -> Iterator[None]:
     """
     core, options = run.stepper.core, run.options
     with contextlib.ExitStack() as stack:
-        if options.checkpoint_dir is not None:
-            run.folder = RunFolder(options.checkpoint_dir)
-            stack.callback(run.folder.close)
+        workers = run.stepper.workers
+        if workers is not None:
+            run.words = words_of(run.network, run.settings, run.train, run.validation, options)
+            workers.check_alike(
+                {"version of ninc": _core.__version__, "instructions": _core.target(), **run.words}
+            )
+        _open_folder(run, stack)
         if run.folder is not None or run.listener is not None:
             run.words = words_of(run.network, run.settings, run.train, run.validation, options)
         core.set_frozen(options.frozen)
@@ -48,11 +55,27 @@ def begun(run: Run) -> Iterator[None]:
         if begins:
             run.shown.note(begins)
         run.interrupts = stack.enter_context(Interrupts(run.shown.note))
+        run.stepper.check = run.interrupts.check
         options.pace.done(run.state.steps)
         stack.callback(_hand_back, run)
         if run.listener is not None:
             run.listener.begun(run.words, run.history)
         yield
+
+
+def _open_folder(run: Run, stack: contextlib.ExitStack) -> None:
+    directory, workers = run.options.checkpoint_dir, run.stepper.workers
+
+    def make() -> bool:
+        if directory is not None:
+            run.folder = RunFolder(directory)
+            stack.callback(run.folder.close)
+        return run.folder is not None
+
+    if workers is None:
+        make()
+    else:
+        workers.from_first(make)
 
 
 def _hand_back(run: Run) -> None:
@@ -64,7 +87,7 @@ def _hand_back(run: Run) -> None:
 
 def _begin(run: Run) -> str:
     """Makes network, settings and history ready; tells the user if the run begins unusually."""
-    found = _found(run)
+    found = _found_by_all(run)
     if found is not None:
         _restore(run, found)
     monitor.load_state(run.settings.schedule, run.state.schedule)
@@ -83,6 +106,26 @@ def _begin(run: Run) -> str:
     if found.settings != run.words:
         run.save()  # stores the epochs and the patience that hold from now on
     return _going_on(run, found)
+
+
+def _found_by_all(run: Run) -> Checkpoint | None:
+    """The checkpoint, which worker 0 gives to all where there are several."""
+    workers = run.stepper.workers
+    if workers is None:
+        return _found(run)
+    own: list[Checkpoint | None] = []
+
+    def content() -> bytes | None:
+        own.append(_found(run))
+        return None if own[0] is None else own[0].path.read_bytes()
+
+    given = workers.from_first(content)
+    if own or given is None:
+        return own[0] if own else None
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "last.safetensors"
+        copy.write_bytes(given)
+        return checkpoint.load(copy)
 
 
 def _found(run: Run) -> Checkpoint | None:
@@ -105,7 +148,7 @@ def _found(run: Run) -> Checkpoint | None:
 def _restore(run: Run, found: Checkpoint) -> None:
     state, patience = found.state, run.options.patience
     state.stopped = patience is not None and state.stale >= patience
-    if patience is not None and state.best is not None:
+    if patience is not None and state.best is not None and run.folder is not None:
         # A missing file of the best network is found now; at the end it would be too late.
         ending.stored_best(run.own_folder.best, state.best["epoch"])
     run.state = state
@@ -114,7 +157,10 @@ def _restore(run: Run, found: Checkpoint) -> None:
         # Whatever the run had by then; checkpoints of a time with one kind do not name it.
         settings = {"optimizer": "SGD", **state.optimizer}
         run.settings.optimizer = OPTIMIZERS[settings.pop("optimizer")](**settings)
-    run.history = run.own_folder.restore_history(state.rows)
+    if run.folder is None:
+        run.history = History(list(state.rows))
+    else:
+        run.history = run.folder.restore_history(state.rows)
 
 
 def _prepared(run: Run) -> Preprocessing | None:

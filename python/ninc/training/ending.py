@@ -97,6 +97,8 @@ def leave_best(run: Run) -> str | None:
     best = run.state.best
     if run.options.patience is None or best is None:
         return None
+    if run.best is None and run.folder is None:
+        return None  # a worker that went on from worker 0's checkpoint gets them from there
     weights = run.best or stored_best(run.own_folder.best, best["epoch"])
     run.network.core.set_parameters(weights)
     return f"the best weights, those of epoch {best['epoch']}"

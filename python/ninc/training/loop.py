@@ -33,12 +33,22 @@ def train_and_end(run: Run) -> None:
             raise
         raise DivergedError(f"{error}; the network has {best}") from error
     weights = ending.end(run, signal)
+    _share_weights(run, signal)
     signal = run.interrupts.requested  # a signal may have come while the run was ending
     if signal is not None:
         words = f"interrupted ({signal}) after {run.state.place()}"
         if run.folder is not None:
             words += f"; {run.folder.last} holds it all"
         raise Interrupted(f"{words}; the network has {weights}", signal, weights)
+
+
+def _share_weights(run: Run, signal: str | None) -> None:
+    """Gives all workers the weights that worker 0 has ended with, from memory or from its files."""
+    workers = run.stepper.workers
+    if workers is None or signal is not None:  # a signal may have reached some of them alone
+        return
+    weights = workers.from_first(lambda: ending.copies(run.network))
+    run.network.core.set_parameters(weights)
 
 
 def _train(run: Run) -> str | None:

@@ -7,16 +7,24 @@ The trainer's `step` and the loop of `fit` both step through a `Stepper`.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .. import _core
 from .._base.arguments import array
-from .._base.array_types import FloatsLike, LabelsLike
+from .._base.array_types import Floats, FloatsLike, LabelsLike
 from .optim import Rates
 from .pending_loss import PendingLoss
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..distributed.workers import Workers
+
+
+def _go_on() -> None:
+    """Nothing asks the step to end."""
 
 
 class Stepper:
@@ -24,13 +32,18 @@ class Stepper:
 
     names: the trainable parameters', in the core's order. steps, epochs: how many were done and
     begun, by which random numbers are drawn; whoever has steps made counts them.
+    workers: who make each step together, or None. check: called while another is waited for.
     """
 
-    def __init__(self, model: _core.Model, label_smoothing: float) -> None:
+    def __init__(
+        self, model: _core.Model, label_smoothing: float, workers: Workers | None = None
+    ) -> None:
         self.core = _core.Trainer(model, label_smoothing)
         self.names = [name for name, _, trainable in model.specs() if trainable]
         self.rates = Rates(self.names)
         self.steps = self.epochs = 0
+        self.workers = workers
+        self.check: Callable[[], None] = _go_on
 
     def settings(self, now: Settings, step: int, average_rate: float = 0.0) -> dict[str, Any]:
         """What a step needs beside its batch, by the core's names, as the user's settings are now.
@@ -56,6 +69,9 @@ class Stepper:
         self, x: FloatsLike, labels: LabelsLike, settings: dict[str, Any]
     ) -> tuple[float, int, bool]:
         """Makes an update: (mean loss, right answers, both before it; whether all was finite)."""
+        if self.workers is not None:
+            given = array("step", "labels", labels)
+            return self.workers.step(self.core, cast(Floats, x), given, settings, self.check)
         return self.core.step(x, array("step", "labels", labels), **settings)
 
     def launch(self, x: FloatsLike, labels: LabelsLike, settings: dict[str, Any]) -> PendingLoss:

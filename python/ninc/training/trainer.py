@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Union, cast
+from typing import TYPE_CHECKING, Any, Union, cast
 
 from .._base.arguments import flag, layout_told, path, real, share_below_1, whole
 from .._base.array_types import FloatsLike, LabelsLike
@@ -35,7 +35,24 @@ from .schedules import Constant, Schedule
 from .settings import Settings
 from .stepper import Stepper
 
+if TYPE_CHECKING:
+    from ..distributed.workers import Workers
+
 TrainingData = Union[Data, BatchStream, Iterable[tuple[Any, Any]]]
+
+
+def _workers(comm: Any, shards: int) -> Workers | None:
+    if comm is None:
+        return None
+    from ..distributed.workers import Workers
+
+    workers = Workers(comm)
+    if workers.size > shards:
+        raise ArgumentError(
+            f"Trainer: {shards} shards are too few for {workers.size} workers; give "
+            f"shards={workers.size} or more, the same number for all runs that are to be compared"
+        )
+    return workers
 
 
 class Trainer(Settings):
@@ -57,6 +74,11 @@ class Trainer(Settings):
         whole batch, added up in an order that the number of shards decides, so that another
         number gives other last bits. Batch norms normalise each shard by itself; their running
         statistics follow the mean over the shards.
+    comm: an mpi4py communicator whose processes, the workers, train one network together: each makes
+        a Trainer of the same network and settings and calls the same methods with the same data.
+        Each computes its share of the shards, so there are at most so many workers; the weights are
+        those of one process with as many shards, bit for bit. Worker 0 alone writes checkpoints and
+        shows progress.
 
     The attribute `held_out` is what `fit` stores as `network.held_out` where the data themselves do
     not tell, such as those that were divided a second time: a `HeldOut`, or None. `listener` is who
@@ -78,12 +100,13 @@ class Trainer(Settings):
         seed: int = 0,
         average: EMA | SWA | None = None,
         shards: int = 1,
+        comm: Any = None,
     ) -> None:
         smoothing = share_below_1("Trainer", "label_smoothing", label_smoothing)
         if not isinstance(network, Network):
             raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
         self._network = network
-        self.stepper = Stepper(network.core, smoothing)
+        self.stepper = Stepper(network.core, smoothing, _workers(comm, shards))
         super().__init__(self.stepper.rates, smoothing)
         self.seed = seed
         usual = SGD(0.1, momentum=0.9, weight_decay=1e-4)
@@ -122,7 +145,7 @@ class Trainer(Settings):
         settings = stepper.settings(self, stepper.steps)
         loss: float | PendingLoss
         try:
-            if self.network.device == "cpu":
+            if self.network.device == "cpu" or stepper.workers is not None:
                 loss, _, _ = stepper.update(x, labels, settings)
             else:
                 loss = stepper.launch(x, labels, settings)
@@ -238,6 +261,9 @@ class Trainer(Settings):
         if validation is not None and not is_share:
             fit_checks.remark_on_validation(train, validation)
         fit_checks.remark_on_settings(self.optimizer, patience, epochs)
+        workers = self.stepper.workers
+        if workers is not None and not workers.is_first:
+            checkpoint_dir, resume, progress = None, False, False
         options = Options(
             epochs=epochs,
             batch_size=batch_size,
