@@ -118,7 +118,7 @@ test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
 	@if [[ -n "$${NINC_TEST_TORCH:-}" ]]; then \
 	  $(PIP) install torch==2.13.0 onnx==1.23.2 onnxruntime==1.32.0; fi
 	@if [[ -n "$${NINC_TEST_RAY:-}" ]]; then \
-	  $(PIP) install 'ray[data]==2.60.0' 'dask[dataframe]' distributed pyarrow; fi
+	  $(PIP) install 'ray[data]==2.60.0' 'dask[dataframe]' distributed pyarrow mpi4py mpich; fi
 	@$(BIN)/python -m pytest
 
 # What others build with ninc, built: a shared library and a static one, of every kernel, and the

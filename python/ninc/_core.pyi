@@ -329,7 +329,7 @@ class Trainer:
     def update_by_sum(
         self,
         sum: FloatsLike,
-        shape: tuple[int, int, int, int],
+        shape: Sequence[int],
         lr: FloatsLike,
         weight_decay: FloatsLike,
         rule: SgdRule | AdamRule,

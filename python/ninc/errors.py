@@ -15,6 +15,9 @@ from typing import Any
 class Error(Exception):
     """Everything that ninc raises on purpose."""
 
+    # Of processes that train together: whether it was raised in all of them.
+    _in_all_workers = False
+
 
 class ArgumentError(Error, ValueError):
     """A value out of its range, or one that makes no sense here."""

@@ -55,10 +55,21 @@ _MANY = 0.1
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..distributed.launched import launched_comm, run_together
+
+    comm = launched_comm()
+    return run_together(comm, lambda: _run(args, comm))
+
+
+def _run(args: argparse.Namespace, comm: Any) -> int:
     from ..training.fit_checks import check_two_classes
 
     check_used(args)
-    _check_outputs(args)
+    is_first = comm is None or comm.Get_rank() == 0
+    if not is_first:
+        args.report = None  # worker 0 writes it
+    if is_first:
+        _check_outputs(args)
     if args.plot is not None and find_spec("matplotlib") is None:
         raise ArgumentError("--plot needs matplotlib: pip install 'ninc[train]'")
     folder = report.folder_of(args)
@@ -69,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     check_two_classes(train)  # before a line says how they will be trained on
     network = start.network(train)
     network.held_out = record
-    trainer = make_trainer(args, network)
+    trainer = make_trainer(args, network, comm)
     trainer.held_out = record
     doubts = _announce(args, start, network, data)
     # Training looks at a validation part where there is one, else at the test set.
@@ -87,11 +98,15 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt as stop:
         if recorder is not None:
             recorder.stopped(str(stop) or "at once, by Ctrl-C")
+        if not is_first:
+            return 1
         return _interrupted(args, trainer, stop)
     except Error as error:
         if recorder is not None:
             recorder.stopped(str(error), failed=True)
         raise
+    if not is_first:
+        return 0
     _calibrate(trainer, None if seen is test else seen)
     _save(args, trainer)
     _tell(args, trainer, test, seen, recorder)

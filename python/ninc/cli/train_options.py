@@ -237,8 +237,8 @@ def _average(text: str) -> Any:
         ) from None
 
 
-def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
-    """The recipe's trainer, changed where the command line says otherwise."""
+def make_trainer(args: argparse.Namespace, network: Network, comm: Any = None) -> Trainer:
+    """The recipe's trainer, changed where the command line says otherwise. comm: as of Trainer."""
     from ..training import recipes
 
     recipe = recipes.recipe(args.recipe, args.model)
@@ -259,11 +259,12 @@ def make_trainer(args: argparse.Namespace, network: Network) -> Trainer:
         label_smoothing=args.label_smoothing,
         average=None if args.average == _NO_AVERAGE else args.average,
         optimizer=_OPTIMIZERS[args.optimizer],
+        shards=args.shards,
+        comm=comm,
         **changed,
     )
     if args.average == _NO_AVERAGE:
         trainer.average = None
-    trainer.shards = args.shards
     return trainer
 
 

@@ -65,9 +65,9 @@ class Workers:
         told = None if failed is None else str(failed)
         told, made = self.comm.bcast((told, made))
         if failed is not None:
-            raise failed
+            raise _of_all(failed)
         if told is not None:
-            raise Error(f"worker 0: {told}")
+            raise _of_all(Error(f"worker 0: {told}"))
         return cast("Made", made)
 
     def own(self, shards: int, rank: int | None = None) -> tuple[int, int]:
@@ -82,9 +82,11 @@ class Workers:
             for name in {**found[0], **other}:
                 first, now = found[0].get(name, "none"), other.get(name, "none")
                 if first != now:
-                    raise ArgumentError(
-                        f"worker {rank} differs from worker 0 in {name}: {now:.80} there, "
-                        f"{first:.80} here; start all workers alike"
+                    raise _of_all(
+                        ArgumentError(
+                            f"worker {rank} differs from worker 0 in {name}: {now:.80} there, "
+                            f"{first:.80} here; start all workers alike"
+                        )
                     )
 
     def step(
@@ -156,6 +158,13 @@ class Workers:
                 )
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _of_all(error: Exception) -> Exception:
+    """The error, marked as one that every worker raises."""
+    if isinstance(error, Error):
+        error._in_all_workers = True
+    return error
 
 
 def _sum_of(sums: Mapping[tuple[int, int], Floats], begin: int, end: int) -> Floats:

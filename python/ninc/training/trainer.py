@@ -74,11 +74,11 @@ class Trainer(Settings):
         whole batch, added up in an order that the number of shards decides, so that another
         number gives other last bits. Batch norms normalise each shard by itself; their running
         statistics follow the mean over the shards.
-    comm: an mpi4py communicator whose processes, the workers, train one network together: each makes
-        a Trainer of the same network and settings and calls the same methods with the same data.
-        Each computes its share of the shards, so there are at most so many workers; the weights are
-        those of one process with as many shards, bit for bit. Worker 0 alone writes checkpoints and
-        shows progress.
+    comm: an mpi4py communicator whose processes, the workers, train one network together. Each
+        makes a Trainer of the same network and settings, and calls the same methods with the same
+        data. It computes its share of the shards, so there are at most as many workers as shards.
+        The weights are those of one process with these shards, bit for bit. Worker 0 alone writes
+        checkpoints and shows progress.
 
     The attribute `held_out` is what `fit` stores as `network.held_out` where the data themselves do
     not tell, such as those that were divided a second time: a `HeldOut`, or None. `listener` is who

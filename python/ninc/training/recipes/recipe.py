@@ -61,12 +61,15 @@ class Recipe:
         label_smoothing: float | None = None,
         average: EMA | SWA | None = None,
         optimizer: Callable[..., Optimizer] = SGD,
+        shards: int = 1,
+        comm: Any = None,
         **settings: float,
     ) -> Trainer:
         """A trainer that follows this recipe except in what is given.
 
         augment: None for none. average: None for the recipe's own.
         optimizer: one of another kind has its own rate and decay, and the recipe's rules by name.
+        shards, comm: as of Trainer.
         settings: the optimiser's momentum, weight_decay or clip_norm.
         """
         made: Optimizer = self.optimizer(network, self.lr)
@@ -83,4 +86,6 @@ class Recipe:
             smoothing,
             seed,
             self.average if average is None else average,
+            shards,
+            comm,
         )

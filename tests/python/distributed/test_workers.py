@@ -1,0 +1,215 @@
+"""Training by several workers: the bytes of one process, whatever their number."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ninc
+from ninc.averages import EMA
+from ninc.distributed.launched import launched_comm
+from ninc.distributed.workers import Workers
+from ninc.errors import ArgumentError
+from support.small_training import bars, small_network
+from support.weights import assert_same_weights, copies
+
+
+class Request:
+    def __init__(self, test):
+        self.Test = test
+
+
+class ThreadComm:
+    """What Workers asks of mpi4py's communicators, between threads of this process."""
+
+    def __init__(self, rank, size, shared):
+        self.rank, self.size, self.shared = rank, size, shared
+
+    @staticmethod
+    def of(size):
+        shared = {"queues": {}, "lock": threading.Lock(), "barrier": threading.Barrier(size)}
+        shared["gathered"] = [None] * size
+        return [ThreadComm(rank, size, shared) for rank in range(size)]
+
+    def Get_rank(self):
+        return self.rank
+
+    def Get_size(self):
+        return self.size
+
+    def Dup(self):
+        return self
+
+    def _queue(self, *key):
+        with self.shared["lock"]:
+            return self.shared["queues"].setdefault(key, queue.Queue())
+
+    def Isend(self, data, dest, tag):
+        self._queue(self.rank, dest, tag).put(data.copy())
+        return Request(lambda: True)
+
+    def Irecv(self, data, source, tag):
+        def test():
+            try:
+                data[...] = self._queue(source, self.rank, tag).get_nowait()
+            except queue.Empty:
+                return False
+            return True
+
+        return Request(test)
+
+    def allgather(self, value):
+        self.shared["gathered"][self.rank] = value
+        self.shared["barrier"].wait()
+        found = list(self.shared["gathered"])
+        self.shared["barrier"].wait()
+        return found
+
+    def bcast(self, value):
+        return self.allgather(value)[0]
+
+
+def together(size, work):
+    """What work(comm) gives each of so many workers; an exception is in the place of a result."""
+    results = [None] * size
+
+    def run(comm):
+        try:
+            results[comm.rank] = work(comm)
+        except Exception as error:
+            results[comm.rank] = error
+
+    threads = [threading.Thread(target=run, args=(comm,)) for comm in ThreadComm.of(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def trained(comm=None, folder=None, epochs=2, shards=8, **options):
+    network = small_network()
+    trainer = ninc.Trainer(
+        network,
+        ninc.SGD(0.1, momentum=0.9, clip_norm=1.0),
+        augment=ninc.augment.PadCrop(1),
+        average=EMA(0.9, norm_batches=2),
+        shards=shards,
+        comm=comm,
+    )
+    trainer.fit(bars(100), bars(30, seed=2), epochs, 33, folder, progress=False, **options)
+    return network
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8])
+def test_any_number_of_workers_trains_the_network_of_one_process(size):
+    alone = copies(trained())
+    for network in together(size, trained):
+        assert_same_weights(network, alone)
+
+
+def test_another_number_of_workers_goes_on_with_a_run(tmp_path):
+    alone = copies(trained(folder=tmp_path / "alone", epochs=3, patience=3))
+    place = tmp_path / "together"
+    together(3, lambda comm: trained(comm, place, epochs=1, patience=3))
+    for network in together(2, lambda comm: trained(comm, place, 3, patience=3, resume=True)):
+        assert_same_weights(network, alone)
+    checkpoints = [folder / "last.safetensors" for folder in (tmp_path / "alone", place)]
+    arrays = [ninc.load(path) for path in checkpoints]
+    assert_same_weights(*arrays)
+
+
+def test_a_step_of_ones_own_loop_is_shared_too():
+    x = np.random.default_rng(1).standard_normal((5, 1, 8, 8), np.float32)
+    labels = np.array([0, 1, 1, 0, 1])  # of eight shards five have a picture, three workers none
+
+    def steps(comm=None):
+        network = ninc.nn.Sequential(ninc.nn.Conv2d(1, 2, 3), ninc.nn.GlobalAvgPool2d(), seed=1)
+        trainer = ninc.Trainer(network, ninc.SGD(0.1), shards=8, comm=comm)
+        losses = [float(trainer.step(x, labels)) for _ in range(3)]
+        return losses, copies(network)
+
+    losses, weights = steps()
+    for own_losses, own_weights in together(8, steps):
+        assert own_losses == losses
+        assert_same_weights(own_weights, weights)
+
+
+def test_workers_that_differ_are_told_at_the_start():
+    errors = together(3, lambda comm: trained(comm, shards=8 + comm.rank // 2))
+    for error in errors:
+        assert isinstance(error, ArgumentError)
+        assert "worker 2 differs from worker 0 in shards: 9 there, 8 here" in str(error)
+
+
+def test_what_fails_at_worker_0_fails_everywhere(tmp_path):
+    (tmp_path / "file").write_text("")
+    errors = together(2, lambda comm: trained(comm, tmp_path / "file"))
+    assert all(isinstance(error, ninc.Error) for error in errors)
+    assert str(errors[1]) == f"worker 0: {errors[0]}"
+
+
+def test_more_workers_than_shards_are_refused():
+    for error in together(3, lambda comm: trained(comm, shards=2)):
+        assert "2 shards are too few for 3 workers; give shards=3 or more" in str(error)
+
+
+def test_a_worker_that_waits_too_long_says_for_whom():
+    first, second, third = ThreadComm.of(3)
+    settings = dict(
+        lr=np.full(2, 0.1, np.float32), weight_decay=np.zeros(2, np.float32), shards=3,
+        rule=ninc.SGD(0.1).rule(), seed=0, step=0, clip_norm=0.0, average_rate=0.0,
+    )  # fmt: skip
+    network = ninc.nn.Sequential(ninc.nn.Conv2d(1, 2, 1), ninc.nn.GlobalAvgPool2d(), seed=1)
+    trainer = ninc.Trainer(network)
+    before = copies(network)
+    x, labels = np.ones((3, 1, 4, 4), np.float32), np.zeros(3, np.int64)
+    workers = Workers(first, wait=0.2)
+    with pytest.raises(ninc.Error, match="worker 0 has waited 0 s for worker 1, 2, which may"):
+        workers.step(trainer.stepper.core, x, labels, settings, lambda: None)
+    assert_same_weights(network, before)
+
+
+def test_a_communicator_is_one():
+    with pytest.raises(ArgumentError, match="comm must be an mpi4py communicator, got 4"):
+        ninc.Trainer(small_network(), shards=4, comm=4)
+
+
+# ---- The command line ----------------------------------------------------------------------------
+
+
+def test_mpiexec_without_mpi4py_is_told(monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "3")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(ArgumentError, match=r"mpiexec has begun 3 processes.*'ninc\[mpi\]'"):
+        launched_comm()
+
+
+def test_a_command_under_mpiexec_writes_the_same_file(tmp_path):
+    pytest.importorskip("mpi4py")
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    if not mpiexec.exists():
+        pytest.skip("no mpiexec beside this Python")
+    data = bars(60)
+    np.savez(tmp_path / "bars.npz", x=data.images, y=data.labels)
+    command = [sys.executable, "-m", "ninc", "train", "bars.npz", "--model", "nin-mnist", "--size",
+               "16", "--epochs", "1", "--batch-size", "20", "--shards", "4"]  # fmt: skip
+    environment = {**os.environ, "NINC_NUM_THREADS": "1"}
+
+    def run(*begin, output):
+        done = subprocess.run(
+            [*begin, *command, "-o", output], cwd=tmp_path, env=environment, timeout=120,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("epoch 1/1") == 1 and done.stdout.count("wrote") == 1
+        return (tmp_path / output).read_bytes()
+
+    alone = run(output="alone.safetensors")
+    for size in (2, 3):
+        assert run(mpiexec, "-n", str(size), output=f"{size}.safetensors") == alone
