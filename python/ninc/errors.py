@@ -16,7 +16,7 @@ class Error(Exception):
     """Everything that ninc raises on purpose."""
 
     # Of processes that train together: whether it was raised in all of them.
-    _in_all_workers = False
+    in_all_workers = False
 
 
 class ArgumentError(Error, ValueError):

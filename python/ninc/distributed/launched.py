@@ -45,7 +45,7 @@ def run_together(comm: Any, run: Callable[[], int]) -> int:
                 stack.enter_context(contextlib.redirect_stderr(nothing))
             return run()
     except Error as error:
-        if not error._in_all_workers:  # else all end by themselves
+        if not error.in_all_workers:  # else all end by themselves
             who = "" if rank == 0 else f"worker {rank}: "
             print(f"ninc: {who}{error}", file=sys.stderr, flush=True)
             comm.Abort(1)

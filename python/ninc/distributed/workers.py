@@ -163,7 +163,7 @@ class Workers:
 def _of_all(error: Exception) -> Exception:
     """The error, marked as one that every worker raises."""
     if isinstance(error, Error):
-        error._in_all_workers = True
+        error.in_all_workers = True
     return error
 
 
