@@ -113,7 +113,14 @@ def _add_training(group: Any) -> None:
         type=numbers.positive,
         default=1,
         metavar="N",
-        help="compute each batch in N parts, one after another, which takes less memory",
+        help="compute each batch in N parts, one after another, which takes less memory; under "
+        "mpiexec the workers share them out",
+    )
+    group.add_argument(
+        "--wait",
+        type=numbers.positive_real,
+        metavar="SECONDS",
+        help="under mpiexec: end where a worker has waited so long for another (default 600)",
     )
     group.add_argument(
         "--optimizer",
@@ -241,6 +248,10 @@ def make_trainer(args: argparse.Namespace, network: Network, comm: Any = None) -
     """The recipe's trainer, changed where the command line says otherwise. comm: as of Trainer."""
     from ..training import recipes
 
+    if comm is not None and args.wait is not None:
+        from ..distributed import Workers
+
+        comm = Workers(comm, args.wait)
     recipe = recipes.recipe(args.recipe, args.model)
     schedule = recipe.schedule if args.schedule is None else _SCHEDULES[args.schedule]()
     if args.warmup:

@@ -16,12 +16,13 @@ from .._base.array_types import Integers
 from ..errors import Error
 from ..preprocess import Preprocessing
 from .dataset import Dataset
-from .draws import Augment, BatchGenerator, in_stages
+from .draws import Augment, BatchGenerator, all_take_parts, in_stages
 from .stream import Batch, BatchStream
 
 Item = TypeVar("Item")
 Check = Callable[[], None]
 View = Callable[[Any], Any]
+Share = Callable[[int], slice]
 
 # Streams of random numbers drawn from (seed, epoch, stream). Stream 0 shuffles; batch b has b + 1.
 _SHUFFLE = 0
@@ -64,6 +65,7 @@ def training_batches(
     first: int = 0,
     check: Check | None = None,
     earlier: int = 0,
+    share: Share | None = None,
 ) -> Generator[Batch, None, None]:
     """One epoch's batches from number `first` on: shuffled, normalised, augmented.
 
@@ -73,32 +75,52 @@ def training_batches(
 
     Batches do not depend on those before them: from `first` on they are, bit for bit, what an epoch
     begun at 0 would give. check: as in `ahead`. earlier: how many of `epoch` were of earlier runs.
+
+    share: the pictures of a batch of so many that are made ready here, all if None; the labels are
+    the whole batch's all the same. A step of `augment` that cannot do parts is given whole batches.
     """
 
     on_pixels, on_arrays = in_stages(augment)
+    in_parts = all_take_parts([*on_pixels, *on_arrays])
 
-    def finish(index: int, images: npt.NDArray[Any], labels: Integers, places: Integers) -> Batch:
-        rng = BatchGenerator(seed, epoch, index + 1, places, epoch - earlier)
+    def finish(index: int, read: View, labels: Integers, places: Integers) -> Batch:
+        rows = None if share is None else share(len(places))
+        if rows is None or not in_parts:
+            x = finished(index, read(slice(None)), places, None)
+            return x if rows is None else x[rows], labels
+        # A share without pictures gets its shape from one that is not used.
+        some = slice(0, 1) if rows.start == rows.stop else rows
+        return finished(index, read(some), places, some)[: rows.stop - rows.start], labels
+
+    def finished(
+        index: int, images: npt.NDArray[Any], places: Integers, rows: slice | None
+    ) -> npt.NDArray[Any]:
+        rng = BatchGenerator(seed, epoch, index + 1, places, epoch - earlier, rows)
         is_pixels = images.dtype == np.uint8
         for step in on_pixels if is_pixels else ():
             images = step(images, rng)
         x = _normalised(images, preprocessing)
         for step in on_arrays if is_pixels or augment is None else (augment,):
             x = step(x, rng)
-        return x, labels
+        return x
 
     def of_dataset(data: Dataset) -> Iterator[Batch]:
         order = generator(seed, epoch, _SHUFFLE).permutation(len(data))
         bounds = batch_bounds(len(data), batch_size)
         for index in range(first, len(bounds) - 1):
             chosen = order[bounds[index] : bounds[index + 1]]
-            yield finish(index, data.images[chosen], data.labels[chosen], chosen)
+
+            def read(rows: slice, chosen: Integers = chosen) -> npt.NDArray[Any]:
+                return data.images[chosen[rows]]
+
+            yield finish(index, read, data.labels[chosen], chosen)
 
     def of_stream(data: BatchStream) -> Iterator[Batch]:
         place = 0
         for index, (images, labels) in enumerate(data.epoch()):
             if index >= first:
-                yield finish(index, images, labels, np.arange(place, place + len(images)))
+                places = np.arange(place, place + len(images))
+                yield finish(index, images.__getitem__, labels, places)
             place += len(images)
 
     return ahead(of_stream(data) if isinstance(data, BatchStream) else of_dataset(data), check)

@@ -7,8 +7,8 @@ a batch of any size, on any number of threads, and in a run that was resumed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -73,14 +73,22 @@ class BatchGenerator(np.random.Generator):
     stream: the batch's number from 1 on.
     run_epoch: the epoch's number in its own run, from 0; `epoch` counts those of a trainer's
         earlier runs too, so that another run draws other numbers.
+    places: those of all pictures of the batch. rows: which of them are made ready here.
     """
 
     def __init__(
-        self, seed: int, epoch: int, stream: int, places: Integers, run_epoch: int | None = None
+        self,
+        seed: int,
+        epoch: int,
+        stream: int,
+        places: Integers,
+        run_epoch: int | None = None,
+        rows: slice | None = None,
     ) -> None:
         super().__init__(np.random.PCG64([seed, epoch, stream]))
-        self.pictures = PictureDraws(seed, epoch, places)
+        self.pictures = PictureDraws(seed, epoch, places if rows is None else places[rows])
         self.run_epoch = epoch if run_epoch is None else run_epoch
+        self.count, self.rows = len(places), rows
 
 
 def picture_draws(where: str, rng: np.random.Generator, count: int) -> PictureDraws:
@@ -97,6 +105,35 @@ def picture_draws(where: str, rng: np.random.Generator, count: int) -> PictureDr
             f"{len(rng.pictures.places)}; a step before must keep their number and order"
         )
     return rng.pictures
+
+
+def drawn_for(rng: np.random.Generator, count: int) -> tuple[int, slice]:
+    """(how many pictures to draw numbers for, which of these numbers are the `count` pictures').
+
+    Numbers that a batch's own generator gives depend on how many are asked for, so that for a part
+    of a batch they are drawn for all of it.
+    """
+    rows = rng.rows if isinstance(rng, BatchGenerator) else None
+    if not isinstance(rng, BatchGenerator) or rows is None:
+        return count, slice(None)
+    return rng.count, rows
+
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def takes_parts(call: Call) -> Call:
+    """Marks the `__call__` of a step that gives a part of a batch what it gives it in the batch."""
+    call.takes_parts = True  # type: ignore[attr-defined]
+    return call
+
+
+def all_take_parts(steps: Sequence[Augment]) -> bool:
+    """Whether each step does. What nobody has marked may draw for the batch as it gets it."""
+    return all(
+        getattr(step, "takes_parts", getattr(type(step).__call__, "takes_parts", False))
+        for step in steps
+    )
 
 
 def in_stages(augment: Augment | None) -> tuple[list[Augment], list[Augment]]:

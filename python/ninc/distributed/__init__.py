@@ -1,13 +1,15 @@
-"""Work that many processes or machines share out: `Predictor` answers for pictures by the million.
+"""Work that many processes or machines share out.
 
-Nothing here needs Ray, Dask or pyarrow to be imported; what does need one says so when it is used.
+`Predictor` answers for pictures by the million; `Workers` train one network together. Nothing here
+needs mpi4py, Ray, Dask or pyarrow to be imported; what does need one says so when it is used.
 """
 
 TYPE_CHECKING = False  # typing's own, without importing typing
 if TYPE_CHECKING:
     from .predictor import Predictor as Predictor
+    from .workers import Workers as Workers
 
-__all__ = ["Predictor"]
+__all__ = ["Predictor", "Workers"]
 
 if not TYPE_CHECKING:  # a checker would take any name at all for one that is there
 
@@ -17,6 +19,11 @@ if not TYPE_CHECKING:  # a checker would take any name at all for one that is th
 
             globals()[name] = Predictor  # the next use does not come here
             return Predictor
+        if name == "Workers":
+            from .workers import Workers
+
+            globals()[name] = Workers
+            return Workers
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

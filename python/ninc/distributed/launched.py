@@ -5,28 +5,38 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import ArgumentError, Error
+from .messages import LostWorkerError
 
-# Where MPICH's and Open MPI's launchers say how many processes they began.
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+# Where the launchers of MPICH, Open MPI and Slurm say how many processes they began together.
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+
+# What those of PMIx set in each process; it does not say how many there are.
+_RANK = "PMIX_RANK"
+
+# All who have lost a worker find it out at once. The first of them speaks and ends all processes;
+# the others leave it so many seconds, each by its rank.
+_TURN, _LONGEST_TURN = 0.3, 3.0
 
 
 def launched_comm() -> Any:
     """MPI's communicator of all processes that mpiexec began together; None of a process alone."""
-    size = max(int(os.environ.get(name, "1")) for name in _SIZES)
-    if size == 1:
+    sizes = [os.environ[name] for name in _SIZES if name in os.environ]
+    if _RANK not in os.environ and all(size == "1" for size in sizes):
         return None
     try:
         from mpi4py import MPI
     except ImportError as error:
         raise ArgumentError(
-            f"mpiexec has begun {size} processes, which need mpi4py to train together: "
-            "pip install 'ninc[mpi]'"
+            f"mpiexec has begun {sizes[0] if sizes else 'several'} processes, which need mpi4py to "
+            "train together: pip install 'ninc[mpi]'"
         ) from error
-    return MPI.COMM_WORLD
+    comm = MPI.COMM_WORLD
+    return comm if comm.Get_size() > 1 else None
 
 
 def run_together(comm: Any, run: Callable[[], int]) -> int:
@@ -46,6 +56,8 @@ def run_together(comm: Any, run: Callable[[], int]) -> int:
             return run()
     except Error as error:
         if not error.in_all_workers:  # else all end by themselves
+            if isinstance(error, LostWorkerError):
+                time.sleep(min(rank * _TURN, _LONGEST_TURN))
             who = "" if rank == 0 else f"worker {rank}: "
             print(f"ninc: {who}{error}", file=sys.stderr, flush=True)
             comm.Abort(1)

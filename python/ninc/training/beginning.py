@@ -55,6 +55,7 @@ def begun(run: Run) -> Iterator[None]:
         if begins:
             run.shown.note(begins)
         run.interrupts = stack.enter_context(Interrupts(run.shown.note))
+        stack.callback(setattr, run.stepper, "check", run.stepper.check)
         run.stepper.check = run.interrupts.check
         options.pace.done(run.state.steps)
         stack.callback(_hand_back, run)
@@ -184,9 +185,12 @@ def _prepared(run: Run) -> Preprocessing | None:
                 "net.preprocessing = ninc.preprocess.Preprocessing.fit(some_pictures)"
             )
         kind, progress = run.options.preprocessing, run.options.progress
-        preprocessing = fitted = Preprocessing.fit(
-            train.images, kind, framing=train.framing, progress=progress
-        )
+
+        def fit() -> Preprocessing:
+            return Preprocessing.fit(train.images, kind, framing=train.framing, progress=progress)
+
+        workers = run.stepper.workers
+        preprocessing = fitted = fit() if workers is None else workers.from_first(fit)
         network.preprocessing = preprocessing
     if isinstance(train, Dataset):
         fit_checks.remark_on_pictures(train, fitted)

@@ -21,6 +21,7 @@ from .record import checkpoint
 from .record.history import WALL_CLOCK
 from .record.run_settings import described
 from .run import Run
+from .stepper import IMAGES
 
 
 def train_and_end(run: Run) -> None:
@@ -68,7 +69,7 @@ def _train(run: Run) -> str | None:
 def _epoch(run: Run) -> None:
     state = run.state
     begun, waited, images_before = time.monotonic(), 0.0, state.images
-    batches = run.batches(state.epoch, state.step)
+    batches = run.batches(state.epoch, state.step, share=run.own_share())
     with contextlib.closing(batches):
         while True:
             asked = time.monotonic()
@@ -106,7 +107,10 @@ def _epoch(run: Run) -> None:
 
 
 def _step(run: Run, x: np.ndarray, labels: np.ndarray) -> None:
-    """Has the core make one update, at the rates that schedule and averages give at this place."""
+    """Has the core make one update, at the rates that schedule and averages give at this place.
+
+    x: the pictures of the batch that this process computes. labels: those of the whole batch.
+    """
     state, settings, epochs = run.state, run.settings, run.options.epochs
     # While a stream does not tell its number of batches, the schedule is held at the epoch's start.
     place = state.epoch + (state.step / state.epoch_steps if state.epoch_steps else 0.0)
@@ -143,18 +147,18 @@ def _diverged(run: Run, x: np.ndarray, labels: np.ndarray, loss: float) -> None:
     state = run.state
     what = "the gradients are not finite" if math.isfinite(loss) else f"the loss became {loss}"
     text = f"{what} at epoch {state.epoch + 1}, step {state.step + 1}"
-    if not np.isfinite(x).all():
-        text += ": the images of this batch are not finite"
+    found = run.stepper.find_non_finite(x, labels, run.settings, state.steps)
+    if found == IMAGES:
+        text += f": {IMAGES} are not finite"
     else:
-        found = run.stepper.core.find_non_finite(
-            x, labels, run.settings.seed, state.steps, run.settings.shards
-        )
         if found:
             text += f": not finite first is {found}"
         text += f"; try a rate below {state.lr:.3g} or clip_norm"
     if run.folder is not None and run.folder.last.exists():
         text += f"; {run.folder.last} is the last good checkpoint"
-    raise DivergedError(text)
+    error = DivergedError(text)
+    error.in_all_workers = run.stepper.workers is not None  # all have the same sums
+    raise error
 
 
 def _between_steps(run: Run) -> None:

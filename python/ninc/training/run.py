@@ -11,7 +11,7 @@ from .._base.array_types import Floats
 from .._base.interrupt import Interrupts
 from .._base.progress import TrainingProgress
 from ..data import BatchStream, Dataset
-from ..data.batches import steps_per_epoch, training_batches
+from ..data.batches import Share, steps_per_epoch, training_batches
 from ..data.stream import Batch
 from ..formats.held_out import HeldOut
 from ..inference.evaluation import Evaluation
@@ -87,9 +87,16 @@ class Run:
         return cast(RunFolder, self.folder)
 
     def batches(
-        self, epoch: int, first: int = 0, check: Callable[[], None] | None = None
+        self,
+        epoch: int,
+        first: int = 0,
+        check: Callable[[], None] | None = None,
+        share: Share | None = None,
     ) -> Generator[Batch, None, None]:
-        """The run's epoch number `epoch`, from 0, from its batch number `first` on."""
+        """The run's epoch number `epoch`, from 0, from its batch number `first` on.
+
+        share: as of `training_batches`.
+        """
         return training_batches(
             self.train,
             self.preprocessing,
@@ -100,7 +107,13 @@ class Run:
             first,
             check or self.interrupts.check,
             self.state.before,
+            share,
         )
+
+    def own_share(self) -> Share | None:
+        """The pictures of a batch that this process computes, where several train together."""
+        workers, shards = self.stepper.workers, self.settings.shards
+        return None if workers is None else lambda count: workers.rows(count, shards)
 
     def averaged(
         self, batches: Callable[[], Generator[Batch, None, None]], check: Callable[[], None]

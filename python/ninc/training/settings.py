@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._base.arguments import LARGEST_SEED, not_negative, whole
 from ..errors import ArgumentError
@@ -10,6 +10,9 @@ from .augment import Augmentation
 from .averages import EMA, SWA
 from .optim import OPTIMIZERS, Optimizer, Rates
 from .schedules import Schedule
+
+if TYPE_CHECKING:
+    from ..distributed.workers import Workers
 
 
 class Settings:
@@ -27,8 +30,11 @@ class Settings:
     shards: int
     lr_factor: float
 
-    def __init__(self, rates: Rates, label_smoothing: float) -> None:
+    def __init__(
+        self, rates: Rates, label_smoothing: float, workers: Workers | None = None
+    ) -> None:
         self._rates, self._label_smoothing, self._fitting = rates, label_smoothing, False
+        self._workers = workers
         self.lr_factor = 1.0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -47,7 +53,10 @@ class Settings:
         if name == "seed":
             return whole("Trainer", name, value, 0, LARGEST_SEED)
         if name == "shards":
-            return whole("Trainer", name, value)
+            shards = whole("Trainer", name, value)
+            if self._workers is not None:
+                self._workers.check_shards(shards)
+            return shards
         if name == "lr_factor":
             return not_negative("Trainer", name, value)
         none = value is None

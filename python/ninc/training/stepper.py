@@ -14,13 +14,17 @@ import numpy as np
 
 from .. import _core
 from .._base.arguments import array
-from .._base.array_types import Floats, FloatsLike, LabelsLike
+from .._base.array_types import Floats, FloatsLike, Integers, LabelsLike
 from .optim import Rates
 from .pending_loss import PendingLoss
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..distributed.workers import Workers
+
+
+# What is not finite where the images of a batch themselves are not.
+IMAGES = "the images of this batch"
 
 
 def _go_on() -> None:
@@ -68,11 +72,37 @@ class Stepper:
     def update(
         self, x: FloatsLike, labels: LabelsLike, settings: dict[str, Any]
     ) -> tuple[float, int, bool]:
-        """Makes an update: (mean loss, right answers, both before it; whether all was finite)."""
+        """Makes an update: (mean loss, right answers, both before it; whether all was finite).
+
+        x: the pictures of the batch that this process computes. labels: those of the whole batch.
+        """
         if self.workers is not None:
             given = array("step", "labels", labels)
             return self.workers.step(self.core, cast(Floats, x), given, settings, self.check)
         return self.core.step(x, array("step", "labels", labels), **settings)
+
+    def own_part(self, x: FloatsLike, count: int, shards: int) -> FloatsLike:
+        """Of a batch of `count` pictures those that this process computes."""
+        return (
+            x if self.workers is None else array("step", "x", x)[self.workers.rows(count, shards)]
+        )
+
+    def find_non_finite(self, x: Floats, labels: Integers, now: Settings, step: int) -> str:
+        """What is not finite first in a batch, `IMAGES` or a layer's output; "" where all is.
+
+        x, labels: as of `update`. Of several workers all give what the first of them finds in its
+        part, as whose dropout the batch's first pictures' is taken.
+        """
+        shards = now.shards
+        if self.workers is not None:
+            labels = labels[self.workers.rows(len(labels), shards)]
+            shards = max(1, len(range(*self.workers.own_shards(shards))))
+        found = ""
+        if not np.isfinite(x).all():
+            found = IMAGES
+        elif len(x):
+            found = self.core.find_non_finite(x, labels, now.seed, step, shards)
+        return found if self.workers is None else self.workers.first_of(found)
 
     def launch(self, x: FloatsLike, labels: LabelsLike, settings: dict[str, Any]) -> PendingLoss:
         """Starts an update on a GPU; only who looks at its loss waits for it."""

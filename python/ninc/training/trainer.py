@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Union, cast
 
-from .._base.arguments import flag, layout_told, path, real, share_below_1, whole
+from .._base.arguments import array, flag, layout_told, path, real, share_below_1, whole
 from .._base.array_types import FloatsLike, LabelsLike
 from ..data import BatchStream, Dataset, as_dataset
 from ..data.dataset import Data, is_batches
@@ -41,18 +41,12 @@ if TYPE_CHECKING:
 TrainingData = Union[Data, BatchStream, Iterable[tuple[Any, Any]]]
 
 
-def _workers(comm: Any, shards: int) -> Workers | None:
+def _workers(comm: Any) -> Workers | None:
     if comm is None:
         return None
     from ..distributed.workers import Workers
 
-    workers = Workers(comm)
-    if workers.size > shards:
-        raise ArgumentError(
-            f"Trainer: {shards} shards are too few for {workers.size} workers; give "
-            f"shards={workers.size} or more, the same number for all runs that are to be compared"
-        )
-    return workers
+    return comm if isinstance(comm, Workers) else Workers(comm)
 
 
 class Trainer(Settings):
@@ -74,9 +68,10 @@ class Trainer(Settings):
         whole batch, added up in an order that the number of shards decides, so that another
         number gives other last bits. Batch norms normalise each shard by itself; their running
         statistics follow the mean over the shards.
-    comm: an mpi4py communicator whose processes, the workers, train one network together. Each
-        makes a Trainer of the same network and settings, and calls the same methods with the same
-        data. It computes its share of the shards, so there are at most as many workers as shards.
+    comm: an mpi4py communicator, or `ninc.distributed.Workers` made of one, whose processes, the
+        workers, train one network together. Each makes a Trainer of the same network and settings,
+        and calls the same methods with the same data. It makes ready and computes the pictures of
+        its own shards, so there are at most as many workers as shards.
         The weights are those of one process with these shards, bit for bit. Worker 0 alone writes
         checkpoints and shows progress.
 
@@ -106,8 +101,9 @@ class Trainer(Settings):
         if not isinstance(network, Network):
             raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
         self._network = network
-        self.stepper = Stepper(network.core, smoothing, _workers(comm, shards))
-        super().__init__(self.stepper.rates, smoothing)
+        workers = _workers(comm)
+        self.stepper = Stepper(network.core, smoothing, workers)
+        super().__init__(self.stepper.rates, smoothing, workers)
         self.seed = seed
         usual = SGD(0.1, momentum=0.9, weight_decay=1e-4)
         self.optimizer = usual if optimizer is None else optimizer
@@ -146,7 +142,10 @@ class Trainer(Settings):
         loss: float | PendingLoss
         try:
             if self.network.device == "cpu" or stepper.workers is not None:
-                loss, _, _ = stepper.update(x, labels, settings)
+                given = array("step", "labels", labels)
+                loss, _, _ = stepper.update(
+                    stepper.own_part(x, len(given), self.shards), given, settings
+                )
             else:
                 loss = stepper.launch(x, labels, settings)
         except ShapeError as error:

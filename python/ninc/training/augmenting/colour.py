@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..._base.arguments import not_negative, share
-from ...data.draws import picture_draws
+from ...data.draws import picture_draws, takes_parts
 from ...errors import ArgumentError, DTypeError, ShapeError
 from .checks import checked
 
@@ -54,6 +54,7 @@ class ColorJitter:
         if self.hue > 0.5:
             raise ArgumentError(f"ColorJitter: hue must be at most 0.5, half a turn, got {hue}")
 
+    @takes_parts
     def __call__(self, batch: Any, rng: np.random.Generator) -> Any:
         batch = checked("ColorJitter", batch, rng)
         if batch.dtype != np.uint8:

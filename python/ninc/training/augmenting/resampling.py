@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..._base.arguments import integer, listed, positive
-from ...data.draws import PictureDraws, picture_draws
+from ...data.draws import PictureDraws, picture_draws, takes_parts
 from ...errors import ArgumentError
 from .checks import checked_real, height_and_width
 
@@ -44,6 +44,7 @@ class RandomResizedCrop:
                 f"RandomResizedCrop: scale must not exceed 1, all of a picture, got {self.scale}"
             )
 
+    @takes_parts
     def __call__(self, batch: Any, rng: np.random.Generator) -> Any:
         batch = checked_real("RandomResizedCrop", batch, rng)
         draws = picture_draws("RandomResizedCrop", rng, len(batch))
@@ -104,6 +105,7 @@ class Rotation:
         red, green, blue = (integer("Rotation", "ground", part, 0, 255) for part in parts)
         self.ground = red, green, blue
 
+    @takes_parts
     def __call__(self, batch: Any, rng: np.random.Generator) -> Any:
         batch = checked_real("Rotation", batch, rng)
         draws = picture_draws("Rotation", rng, len(batch))

@@ -1,0 +1,157 @@
+"""Workers in processes of their own, under MPICH and Open MPI: one file, also when some are killed.
+
+NINC_TEST_DISTRIBUTED=1 trains the paper's network, by every number of workers, and kills at five
+moments; else a network of a few kernels stands for it.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import ninc
+from support import mpi
+from support.small_training import bars
+
+LONG = os.environ.get("NINC_TEST_DISTRIBUTED") == "1"
+SIZES = (1, 2, 3, 4, 7, 8) if LONG else (1, 3)
+MOMENTS = range(5 if LONG else 1)
+
+TRAIN = [sys.executable, "-m", "ninc", "train", "data.npz", "-o"]
+# The recipe has batch norm, dropout, crops and flips.
+OPTIONS = ["--shards", "8", "--batch-size", "32"]
+
+
+def options(long, epochs):
+    model = ["nin-cifar10"] if long else ["nin-mnist", "--size", "16"]
+    return [*OPTIONS, "--epochs", str(epochs), "--model", *model]
+
+
+def pictures(folder, long, count):
+    if long:
+        rng = np.random.default_rng(0)
+        x = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        y = rng.integers(0, 10, count)
+    else:
+        data = bars(count)
+        x, y = data.images, data.labels
+    np.savez(folder / "data.npz", x=x, y=y)
+
+
+def run(command, folder, environment=None, **others):
+    done = subprocess.run(
+        command, cwd=folder, env=environment, timeout=600, capture_output=True, text=True, **others
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    pictures(folder, LONG, 64)
+    code, _, told = run([*TRAIN, "alone.safetensors", *options(LONG, 2)], folder)
+    assert code == 0, told
+    return folder
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_file_is_that_of_one_process(alone, kind, size):
+    begin, environment = mpi.launcher(kind, size)
+    name = f"{kind.replace(' ', '-')}-{size}.safetensors"
+    code, said, told = run([*begin, *TRAIN, name, *options(LONG, 2)], alone, environment)
+    assert code == 0, told
+    assert told.count("epoch 2/2") == 1 and said.count("wrote") == 1
+    assert (alone / name).read_bytes() == (alone / "alone.safetensors").read_bytes()
+
+
+# ---- Workers that die ----------------------------------------------------------------------------
+
+EPOCHS = 6
+CHECKPOINTS = ["--checkpoint", "run", "--checkpoint-every", "2"]
+
+
+def rows(folder):
+    """How many epochs the history of a run has."""
+    history = folder / "run" / "history.jsonl"
+    return history.read_text().count("\n") if history.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """(folder with a finished run of one process, how many seconds its steps took)."""
+    folder = tmp_path_factory.mktemp("whole")
+    pictures(folder, False, 600)
+    begun = time.monotonic()
+    code, _, told = run([*TRAIN, "end.safetensors", *options(False, EPOCHS), *CHECKPOINTS], folder)
+    assert code == 0, told
+    return folder, time.monotonic() - begun
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_goes_on_after_a_worker_is_killed(tmp_path, whole_run, kind, moment):
+    whole, seconds = whole_run
+    chance = random.Random(f"{kind} {moment}")
+    size, later = chance.sample((2, 3, 4, 8), 2)
+    begin, environment = mpi.launcher(kind, size)
+    pictures(tmp_path, False, 600)
+    command = [*TRAIN, "end.safetensors", *options(False, EPOCHS), *CHECKPOINTS]
+    with subprocess.Popen(
+        [*begin, *command], cwd=tmp_path, env=environment, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as going:  # fmt: skip
+        last = tmp_path / "run" / "last.safetensors"
+        epochs, deadline = chance.randrange(EPOCHS - 1), time.monotonic() + 300
+        while not last.exists() or rows(tmp_path) < epochs:
+            assert going.poll() is None and time.monotonic() < deadline, going.communicate()[0]
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, seconds / EPOCHS))
+        os.kill(mpi.workers_of(going)[chance.randrange(size)], signal.SIGKILL)
+        said = going.communicate(timeout=60)[0]
+    assert going.returncode != 0, said
+    assert "Traceback" not in said and said.count("has lost worker") <= 1
+    assert not (tmp_path / "end.safetensors").exists()
+    assert len(ninc.load(last).state_dict()) > 0  # whole
+    begin, environment = mpi.launcher(kind, later)
+    code, _, told = run([*begin, *command, "--resume"], tmp_path, environment)
+    assert code == 0, told
+    assert "going on" in told
+    for name in ("end.safetensors", "run/last.safetensors"):
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+# ---- Programs of one's own -----------------------------------------------------------------------
+
+PROGRAM = """
+import time, numpy as np, ninc
+from mpi4py import MPI
+comm = MPI.COMM_WORLD
+workers = ninc.distributed.Workers(comm, wait=2)
+net = ninc.nn.Sequential(ninc.nn.Conv2d(1, 2, 3), ninc.nn.GlobalAvgPool2d(), seed=1)
+trainer = ninc.Trainer(net, ninc.SGD(0.1), shards=4, comm=workers)
+x, y = np.ones((4, 1, 8, 8), np.float32), np.zeros(4, np.int64)
+trainer.step(x, y)
+if comm.Get_rank() == 1:
+    time.sleep(60)
+try:
+    trainer.step(x, y)
+except ninc.Error as error:
+    print(error, flush=True)
+    comm.Abort(3)
+"""
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+def test_a_worker_that_hangs_is_named_within_the_stated_time(tmp_path, kind):
+    begin, environment = mpi.launcher(kind, 3)
+    begun = time.monotonic()
+    code, said, _ = run([*begin, sys.executable, "-c", PROGRAM], tmp_path, environment)
+    assert time.monotonic() - begun < 40
+    assert code != 0
+    assert "has waited 2 s for worker 1, which may have died or lost its network" in said
