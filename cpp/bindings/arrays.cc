@@ -1,6 +1,8 @@
 #include "bindings/arrays.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "base/threads/thread_pool.h"
 #include "bindings/status.h"
@@ -140,6 +142,15 @@ void CheckSameShape(const char* function, const Shape& dy, const Shape& x) {
 
 py::array_t<float> NewArray(const std::vector<int64_t>& dims) {
   return py::array_t<float>(std::vector<py::ssize_t>(dims.begin(), dims.end()));
+}
+
+py::array_t<float> ArrayOf(const std::vector<int64_t>& dims, std::vector<float> values) {
+  auto kept = std::make_unique<std::vector<float>>(std::move(values));
+  const float* const data = kept->data();
+  const py::capsule owner(kept.get(),
+                          [](void* all) { delete static_cast<std::vector<float>*>(all); });
+  (void)kept.release();  // the capsule's now
+  return py::array_t<float>(std::vector<py::ssize_t>(dims.begin(), dims.end()), data, owner);
 }
 
 }  // namespace ninc::python

@@ -93,6 +93,9 @@ inline StepArray Elements(const py::array& array) { return {{array.size()}, arra
 
 py::array_t<float> NewArray(const std::vector<int64_t>& dims);
 
+// An array of these values, as many as `dims` have, which stay where they are.
+py::array_t<float> ArrayOf(const std::vector<int64_t>& dims, std::vector<float> values);
+
 // A gradient has the shape of what it is the gradient of.
 void CheckSameShape(const char* function, const Shape& dy, const Shape& x);
 

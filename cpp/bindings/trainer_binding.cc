@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bindings/arrays.h"
@@ -96,12 +98,11 @@ py::array AddShards(PyTrainer& self, const py::object& x_object, const py::objec
   const StepSettings settings =
       WithUpdates(self, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards));
   const int64_t* label_data = labels.data();
-  const std::vector<float> sums = Unwrap(WithoutGil(
+  std::vector<float> sums = Unwrap(WithoutGil(
       [&] { return self.trainer->AddShards(batch, x.view, label_data, settings, begin, end); }));
   const auto size = static_cast<int64_t>(self.trainer->ShardSumSize());
-  py::array_t<float> array = NewArray({static_cast<int64_t>(sums.size()) / size, size});
-  std::copy(sums.begin(), sums.end(), array.mutable_data());
-  return array;
+  const int64_t parts = static_cast<int64_t>(sums.size()) / size;
+  return ArrayOf({parts, size}, std::move(sums));
 }
 
 // shape: the whole batch's, N, C, H, W.
@@ -110,7 +111,7 @@ py::tuple UpdateBySum(PyTrainer& self, const py::object& sum_object,
                       const py::object& decay, const UpdateRule& rule, uint64_t seed, uint64_t step,
                       float clip_norm, float average_rate, int64_t shards) {
   const py::array sum = ContiguousFloats(sum_object, {"step", "sum"}, 1);
-  const std::vector<float> values(Data(sum), Data(sum) + sum.size());
+  const std::span<const float> values(Data(sum), static_cast<size_t>(sum.size()));
   const Shape batch{shape[0], shape[2], shape[3], shape[1]};
   const StepSettings settings =
       WithUpdates(self, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards));

@@ -144,7 +144,7 @@ size_t Trainer::ShardSumSize() const {
   return now == nullptr ? 0 : now->impl().program.shard_sum_size;
 }
 
-Result<StepResult> Trainer::UpdateBySum(const Shape& batch, const std::vector<float>& sum,
+Result<StepResult> Trainer::UpdateBySum(const Shape& batch, std::span<const float> sum,
                                         const StepSettings& settings) {
   return CatchOutOfMemory("training step", [&]() -> Result<StepResult> {
     NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());

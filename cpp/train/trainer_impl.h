@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -156,7 +157,7 @@ struct NINC_LOCAL Trainer::Impl {
   Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,
                                        const int64_t* labels, const StepSettings& settings,
                                        const Stretch& own);
-  Status UpdateBySum(const Shape& batch, const std::vector<float>& sum,
+  Status UpdateBySum(const Shape& batch, std::span<const float> sum,
                      const StepSettings& settings);
   // See Trainer::FindNonFinite.
   Result<std::string> FindNonFinite(const Shape& batch, const StridedView& x, const int64_t* labels,

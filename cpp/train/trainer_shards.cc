@@ -139,7 +139,7 @@ Result<std::vector<float>> Trainer::Impl::AddShards(const Shape& batch, const St
   return sums;
 }
 
-Status Trainer::Impl::UpdateBySum(const Shape& batch, const std::vector<float>& sum,
+Status Trainer::Impl::UpdateBySum(const Shape& batch, std::span<const float> sum,
                                   const StepSettings& settings) {
   NINC_RETURN_IF_ERROR(PrepareStep(batch, settings));
   const ShardTree tree(batch.n, settings.shards);

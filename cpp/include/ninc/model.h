@@ -228,7 +228,7 @@ class NINC_API Trainer {
                                        int64_t begin, int64_t end);
   // How many floats each of these sums has, after the latest AddShards.
   size_t ShardSumSize() const;
-  Result<StepResult> UpdateBySum(const Shape& batch, const std::vector<float>& sum,
+  Result<StepResult> UpdateBySum(const Shape& batch, std::span<const float> sum,
                                  const StepSettings& settings);
 
   // Where a step goes wrong: runs it piece by piece, updates nothing, and names the first weights,

@@ -15,9 +15,10 @@ from ..errors import ArgumentError, Error
 # A worker waits so many seconds for another before it ends the run.
 WAIT = 600.0
 
-# A worker that waits looks for messages in pauses that grow up to so many seconds, so that the
-# others find a processor free where there are fewer than workers.
-_LONGEST_PAUSE = 1e-3
+# A worker that waits looks for messages in pauses of this share of the time it has waited, of so
+# many seconds at most: soon enough where others are on time, and the processor is free for those
+# that are not, where there are fewer processors than workers.
+_PAUSE, _LONGEST_PAUSE = 0.05, 1e-3
 
 _SIZE, _OBJECT = 1, 2  # tags; those of the arrays are the caller's, from 3 on
 
@@ -93,7 +94,7 @@ class Messages:
             for rank, data in send.items()
             if data.size
         }
-        since, pause = time.monotonic(), 1e-6
+        since = time.monotonic()
         while True:
             for requests in (waiting, sending):
                 for rank in [rank for rank in requests if self._done(requests[rank], rank)]:
@@ -101,14 +102,14 @@ class Messages:
             if not (waiting or sending):
                 return
             check()
-            if time.monotonic() - since > self.wait:
+            waited = time.monotonic() - since
+            if waited > self.wait:
                 ranks = ", ".join(map(str, sorted({*waiting, *sending})))
                 raise LostWorkerError(
                     f"worker {self.rank} has waited {self.wait:g} s for worker {ranks}, which may "
                     "have died or lost its network; the run ends here"
                 )
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            time.sleep(min(_PAUSE * waited, _LONGEST_PAUSE))
 
     def _done(self, request: Any, rank: int) -> bool:
         """Whether the message from or to this worker is there."""

@@ -38,6 +38,7 @@ class Workers:
     def __init__(self, comm: Any, wait: float = WAIT) -> None:
         self._messages = Messages(comm, wait)
         self.rank, self.size = self._messages.rank, self._messages.size
+        self._arrays: dict[str, Floats] = {}  # of the last step, used again
 
     @property
     def is_first(self) -> bool:
@@ -122,14 +123,14 @@ class Workers:
         slices = [slice(*pair) for pair in zip(bounds, bounds[1:])]
         mine = slices[self.rank]
         received = {
-            rank: np.empty((len(roots[rank]), mine.stop - mine.start), np.float32)
+            rank: self._array(f"from {rank}", len(roots[rank]), mine.stop - mine.start)
             for rank in self._messages.others
         }
         sent = {rank: np.ascontiguousarray(parts[:, slices[rank]]) for rank in received}
         self._messages.exchange(sent, received, _PARTS, check)
         received[self.rank] = parts[:, mine]
         sums = {root: row for rank in received for root, row in zip(roots[rank], received[rank])}
-        total = np.empty(size, np.float32)
+        total = self._array("total", size)
         total[mine] = _sum_of(sums, 0, tree.count)
         self._messages.exchange(
             dict.fromkeys(sent, total[mine]),
@@ -138,6 +139,13 @@ class Workers:
             check,
         )
         return total
+
+    def _array(self, name: str, *shape: int) -> Floats:
+        """Memory that the step before has used, where its size is still the same."""
+        found = self._arrays.get(name)
+        if found is None or found.shape != shape:
+            found = self._arrays[name] = np.empty(shape, np.float32)
+        return found
 
 
 def _of_all(error: Exception) -> Exception:

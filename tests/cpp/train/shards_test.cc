@@ -180,7 +180,7 @@ TEST(Shards, RefuseWhatIsNotThere) {
   EXPECT_EQ(add(1, 4), "shards [1, 4) are not among 3");
   EXPECT_EQ(add(2, 1), "shards [2, 1) are not among 3");
   const auto update =
-      problem.trainer->UpdateBySum(problem.input, {1.0f, 2.0f}, Sharded(problem, 3));
+      problem.trainer->UpdateBySum(problem.input, std::vector{1.0f, 2.0f}, Sharded(problem, 3));
   EXPECT_NE(update.status().message().find("the sum of all shards: expected "), std::string::npos);
 }
 

@@ -1,0 +1,115 @@
+"""Batches in shards beside whole ones, and workers beside one process of as many threads.
+
+python -m benchmarks.scaling                   # shards, in one process
+mpiexec -n 2 python -m benchmarks.scaling      # workers; needs 'ninc[mpi]'
+
+NIN-CIFAR at batch 128, steps alone: pictures are made ready beside them. All figures are medians of
+ratios of steps timed in turns. With workers the parts of a step are timed too, and the model of
+docs/scaling.md made of them is put beside what one and two workers take, and asked for more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from typing import Any
+
+import ninc
+from ninc.cli.numbers import positive
+from ninc.distributed.launched import launched_comm
+
+from . import measured, model
+
+GOAL = 0.95  # of the speed of one process, or of the whole batch
+
+# What the forecast is for: 8 pictures a shard, networks of 1, 10 and 100 Gbit/s.
+_FORECAST_BATCH = _FORECAST_SHARDS = 512
+_WORKERS = (1, 2, 8, 32, 128, 512)
+_NETWORKS = {"1 Gbit/s": 0.117e9, "10 Gbit/s": 1.17e9, "100 Gbit/s": 11.7e9}
+_LATENCY = 30e-6
+
+
+def shards(rounds: int) -> bool:
+    reached = True
+    for norm in (True, False):
+        for threads in (2, 1):
+            ninc.set_num_threads(threads)
+            found = measured.of_shards(norm, rounds)
+            words = ", ".join(
+                f"{count}: {seconds * 1e3:.0f} ms ({ratio:.3f})"
+                for count, (seconds, ratio) in found.items()
+            )
+            print(
+                f"{'with' if norm else 'without'} batch norm, {threads} threads; shards, a step, "
+                f"times as fast as 1: {words}",
+                flush=True,
+            )
+            reached &= found[measured.SHARDS][1] >= GOAL
+    return reached
+
+
+def workers(comm: Any, rounds: int) -> bool:
+    size = comm.Get_size()
+    times = measured.of_workers(comm, rounds)
+    parts, added = measured.parts(comm, rounds)
+    network = measured.network(comm, parts.size)
+    if comm.Get_rank():
+        return True
+    ratios = {
+        name: statistics.median(a / b for a, b in zip(times[name], times["together"]))
+        for name in ("alone", "whole")
+    }
+    step = {name: statistics.median(each) for name, each in times.items()}
+    print(f"{size} workers of one thread: {step['together'] * 1e3:.1f} ms a step")
+    print(
+        f"one process of {size} threads: {step['alone'] * 1e3:.1f} ms in {measured.SHARDS} shards, "
+        f"the workers {ratios['alone']:.3f} times as fast; {step['whole'] * 1e3:.1f} ms with whole "
+        f"batches, {ratios['whole']:.3f} times"
+    )
+    print(
+        f"parts: {added * 1e3:.1f} ms for a worker's shards, {parts.update * 1e3:.1f} ms for the "
+        f"update, sums of {parts.size:,} floats, {network.bandwidth / 1e9:.2f} GB/s and "
+        f"{network.latency * 1e6:.0f} µs between workers"
+    )
+    predicted = model.step(size, measured.BATCH, measured.SHARDS, parts, network)
+    print(
+        f"the model says {predicted * 1e3:.1f} ms for {size} workers: "
+        f"{predicted / step['together']:.3f} of what they take"
+    )
+    forecast(parts)
+    return ratios["alone"] >= GOAL
+
+
+def forecast(parts: model.Parts) -> None:
+    """Steps of one batch that one thread and many workers share."""
+    pictures = _FORECAST_BATCH * measured.BATCH // measured.SHARDS
+    print(f"\nforecast: {_FORECAST_SHARDS} shards of {measured.BATCH // measured.SHARDS} pictures")
+    print(f"{'workers':>8}" + "".join(f"{name:>26}" for name in _NETWORKS))
+    one = model.step(1, pictures, _FORECAST_SHARDS, parts, model.Network(1.0, 0.0))
+    for count in _WORKERS:
+        row = f"{count:>8}"
+        for bandwidth in _NETWORKS.values():
+            network = model.Network(bandwidth, _LATENCY)
+            seconds = model.step(count, pictures, _FORECAST_SHARDS, parts, network)
+            row += f"{pictures / seconds:>12,.0f}/s ({one / seconds / count:6.1%} each)"
+        print(row)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scaling",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=positive, default=10)
+    args = parser.parse_args()
+    comm = launched_comm()
+    reached = shards(args.rounds) if comm is None else workers(comm, args.rounds)
+    if not reached:
+        print(f"below the goal of {GOAL}")
+    return 0 if reached else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
