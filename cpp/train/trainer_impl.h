@@ -157,8 +157,7 @@ struct NINC_LOCAL Trainer::Impl {
   Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,
                                        const int64_t* labels, const StepSettings& settings,
                                        const Stretch& own);
-  Status UpdateBySum(const Shape& batch, std::span<const float> sum,
-                     const StepSettings& settings);
+  Status UpdateBySum(const Shape& batch, std::span<const float> sum, const StepSettings& settings);
   // See Trainer::FindNonFinite.
   Result<std::string> FindNonFinite(const Shape& batch, const StridedView& x, const int64_t* labels,
                                     const StepSettings& settings);

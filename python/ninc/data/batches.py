@@ -132,15 +132,17 @@ def batches_in_order(
     batch_size: int,
     check: Check | None = None,
     views: Sequence[View] = (lambda images: images,),
+    numbers: range | None = None,
 ) -> Generator[Batch, None, None]:
     """Every image once, as it stands; the last batch may be smaller. check: as in `ahead`.
 
+    numbers: which of the batches are wanted, all if None.
     views: each gives the images, as the data have them, in another way; a batch comes once in each.
     """
 
     def make() -> Iterator[Batch]:
-        for start in range(0, len(data), batch_size):
-            chosen = slice(start, start + batch_size)
+        for number in range(-(-len(data) // batch_size)) if numbers is None else numbers:
+            chosen = slice(number * batch_size, (number + 1) * batch_size)
             images, labels = data.images[chosen], data.labels[chosen]
             for view in views:
                 yield _normalised(view(images), preprocessing), labels

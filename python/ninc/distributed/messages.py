@@ -53,9 +53,9 @@ class Messages:
         """The ranks of all but this worker."""
         return [rank for rank in range(self.size) if rank != self.rank]
 
-    def objects_of_all(self, value: Any) -> list[Any]:
+    def objects_of_all(self, value: Any, check: Check = go_on) -> list[Any]:
         """What each worker gives here, by rank; each gets them all."""
-        given = self._pickles(dict.fromkeys(self.others, value), self.others)
+        given = self._pickles(dict.fromkeys(self.others, value), self.others, check)
         return [value if rank == self.rank else given[rank] for rank in range(self.size)]
 
     def object_of_first(self, value: Any = None) -> Any:
@@ -65,15 +65,17 @@ class Messages:
             return value
         return self._pickles({}, [0])[0]
 
-    def _pickles(self, send: Mapping[int, Any], sources: Sequence[int]) -> dict[int, Any]:
+    def _pickles(
+        self, send: Mapping[int, Any], sources: Sequence[int], check: Check = go_on
+    ) -> dict[int, Any]:
         packed: dict[int, Array] = {}
         for rank, value in send.items():
             same = next((packed[r] for r in packed if send[r] is value), None)
             packed[rank] = np.frombuffer(pickle.dumps(value), np.uint8) if same is None else same
         sizes = {rank: np.zeros(1, np.int64) for rank in sources}
-        self.exchange({r: np.array([len(p)]) for r, p in packed.items()}, sizes, _SIZE, go_on)
+        self.exchange({r: np.array([len(p)]) for r, p in packed.items()}, sizes, _SIZE, check)
         received = {rank: np.empty(int(size[0]), np.uint8) for rank, size in sizes.items()}
-        self.exchange(packed, received, _OBJECT, go_on)
+        self.exchange(packed, received, _OBJECT, check)
         return {rank: pickle.loads(data.tobytes()) for rank, data in received.items()}
 
     def exchange(

@@ -12,7 +12,8 @@ there are. MPI moves bytes; every addition is made here or in the core, in the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -20,9 +21,12 @@ import numpy as np
 from .. import _core
 from .._base.array_types import Floats
 from ..errors import ArgumentError, Error
-from .messages import WAIT, Check, Messages
+from .messages import WAIT, Check, Messages, go_on
 
 Made = TypeVar("Made")
+
+# So many items of `in_turn` a worker makes before all tell one another.
+_AT_A_TIME = 4
 
 _PARTS, _SUMS = 3, 4  # tags of the two kinds of message of a step
 
@@ -87,6 +91,13 @@ class Workers:
     def first_of(self, text: str) -> str:
         """The text of the first worker that has any, in all workers; "" where none has."""
         return next(filter(None, self._messages.objects_of_all(text)), "")
+
+    def in_turn(self, items: Iterator[Made], count: int, check: Check | None) -> Iterator[Made]:
+        """`count` items in their order, of which this worker makes number rank, rank + size, …"""
+        for first in range(0, count, self.size * _AT_A_TIME):
+            made = self._messages.objects_of_all(list(islice(items, _AT_A_TIME)), check or go_on)
+            for number in range(min(count - first, self.size * _AT_A_TIME)):
+                yield made[number % self.size][number // self.size]
 
     # ---- A step ----------------------------------------------------------------------------------
 

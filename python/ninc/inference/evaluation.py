@@ -15,7 +15,7 @@ from .._base.array_types import Floats, Integers
 from ..data.dataset import Data
 from ..formats.metadata import stored_temperature
 from .calibration import CalibrationGaps
-from .scoring import HasCore, Scoring
+from .scoring import HasCore, Scoring, Sharing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +99,7 @@ def evaluate(
     check: Callable[[], None] | None = None,
     tta: str | None = None,
     each: Callable[[Floats, Integers], None] | None = None,
+    workers: Sharing | None = None,
 ) -> Evaluation:
     """Runs every image through the network, in inference mode.
 
@@ -109,13 +110,14 @@ def evaluate(
     tta: "flip" has the network look at each image's mirror image, too; see `mirrored`.
     each: called with each batch's logits, N×classes, and its labels as the network counts them, in
         the order of the data.
+    workers: who share out the batches and all call this; each gets the whole result.
     """
     check = function("evaluate", "check", check, "a function without arguments")
     looked = Scoring(network, data, batch_size, "evaluate", tta)
     classes, temperature = looked.classes, stored_temperature(network.core)
     confusion = np.zeros((classes, classes), np.int64)
     loss, among_five, calibration = 0.0, 0, CalibrationGaps(temperature or 1.0)
-    scored = looked.scores(progress, check)
+    scored = looked.scores(progress, check, workers)
     # The batches are closed here, since what `check` raises in the garbage collector would be lost.
     with contextlib.closing(scored):
         for logits, labels in scored:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol
@@ -32,6 +32,17 @@ class HasCore(Protocol):
     def core(self) -> _core.Model: ...
 
 
+class Sharing(Protocol):
+    """Processes that share out the batches of one evaluation; see `ninc.distributed.Workers`."""
+
+    rank: int
+    size: int
+
+    def in_turn(
+        self, items: Iterator[Floats], count: int, check: Callable[[], None] | None
+    ) -> Iterator[Floats]: ...
+
+
 class Scoring:
     """Labelled pictures that a network is to be run on, once it is clear that they fit it.
 
@@ -53,26 +64,47 @@ class Scoring:
         self.classes = count_outputs(model, self.data)
 
     def scores(
-        self, progress: bool = False, check: Callable[[], None] | None = None
+        self,
+        progress: bool = False,
+        check: Callable[[], None] | None = None,
+        workers: Sharing | None = None,
     ) -> Generator[tuple[Floats, Integers], None, None]:
         """(logits N×classes, labels N) of all pictures; with tta the means of both looks.
 
-        check: called before each batch; what it raises ends the work.
+        check: called before each batch; what it raises ends the work. workers: who share out the
+        batches; each is given the logits of all.
         """
+        count = -(-len(self.data) // self._batch_size)
+        own = range(count) if workers is None else range(workers.rank, count, workers.size)
+        logits: Iterator[Floats]
+        counter = Counter("testing", len(self.data), shown=progress)
+        with contextlib.closing(counter), contextlib.closing(self._logits(own, check)) as logits:
+            if workers is not None:
+                logits = workers.in_turn(logits, count, check)
+            done = 0
+            for each in logits:
+                yield each, self.data.labels[done : done + len(each)]
+                done += len(each)
+                counter.advance(len(each))
+
+    def _logits(
+        self, numbers: range, check: Callable[[], None] | None
+    ) -> Generator[Floats, None, None]:
+        """Those of the batches of these numbers."""
         data, model = self.data, self._model
         # The trainer's loss leaves out a Softmax at the end, too, and trains these numbers.
         logits_of = model.before_softmax()
         views: list[Callable[[Any], Any]] = [lambda images: images]
         if self._flipped:
             views.append(partial(mirrored, last=data.is_pictures))
-        counter = Counter("testing", len(data), shown=progress)
-        batches = batches_in_order(data, self._preprocessing, self._batch_size, check, views)
-        with contextlib.closing(counter), contextlib.closing(batches):
-            for x, labels in batches:
+        batches = batches_in_order(
+            data, self._preprocessing, self._batch_size, check, views, numbers
+        )
+        with contextlib.closing(batches):
+            for x, _ in batches:
                 if check is not None:
                     check()
                 logits = model.run(x, logits_of).reshape(len(x), self.classes)
                 for other, _ in islice(batches, len(views) - 1):
                     logits = (logits + model.run(other, logits_of).reshape(logits.shape)) * _HALF
-                yield logits, labels
-                counter.advance(len(labels))
+                yield logits

@@ -13,6 +13,7 @@ from .._base.files import check_writable, make_folder, write_whole
 from ..data import Dataset
 from ..errors import remark
 from ..inference.evaluation import Evaluation, as_dict, evaluate
+from ..inference.scoring import Sharing
 from ..network import Network
 from ..training.record.history import History
 from . import facts
@@ -74,10 +75,14 @@ class Recorder:
         self.epoch_ended(history)
 
     def evaluate(
-        self, network: Network, data: Dataset, check: Callable[[], None] | None = None
+        self,
+        network: Network,
+        data: Dataset,
+        check: Callable[[], None] | None = None,
+        workers: Sharing | None = None,
     ) -> Evaluation:
-        """Evaluates as `Trainer.evaluate` does, and keeps what a report shows of it."""
-        result, answers = self._evaluated(network, data, self._words, check=check)
+        """Evaluates as `evaluation.evaluate` does, and keeps what a report shows of it."""
+        result, answers = self._evaluated(network, data, self._words, check=check, workers=workers)
         self._attempt(self._choose, network, data, result.classes, answers)
         return result
 

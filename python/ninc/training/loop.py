@@ -15,6 +15,7 @@ import numpy as np
 
 from .._base.interrupt import Interrupted
 from ..errors import ArgumentError, DivergedError, OutOfMemoryError
+from ..inference.evaluation import evaluate
 from . import ending, monitor
 from .callbacks import EpochEnd, call_all
 from .record import checkpoint
@@ -176,10 +177,8 @@ def _validate(run: Run, row: dict[str, float]) -> None:
     check = run.interrupts.check
     run.shown.validating(run.state.epoch)
     with run.averaged(lambda: run.batches(run.state.epoch), check):
-        if run.listener is None:
-            result = run.evaluate(run.validation, check=check)
-        else:
-            result = run.listener.evaluate(run.network, run.validation, check)
+        look = evaluate if run.listener is None else run.listener.evaluate
+        result = look(run.network, run.validation, check=check, workers=run.stepper.workers)
         row.update(val_loss=result.loss, val_accuracy=result.accuracy)
         if result.top5_accuracy is not None:
             row["val_top5_accuracy"] = result.top5_accuracy

@@ -15,6 +15,7 @@ from ..data.batches import Share, steps_per_epoch, training_batches
 from ..data.stream import Batch
 from ..formats.held_out import HeldOut
 from ..inference.evaluation import Evaluation
+from ..inference.scoring import Sharing
 from ..network import Network
 from ..preprocess import Preprocessing
 from .averages import averaged
@@ -37,9 +38,13 @@ class Listener(Protocol):
         """Called before the first step, with all that shapes the run and the epochs there are."""
 
     def evaluate(
-        self, network: Network, data: Dataset, check: Callable[[], None] | None
+        self,
+        network: Network,
+        data: Dataset,
+        check: Callable[[], None] | None,
+        workers: Sharing | None,
     ) -> Evaluation:
-        """Evaluates in the place of `Trainer.evaluate`, with the same result, after each epoch."""
+        """Evaluates in the place of `inference.evaluation.evaluate`, with the same result."""
         ...
 
     def epoch_ended(self, history: History) -> None:
@@ -50,7 +55,7 @@ class Listener(Protocol):
 class Run:
     """What is trained, how and on what; and where it stands.
 
-    settings: the trainer's, which may be set between two steps. evaluate: the trainer's, too.
+    settings: the trainer's, which may be set between two steps.
     classes: how many the network tells apart. words: all that shapes the run, where it has a folder
     or a listener. best: the best weights, where they stay in memory: with a folder they are in its
     file. held_out: what `ninc.data.load` held out of these data, where it did, to be stored.
@@ -60,7 +65,6 @@ class Run:
     network: Network
     settings: Settings
     stepper: Stepper
-    evaluate: Callable[..., Evaluation]
     train: Dataset | BatchStream
     validation: Dataset | None
     classes: int

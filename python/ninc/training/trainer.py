@@ -279,7 +279,7 @@ class Trainer(Settings):
             callbacks=checked_callbacks(callbacks),
         )
         run = Run(
-            self.network, self, self.stepper, self.evaluate, train, validation, outputs, options,
+            self.network, self, self.stepper, train, validation, outputs, options,
             held_out=held_out, listener=self.listener,
         )  # fmt: skip
         self._fitting = True

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import ninc
-from support import mpi
+from support.distributed import mpi
 from support.small_training import bars
 
 LONG = os.environ.get("NINC_TEST_DISTRIBUTED") == "1"

@@ -17,7 +17,11 @@ from ninc.augment import (
 from ninc.data import BatchStream, Dataset
 from ninc.data.batches import training_batches
 from ninc.data.source import ArraySource
+from ninc.distributed import Workers
+from ninc.inference.evaluation import evaluate
 from ninc.preprocess import Preprocessing
+from support.distributed.thread_comm import together
+from support.small_training import bars, small_network
 
 
 def shuffled_within(batch, rng):
@@ -105,3 +109,31 @@ def test_what_may_draw_for_the_batch_gets_all_of_it(augment):
 
     batches(Dataset(*pictures()), Compose(augment, told), lambda n: slice(0, 1))
     assert sizes == [8, 8, 7]
+
+
+@pytest.mark.parametrize("count", [3, 50, 101])
+@pytest.mark.parametrize("tta", [None, "flip"])
+def test_an_evaluation_is_shared_out_batch_by_batch(count, tta):
+    data, network = bars(count), small_network()
+    network.preprocessing = Preprocessing.fit(data.images)
+    alone = evaluate(network, data, 4, tta=tta)
+
+    def shared(comm):
+        read, logits = [], []
+
+        class Told(ArraySource):
+            def read(self, indices, *others):
+                read.extend(indices)
+                return super().read(indices, *others)
+
+        own = Dataset(Told(data.images), data.labels, data.classes)
+        each, workers = lambda given, _: logits.append(given), Workers(comm)
+        result = evaluate(network, own, 4, tta=tta, each=each, workers=workers)
+        return result, read, np.concatenate(logits)
+
+    results = together(3, shared)
+    for result, _, logits in results:
+        assert result.loss == alone.loss
+        assert np.array_equal(result.confusion, alone.confusion)
+        assert len(logits) == count
+    assert sorted(place for _, read, _ in results for place in read) == list(range(count))

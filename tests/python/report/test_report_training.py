@@ -213,7 +213,7 @@ def test_an_evaluation_at_the_end_that_is_interrupted(parts, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Recorder, "_evaluated", interrupted)
-        patch.setattr(Recorder, "evaluate", lambda self, net, data, check: net.evaluate(data))
+        patch.setattr(Recorder, "evaluate", lambda self, net, data, **_: net.evaluate(data))
         assert train(parts) == 1
     page, numbers = report_in(parts / "report")
     assert numbers["state"] == "interrupted" and "in the evaluation at its end" in page.text

@@ -1,0 +1,1 @@
+"""Several workers, however they are begun."""
