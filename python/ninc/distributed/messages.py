@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, Error
-
-# A worker waits so many seconds for another before it ends the run.
-WAIT = 600.0
+from ..errors import Error
 
 # A worker that waits looks for messages in pauses of this share of the time it has waited, of so
 # many seconds at most: soon enough where others are on time, and the processor is free for those
@@ -41,9 +38,7 @@ class Messages:
     Error that names it.
     """
 
-    def __init__(self, comm: Any, wait: float = WAIT) -> None:
-        if not all(hasattr(comm, name) for name in ("Dup", "Isend", "Irecv")):
-            raise ArgumentError(f"Trainer: comm must be an mpi4py communicator, got {comm!r:.80}")
+    def __init__(self, comm: Any, wait: float) -> None:
         self._comm = comm.Dup()  # messages of the user's own do not meet these
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self.wait = wait

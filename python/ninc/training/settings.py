@@ -12,7 +12,7 @@ from .optim import OPTIMIZERS, Optimizer, Rates
 from .schedules import Schedule
 
 if TYPE_CHECKING:
-    from ..distributed.workers import Workers
+    from ..distributed.team import Team
 
 
 class Settings:
@@ -30,9 +30,7 @@ class Settings:
     shards: int
     lr_factor: float
 
-    def __init__(
-        self, rates: Rates, label_smoothing: float, workers: Workers | None = None
-    ) -> None:
+    def __init__(self, rates: Rates, label_smoothing: float, workers: Team | None = None) -> None:
         self._rates, self._label_smoothing, self._fitting = rates, label_smoothing, False
         self._workers = workers
         self.lr_factor = 1.0

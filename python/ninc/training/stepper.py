@@ -15,12 +15,13 @@ import numpy as np
 from .. import _core
 from .._base.arguments import array
 from .._base.array_types import Floats, FloatsLike, Integers, LabelsLike
+from ..errors import ShapeError
 from .optim import Rates
 from .pending_loss import PendingLoss
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..distributed.workers import Workers
+    from ..distributed.team import Team
 
 
 # What is not finite where the images of a batch themselves are not.
@@ -29,6 +30,13 @@ IMAGES = "the images of this batch"
 
 def _go_on() -> None:
     """Nothing asks the step to end."""
+
+
+def _labels(labels: LabelsLike) -> Integers:
+    given: Integers = array("step", "labels", labels)
+    if given.ndim != 1:
+        raise ShapeError(f"step: labels: expected N of them, got shape {given.shape}")
+    return given
 
 
 class Stepper:
@@ -40,7 +48,7 @@ class Stepper:
     """
 
     def __init__(
-        self, model: _core.Model, label_smoothing: float, workers: Workers | None = None
+        self, model: _core.Model, label_smoothing: float, workers: Team | None = None
     ) -> None:
         self.core = _core.Trainer(model, label_smoothing)
         self.names = [name for name, _, trainable in model.specs() if trainable]
@@ -77,15 +85,15 @@ class Stepper:
         x: the pictures of the batch that this process computes. labels: those of the whole batch.
         """
         if self.workers is not None:
-            given = array("step", "labels", labels)
+            given = _labels(labels)
             return self.workers.step(self.core, cast(Floats, x), given, settings, self.check)
         return self.core.step(x, array("step", "labels", labels), **settings)
 
-    def own_part(self, x: FloatsLike, count: int, shards: int) -> FloatsLike:
-        """Of a batch of `count` pictures those that this process computes."""
-        return (
-            x if self.workers is None else array("step", "x", x)[self.workers.rows(count, shards)]
-        )
+    def own_part(self, x: FloatsLike, labels: LabelsLike, shards: int) -> FloatsLike:
+        """Of a whole batch the pictures that this process computes."""
+        if self.workers is None:
+            return x
+        return array("step", "x", x)[self.workers.rows(len(_labels(labels)), shards)]
 
     def find_non_finite(self, x: Floats, labels: Integers, now: Settings, step: int) -> str:
         """What is not finite first in a batch, `IMAGES` or a layer's output; "" where all is.

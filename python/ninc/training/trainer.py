@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Union, cast
 
-from .._base.arguments import array, flag, layout_told, path, real, share_below_1, whole
+from .._base.arguments import flag, layout_told, path, real, share_below_1, whole
 from .._base.array_types import FloatsLike, LabelsLike
 from ..data import BatchStream, Dataset, as_dataset
 from ..data.dataset import Data, is_batches
@@ -36,17 +36,17 @@ from .settings import Settings
 from .stepper import Stepper
 
 if TYPE_CHECKING:
-    from ..distributed.workers import Workers
+    from ..distributed.team import Team
 
 TrainingData = Union[Data, BatchStream, Iterable[tuple[Any, Any]]]
 
 
-def _workers(comm: Any) -> Workers | None:
+def _team(comm: Any) -> Team | None:
     if comm is None:
         return None
-    from ..distributed.workers import Workers
+    from ..distributed.team import Team
 
-    return comm if isinstance(comm, Workers) else Workers(comm)
+    return Team(comm)
 
 
 class Trainer(Settings):
@@ -101,7 +101,7 @@ class Trainer(Settings):
         if not isinstance(network, Network):
             raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
         self._network = network
-        workers = _workers(comm)
+        workers = _team(comm)
         self.stepper = Stepper(network.core, smoothing, workers)
         super().__init__(self.stepper.rates, smoothing, workers)
         self.seed = seed
@@ -142,10 +142,8 @@ class Trainer(Settings):
         loss: float | PendingLoss
         try:
             if self.network.device == "cpu" or stepper.workers is not None:
-                given = array("step", "labels", labels)
-                loss, _, _ = stepper.update(
-                    stepper.own_part(x, len(given), self.shards), given, settings
-                )
+                own = stepper.own_part(x, labels, self.shards)
+                loss, _, _ = stepper.update(own, labels, settings)
             else:
                 loss = stepper.launch(x, labels, settings)
         except ShapeError as error:

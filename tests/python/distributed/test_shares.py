@@ -17,7 +17,7 @@ from ninc.augment import (
 from ninc.data import BatchStream, Dataset
 from ninc.data.batches import training_batches
 from ninc.data.source import ArraySource
-from ninc.distributed import Workers
+from ninc.distributed.team import Team
 from ninc.inference.evaluation import evaluate
 from ninc.preprocess import Preprocessing
 from support.distributed.thread_comm import together
@@ -127,7 +127,7 @@ def test_an_evaluation_is_shared_out_batch_by_batch(count, tta):
                 return super().read(indices, *others)
 
         own = Dataset(Told(data.images), data.labels, data.classes)
-        each, workers = lambda given, _: logits.append(given), Workers(comm)
+        each, workers = lambda given, _: logits.append(given), Team(comm)
         result = evaluate(network, own, 4, tta=tta, each=each, workers=workers)
         return result, read, np.concatenate(logits)
 

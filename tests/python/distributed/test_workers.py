@@ -7,8 +7,9 @@ import pytest
 
 import ninc
 from ninc.averages import EMA
+from ninc.distributed import Workers
 from ninc.distributed.launched import launched_comm
-from ninc.distributed.workers import Workers
+from ninc.distributed.team import Team
 from ninc.errors import ArgumentError
 from support.distributed.thread_comm import ThreadComm, together
 from support.small_training import bars, small_network
@@ -92,9 +93,9 @@ def test_a_worker_that_waits_too_long_says_for_whom():
     trainer = ninc.Trainer(network)
     before = copies(network)
     x, labels = np.ones((3, 1, 4, 4), np.float32), np.zeros(3, np.int64)
-    workers = Workers(first, wait=0.2)
+    team = Team(Workers(first, wait=0.2))
     with pytest.raises(ninc.Error, match="worker 0 has waited 0.2 s for worker 1, 2, which may"):
-        workers.step(trainer.stepper.core, x, labels, settings, lambda: None)
+        team.step(trainer.stepper.core, x, labels, settings, lambda: None)
     assert_same_weights(network, before)
 
 

@@ -37,7 +37,7 @@ NOT_RUN = {
     "asks a service that is running": 1,
     "needs a GPU": 1,
     "needs Ray, Dask or pyarrow": 5,
-    "needs mpi4py and mpiexec": 1,
+    "needs mpi4py and mpiexec": 5,
     "builds ninc from source": 2,
     "builds ninc as a part of another project, as make test-embedding does": 1,
 }

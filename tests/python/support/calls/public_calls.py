@@ -9,6 +9,7 @@ import pytest
 import ninc
 from ninc import augment, averages, data, distributed, models, nn, preprocess, schedules
 from support.calls.call import LABELS, Call, X, calling, floats, pictures
+from support.calls.distributed_calls import DISTRIBUTED
 from support.calls.functions import FUNCTIONS
 from support.formats.caffe_files import save_small_net
 
@@ -156,6 +157,7 @@ def _add_constant(constant):
 
 CALLS = {
     **FUNCTIONS,
+    **DISTRIBUTED,
     # Layers and networks
     "Conv2d": _layer(nn.Conv2d, 3, 4, 3),
     "MlpConv": _layer(nn.MlpConv, 3, (4, 2), 3),
