@@ -1,8 +1,8 @@
-"""Valid calls of what several processes share out, but for `Predictor`, which needs a file."""
+"""Valid calls of what several processes share out."""
 
 import ninc
 from ninc import distributed, nn
-from support.calls.call import LABELS, Call, floats
+from support.calls.call import LABELS, Call, floats, pictures
 from support.distributed.thread_comm import ThreadComm
 
 
@@ -12,5 +12,13 @@ def _trained_by(workers):
 
 
 DISTRIBUTED = {
+    "Predictor": lambda: Call(
+        distributed.Predictor,
+        dict(path=ninc.get_pretrained_path()),
+        then=lambda made: made([pictures(1)[0]]),
+    ),
+    "Predictor.__call__": lambda: Call(
+        distributed.Predictor(ninc.get_pretrained_path()).__call__, dict(batch=[pictures(1)[0]])
+    ),
     "Workers": lambda: Call(distributed.Workers, dict(comm=ThreadComm.of(1)[0]), then=_trained_by),
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ninc
-from ninc import augment, averages, data, distributed, models, nn, preprocess, schedules
+from ninc import augment, averages, data, models, nn, preprocess, schedules
 from support.calls.call import LABELS, Call, X, calling, floats, pictures
 from support.calls.distributed_calls import DISTRIBUTED
 from support.calls.functions import FUNCTIONS
@@ -347,12 +347,6 @@ CALLS = {
     "preprocess.picture_name": calling(preprocess.picture_name, picture="cat.jpg"),
     "preprocess.picture_size": _load(preprocess.picture_size, picture="6x6.png"),
     "explain": lambda: _explain(),
-    "Predictor": _load(
-        distributed.Predictor, path="net.safetensors", then=lambda made: made([pictures(1)[0]])
-    ),
-    "Predictor.__call__": lambda: Call(
-        distributed.Predictor(ninc.get_pretrained_path()).__call__, dict(batch=[pictures(1)[0]])
-    ),
     "contact_sheet": lambda: Call(
         ninc.contact_sheet,
         dict(explanations=[_explanation()], truths=["0"], columns=1, title="One"),
