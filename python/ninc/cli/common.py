@@ -313,16 +313,22 @@ def _load_recorded(
 
 
 def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) -> Dataset:
-    """One split of the data, read as command line and `options` say; reports what was left out."""
+    """One split of the data, read as command line and `options` say; reports what was left out.
+
+    Of several workers each reads what it needs, and they share the memory of their machine.
+    """
     from .. import data
+    from .._base.memory import available_memory
     from ..data.listing import some_names
 
+    workers = getattr(args, "workers_here", 1)
     loaded = data.load(
         path,
         split,
         **options,
         on_error="skip" if args.on_corrupt == "skip" else "raise",
-        in_memory=False if args.stream else None,
+        in_memory=False if args.stream or workers > 1 else None,
+        cache=None if workers == 1 else available_memory() // (4 * workers),
         progress=True,
     )
     count = len(loaded.skipped)

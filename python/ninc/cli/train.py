@@ -62,9 +62,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, comm: Any) -> int:
+    from ..distributed.launched import workers_here
     from ..training.fit_checks import check_two_classes
 
     check_used(args)
+    args.workers_here = workers_here(comm)
     is_first = comm is None or comm.Get_rank() == 0
     if not is_first:
         args.report = None  # worker 0 writes it

@@ -99,7 +99,7 @@ def training_batches(
         is_pixels = images.dtype == np.uint8
         for step in on_pixels if is_pixels else ():
             images = step(images, rng)
-        x = _normalised(images, preprocessing)
+        x = _normalised(images, preprocessing, len(places), rows)
         for step in on_arrays if is_pixels or augment is None else (augment,):
             x = step(x, rng)
         return x
@@ -210,8 +210,20 @@ def _awaited(ready: Queue[Item], thread: threading.Thread, check: Check | None) 
             check()
 
 
-def _normalised(images: npt.NDArray[Any], preprocessing: Preprocessing | None) -> npt.NDArray[Any]:
+def _normalised(
+    images: npt.NDArray[Any],
+    preprocessing: Preprocessing | None,
+    count: int = 0,
+    rows: slice | None = None,
+) -> npt.NDArray[Any]:
+    """The images, rows `rows` of a batch of `count` or a whole batch, as the network takes them."""
     if images.dtype == np.uint8 and preprocessing is not None:
+        if rows is not None and preprocessing.whitening is not None:
+            # The last bits of a product of matrices depend on how many rows there are, so that a
+            # part is whitened where it lies in a batch of otherwise empty pictures.
+            batch = np.zeros((count, *images.shape[1:]), np.uint8)
+            batch[rows] = images
+            return _normalised(batch, preprocessing)[rows]
         # The whitening runs on this thread alone, since the core's other threads are at work on the
         # batch before, and a step that finds them taken would go on by itself.
         return preprocessing.apply(images, threads=1)

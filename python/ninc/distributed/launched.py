@@ -39,6 +39,18 @@ def launched_comm() -> Any:
     return comm if comm.Get_size() > 1 else None
 
 
+def workers_here(comm: Any) -> int:
+    """How many workers share this machine and its memory; to be called by all of them."""
+    if comm is None:
+        return 1
+    from mpi4py import MPI
+
+    here = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    count = int(here.Get_size())
+    here.Free()
+    return count
+
+
 def run_together(comm: Any, run: Callable[[], int]) -> int:
     """Runs a command in each process; worker 0 alone is heard, but for what fails elsewhere.
 

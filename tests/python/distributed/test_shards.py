@@ -5,6 +5,7 @@ import pytest
 
 import ninc
 from ninc import nn
+from ninc.averages import EMA
 from ninc.errors import ArgumentError
 from support.small_training import bars, fit_in, small_network
 from support.weights import assert_same_weights, copies
@@ -22,13 +23,18 @@ def network_of(norm=False, seed=3):
     )
 
 
-def trained(shards, norm=False, threads=2, epochs=2):
+def trained(shards, norm=False, threads=2, epochs=2, optimizer=None, average=None, **options):
     network = network_of(norm)
     ninc.set_num_threads(threads)
     trainer = ninc.Trainer(
-        network, ninc.SGD(0.1, momentum=0.9), augment=ninc.augment.PadCrop(1), shards=shards
+        network,
+        ninc.SGD(0.1, momentum=0.9) if optimizer is None else optimizer,
+        augment=ninc.augment.PadCrop(1),
+        average=average,
+        shards=shards,
     )
-    trainer.fit(bars(60), epochs=epochs, batch_size=25, progress=False)  # 3 steps an epoch
+    # 3 steps an epoch
+    trainer.fit(bars(60), epochs=epochs, batch_size=25, progress=False, **options)
     return copies(network)
 
 
@@ -37,6 +43,28 @@ def test_the_result_is_the_whole_batchs_but_for_rounding(shards):
     whole, cut = trained(1), trained(shards)
     for name, values in whole.items():
         np.testing.assert_allclose(cut[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(optimizer=ninc.Adam(0.01)),
+        dict(optimizer=ninc.AdamW(0.01, clip_norm=0.1)),
+        dict(optimizer=ninc.SGD(0.1, momentum=0.9, nesterov=True, clip_norm=0.1)),
+        dict(average=EMA(0.5)),
+        dict(freeze="conv1.*"),
+        dict(class_weights=[0.25, 4.0]),
+    ],
+    ids=str,
+)
+def test_so_it_is_with_other_settings(settings):
+    whole, cut, plain = trained(1, **settings), trained(8, **settings), trained(8)
+    for name, values in whole.items():
+        # Adam divides by roots of squares that are almost 0 in the first steps.
+        np.testing.assert_allclose(cut[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+    assert any(not np.allclose(cut[name], plain[name], 1e-3, 1e-3) for name in cut)
+    if "freeze" in settings:
+        assert np.array_equal(cut["conv1.weight"], copies(network_of())["conv1.weight"])
 
 
 def test_threads_do_not_change_it():

@@ -50,8 +50,8 @@ def pictures(count=23):
     return rng.integers(0, 256, (count, 9, 7, 3), dtype=np.uint8), rng.integers(0, 3, count)
 
 
-def batches(data, augment, share=None, epoch=1):
-    fitted = Preprocessing.fit(pictures()[0]) if data_is_pictures(data) else None
+def batches(data, augment, share=None, epoch=1, kind="normalize"):
+    fitted = Preprocessing.fit(pictures()[0], kind) if data_is_pictures(data) else None
     return list(training_batches(data, fitted, 8, augment, 3, epoch, share=share))
 
 
@@ -82,6 +82,15 @@ def test_shares_together_are_the_batch(kind, augment):
         for (x, labels), *parts in zip(whole, *shares):
             assert np.concatenate([part for part, _ in parts]).tobytes() == x.tobytes()
             assert all(np.array_equal(own, labels) for _, own in parts)
+
+
+@pytest.mark.parametrize("begin, end", [(0, 1), (3, 5), (4, 8)])
+def test_shares_are_whitened_as_the_batch_is(begin, end):
+    data, whole, own = Dataset(*pictures()), [], []
+    for share, found in ((None, whole), (lambda n: slice(begin, min(end, n)), own)):
+        found += [x for x, _ in batches(data, PadCrop(1), share, kind="gcn_zca")]
+    for x, part in zip(whole, own):
+        assert part.tobytes() == x[begin:end].tobytes()
 
 
 @pytest.mark.parametrize("augment", IN_PARTS, ids=repr)

@@ -37,6 +37,22 @@ def test_any_number_of_workers_trains_the_network_of_one_process(size):
         assert_same_weights(network, alone)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(freeze="conv*"),
+        dict(class_weights="balanced"),
+        dict(preprocessing="gcn_zca"),
+        dict(callbacks=[lambda epoch: epoch.stop()]),
+    ],
+    ids=str,
+)
+def test_so_it_is_with_the_options_of_fit(options):
+    alone = copies(trained(**options))
+    for network in together(3, lambda comm: trained(comm, **options)):
+        assert_same_weights(network, alone)
+
+
 def test_another_number_of_workers_goes_on_with_a_run(tmp_path):
     alone = copies(trained(folder=tmp_path / "alone", epochs=3, patience=3))
     place = tmp_path / "together"
