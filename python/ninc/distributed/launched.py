@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -75,4 +76,10 @@ def run_together(comm: Any, run: Callable[[], int]) -> int:
             comm.Abort(1)
         if rank > 0:
             return 1
+        raise
+    except Exception:
+        print(f"ninc: worker {rank}:", file=sys.stderr)
+        traceback.print_exc()
+        sys.stderr.flush()
+        comm.Abort(1)
         raise

@@ -17,7 +17,11 @@ from ..errors import Error
 # that are not, where there are fewer processors than workers.
 _PAUSE, _LONGEST_PAUSE = 0.05, 1e-3
 
-_SIZE, _OBJECT = 1, 2  # tags; those of the arrays are the caller's, from 3 on
+_SIZE, _OBJECT = 1, 2  # kinds of messages; those of the arrays are the caller's, from 3 on
+
+# A message's tag is its kind and the number of the run it belongs to, up to the 32,767 that every
+# MPI takes.
+_KINDS, _RUNS = 8, 4000
 
 Array = npt.NDArray[Any]
 Check = Callable[[], None]
@@ -42,6 +46,15 @@ class Messages:
         self._comm = comm.Dup()  # messages of the user's own do not meet these
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self.wait = wait
+        self._run = 0
+        self._left: list[Any] = []
+
+    def begin(self) -> None:
+        """Begins another run: what was sent in one that was broken off is not taken for its own.
+
+        All workers call it as often.
+        """
+        self._run = (self._run + 1) % _RUNS
 
     @property
     def others(self) -> list[int]:
@@ -74,13 +87,14 @@ class Messages:
         return {rank: pickle.loads(data.tobytes()) for rank, data in received.items()}
 
     def exchange(
-        self, send: Mapping[int, Array], receive: Mapping[int, Array], tag: int, check: Check
+        self, send: Mapping[int, Array], receive: Mapping[int, Array], kind: int, check: Check
     ) -> None:
         """Sends send[rank] to each of these workers and fills receive[rank] from each of those.
 
         Arrays are contiguous; empty ones are not sent. check: called while messages are waited for;
         what it raises ends the waiting.
         """
+        tag = kind + _KINDS * self._run
         waiting = {
             rank: self._comm.Irecv(data.reshape(-1).view(np.uint8), rank, tag)
             for rank, data in receive.items()
@@ -91,6 +105,14 @@ class Messages:
             for rank, data in send.items()
             if data.size
         }
+        try:
+            self._wait(waiting, sending, check)
+        except BaseException:
+            # MPI may still write to these arrays and read from them.
+            self._left.append((waiting, sending, send, receive))
+            raise
+
+    def _wait(self, waiting: dict[int, Any], sending: dict[int, Any], check: Check) -> None:
         since = time.monotonic()
         while True:
             for requests in (waiting, sending):

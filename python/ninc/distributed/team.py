@@ -45,6 +45,11 @@ class Team:
         self.rank, self.size = self._messages.rank, self._messages.size
         self._arrays: dict[str, Floats] = {}  # of the last step, used again
 
+    def begin(self) -> None:
+        """Begins a run, as `Messages.begin` says."""
+        self._messages.begin()
+        self._arrays = {}  # a run that was broken off may have left some to MPI
+
     @property
     def is_first(self) -> bool:
         """Whether this is worker 0, which alone writes files and tells the user."""

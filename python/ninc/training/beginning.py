@@ -35,6 +35,7 @@ def begun(run: Run) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         workers = run.stepper.workers
         if workers is not None:
+            workers.begin()
             run.words = words_of(run.network, run.settings, run.train, run.validation, options)
             workers.check_alike(
                 {"version of ninc": _core.__version__, "instructions": _core.target(), **run.words}

@@ -120,6 +120,39 @@ def test_a_communicator_is_one():
         ninc.Trainer(small_network(), shards=4, comm=4)
 
 
+def test_a_run_that_was_broken_off_leaves_nothing_to_the_next():
+    data, alone = bars(100), small_network()
+    ninc.Trainer(alone, ninc.SGD(0.1), shards=4).fit(data, epochs=1, batch_size=50, progress=False)
+
+    def twice(comm):
+        network = small_network()
+        before = copies(network)
+        trainer = ninc.Trainer(network, ninc.SGD(0.1), shards=4, comm=Workers(comm, 0.5))
+        if comm.rank == 0:  # it goes away while the other waits for it, and has sent nothing
+            add_shards = trainer.stepper.core.add_shards
+
+            class Gone:
+                def __getattr__(self, name):
+                    return getattr(trainer_core, name)
+
+                def add_shards(self, *args, **kwargs):
+                    add_shards(*args, **kwargs)
+                    raise KeyboardInterrupt
+
+            trainer_core, trainer.stepper.core = trainer.stepper.core, Gone()
+        with pytest.raises((KeyboardInterrupt, ninc.Error)):
+            trainer.fit(data, epochs=1, batch_size=50, progress=False)
+        assert_same_weights(network, before)
+        if comm.rank == 0:
+            trainer.stepper.core = trainer_core
+        trainer.stepper.epochs = trainer.stepper.steps = 0
+        trainer.fit(data, epochs=1, batch_size=50, progress=False)
+        return network
+
+    for network in together(2, twice):
+        assert_same_weights(network, alone)
+
+
 # ---- The command line ----------------------------------------------------------------------------
 
 
