@@ -70,6 +70,34 @@ def test_the_file_is_that_of_one_process(alone, kind, size):
     assert (alone / name).read_bytes() == (alone / "alone.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("kind", mpi.KINDS)
+def test_a_folder_is_read_in_shares_and_shown_once(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        place = tmp_path / "pictures" / ("even", "odd")[number % 2] / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (20, 18, 3), dtype=np.uint8)
+        ninc.preprocess.open_picture(pixels).save(place)
+    (tmp_path / "pictures" / "odd" / "61.png").write_bytes(b"no picture")
+    command = [
+        sys.executable, "-m", "ninc", "train", "pictures", "--size", "16", "--epochs", "2", "--shards", "4",
+        "--batch-size", "16", "--validation", "0.2", "--patience", "1", "--on-corrupt", "skip",
+    ]  # fmt: skip
+    made = {}
+    for name, (begin, environment) in {
+        "alone": ([], None),
+        "together": mpi.launcher(kind, 3),
+    }.items():
+        wanted = ["-o", f"{name}.safetensors", "--report", name, "--history", f"{name}.jsonl"]
+        code, said, told = run([*begin, *command, *wanted], tmp_path, environment)
+        assert code == 0, told
+        assert told.count("left out 1 damaged picture: ") == told.count("epoch 1/2") == 1
+        assert said.count("wrote") == said.count(f"wrote {name}.safetensors")
+        assert (tmp_path / name / "report.html").exists()
+        made[name] = (tmp_path / f"{name}.safetensors").read_bytes()
+    assert made["together"] == made["alone"]
+
+
 # ---- Workers that die ----------------------------------------------------------------------------
 
 EPOCHS = 6
