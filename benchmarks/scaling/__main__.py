@@ -23,9 +23,9 @@ from . import measured, model
 
 GOAL = 0.95  # of the speed of one process, or of the whole batch
 
-# What the forecast is for: 8 pictures a shard, networks of 1, 10 and 100 Gbit/s.
-_FORECAST_BATCH = _FORECAST_SHARDS = 512
-_WORKERS = (1, 2, 8, 32, 128, 512)
+# What the forecast is for: 16 pictures a shard, networks of 1, 10 and 100 Gbit/s.
+_FORECAST_SHARDS = 512
+_WORKERS = (1, 2, 3, 8, 32, 100, 128, 512)
 _NETWORKS = {"1 Gbit/s": 0.117e9, "10 Gbit/s": 1.17e9, "100 Gbit/s": 11.7e9}
 _LATENCY = 30e-6
 
@@ -72,18 +72,19 @@ def workers(comm: Any, rounds: int) -> bool:
         f"update, sums of {parts.size:,} floats, {network.bandwidth / 1e9:.2f} GB/s and "
         f"{network.latency * 1e6:.0f} µs between workers"
     )
-    predicted = model.step(size, measured.BATCH, measured.SHARDS, parts, network)
-    print(
-        f"the model says {predicted * 1e3:.1f} ms for {size} workers: "
-        f"{predicted / step['together']:.3f} of what they take"
-    )
+    for count, name in ((1, "one"), (size, "together")):
+        predicted = model.step(count, measured.BATCH, measured.SHARDS, parts, network)
+        print(
+            f"workers: {count}; the model says {predicted * 1e3:.1f} ms, "
+            f"{predicted / step[name]:.3f} of the {step[name] * 1e3:.1f} ms that they take"
+        )
     forecast(parts)
     return ratios["alone"] >= GOAL
 
 
 def forecast(parts: model.Parts) -> None:
     """Steps of one batch that one thread and many workers share."""
-    pictures = _FORECAST_BATCH * measured.BATCH // measured.SHARDS
+    pictures = _FORECAST_SHARDS * measured.BATCH // measured.SHARDS
     print(f"\nforecast: {_FORECAST_SHARDS} shards of {measured.BATCH // measured.SHARDS} pictures")
     print(f"{'workers':>8}" + "".join(f"{name:>26}" for name in _NETWORKS))
     one = model.step(1, pictures, _FORECAST_SHARDS, parts, model.Network(1.0, 0.0))

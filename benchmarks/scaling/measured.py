@@ -46,20 +46,21 @@ def of_shards(norm: bool, rounds: int) -> dict[int, tuple[float, float]]:
 def of_workers(comm: Any, rounds: int) -> dict[str, list[float]]:
     """Seconds of steps, as worker 0 sees them.
 
-    "together": of all workers, with one thread each; "alone": of one process of as many threads;
-    "whole": of that with the batch in one part.
+    "together": of all workers, with one thread each; "one": of one process of one thread; "alone":
+    of one of as many threads as there are workers; "whole": of that with the batch in one part.
     """
-    together = trainer(shards=SHARDS, comm=comm)
-    alone = {"alone": trainer(shards=SHARDS), "whole": trainer()}
-    times: dict[str, list[float]] = {"together": [], "alone": [], "whole": []}
+    together, cut = trainer(shards=SHARDS, comm=comm), trainer(shards=SHARDS)
+    size = comm.Get_size()
+    alone = {"one": (1, cut), "alone": (size, cut), "whole": (size, trainer())}
+    times: dict[str, list[float]] = {name: [] for name in ("together", *alone)}
     for turn in range(rounds + 1):
         ninc.set_num_threads(1)
         _step_in_time(comm)
         taken = {"together": [elapsed(lambda: together.step(X, LABELS)) for _ in range(3)]}
         _step_in_time(comm)
         if comm.Get_rank() == 0:
-            ninc.set_num_threads(comm.Get_size())
-            for name, own_trainer in alone.items():
+            for name, (threads, own_trainer) in alone.items():
+                ninc.set_num_threads(threads)
                 taken[name] = [elapsed(lambda t=own_trainer: t.step(X, LABELS)) for _ in range(3)]
         if turn:  # the first compiles, packs and allocates
             for name, each in taken.items():
@@ -93,7 +94,7 @@ def parts(comm: Any, rounds: int) -> tuple[Parts, float]:
     """(what the parts of a step take a worker, seconds to add up its shards), all at work."""
     alone = trainer(shards=SHARDS)
     stepper, settings = alone.stepper, alone.stepper.settings(alone, 0)
-    begin, end = own(comm.Get_rank(), comm.Get_size(), SHARDS)
+    begin, end = own(comm.Get_rank(), comm.Get_size(), BATCH, SHARDS)
     rows = slice(begin * BATCH // SHARDS, end * BATCH // SHARDS)
     adding, updating, size = [], [], 0
     for _ in range(rounds + 1):

@@ -31,9 +31,10 @@ class Network:
     latency: float
 
 
-def own(worker: int, workers: int, shards: int) -> tuple[int, int]:
-    """The shards [begin, end) of a worker."""
-    return worker * shards // workers, (worker + 1) * shards // workers
+def own(worker: int, workers: int, batch: int, shards: int) -> tuple[int, int]:
+    """The shards [begin, end) of a worker, of those that have pictures."""
+    count = ShardTree(batch, shards).count
+    return worker * count // workers, (worker + 1) * count // workers
 
 
 def sent(worker: int, workers: int, batch: int, shards: int, size: int) -> tuple[int, int]:
@@ -41,7 +42,7 @@ def sent(worker: int, workers: int, batch: int, shards: int, size: int) -> tuple
 
     The slices of its sums go to their owners, and the sum of its own slice to all others.
     """
-    roots = len(ShardTree(batch, shards).roots(*own(worker, workers, shards)))
+    roots = len(ShardTree(batch, shards).roots(*own(worker, workers, batch, shards)))
     mine = (worker + 1) * size // workers - worker * size // workers
     floats = roots * (size - mine) + mine * (workers - 1)
     return BYTES * floats, (workers - 1) * (2 if roots else 1)
@@ -51,7 +52,7 @@ def step(workers: int, batch: int, shards: int, parts: Parts, network: Network) 
     """Seconds of a step of the slowest worker."""
     slowest = 0.0
     for worker in range(workers):
-        begin, end = own(worker, workers, shards)
+        begin, end = own(worker, workers, batch, shards)
         count, messages = sent(worker, workers, batch, shards, parts.size)
         told = count / network.bandwidth + messages * network.latency if workers > 1 else 0.0
         slowest = max(slowest, (end - begin) * parts.shard + told)

@@ -95,6 +95,14 @@ py::array AddShards(PyTrainer& self, const py::object& x_object, const py::objec
   const py::array_t<int64_t> labels = Labels(labels_object, {"step", "labels"}, -1);
   Shape batch = x.shape;
   batch.n = labels.size();
+  const int64_t own = ShardTree(std::max<int64_t>(1, batch.n), std::max<int64_t>(1, shards))
+                          .Rows({begin, std::max(begin, end)})
+                          .size();
+  if (x.shape.n != own) {
+    Check(InvalidShape("step: x: expected " + std::to_string(own) + " images for shards " +
+                       std::to_string(begin) + " to " + std::to_string(end) + " of a batch of " +
+                       std::to_string(batch.n) + ", got shape " + x.shape.ToString()));
+  }
   const StepSettings settings =
       WithUpdates(self, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards));
   const int64_t* label_data = labels.data();

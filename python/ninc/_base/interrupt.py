@@ -8,7 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 # They come from Ctrl-C; from `kill`, a batch system or a shutdown; from a terminal that closes.
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+# Called now and then by long work; what it raises ends the work.
+Check = Callable[[], None]
+
+
+def go_on() -> None:
+    """A Check that asks nothing to end."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -40,7 +48,7 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is not threading.main_thread():
             return self
-        for name in _SIGNALS:
+        for name in SIGNALS:
             number = getattr(signal, name, None)  # not every system has SIGHUP
             if number is None:
                 continue

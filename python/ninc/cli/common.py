@@ -47,6 +47,9 @@ _SHARES = {"train": "not held out", "test": "held out", "all": "in all"}
 _MODEL_ENDING = ".safetensors"
 
 # So many damaged pictures are named in one line; the Dataset's `skipped` has all.
+# Train, validation and test set may each keep decoded pictures.
+_SPLITS = 3
+
 _MOST_NAMES = 20
 
 
@@ -328,7 +331,7 @@ def load_split(path: str, split: str, args: argparse.Namespace, **options: Any) 
         **options,
         on_error="skip" if args.on_corrupt == "skip" else "raise",
         in_memory=False if args.stream or workers > 1 else None,
-        cache=None if workers == 1 else available_memory() // (4 * workers),
+        cache=None if workers == 1 else available_memory() // (_SPLITS * 4 * workers),
         progress=True,
     )
     count = len(loaded.skipped)

@@ -66,6 +66,14 @@ def _run(args: argparse.Namespace, comm: Any) -> int:
     from ..training.fit_checks import check_two_classes
 
     check_used(args)
+    if comm is not None and args.shards < comm.Get_size():
+        size = comm.Get_size()
+        error = ArgumentError(
+            f"{size} workers need --shards {size} or more, got {args.shards}; give the same number "
+            "to all runs that are to be compared"
+        )
+        error.in_all_workers = True
+        raise error
     args.workers_here = workers_here(comm)
     is_first = comm is None or comm.Get_rank() == 0
     if not is_first:

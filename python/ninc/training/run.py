@@ -55,7 +55,7 @@ class Listener(Protocol):
 class Run:
     """What is trained, how and on what; and where it stands.
 
-    settings: the trainer's, which may be set between two steps.
+    settings: the trainer's, which may be set between two steps. evaluate: the trainer's, too.
     classes: how many the network tells apart. words: all that shapes the run, where it has a folder
     or a listener. best: the best weights, where they stay in memory: with a folder they are in its
     file. held_out: what `ninc.data.load` held out of these data, where it did, to be stored.
@@ -65,6 +65,7 @@ class Run:
     network: Network
     settings: Settings
     stepper: Stepper
+    evaluate: Callable[..., Evaluation]
     train: Dataset | BatchStream
     validation: Dataset | None
     classes: int
@@ -109,15 +110,32 @@ class Run:
             self.settings.seed,
             self.state.before + epoch,
             first,
-            check or self.interrupts.check,
+            check or self.check,
             self.state.before,
             share,
         )
 
     def own_share(self) -> Share | None:
         """The pictures of a batch that this process computes, where several train together."""
-        workers, shards = self.stepper.workers, self.settings.shards
-        return None if workers is None else lambda count: workers.rows(count, shards)
+        team, shards = self.stepper.team, self.settings.shards
+        return None if team is None else lambda count: team.rows(count, shards)
+
+    def check(self) -> None:
+        """Raises Interrupted where a signal has come to this process, which trains alone.
+
+        Several end together: each tells of its signal in the next step; see `check_between_steps`.
+        """
+        if self.stepper.team is None:
+            self.interrupts.check()
+
+    def check_between_steps(self) -> None:
+        """Raises Interrupted where a signal has come to this process, or to another of a team."""
+        team = self.stepper.team
+        if team is not None:
+            if team.signal is None:
+                return
+            self.interrupts.requested = team.signal
+        self.interrupts.check()
 
     def averaged(
         self, batches: Callable[[], Generator[Batch, None, None]], check: Callable[[], None]

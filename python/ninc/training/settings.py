@@ -30,9 +30,9 @@ class Settings:
     shards: int
     lr_factor: float
 
-    def __init__(self, rates: Rates, label_smoothing: float, workers: Team | None = None) -> None:
+    def __init__(self, rates: Rates, label_smoothing: float, team: Team | None = None) -> None:
         self._rates, self._label_smoothing, self._fitting = rates, label_smoothing, False
-        self._workers = workers
+        self._team = team
         self.lr_factor = 1.0
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -52,8 +52,8 @@ class Settings:
             return whole("Trainer", name, value, 0, LARGEST_SEED)
         if name == "shards":
             shards = whole("Trainer", name, value)
-            if self._workers is not None:
-                self._workers.check_shards(shards)
+            if self._team is not None:
+                self._team.check_shards(shards)
             return shards
         if name == "lr_factor":
             return not_negative("Trainer", name, value)

@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 IMAGES = "the images of this batch"
 
 
-def _go_on() -> None:
-    """Nothing asks the step to end."""
-
-
 def _labels(labels: LabelsLike) -> Integers:
     given: Integers = array("step", "labels", labels)
     if given.ndim != 1:
@@ -44,18 +40,19 @@ class Stepper:
 
     names: the trainable parameters', in the core's order. steps, epochs: how many were done and
     begun, by which random numbers are drawn; whoever has steps made counts them.
-    workers: who make each step together, or None. check: called while another is waited for.
+    team: who make each step together, or None. signal: one that is to end the run, which the
+    team's other workers are told of.
     """
 
     def __init__(
-        self, model: _core.Model, label_smoothing: float, workers: Team | None = None
+        self, model: _core.Model, label_smoothing: float, team: Team | None = None
     ) -> None:
         self.core = _core.Trainer(model, label_smoothing)
         self.names = [name for name, _, trainable in model.specs() if trainable]
         self.rates = Rates(self.names)
         self.steps = self.epochs = 0
-        self.workers = workers
-        self.check: Callable[[], None] = _go_on
+        self.team = team
+        self.signal: Callable[[], str | None] = lambda: None
 
     def settings(self, now: Settings, step: int, average_rate: float = 0.0) -> dict[str, Any]:
         """What a step needs beside its batch, by the core's names, as the user's settings are now.
@@ -84,33 +81,41 @@ class Stepper:
 
         x: the pictures of the batch that this process computes. labels: those of the whole batch.
         """
-        if self.workers is not None:
-            given = _labels(labels)
-            return self.workers.step(self.core, cast(Floats, x), given, settings, self.check)
+        if self.team is not None:
+            own, given = cast(Floats, x), _labels(labels)
+            return self.team.step(self.core, own, given, settings, self.signal())
         return self.core.step(x, array("step", "labels", labels), **settings)
 
     def own_part(self, x: FloatsLike, labels: LabelsLike, shards: int) -> FloatsLike:
         """Of a whole batch the pictures that this process computes."""
-        if self.workers is None:
+        if self.team is None:
             return x
-        return array("step", "x", x)[self.workers.rows(len(_labels(labels)), shards)]
+        whole, given = array("step", "x", x), _labels(labels)
+        if whole.ndim != 4 or len(whole) != len(given):
+            raise ShapeError(
+                f"step: x: expected N×C×H×W with a label each, got shape {whole.shape} and "
+                f"{len(given)} labels"
+            )
+        return whole[self.team.rows(len(given), shards)]
 
     def find_non_finite(self, x: Floats, labels: Integers, now: Settings, step: int) -> str:
         """What is not finite first in a batch, `IMAGES` or a layer's output; "" where all is.
 
-        x, labels: as of `update`. Of several workers all give what the first of them finds in its
-        part, as whose dropout the batch's first pictures' is taken.
+        x, labels: as of `update`. Of several workers all give what the first that finds something
+        finds in its own pictures. Dropout is drawn there as for a batch of these alone, so that
+        what only the step's own draws would show is not found.
         """
-        shards = now.shards
-        if self.workers is not None:
-            labels = labels[self.workers.rows(len(labels), shards)]
-            shards = max(1, len(range(*self.workers.own_shards(shards))))
+        team, shards = self.team, now.shards
+        if team is not None:
+            each = team.rows_of_a_shard(len(labels), shards)
+            labels = labels[team.rows(len(labels), shards)]
+            shards = max(1, -(-len(x) // each))
         found = ""
         if not np.isfinite(x).all():
             found = IMAGES
         elif len(x):
             found = self.core.find_non_finite(x, labels, now.seed, step, shards)
-        return found if self.workers is None else self.workers.first_of(found)
+        return found if team is None else team.first_of(found)
 
     def launch(self, x: FloatsLike, labels: LabelsLike, settings: dict[str, Any]) -> PendingLoss:
         """Starts an update on a GPU; only who looks at its loss waits for it."""

@@ -101,9 +101,9 @@ class Trainer(Settings):
         if not isinstance(network, Network):
             raise ArgumentError(f"Trainer: network must be a ninc.Network, got {network!r:.80}")
         self._network = network
-        workers = _team(comm)
-        self.stepper = Stepper(network.core, smoothing, workers)
-        super().__init__(self.stepper.rates, smoothing, workers)
+        team = _team(comm)
+        self.stepper = Stepper(network.core, smoothing, team)
+        super().__init__(self.stepper.rates, smoothing, team)
         self.seed = seed
         usual = SGD(0.1, momentum=0.9, weight_decay=1e-4)
         self.optimizer = usual if optimizer is None else optimizer
@@ -141,7 +141,7 @@ class Trainer(Settings):
         settings = stepper.settings(self, stepper.steps)
         loss: float | PendingLoss
         try:
-            if self.network.device == "cpu" or stepper.workers is not None:
+            if self.network.device == "cpu" or stepper.team is not None:
                 own = stepper.own_part(x, labels, self.shards)
                 loss, _, _ = stepper.update(own, labels, settings)
             else:
@@ -258,8 +258,8 @@ class Trainer(Settings):
         if validation is not None and not is_share:
             fit_checks.remark_on_validation(train, validation)
         fit_checks.remark_on_settings(self.optimizer, patience, epochs)
-        workers = self.stepper.workers
-        if workers is not None and not workers.is_first:
+        team = self.stepper.team
+        if team is not None and not team.is_first:
             checkpoint_dir, resume, progress = None, False, False
         options = Options(
             epochs=epochs,
@@ -277,7 +277,7 @@ class Trainer(Settings):
             callbacks=checked_callbacks(callbacks),
         )
         run = Run(
-            self.network, self, self.stepper, train, validation, outputs, options,
+            self.network, self, self.stepper, self.evaluate, train, validation, outputs, options,
             held_out=held_out, listener=self.listener,
         )  # fmt: skip
         self._fitting = True
@@ -285,6 +285,10 @@ class Trainer(Settings):
             with begun(run):
                 self.history = run.history
                 train_and_end(run)
+        except BaseException as error:
+            if team is not None:
+                team.failed(error)
+            raise
         finally:
             self._fitting = False
         return self.history

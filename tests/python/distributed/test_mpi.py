@@ -80,8 +80,9 @@ def test_a_folder_is_read_in_shares_and_shown_once(tmp_path, kind):
         ninc.preprocess.open_picture(pixels).save(place)
     (tmp_path / "pictures" / "odd" / "61.png").write_bytes(b"no picture")
     command = [
-        sys.executable, "-m", "ninc", "train", "pictures", "--size", "16", "--epochs", "2", "--shards", "4",
-        "--batch-size", "16", "--validation", "0.2", "--patience", "1", "--on-corrupt", "skip",
+        sys.executable, "-m", "ninc", "train", "pictures", "--size", "16", "--epochs", "2",
+        "--shards", "4", "--batch-size", "16", "--validation", "0.2", "--patience", "1",
+        "--on-corrupt", "skip",
     ]  # fmt: skip
     made = {}
     for name, (begin, environment) in {
@@ -92,7 +93,7 @@ def test_a_folder_is_read_in_shares_and_shown_once(tmp_path, kind):
         code, said, told = run([*begin, *command, *wanted], tmp_path, environment)
         assert code == 0, told
         assert told.count("left out 1 damaged picture: ") == told.count("epoch 1/2") == 1
-        assert said.count("wrote") == said.count(f"wrote {name}.safetensors")
+        assert said.count("wrote") == 3
         assert (tmp_path / name / "report.html").exists()
         made[name] = (tmp_path / f"{name}.safetensors").read_bytes()
     assert made["together"] == made["alone"]
@@ -152,6 +153,50 @@ def test_a_run_goes_on_after_a_worker_is_killed(tmp_path, whole_run, kind, momen
     assert "going on" in told
     for name in ("end.safetensors", "run/last.safetensors"):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_one_worker_ends_all_with_a_checkpoint(tmp_path, whole_run, kind, signal_):
+    whole, _ = whole_run
+    pictures(tmp_path, False, 600)
+    command = [*TRAIN, "end.safetensors", *options(False, EPOCHS), *CHECKPOINTS]
+    begin, environment = mpi.launcher(kind, 2)
+    with subprocess.Popen(
+        [*begin, *command], cwd=tmp_path, env=environment, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as going:  # fmt: skip
+        deadline = time.monotonic() + 300
+        while rows(tmp_path) < 1:
+            assert going.poll() is None and time.monotonic() < deadline, going.communicate()[0]
+            time.sleep(0.01)
+        os.kill(mpi.workers_of(going)[1], signal_)
+        said = going.communicate(timeout=60)[0]
+    assert going.returncode != 0 and "Traceback" not in said
+    assert f"interrupted ({signal_.name})" in said
+    code, _, told = run([*begin, *command, "--resume"], tmp_path, environment)
+    assert code == 0, told
+    for name in ("end.safetensors", "run/last.safetensors"):
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (["--shards", "2"], "3 workers need --shards 3 or more, got 2"),
+        (["--plot", "plot.jpg", "--shards", "3"], "--plot"),  # worker 0 alone looks at files
+        (["--epochs", "none"], "--epochs"),
+    ],
+    ids=["shards", "plot", "epochs"],
+)
+def test_wrong_usage_is_told_and_ends_all(alone, kind, wrong, words):
+    begin, environment = mpi.launcher(kind, 3)
+    command = [*begin, *TRAIN, "wrong.safetensors", "--model", "nin-mnist", "--size", "16", *wrong]
+    code, said, told = run(command, alone, environment)
+    assert code != 0 and words in told and "Traceback" not in told
+    if wrong[0] == "--shards":
+        assert told.count(words) == 1
 
 
 # ---- Programs of one's own -----------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_a_worker_that_waits_too_long_says_for_whom():
     x, labels = np.ones((3, 1, 4, 4), np.float32), np.zeros(3, np.int64)
     team = Team(Workers(first, wait=0.2))
     with pytest.raises(ninc.Error, match="worker 0 has waited 0.2 s for worker 1, 2, which may"):
-        team.step(trainer.stepper.core, x, labels, settings, lambda: None)
+        team.step(trainer.stepper.core, x[:1], labels, settings)
     assert_same_weights(network, before)
 
 
@@ -160,4 +160,36 @@ def test_mpiexec_without_mpi4py_is_told(monkeypatch):
     monkeypatch.setenv("PMI_SIZE", "3")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(ArgumentError, match=r"mpiexec has begun 3 processes.*'ninc\[mpi\]'"):
+        launched_comm()
+
+
+def test_a_process_that_a_launcher_began_alone_needs_no_mpi4py(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    monkeypatch.setenv("PMIX_RANK", "0")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert launched_comm() is None
+
+
+class _Loader:
+    """Stands for mpi4py with an MPI that is missing, or that knows of one process."""
+
+    class _World:
+        def Get_size(self):
+            return 1
+
+    class MPI:
+        COMM_WORLD = None
+
+        @staticmethod
+        def Get_library_version():
+            return "Some MPI v1.2, of somebody"
+
+
+def test_a_launcher_of_another_mpi_is_told(monkeypatch):
+    _Loader.MPI.COMM_WORLD = _Loader._World()
+    monkeypatch.setitem(sys.modules, "mpi4py", _Loader)
+    monkeypatch.setenv("PMI_SIZE", "2")
+    with pytest.raises(
+        ArgumentError, match="has begun 2 processes, but for .*, Some MPI v1.2, each"
+    ):
         launched_comm()

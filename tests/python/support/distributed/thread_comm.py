@@ -3,6 +3,8 @@
 import queue
 import threading
 
+ANYONE = -1
+
 
 class Request:
     def __init__(self, test):
@@ -10,7 +12,10 @@ class Request:
 
 
 class ThreadComm:
-    """What Workers asks of mpi4py's communicators, between threads of this process."""
+    """What `Messages` asks of mpi4py's communicators, between threads of this process.
+
+    As with MPI, an array is read when its receiver takes it, and not before.
+    """
 
     def __init__(self, rank, size, shared):
         self.rank, self.size, self.shared = rank, size, shared
@@ -34,18 +39,32 @@ class ThreadComm:
             return self.shared["queues"].setdefault(key, queue.Queue())
 
     def Isend(self, data, dest, tag):
-        self._queue(self.rank, dest, tag).put(data.copy())
-        return Request(lambda: True)
+        taken = threading.Event()
+        self._queue(self.rank, dest, tag).put((data, taken))
+        return Request(taken.is_set)
 
     def Irecv(self, data, source, tag):
         def test():
-            try:
-                data[...] = self._queue(source, self.rank, tag).get_nowait()
-            except queue.Empty:
-                return False
-            return True
+            return self._take(data, source, tag)
 
         return Request(test)
+
+    def _take(self, data, source, tag):
+        try:
+            sent, taken = self._queue(source, self.rank, tag).get_nowait()
+        except queue.Empty:
+            return False
+        data[...] = sent
+        taken.set()
+        return True
+
+    def Iprobe(self, source, tag):
+        assert source == ANYONE
+        return any(self._queue(rank, self.rank, tag).qsize() for rank in range(self.size))
+
+    def Recv(self, data, source, tag):
+        assert source == ANYONE
+        assert any(self._take(data, rank, tag) for rank in range(self.size))
 
 
 def together(size, work):
@@ -55,12 +74,15 @@ def together(size, work):
     def run(comm):
         try:
             results[comm.rank] = work(comm)
-        except Exception as error:
+        except BaseException as error:
             results[comm.rank] = error
 
-    threads = [threading.Thread(target=run, args=(comm,)) for comm in ThreadComm.of(size)]
+    threads = [
+        threading.Thread(target=run, args=(comm,), daemon=True) for comm in ThreadComm.of(size)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
+        assert not thread.is_alive(), "a worker waits for ever"
     return results
