@@ -171,9 +171,8 @@ class Messages:
             if waited > self.wait:
                 lost = sorted({*waiting, *sending})
                 raise LostWorkerError(
-                    f"worker {self.rank} has waited {self.wait:g} s for worker "
-                    f"{', '.join(map(str, lost))}, which may have died or lost its network; the "
-                    "run ends here",
+                    f"worker {self.rank} has waited {self.wait:g} s for {_named(lost)}, which may "
+                    "have died, lost its network, or has no such step to make; the run ends here",
                     lost,
                 )
             time.sleep(min(_PAUSE * waited, _LONGEST_PAUSE))
@@ -190,8 +189,8 @@ class Messages:
     def _lost(self, ranks: Sequence[int], error: BaseException) -> LostWorkerError:
         told, lost = " ".join(str(error).split()), sorted(set(ranks))
         return LostWorkerError(
-            f"worker {self.rank} has lost worker {', '.join(map(str, lost))}, which may have died; "
-            f"the run ends here (MPI: {told:.200})",
+            f"worker {self.rank} has lost {_named(lost)}, which may have died; the run ends here "
+            f"(MPI: {told:.200})",
             lost,
         )
 
@@ -223,6 +222,10 @@ class Messages:
             data = np.empty(_ALARM_BYTES, np.uint8)
             self._comm.Recv(data, self._anyone, self._tag(_ALARM))
             raise WorkerFailedError(data.tobytes().rstrip(b"\0").decode(errors="replace"))
+
+
+def _named(ranks: Sequence[int]) -> str:
+    return f"worker{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"
 
 
 def _bytes(data: Array) -> Array:

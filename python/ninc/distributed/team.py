@@ -103,6 +103,18 @@ class Team:
                         )
                     )
 
+    def check_weights(self, weights: Mapping[str, Floats], when: str) -> None:
+        """Raises Error, in all workers, where one of them has other weights; when: for the text."""
+        digests = self.of_all(digest_of(weights))
+        for rank, digest in enumerate(digests):
+            if digest != digests[0]:
+                raise _of_all(
+                    Error(
+                        f"worker {rank} has other weights than worker 0 {when}; what sets weights "
+                        "or an optimiser must do so in all workers alike"
+                    )
+                )
+
     def of_all(self, value: Made) -> list[Made]:
         """What each worker gives here, by rank."""
         return cast("list[Made]", self._messages.objects_of_all(value))
@@ -216,6 +228,15 @@ class Team:
         if found is None or found.size != size:
             found = self._arrays[name] = np.empty(size, np.float32)
         return found
+
+
+def digest_of(arrays: Mapping[str, Floats]) -> str:
+    """16 hex digits that tell whether arrays by name are the same, to the bit."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
 
 
 def _digest(labels: Integers, settings: Mapping[str, Any]) -> bytes:

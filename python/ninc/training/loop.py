@@ -236,5 +236,7 @@ def _call_back(run: Run) -> None:
         stop = call_all(run.options.callbacks, told, kept)
     if run.stepper.team is not None:
         stop = any(run.stepper.team.of_all(stop))
+        when = f"after epoch {run.state.epoch}"
+        run.stepper.team.check_weights(run.network.state_dict(), when)
     if stop:
         run.state.stopped = run.stopped_by_callback = True

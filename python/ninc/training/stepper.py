@@ -52,6 +52,7 @@ class Stepper:
         self.rates = Rates(self.names)
         self.steps = self.epochs = 0
         self.team = team
+        self.is_checked = False  # whether the team was found to have the same weights
         self.signal: Callable[[], str | None] = lambda: None
 
     def settings(self, now: Settings, step: int, average_rate: float = 0.0) -> dict[str, Any]:

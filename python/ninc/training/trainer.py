@@ -138,6 +138,9 @@ class Trainer(Settings):
                 "give this Trainer no average"
             )
         stepper = self.stepper
+        if stepper.team is not None and not stepper.is_checked:
+            stepper.team.check_weights(self.network.state_dict(), "at the first step")
+            stepper.is_checked = True
         settings = stepper.settings(self, stepper.steps)
         loss: float | PendingLoss
         try:

@@ -86,6 +86,37 @@ def test_a_rate_that_one_worker_changes_is_told():
         assert "has another batch or other settings" in str(error)
 
 
+def test_weights_that_one_worker_changes_are_told():
+    def momentum(epoch):
+        epoch.trainer.optimizer.momentum = 0.5
+
+    def weights(epoch):
+        network = epoch.network
+        network.load_state_dict({k: 0.9 * v for k, v in network.state_dict().items()})
+
+    for change, number in ((momentum, 2), (weights, 1)):
+
+        def work(comm, change=change):
+            return fitted(
+                comm, callbacks=[lambda epoch: comm.rank == 1 and change(epoch)], epochs=3
+            )
+
+        for error in together(3, work):
+            told = f"worker 1 has other weights than worker 0 after epoch {number}"
+            assert isinstance(error, ninc.Error) and told in str(error)
+
+
+def test_a_first_step_compares_weights():
+    def work(comm):
+        network = ninc.nn.Sequential(
+            ninc.nn.Conv2d(1, 2, 3), ninc.nn.GlobalAvgPool2d(), seed=comm.rank
+        )
+        return trainer_of(comm, network).step(*batch())
+
+    for error in together(2, work):
+        assert "worker 1 has other weights than worker 0 at the first step" in str(error)
+
+
 @pytest.mark.parametrize("images, labels", [(3, 8), (8, 5)])
 def test_a_step_needs_a_label_for_each_image(images, labels):
     x, y = batch()

@@ -97,7 +97,7 @@ def test_a_host_that_is_cut_off_is_told_within_the_stated_time(alone, hosts):
             told = time.monotonic() - cut
         finally:
             os.killpg(going.pid, signal.SIGKILL)
-    assert f"ninc: worker 0 has waited {WAIT} s for worker 1, which may have died or lost" in said
+    assert f"ninc: worker 0 has waited {WAIT} s for worker 1, which may have died, lost" in said
     assert told < WAIT + 10
     assert not (alone / "cut.safetensors").exists()
 

@@ -227,4 +227,4 @@ def test_a_worker_that_hangs_is_named_within_the_stated_time(tmp_path, kind):
     code, said, _ = run([*begin, sys.executable, "-c", PROGRAM], tmp_path, environment)
     assert time.monotonic() - begun < 40
     assert code != 0
-    assert "has waited 2 s for worker 1, which may have died or lost its network" in said
+    assert "has waited 2 s for worker 1, which may have died, lost its network" in said

@@ -110,7 +110,7 @@ def test_a_worker_that_waits_too_long_says_for_whom():
     before = copies(network)
     x, labels = np.ones((3, 1, 4, 4), np.float32), np.zeros(3, np.int64)
     team = Team(Workers(first, wait=0.2))
-    with pytest.raises(ninc.Error, match="worker 0 has waited 0.2 s for worker 1, 2, which may"):
+    with pytest.raises(ninc.Error, match="worker 0 has waited 0.2 s for workers 1, 2, which may"):
         team.step(trainer.stepper.core, x[:1], labels, settings)
     assert_same_weights(network, before)
 
