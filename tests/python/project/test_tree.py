@@ -25,6 +25,7 @@ BUILT = {".pyc", ".so"}  # files that no one writes
 # Names with an underscore that Python's own modules have no other way to.
 PYTHONS_OWN = {
     "sys._getframe",
+    "os._exit",
     "pickle._Unpickler",
     "lock._is_owned",
     "lock._at_fork_reinit",
