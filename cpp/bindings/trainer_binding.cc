@@ -267,12 +267,19 @@ void DefineTrainer(py::module_& module) {
       .def(py::init([](float momentum, bool nesterov) {
              return rule::Sgd{momentum, nesterov};
            }),
-           arg("momentum"), arg("nesterov"));
+           arg("momentum"), arg("nesterov"))
+      .def("__repr__", [](const rule::Sgd& rule) {
+        return py::str("SgdRule({}, {})").format(rule.momentum, rule.nesterov);
+      });
   py::class_<rule::Adam>(module, "AdamRule")
       .def(py::init([](double beta1, double beta2, double eps, bool decoupled_decay) {
              return rule::Adam{beta1, beta2, eps, decoupled_decay};
            }),
-           arg("beta1"), arg("beta2"), arg("eps"), arg("decoupled_decay"));
+           arg("beta1"), arg("beta2"), arg("eps"), arg("decoupled_decay"))
+      .def("__repr__", [](const rule::Adam& rule) {
+        return py::str("AdamRule({}, {}, {}, {})")
+            .format(rule.beta1, rule.beta2, rule.eps, rule.decoupled_decay);
+      });
   py::list arrays;
   for (const RuleFacts& facts : UpdateRules()) {
     for (const StateArray& array : facts.state_arrays) arrays.append(std::string(array.name));

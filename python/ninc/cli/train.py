@@ -223,6 +223,9 @@ def _announce_run(trainer: Trainer, images: int, epochs: int, batch_size: int) -
     device, threads = trainer.network.device, ninc.get_num_threads()
     if device == "cpu":
         device += f", {threads} thread{'' if threads == 1 else 's'}"
+    team = trainer.stepper.team
+    if team is not None:
+        device += f" in each of {team.size} workers"
     print(
         f"{epochs:,} epoch{'' if epochs == 1 else 's'} of {steps:,} "
         f"step{'' if steps == 1 else 's'} of {-(-images // steps):,} pictures, "
@@ -235,7 +238,9 @@ def _interrupted(args: argparse.Namespace, trainer: Trainer, stop: KeyboardInter
     if args.checkpoint is not None:
         # No output is written, so that it does not matter which weights the network has in memory.
         told = str(stop).partition("; the network has ")[0] or "interrupted"
-        command = ["ninc", *args.argv, *([] if args.resume else ["--resume"])]
+        team = trainer.stepper.team
+        together = [] if team is None else ["mpiexec", "-n", str(team.size)]
+        command = [*together, "ninc", *args.argv, *([] if args.resume else ["--resume"])]
         words = f"{told}; go on with: {shlex.join(command)}"
     elif len(trainer.history):
         _save(args, trainer)

@@ -27,13 +27,16 @@ _DONE, _LOOK = 1, 0.05
 # all; seconds.
 _TURN, _LONGEST_TURN = 0.3, 3.0
 
+# So long the launcher is given to read what a worker has told before it ends all; seconds.
+_READING = 2.0
+
 
 def launched_comm() -> Any:
     """MPI's communicator of all processes that mpiexec began together; None of a process alone."""
     sizes = {os.environ[name] for name in _SIZES if name in os.environ}
     if sizes <= {"1"} and (sizes or _RANK not in os.environ):
         return None
-    many = f"mpiexec has begun {max(sizes, key=int)} processes" if sizes else "mpiexec has begun us"
+    many = "mpiexec has begun " + (f"{max(sizes, key=int)} processes" if sizes else "this process")
     try:
         from mpi4py import MPI
     except ImportError as error:
@@ -89,12 +92,18 @@ def run_together(comm: Any, run: Callable[[], int]) -> int:
         if not known:
             time.sleep(min(rank * _TURN, _LONGEST_TURN))
         _tell(error, rank)
+        _wait_for_readers()
         if known:
             return 1
-        comm.Abort(1)
-        os._exit(1)  # MPICH's Abort comes back where the launcher is still at it
+        comm.Abort(_status(error))
+        os._exit(_status(error))  # MPICH's Abort comes back where the launcher is still at it
     _leave(comm)
     return status
+
+
+def _status(error: BaseException) -> int:
+    """The exit status of a command that fails so: argparse's own, or 1."""
+    return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
 
 
 def _is_first_left(error: BaseException, rank: int) -> bool:
@@ -118,6 +127,27 @@ def _tell(error: BaseException, rank: int) -> None:
         print(f"ninc: {who}", file=sys.stderr)
         traceback.print_exception(type(error), error, error.__traceback__)
     sys.stderr.flush()
+
+
+def _wait_for_readers() -> None:
+    """Waits until the launcher has read what stands in the pipe of our errors.
+
+    MPICH's forwards what it has read, but at an abort it does not look whether there is more.
+    """
+    try:
+        import fcntl
+        import termios
+    except ImportError:  # a system without them
+        time.sleep(_READING / 4)
+        return
+    end = time.monotonic() + _READING
+    unread = bytearray(4)
+    with contextlib.suppress(OSError, ValueError):  # not a pipe
+        while time.monotonic() < end:
+            fcntl.ioctl(sys.stderr.fileno(), termios.FIONREAD, unread)
+            if not any(unread):
+                return
+            time.sleep(_LOOK)
 
 
 def _leave(comm: Any) -> None:

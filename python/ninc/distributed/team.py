@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import _core
 from .._base.array_types import Floats, Integers
-from .._base.interrupt import SIGNALS, Check, Interrupted
+from .._base.interrupt import SIGNALS, Interrupted
 from ..errors import ArgumentError, DivergedError, Error
 from .messages import Messages
 from .workers import Workers
@@ -135,7 +135,7 @@ class Team:
         """The text of the first worker that has any, in all workers; "" where none has."""
         return next(filter(None, self._messages.objects_of_all(text)), "")
 
-    def in_turn(self, items: Iterator[Made], count: int, check: Check | None) -> Iterator[Made]:
+    def in_turn(self, items: Iterator[Made], count: int) -> Iterator[Made]:
         """`count` items in their order, of which this worker makes number rank, rank + size, …"""
         for first in range(0, count, self.size * _AT_A_TIME):
             made = self.of_all(list(islice(items, _AT_A_TIME)))
@@ -244,7 +244,7 @@ def _digest(labels: Integers, settings: Mapping[str, Any]) -> bytes:
     digest = hashlib.blake2b(np.ascontiguousarray(labels, "<i8").data, digest_size=_DIGEST)
     for name in ("lr", "weight_decay"):
         digest.update(np.ascontiguousarray(settings[name], "<f4").data)
-    names = ("seed", "step", "clip_norm", "average_rate", "shards")
+    names = ("rule", "seed", "step", "clip_norm", "average_rate", "shards")
     digest.update(repr([settings[name] for name in names]).encode())
     return digest.digest()
 

@@ -38,9 +38,7 @@ class Sharing(Protocol):
     rank: int
     size: int
 
-    def in_turn(
-        self, items: Iterator[Floats], count: int, check: Callable[[], None] | None
-    ) -> Iterator[Floats]: ...
+    def in_turn(self, items: Iterator[Floats], count: int) -> Iterator[Floats]: ...
 
 
 class Scoring:
@@ -80,7 +78,7 @@ class Scoring:
         counter = Counter("testing", len(self.data), shown=progress)
         with contextlib.closing(counter), contextlib.closing(self._logits(own, check)) as logits:
             if workers is not None:
-                logits = workers.in_turn(logits, count, check)
+                logits = workers.in_turn(logits, count)
             done = 0
             for each in logits:
                 yield each, self.data.labels[done : done + len(each)]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from .. import _core
 from .._base.interrupt import Interrupts
@@ -83,26 +80,24 @@ def _open_folder(run: Run, stack: contextlib.ExitStack) -> None:
 
 def _beginning_of(run: Run) -> dict[str, str]:
     """What several workers must have alike beside the words that shape a run."""
+    from ..distributed.team import digest_of
+
     network, core = run.network, run.stepper.core
     stored = stored_preprocessing(network.core)
-    arrays = {
-        "weights": {"": network.state_dict()},
-        "optimiser's state": core.optimizer_state(),
-        "preprocessing's numbers": {} if stored is None else {"": stored.arrays()},
+    state = {
+        f"{group} {key}": value
+        for group, values in core.optimizer_state().items()
+        for key, value in values.items()
     }
-    digests = {}
-    for name, groups in arrays.items():
-        digest = hashlib.blake2b(repr(None if stored is None else stored.to_dict()).encode())
-        for group, key in sorted((g, k) for g, values in groups.items() for k in values):
-            digest.update(f"{group} {key}".encode())
-            digest.update(np.ascontiguousarray(groups[group][key]).tobytes())
-        digests[name] = digest.hexdigest()[:16]
     return {
         "version of ninc": _core.__version__,
         "instructions": _core.target(),
         "device": network.device.partition(":")[0],
         "steps before this run": str(run.stepper.steps),
-        **digests,
+        "weights": digest_of(network.state_dict()),
+        "optimiser's state": digest_of(state),
+        "preprocessing": "none" if stored is None else repr(stored.to_dict()),
+        "preprocessing's numbers": digest_of({} if stored is None else stored.arrays()),
     }
 
 
