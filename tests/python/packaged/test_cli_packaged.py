@@ -36,8 +36,13 @@ def run(capsys, *words):
     return status, *capsys.readouterr()
 
 
+# Winograd's convolutions may take other tiles for a batch than for one picture, as suits the
+# processor; docs/numerics.md allows so much between them.
+NEAR = 2e-5
+
+
 def expected(path):
-    """What the packaged network says of a picture, by class."""
+    """What the packaged network says of a picture alone, by class."""
     return dict(zip(TEN, ninc.pretrained().predict(path)[0].tolist()))
 
 
@@ -51,7 +56,7 @@ def test_pictures_without_a_model(capsys, model, names):
     assert [line["image"] for line in lines] == files
     for line in lines:
         found = {one["class"]: one["probability"] for one in line["predictions"]}
-        assert found == pytest.approx(expected(line["image"]), abs=1e-6)
+        assert found == pytest.approx(expected(line["image"]), abs=NEAR)
 
 
 def test_options_may_stand_between(capsys):
@@ -69,7 +74,7 @@ def test_a_folder_makes_a_table(capsys):
     with open("out.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     assert {name: float(row[name]) for name in TEN} == pytest.approx(
-        expected("holiday/c.png"), abs=1e-6
+        expected("holiday/c.png"), abs=NEAR
     )
 
 
