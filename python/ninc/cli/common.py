@@ -46,10 +46,10 @@ _SHARES = {"train": "not held out", "test": "held out", "all": "in all"}
 
 _MODEL_ENDING = ".safetensors"
 
-# So many damaged pictures are named in one line; the Dataset's `skipped` has all.
 # Train, validation and test set may each keep decoded pictures.
 _SPLITS = 3
 
+# So many damaged pictures are named in one line; the Dataset's `skipped` has all.
 _MOST_NAMES = 20
 
 
