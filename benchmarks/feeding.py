@@ -113,6 +113,7 @@ def main():
     print(f"augmenting {taken * 1e6:.1f} us a picture on one thread: {augment}")
     network = ninc.models.create(options.model, batch_norm=True, num_classes=len(whole.classes))
     trainer = recipes.recipe("fast").trainer(network, augment)
+    trainer.average = None  # Averages are kept by `fit` alone, and are no part of a step's time.
     # Batches of one size alone: those of an epoch's beginning are the larger ones.
     batches = np.diff(batch_bounds(len(whole), options.batch))
     steps = min(options.steps, int((batches == batches[0]).sum()))

@@ -13,6 +13,7 @@ What the networks of the paper have in common:
         no bias; the last ends in plain scores without ReLU; weights are He's.
     in_channels: 3 for RGB, 1 for grey.
     seed: of the initial weights.
+    dropout: the share of values that training sets to zero between blocks.
 
 The published N(0, 0.05) trains slowly at first: scores start near zero and stay there a while. A
 large step may put all of them to zero for good, since a ReLU follows them;
@@ -49,10 +50,11 @@ def nin_cifar10(
     batch_norm: bool = False,
     in_channels: int = 3,
     seed: int = 0,
+    dropout: float = 0.5,
 ) -> nn.Sequential:
     """For 32×32 pictures: 966,986 parameters, 222.5 million multiplications a picture."""
     blocks = _cifar_blocks(num_classes, [0.05] * 3)
-    return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
+    return _two_pools(blocks, pool2, batch_norm, in_channels, seed, dropout)
 
 
 def nin_cifar100(
@@ -61,13 +63,14 @@ def nin_cifar100(
     batch_norm: bool = False,
     in_channels: int = 3,
     seed: int = 0,
+    dropout: float = 0.5,
 ) -> nn.Sequential:
     """For 32×32 pictures: 984,356 parameters, 223.6 million multiplications a picture.
 
     Its first block starts from smaller weights than CIFAR-10's.
     """
     blocks = _cifar_blocks(num_classes, [0.001, 0.01, 0.01])
-    return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
+    return _two_pools(blocks, pool2, batch_norm, in_channels, seed, dropout)
 
 
 def nin_svhn(
@@ -76,11 +79,12 @@ def nin_svhn(
     batch_norm: bool = False,
     in_channels: int = 3,
     seed: int = 0,
+    dropout: float = 0.5,
 ) -> nn.Sequential:
     """For 32×32 pictures: 1,986,026 parameters, 274.2 million multiplications a picture."""
     widths = (128, 96, 64), (320, 256, 128), (384, 256, num_classes)
     blocks = [_Block(each, 5, padding=2) for each in widths]
-    return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
+    return _two_pools(blocks, pool2, batch_norm, in_channels, seed, dropout)
 
 
 def nin_mnist(
@@ -89,15 +93,20 @@ def nin_mnist(
     batch_norm: bool = False,
     in_channels: int = 1,
     seed: int = 0,
+    dropout: float = 0.5,
 ) -> nn.Sequential:
     """For 28×28 grey pictures: 349,674 parameters, 50.7 million multiplications a picture."""
     widths = (96, 64, 48), (128, 96, 48), (128, 96, num_classes)
     blocks = [_Block(each, 5, padding=2) for each in widths]
-    return _two_pools(blocks, pool2, batch_norm, in_channels, seed)
+    return _two_pools(blocks, pool2, batch_norm, in_channels, seed, dropout)
 
 
 def nin_imagenet(
-    num_classes: int = 1000, batch_norm: bool = False, in_channels: int = 3, seed: int = 0
+    num_classes: int = 1000,
+    batch_norm: bool = False,
+    in_channels: int = 3,
+    seed: int = 0,
+    dropout: float = 0.5,
 ) -> nn.Sequential:
     """For 224×224 pictures: 7,595,176 parameters, 1.10 billion multiplications a picture.
 
@@ -109,7 +118,7 @@ def nin_imagenet(
         _Block((384, 384, 384), 3, padding=1, std=(0.01, 0.05, 0.05)),
         _Block((1024, 1024, num_classes), 3, padding=1, std=(0.05, 0.05, 0.01)),
     ]
-    between = [[_pool("max")], [_pool("max")], [_pool("max"), nn.Dropout(0.5)]]
+    between = [[_pool("max")], [_pool("max")], [_pool("max"), nn.Dropout(dropout)]]
     return _assemble(blocks, between, batch_norm, in_channels, seed)
 
 
@@ -229,11 +238,16 @@ def _pool(kind: str) -> nn.Layer:
 
 
 def _two_pools(
-    blocks: Sequence[_Block], pool2: str, batch_norm: bool, in_channels: int, seed: int
+    blocks: Sequence[_Block],
+    pool2: str,
+    batch_norm: bool,
+    in_channels: int,
+    seed: int,
+    dropout: float,
 ) -> nn.Sequential:
     """Three blocks with a pool and a dropout between them."""
     one_of("nin", "pool2", pool2, ("avg", "max"))
-    between = [[_pool("max"), nn.Dropout(0.5)], [_pool(pool2), nn.Dropout(0.5)]]
+    between = [[_pool(kind), nn.Dropout(dropout)] for kind in ("max", pool2)]
     return _assemble(blocks, between, batch_norm, in_channels, seed)
 
 

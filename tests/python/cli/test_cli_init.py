@@ -5,7 +5,7 @@ import pytest
 
 import ninc
 from ninc import cli
-from ninc.augment import Compose, Flip, PadCrop
+from ninc.augment import AlternatingFlip, Compose, Flip, PadCrop, Until
 from ninc.cli.train_options import make_trainer
 from ninc.preprocess import Preprocessing
 from ninc.training import recipes
@@ -149,8 +149,8 @@ def test_a_run_from_a_file_is_resumed(tmp_path, model, capsys):
     "shape, augment",
     [
         ((1, 40, 40), PadCrop(2)),
-        ((3, 32, 32), Compose(PadCrop(4), Flip())),
-        ((3, 64, 48), Compose(PadCrop(4), Flip())),
+        ((3, 32, 32), Compose(Until(1, PadCrop(2)), AlternatingFlip())),
+        ((3, 64, 48), Compose(Until(1, PadCrop(2)), AlternatingFlip())),
         ((3, 224, 224), Compose(PadCrop(16), Flip())),
     ],
 )

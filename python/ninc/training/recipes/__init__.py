@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import ArgumentError
 from ..augment import Augmentation, Compose, Flip, PadCrop
-from .fast import fast_cifar10, fast_nin
+from .fast import fast_cifar10, fast_nin, fast_small_nin
 from .original import original
 from .recipe import Recipe
 
@@ -25,6 +25,8 @@ def recipe(name: str, model: str = "nin-cifar10") -> Recipe:
         return fast_cifar10()
     if name == "original":
         return original(model, _augmentation(model))
+    if model in ("nin-cifar10", "nin-cifar100"):
+        return fast_small_nin()
     return fast_nin(_augmentation(model))
 
 
