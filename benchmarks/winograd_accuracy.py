@@ -8,10 +8,12 @@ Trains NIN-CIFAR twice from each seed, once with precision "float32", whose plan
 convolution, and once with "strict", whose plans take none: the same weights to begin with, the same
 pictures in the same batches, the same dropout. Plans that are not so are refused. The settings are
 those that the recipe "fast" has for the larger networks of the paper: no averaged weights, which
-would hide a part of the difference. Rounding alone tells the two apart; training makes much of little, so that after some
-dozens of steps they are two trainings, as those of two seeds are. The question is whether the
-difference of their test accuracies is one of rounding (as often up as down, its mean within the
-spread of seeds) or a loss.
+would hide a part of the difference.
+
+Rounding alone tells the two apart; training makes much of little, so that after some dozens of
+steps they are two trainings, as those of two seeds are. The question is whether the difference of
+their test accuracies is one of rounding (as often up as down, its mean within the spread of seeds)
+or a loss.
 
 Each finished training is a line of the JSON file at once, and a command given again goes on after
 the last of them. A file of other settings is refused. Seeds may be shared out between machines of
