@@ -49,6 +49,10 @@ Compiled Compile(const step::FoldNorm& step, const CompileContext& context);
 Compiled Compile(const step::ScaleShift& step, const CompileContext& context);
 Compiled Compile(const step::BatchNorm& step, const CompileContext& context);
 Compiled Compile(const step::BatchNormBackward& step, const CompileContext& context);
+Compiled Compile(const step::BatchMoments& step, const CompileContext& context);
+Compiled Compile(const step::NormalizeBatch& step, const CompileContext& context);
+Compiled Compile(const step::BatchGradientSums& step, const CompileContext& context);
+Compiled Compile(const step::BatchInputGradient& step, const CompileContext& context);
 
 Compiled Compile(const step::ActivationForward& step, const CompileContext& context);
 Compiled Compile(const step::ActivationBackward& step, const CompileContext& context);

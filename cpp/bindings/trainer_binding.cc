@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bindings/arrays.h"
+#include "bindings/gather.h"
 #include "bindings/module.h"
 #include "bindings/status.h"
 #include "bindings/without_gil.h"
@@ -67,30 +68,33 @@ auto WithArguments(PyTrainer& self, const py::object& x_object, const py::object
 }
 
 StepSettings Settings(const UpdateRule& rule, uint64_t seed, uint64_t step, float clip_norm,
-                      float average_rate, int64_t shards) {
+                      float average_rate, int64_t shards, bool sync_batch_norm) {
   return {.rule = rule,
           .updates = {},
           .seed = seed,
           .step = step,
           .clip_norm = clip_norm,
           .average_rate = average_rate,
-          .shards = shards};
+          .shards = shards,
+          .sync_batch_norm = sync_batch_norm};
 }
 
 py::tuple Step(PyTrainer& self, const py::object& x, const py::object& labels, const py::object& lr,
                const py::object& decay, const UpdateRule& rule, uint64_t seed, uint64_t step,
-               float clip_norm, float average_rate, int64_t shards) {
-  return ToTuple(WithArguments(
-      self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards),
-      [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
+               float clip_norm, float average_rate, int64_t shards, bool sync_batch_norm) {
+  return ToTuple(
+      WithArguments(self, x, labels, lr, decay,
+                    Settings(rule, seed, step, clip_norm, average_rate, shards, sync_batch_norm),
+                    [&](const auto&... arguments) { return self.trainer->Step(arguments...); }));
 }
 
 // The sums of the largest parts of the tree within shards [begin, end): parts × size. x has these
-// shards' pictures, labels are of the whole batch.
+// shards' pictures, labels are of the whole batch. gather: as GatherShards, of arrays.
 py::array AddShards(PyTrainer& self, const py::object& x_object, const py::object& labels_object,
                     const py::object& lr, const py::object& decay, const UpdateRule& rule,
                     uint64_t seed, uint64_t step, float clip_norm, float average_rate,
-                    int64_t shards, int64_t begin, int64_t end) {
+                    int64_t shards, bool sync_batch_norm, int64_t begin, int64_t end,
+                    const py::object& gather_object) {
   const ImageArray x(x_object, {"step", "x"});
   const py::array_t<int64_t> labels = Labels(labels_object, {"step", "labels"}, -1);
   Shape batch = x.shape;
@@ -104,10 +108,16 @@ py::array AddShards(PyTrainer& self, const py::object& x_object, const py::objec
                        std::to_string(batch.n) + ", got shape " + x.shape.ToString()));
   }
   const StepSettings settings =
-      WithUpdates(self, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards));
+      WithUpdates(self, lr, decay,
+                  Settings(rule, seed, step, clip_norm, average_rate, shards, sync_batch_norm));
   const int64_t* label_data = labels.data();
-  std::vector<float> sums = Unwrap(WithoutGil(
-      [&] { return self.trainer->AddShards(batch, x.view, label_data, settings, begin, end); }));
+  GatherInPython gather(gather_object);
+  auto found = WithoutGil([&] {
+    return self.trainer->AddShards(batch, x.view, label_data, settings, begin, end,
+                                   gather.function());
+  });
+  gather.Rethrow();
+  std::vector<float> sums = Unwrap(std::move(found));
   const auto size = static_cast<int64_t>(self.trainer->ShardSumSize());
   const int64_t parts = static_cast<int64_t>(sums.size()) / size;
   return ArrayOf({parts, size}, std::move(sums));
@@ -117,12 +127,13 @@ py::array AddShards(PyTrainer& self, const py::object& x_object, const py::objec
 py::tuple UpdateBySum(PyTrainer& self, const py::object& sum_object,
                       const std::array<int64_t, 4>& shape, const py::object& lr,
                       const py::object& decay, const UpdateRule& rule, uint64_t seed, uint64_t step,
-                      float clip_norm, float average_rate, int64_t shards) {
+                      float clip_norm, float average_rate, int64_t shards, bool sync_batch_norm) {
   const py::array sum = ContiguousFloats(sum_object, {"step", "sum"}, 1);
   const std::span<const float> values(Data(sum), static_cast<size_t>(sum.size()));
   const Shape batch{shape[0], shape[2], shape[3], shape[1]};
   const StepSettings settings =
-      WithUpdates(self, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards));
+      WithUpdates(self, lr, decay,
+                  Settings(rule, seed, step, clip_norm, average_rate, shards, sync_batch_norm));
   return ToTuple(
       Unwrap(WithoutGil([&] { return self.trainer->UpdateBySum(batch, values, settings); })));
 }
@@ -130,9 +141,11 @@ py::tuple UpdateBySum(PyTrainer& self, const py::object& sum_object,
 std::shared_ptr<PendingStep> Launch(PyTrainer& self, const py::object& x, const py::object& labels,
                                     const py::object& lr, const py::object& decay,
                                     const UpdateRule& rule, uint64_t seed, uint64_t step,
-                                    float clip_norm, float average_rate, int64_t shards) {
+                                    float clip_norm, float average_rate, int64_t shards,
+                                    bool sync_batch_norm) {
   return WithArguments(
-      self, x, labels, lr, decay, Settings(rule, seed, step, clip_norm, average_rate, shards),
+      self, x, labels, lr, decay,
+      Settings(rule, seed, step, clip_norm, average_rate, shards, sync_batch_norm),
       [&](const auto&... arguments) { return self.trainer->Launch(arguments...); });
 }
 
@@ -318,16 +331,17 @@ void DefineTrainer(py::module_& module) {
       .def(py::init<std::shared_ptr<Model>, float>(), arg("model"), arg("label_smoothing") = 0.0f)
       .def("step", &Step, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("rule"),
            arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f,
-           arg("shards") = 1)
+           arg("shards") = 1, arg("sync_batch_norm") = false)
       .def("launch", &Launch, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"), arg("rule"),
            arg("seed"), arg("step"), arg("clip_norm") = 0.0f, arg("average_rate") = 0.0f,
-           arg("shards") = 1)
+           arg("shards") = 1, arg("sync_batch_norm") = false)
       .def("add_shards", &AddShards, arg("x"), arg("labels"), arg("lr"), arg("weight_decay"),
            arg("rule"), arg("seed"), arg("step"), arg("clip_norm"), arg("average_rate"),
-           arg("shards"), arg("begin"), arg("end"))
+           arg("shards"), arg("sync_batch_norm"), arg("begin"), arg("end"),
+           arg("gather") = py::none())
       .def("update_by_sum", &UpdateBySum, arg("sum"), arg("shape"), arg("lr"), arg("weight_decay"),
            arg("rule"), arg("seed"), arg("step"), arg("clip_norm"), arg("average_rate"),
-           arg("shards"))
+           arg("shards"), arg("sync_batch_norm"))
       .def("gradients", &Gradients, arg("x"), arg("labels"), arg("seed"), arg("step"))
       .def("find_non_finite", &FindNonFinite, arg("x"), arg("labels"), arg("seed"), arg("step"),
            arg("shards") = 1)

@@ -36,6 +36,9 @@ Unlocked::~Unlocked() {
   TakeLockBack(state_);
 }
 
+LockedAgain::LockedAgain() { TakeLockBack(PyGILState_GetThisThreadState()); }
+LockedAgain::~LockedAgain() { PyEval_SaveThread(); }
+
 void Unlocked::Poll() {
   TakeLockBack(state_);
   *raised_ = *raised_ || PyErr_CheckSignals() != 0;

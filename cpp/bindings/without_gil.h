@@ -27,6 +27,15 @@ class Unlocked final : private Cancellation {
   std::optional<CancellationScope> scope_;
 };
 
+// Within a WithoutGil, on its thread: has Python's global lock again for as long as it lives.
+class LockedAgain {
+ public:
+  LockedAgain();
+  ~LockedAgain();
+  LockedAgain(const LockedAgain&) = delete;
+  LockedAgain& operator=(const LockedAgain&) = delete;
+};
+
 // What function() gives. It must touch nothing of Python's. Throws what a signal's handler raised.
 template <typename Function>
 auto WithoutGil(Function function) {

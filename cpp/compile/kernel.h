@@ -67,6 +67,7 @@ class Run {
   const RunArguments& arguments() const { return arguments_; }
   const Workspace& scratch() const { return arguments_.workspace; }
   int threads() const { return arguments_.workspace.threads(); }
+  const Shape& shape(ValueId v) const { return program_.values[v].shape; }
 
   // A value's memory; null for kNoValue.
   float* Out(ValueId v) const;
@@ -145,14 +146,16 @@ class Compiled : public Result<std::optional<Kernel>> {
 };
 
 // What a backend's Compile hands its steps to: compile(step), which must take every kind of step
-// but PackWeights. The kernel of that one is the Packing of the step that reads the weights
-// (execute.cc).
+// but PackWeights, whose kernel is the Packing of the step that reads the weights (execute.cc), and
+// those at which the trainer joins the shards of a batch, where no kernel has anything to do.
 template <typename CompileStep>
 Compiled CompileEach(const StepOp& step, const CompileStep& compile) {
   return std::visit(
       [&]<typename Op>(const Op& op) -> Compiled {
         if constexpr (std::is_same_v<Op, step::PackWeights>) {
           return std::optional<Kernel>();
+        } else if constexpr (OneOf<Op, JoiningStepList>) {
+          return Kernel([](const Run&) {});
         } else {
           return compile(op);
         }

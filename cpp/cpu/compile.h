@@ -35,6 +35,10 @@ Compiled Compile(const step::BatchNorm& step, const CompileContext& context);
 Compiled Compile(const step::BatchNormBackward& step, const CompileContext& context);
 Compiled Compile(const step::Normalize& step, const CompileContext& context);
 Compiled Compile(const step::NormBackward& step, const CompileContext& context);
+Compiled Compile(const step::BatchMoments& step, const CompileContext& context);
+Compiled Compile(const step::NormalizeBatch& step, const CompileContext& context);
+Compiled Compile(const step::BatchGradientSums& step, const CompileContext& context);
+Compiled Compile(const step::BatchInputGradient& step, const CompileContext& context);
 
 // elementwise/
 Compiled Compile(const step::FromNchw& step, const CompileContext& context);

@@ -24,6 +24,13 @@ Status Arena::Grow(const std::shared_ptr<Backend>& backend, size_t bytes) {
   return {};
 }
 
+void Arena::ShareStream(const Arena& other) {
+  if (stream_ == other.stream_) return;
+  memory_ = DeviceMemory();
+  backend_ = other.backend_;
+  stream_ = other.stream_;
+}
+
 Result<ArenaPool::Lease> ArenaPool::Acquire(size_t bytes) {
   Arena arena;
   {

@@ -19,6 +19,8 @@ class Arena {
   Arena() = default;
   // Makes it at least `bytes` large, in the memory of `backend`; what it held is lost.
   Status Grow(const std::shared_ptr<Backend>& backend, size_t bytes);
+  // Its runs are queued behind those of `other`, which has grown before.
+  void ShareStream(const Arena& other);
   size_t size() const { return memory_.size(); }
   bool empty() const { return memory_.empty(); }
   std::byte* data() const { return memory_.data(); }

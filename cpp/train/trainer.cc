@@ -123,7 +123,8 @@ Result<StepResult> Trainer::Gradients(const Shape& input, const StridedView& x,
 
 Result<std::vector<float>> Trainer::AddShards(const Shape& batch, const StridedView& x,
                                               const int64_t* labels, const StepSettings& settings,
-                                              int64_t begin, int64_t end) {
+                                              int64_t begin, int64_t end,
+                                              const GatherShards& gather) {
   return CatchOutOfMemory("training step", [&]() -> Result<std::vector<float>> {
     NINC_RETURN_IF_ERROR(Impl::CheckShards(settings.shards));
     if (begin < 0 || end < begin || end > settings.shards) {
@@ -135,7 +136,7 @@ Result<std::vector<float>> Trainer::AddShards(const Shape& batch, const StridedV
     NINC_RETURN_IF_ERROR(CheckInput(own, x));
     NINC_RETURN_IF_ERROR(CheckLabelsGiven(batch, labels));
     NINC_ASSIGN_OR_RETURN(const auto lock, impl_->model_impl->LockWriter());
-    return impl_->AddShards(batch, x, labels, settings, {begin, end});
+    return impl_->AddShards(batch, x, labels, settings, {begin, end}, gather);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -50,14 +51,33 @@ class Outcome final : public PendingStep {
   std::optional<Result<StepResult>> known_;  // guarded by the model's writer_mutex
 };
 
+// Into how many runs a step cuts its batch, and whether these wait for one another (see
+// PlanOptions::shards and sync_batch_norm).
+enum class Cut { kNone, kShards, kSyncedShards };
+
+// Where a shard is computed: what else is the trainer's own plan, layout and arena.
+struct ShardSeat {
+  std::shared_ptr<const Plan> plan;
+  StepLayout layout;
+  Arena arena;
+};
+
+// A shard under way, in the trainer's own place or in a seat.
+struct ShardRun {
+  std::shared_ptr<const Plan> plan;
+  RunArguments arguments;
+  std::vector<size_t> joins;  // the steps at which shards wait for one another
+};
+
 // Some shards of a batch, and what their runs are given.
 struct ShardRuns {
   ShardTree tree;
   Shape example;                    // of one: N is 1
   StridedView x;                    // of the examples of shards [own.begin, own.end)
   const int64_t* labels = nullptr;  // of all examples
-  Stretch own;
+  Stretch own;                      // those of them that have examples
   StepState initial;
+  Cut cut = Cut::kShards;
   const std::vector<ParameterUpdate>* updates = nullptr;
 };
 
@@ -86,6 +106,8 @@ struct NINC_LOCAL Trainer::Impl {
   // of the weights as they are.
   DeviceMemory shard_sums;
   bool weights_are_packed = false;
+  // Of synced shards, which are all under way at once: the first is in the trainer's own place.
+  std::vector<ShardSeat> seats;
 
   const Plan::Impl& plan_impl() const { return plan->impl(); }
   Backend& stream() const { return *arena.stream(); }
@@ -108,7 +130,7 @@ struct NINC_LOCAL Trainer::Impl {
   Status CheckClassWeights(const Plan& plan) const;
   StepLayout LayoutOf(const Plan::Impl& plan) const;
   // Makes `plan`, `arena` and the parameters ready for runs of such a batch, or of such a shard.
-  Status UsePlan(const Shape& input, bool shards);
+  Status UsePlan(const Shape& input, Cut cut);
   // Checks a whole batch's labels; the state then has what its loss is divided by.
   Status WeighLabels(const int64_t* labels, int64_t count, StepState* state) const;
   // Copies pictures, labels and settings to the device for a run of `plan`; the caller adds what
@@ -148,16 +170,32 @@ struct NINC_LOCAL Trainer::Impl {
   Status UseShardPlan(const ShardRuns& runs, int64_t examples);
   Status MakeShardSums(size_t sums);
   float* ShardSum(size_t number) const;
+  Cut CutOf(const StepSettings& settings) const;
+  // Copies a shard's pictures and labels to the device; the plan is then its own.
+  Result<RunArguments> BeginShard(const ShardRuns& runs, int64_t shard);
   // Computes one shard and sets the sum to what it comes to, or adds that.
   Status AddShard(const ShardRuns& runs, int64_t shard, size_t sum, bool first);
-  // Sets the sum to that of a part of the tree; sums behind it are written over.
-  Status AddUp(const ShardRuns& runs, const Stretch& part, size_t sum);
+  // The same of a shard that has been computed.
+  Status AddToSum(const ShardRuns& runs, int64_t shard, const Plan::Impl& of, RunArguments run,
+                  size_t sum, bool first);
+  // Sets the sum to that of a part of the tree; sums behind it are written over. add(shard, sum,
+  // first): as AddShard.
+  using AddOne = std::function<Status(int64_t shard, size_t sum, bool first)>;
+  Status AddUp(const AddOne& add, const Stretch& part, size_t sum);
+  // The sums of these parts of the tree, which are its own, one behind another.
+  Status AddUpParts(const ShardRuns& runs, const std::vector<Stretch>& parts,
+                    const GatherShards& gather);
   Status StepInShards(const Shape& batch, const StridedView& x, const int64_t* labels,
                       const StepSettings& settings);
   Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,
                                        const int64_t* labels, const StepSettings& settings,
-                                       const Stretch& own);
+                                       const Stretch& own, const GatherShards& gather);
   Status UpdateBySum(const Shape& batch, std::span<const float> sum, const StepSettings& settings);
+  // Of synced shards: trainer_sync.cc. Computes its own shards side by side.
+  Result<std::vector<ShardRun>> RunSynced(const ShardRuns& runs, const GatherShards& gather);
+  Result<std::vector<ShardRun>> BeginSynced(const ShardRuns& runs);
+  // The trainer's own plan, layout and arena become a seat's, and the other way round.
+  void SwapSeat(ShardSeat* seat);
   // See Trainer::FindNonFinite.
   Result<std::string> FindNonFinite(const Shape& batch, const StridedView& x, const int64_t* labels,
                                     const StepSettings& settings);

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "base/threads/cancel.h"
 #include "train/diagnose.h"
@@ -43,8 +44,17 @@ Status Trainer::Impl::MakeShardSums(size_t sums) {
   return {};
 }
 
+Cut Trainer::Impl::CutOf(const StepSettings& settings) const {
+  if (!settings.sync_batch_norm) return Cut::kShards;
+  const std::vector<Node>& nodes = model_impl->graph->nodes();
+  const bool any = std::any_of(nodes.begin(), nodes.end(), [](const Node& node) {
+    return std::holds_alternative<op::BatchNorm2d>(node.op);
+  });
+  return any ? Cut::kSyncedShards : Cut::kShards;
+}
+
 Status Trainer::Impl::UseShardPlan(const ShardRuns& runs, int64_t examples) {
-  const Status status = UsePlan(WithExamples(runs.example, examples), true);
+  const Status status = UsePlan(WithExamples(runs.example, examples), runs.cut);
   if (status.ok()) return status;
   return status.At("a shard of " + std::to_string(examples) + " of " +
                    std::to_string(runs.tree.examples()) + " examples");
@@ -53,59 +63,87 @@ Status Trainer::Impl::UseShardPlan(const ShardRuns& runs, int64_t examples) {
 Result<ShardRuns> Trainer::Impl::BeginShards(const Shape& batch, const StridedView& x,
                                              const int64_t* labels, const StepSettings& settings,
                                              const Stretch& own) {
-  ShardRuns runs{ShardTree(batch.n, settings.shards),
-                 WithExamples(batch, 1),
-                 x,
-                 labels,
-                 own,
-                 InitialState(settings),
-                 &settings.updates};
+  const ShardTree tree(batch.n, settings.shards);
+  ShardRuns runs{.tree = tree,
+                 .example = WithExamples(batch, 1),
+                 .x = x,
+                 .labels = labels,
+                 .own = {std::min(own.begin, tree.count()), std::min(own.end, tree.count())},
+                 .initial = InitialState(settings),
+                 .cut = CutOf(settings),
+                 .updates = &settings.updates};
   NINC_RETURN_IF_ERROR(UseShardPlan(runs, runs.tree.each()));
   weights_are_packed = false;
   NINC_RETURN_IF_ERROR(WeighLabels(labels, batch.n, &runs.initial));
   return runs;
 }
 
-Status Trainer::Impl::AddShard(const ShardRuns& runs, int64_t shard, size_t sum, bool first) {
-  if (IsCancelled()) return Cancelled();
+Result<RunArguments> Trainer::Impl::BeginShard(const ShardRuns& runs, int64_t shard) {
   const Stretch rows = runs.tree.Rows({shard, shard + 1});
   NINC_RETURN_IF_ERROR(UseShardPlan(runs, rows.size()));
   StridedView x = runs.x;
   x.data += (rows.begin - runs.tree.Rows(runs.own).begin) * x.strides[0];
   StepState initial = runs.initial;
   initial.key.first = rows.begin;
-  NINC_ASSIGN_OR_RETURN(RunArguments run,
-                        BeginRun(x, runs.labels + rows.begin, initial, *runs.updates));
+  return BeginRun(x, runs.labels + rows.begin, initial, *runs.updates);
+}
+
+Status Trainer::Impl::AddShard(const ShardRuns& runs, int64_t shard, size_t sum, bool first) {
+  if (IsCancelled()) return Cancelled();
+  NINC_ASSIGN_OR_RETURN(RunArguments run, BeginShard(runs, shard));
   run.weights_are_packed = weights_are_packed;
-  run.shard_sum = ShardSum(sum);
-  run.first_shard = first;
-  run.shard_share = static_cast<float>(static_cast<double>(rows.size()) / runs.tree.examples());
   const RecordingKey key{plan_impl().id,
                          recorded::kShard | (weights_are_packed ? recorded::kPacked : 0)};
   NINC_RETURN_IF_ERROR(
       stream().Replay(key, [&] { return Execute(plan_impl().kernels, RunOf(run)); }));
   weights_are_packed = true;
-  return Execute(plan_impl().update.add_shard, RunOf(run));
+  return AddToSum(runs, shard, plan_impl(), run, sum, first);
 }
 
-Status Trainer::Impl::AddUp(const ShardRuns& runs, const Stretch& part, size_t sum) {
-  if (part.size() == 1) return AddShard(runs, part.begin, sum, true);
+Status Trainer::Impl::AddToSum(const ShardRuns& runs, int64_t shard, const Plan::Impl& of,
+                               RunArguments run, size_t sum, bool first) {
+  const auto rows = static_cast<double>(runs.tree.Rows({shard, shard + 1}).size());
+  run.shard_sum = ShardSum(sum);
+  run.first_shard = first;
+  run.shard_share = static_cast<float>(rows / static_cast<double>(runs.tree.examples()));
+  return Execute(of.update.add_shard, Run(of.program, of.layout, stream(), run));
+}
+
+Status Trainer::Impl::AddUp(const AddOne& add, const Stretch& part, size_t sum) {
+  if (part.size() == 1) return add(part.begin, sum, true);
   const Stretch left{part.begin, ShardTree::Middle(part)}, right{left.end, part.end};
-  NINC_RETURN_IF_ERROR(AddUp(runs, left, sum));
-  if (right.size() == 1) return AddShard(runs, right.begin, sum, false);
-  NINC_RETURN_IF_ERROR(AddUp(runs, right, sum + 1));
+  NINC_RETURN_IF_ERROR(AddUp(add, left, sum));
+  if (right.size() == 1) return add(right.begin, sum, false);
+  NINC_RETURN_IF_ERROR(AddUp(add, right, sum + 1));
   return Execute(plan_impl().update.add_sums,
                  RunOf({.workspace = plan_impl().WorkspaceIn(arena.data(), layout.run),
                         .shard_sum = ShardSum(sum),
                         .other_shard_sum = ShardSum(sum + 1)}));
 }
 
+Status Trainer::Impl::AddUpParts(const ShardRuns& runs, const std::vector<Stretch>& parts,
+                                 const GatherShards& gather) {
+  NINC_RETURN_IF_ERROR(MakeShardSums(parts.size() + Levels(runs.tree.count())));
+  std::vector<ShardRun> computed;
+  AddOne add = [&](int64_t shard, size_t sum, bool first) {
+    return AddShard(runs, shard, sum, first);
+  };
+  if (runs.cut == Cut::kSyncedShards) {
+    NINC_ASSIGN_OR_RETURN(computed, RunSynced(runs, gather));
+    add = [&](int64_t shard, size_t sum, bool first) {
+      const ShardRun& run = computed[static_cast<size_t>(shard - runs.own.begin)];
+      return AddToSum(runs, shard, run.plan->impl(), run.arguments, sum, first);
+    };
+  }
+  for (size_t i = 0; i < parts.size(); ++i) NINC_RETURN_IF_ERROR(AddUp(add, parts[i], i));
+  return {};
+}
+
 Status Trainer::Impl::StepInShards(const Shape& batch, const StridedView& x, const int64_t* labels,
                                    const StepSettings& settings) {
   NINC_ASSIGN_OR_RETURN(const ShardRuns runs,
                         BeginShards(batch, x, labels, settings, {0, settings.shards}));
-  NINC_RETURN_IF_ERROR(MakeShardSums(Levels(runs.tree.count())));
-  NINC_RETURN_IF_ERROR(AddUp(runs, {0, runs.tree.count()}, 0));
+  NINC_RETURN_IF_ERROR(AddUpParts(runs, {runs.own}, {}));
   NINC_ASSIGN_OR_RETURN(const RunArguments run,
                         BeginRun({}, nullptr, runs.initial, settings.updates));
   return UpdateByShardSum(run, settings);
@@ -125,12 +163,12 @@ Status Trainer::Impl::UpdateByShardSum(RunArguments run, const StepSettings& set
 Result<std::vector<float>> Trainer::Impl::AddShards(const Shape& batch, const StridedView& x,
                                                     const int64_t* labels,
                                                     const StepSettings& settings,
-                                                    const Stretch& own) {
+                                                    const Stretch& own,
+                                                    const GatherShards& gather) {
   NINC_RETURN_IF_ERROR(PrepareStep(batch, settings));
   NINC_ASSIGN_OR_RETURN(const ShardRuns runs, BeginShards(batch, x, labels, settings, own));
   const std::vector<Stretch> roots = runs.tree.Roots(own);
-  NINC_RETURN_IF_ERROR(MakeShardSums(roots.size() + Levels(runs.tree.count())));
-  for (size_t i = 0; i < roots.size(); ++i) NINC_RETURN_IF_ERROR(AddUp(runs, roots[i], i));
+  NINC_RETURN_IF_ERROR(AddUpParts(runs, roots, gather));
   const size_t size = plan_impl().program.shard_sum_size;
   std::vector<float> sums(roots.size() * size);
   for (size_t i = 0; i < roots.size(); ++i) {
@@ -143,7 +181,7 @@ Status Trainer::Impl::UpdateBySum(const Shape& batch, std::span<const float> sum
                                   const StepSettings& settings) {
   NINC_RETURN_IF_ERROR(PrepareStep(batch, settings));
   const ShardTree tree(batch.n, settings.shards);
-  NINC_RETURN_IF_ERROR(UsePlan(WithExamples(batch, tree.each()), true));
+  NINC_RETURN_IF_ERROR(UsePlan(WithExamples(batch, tree.each()), CutOf(settings)));
   const size_t size = plan_impl().program.shard_sum_size;
   if (sum.size() != size) {
     return InvalidShape("the sum of all shards: expected " + std::to_string(size) +
@@ -163,7 +201,7 @@ Result<std::string> Trainer::Impl::FindNonFinite(const Shape& batch, const Strid
                                                  const StepSettings& settings) {
   NINC_RETURN_IF_ERROR(CheckNotEmpty(batch));
   const ShardTree tree(batch.n, settings.shards);
-  const bool cut = settings.shards > 1;
+  const Cut cut = settings.shards > 1 ? Cut::kShards : Cut::kNone;
   StepState initial{.key = {settings.seed, settings.step}};
   NINC_RETURN_IF_ERROR(UsePlan(WithExamples(batch, tree.each()), cut));
   NINC_RETURN_IF_ERROR(WeighLabels(labels, batch.n, &initial));

@@ -95,14 +95,15 @@ Status Trainer::Impl::CheckShards(int64_t shards) {
   return InvalidArgument("shards must be at least 1, got " + std::to_string(shards));
 }
 
-Status Trainer::Impl::UsePlan(const Shape& input, bool shards) {
+Status Trainer::Impl::UsePlan(const Shape& input, Cut cut) {
   NINC_RETURN_IF_ERROR(CheckNotEmpty(input));
   const std::shared_ptr<Placement> where = model_impl->placement();
   const PlanOptions options{.mode = Mode::kTraining,
                             .label_smoothing = label_smoothing,
                             .class_weights = !class_weights.empty(),
                             .update_rule = update_rule,
-                            .shards = shards,
+                            .shards = cut != Cut::kNone,
+                            .sync_batch_norm = cut == Cut::kSyncedShards,
                             .frozen = frozen};
   NINC_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> next,
                         model_impl->PlanFor(*where, input, options, target));
@@ -130,7 +131,7 @@ Status Trainer::Impl::UsePlan(const Shape& input, bool shards) {
 Result<RunArguments> Trainer::Impl::BeginStep(const Shape& input, const StridedView& x,
                                               const int64_t* labels, StepState initial,
                                               const std::vector<ParameterUpdate>& updates) {
-  NINC_RETURN_IF_ERROR(UsePlan(input, false));
+  NINC_RETURN_IF_ERROR(UsePlan(input, Cut::kNone));
   if (labels != nullptr) NINC_RETURN_IF_ERROR(WeighLabels(labels, input.n, &initial));
   return BeginRun(x, labels, initial, updates);
 }

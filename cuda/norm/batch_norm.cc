@@ -55,27 +55,102 @@ Compiled Compile(const step::ScaleShift& step, const CompileContext& context) {
   }};
 }
 
+namespace {
+
+// How the rows of a batch norm are shared out, for sums of them and for all else.
+struct NormSplits {
+  explicit NormSplits(const Shape& shape)
+      : rows(shape.pixels()),
+        channels(shape.c),
+        sums(rows, channels, RowSplit::kMaxSums),
+        all(rows, channels, RowSplit::kMaxRuns) {}
+  WorkspaceSize Scratch() const { return ScratchOf(2 * sums.MostRuns() * channels); }
+
+  int64_t rows, channels;
+  RowSplits sums, all;
+};
+
+// Mean and variance of runs of rows; what joins them is returned.
+Result<BatchMomentsFinishArgs> MomentsOfRuns(const NormSplits& splits, const float* x,
+                                             float* partial, Stream& stream) {
+  const RowSplit& sum = splits.sums.For(x);
+  NINC_RETURN_IF_ERROR(stream.Launch({"batch_norm", "ninc_batch_norm_statistics"}, RowGrid(sum),
+                                     BatchNormStatisticsArgs{sum, x, partial}));
+  return BatchMomentsFinishArgs{.runs = RowSplit::OfPartialSums(sum.runs(), splits.channels),
+                                .rows = splits.rows,
+                                .rows_in_run = sum.run,
+                                .partial = partial,
+                                .mean = nullptr,
+                                .squares = nullptr};
+}
+
+Status Normalize(const NormSplits& splits, const float* x, const float* mean, const float* inv_std,
+                 const float* weight, const float* bias, const Activation& activation, float* y,
+                 Stream& stream) {
+  const RowSplit& split = splits.all.For(x, mean, inv_std, weight, bias, y);
+  const BatchNormNormalizeArgs normalize{split,  x,    mean, inv_std,
+                                         weight, bias, y,    MakeLimits(activation)};
+  return stream.Launch({"batch_norm", "ninc_batch_norm_normalize"}, RowGrid(split), normalize);
+}
+
+// What both parts of a backward pass read. Without an activation nothing depends on y, which may be
+// missing then.
+template <typename Step>
+struct GradientArrays {
+  GradientArrays(const Step& step, ValueId mean_value, ValueId inv_std_value, const Run& run)
+      : dy(run.In(step.dy)),
+        x(run.In(step.x)),
+        y(step.activation == kNoActivation ? dy : run.In(step.y)),
+        mean(run.In(mean_value)),
+        inv_std(run.In(inv_std_value)),
+        limits(MakeLimits(step.activation)) {}
+  const float *dy, *x, *y, *mean, *inv_std;
+  Limits limits;
+};
+
+// Sums of gradients over runs of rows, then over all rows.
+template <typename Arrays>
+Status GradientSums(const NormSplits& splits, const Arrays& a, float* dweight, float* dbias,
+                    const Run& run) {
+  Stream& stream = On(run);
+  float* const partial = run.scratch().shared();
+  const RowSplit& sum = splits.sums.For(a.dy, a.x, a.y, a.mean);
+  NINC_RETURN_IF_ERROR(
+      stream.Launch({"batch_norm", "ninc_batch_norm_gradient_sums"}, RowGrid(sum),
+                    BatchNormGradientSumsArgs{sum, a.dy, a.x, a.y, a.mean, partial, a.limits}));
+  const RowSplit runs = RowSplit::OfPartialSums(sum.runs(), splits.channels);
+  return stream.Launch({"batch_norm", "ninc_batch_norm_gradient_finish"}, RowGrid(runs),
+                       BatchNormGradientFinishArgs{runs, partial, a.inv_std, dweight, dbias});
+}
+
+template <typename Arrays>
+Status InputGradient(const NormSplits& splits, const Arrays& a, const float* weight,
+                     const float* dweight, const float* dbias, float* dx, const Run& run) {
+  const RowSplit& split =
+      splits.all.For(a.dy, a.x, a.y, a.mean, a.inv_std, weight, dweight, dbias, dx);
+  const BatchNormInputGradientArgs gradient{split,  a.dy,    a.x,   a.y, a.mean,  a.inv_std,
+                                            weight, dweight, dbias, dx,  a.limits};
+  return On(run).Launch({"batch_norm", "ninc_batch_norm_input_gradient"}, RowGrid(split), gradient);
+}
+
+}  // namespace
+
 // Mean and variance of runs of rows, then of all rows, then y.
 Compiled Compile(const step::BatchNorm& step, const CompileContext& context) {
-  const int64_t rows = context.shape(step.x).pixels(), channels = context.shape(step.x).c;
-  const RowSplits sums(rows, channels, RowSplit::kMaxSums);
-  const RowSplits all(rows, channels, RowSplit::kMaxRuns);
-  return Kernel(ScratchOf(2 * sums.MostRuns() * channels), [=](const Run& run) -> Status {
+  const NormSplits splits(context.shape(step.x));
+  return Kernel(splits.Scratch(), [=](const Run& run) -> Status {
     Stream& stream = On(run);
     float *mean = run.Out(step.save_mean), *inv_std = run.Out(step.save_inv_std);
-    NINC_RETURN_IF_ERROR(CopyStatistics(step, channels, run));
-    if (rows == 0) return Zero(stream, channels, mean, inv_std);
-    const float *x = run.In(step.x), *weight = run.In(step.weight), *bias = run.In(step.bias);
-    float *y = run.Out(step.y), *partial = run.scratch().shared();
-    const RowSplit& sum = sums.For(x);
-    NINC_RETURN_IF_ERROR(stream.Launch({"batch_norm", "ninc_batch_norm_statistics"}, RowGrid(sum),
-                                       BatchNormStatisticsArgs{sum, x, partial}));
-
+    NINC_RETURN_IF_ERROR(CopyStatistics(step, splits.channels, run));
+    if (splits.rows == 0) return Zero(stream, splits.channels, mean, inv_std);
+    const float* x = run.In(step.x);
+    NINC_ASSIGN_OR_RETURN(const BatchMomentsFinishArgs moments,
+                          MomentsOfRuns(splits, x, run.scratch().shared(), stream));
     const BatchNormFinishArgs finish{
-        .runs = RowSplit::OfPartialSums(sum.runs(), channels),
-        .rows = rows,
-        .rows_in_run = sum.run,
-        .partial = partial,
+        .runs = moments.runs,
+        .rows = moments.rows,
+        .rows_in_run = moments.rows_in_run,
+        .partial = moments.partial,
         .eps = step.eps,
         .momentum = run.arguments().norm_momentum.value_or(step.momentum),
         .running_mean = run.Out(step.new_mean),
@@ -84,46 +159,61 @@ Compiled Compile(const step::BatchNorm& step, const CompileContext& context) {
         .save_inv_std = inv_std};
     NINC_RETURN_IF_ERROR(
         stream.Launch({"batch_norm", "ninc_batch_norm_finish"}, RowGrid(finish.runs), finish));
-
-    const RowSplit& split = all.For(x, mean, inv_std, weight, bias, y);
-    const BatchNormNormalizeArgs normalize{split,  x,    mean, inv_std,
-                                           weight, bias, y,    MakeLimits(step.activation)};
-    return stream.Launch({"batch_norm", "ninc_batch_norm_normalize"}, RowGrid(split), normalize);
+    return Normalize(splits, x, mean, inv_std, run.In(step.weight), run.In(step.bias),
+                     step.activation, run.Out(step.y), stream);
   });
 }
 
-// Sums of gradients over runs of rows, then over all rows, then dx.
 Compiled Compile(const step::BatchNormBackward& step, const CompileContext& context) {
-  const int64_t rows = context.shape(step.x).pixels(), channels = context.shape(step.x).c;
-  const RowSplits sums(rows, channels, RowSplit::kMaxSums);
-  const RowSplits all(rows, channels, RowSplit::kMaxRuns);
-  return Kernel(ScratchOf(2 * sums.MostRuns() * channels), [=](const Run& run) -> Status {
-    Stream& stream = On(run);
+  const NormSplits splits(context.shape(step.x));
+  return Kernel(splits.Scratch(), [=](const Run& run) -> Status {
     float *dweight = run.Out(step.dweight), *dbias = run.Out(step.dbias);
-    if (rows == 0) return Zero(stream, channels, dweight, dbias);
-    const float *dy = run.In(step.dy), *x = run.In(step.x), *y = run.In(step.y);
-    const float *mean = run.In(step.save_mean), *inv_std = run.In(step.save_inv_std);
-    const float* weight = run.In(step.weight);
-    float *dx = run.Out(step.dx), *partial = run.scratch().shared();
-    // Without an activation nothing depends on y, which may be missing then.
-    if (step.activation == kNoActivation) y = dy;
-    const Limits limits = MakeLimits(step.activation);
-    const RowSplit& sum = sums.For(dy, x, y, mean);
-    NINC_RETURN_IF_ERROR(
-        stream.Launch({"batch_norm", "ninc_batch_norm_gradient_sums"}, RowGrid(sum),
-                      BatchNormGradientSumsArgs{sum, dy, x, y, mean, partial, limits}));
-
-    const RowSplit runs = RowSplit::OfPartialSums(sum.runs(), channels);
-    NINC_RETURN_IF_ERROR(
-        stream.Launch({"batch_norm", "ninc_batch_norm_gradient_finish"}, RowGrid(runs),
-                      BatchNormGradientFinishArgs{runs, partial, inv_std, dweight, dbias}));
-
-    const RowSplit& split = all.For(dy, x, y, mean, inv_std, weight, dweight, dbias, dx);
-    const BatchNormInputGradientArgs gradient{split,  dy,      x,     y,  mean,  inv_std,
-                                              weight, dweight, dbias, dx, limits};
-    return stream.Launch({"batch_norm", "ninc_batch_norm_input_gradient"}, RowGrid(split),
-                         gradient);
+    if (splits.rows == 0) return Zero(On(run), splits.channels, dweight, dbias);
+    const GradientArrays arrays(step, step.save_mean, step.save_inv_std, run);
+    NINC_RETURN_IF_ERROR(GradientSums(splits, arrays, dweight, dbias, run));
+    return InputGradient(splits, arrays, run.In(step.weight), dweight, dbias, run.Out(step.dx),
+                         run);
   });
+}
+
+// ---- In parts, see compile/steps/sync_batch_norm.h ----------------------------------------------
+
+Compiled Compile(const step::BatchMoments& step, const CompileContext& context) {
+  const NormSplits splits(context.shape(step.x));
+  return Kernel(splits.Scratch(), [=](const Run& run) -> Status {
+    Stream& stream = On(run);
+    NINC_ASSIGN_OR_RETURN(BatchMomentsFinishArgs finish,
+                          MomentsOfRuns(splits, run.In(step.x), run.scratch().shared(), stream));
+    finish.mean = run.Out(step.mean);
+    finish.squares = run.Out(step.squares);
+    return stream.Launch({"batch_norm", "ninc_batch_norm_moments"}, RowGrid(finish.runs), finish);
+  });
+}
+
+Compiled Compile(const step::NormalizeBatch& step, const CompileContext& context) {
+  const NormSplits splits(context.shape(step.x));
+  return Kernel{[=](const Run& run) {
+    return Normalize(splits, run.In(step.x), run.In(step.mean), run.In(step.inv_std),
+                     run.In(step.weight), run.In(step.bias), step.activation, run.Out(step.y),
+                     On(run));
+  }};
+}
+
+Compiled Compile(const step::BatchGradientSums& step, const CompileContext& context) {
+  const NormSplits splits(context.shape(step.x));
+  return Kernel(splits.Scratch(), [=](const Run& run) {
+    return GradientSums(splits, GradientArrays(step, step.mean, step.inv_std, run),
+                        run.Out(step.dweight), run.Out(step.dbias), run);
+  });
+}
+
+Compiled Compile(const step::BatchInputGradient& step, const CompileContext& context) {
+  const NormSplits splits(context.shape(step.x));
+  return Kernel{[=](const Run& run) {
+    return InputGradient(splits, GradientArrays(step, step.mean, step.inv_std, run),
+                         run.In(step.weight), run.In(step.dweight), run.In(step.dbias),
+                         run.Out(step.dx), run);
+  }};
 }
 
 }  // namespace ninc::cuda

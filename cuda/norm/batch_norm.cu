@@ -65,6 +65,19 @@ __device__ __forceinline__ void JoinRows(const float* from, int64_t stride, int 
   Join<kWidth>(own, group);
 }
 
+// Mean and squared deviations of all runs' rows, in the thread of a channel's first line.
+template <class Args>
+__device__ __forceinline__ void JoinRuns(const Walk<1>& walk, const Args& args, float* shared,
+                                         float (&own)[3]) {
+  for (int64_t run = walk.line; walk.inside && run < walk.end; run += walk.lines) {
+    const float* from = args.partial + 2 * run * walk.channels + walk.channel;
+    const int64_t left = args.rows - run * args.rows_in_run;
+    const float rows = static_cast<float>(left < args.rows_in_run ? left : args.rows_in_run);
+    Join<1>(own, {from[0], from[walk.channels], rows});
+  }
+  JoinLines(args.runs.lane_bits, own, shared, Join<1>);
+}
+
 template <int kWidth>
 __device__ __forceinline__ Pack<kWidth> LoadColumns(const Walk<kWidth>& walk, const float* from) {
   if (walk.inside) return Load<kWidth>(from + walk.channel);
@@ -136,13 +149,7 @@ extern "C" __global__ void __launch_bounds__(256, 4)
   __shared__ float shared[3 * RowSplit::kThreads];
   const Walk<1> walk(args.runs);
   Moments<1> own;
-  for (int64_t run = walk.line; walk.inside && run < walk.end; run += walk.lines) {
-    const float* from = args.partial + 2 * run * walk.channels + walk.channel;
-    const int64_t left = args.rows - run * args.rows_in_run;
-    const float rows = static_cast<float>(left < args.rows_in_run ? left : args.rows_in_run);
-    Join<1>(own.values, {from[0], from[walk.channels], rows});
-  }
-  JoinLines(args.runs.lane_bits, own.values, shared, Join<1>);
+  JoinRuns(walk, args, shared, own.values);
   if (!walk.inside || walk.line != 0) return;
 
   const int64_t c = walk.channel;
@@ -153,6 +160,17 @@ extern "C" __global__ void __launch_bounds__(256, 4)
   const float running_mean = args.running_mean[c], running_var = args.running_var[c];
   args.running_mean[c] = fmaf(args.momentum, mean - running_mean, running_mean);
   args.running_var[c] = fmaf(args.momentum, squares / unbiased_rows - running_var, running_var);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 4)
+    ninc_batch_norm_moments(const BatchMomentsFinishArgs args) {
+  __shared__ float shared[3 * RowSplit::kThreads];
+  const Walk<1> walk(args.runs);
+  Moments<1> own;
+  JoinRuns(walk, args, shared, own.values);
+  if (!walk.inside || walk.line != 0) return;
+  args.mean[walk.channel] = own.values[0];
+  args.squares[walk.channel] = own.values[1];
 }
 
 extern "C" __global__ void __launch_bounds__(256, 4)

@@ -52,6 +52,15 @@ struct BatchNormFinishArgs {
   float* save_inv_std;
 };
 
+// Joins the runs: mean, and the sum of squared deviations.
+struct BatchMomentsFinishArgs {
+  RowSplit runs;  // of the partial sums
+  int64_t rows, rows_in_run;
+  const float* partial;
+  float* mean;
+  float* squares;
+};
+
 // y = activation((x - mean) * inv_std * weight + bias). Not x * scale + shift: with a mean far from
 // zero the two products would cancel.
 struct BatchNormNormalizeArgs {

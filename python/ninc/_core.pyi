@@ -297,6 +297,7 @@ class Trainer:
         clip_norm: float = 0.0,
         average_rate: float = 0.0,
         shards: int = 1,
+        sync_batch_norm: bool = False,
     ) -> _Step: ...
     def launch(
         self,
@@ -310,6 +311,7 @@ class Trainer:
         clip_norm: float = 0.0,
         average_rate: float = 0.0,
         shards: int = 1,
+        sync_batch_norm: bool = False,
     ) -> PendingStep: ...
     def add_shards(
         self,
@@ -323,8 +325,10 @@ class Trainer:
         clip_norm: float,
         average_rate: float,
         shards: int,
+        sync_batch_norm: bool,
         begin: int,
         end: int,
+        gather: Callable[[Floats, int], Floats] | None = None,
     ) -> Floats: ...
     def update_by_sum(
         self,
@@ -338,6 +342,7 @@ class Trainer:
         clip_norm: float,
         average_rate: float,
         shards: int,
+        sync_batch_norm: bool,
     ) -> _Step: ...
     def gradients(
         self, x: FloatsLike, labels: WholeNumbers, seed: int, step: int

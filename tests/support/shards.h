@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <map>
 #include <memory>
+#include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -26,26 +29,59 @@ inline std::vector<float> Total(const ShardSums& sums, const Stretch& part) {
   return total;
 }
 
-// Each worker has a trainer and a network of its own, and computes shards that follow one another.
+// Where threads that make a step together put what each of them gives, and get it all.
+class Meeting {
+ public:
+  explicit Meeting(int64_t number) : parts_(number), all_there_(number), all_gone_(number) {}
+
+  std::vector<float> Gather(int64_t worker, const std::vector<float>& own) {
+    parts_[worker] = own;
+    all_there_.arrive_and_wait();
+    std::vector<float> all;
+    for (const std::vector<float>& part : parts_) all.insert(all.end(), part.begin(), part.end());
+    all_gone_.arrive_and_wait();
+    return all;
+  }
+
+ private:
+  std::vector<std::vector<float>> parts_;  // by worker
+  std::barrier<> all_there_, all_gone_;
+};
+
+// Each worker has a trainer and a network of its own, and a thread, and computes shards that follow
+// one another.
 inline void StepTogether(const std::vector<std::unique_ptr<Problem>>& workers,
                          const StepSettings& settings) {
-  ShardSums sums;
   const Shape& batch = workers.front()->input;
   const ShardTree tree(batch.n, settings.shards);
   const auto number = static_cast<int64_t>(workers.size());
-  for (int64_t w = 0; w < number; ++w) {
-    const Stretch own{w * settings.shards / number, (w + 1) * settings.shards / number};
+  const auto own = [&](int64_t w) {
+    return Stretch{w * settings.shards / number, (w + 1) * settings.shards / number};
+  };
+  Meeting meeting(number);
+  std::vector<std::optional<Result<std::vector<float>>>> found(workers.size());
+  const auto add = [&](int64_t w) {
     Problem& worker = *workers[w];
     StridedView x = View(batch, worker.x);
-    x.data += tree.Rows(own).begin * x.strides[0];
-    const auto found =
-        worker.trainer->AddShards(batch, x, worker.labels.data(), settings, own.begin, own.end);
-    ASSERT_TRUE(found.ok()) << found.status().message();
-    const std::vector<Stretch> roots = tree.Roots(own);
+    x.data += tree.Rows(own(w)).begin * x.strides[0];
+    found[w] = worker.trainer->AddShards(
+        batch, x, worker.labels.data(), settings, own(w).begin, own(w).end,
+        [&, w](const std::vector<float>& sums, size_t) { return meeting.Gather(w, sums); });
+  };
+  std::vector<std::thread> threads;
+  for (int64_t w = 1; w < number; ++w) threads.emplace_back(add, w);
+  add(0);
+  for (std::thread& thread : threads) thread.join();
+
+  ShardSums sums;
+  for (int64_t w = 0; w < number; ++w) {
+    ASSERT_TRUE(found[w]->ok()) << found[w]->status().message();
+    const std::vector<float>& parts = **found[w];
+    const std::vector<Stretch> roots = tree.Roots(own(w));
     for (size_t i = 0; i < roots.size(); ++i) {
-      const size_t size = found->size() / roots.size();
-      sums[{roots[i].begin, roots[i].end}].assign(found->begin() + i * size,
-                                                  found->begin() + (i + 1) * size);
+      const size_t size = parts.size() / roots.size();
+      sums[{roots[i].begin, roots[i].end}].assign(parts.begin() + i * size,
+                                                  parts.begin() + (i + 1) * size);
     }
   }
   const std::vector<float> total = Total(sums, {0, tree.count()});

@@ -30,6 +30,10 @@ void DropSteps(const std::vector<bool>& dropped, Program* program);
 // Sets program->forward_steps, which end at the loss, after steps have been joined.
 void CountForwardSteps(Program* program);
 
+// Parts each step::BatchNorm and step::BatchNormBackward as steps/sync_batch_norm.h has it, for
+// shards that are normalised together.
+void PartBatchNorms(Program* program);
+
 // A training step's pool and the dropout that follows it become one step::TrainingPool; their
 // gradients, with that of the activation that gave the pool's input, one
 // step::TrainingPoolBackward. Both where the backend has kernels for them. Results stay the same to

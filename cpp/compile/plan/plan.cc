@@ -83,6 +83,7 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
     NINC_RETURN_IF_ERROR(
         AppendLossAndBackward(options, &impl->program).At(graph->Label(options.output)));
     update = UpdateSteps(*graph, options, &impl->program);
+    if (options.sync_batch_norm) PartBatchNorms(&impl->program);
   }
   FuseTrainingPools(compiler, &impl->program);
   FuseMlpConvs(compiler, &impl->program);
@@ -91,7 +92,8 @@ Result<std::shared_ptr<const Plan>> CompilePlan(std::shared_ptr<const Graph> gra
   FusePointwiseGradients(compiler, &impl->program);
   NINC_ASSIGN_OR_RETURN(impl->kernels,
                         CompileSteps(compiler, *graph, impl->program.steps, &impl->program));
-  if (options.shards) KeepPackedWeights(&impl->program);
+  // Where shards wait for one another, each has memory of its own and packs for itself.
+  if (options.shards && !options.sync_batch_norm) KeepPackedWeights(&impl->program);
   impl->layout = PlanMemory(impl->program);
   impl->workspace = LargestWorkspace(impl->kernels);
   const auto compile = [&](const std::vector<Step>& steps, std::vector<Kernel>* kernels) -> Status {

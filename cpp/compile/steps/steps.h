@@ -6,6 +6,7 @@
 #include "compile/steps/fused.h"
 #include "compile/steps/loss.h"
 #include "compile/steps/shards.h"
+#include "compile/steps/sync_batch_norm.h"
 #include "compile/steps/update.h"
 #include "ops/ops.h"
 
@@ -20,8 +21,9 @@ auto StepsOf(const std::variant<Ops...>&) -> decltype((typename OpRule<Ops>::Ste
 template <class... Steps>
 std::variant<Steps...> VariantOf(StepList<Steps...>);
 
-using AnyStep = decltype(VariantOf(StepsOf(Op()) + StepList<step::SoftmaxCrossEntropy>() +
-                                   FusedStepList() + UpdateStepList() + ShardStepList()));
+using AnyStep =
+    decltype(VariantOf(StepsOf(Op()) + StepList<step::SoftmaxCrossEntropy>() + FusedStepList() +
+                       UpdateStepList() + ShardStepList() + SyncBatchNormStepList()));
 
 struct StepOp : AnyStep {  // a struct for the sake of short names in messages and symbols
   using AnyStep::AnyStep;

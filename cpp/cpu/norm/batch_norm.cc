@@ -229,19 +229,75 @@ Compiled Compile(const step::BatchNorm& step, const CompileContext& context) {
   });
 }
 
+// The arrays of a batch norm's backward pass, of a step that keeps mean and inv_std.
+template <typename Step>
+NormGradient GradientOf(const Step& step, ValueId mean, ValueId inv_std, const NormScratch& scratch,
+                        int64_t channels, const Run& run) {
+  const float *weight = run.In(step.weight), *inverse = run.In(inv_std);
+  float* const scale = scratch.factors;
+  for (int64_t c = 0; c < channels; ++c) scale[c] = weight[c] * inverse[c];
+  return {run.In(step.x),
+          {run.In(mean), scale, nullptr, step.activation},
+          inverse,
+          run.Out(step.dweight),
+          run.Out(step.dbias)};
+}
+
 Compiled Compile(const step::BatchNormBackward& step, const CompileContext& context) {
   const Target target = context.target;
   const Shape shape = context.shape(step.x);
   return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
     const NormScratch scratch = ScratchOf(shape, run);
-    const float *x = run.In(step.x), *weight = run.In(step.weight);
-    const float* const inv_std = run.In(step.save_inv_std);
-    float* const scale = scratch.factors;
-    for (int64_t c = 0; c < shape.c; ++c) scale[c] = weight[c] * inv_std[c];
-    const Normalization norm{run.In(step.save_mean), scale, nullptr, step.activation};
-    Backward(target, {shape.pixels(), shape.c, run.In(step.dy), x, run.In(step.y)},
-             {x, norm, inv_std, run.Out(step.dweight), run.Out(step.dbias)}, true, run.Out(step.dx),
-             scratch, run.threads());
+    const NormGradient gradient =
+        GradientOf(step, step.save_mean, step.save_inv_std, scratch, shape.c, run);
+    Backward(target, {shape.pixels(), shape.c, run.In(step.dy), gradient.z, run.In(step.y)},
+             gradient, true, run.Out(step.dx), scratch, run.threads());
+  });
+}
+
+// ---- In parts, see steps/sync_batch_norm.h ------------------------------------------------------
+
+Compiled Compile(const step::BatchMoments& step, const CompileContext& context) {
+  const Target target = context.target;
+  const Shape shape = context.shape(step.x);
+  return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
+    Statistics(target, shape.c, run.In(step.x), ScratchOf(shape, run), run.Out(step.mean),
+               run.Out(step.squares), run.threads());
+  });
+}
+
+Compiled Compile(const step::NormalizeBatch& step, const CompileContext& context) {
+  const Target target = context.target;
+  const Shape shape = context.shape(step.x);
+  return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
+    const float *weight = run.In(step.weight), *inv_std = run.In(step.inv_std);
+    float* const scale = ScratchOf(shape, run).factors;
+    for (int64_t c = 0; c < shape.c; ++c) scale[c] = inv_std[c] * weight[c];
+    Normalize(target, shape, run.In(step.x),
+              {run.In(step.mean), scale, run.In(step.bias), step.activation}, run.Out(step.y),
+              run.threads());
+  });
+}
+
+Compiled Compile(const step::BatchGradientSums& step, const CompileContext& context) {
+  const Target target = context.target;
+  const Shape shape = context.shape(step.x);
+  return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
+    const NormScratch scratch = ScratchOf(shape, run);
+    const NormGradient gradient = GradientOf(step, step.mean, step.inv_std, scratch, shape.c, run);
+    Backward(target, {shape.pixels(), shape.c, run.In(step.dy), gradient.z, run.In(step.y)},
+             gradient, true, nullptr, scratch, run.threads());
+  });
+}
+
+Compiled Compile(const step::BatchInputGradient& step, const CompileContext& context) {
+  const Target target = context.target;
+  const Shape shape = context.shape(step.x);
+  return Kernel(WorkspaceOf(shape), [step, target, shape](const Run& run) {
+    const NormScratch scratch = ScratchOf(shape, run);
+    const NormGradient gradient = GradientOf(step, step.mean, step.inv_std, scratch, shape.c, run);
+    Backward(target, {shape.pixels(), shape.c, run.In(step.dy), gradient.z, run.In(step.y)},
+             gradient, false, run.Out(step.dx), scratch, run.threads());
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -158,7 +159,17 @@ struct StepSettings {
   // Trainer::AddShards). Batch norms normalise each shard by itself; their running statistics
   // follow the mean over all examples of the shards' statistics.
   int64_t shards = 1;
+  // Whether batch norms normalise by mean and variance of the whole batch, however it is cut. Then
+  // no shard can end before the others, and a step takes the memory of a batch in one piece.
+  bool sync_batch_norm = false;
 };
+
+// How several processes come to have the sums of all shards where StepSettings::sync_batch_norm
+// asks for them, several times in a step. own: `each` values of every shard of this one's, one
+// behind another. It returns those of all shards of the batch that have examples, in their order.
+// An error ends the step and is its own.
+using GatherShards =
+    std::function<Result<std::vector<float>>(const std::vector<float>& own, size_t each)>;
 
 struct StepResult {
   float loss = 0.0f;           // mean over the batch, before the update
@@ -220,12 +231,12 @@ class NINC_API Trainer {
   // nothing. batch: the whole batch's shape; x: the examples of these shards; labels: of all
   // examples. It gives, one behind another, the sums of ShardTree::Roots of these shards:
   // gradients, weighted statistics, loss and right answers, all to be added in single precision in
-  // the order of the tree.
+  // the order of the tree. gather: needed with sync_batch_norm, where some shards are another's.
   //
   // UpdateBySum makes the update that Step would have made: sum is that of all shards.
   Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,
                                        const int64_t* labels, const StepSettings& settings,
-                                       int64_t begin, int64_t end);
+                                       int64_t begin, int64_t end, const GatherShards& gather = {});
   // How many floats each of these sums has, after the latest AddShards.
   size_t ShardSumSize() const;
   Result<StepResult> UpdateBySum(const Shape& batch, std::span<const float> sum,

@@ -76,6 +76,8 @@ struct PlanOptions {
   bool class_weights = false;  // training only: whether classes count for more or less in the loss
   size_t update_rule = 0;      // training only: the place in UpdateRule of what moves the weights
   bool shards = false;         // training only: whether a batch takes several runs, shard by shard
+  // Training only, with `shards`: whether batch norms take the statistics of all shards.
+  bool sync_batch_norm = false;
   // Model::PlanFor takes Model::SetPrecision's instead.
   Precision precision = Precision::kFloat32;
   // Training only: parameters that stay as they are. No gradient is taken of them or for their

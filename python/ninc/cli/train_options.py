@@ -117,6 +117,12 @@ def _add_training(group: Any) -> None:
         "mpiexec the workers share them out",
     )
     group.add_argument(
+        "--sync-batch-norm",
+        action="store_true",
+        help="with --shards: batch norms normalise by the whole batch, not by each part, which "
+        "takes the memory of the whole batch",
+    )
+    group.add_argument(
         "--wait",
         type=numbers.positive_real,
         metavar="SECONDS",
@@ -272,6 +278,7 @@ def make_trainer(args: argparse.Namespace, network: Network, comm: Any = None) -
         optimizer=_OPTIMIZERS[args.optimizer],
         shards=args.shards,
         comm=comm,
+        sync_batch_norm=args.sync_batch_norm,
         **changed,
     )
     if args.average == _NO_AVERAGE:
@@ -287,6 +294,8 @@ def check_used(args: argparse.Namespace) -> None:
     ):
         if given and args.checkpoint is None:
             args.parser.error(f"{option} needs --checkpoint DIR")
+    if args.sync_batch_norm and args.shards == 1:
+        args.parser.error("--sync-batch-norm needs --shards N of 2 or more")
     if args.momentum is not None and args.optimizer != "sgd":
         args.parser.error(f"--momentum is SGD's; --optimizer {args.optimizer} has none")
     if args.monitor is not None and args.checkpoint is None and args.patience is None:

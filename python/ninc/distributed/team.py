@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -30,7 +31,8 @@ Made = TypeVar("Made")
 # So many items of `in_turn` a worker makes before all tell one another.
 _AT_A_TIME = 4
 
-_PARTS, _SUMS = 4, 5  # kinds of the two messages of a step
+# Kinds of the two messages of a step, and of those of batch norms over the whole batch.
+_PARTS, _SUMS, _STATISTICS = 4, 5, 6
 
 # Before its slices a message of parts has a digest of what all workers must have alike in a step,
 # and a signal's number; in floats.
@@ -173,12 +175,35 @@ class Team:
         """
         tree = _core.ShardTree(len(labels), settings["shards"])
         begin, end = self._own(tree, self.rank)
-        parts = core.add_shards(x, labels, begin=begin, end=end, **settings)
         head = np.zeros(4 * _HEAD, np.uint8)
         head[:_DIGEST] = np.frombuffer(_digest(labels, settings), np.uint8)
         head[_DIGEST] = 0 if signal is None else 1 + SIGNALS.index(signal)
+        if settings["sync_batch_norm"]:
+            self._meet(head.view(np.float32))
+        parts = core.add_shards(
+            x, labels, begin=begin, end=end, gather=partial(self._gathered, tree), **settings
+        )
         total = self._added(tree, parts, head.view(np.float32))
         return core.update_by_sum(total, (len(labels), *x.shape[1:]), **settings)
+
+    def _meet(self, head: Floats) -> None:
+        """As `_look`, before the workers wait for one another in the midst of a step."""
+        others = {rank: np.empty(_HEAD, np.float32) for rank in self._messages.others}
+        self._messages.exchange(dict.fromkeys(others, head), others, _STATISTICS)
+        self._look(head, others)
+
+    def _gathered(self, tree: _core.ShardTree, own: Floats, each: int) -> Floats:
+        """`each` numbers of every shard, in their order, from those of this worker's shards."""
+        bounds = [self._own(tree, rank) for rank in range(self.size)]
+        found = np.empty(tree.count * each, np.float32)
+        places = [found[begin * each : end * each] for begin, end in bounds]
+        places[self.rank][:] = own
+        self._messages.exchange(
+            dict.fromkeys(self._messages.others, own) if own.size else {},
+            {rank: places[rank] for rank in self._messages.others},
+            _STATISTICS,
+        )
+        return found
 
     def _added(self, tree: _core.ShardTree, parts: Floats, head: Floats) -> Floats:
         """The sum of all shards, from this worker's parts (parts × size) and all others'."""
@@ -244,7 +269,7 @@ def _digest(labels: Integers, settings: Mapping[str, Any]) -> bytes:
     digest = hashlib.blake2b(np.ascontiguousarray(labels, "<i8").data, digest_size=_DIGEST)
     for name in ("lr", "weight_decay"):
         digest.update(np.ascontiguousarray(settings[name], "<f4").data)
-    names = ("rule", "seed", "step", "clip_norm", "average_rate", "shards")
+    names = ("rule", "seed", "step", "clip_norm", "average_rate", "shards", "sync_batch_norm")
     digest.update(repr([settings[name] for name in names]).encode())
     return digest.digest()
 

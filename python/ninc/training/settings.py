@@ -28,6 +28,7 @@ class Settings:
     average: EMA | SWA | None
     seed: int
     shards: int
+    sync_batch_norm: bool
     lr_factor: float
 
     def __init__(self, rates: Rates, label_smoothing: float, team: Team | None = None) -> None:
@@ -46,7 +47,7 @@ class Settings:
             raise ArgumentError(f"Trainer: {name} is given once; make another Trainer to change it")
         if any(name in kind.SETTINGS for kind in OPTIMIZERS.values()):
             raise ArgumentError(f"Trainer: {name} is the optimizer's; set trainer.optimizer.{name}")
-        if name in ("average", "shards") and self._fitting:
+        if name in ("average", "shards", "sync_batch_norm") and self._fitting:
             raise ArgumentError(f"Trainer: {name} cannot be changed while fit is under way")
         if name == "seed":
             return whole("Trainer", name, value, 0, LARGEST_SEED)
@@ -63,6 +64,7 @@ class Settings:
             "optimizer": (isinstance(value, Optimizer), "a ninc.SGD, Adam or AdamW"),
             "schedule": (callable(value), "a function (epoch, epochs) -> factor"),
             "augment": (none or callable(value), "a function (batch, rng) -> batch, or None"),
+            "sync_batch_norm": (isinstance(value, bool), "True or False"),
             "average": (none or is_average, "ninc.averages.EMA or SWA, or None"),
         }.get(name, (True, ""))
         if not fits:

@@ -73,6 +73,7 @@ class Stepper:
             clip_norm=optimizer.clip_norm or 0.0,
             average_rate=average_rate,
             shards=now.shards,
+            sync_batch_norm=now.sync_batch_norm,
         )
 
     def update(

@@ -68,6 +68,10 @@ class Trainer(Settings):
         whole batch, added up in an order that the number of shards decides, so that another
         number gives other last bits. Batch norms normalise each shard by itself; their running
         statistics follow the mean over the shards.
+    sync_batch_norm: batch norms normalise by mean and variance of the whole batch, however it is
+        cut. All shards of a process are then under way at once, so that they take the memory of one
+        batch in one piece; workers tell one another two numbers a channel and shard, in each batch
+        norm forward and backward.
     comm: an mpi4py communicator, or `ninc.distributed.Workers` made of one, whose processes, the
         workers, train one network together. Each makes a Trainer of the same network and settings,
         and calls the same methods with the same data. It makes ready and computes the pictures of
@@ -96,6 +100,7 @@ class Trainer(Settings):
         average: EMA | SWA | None = None,
         shards: int = 1,
         comm: Any = None,
+        sync_batch_norm: bool = False,
     ) -> None:
         smoothing = share_below_1("Trainer", "label_smoothing", label_smoothing)
         if not isinstance(network, Network):
@@ -111,6 +116,7 @@ class Trainer(Settings):
         self.augment = augment
         self.average = average
         self.shards = shards
+        self.sync_batch_norm = sync_batch_norm
         self.held_out: HeldOut | None = None
         self.listener: Listener | None = None
         self.history = History()

@@ -16,7 +16,7 @@ namespace ninc::test {
 namespace {
 
 // Four shards need a sum beside the first.
-void ExpectTheProcessors(const Network& network, int64_t shards) {
+void ExpectTheProcessors(const Network& network, int64_t shards, bool sync_batch_norm) {
   Problem here(network), there(network);
   here.model->SetPrecision(Precision::kStrict);
   EXPECT_OK(there.model->MoveTo("cuda"));
@@ -27,6 +27,7 @@ void ExpectTheProcessors(const Network& network, int64_t shards) {
   }
   StepSettings settings = here.Settings(0.02f, 0.9f, 1e-3f);
   settings.shards = shards;
+  settings.sync_batch_norm = sync_batch_norm;
   for (int step = 0; step < 3; ++step) {
     const StepResult want = cuda::Value(here.Step(settings));
     // The second goes by way of an outcome that is read later.
@@ -61,7 +62,8 @@ TEST(CudaShards, FollowTheProcessorAndMeetToTheBit) {
       network.input.n = has_norms ? 8 : 7;
       for (int64_t shards : {2, 3, 4}) {
         SCOPED_TRACE(std::string(network.name) + " " + std::to_string(shards));
-        ExpectTheProcessors(network, shards);
+        ExpectTheProcessors(network, shards, false);
+        if (has_norms) ExpectTheProcessors(network, shards, true);
       }
     }
   });

@@ -165,6 +165,7 @@ def test_every_command_has_help_with_an_example(capsys):
         ["train", "data", "-o", "x", "--epochs", "0"],
         ["train", "data", "-o", "x", "--model", "alexnet"],
         ["train", "data", "-o", "x", "--lr", "nan"],
+        ["train", "data", "-o", "x", "--sync-batch-norm"],
         ["predict"],
         ["predict", "model.safetensors"],
         ["eval", "model", "data", "--held-out", "2"],

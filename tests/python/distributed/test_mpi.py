@@ -71,6 +71,18 @@ def test_the_file_is_that_of_one_process(alone, kind, size):
 
 
 @pytest.mark.parametrize("kind", mpi.KINDS)
+def test_so_it_is_with_batch_norms_of_the_whole_batch(alone, kind):
+    synced = [*options(LONG, 1), "--sync-batch-norm"]
+    code, _, told = run([*TRAIN, "synced.safetensors", *synced], alone)
+    assert code == 0, told
+    begin, environment = mpi.launcher(kind, 3)
+    code, _, told = run([*begin, *TRAIN, "together.safetensors", *synced], alone, environment)
+    assert code == 0, told
+    synced, together = (alone / f"{name}.safetensors" for name in ("synced", "together"))
+    assert synced.read_bytes() == together.read_bytes()
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
 def test_a_folder_is_read_in_shares_and_shown_once(tmp_path, kind):
     rng = np.random.default_rng(0)
     for number in range(60):

@@ -23,7 +23,9 @@ def network_of(norm=False, seed=3):
     )
 
 
-def trained(shards, norm=False, threads=2, epochs=2, optimizer=None, average=None, **options):
+def trained(
+    shards, norm=False, threads=2, epochs=2, optimizer=None, average=None, sync=False, **options
+):
     network = network_of(norm)
     ninc.set_num_threads(threads)
     trainer = ninc.Trainer(
@@ -32,6 +34,7 @@ def trained(shards, norm=False, threads=2, epochs=2, optimizer=None, average=Non
         augment=ninc.augment.PadCrop(1),
         average=average,
         shards=shards,
+        sync_batch_norm=sync,
     )
     # 3 steps an epoch
     trainer.fit(bars(60), epochs=epochs, batch_size=25, progress=False, **options)
@@ -74,6 +77,18 @@ def test_threads_do_not_change_it():
 def test_a_batch_norm_normalises_each_shard_by_itself():
     shards, whole = trained(4, norm=True), trained(1, norm=True)
     assert not np.allclose(shards["bn1.bias"], whole["bn1.bias"], 1e-3)
+
+
+@pytest.mark.parametrize("shards", [2, 3, 8])
+def test_or_all_by_the_whole_batch(shards):
+    whole, cut = trained(1, norm=True), trained(shards, norm=True, sync=True)
+    for name, values in whole.items():  # running statistics among them
+        np.testing.assert_allclose(cut[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_then_threads_do_not_change_it_either():
+    one, two = (trained(4, norm=True, sync=True, threads=threads) for threads in (1, 2))
+    assert_same_weights(one, two)
 
 
 def test_running_statistics_are_those_of_all_shards():

@@ -16,7 +16,7 @@ from support.small_training import bars, small_network
 from support.weights import assert_same_weights, copies
 
 
-def trained(comm=None, folder=None, epochs=2, shards=8, **options):
+def trained(comm=None, folder=None, epochs=2, shards=8, sync=False, **options):
     network = small_network()
     trainer = ninc.Trainer(
         network,
@@ -25,6 +25,7 @@ def trained(comm=None, folder=None, epochs=2, shards=8, **options):
         average=EMA(0.9, norm_batches=2),
         shards=shards,
         comm=comm,
+        sync_batch_norm=sync,
     )
     trainer.fit(bars(100), bars(30, seed=2), epochs, 33, folder, progress=False, **options)
     return network
@@ -42,6 +43,8 @@ def test_any_number_of_workers_trains_the_network_of_one_process(size):
     [
         dict(freeze="conv*"),
         dict(class_weights="balanced"),
+        dict(sync=True),
+        dict(sync=True, shards=3, freeze="*1*"),
         dict(preprocessing="gcn_zca"),
         dict(callbacks=[lambda epoch: epoch.stop()]),
     ],
@@ -87,6 +90,30 @@ def test_workers_that_differ_are_told_at_the_start():
         assert "worker 2 differs from worker 0 in shards: 9 there, 8 here" in str(error)
 
 
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_batch_norms_of_the_whole_batch_are_those_of_one_process(size):
+    alone = copies(trained(sync=True))
+    for network in together(size, lambda comm: trained(comm, sync=True)):
+        assert_same_weights(network, alone)
+
+
+def test_workers_that_normalise_otherwise_are_told_at_the_start():
+    for error in together(2, lambda comm: trained(comm, sync=comm.rank == 1)):
+        assert "worker 1 differs from worker 0 in batch norms: the batch there" in str(error)
+
+
+def test_other_batches_are_told_before_batch_norms_meet():
+    """With other numbers of pictures workers would wait for sums that nobody sends."""
+
+    def step(comm):
+        trainer = ninc.Trainer(small_network(), shards=4, comm=comm, sync_batch_norm=True)
+        labels = np.zeros(16 + 4 * comm.rank, np.int64)
+        trainer.step(np.ones((len(labels), 1, 8, 8), np.float32), labels)
+
+    for error in together(2, step):
+        assert "has another batch or other settings in this step" in str(error)
+
+
 def test_what_fails_at_worker_0_fails_everywhere(tmp_path):
     (tmp_path / "file").write_text("")
     errors = together(2, lambda comm: trained(comm, tmp_path / "file"))
@@ -104,6 +131,7 @@ def test_a_worker_that_waits_too_long_says_for_whom():
     settings = dict(
         lr=np.full(2, 0.1, np.float32), weight_decay=np.zeros(2, np.float32), shards=3,
         rule=ninc.SGD(0.1).rule(), seed=0, step=0, clip_norm=0.0, average_rate=0.0,
+        sync_batch_norm=False,
     )  # fmt: skip
     network = ninc.nn.Sequential(ninc.nn.Conv2d(1, 2, 1), ninc.nn.GlobalAvgPool2d(), seed=1)
     trainer = ninc.Trainer(network)

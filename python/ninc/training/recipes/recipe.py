@@ -63,13 +63,14 @@ class Recipe:
         optimizer: Callable[..., Optimizer] = SGD,
         shards: int = 1,
         comm: Any = None,
+        sync_batch_norm: bool = False,
         **settings: float,
     ) -> Trainer:
         """A trainer that follows this recipe except in what is given.
 
         augment: None for none. average: None for the recipe's own.
         optimizer: one of another kind has its own rate and decay, and the recipe's rules by name.
-        shards, comm: as of Trainer.
+        shards, comm, sync_batch_norm: as of Trainer.
         settings: the optimiser's momentum, weight_decay or clip_norm.
         """
         made: Optimizer = self.optimizer(network, self.lr)
@@ -88,4 +89,5 @@ class Recipe:
             self.average if average is None else average,
             shards,
             comm,
+            sync_batch_norm,
         )

@@ -25,7 +25,7 @@ from .checkpoint import Checkpoint, Pace
 
 _ANEW = "or begin anew in another folder"
 # What checkpoints mean that were written before there was a choice.
-_UNTOLD = {"optimizer": "SGD", "shards": "1"}
+_UNTOLD = {"optimizer": "SGD", "shards": "1", "batch norms": "shards"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +71,7 @@ def words_of(
         "label smoothing": str(settings.label_smoothing),
         "averages": described(settings.average),
         "shards": str(settings.shards),
+        "batch norms": "the batch" if settings.sync_batch_norm else "shards",
         "monitor": options.monitor,
         "min_delta": f"{options.min_delta:g}",
         "patience": "none" if options.patience is None else str(options.patience),
