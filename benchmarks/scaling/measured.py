@@ -28,9 +28,14 @@ def trainer(norm: bool = True, **options: Any) -> ninc.Trainer:
     return ninc.Trainer(network, ninc.SGD(0.01, momentum=0.9), **options)
 
 
-def of_shards(norm: bool, rounds: int) -> dict[int, tuple[float, float]]:
-    """Shards -> (seconds a step, how many times as fast as a whole batch), medians."""
-    trainers = {shards: trainer(norm, shards=shards) for shards in (1, 2, 4, SHARDS)}
+def of_shards(norm: bool, rounds: int, sync: bool) -> dict[int, tuple[float, float]]:
+    """Shards -> (seconds a step, how many times as fast as a whole batch), medians.
+
+    sync: whether batch norms normalise by the whole batch.
+    """
+    trainers = {
+        shards: trainer(norm, shards=shards, sync_batch_norm=sync) for shards in (1, 2, 4, SHARDS)
+    }
     steps = {str(s): (lambda t=t: t.step(X, LABELS)) for s, t in trainers.items()}
     times = interleaved(steps, rounds, 0.0)
     whole = times["1"]
@@ -43,13 +48,14 @@ def of_shards(norm: bool, rounds: int) -> dict[int, tuple[float, float]]:
     }
 
 
-def of_workers(comm: Any, rounds: int) -> dict[str, list[float]]:
+def of_workers(comm: Any, rounds: int, sync: bool) -> dict[str, list[float]]:
     """Seconds of steps, as worker 0 sees them.
 
     "together": of all workers, with one thread each; "one": of one process of one thread; "alone":
     of one of as many threads as there are workers; "whole": of that with the batch in one part.
     """
-    together, cut = trainer(shards=SHARDS, comm=comm), trainer(shards=SHARDS)
+    options = {"shards": SHARDS, "sync_batch_norm": sync}
+    together, cut = trainer(comm=comm, **options), trainer(**options)
     size = comm.Get_size()
     alone = {"one": (1, cut), "alone": (size, cut), "whole": (size, trainer())}
     times: dict[str, list[float]] = {name: [] for name in ("together", *alone)}

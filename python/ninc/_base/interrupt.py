@@ -11,14 +11,6 @@ from typing import Any
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-# Called now and then by long work; what it raises ends the work.
-Check = Callable[[], None]
-
-
-def go_on() -> None:
-    """A Check that asks nothing to end."""
-
-
 class Interrupted(KeyboardInterrupt):
     """A signal ended the run between two steps. `signal`: its name, such as "SIGTERM".
 

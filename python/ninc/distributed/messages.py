@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.interrupt import Check, go_on
 from ..errors import Error
 
 # A worker that waits looks for messages in pauses of this share of the time it has waited, of so
@@ -117,17 +116,10 @@ class Messages:
         self.exchange(packed, received, _OBJECT)
         return {rank: pickle.loads(data.tobytes()) for rank, data in received.items()}
 
-    def exchange(
-        self,
-        send: Mapping[int, Array],
-        receive: Mapping[int, Array],
-        kind: int,
-        check: Check = go_on,
-    ) -> None:
+    def exchange(self, send: Mapping[int, Array], receive: Mapping[int, Array], kind: int) -> None:
         """Sends send[rank] to each of these workers and fills receive[rank] from each of those.
 
-        Arrays are contiguous; empty ones are not sent. check: called while messages are waited for;
-        what it raises ends the waiting.
+        Arrays are contiguous; empty ones are not sent.
         """
         if self._is_broken:
             raise Error(
@@ -143,7 +135,7 @@ class Messages:
             for rank, data in send.items():
                 if data.size:
                     sending[rank] = self._comm.Isend(_bytes(data), rank, self._tag(kind))
-            self._wait(waiting, sending, check)
+            self._wait(waiting, sending)
         except BaseException as error:
             self._is_broken = True
             # MPI may still write to these arrays and read from them.
@@ -155,7 +147,7 @@ class Messages:
     def _tag(self, kind: int) -> int:
         return kind + _KINDS * self._run
 
-    def _wait(self, waiting: dict[int, Any], sending: dict[int, Any], check: Check) -> None:
+    def _wait(self, waiting: dict[int, Any], sending: dict[int, Any]) -> None:
         since = time.monotonic()
         while True:
             for requests in (waiting, sending):
@@ -165,7 +157,6 @@ class Messages:
                     since = time.monotonic()
             if not (waiting or sending):
                 return
-            check()
             self._listen()
             waited = time.monotonic() - since
             if waited > self.wait:
