@@ -196,6 +196,7 @@ struct NINC_LOCAL Trainer::Impl {
   Result<std::vector<ShardRun>> BeginSynced(const ShardRuns& runs);
   // The trainer's own plan, layout and arena become a seat's, and the other way round.
   void SwapSeat(ShardSeat* seat);
+  class SeatTaken;
   // See Trainer::FindNonFinite.
   Result<std::string> FindNonFinite(const Shape& batch, const StridedView& x, const int64_t* labels,
                                     const StepSettings& settings);

@@ -123,7 +123,8 @@ Status Trainer::Impl::AddUp(const AddOne& add, const Stretch& part, size_t sum) 
 
 Status Trainer::Impl::AddUpParts(const ShardRuns& runs, const std::vector<Stretch>& parts,
                                  const GatherShards& gather) {
-  NINC_RETURN_IF_ERROR(MakeShardSums(parts.size() + Levels(runs.tree.count())));
+  NINC_RETURN_IF_ERROR(
+      MakeShardSums(std::max<size_t>(parts.size(), 1) - 1 + Levels(runs.tree.count())));
   std::vector<ShardRun> computed;
   AddOne add = [&](int64_t shard, size_t sum, bool first) {
     return AddShard(runs, shard, sum, first);

@@ -120,6 +120,7 @@ Status Trainer::Impl::UsePlan(const Shape& input, Cut cut) {
     weights_are_packed = false;
   }
   const std::lock_guard lock(model_impl->state_mutex);
+  if (cut != Cut::kSyncedShards) seats.clear();  // so that the memory of both is never there
   NINC_RETURN_IF_ERROR(arena.Grow(place->backend, layout.bytes));
   NINC_RETURN_IF_ERROR(model_impl->parameters.MakeReady(place->backend, &stream(), "parameters"));
   NINC_RETURN_IF_ERROR(optimizer_state.MakeReady(place->backend, &stream(), "optimizer state"));

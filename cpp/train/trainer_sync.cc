@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -86,9 +87,15 @@ class Joining {
  private:
   Status Join(const step::JoinMoments& step) {
     NINC_RETURN_IF_ERROR(Gather(step, &step::JoinMoments::mean, &step::JoinMoments::squares));
+    if (runs_.empty()) return {};
     const RowSums all = Total(step.x, JoinedMoments);
-    return ForEachRun<step::JoinMoments>(
-        [&](const auto& op, const ninc::Run& run) { return Write(op, all, run); });
+    NINC_ASSIGN_OR_RETURN(const Moved moved, MovedBy(all));
+    return ForEachRun<step::JoinMoments>([&](const auto& op, const ninc::Run& run) -> Status {
+      NINC_RETURN_IF_ERROR(Put(moved.mean, run.Out(op.joined_mean)));
+      NINC_RETURN_IF_ERROR(Put(moved.inv_std, run.Out(op.joined_inv_std)));
+      NINC_RETURN_IF_ERROR(Put(moved.running_mean, run.Out(op.new_mean)));
+      return Put(moved.running_var, run.Out(op.new_var));
+    });
   }
 
   Status Join(const step::JoinGradientSums& step) {
@@ -107,26 +114,30 @@ class Joining {
     });
   }
 
-  // What step::BatchNorm makes of mean and squared deviations.
-  Status Write(const step::JoinMoments& op, const RowSums& all, const ninc::Run& run) {
+  // What step::BatchNorm makes of mean and squared deviations; all runs get the same.
+  struct Moved {
+    std::vector<float> mean, inv_std, running_mean, running_var;
+  };
+  Result<Moved> MovedBy(const RowSums& all) {
     const size_t channels = all.first.size();
-    std::vector<float> running_mean(channels), running_var(channels), mean, inv_std;
-    NINC_RETURN_IF_ERROR(Get(run.In(op.running_mean), &running_mean));
-    NINC_RETURN_IF_ERROR(Get(run.In(op.running_var), &running_var));
-    const auto moved = [&](float from, double to) {
-      return static_cast<float>(from + op.momentum * (to - from));
+    Moved to{{}, {}, std::vector<float>(channels), std::vector<float>(channels)};
+    const ShardRun& first = runs_.front();
+    const auto& op =
+        std::get<step::JoinMoments>(first.plan->impl().program.steps[first.joins[number_]].op);
+    const ninc::Run run = RunOf(first, stream_);
+    NINC_RETURN_IF_ERROR(Get(run.In(op.running_mean), &to.running_mean));
+    NINC_RETURN_IF_ERROR(Get(run.In(op.running_var), &to.running_var));
+    const auto moved = [&](float from, double towards) {
+      return static_cast<float>(from + op.momentum * (towards - from));
     };
     for (size_t c = 0; c < channels; ++c) {
       const double squares = all.second[c];
-      mean.push_back(static_cast<float>(all.first[c]));
-      inv_std.push_back(static_cast<float>(1.0 / std::sqrt(squares / all.rows + op.eps)));
-      running_mean[c] = moved(running_mean[c], all.first[c]);
-      running_var[c] = moved(running_var[c], squares / std::max(1.0, all.rows - 1));
+      to.mean.push_back(static_cast<float>(all.first[c]));
+      to.inv_std.push_back(static_cast<float>(1.0 / std::sqrt(squares / all.rows + op.eps)));
+      to.running_mean[c] = moved(to.running_mean[c], all.first[c]);
+      to.running_var[c] = moved(to.running_var[c], squares / std::max(1.0, all.rows - 1));
     }
-    NINC_RETURN_IF_ERROR(Put(mean, run.Out(op.joined_mean)));
-    NINC_RETURN_IF_ERROR(Put(inv_std, run.Out(op.joined_inv_std)));
-    NINC_RETURN_IF_ERROR(Put(running_mean, run.Out(op.new_mean)));
-    return Put(running_var, run.Out(op.new_var));
+    return to;
   }
 
   // Fills gathered_: for each shard of the batch the values of `first` and of `second`.
@@ -197,6 +208,21 @@ class Joining {
 
 }  // namespace
 
+// For as long as it lives, the trainer's own place is the seat.
+class Trainer::Impl::SeatTaken {
+ public:
+  SeatTaken(Impl* trainer, ShardSeat* seat) : trainer_(trainer), seat_(seat) {
+    trainer_->SwapSeat(seat_);
+  }
+  ~SeatTaken() { trainer_->SwapSeat(seat_); }
+  SeatTaken(const SeatTaken&) = delete;
+  SeatTaken& operator=(const SeatTaken&) = delete;
+
+ private:
+  Impl* const trainer_;
+  ShardSeat* const seat_;
+};
+
 void Trainer::Impl::SwapSeat(ShardSeat* seat) {
   const std::lock_guard lock(model_impl->state_mutex);
   seat->arena.ShareStream(arena);
@@ -207,16 +233,16 @@ void Trainer::Impl::SwapSeat(ShardSeat* seat) {
 
 Result<std::vector<ShardRun>> Trainer::Impl::BeginSynced(const ShardRuns& runs) {
   ResolveAll();  // what came of earlier steps lies in the trainer's own arena
-  const auto count = static_cast<size_t>(runs.own.size());
-  if (seats.size() + 1 < count) seats.resize(count - 1);
+  {
+    const std::lock_guard lock(model_impl->state_mutex);
+    seats.resize(static_cast<size_t>(std::max<int64_t>(1, runs.own.size()) - 1));
+  }
   std::vector<ShardRun> begun;
-  for (size_t i = 0; i < count; ++i) {
-    ShardSeat* const seat = i == 0 ? nullptr : &seats[i - 1];
-    if (seat != nullptr) SwapSeat(seat);
-    Result<RunArguments> run = BeginShard(runs, runs.own.begin + static_cast<int64_t>(i));
-    if (run.ok()) begun.push_back({plan, *run, JoinsOf(plan_impl().program)});
-    if (seat != nullptr) SwapSeat(seat);
-    if (!run.ok()) return run.status();
+  for (int64_t shard = runs.own.begin; shard < runs.own.end; ++shard) {
+    std::optional<SeatTaken> taken;
+    if (shard > runs.own.begin) taken.emplace(this, &seats[shard - runs.own.begin - 1]);
+    NINC_ASSIGN_OR_RETURN(const RunArguments run, BeginShard(runs, shard));
+    begun.push_back({plan, run, JoinsOf(plan_impl().program)});
   }
   weights_are_packed = false;
   return begun;

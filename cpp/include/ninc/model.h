@@ -160,7 +160,8 @@ struct StepSettings {
   // follow the mean over all examples of the shards' statistics.
   int64_t shards = 1;
   // Whether batch norms normalise by mean and variance of the whole batch, however it is cut. Then
-  // no shard can end before the others, and a step takes the memory of a batch in one piece.
+  // no shard can end before the others: a step takes the activations of the whole batch, and for
+  // each shard gradients and packed weights.
   bool sync_batch_norm = false;
 };
 

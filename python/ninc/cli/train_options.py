@@ -120,7 +120,7 @@ def _add_training(group: Any) -> None:
         "--sync-batch-norm",
         action="store_true",
         help="with --shards: batch norms normalise by the whole batch, not by each part, which "
-        "takes the memory of the whole batch",
+        "takes the memory of a whole batch and more",
     )
     group.add_argument(
         "--wait",

@@ -112,6 +112,8 @@ class Stepper:
             each = team.rows_of_a_shard(len(labels), shards)
             labels = labels[team.rows(len(labels), shards)]
             shards = max(1, -(-len(x) // each))
+        if now.sync_batch_norm:
+            shards = 1  # batch norms normalise by all pictures that are here
         found = ""
         if not np.isfinite(x).all():
             found = IMAGES

@@ -69,9 +69,9 @@ class Trainer(Settings):
         number gives other last bits. Batch norms normalise each shard by itself; their running
         statistics follow the mean over the shards.
     sync_batch_norm: batch norms normalise by mean and variance of the whole batch, however it is
-        cut. All shards of a process are then under way at once, so that they take the memory of one
-        batch in one piece; workers tell one another two numbers a channel and shard, in each batch
-        norm forward and backward.
+        cut. All shards of a process are then under way at once, so that they take the activations
+        of a batch in one piece, and gradients and packed weights each; workers tell one another two
+        numbers a channel and shard, in each batch norm forward and backward.
     comm: an mpi4py communicator, or `ninc.distributed.Workers` made of one, whose processes, the
         workers, train one network together. Each makes a Trainer of the same network and settings,
         and calls the same methods with the same data. It makes ready and computes the pictures of

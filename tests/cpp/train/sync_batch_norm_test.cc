@@ -100,7 +100,7 @@ TEST(SyncBatchNorm, GivesTheSameBitsOnAnyNumberOfWorkersAndThreads) {
   }
 }
 
-// Eight shards of nine pictures are five; the workers of the last three have nothing but to listen.
+// Ten pictures in eight shards are five; the workers of the last three have nothing but to listen.
 TEST(SyncBatchNorm, WaitsForWorkersWithoutPicturesToo) {
   Network network = Normalising().front();
   network.input.n = 10;

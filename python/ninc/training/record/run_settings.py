@@ -71,7 +71,9 @@ def words_of(
         "label smoothing": str(settings.label_smoothing),
         "averages": described(settings.average),
         "shards": str(settings.shards),
-        "batch norms": "the batch" if settings.sync_batch_norm else "shards",
+        "batch norms": "the batch"
+        if settings.sync_batch_norm and settings.shards > 1
+        else "shards",
         "monitor": options.monitor,
         "min_delta": f"{options.min_delta:g}",
         "patience": "none" if options.patience is None else str(options.patience),
