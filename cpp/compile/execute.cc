@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/threads/cancel.h"
+#include "base/threads/float_mode.h"
 #include "base/threads/timeline.h"
 
 namespace ninc {
@@ -123,6 +124,7 @@ WorkspaceSize LargestWorkspace(const std::vector<Kernel>& kernels) {
 }
 
 Status Execute(std::span<const Kernel> kernels, const Run& run) {
+  const ScopedFloatMode mode;  // for what a kernel computes beside its regions
   Timeline* const timeline = CurrentTimeline();
   if (timeline != nullptr) return ExecuteRecorded(kernels, run, timeline);
   for (const Kernel& kernel : kernels) {

@@ -53,6 +53,7 @@ class Lowering {
   }
 
   bool training() const { return options_.mode == Mode::kTraining; }
+  bool sync_batch_norm() const { return options_.sync_batch_norm; }
   bool is_output(NodeId id) const { return id == options_.output; }
   // The algorithms that a convolution may take.
   ConvMethod method() const {

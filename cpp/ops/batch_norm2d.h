@@ -55,6 +55,12 @@ struct BatchNormBackward {
 };
 }  // namespace step
 
+// What a batch has whose variance nobody can tell.
+inline Status NeedsMoreThanOneValue(const Shape& input) {
+  return InvalidShape("training needs more than one value for each channel, got input shape " +
+                      input.ToString());
+}
+
 template <>
 struct OpRule<op::BatchNorm2d> : NoCheck, KeepsShape, KeepsClasses {
   static constexpr OpFace kFace{.name = "BatchNorm2d", .stem = "bn"};
@@ -81,9 +87,9 @@ struct OpRule<op::BatchNorm2d> : NoCheck, KeepsShape, KeepsClasses {
 
   static Status Lower(const op::BatchNorm2d& op, NodeId id, auto& to) {
     if (!to.training() || to.Frozen(id, "running_mean")) return LowerStill(op, id, to);
-    if (to.shape(id).pixels() == 1) {
-      return InvalidShape("training needs more than one value for each channel, got input shape " +
-                          to.input_shape(id).ToString());
+    // Of a batch that is normalised as a whole the trainer counts the values of all shards.
+    if (to.shape(id).pixels() == 1 && !to.sync_batch_norm()) {
+      return NeedsMoreThanOneValue(to.input_shape(id));
     }
     std::vector<NodeId> nodes{id};
     const auto row = [&] { return to.Row(op.channels); };

@@ -194,6 +194,8 @@ struct NINC_LOCAL Trainer::Impl {
   // Of synced shards: trainer_sync.cc. Computes its own shards side by side.
   Result<std::vector<ShardRun>> RunSynced(const ShardRuns& runs, const GatherShards& gather);
   Result<std::vector<ShardRun>> BeginSynced(const ShardRuns& runs);
+  // Refuses a batch that has one value for each channel of a batch norm in all its shards.
+  Status CheckRows(const ShardTree& tree, const Program& program) const;
   // The trainer's own plan, layout and arena become a seat's, and the other way round.
   void SwapSeat(ShardSeat* seat);
   class SeatTaken;

@@ -47,10 +47,13 @@ Status Trainer::Impl::MakeShardSums(size_t sums) {
 Cut Trainer::Impl::CutOf(const StepSettings& settings) const {
   if (!settings.sync_batch_norm) return Cut::kShards;
   const std::vector<Node>& nodes = model_impl->graph->nodes();
-  const bool any = std::any_of(nodes.begin(), nodes.end(), [](const Node& node) {
-    return std::holds_alternative<op::BatchNorm2d>(node.op);
-  });
-  return any ? Cut::kSyncedShards : Cut::kShards;
+  const std::vector<ParameterSpec>& specs = model_impl->specs;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    // Running statistics that are frozen normalise in the batch's place.
+    if (specs[i].trainable || frozen.Contains(static_cast<int32_t>(i))) continue;
+    if (std::holds_alternative<op::BatchNorm2d>(nodes[specs[i].node].op)) return Cut::kSyncedShards;
+  }
+  return Cut::kShards;
 }
 
 Status Trainer::Impl::UseShardPlan(const ShardRuns& runs, int64_t examples) {

@@ -11,6 +11,8 @@
 #include <utility>
 #include <variant>
 
+#include "base/threads/float_mode.h"
+#include "ops/batch_norm2d.h"
 #include "train/trainer_impl.h"
 
 namespace ninc {
@@ -88,6 +90,7 @@ class Joining {
   Status Join(const step::JoinMoments& step) {
     NINC_RETURN_IF_ERROR(Gather(step, &step::JoinMoments::mean, &step::JoinMoments::squares));
     if (runs_.empty()) return {};
+    const ScopedFloatMode mode;
     const RowSums all = Total(step.x, JoinedMoments);
     NINC_ASSIGN_OR_RETURN(const Moved moved, MovedBy(all));
     return ForEachRun<step::JoinMoments>([&](const auto& op, const ninc::Run& run) -> Status {
@@ -101,6 +104,7 @@ class Joining {
   Status Join(const step::JoinGradientSums& step) {
     NINC_RETURN_IF_ERROR(
         Gather(step, &step::JoinGradientSums::dweight, &step::JoinGradientSums::dbias));
+    const ScopedFloatMode mode;
     const RowSums all = Total(step.x, Added);
     return ForEachRun<step::JoinGradientSums>([&](const auto& op, const ninc::Run& run) -> Status {
       const double share = static_cast<double>(run.shape(op.x).pixels()) / all.rows;
@@ -248,6 +252,18 @@ Result<std::vector<ShardRun>> Trainer::Impl::BeginSynced(const ShardRuns& runs) 
   return begun;
 }
 
+Status Trainer::Impl::CheckRows(const ShardTree& tree, const Program& program) const {
+  for (const auto& [op, nodes] : program.steps) {
+    const auto* moments = std::get_if<step::JoinMoments>(&op);
+    if (moments == nullptr) continue;
+    Shape input = program.values[moments->x].shape;
+    input.n = tree.examples();
+    if (input.pixels() > 1) continue;
+    return NeedsMoreThanOneValue(input).At(model_impl->graph->Label(nodes.front()));
+  }
+  return {};
+}
+
 Result<std::vector<ShardRun>> Trainer::Impl::RunSynced(const ShardRuns& runs,
                                                        const GatherShards& gather) {
   if (!gather && runs.own.size() < runs.tree.count()) {
@@ -257,6 +273,7 @@ Result<std::vector<ShardRun>> Trainer::Impl::RunSynced(const ShardRuns& runs,
   }
   NINC_ASSIGN_OR_RETURN(std::vector<ShardRun> under_way, BeginSynced(runs));
   const Program& program = plan_impl().program;
+  NINC_RETURN_IF_ERROR(CheckRows(runs.tree, program));
   const std::vector<size_t> joins = JoinsOf(program);
   Joining joining(runs.tree, under_way, program, stream(), gather);
   for (size_t number = 0; number <= joins.size(); ++number) {

@@ -43,6 +43,12 @@ class Meeting {
     return all;
   }
 
+  // A worker that has failed is waited for no more.
+  void Leave() {
+    all_there_.arrive_and_drop();
+    all_gone_.arrive_and_drop();
+  }
+
  private:
   std::vector<std::vector<float>> parts_;  // by worker
   std::barrier<> all_there_, all_gone_;
@@ -67,6 +73,7 @@ inline void StepTogether(const std::vector<std::unique_ptr<Problem>>& workers,
     found[w] = worker.trainer->AddShards(
         batch, x, worker.labels.data(), settings, own(w).begin, own(w).end,
         [&, w](const std::vector<float>& sums, size_t) { return meeting.Gather(w, sums); });
+    if (!found[w]->ok()) meeting.Leave();
   };
   std::vector<std::thread> threads;
   for (int64_t w = 1; w < number; ++w) threads.emplace_back(add, w);

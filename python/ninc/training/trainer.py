@@ -145,6 +145,8 @@ class Trainer(Settings):
             )
         stepper = self.stepper
         if stepper.team is not None and not stepper.is_checked:
+            norms = {"shards": str(self.shards), "sync_batch_norm": str(self.sync_batch_norm)}
+            stepper.team.check_alike(norms)
             stepper.team.check_weights(self.network.state_dict(), "at the first step")
             stepper.is_checked = True
         settings = stepper.settings(self, stepper.steps)

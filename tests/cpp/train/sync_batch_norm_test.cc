@@ -1,6 +1,7 @@
 // Steps in shards whose batch norms normalise by the statistics of the whole batch.
 #include <gtest/gtest.h>
 
+#include <cfenv>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -129,8 +130,60 @@ TEST(SyncBatchNorm, GoesTogetherWithFrozenParameters) {
   }
 }
 
+TEST(SyncBatchNorm, CountsClassWeightsAndFollowsThreadsThatChange) {
+  const Network network = Normalising().front();
+  Problem whole(network), cut(network);
+  const int threads = GetNumThreads();
+  for (Problem* problem : {&whole, &cut}) {
+    std::vector<float> weights(problem->classes, 1.0f);
+    weights[0] = 3.0f;
+    ASSERT_TRUE(problem->trainer->SetClassWeights(weights).ok());
+    for (int step = 0; step < 2; ++step) {
+      SetNumThreads(problem == &cut ? 1 + step : threads);
+      ASSERT_TRUE(problem->Step(Synced(*problem, problem == &whole ? 1 : 4)).ok());
+    }
+  }
+  SetNumThreads(threads);
+  ExpectNear(cut, whole);
+}
+
+// Each shard has one value for each channel, the batch has enough of them. One picture has not.
+TEST(SyncBatchNorm, NeedsTwoValuesOfTheWholeBatchAlone) {
+  Network network{"one place", {4, 1, 1, 3}, R"(
+      {"name": "x", "op": "Input", "channels": 3},
+      {"name": "conv", "op": "Conv2d", "inputs": ["x"], "in_channels": 3, "out_channels": 5},
+      {"name": "bn1", "op": "BatchNorm2d", "inputs": ["conv"], "channels": 5})"};
+  Problem whole(network), cut(network);
+  ASSERT_TRUE(whole.Step(Synced(whole, 1)).ok());
+  const auto step = cut.Step(Synced(cut, 4));
+  ASSERT_TRUE(step.ok()) << step.status().message();
+  ExpectNear(cut, whole);
+  network.input.n = 1;
+  for (int64_t shards : {1, 4}) {
+    Problem one(network);
+    EXPECT_EQ(one.Step(Synced(one, shards)).status().message(),
+              "bn1 (BatchNorm2d): training needs more than one value for each channel, got input "
+              "shape 1×5×1×1");
+  }
+}
+
+// A caller who rounds otherwise, as numerical libraries do, gets the same bits.
+TEST(SyncBatchNorm, JoinsInTheTrainersOwnRounding) {
+  const Network network = Normalising().front();
+  Problem nearest(network), upward(network);
+  ASSERT_TRUE(nearest.Step(Synced(nearest, 4)).ok());
+  std::fesetround(FE_UPWARD);
+  const bool ok = upward.Step(Synced(upward, 4)).ok();
+  std::fesetround(FE_TONEAREST);
+  ASSERT_TRUE(ok);
+  for (size_t i = 0; i < nearest.Parameters().size(); ++i) {
+    ASSERT_TRUE(SameBits(upward.Parameters()[i], nearest.Parameters()[i]))
+        << nearest.model->specs()[i].name;
+  }
+}
+
 TEST(SyncBatchNorm, SaysWhatItNeeds) {
-  Problem problem(Normalising().front());
+  Problem problem(Normalising().front()), other(Normalising().front());
   const StridedView x = View(problem.input, problem.x);
   const auto add = [&](const GatherShards& gather) {
     return problem.trainer
@@ -147,7 +200,10 @@ TEST(SyncBatchNorm, SaysWhatItNeeds) {
               return InvalidArgument("the others are gone");
             }),
             "the others are gone");
-  EXPECT_TRUE(problem.Step(Synced(problem, 2))->updated);  // nothing was lost by that
+  for (Problem* each : {&problem, &other}) ASSERT_TRUE(each->Step(Synced(*each, 2))->updated);
+  for (size_t i = 0; i < other.Parameters().size(); ++i) {  // nothing was changed by that
+    ASSERT_TRUE(SameBits(problem.Parameters()[i], other.Parameters()[i]));
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // arithmetic, and what a step may and may not change.
 #include <gtest/gtest.h>
 
+#include <cfenv>
 #include <cmath>
 #include <limits>
 #include <thread>
@@ -205,6 +206,31 @@ TEST(Trainer, GivesTheSameBitsForAnyNumberOfThreads) {
     }
   }
   SetNumThreads(before);
+}
+
+// A program that rounds otherwise, as interval arithmetic does, gets the same weights.
+TEST(Trainer, GivesTheSameBitsHoweverTheCallerRounds) {
+  for (const Network& network : Networks()) {
+    for (int64_t shards : {1, 2}) {
+      const auto step = [&](Problem* problem) {
+        StepSettings settings = problem->Settings(0.05f, 0.9f, 0.01f);
+        settings.clip_norm = 0.5f;
+        settings.shards = shards;
+        return problem->Step(settings);
+      };
+      Problem nearest(network), upward(network);
+      const Result<StepResult> want = step(&nearest);
+      std::fesetround(FE_UPWARD);
+      const Result<StepResult> got = step(&upward);
+      std::fesetround(FE_TONEAREST);
+      ASSERT_EQ(got.ok(), want.ok()) << network.name;  // not every network can be cut
+      if (!want.ok()) continue;
+      EXPECT_EQ(got->loss, want->loss) << network.name;
+      for (size_t i = 0; i < nearest.Parameters().size(); ++i) {
+        EXPECT_TRUE(SameBits(upward.Parameters()[i], nearest.Parameters()[i])) << network.name;
+      }
+    }
+  }
 }
 
 // Pictures that two threads, and five, cannot divide evenly, large enough for a unit each.

@@ -78,8 +78,11 @@ def test_so_it_is_with_batch_norms_of_the_whole_batch(alone, kind):
     begin, environment = mpi.launcher(kind, 3)
     code, _, told = run([*begin, *TRAIN, "together.safetensors", *synced], alone, environment)
     assert code == 0, told
-    synced, together = (alone / f"{name}.safetensors" for name in ("synced", "together"))
-    assert synced.read_bytes() == together.read_bytes()
+    plain = [*TRAIN, "plain.safetensors", *options(LONG, 1)]
+    assert run(plain, alone)[0] == 0
+    files = (alone / f"{name}.safetensors" for name in ("synced", "together", "plain"))
+    synced, together, plain_file = (file.read_bytes() for file in files)
+    assert synced == together != plain_file
 
 
 @pytest.mark.parametrize("kind", mpi.KINDS)

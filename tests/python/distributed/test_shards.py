@@ -86,6 +86,55 @@ def test_or_all_by_the_whole_batch(shards):
         np.testing.assert_allclose(cut[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+def test_so_it_is_with_class_weights_and_smoothed_labels():
+    x = np.random.default_rng(5).standard_normal((8, 1, 6, 6), np.float32)
+    labels = np.array([0, 1, 1, 1, 0, 1, 1, 1])
+    losses = []
+    for shards in (1, 4):
+        network = network_of(norm=True)
+        trainer = ninc.Trainer(
+            network, ninc.SGD(0.1), label_smoothing=0.2, shards=shards, sync_batch_norm=True
+        )
+        trainer.stepper.core.set_class_weights([0.25, 4.0])
+        losses.append([float(trainer.step(x, labels)) for _ in range(3)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+def test_it_may_be_turned_on_and_off_between_two_steps():
+    x = np.random.default_rng(6).standard_normal((8, 1, 6, 6), np.float32)
+    labels = np.arange(8) % 2
+    steps = [(1, False), (4, True), (2, True), (4, False), (8, True), (1, True)]
+    network, again = network_of(norm=True), network_of(norm=True)
+    trainer = ninc.Trainer(network, ninc.SGD(0.1))
+    for number, (shards, sync) in enumerate(steps):
+        trainer.shards, trainer.sync_batch_norm = shards, sync
+        trainer.step(x, labels)
+        fresh = ninc.Trainer(again, ninc.SGD(0.1), shards=shards, sync_batch_norm=sync)
+        fresh.stepper.steps = number  # by which dropout draws
+        fresh.step(x, labels)
+        assert_same_weights(network, again)
+
+
+def test_what_is_not_finite_is_found_where_the_batch_norms_are_the_batchs():
+    network = network_of(norm=True)
+    weights = copies(network)
+    weights["conv2.weight"][:] = 3e38
+    network.load_state_dict(weights)
+    trainer = ninc.Trainer(network, ninc.SGD(0.1), shards=4, sync_batch_norm=True)
+    with pytest.raises(ninc.DivergedError, match=r"the output of conv2 \(Conv2d\)"):
+        trainer.fit(bars(60), epochs=1, batch_size=25, progress=False)
+
+
+def test_a_run_goes_on_with_the_batch_norms_it_was_begun_with(tmp_path):
+    sync = {"shards": 4, "sync_batch_norm": True}
+    fit_in(tmp_path, changed=sync, epochs=1)
+    with pytest.raises(ArgumentError, match="batch norms the batch, now it is shards; give the"):
+        fit_in(tmp_path, changed={"shards": 4}, epochs=2, resume=True)
+    resumed = fit_in(tmp_path, changed=sync, epochs=2, resume=True)
+    unbroken = fit_in(tmp_path / "other", changed=sync, epochs=2)
+    assert_same_weights(resumed.network, unbroken.network)
+
+
 def test_then_threads_do_not_change_it_either():
     one, two = (trained(4, norm=True, sync=True, threads=threads) for threads in (1, 2))
     assert_same_weights(one, two)

@@ -102,6 +102,26 @@ def test_workers_that_normalise_otherwise_are_told_at_the_start():
         assert "worker 1 differs from worker 0 in batch norms: the batch there" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (dict(shards=5), "shards: 5 there, 4 here"),
+        (dict(sync_batch_norm=True), "sync_batch_norm: True there, False here"),
+    ],
+    ids=str,
+)
+def test_so_they_are_in_a_loop_of_ones_own(settings, told):
+    """Who waits for sums of batch norms and who does not would wait for one another."""
+
+    def step(comm):
+        changed = settings if comm.rank == 1 else {}
+        trainer = ninc.Trainer(small_network(), comm=comm, **{"shards": 4, **changed})
+        trainer.step(np.ones((8, 1, 8, 8), np.float32), np.zeros(8, np.int64))
+
+    for error in together(2, step):
+        assert f"worker 1 differs from worker 0 in {told}" in str(error)
+
+
 def test_other_batches_are_told_before_batch_norms_meet():
     """With other numbers of pictures workers would wait for sums that nobody sends."""
 
