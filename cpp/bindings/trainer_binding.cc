@@ -123,6 +123,15 @@ py::array AddShards(PyTrainer& self, const py::object& x_object, const py::objec
   return ArrayOf({parts, size}, std::move(sums));
 }
 
+// Both contiguous, of one dimension.
+using Sum = py::array_t<float, py::array::c_style>;
+
+void AddSum(const PyTrainer& self, const Sum& part, Sum total) {
+  const std::span<const float> from(part.data(), static_cast<size_t>(part.size()));
+  const std::span<float> to(total.mutable_data(), static_cast<size_t>(total.size()));
+  Check(WithoutGil([&] { return self.trainer->AddSum(from, to); }));
+}
+
 // shape: the whole batch's, N, C, H, W.
 py::tuple UpdateBySum(PyTrainer& self, const py::object& sum_object,
                       const std::array<int64_t, 4>& shape, const py::object& lr,
@@ -339,6 +348,7 @@ void DefineTrainer(py::module_& module) {
            arg("rule"), arg("seed"), arg("step"), arg("clip_norm"), arg("average_rate"),
            arg("shards"), arg("sync_batch_norm"), arg("begin"), arg("end"),
            arg("gather") = py::none())
+      .def("add_sum", &AddSum, arg("part").noconvert(), arg("total").noconvert())
       .def("update_by_sum", &UpdateBySum, arg("sum"), arg("shape"), arg("lr"), arg("weight_decay"),
            arg("rule"), arg("seed"), arg("step"), arg("clip_norm"), arg("average_rate"),
            arg("shards"), arg("sync_batch_norm"))

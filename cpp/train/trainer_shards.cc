@@ -4,12 +4,14 @@
 // for each shard.
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <variant>
 
 #include "base/threads/cancel.h"
+#include "base/threads/float_mode.h"
 #include "train/diagnose.h"
 #include "train/trainer_impl.h"
 
@@ -196,6 +198,24 @@ Status Trainer::Impl::UpdateBySum(const Shape& batch, std::span<const float> sum
   NINC_ASSIGN_OR_RETURN(const RunArguments run,
                         BeginRun({}, nullptr, InitialState(settings), settings.updates));
   return UpdateByShardSum(run, settings);
+}
+
+Status Trainer::AddSum(std::span<const float> part, std::span<float> total) const {
+  if (part.size() != total.size()) {
+    return InvalidShape("sums of shards: " + std::to_string(part.size()) +
+                        " values cannot be added to " + std::to_string(total.size()));
+  }
+  const auto add = [&] {
+    std::transform(total.begin(), total.end(), part.begin(), total.begin(), std::plus<>());
+  };
+  if (impl_->model_impl->placement()->backend->SharesMemory()) {
+    const ScopedFloatMode mode;
+    add();
+  } else {  // a GPU's kernels compute with denormals
+    const ScopedHostFloatMode mode;
+    add();
+  }
+  return {};
 }
 
 // ---- Diagnosis ----------------------------------------------------------------------------------

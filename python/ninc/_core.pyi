@@ -330,6 +330,7 @@ class Trainer:
         end: int,
         gather: Callable[[Floats, int], Floats] | None = None,
     ) -> Floats: ...
+    def add_sum(self, part: Floats, total: Floats) -> None: ...
     def update_by_sum(
         self,
         sum: FloatsLike,

@@ -19,13 +19,13 @@ namespace ninc::test {
 using ShardSums = std::map<std::pair<int64_t, int64_t>, std::vector<float>>;
 
 // The sum of a part of the tree, from the sums of its parts.
-inline std::vector<float> Total(const ShardSums& sums, const Stretch& part) {
+inline std::vector<float> Total(const Trainer& trainer, const ShardSums& sums,
+                                const Stretch& part) {
   const auto found = sums.find({part.begin, part.end});
   if (found != sums.end()) return found->second;
   const int64_t middle = ShardTree::Middle(part);
-  std::vector<float> total = Total(sums, {part.begin, middle});
-  const std::vector<float> right = Total(sums, {middle, part.end});
-  for (size_t i = 0; i < total.size(); ++i) total[i] += right[i];
+  std::vector<float> total = Total(trainer, sums, {part.begin, middle});
+  EXPECT_TRUE(trainer.AddSum(Total(trainer, sums, {middle, part.end}), total).ok());
   return total;
 }
 
@@ -91,7 +91,7 @@ inline void StepTogether(const std::vector<std::unique_ptr<Problem>>& workers,
                                                   parts.begin() + (i + 1) * size);
     }
   }
-  const std::vector<float> total = Total(sums, {0, tree.count()});
+  const std::vector<float> total = Total(*workers.front()->trainer, sums, {0, tree.count()});
   for (const auto& worker : workers) {
     const auto result = worker->trainer->UpdateBySum(batch, total, settings);
     ASSERT_TRUE(result.ok()) << result.status().message();

@@ -231,8 +231,12 @@ class NINC_API Trainer {
   // AddShards computes shards [begin, end), of which some or all may have no examples, and updates
   // nothing. batch: the whole batch's shape; x: the examples of these shards; labels: of all
   // examples. It gives, one behind another, the sums of ShardTree::Roots of these shards:
-  // gradients, weighted statistics, loss and right answers, all to be added in single precision in
-  // the order of the tree. gather: needed with sync_batch_norm, where some shards are another's.
+  // gradients, weighted statistics, loss and right answers, all to be added by AddSum in the order
+  // of the tree. gather: needed with sync_batch_norm, where some shards are another's.
+  //
+  // AddSum adds `part` to `total`, with the bits that the model's device gives. What a program adds
+  // by itself may differ in the smallest numbers, since the processor's kernels take denormal
+  // numbers for zeros.
   //
   // UpdateBySum makes the update that Step would have made: sum is that of all shards.
   Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,
@@ -240,6 +244,7 @@ class NINC_API Trainer {
                                        int64_t begin, int64_t end, const GatherShards& gather = {});
   // How many floats each of these sums has, after the latest AddShards.
   size_t ShardSumSize() const;
+  Status AddSum(std::span<const float> part, std::span<float> total) const;
   Result<StepResult> UpdateBySum(const Shape& batch, std::span<const float> sum,
                                  const StepSettings& settings);
 

@@ -6,7 +6,7 @@ tree of shards that are wholly its own. Only the sums of these parts travel, twi
     a worker's sums, slice by slice  →  the worker that the slice belongs to, which adds them up
     the sums of slices               →  all workers, each of which makes the same update
 
-MPI moves bytes; every addition is made here or in the core, in the order of the tree.
+MPI moves bytes; every addition is made by the core, in the order of the tree.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Team:
         parts = core.add_shards(
             x, labels, begin=begin, end=end, gather=partial(self._gathered, tree), **settings
         )
-        total = self._added(tree, parts, head.view(np.float32))
+        total = self._added(core, tree, parts, head.view(np.float32))
         return core.update_by_sum(total, (len(labels), *x.shape[1:]), **settings)
 
     def _meet(self, head: Floats) -> None:
@@ -205,7 +205,9 @@ class Team:
         )
         return found
 
-    def _added(self, tree: _core.ShardTree, parts: Floats, head: Floats) -> Floats:
+    def _added(
+        self, core: _core.Trainer, tree: _core.ShardTree, parts: Floats, head: Floats
+    ) -> Floats:
         """The sum of all shards, from this worker's parts (parts × size) and all others'."""
         size = parts.shape[1]
         roots = [tree.roots(*self._own(tree, rank)) for rank in range(self.size)]
@@ -226,7 +228,7 @@ class Team:
             rows: Any = data[_HEAD:].reshape(len(roots[rank]), -1) if roots[rank] else []
             sums.update(zip(roots[rank], rows))
         total = self._array("total", size)
-        total[mine] = _sum_of(sums, 0, tree.count)
+        total[mine] = _sum_of(core, sums, 0, tree.count)
         self._messages.exchange(
             dict.fromkeys(sent, total[mine]), {rank: total[slices[rank]] for rank in sent}, _SUMS
         )
@@ -281,10 +283,14 @@ def _of_all(error: Exception) -> Exception:
     return error
 
 
-def _sum_of(sums: Mapping[tuple[int, int], Floats], begin: int, end: int) -> Floats:
-    """What shards [begin, end) come to, in the order of the tree."""
+def _sum_of(
+    core: _core.Trainer, sums: Mapping[tuple[int, int], Floats], begin: int, end: int
+) -> Floats:
+    """What shards [begin, end) come to, in the order of the tree; some of `sums` become it."""
     found = sums.get((begin, end))
     if found is not None:
         return found
     middle = _core.ShardTree.middle(begin, end)
-    return _sum_of(sums, begin, middle) + _sum_of(sums, middle, end)
+    total = _sum_of(core, sums, begin, middle)
+    core.add_sum(_sum_of(core, sums, middle, end), total)
+    return total

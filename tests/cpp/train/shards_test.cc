@@ -1,6 +1,7 @@
 // Steps whose batch is cut into shards.
 #include <gtest/gtest.h>
 
+#include <cfenv>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -202,6 +203,19 @@ TEST(Shards, TheFirstNumbersThatAreNotFiniteAreFoundInTheirShard) {
   const auto found = problem.trainer->FindNonFinite(problem.input, View(problem.input, problem.x),
                                                     problem.labels.data(), kSeed, kStep, 3);
   EXPECT_EQ(found.value(), "the output of x (Input)");
+}
+
+// As the kernels add: denormal numbers are zeros, and the caller's rounding does not matter.
+TEST(Shards, SumsOfSeveralWorkersAreAddedAsTheProcessorsKernelsAdd) {
+  const Problem problem(Networks().front());
+  std::vector<float> total{1.5e-38f, 1.0f, 2.0f};
+  std::fesetround(FE_UPWARD);
+  const Status status = problem.trainer->AddSum(std::vector<float>{-1.4e-38f, 1e-9f, 3.0f}, total);
+  std::fesetround(FE_TONEAREST);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(total, (std::vector<float>{0.0f, 1.0f, 5.0f}));
+  EXPECT_EQ(problem.trainer->AddSum(std::vector<float>(2), total).message(),
+            "sums of shards: 2 values cannot be added to 3");
 }
 
 }  // namespace

@@ -83,6 +83,25 @@ def test_a_step_of_ones_own_loop_is_shared_too():
         assert_same_weights(own_weights, weights)
 
 
+def test_sums_have_the_bits_of_one_process_down_to_the_smallest():
+    """The processor's kernels take for zero what is below 2**-126, and so must sums of workers."""
+    x = np.random.default_rng(3).standard_normal((16, 64, 4, 4), np.float32)
+    x *= np.float32(1e-35)
+    labels = np.arange(16) % 2
+
+    def weights(comm=None):
+        network = ninc.nn.Sequential(ninc.nn.Conv2d(64, 2, 1), ninc.nn.GlobalAvgPool2d())
+        network.load_state_dict({k: np.zeros_like(v) for k, v in copies(network).items()})
+        ninc.Trainer(network, ninc.SGD(1.0), shards=16, comm=comm).step(x, labels)
+        return copies(network)
+
+    alone = weights()
+    assert 2**-126 <= np.abs(alone["conv1.weight"]).max() < 1e-35
+    for size in (3, 8, 16):
+        for other in together(size, weights):
+            assert_same_weights(other, alone)
+
+
 def test_workers_that_differ_are_told_at_the_start():
     errors = together(3, lambda comm: trained(comm, shards=8 + comm.rank // 2))
     for error in errors:
