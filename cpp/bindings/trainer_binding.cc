@@ -123,12 +123,15 @@ py::array AddShards(PyTrainer& self, const py::object& x_object, const py::objec
   return ArrayOf({parts, size}, std::move(sums));
 }
 
-// Both contiguous, of one dimension.
-using Sum = py::array_t<float, py::array::c_style>;
-
-void AddSum(const PyTrainer& self, const Sum& part, Sum total) {
-  const std::span<const float> from(part.data(), static_cast<size_t>(part.size()));
-  const std::span<float> to(total.mutable_data(), static_cast<size_t>(total.size()));
+// total: contiguous float32, which is written to.
+void AddSum(const PyTrainer& self, const py::object& part_object, py::array total) {
+  const py::array part = ContiguousFloats(part_object, {"step", "part"}, 1);
+  if (!py::array_t<float, py::array::c_style>::check_(total)) {
+    throw py::type_error("add_sum: total must be a contiguous array of float32");
+  }
+  const std::span<const float> from(Data(part), static_cast<size_t>(part.size()));
+  const std::span<float> to(static_cast<float*>(total.mutable_data()),
+                            static_cast<size_t>(total.size()));
   Check(WithoutGil([&] { return self.trainer->AddSum(from, to); }));
 }
 
@@ -348,7 +351,7 @@ void DefineTrainer(py::module_& module) {
            arg("rule"), arg("seed"), arg("step"), arg("clip_norm"), arg("average_rate"),
            arg("shards"), arg("sync_batch_norm"), arg("begin"), arg("end"),
            arg("gather") = py::none())
-      .def("add_sum", &AddSum, arg("part").noconvert(), arg("total").noconvert())
+      .def("add_sum", &AddSum, arg("part"), arg("total"))
       .def("update_by_sum", &UpdateBySum, arg("sum"), arg("shape"), arg("lr"), arg("weight_decay"),
            arg("rule"), arg("seed"), arg("step"), arg("clip_norm"), arg("average_rate"),
            arg("shards"), arg("sync_batch_norm"))
