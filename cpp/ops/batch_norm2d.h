@@ -55,7 +55,7 @@ struct BatchNormBackward {
 };
 }  // namespace step
 
-// What a batch has whose variance nobody can tell.
+// For a batch of one value a channel, which has no variance.
 inline Status NeedsMoreThanOneValue(const Shape& input) {
   return InvalidShape("training needs more than one value for each channel, got input shape " +
                       input.ToString());

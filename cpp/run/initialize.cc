@@ -10,6 +10,7 @@
 
 #include "base/memory_limit.h"
 #include "base/philox.h"
+#include "base/threads/float_mode.h"
 #include "base/threads/thread_pool.h"
 #include "ninc/cancel.h"
 #include "run/model_impl.h"
@@ -92,6 +93,7 @@ Status CheckDeviations(const Model& model, const std::map<std::string, float>& s
 Status Model::InitializeParameters(uint64_t seed, const std::map<std::string, float>& stds) {
   return CatchOutOfMemory("first weights", [&]() -> Status {
     const CancellationScope whole(nullptr);  // weights that were drawn in part are no weights
+    const ScopedFloatMode mode;              // for the deviations
     NINC_RETURN_IF_ERROR(CheckDeviations(*this, stds));
     uint64_t bytes = 0;
     for (const ParameterSpec& spec : specs())

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "base/threads/float_mode.h"
 #include "run/step_run.h"
 
 namespace ninc {
@@ -17,6 +18,7 @@ PreparedCache::Key PreparedCache::KeyFor(const Prepared& prepared) {
 Result<std::shared_ptr<const PreparedBlock>> PreparedCache::MakeBlock(
     const Prepared& prepared, const DeviceTensors& parameters, uint64_t version, Backend& backend) {
   constexpr const char* kWhat = "packed weights";
+  const ScopedFloatMode mode;  // whoever comes first makes them for all
   NINC_ASSIGN_OR_RETURN(DeviceMemory memory, backend.Allocate(kWhat, prepared.bytes));
   float* const first = memory.as();
   float* const second = memory.as(prepared.second_offset);

@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "base/threads/cancel.h"
+#include "base/threads/float_mode.h"
 #include "compile/execute.h"
 
 namespace ninc {
 
 Status RunStep(Backend& backend, const StepOp& step, const std::vector<StepArray>& arrays,
                int threads, RunArguments arguments) {
+  const ScopedFloatMode mode;  // for what a kernel computes beside its regions
   Program program;
   const MemoryLayout layout;  // nothing lies in an arena
   const bool outside = arguments.x.data != nullptr || arguments.pictures.data != nullptr;

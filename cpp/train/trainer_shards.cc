@@ -107,6 +107,7 @@ Status Trainer::Impl::AddShard(const ShardRuns& runs, int64_t shard, size_t sum,
 
 Status Trainer::Impl::AddToSum(const ShardRuns& runs, int64_t shard, const Plan::Impl& of,
                                RunArguments run, size_t sum, bool first) {
+  const ScopedFloatMode mode;  // for the share
   const auto rows = static_cast<double>(runs.tree.Rows({shard, shard + 1}).size());
   run.shard_sum = ShardSum(sum);
   run.first_shard = first;
@@ -208,10 +209,11 @@ Status Trainer::AddSum(std::span<const float> part, std::span<float> total) cons
   const auto add = [&] {
     std::transform(total.begin(), total.end(), part.begin(), total.begin(), std::plus<>());
   };
+  // The processor's kernels take denormal numbers for zeros, a GPU's compute with them.
   if (impl_->model_impl->placement()->backend->SharesMemory()) {
     const ScopedFloatMode mode;
     add();
-  } else {  // a GPU's kernels compute with denormals
+  } else {
     const ScopedHostFloatMode mode;
     add();
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/threads/cancel.h"
+#include "base/threads/float_mode.h"
 #include "compile/update.h"
 #include "run/staging.h"
 #include "train/trainer_impl.h"
@@ -164,6 +165,7 @@ Status Trainer::Impl::WeighLabels(const int64_t* labels, int64_t count, StepStat
   NINC_RETURN_IF_ERROR(CheckClassWeights(*plan));
   state->total_weight = static_cast<double>(count);
   if (class_weights.empty()) return {};
+  const ScopedFloatMode mode;
   double sum = 0;
   for (const float weight : class_weights) sum += weight;
   state->mean_class_weight = sum / static_cast<double>(class_weights.size());

@@ -234,9 +234,9 @@ class NINC_API Trainer {
   // gradients, weighted statistics, loss and right answers, all to be added by AddSum in the order
   // of the tree. gather: needed with sync_batch_norm, where some shards are another's.
   //
-  // AddSum adds `part` to `total`, with the bits that the model's device gives. What a program adds
-  // by itself may differ in the smallest numbers, since the processor's kernels take denormal
-  // numbers for zeros.
+  // AddSum adds `part` to `total`, which are two arrays, with the bits that the model's device
+  // gives. What a program adds by itself may differ in the smallest numbers, since the processor's
+  // kernels take denormal numbers for zeros.
   //
   // UpdateBySum makes the update that Step would have made: sum is that of all shards.
   Result<std::vector<float>> AddShards(const Shape& batch, const StridedView& x,

@@ -118,7 +118,12 @@ class Stepper:
         if not np.isfinite(x).all():
             found = IMAGES
         elif len(x):
-            found = self.core.find_non_finite(x, labels, now.seed, step, shards)
+            try:
+                found = self.core.find_non_finite(x, labels, now.seed, step, shards)
+            except ShapeError:
+                # Alone this worker's pictures may be too few for a batch norm of the whole batch.
+                if team is None or not now.sync_batch_norm:
+                    raise
         return found if team is None else team.first_of(found)
 
     def launch(self, x: FloatsLike, labels: LabelsLike, settings: dict[str, Any]) -> PendingLoss:

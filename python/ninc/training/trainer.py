@@ -74,8 +74,9 @@ class Trainer(Settings):
         numbers a channel and shard, in each batch norm forward and backward.
     comm: an mpi4py communicator, or `ninc.distributed.Workers` made of one, whose processes, the
         workers, train one network together. Each makes a Trainer of the same network and settings,
-        and calls the same methods with the same data. It makes ready and computes the pictures of
-        its own shards, so there are at most as many workers as shards.
+        calls the same methods with the same data, and changes settings at the same step. It makes
+        ready and computes the pictures of its own shards, so there are at most as many workers as
+        shards.
         The weights are those of one process with these shards, bit for bit. Worker 0 alone writes
         checkpoints and shows progress.
 
@@ -145,8 +146,9 @@ class Trainer(Settings):
             )
         stepper = self.stepper
         if stepper.team is not None and not stepper.is_checked:
-            norms = {"shards": str(self.shards), "sync_batch_norm": str(self.sync_batch_norm)}
-            stepper.team.check_alike(norms)
+            # Workers that differ in these would wait for one another.
+            alike = {"shards": str(self.shards), "sync_batch_norm": str(self.sync_batch_norm)}
+            stepper.team.check_alike(alike)
             stepper.team.check_weights(self.network.state_dict(), "at the first step")
             stepper.is_checked = True
         settings = stepper.settings(self, stepper.steps)

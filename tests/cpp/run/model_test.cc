@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cfenv>
 #include <thread>
 
 #include "base/threads/thread_pool.h"
@@ -64,6 +65,33 @@ TEST(Model, RunsWithTheWeightsSetLast) {
   ASSERT_TRUE(model->SetParameters(values).ok());
   EXPECT_TRUE(SameBits(RunModel(*model, network.input, x), want));
   EXPECT_FALSE(SameBits(first, want));
+}
+
+// First weights, and what is made of weights before the first run, among it.
+TEST(Model, GivesTheSameBitsHoweverTheCallerRounds) {
+  for (const Network& network : Networks()) {
+    const std::vector<float> x = Random(network.input.size(), 7);
+    const auto drawn = [&] {
+      const std::shared_ptr<Model> model = RandomModel(network);
+      EXPECT_TRUE(model->InitializeParameters(3).ok());
+      return RunModel(*model, network.input, x);
+    };
+    const std::vector<float> first = drawn();
+    const std::vector<float> want = RunModel(*RandomModel(network), network.input, x);
+    for (int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+      const std::shared_ptr<Model> model = RandomModel(network);
+      std::fesetround(mode);
+      const std::vector<float> got = RunModel(*model, network.input, x);
+      std::fesetround(FE_TONEAREST);
+      EXPECT_TRUE(SameBits(got, want)) << network.name;
+      const std::shared_ptr<Model> begun = RandomModel(network);
+      std::fesetround(mode);
+      const bool ok = begun->InitializeParameters(3).ok();
+      std::fesetround(FE_TONEAREST);
+      EXPECT_TRUE(ok);
+      EXPECT_TRUE(SameBits(RunModel(*begun, network.input, x), first)) << network.name;
+    }
+  }
 }
 
 TEST(Model, RunsWithTheTargetSetLast) {

@@ -169,16 +169,45 @@ TEST(SyncBatchNorm, NeedsTwoValuesOfTheWholeBatchAlone) {
 
 // A caller who rounds otherwise, as numerical libraries do, gets the same bits.
 TEST(SyncBatchNorm, JoinsInTheTrainersOwnRounding) {
+  Network network = Normalising().front();
+  network.input.n = 10;
+  Problem nearest(network);
+  ASSERT_TRUE(nearest.Step(Synced(nearest, 3)).ok());
+  for (int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    Problem other(network);
+    std::fesetround(mode);
+    const bool ok = other.Step(Synced(other, 3)).ok();
+    std::fesetround(FE_TONEAREST);
+    ASSERT_TRUE(ok);
+    for (size_t i = 0; i < nearest.Parameters().size(); ++i) {
+      ASSERT_TRUE(SameBits(other.Parameters()[i], nearest.Parameters()[i]))
+          << nearest.model->specs()[i].name;
+    }
+  }
+}
+
+// Norms that are frozen wait for nobody: a step is that of shards by themselves.
+TEST(SyncBatchNorm, AsksNobodyWhereAllNormsAreFrozen) {
   const Network network = Normalising().front();
-  Problem nearest(network), upward(network);
-  ASSERT_TRUE(nearest.Step(Synced(nearest, 4)).ok());
-  std::fesetround(FE_UPWARD);
-  const bool ok = upward.Step(Synced(upward, 4)).ok();
-  std::fesetround(FE_TONEAREST);
-  ASSERT_TRUE(ok);
-  for (size_t i = 0; i < nearest.Parameters().size(); ++i) {
-    ASSERT_TRUE(SameBits(upward.Parameters()[i], nearest.Parameters()[i]))
-        << nearest.model->specs()[i].name;
+  Problem synced(network), alone(network), part(network);
+  for (Problem* problem : {&synced, &alone, &part}) {
+    std::vector<size_t> norms;
+    for (size_t i = 0; i < problem->Trainable(); ++i) {
+      const NodeId node = problem->model->specs()[i].node;
+      const Node& layer = problem->model->graph().node(node);
+      if (std::holds_alternative<op::BatchNorm2d>(layer.op)) norms.push_back(i);
+    }
+    ASSERT_TRUE(problem->trainer->SetFrozen(norms).ok());
+  }
+  StepSettings settings = Synced(synced, 2);
+  ASSERT_TRUE(synced.Step(settings).ok());
+  const auto sums = part.trainer->AddShards(part.input, View(part.input, part.x),
+                                            part.labels.data(), settings, 0, 1);
+  EXPECT_TRUE(sums.ok()) << sums.status().message();
+  settings.sync_batch_norm = false;
+  ASSERT_TRUE(alone.Step(settings).ok());
+  for (size_t i = 0; i < alone.Parameters().size(); ++i) {
+    ASSERT_TRUE(SameBits(synced.Parameters()[i], alone.Parameters()[i]));
   }
 }
 

@@ -153,6 +153,25 @@ def test_other_batches_are_told_before_batch_norms_meet():
         assert "has another batch or other settings in this step" in str(error)
 
 
+def test_who_has_one_picture_alone_diverges_with_the_others():
+    """Where it looks for what is not finite it has too little for a batch norm of the batch."""
+
+    def run(comm):
+        nn = ninc.nn
+        network = nn.Sequential(
+            nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1), nn.GlobalAvgPool2d()
+        )
+        weights = copies(network)
+        weights["conv2.weight"][:] = 3e38
+        network.load_state_dict(weights)
+        trainer = ninc.Trainer(network, shards=2, comm=comm, sync_batch_norm=True)
+        data = np.arange(2, dtype=np.float32).reshape(2, 1, 1, 1), np.arange(2)
+        trainer.fit(data, epochs=1, batch_size=2, progress=False)
+
+    for error in together(2, run):
+        assert isinstance(error, ninc.DivergedError), error
+
+
 def test_what_fails_at_worker_0_fails_everywhere(tmp_path):
     (tmp_path / "file").write_text("")
     errors = together(2, lambda comm: trained(comm, tmp_path / "file"))
