@@ -47,13 +47,23 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class WrongUsageError(SystemExit):
+    """The end of a command that was given wrong arguments; `told` says what is wrong."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(2)
+        self.told = told
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports wrong usage in two lines, since the usage of `ninc train` fills half a screen."""
 
     commands: dict[str, _Parser]  # the commands' parsers by name
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"usage: {self.prog} --help shows it\n{self.prog}: error: {message}\n")
+        self._print_message(f"usage: {self.prog} --help shows it\n", sys.stderr)
+        self._print_message(f"{self.prog}: error: {message}\n", sys.stderr)
+        raise WrongUsageError(f"error: {message}")
 
     def actions(self) -> list[argparse.Action]:
         return self._actions
@@ -94,8 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stderr = sys.stderr or open(os.devnull, "w")
     with speaking():
         try:
-            args = _parsed(argv)
-            status = args.run(args)
+            status = _run_together(argv) if argv[:1] == ["train"] else _run(argv)
             sys.stdout.flush()
             return status
         except BrokenPipeError:
@@ -111,6 +120,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             # The core raises ImportError for a NINC_TARGET or NINC_NUM_THREADS that makes no sense.
             # Messages that are not ninc's may have several lines.
             return _fail(" ".join(str(error).split()) or "out of memory")
+
+
+def _run(argv: list[str]) -> int:
+    args = _parsed(argv)
+    return int(args.run(args))
+
+
+def _run_together(argv: list[str]) -> int:
+    """Runs a command in all processes that mpiexec has begun, from its arguments on.
+
+    One that is begun with wrong ones must not leave the others waiting.
+    """
+    from ..distributed.launched import launched_comm, run_together
+
+    return run_together(launched_comm(), lambda: _run(argv))
 
 
 def _parsed(argv: list[str]) -> argparse.Namespace:

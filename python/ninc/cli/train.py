@@ -55,16 +55,10 @@ _MANY = 0.1
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..distributed.launched import launched_comm, run_together
-
-    comm = launched_comm()
-    return run_together(comm, lambda: _run(args, comm))
-
-
-def _run(args: argparse.Namespace, comm: Any) -> int:
-    from ..distributed.launched import workers_here
+    from ..distributed.launched import launched_comm, workers_here
     from ..training.fit_checks import check_two_classes
 
+    comm = launched_comm()
     check_used(args)
     if comm is not None and args.shards < comm.Get_size():
         size = comm.Get_size()

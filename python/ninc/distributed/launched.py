@@ -84,7 +84,12 @@ def run_together(comm: Any, run: Callable[[], int]) -> int:
                 nothing = stack.enter_context(open(os.devnull, "w"))
                 stack.enter_context(contextlib.redirect_stdout(nothing))
                 stack.enter_context(contextlib.redirect_stderr(nothing))
-            status = run()
+            try:
+                status = run()
+            except SystemExit as end:  # --help ends so, in all workers
+                status = _status(end)
+                if status:
+                    raise
     except BaseException as error:
         known = getattr(error, "in_all_workers", False)
         if known and rank > 0 and not _is_first_left(error, rank):
@@ -102,7 +107,7 @@ def run_together(comm: Any, run: Callable[[], int]) -> int:
 
 
 def _status(error: BaseException) -> int:
-    """The exit status of a command that fails so: argparse's own, or 1."""
+    """The exit status of a command that ends so: argparse's own, or 1."""
     return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
 
 
@@ -116,9 +121,10 @@ def _tell(error: BaseException, rank: int) -> None:
     """Says what failed, as the command of a single process would."""
     sys.stdout.flush()
     who = "" if rank == 0 or isinstance(error, LostWorkerError) else f"worker {rank}: "
-    if isinstance(error, SystemExit):
-        return  # argparse has told
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, SystemExit):  # the parser has told, where it was heard
+        if rank > 0:
+            print(f"ninc: {who}{getattr(error, 'told', error)}", file=sys.stderr)
+    elif isinstance(error, KeyboardInterrupt):
         print(f"ninc: {who}interrupted", file=sys.stderr)
     elif isinstance(error, (Error, OSError, ImportError, MemoryError)):
         told = " ".join(str(error).split()) or "out of memory"

@@ -2,6 +2,7 @@
 // shards put together.
 #include <gtest/gtest.h>
 
+#include <cfenv>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -56,16 +57,33 @@ void ExpectTheProcessors(const Network& network, int64_t shards, bool sync_batch
 TEST(CudaShards, FollowTheProcessorAndMeetToTheBit) {
   cuda::InOwnProcess([] {
     for (Network network : Networks()) {
-      // A batch norm of maps of one pixel cannot normalise a shard of one example; without norms
-      // the last of four shards has one.
+      // Of seven examples the last of four shards has one, which a batch norm of maps of one pixel
+      // cannot normalise by itself.
       const bool has_norms = network.nodes.find("BatchNorm2d") != std::string::npos;
-      network.input.n = has_norms ? 8 : 7;
       for (int64_t shards : {2, 3, 4}) {
         SCOPED_TRACE(std::string(network.name) + " " + std::to_string(shards));
+        network.input.n = has_norms ? 8 : 7;
         ExpectTheProcessors(network, shards, false);
+        network.input.n = 7;
         if (has_norms) ExpectTheProcessors(network, shards, true);
       }
     }
+  });
+}
+
+// The device's kernels compute with denormal numbers, and round to the nearest whatever the caller
+// has set.
+TEST(CudaShards, SumsOfWorkersAreAddedAsTheDeviceAdds) {
+  cuda::InOwnProcess([] {
+    const Problem problem(Networks().front());
+    EXPECT_OK(problem.model->MoveTo("cuda"));
+    std::vector<float> total{1.5e-38f, 1.0f, 2.0f};
+    std::fesetround(FE_UPWARD);
+    const Status status =
+        problem.trainer->AddSum(std::vector<float>{-1.4e-38f, 1e-9f, 3.0f}, total);
+    std::fesetround(FE_TONEAREST);
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(total, (std::vector<float>{1.5e-38f - 1.4e-38f, 1.0f, 5.0f}));
   });
 }
 

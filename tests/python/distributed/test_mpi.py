@@ -200,8 +200,11 @@ def test_a_signal_to_one_worker_ends_all_with_a_checkpoint(tmp_path, whole_run, 
     "wrong, words",
     [
         (["--shards", "2"], "3 workers need --shards 3 or more, got 2"),
-        (["--plot", "plot.jpg", "--shards", "3"], "--plot"),  # worker 0 alone looks at files
-        (["--epochs", "none"], "--epochs"),
+        (
+            ["--plot", "plot.jpg", "--shards", "3"],
+            "--plot: plot.jpg",
+        ),  # worker 0 alone looks at files
+        (["--epochs", "none"], "argument --epochs"),
     ],
     ids=["shards", "plot", "epochs"],
 )
@@ -209,9 +212,26 @@ def test_wrong_usage_is_told_and_ends_all(alone, kind, wrong, words):
     begin, environment = mpi.launcher(kind, 3)
     command = [*begin, *TRAIN, "wrong.safetensors", "--model", "nin-mnist", "--size", "16", *wrong]
     code, said, told = run(command, alone, environment)
-    assert code != 0 and words in told and "Traceback" not in told
-    if wrong[0] == "--shards":
-        assert told.count(words) == 1
+    assert code != 0 and told.count(words) == 1 and "Traceback" not in told
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+def test_one_worker_begun_with_wrong_usage_ends_all(alone, kind):
+    """The others would wait for it as soon as they began with MPI."""
+    begin, environment = mpi.launcher(kind, 2)
+    right = [*TRAIN, "wrong.safetensors", "--model", "nin-mnist", "--size", "16", "--shards", "3"]
+    command = [*begin, *right, ":", "-n", "1", *right, "--epochs", "none"]
+    code, _, told = run(command, alone, environment)
+    assert code != 0 and "Traceback" not in told
+    assert told.count("worker 2: error: argument --epochs") == 1
+    assert not (alone / "wrong.safetensors").exists()
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+def test_help_is_printed_once(tmp_path, kind):
+    begin, environment = mpi.launcher(kind, 3)
+    code, said, told = run([*begin, *TRAIN[:-2], "--help"], tmp_path, environment)
+    assert (code, told) == (0, "") and said.count("usage: ninc train") == 1
 
 
 # ---- Programs of one's own -----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 import ninc
 from ninc import nn
 from ninc.averages import EMA
-from ninc.errors import ArgumentError
+from ninc.errors import ArgumentError, ShapeError
 from support.small_training import bars, fit_in, small_network
 from support.weights import assert_same_weights, copies
 
@@ -39,6 +39,22 @@ def trained(
     # 3 steps an epoch
     trainer.fit(bars(60), epochs=epochs, batch_size=25, progress=False, **options)
     return copies(network)
+
+
+def test_a_sum_is_added_to_another_in_place():
+    core = ninc.Trainer(network_of(), ninc.SGD(0.1)).stepper.core
+    total = np.float32([1, 2, 3])
+    core.add_sum(np.float32([0.5, 0.25, -3]), total)
+    assert total.tolist() == [1.5, 2.25, 0]
+    with pytest.raises(ShapeError, match="2 values cannot be added to 3"):
+        core.add_sum(np.ones(2, np.float32), total)
+    for other in (np.zeros(3), np.zeros(6, np.float32)[::2]):
+        with pytest.raises(TypeError, match="total must be a contiguous array of float32"):
+            core.add_sum(np.ones(3, np.float32), other)
+    total.flags.writeable = False
+    with pytest.raises(ValueError, match="not writeable"):
+        core.add_sum(np.ones(3, np.float32), total)
+    assert total.tolist() == [1.5, 2.25, 0]
 
 
 @pytest.mark.parametrize("shards", [2, 3, 8, 100])
