@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ _SIZE, _OBJECT, _ALARM = 1, 2, 3  # kinds of messages; those of arrays are the c
 # A message's tag is its kind and the number of the run it belongs to, up to the 32,767 that every
 # MPI takes.
 _KINDS, _RUNS = 8, 4000
+
+# Who has waited so long looks whether the one it waits for is at another place; seconds.
+_PATIENCE = 1.0
 
 # An alarm is a text of so many bytes, which a worker that fails gives so many seconds to leave.
 _ALARM_BYTES, _ALARM_SECONDS = 1024, 2.0
@@ -135,7 +138,7 @@ class Messages:
             for rank, data in send.items():
                 if data.size:
                     sending[rank] = self._comm.Isend(_bytes(data), rank, self._tag(kind))
-            self._wait(waiting, sending)
+            self._wait(waiting, sending, kind)
         except BaseException as error:
             self._is_broken = True
             # MPI may still write to these arrays and read from them.
@@ -147,9 +150,12 @@ class Messages:
     def _tag(self, kind: int) -> int:
         return kind + _KINDS * self._run
 
-    def _wait(self, waiting: dict[int, Any], sending: dict[int, Any]) -> None:
-        since = time.monotonic()
+    def _wait(self, waiting: dict[int, Any], sending: dict[int, Any], kind: int) -> None:
+        since, waited = time.monotonic(), 0.0
         while True:
+            # Asked before the requests are: MPI keeps the order of what one worker sends another,
+            # so that who has sent something later has not sent what is missing even then.
+            elsewhere = self._elsewhere(waiting, kind) if waited > _PATIENCE else []
             for requests in (waiting, sending):
                 done = [rank for rank in requests if self._done(requests[rank], rank)]
                 for rank in done:
@@ -158,6 +164,12 @@ class Messages:
             if not (waiting or sending):
                 return
             self._listen()
+            for rank in filter(waiting.__contains__, elsewhere):
+                raise Error(
+                    f"worker {rank} is not where worker {self.rank} is: it has more batches or "
+                    "fewer, or another method was called; all workers need the same batches and "
+                    "the same calls"
+                )
             waited = time.monotonic() - since
             if waited > self.wait:
                 lost = sorted({*waiting, *sending})
@@ -167,6 +179,11 @@ class Messages:
                     lost,
                 )
             time.sleep(min(_PAUSE * waited, _LONGEST_PAUSE))
+
+    def _elsewhere(self, ranks: Iterable[int], kind: int) -> list[int]:
+        """Those of these workers from which something of another kind has come in this run."""
+        tags = [self._tag(other) for other in range(_KINDS) if other not in (kind, _ALARM)]
+        return [rank for rank in ranks if any(self._comm.Iprobe(rank, tag) for tag in tags)]
 
     def _done(self, request: Any, rank: int) -> bool:
         """Whether the message from or to this worker is there."""

@@ -74,6 +74,26 @@ def test_streams_in_another_order_are_told():
     assert "worker 0 has another batch" in str(errors[1])
 
 
+@pytest.mark.parametrize("size, short", [(2, 1), (3, 0), (3, 2)])
+def test_a_stream_that_ends_earlier_is_told(size, short):
+    """And at once, not after the time that a worker which hangs is waited for."""
+    data, begun = bars(60), time.monotonic()
+
+    def work(comm):
+        places = [0, 20] if comm.rank == short else [0, 20, 40]
+        stream = BatchStream([(data.images[i : i + 20], data.labels[i : i + 20]) for i in places])
+        network = small_network()
+        network.preprocessing = ninc.preprocess.Preprocessing.fit(data.images)
+        return fitted(comm, stream, trainer_of(comm, network, wait=600))
+
+    errors = together(size, work)
+    assert time.monotonic() - begun < 100
+    told = [str(error) for error in errors]
+    assert all(isinstance(error, ninc.Error) for error in errors)
+    assert all("it has more batches or fewer, or another method" in text for text in told)
+    assert any(f"worker {short}" in text for text in told)
+
+
 @pytest.mark.parametrize("name", ["lr", "momentum"])
 def test_a_setting_that_one_worker_changes_is_told(name):
     def work(comm):

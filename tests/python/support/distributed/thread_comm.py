@@ -59,8 +59,8 @@ class ThreadComm:
         return True
 
     def Iprobe(self, source, tag):
-        assert source == ANYONE
-        return any(self._queue(rank, self.rank, tag).qsize() for rank in range(self.size))
+        sources = range(self.size) if source == ANYONE else [source]
+        return any(self._queue(rank, self.rank, tag).qsize() for rank in sources)
 
     def Recv(self, data, source, tag):
         assert source == ANYONE
