@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = ("x86_64-windows-gnu", "x86_64-macos", "aarch64-macos")
+EACH = 25  # a line tells how far it is after so many files
 FLAGS = "-std=c++20 -Wall -Wextra -Wno-missing-field-initializers -Werror".split()
 DEFINITIONS = ("NINC_BUILDING", 'NINC_VERSION="0"', "HWY_IS_DEBUG_BUILD=0")
 
@@ -55,6 +56,20 @@ def compile_one(file, target, headers, scratch):
     return (done.stderr or f"ended with status {done.returncode}") if done.returncode else ""
 
 
+def compile_all(files, target, headers, scratch, pool):
+    """How many of the files do not compile for the target; says at once which, and why."""
+    failed = 0
+    said = pool.map(lambda file: compile_one(file, target, headers, scratch), files)
+    for done, (file, text) in enumerate(zip(files, said), 1):
+        if text:
+            failed += 1
+            print(f"{file.relative_to(ROOT)} does not compile for {target}:\n{text}", flush=True)
+        if done % EACH == 0 and done < len(files):
+            print(f"{target}: {done} of {len(files)} files", flush=True)
+    print(f"{target}: {len(files) - failed} of {len(files)} files compile", flush=True)
+    return failed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
@@ -69,17 +84,8 @@ def main():
         headers = Path(scratch, "headers")
         headers.mkdir()
         link_headers(options.headers, headers)
-        tasks = [(file, target) for target in TARGETS for file in files]
         with ThreadPoolExecutor(options.jobs) as pool:
-            said = list(pool.map(lambda task: compile_one(*task, headers, scratch), tasks))
-    failed = 0
-    for (file, target), text in zip(tasks, said):
-        if text:
-            failed += 1
-            print(f"{file.relative_to(ROOT)} does not compile for {target}:\n{text}")
-    print(
-        f"{len(tasks) - failed} of {len(tasks)} compile: {len(files)} files, {', '.join(TARGETS)}"
-    )
+            failed = sum(compile_all(files, target, headers, scratch, pool) for target in TARGETS)
     return 1 if failed else 0
 
 
