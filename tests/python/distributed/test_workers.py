@@ -48,7 +48,7 @@ def test_any_number_of_workers_trains_the_network_of_one_process(size):
         dict(preprocessing="gcn_zca"),
         dict(callbacks=[lambda epoch: epoch.stop()]),
     ],
-    ids=str,
+    ids=lambda options: " ".join(options),
 )
 def test_so_it_is_with_the_options_of_fit(options):
     alone = copies(trained(**options))
