@@ -24,7 +24,7 @@ _SIZE, _OBJECT, _ALARM = 1, 2, 3  # kinds of messages; those of arrays are the c
 # MPI takes.
 _KINDS, _RUNS = 8, 4000
 
-# Who has waited so long looks whether the one it waits for is at another place; seconds.
+# As often as this who waits looks whether the one it waits for is at another place; seconds.
 _PATIENCE = 1.0
 
 # An alarm is a text of so many bytes, which a worker that fails gives so many seconds to leave.
@@ -151,11 +151,13 @@ class Messages:
         return kind + _KINDS * self._run
 
     def _wait(self, waiting: dict[int, Any], sending: dict[int, Any], kind: int) -> None:
-        since, waited = time.monotonic(), 0.0
+        since = looked = time.monotonic()
         while True:
             # Asked before the requests are: MPI keeps the order of what one worker sends another,
-            # so that who has sent something later has not sent what is missing even then.
-            elsewhere = self._elsewhere(waiting, kind) if waited > _PATIENCE else []
+            # so that who has sent something else by now and not what is waited for will not do so.
+            elsewhere = []
+            if time.monotonic() > looked + _PATIENCE:
+                looked, elsewhere = time.monotonic(), self._elsewhere(waiting, kind)
             for requests in (waiting, sending):
                 done = [rank for rank in requests if self._done(requests[rank], rank)]
                 for rank in done:
