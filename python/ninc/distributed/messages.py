@@ -24,7 +24,8 @@ _SIZE, _OBJECT, _ALARM = 1, 2, 3  # kinds of messages; those of arrays are the c
 # MPI takes.
 _KINDS, _RUNS = 8, 4000
 
-# As often as this who waits looks whether the one it waits for is at another place; seconds.
+# As often as this who waits looks whether the one it waits for is at another place; seconds. Two
+# looks must find so, since what was sent first may still be on a slower way of several.
 _PATIENCE = 1.0
 
 # An alarm is a text of so many bytes, which a worker that fails gives so many seconds to leave.
@@ -147,17 +148,20 @@ class Messages:
                 raise self._lost([*waiting, *sending], error) from error
             raise
 
-    def _tag(self, kind: int) -> int:
-        return kind + _KINDS * self._run
+    def _tag(self, kind: int, later: int = 0) -> int:
+        """Of this run or, with later=1, of the next."""
+        return kind + _KINDS * ((self._run + later) % _RUNS)
 
     def _wait(self, waiting: dict[int, Any], sending: dict[int, Any], kind: int) -> None:
         since = looked = time.monotonic()
+        seen: list[int] = []
         while True:
-            # Asked before the requests are: MPI keeps the order of what one worker sends another,
-            # so that who has sent something else by now and not what is waited for will not do so.
-            elsewhere = []
+            # Looked before the requests are asked: a worker sends in the order of its steps, so
+            # that from one that has sent something else nothing more comes for this step.
+            elsewhere: list[int] = []
             if time.monotonic() > looked + _PATIENCE:
-                looked, elsewhere = time.monotonic(), self._elsewhere(waiting, kind)
+                before, seen = seen, self._elsewhere(waiting, kind)
+                looked, elsewhere = time.monotonic(), [rank for rank in seen if rank in before]
             for requests in (waiting, sending):
                 done = [rank for rank in requests if self._done(requests[rank], rank)]
                 for rank in done:
@@ -169,8 +173,8 @@ class Messages:
             for rank in filter(waiting.__contains__, elsewhere):
                 raise Error(
                     f"worker {rank} is not where worker {self.rank} is: it has more batches or "
-                    "fewer, or another method was called; all workers need the same batches and "
-                    "the same calls"
+                    "fewer, or has begun another run; all workers need the same batches and the "
+                    "same calls"
                 )
             waited = time.monotonic() - since
             if waited > self.wait:
@@ -183,9 +187,18 @@ class Messages:
             time.sleep(min(_PAUSE * waited, _LONGEST_PAUSE))
 
     def _elsewhere(self, ranks: Iterable[int], kind: int) -> list[int]:
-        """Those of these workers from which something of another kind has come in this run."""
+        """Those of these workers from which something else has come, of this run or of the next."""
         tags = [self._tag(other) for other in range(_KINDS) if other not in (kind, _ALARM)]
-        return [rank for rank in ranks if any(self._comm.Iprobe(rank, tag) for tag in tags)]
+        tags.append(self._tag(_SIZE, later=1))  # a run begins with objects
+        return [rank for rank in ranks if any(self._has_sent(rank, tag) for tag in tags)]
+
+    def _has_sent(self, rank: int, tag: int) -> bool:
+        try:
+            return bool(self._comm.Iprobe(rank, tag))
+        except Exception as error:
+            if _is_of_mpi(error):  # of one that is lost; what is waited for says so, too
+                return False
+            raise
 
     def _done(self, request: Any, rank: int) -> bool:
         """Whether the message from or to this worker is there."""

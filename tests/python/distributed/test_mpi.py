@@ -200,10 +200,8 @@ def test_a_signal_to_one_worker_ends_all_with_a_checkpoint(tmp_path, whole_run, 
     "wrong, words",
     [
         (["--shards", "2"], "3 workers need --shards 3 or more, got 2"),
-        (
-            ["--plot", "plot.jpg", "--shards", "3"],
-            "--plot: plot.jpg",
-        ),  # worker 0 alone looks at files
+        # worker 0 alone looks at files
+        (["--plot", "plot.jpg", "--shards", "3"], "--plot: plot.jpg"),
         (["--epochs", "none"], "argument --epochs"),
     ],
     ids=["shards", "plot", "epochs"],
@@ -212,18 +210,26 @@ def test_wrong_usage_is_told_and_ends_all(alone, kind, wrong, words):
     begin, environment = mpi.launcher(kind, 3)
     command = [*begin, *TRAIN, "wrong.safetensors", "--model", "nin-mnist", "--size", "16", *wrong]
     code, said, told = run(command, alone, environment)
-    assert code != 0 and told.count(words) == 1 and "Traceback" not in told
+    assert code == (1 if wrong[0] == "--shards" else 2)
+    assert told.count(words) == 1 and "Traceback" not in told
 
 
 @pytest.mark.parametrize("kind", mpi.KINDS)
-def test_one_worker_begun_with_wrong_usage_ends_all(alone, kind):
+@pytest.mark.parametrize(
+    "wrong, code, words",
+    [
+        (["--epochs", "none"], 2, "worker 2: error: argument --epochs"),
+        (["--shards", "2"], 1, "3 workers need --shards 3 or more, got 2 in worker 2"),
+        (["--help"], 0, "worker 2: nothing to train"),
+    ],
+    ids=["epochs", "shards", "help"],
+)
+def test_one_worker_begun_otherwise_ends_all(alone, kind, wrong, code, words):
     """The others would wait for it as soon as they began with MPI."""
     begin, environment = mpi.launcher(kind, 2)
     right = [*TRAIN, "wrong.safetensors", "--model", "nin-mnist", "--size", "16", "--shards", "3"]
-    command = [*begin, *right, ":", "-n", "1", *right, "--epochs", "none"]
-    code, _, told = run(command, alone, environment)
-    assert code != 0 and "Traceback" not in told
-    assert told.count("worker 2: error: argument --epochs") == 1
+    status, _, told = run([*begin, *right, ":", "-n", "1", *right, *wrong], alone, environment)
+    assert status == code and told.count(words) == 1 and "Traceback" not in told
     assert not (alone / "wrong.safetensors").exists()
 
 
@@ -268,3 +274,50 @@ def test_a_worker_that_hangs_is_named_within_the_stated_time(tmp_path, kind):
     assert told
     for text in told:
         assert "has waited 2 s for worker 1, which may have died, lost its network" in text
+
+
+SHORT = """
+import sys, numpy as np, ninc
+from mpi4py import MPI
+comm, x, y = MPI.COMM_WORLD, np.ones((4, 8, 8, 1), np.uint8), np.arange(4) % 2
+stream = ninc.data.BatchStream([(x, y)] * (2 if comm.Get_rank() == 1 else 3))
+net = ninc.nn.Sequential(ninc.nn.Conv2d(1, 2, 3), ninc.nn.GlobalAvgPool2d(), seed=1)
+net.preprocessing = ninc.preprocess.Preprocessing.fit(x)
+try:
+    ninc.Trainer(net, ninc.SGD(0.1), shards=4, comm=comm).fit(stream, epochs=1, progress=False)
+except ninc.Error as error:
+    with open(f"worker{comm.Get_rank()}.txt", "w") as told:
+        told.write(str(error))
+"""
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+def test_a_worker_with_fewer_batches_is_told_soon(tmp_path, kind):
+    begin, environment = mpi.launcher(kind, 3)
+    begun = time.monotonic()
+    run([*begin, sys.executable, "-c", SHORT], tmp_path, environment)
+    assert time.monotonic() - begun < 60  # and not the 600 s of a worker that hangs
+    told = [path.read_text() for path in sorted(tmp_path.glob("worker*.txt"))]
+    assert len(told) == 3 and all("is not where worker" in text for text in told)
+
+
+LATE = """
+import time
+from mpi4py import MPI
+from ninc.distributed.messages import Messages
+comm = MPI.COMM_WORLD
+messages = Messages(comm, 60)
+if comm.Get_rank() == 1:
+    time.sleep(4)
+for value in (b"few", bytes(1 << 23), b"more"):
+    assert messages.object_of_first(value if comm.Get_rank() == 0 else None) == value
+assert messages.objects_of_all(comm.Get_rank()) == [0, 1, 2]
+"""
+
+
+@pytest.mark.parametrize("kind", mpi.KINDS)
+def test_a_worker_that_is_late_is_waited_for(tmp_path, kind):
+    """While worker 0 has sent it more than it takes."""
+    begin, environment = mpi.launcher(kind, 3)
+    code, _, told = run([*begin, sys.executable, "-c", LATE], tmp_path, environment)
+    assert (code, told) == (0, "")

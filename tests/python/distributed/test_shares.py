@@ -71,7 +71,7 @@ def kinds():
 
 def name_of(augment):
     """Its repr without the places of functions in memory, which are others in every process."""
-    return re.sub(r"<function (\w+) at \w+>", r"\1", repr(augment))
+    return re.sub(r"<function (\S+) at \w+>", r"\1", repr(augment))
 
 
 @pytest.mark.parametrize("augment", IN_PARTS + WHOLE, ids=name_of)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ninc
+from ninc import cli
 from ninc.averages import EMA
 from ninc.distributed import Workers
 from ninc.distributed.launched import launched_comm
@@ -213,7 +214,7 @@ def test_a_run_that_was_broken_off_leaves_nothing_to_the_next():
     def twice(comm):
         network = small_network()
         before = copies(network)
-        trainer = ninc.Trainer(network, ninc.SGD(0.1), shards=4, comm=Workers(comm, 0.5))
+        trainer = ninc.Trainer(network, ninc.SGD(0.1), shards=4, comm=Workers(comm, 5))
         if comm.rank == 0:  # it goes away while the other waits for it, and has sent nothing
             add_shards = trainer.stepper.core.add_shards
 
@@ -247,6 +248,19 @@ def test_mpiexec_without_mpi4py_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(ArgumentError, match=r"mpiexec has begun 3 processes.*'ninc\[mpi\]'"):
         launched_comm()
+
+
+@pytest.mark.parametrize(
+    "words, code, told", [(["--help"], 0, "usage: ninc train"), (["--bad"], 2, "--bad")]
+)
+def test_without_it_help_and_wrong_usage_are_told_all_the_same(
+    monkeypatch, capsys, words, code, told
+):
+    monkeypatch.setenv("PMI_SIZE", "3")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["train", "data", "-o", "net.safetensors", *words])
+    assert end.value.code == code and told in "".join(capsys.readouterr())
 
 
 def test_a_process_that_a_launcher_began_alone_needs_no_mpi4py(monkeypatch):
