@@ -24,8 +24,9 @@ _SIZE, _OBJECT, _ALARM = 1, 2, 3  # kinds of messages; those of arrays are the c
 # MPI takes.
 _KINDS, _RUNS = 8, 4000
 
-# As often as this who waits looks whether the one it waits for is at another place; seconds. Two
-# looks must find so, since what was sent first may still be on a slower way of several.
+# A worker that waits looks every so many seconds whether the one it waits for has sent something
+# else. Two looks must find so: between machines with several networks what was sent first may come
+# last.
 _PATIENCE = 1.0
 
 # An alarm is a text of so many bytes, which a worker that fails gives so many seconds to leave.
