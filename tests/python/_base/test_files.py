@@ -19,7 +19,7 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     reader.start()
     check_writable(pipe)
     write_whole(pipe, b"table")
-    reader.join(10)
+    reader.join(60)
     assert found == [b"table"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert os.listdir(tmp_path) == ["pipe"]

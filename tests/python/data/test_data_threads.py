@@ -128,7 +128,7 @@ def test_a_fingerprint_taken_while_a_file_is_noted(tmp_path, slow):
 
     setattr(source, slow, Slow(getattr(source, slow), take))
     source[:]
-    threads[0].join(10)
+    threads[0].join(60)
     assert found == [expected]
 
 

@@ -51,7 +51,7 @@ def test_a_signal_ends_a_run_whose_batches_never_come(tmp_path, name):
         text=True,
     )
     assert process.stdout.readline() == "blocked\n"
-    time.sleep(0.5)  # into the waiting: the two batches are a matter of milliseconds
+    time.sleep(2)  # into the waiting: the two batches are a matter of milliseconds
     process.send_signal(getattr(signal, name))
     out, _ = process.communicate(timeout=600)
     assert process.returncode == 0

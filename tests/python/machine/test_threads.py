@@ -144,7 +144,7 @@ def test_a_layer_added_while_the_model_is_made(monkeypatch, elsewhere):
     amid_making(monkeypatch, (lambda: adding.append(started(add))) if elsewhere else add)
     assert len(graph.core.specs()) == 2
     for thread in adding:
-        thread.join(10)
+        thread.join(60)
     assert [name for name, _, _ in graph.core.specs()][2:] == ["conv2.weight", "conv2.bias"]
     assert graph(np.zeros((1, 3, 5, 5), np.float32)).shape == (1, 2, 3, 3)
 
@@ -156,7 +156,7 @@ def test_a_handler_that_uses_the_graph_while_its_model_is_made(monkeypatch):
     amid_making(monkeypatch, lambda: graph.load_state_dict(ones))
     used = threading.Thread(target=lambda: graph.core, daemon=True)
     used.start()
-    used.join(10)
+    used.join(60)
     assert not used.is_alive()
     assert (graph.state_dict()["conv1.weight"] == 1).all()
 
@@ -225,7 +225,7 @@ def test_two_threads_set_the_precision():
     core = CoreThatWaits(lambda: others.append(started(set_fast)))
     net = ninc.Network(core)
     net.precision = "strict"
-    others[0].join(10)
+    others[0].join(60)
     assert net.precision == core.precision == "fast"
 
 
