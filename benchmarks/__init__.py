@@ -8,8 +8,8 @@ accuracy recipe "fast" gives, and how soon), `finetune` (what a trained network 
 are few pictures) and `bulk` (whether Ray and Dask give the answers of `ninc predict`, and at what
 cost).
 
-Speed claims of this project are ratios against a peer in one run; docs/results.md names the
-commands.
+Speed claims of this project are ratios against a peer in one run; docs/speed.md and
+docs/results.md name the commands.
 """
 
 import json

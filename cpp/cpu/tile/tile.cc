@@ -1,6 +1,6 @@
 // The register tiles of tile.h, written once over Highway vectors and compiled for each target.
 //
-// Both run nearly as fast with operands in L2 as in L1 (docs/results.md), so there is no version
+// Both run nearly as fast with operands in L2 as in L1 (docs/speed.md), so there is no version
 // that keeps a slice of B in L1 and spills C instead.
 #include "cpu/tile/tile.h"
 
