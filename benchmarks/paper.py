@@ -31,6 +31,9 @@ that at the full rate; it is part of the settings, for all networks of a table a
 augmentation act against overfitting, which begins after many epochs: with few, networks without
 them may well be ahead. Then the order differs from the paper's, and the tables say that, too.
 
+A training that diverges, its loss not finite, is a result as well: a line without an error, which
+the tables tell and leave out of the means.
+
 Each finished training is a line of the JSON file at once, and a training that stands there with
 the same settings is not repeated, so that tables may be made over several days. Ctrl-C loses the
 one under way alone. Results of other settings may stand in the same file; each has its own table.
@@ -124,8 +127,8 @@ def _loaded(options: argparse.Namespace) -> tuple[Dataset, Dataset]:
     return train, test
 
 
-def _train(options: argparse.Namespace) -> list[str]:
-    """Makes the trainings that are missing; returns what failed, in words."""
+def _train(options: argparse.Namespace) -> None:
+    """Makes the trainings that are missing."""
     ninc.set_num_threads(options.threads)
     train, test = _loaded(options)
     plan = Plan(options.recipe, options.epochs, options.lr, options.clip_norm)
@@ -141,50 +144,43 @@ def _train(options: argparse.Namespace) -> list[str]:
         f"{options.json}"
     )
     if not left:
-        return []
+        return
     # One fit serves all: it depends on the training pictures alone.
     kind = recipes.recipe(options.recipe, MODEL).preprocessing
     preprocessing = Preprocessing.fit(train.images, kind, framing=train.framing, progress=True)
-    failed = []
     for index, (name, seed) in enumerate(left, 1):
         _say(f"training {index} of {len(left)}: {name} ({VARIANTS[name].words}), seed {seed}")
-        try:
-            row = plan.run(name, seed, train, test, preprocessing)
-        except ninc.DivergedError as error:
-            failed.append(f"{name}, seed {seed}: {error}")
-            _say(failed[-1])
-            continue
+        row = plan.run(name, seed, train, test, preprocessing)
         append_line(options.json, json.dumps({"settings": settings, **row}))
-        _say(f"{name}, seed {seed}: error {row['error']:.2f} %, {time_text(row['seconds'])}")
+        took = time_text(row["seconds"])
+        if table.diverged(row):
+            _say(f"{name}, seed {seed}: diverged after {took}: {row['diverged']}")
+            continue
+        _say(f"{name}, seed {seed}: error {row['error']:.2f} %, {took}")
         if table.learnt_nothing(row):
             _say(f"{name}, seed {seed}: ended at a guess; --clip-norm 0.5 or a lower --lr may help")
-    return failed
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit status, 1 where a training diverged."""
+def main(arguments: list[str] | None = None) -> None:
+    """The command."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.data is None and not options.markdown:
         parser.error("DATA is missing: CIFAR-10, or --markdown to show what was measured")
-    failed = []
     try:
         if not options.markdown:
-            failed = _train(options)
+            _train(options)
         rows = stored_rows(options.json, _FIELDS)
     except (ValueError, ninc.Error) as error:
         sys.exit(f"paper: {error}")
     except KeyboardInterrupt:
         sys.exit(f"paper: interrupted; the same command goes on from {options.json}")
     print("\n".join(table.markdown(rows, options.experiments)))
-    for text in failed:
-        _say(f"diverged: {text}")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,9 +16,14 @@ Row = dict  # of the file of results; `training.Plan.run` makes them
 _GUESSING = math.log(10) - 0.003
 
 
+def diverged(row: Row) -> bool:
+    """Whether the training ended early, in numbers that are not finite; it has no error then."""
+    return row["error"] is None
+
+
 def learnt_nothing(row: Row) -> bool:
     """Whether the training ended at a guess, as one whose last ReLU lets nothing through does."""
-    return row["training losses"][-1] > _GUESSING
+    return not diverged(row) and row["training losses"][-1] > _GUESSING
 
 
 def markdown(rows: Iterable[Row], names: Sequence[str] = tuple(EXPERIMENTS)) -> list[str]:
@@ -61,12 +66,13 @@ def _table(experiment: Experiment, rows: list[Row]) -> list[str]:
     ]
     for name, words, reported in experiment.reported:
         runs = _runs(rows, name)
-        if runs:
-            mean = f"{_mean(runs):.2f}"
-            each = ", ".join(f"{run['seed']}: {run['error']:.2f}" for run in runs)
-            seconds = f"{statistics.mean(run['seconds'] for run in runs):,.0f}"
+        each = ", ".join(f"{run['seed']}: {_error(run)}" for run in runs)
+        finished = [run for run in runs if not diverged(run)]
+        if finished:
+            mean = f"{_mean(finished):.2f}"
+            seconds = f"{statistics.mean(run['seconds'] for run in finished):,.0f}"
         else:
-            mean, each, seconds = "not measured yet", "", ""
+            mean, seconds = "none" if runs else "not measured yet", ""
         lines.append(f"| {words} | {reported:g} | {mean} | {each} | {epochs} | {seconds} |")
     return [*lines, "", verdict(experiment, rows)]
 
@@ -74,10 +80,24 @@ def _table(experiment: Experiment, rows: list[Row]) -> list[str]:
 def verdict(experiment: Experiment, rows: Iterable[Row]) -> str:
     """A sentence: whether the order of the measured errors is the paper's.
 
-    Means are over the seeds that every network of the experiment was trained from.
+    Means are over the seeds from which every network of the experiment was trained to the end. What
+    diverged is told behind: a mean without it flatters its network.
     """
     by_name = {name: _runs(rows, name) for name in experiment.variants}
     words = {name: text for name, text, _ in experiment.reported}
+    ended_early = [
+        f"{words[name]} from seed {run['seed']}"
+        for name, runs in by_name.items()
+        for run in runs
+        if diverged(run)
+    ]
+    told = f" Diverged, and in no mean: {', '.join(ended_early)}." if ended_early else ""
+    finished = {name: [r for r in runs if not diverged(r)] for name, runs in by_name.items()}
+    return f"{_compared(experiment, words, finished)}{told}"
+
+
+def _compared(experiment: Experiment, words: dict[str, str], by_name: dict[str, list[Row]]) -> str:
+    """The sentence of `verdict` for trainings that did not diverge."""
     seeds = sorted(set.intersection(*({run["seed"] for run in r} for r in by_name.values())))
     if not seeds:
         missing = [words[name] for name, runs in by_name.items() if not runs]
@@ -132,6 +152,10 @@ def _doubt(kept: dict[str, list[Row]], means: dict[str, float]) -> str:
 def _runs(rows: Iterable[Row], name: str) -> list[Row]:
     """Of one network, by seed."""
     return sorted((row for row in rows if row["variant"] == name), key=lambda row: row["seed"])
+
+
+def _error(run: Row) -> str:
+    return "diverged" if diverged(run) else f"{run['error']:.2f}"
 
 
 def _mean(runs: list[Row]) -> float:

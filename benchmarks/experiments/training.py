@@ -117,22 +117,32 @@ class Plan:
     ) -> dict[str, object]:
         """Trains from the seed and tests once, at the end: errors in per cent, seconds.
 
+        error, loss: None where the training diverged, of which the row says how.
         seconds: of the training without the test.
         """
         trainer = self.trainer(VARIANTS[name], seed)
         trainer.network.preprocessing = preprocessing
         begun = time.monotonic()
-        history = trainer.fit(
-            train, epochs=self.epochs, batch_size=self.batch_size(train), progress=progress
-        )
-        seconds = time.monotonic() - begun
-        found = trainer.evaluate(test)
+        found: dict[str, object]
+        try:
+            history = trainer.fit(
+                train, epochs=self.epochs, batch_size=self.batch_size(train), progress=progress
+            )
+        except ninc.DivergedError as error:
+            seconds = time.monotonic() - begun
+            found = {"error": None, "loss": None, "training losses": [], "diverged": str(error)}
+        else:
+            seconds = time.monotonic() - begun
+            tested = trainer.evaluate(test)
+            found = {
+                "error": 100.0 * (1.0 - tested.accuracy),
+                "loss": tested.loss,
+                "training losses": [row["loss"] for row in history],
+            }
         return {
             "variant": name,
             "seed": seed,
-            "error": 100.0 * (1.0 - found.accuracy),
-            "loss": found.loss,
-            "training losses": [row["loss"] for row in history],
+            **found,
             "seconds": seconds,
             "parameters": trainer.network.num_parameters,
             "machine": {

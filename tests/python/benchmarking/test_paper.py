@@ -169,6 +169,19 @@ def test_what_is_missing_or_failed_gives_no_order():
     assert told.startswith("The order cannot be told") and "with dropout from seed 0" in told
 
 
+def test_what_diverged_is_told_and_in_no_mean():
+    rows = [row(NIN, seed, 20.0 + seed) for seed in range(3)]
+    rows += [row("no-dropout", seed, 25.0 + 4 * seed) for seed in (0, 2)]
+    rows.append({**row("no-dropout", 1, None), "training losses": [], "diverged": "the loss"})
+    lines = table.markdown(rows, ["dropout"])
+    assert "| without dropout | 14.51 | 29.00 | 0: 25.00, 1: diverged, 2: 33.00 | 4 | 60 |" in lines
+    assert lines[-1].startswith(
+        "The order agrees with the paper's: with dropout 21.00 %, without dropout 29.00 % (of "
+        "seeds 0, 2)."
+    )
+    assert lines[-1].endswith(" Diverged, and in no mean: without dropout from seed 1.")
+
+
 def test_figures_that_tell_no_order_are_not_ranked():
     rows = [row(NIN, 0, 20.0), row("avg", 0, 18.5)]
     assert table.verdict(EXPERIMENTS["pool2"], rows) == (
@@ -214,7 +227,7 @@ def data(tmp_path, rng, monkeypatch):
 def test_trainings_are_made_once_and_go_on_where_they_stopped(data, tmp_path, capsys, monkeypatch):
     path = tmp_path / "rows.jsonl"
     command = [data, "--epochs", "2", "--seeds", "3", "--json", str(path), "--experiments"]
-    assert paper.main([*command, "dropout"]) == 0
+    paper.main([*command, "dropout"])
     first = path.read_text()
     rows = stored_rows(path, paper._FIELDS)
     assert [(r["variant"], r["seed"]) for r in rows] == [(NIN, 3), ("no-dropout", 3)]
@@ -226,7 +239,7 @@ def test_trainings_are_made_once_and_go_on_where_they_stopped(data, tmp_path, ca
     assert "| with dropout | 10.41 |" in told.out and "training 2 of 2: no-dropout" in told.err
 
     # Another experiment trains what it lacks alone, another rate everything.
-    assert paper.main([*command, "dropout", "augmentation"]) == 0
+    paper.main([*command, "dropout", "augmentation"])
     assert path.read_text().startswith(first) and path.read_text().count("\n") == 3
     assert "3 trainings of 2 epochs of 64 pictures" in capsys.readouterr().err
 
@@ -240,10 +253,10 @@ def test_trainings_are_made_once_and_go_on_where_they_stopped(data, tmp_path, ca
         with pytest.raises(SystemExit, match="interrupted; the same command goes on from"):
             paper.main([*command, "dropout", "--lr", "0.01"])
         assert path.read_text() == kept
-        assert paper.main([*command, "dropout", "augmentation"]) == 0  # trains nothing
+        paper.main([*command, "dropout", "augmentation"])  # trains nothing
 
     capsys.readouterr()
-    assert paper.main(["--markdown", "--json", str(path), "--experiments", "augmentation"]) == 0
+    paper.main(["--markdown", "--json", str(path), "--experiments", "augmentation"])
     told = capsys.readouterr().out
     assert "#### Augmentation" in told and "#### Dropout" not in told
 
@@ -259,12 +272,20 @@ def test_the_same_seed_gives_the_same_result(data, tmp_path, capsys):
     assert errors[0] == errors[1] and errors[0][0] != errors[0][1]
 
 
-def test_a_training_that_diverges_leaves_the_others(data, tmp_path, capsys):
+def test_a_training_that_diverges_is_a_result(data, tmp_path, capsys):
     path = tmp_path / "rows.jsonl"
     command = [data, "--epochs", "2", "--seeds", "0", "--experiments", "dropout", "--json"]
-    assert paper.main([*command, str(path), "--lr", "1e30"]) == 1
-    assert "diverged: no-dropout, seed 0: the loss became" in capsys.readouterr().err
-    assert not path.exists()
+    paper.main([*command, str(path), "--lr", "1e30"])
+    told = capsys.readouterr()
+    assert "no-dropout, seed 0: diverged after " in told.err and "the loss became" in told.err
+    assert "| without dropout | 14.51 | none | 0: diverged | 2 |  |" in told.out
+    rows = stored_rows(path, paper._FIELDS)
+    assert [(r["variant"], r["error"]) for r in rows] == [(NIN, None), ("no-dropout", None)]
+
+    # It is not repeated, since the same seed gives the same.
+    kept = path.read_text()
+    paper.main([*command, str(path), "--lr", "1e30"])
+    assert path.read_text() == kept
 
 
 def test_what_the_data_are_called(tmp_path):
