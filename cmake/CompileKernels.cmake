@@ -6,11 +6,8 @@
 #   cmake -DSOURCE=x.cu -DFATBIN=x.fatbin -DLOG=x.log -DPTXAS=... -DFATBINARY=... -DCOMPRESS=mode
 #         "-DVIRTUAL=75;80"  compute capabilities of the PTX
 #         "-DREAL=80;90"     those of the binaries, each of the newest PTX not above it
-#         "-DPTX=80"         the PTX that goes into the fatbin; the rest is for the binaries alone
 #         -DBINARIES=ON      OFF: they are made for what ptxas reports, and left out of the fatbin
 #         -P CompileKernels.cmake -- nvcc arguments...
-
-cmake_minimum_required(VERSION 3.21)
 
 # The version of PTX that the fatbin holds, which each driver of CUDA 12 reads and which knows every
 # instruction here. nvcc writes its own version, which drivers older than nvcc refuse.
@@ -60,9 +57,7 @@ foreach(virtual IN LISTS VIRTUAL)
   set(ptx ${stem}.${virtual}.ptx)
   run(${nvcc} -arch=compute_${virtual} -MD -MF ${FATBIN}.d -MT ${FATBIN} -ptx -o ${ptx} ${SOURCE})
   lower_ptx(${ptx})
-  if(virtual IN_LIST PTX)
-    list(APPEND images --image3=kind=ptx,sm=${virtual},file=${ptx})
-  endif()
+  list(APPEND images --image3=kind=ptx,sm=${virtual},file=${ptx})
 endforeach()
 foreach(real IN LISTS REAL)
   foreach(virtual IN LISTS VIRTUAL)

@@ -8,10 +8,9 @@
 
 set(NINC_CUDA AUTO CACHE STRING "CUDA kernels: AUTO (where nvcc is found), ON or OFF")
 set(NINC_CUDA_ARCHITECTURES 75 80 90 100 120 CACHE STRING
-    "Compute capabilities to compile binaries for; PTX comes with them, of 80 and, without a binary \
-for it, of 75")
+    "Compute capabilities to compile binaries for; PTX of 75 and 80 comes with them always")
 set(NINC_CUDA_COMPRESS ON CACHE BOOL
-    "Compress the kernels in the library; OFF leaves all their PTX as text, for the emulated driver")
+    "Compress the kernels in the library; OFF leaves their PTX as text, for the emulated driver")
 set(NINC_CUDA_PTXAS "" CACHE FILEPATH
     "The ptxas that makes the binaries, of CUDA 12.8 or later; empty: one of CUDA 12 where pip has \
 installed it (nvidia-cuda-nvcc-cu12) or in /usr/local, else nvcc's own")
@@ -89,17 +88,11 @@ if(NINC_WERROR)
 endif()
 # 7.5 without tensor cores, whose kernels a card of its own kind alone takes; 8.0 for all later ones.
 set(NINC_CUDA_VIRTUAL 75 80)
-# PTX of 7.5 would be read by a card that takes the binary for it: without, the wheel is 0.17 MB
-# smaller. The emulated driver executes PTX alone.
-set(NINC_CUDA_PTX ${NINC_CUDA_VIRTUAL})
-if(NINC_CUDA_COMPRESS AND 75 IN_LIST NINC_CUDA_ARCHITECTURES)
-  list(REMOVE_ITEM NINC_CUDA_PTX 75)
-endif()
 set(NINC_CUDA_TARGETS "CUDA ${NINC_PTXAS_VERSION}, drivers from ${NINC_CUDA_DRIVER_TEXT}:")
 foreach(architecture IN LISTS NINC_CUDA_ARCHITECTURES)
   string(APPEND NINC_CUDA_TARGETS " sm_${architecture}")
 endforeach()
-foreach(architecture IN LISTS NINC_CUDA_PTX)
+foreach(architecture IN LISTS NINC_CUDA_VIRTUAL)
   string(APPEND NINC_CUDA_TARGETS " compute_${architecture}")
 endforeach()
 
@@ -121,17 +114,15 @@ foreach(source IN LISTS NINC_KERNEL_SOURCES)
   get_filename_component(name ${source} NAME_WE)
   set(fatbin ${NINC_CUDA_DIR}/${name}.fatbin)
   set(binaries ON)
-  set(ptx ${NINC_CUDA_PTX})
   if(name IN_LIST NINC_CUDA_PTX_ALONE)
     set(binaries OFF)
-    set(ptx ${NINC_CUDA_VIRTUAL})
   endif()
   add_custom_command(
       OUTPUT ${fatbin}
       COMMAND ${CMAKE_COMMAND} -DSOURCE=${source} -DFATBIN=${fatbin}
               -DLOG=${NINC_CUDA_DIR}/${name}.log -DPTXAS=${NINC_PTXAS}
               -DFATBINARY=${NINC_FATBINARY} -DCOMPRESS=${NINC_CUDA_COMPRESSION}
-              -DBINARIES=${binaries} "-DPTX=${ptx}"
+              -DBINARIES=${binaries}
               "-DVIRTUAL=${NINC_CUDA_VIRTUAL}" "-DREAL=${NINC_CUDA_ARCHITECTURES}"
               -P ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake -- ${NINC_NVCC} ${NINC_NVCC_FLAGS}
       DEPENDS ${source} ${PROJECT_SOURCE_DIR}/cmake/CompileKernels.cmake
